@@ -1,0 +1,100 @@
+"""The NAS-Bench-201 cell space: 4 nodes, 6 edges, 5 operations, 15 625 cells."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from functools import cache
+
+from harness.problem import Arch, InvalidArchitecture, SearchSpace
+
+OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+"""In the order of the official code."""
+
+EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
+"""(target, source) of each position of an architecture, in the order of the string form."""
+
+_FORM = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
+
+
+class NB201Space(SearchSpace):
+    """Cells as tuples of six operation numbers; strings as ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``."""
+
+    name = "nb201"
+    cardinalities = (len(OPS),) * len(EDGES)
+
+    def mutate(self, arch: Arch, rng: random.Random) -> Arch:
+        """The paper's mutation: a target node, one of its inputs, another operation, each uniformly.
+
+        So edge 1<-0 is changed three times as often as each edge into node 3.
+        """
+        node = 1 + int(rng.random() * 3)
+        return self.change(arch, node * (node - 1) // 2 + int(rng.random() * node), rng)
+
+    def to_str(self, arch: Arch) -> str:
+        a, b, c, d, e, f = (OPS[op] for op in arch)
+        return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+
+    def from_str(self, text: str) -> Arch:
+        form = _FORM.fullmatch(text.strip())
+        if form is None:
+            raise InvalidArchitecture(f"{text!r} is not of the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
+        try:
+            return tuple(OPS.index(op) for op in form.groups())
+        except ValueError:
+            wrong = next(op for op in form.groups() if op not in OPS)
+            raise InvalidArchitecture(f"{text!r}: no operation {wrong!r}; there are {', '.join(OPS)}") from None
+
+    def index(self, arch: Arch) -> int:
+        """The cell's number in the benchmark's official order."""
+        try:
+            return official_index()[arch]
+        except (KeyError, TypeError):
+            raise InvalidArchitecture(f"{arch!r} is not a cell of NAS-Bench-201 (six operations, each 0 to 4)") from None
+
+    def at(self, index: int) -> Arch:
+        """The cell with this number in the official order."""
+        if not 0 <= index < self.size:
+            raise InvalidArchitecture(f"index {index} is outside 0 to {self.size - 1}")
+        return official_order()[index]
+
+    def canonical(self, arch: Arch) -> str:
+        """NAS-Bench-201's unique string with zeros considered: one of 6 466.
+
+        Identity edges are contracted, terms of a sum are sorted, and what is fed by nothing is ``#``.
+        """
+        return _canonical(arch)
+
+
+@cache
+def _canonical(arch: Arch) -> str:
+    nodes = ["0"]
+    position = 0
+    for target in (1, 2, 3):
+        terms = []
+        for source in range(target):
+            op, value = OPS[arch[position]], nodes[source]
+            position += 1
+            if op == "none" or value == "#":
+                terms.append("#")
+            elif op == "skip_connect":
+                terms.append(value)
+            else:
+                terms.append(f"({value})@{op}")
+        nodes.append("+".join(sorted(terms)))
+    return nodes[3]
+
+
+@cache
+def official_order() -> tuple[Arch, ...]:
+    """All cells in the benchmark's order: the product of all choices, shuffled by Python's generator with seed 88."""
+    cells = list(itertools.product(range(len(OPS)), repeat=len(EDGES)))
+    random.Random(88).shuffle(cells)
+    return tuple(cells)
+
+
+@cache
+def official_index() -> dict[Arch, int]:
+    """The inverse of :func:`official_order`."""
+    return {arch: index for index, arch in enumerate(official_order())}

@@ -1,0 +1,84 @@
+"""The ledger: what a search has spent, in several currencies side by side, and where it must stop."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+CURRENCIES: Final = ("queries", "seconds", "epochs", "macs")
+POLICIES: Final = ("refuse", "allow_last")
+
+
+class BudgetExhausted(BaseException):
+    """Ends a search: the budget is spent.
+
+    A ``BaseException``, so that a method's ``except Exception`` does not swallow it; every later charge raises it again.
+    """
+
+
+class Budget:
+    """Spending in all currencies, of which at most one binds.
+
+    Args:
+        currency: the currency that binds, or ``None`` when nothing does (a method's own schedule).
+        limit: how much of it may be spent.
+        policy: ``refuse``: a charge that would cross the limit is not made and ends the search;
+            ``allow_last``: the charge that crosses is made, and is the last.
+
+    Currencies: ``queries``; ``seconds`` (charged, in the benchmark's own seconds); ``epochs`` (passes over the training
+    images); ``macs`` (multiply-adds). Others that a benchmark names are kept in ``extra`` and may bind as well.
+    """
+
+    __slots__ = ("currency", "limit", "policy", "queries", "seconds", "epochs", "macs", "extra", "exhausted")
+
+    def __init__(self, currency: str | None = None, limit: float = math.inf, policy: str = "refuse") -> None:
+        if policy not in POLICIES:
+            raise ValueError(f"budget policy {policy!r} is not one of {', '.join(POLICIES)}")
+        if not limit > 0:
+            raise ValueError(f"a budget of {limit:g} {currency} allows nothing; it must be above zero")
+        self.currency = currency
+        self.limit = limit
+        self.policy = policy
+        self.queries = 0
+        self.seconds = 0.0
+        self.epochs = 0.0
+        self.macs = 0.0
+        self.extra: dict[str, float] = {}
+        self.exhausted = False
+
+    def spent(self, currency: str) -> float:
+        """What has been charged in ``currency`` so far."""
+        return float(getattr(self, currency)) if currency in CURRENCIES else self.extra.get(currency, 0.0)
+
+    @property
+    def left(self) -> float:
+        """What is left in the currency that binds; infinite when none does, never negative."""
+        return math.inf if self.currency is None else max(0.0, self.limit - self.spent(self.currency))
+
+    def charge(self, queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float) -> None:
+        """Books one cost in all currencies at once.
+
+        Raises:
+            BudgetExhausted: the policy does not allow this charge (nothing is booked), or the budget was spent before.
+            ValueError: a negative or non-finite cost.
+        """
+        if self.exhausted:
+            raise BudgetExhausted
+        if not (seconds >= 0.0 and epochs >= 0.0 and macs >= 0.0) or seconds == math.inf:
+            raise ValueError(f"impossible cost: {seconds} seconds, {epochs} epochs, {macs} MACs")
+        currency = self.currency
+        if currency is not None:
+            if currency == "seconds":
+                before, cost = self.seconds, seconds
+            else:
+                before = self.spent(currency)
+                cost = {"queries": queries, "epochs": epochs, "macs": macs, **extra}.get(currency, 0.0)
+            if before >= self.limit if self.policy == "allow_last" else before + cost > self.limit:
+                self.exhausted = True
+                raise BudgetExhausted
+        self.queries += queries
+        self.seconds += seconds
+        self.epochs += epochs
+        self.macs += macs
+        for name, amount in extra.items():
+            self.extra[name] = self.extra.get(name, 0.0) + amount

@@ -1,0 +1,183 @@
+"""Where files lie, checksums, atomic writes, and the compact table that every oracle reads.
+
+A table is a folder: ``meta.json`` and one ``.npy`` file per column, memory-mapped when read. It is written beside its
+final place and renamed, so it is there whole or not at all; a column's SHA-256 is compared when it is first read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.problem import UserError
+
+FORMAT = 1
+
+
+def data_roots() -> list[Path]:
+    """The folders of ``$NAS_DATA`` (several are separated as in ``PATH``) where official files lie as published."""
+    return [Path(part).expanduser() for part in os.environ.get("NAS_DATA", "").split(os.pathsep) if part]
+
+
+def cache_root() -> Path:
+    """``$NAS_CACHE``, else ``~/.cache/nas-harness``: imported tables live here."""
+    return Path(os.environ.get("NAS_CACHE") or Path.home() / ".cache" / "nas-harness").expanduser()
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def explain(error: OSError, doing: str) -> UserError:
+    """An operating system's refusal (full disk, no permission) as one line for people."""
+    where = f" {error.filename}" if error.filename else ""
+    return UserError(f"cannot {doing}:{where} {error.strerror or error}".replace(":  ", ": "))
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside ``path``; on success it replaces ``path``, on failure nothing is left behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+class Table:
+    """A compact table, opened read-only."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads ``meta.json`` only. Raises :class:`UserError` where ``path`` is no readable table."""
+        self.path = path
+        try:
+            self.meta: dict[str, Any] = json.loads((path / "meta.json").read_text())
+            self._sums: dict[str, str] = self.meta["columns"]
+            if self.meta["format"] != FORMAT:
+                raise UserError(f"{path} has table format {self.meta['format']}, not {FORMAT}; delete it and import again")
+        except FileNotFoundError:
+            raise UserError(f"{path} holds no table (no meta.json)") from None
+        except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+            raise UserError(f"{path / 'meta.json'} is damaged; delete {path} and import again") from None
+        self._open: dict[str, npt.NDArray[Any]] = {}
+
+    @property
+    def columns(self) -> list[str]:
+        """Column names, sorted."""
+        return sorted(self._sums)
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over the names and checksums of all columns: the identity of the content."""
+        return _content_checksum(self._sums)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._sums
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """The column as a memory-mapped, read-only array. Raises :class:`UserError` where its bytes are not those imported."""
+        if name not in self._open:
+            if name not in self._sums:
+                raise KeyError(name)
+            self._check(name)
+            self._open[name] = np.load(_file(self.path, name), mmap_mode="r", allow_pickle=False)
+        return self._open[name]
+
+    def verify(self) -> None:
+        """Compares the checksum of every column. Raises :class:`UserError` that names the first damaged one."""
+        for name in self.columns:
+            self._check(name)
+
+    def _check(self, name: str) -> None:
+        try:
+            intact = sha256(_file(self.path, name)) == self._sums[name]
+        except OSError:
+            intact = False
+        if not intact:
+            raise UserError(
+                f"the table {self.path} is damaged: column {name} is not what was imported; delete that folder and import again"
+            )
+
+
+class TableWriter:
+    """Writes a table beside its final place; :meth:`commit` renames it there, anything else leaves nothing.
+
+    Use as a context manager::
+
+        with TableWriter(path) as writer:
+            writer.add("params", values)
+            writer.commit({"source": "..."})
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        self._names: set[str] = set()
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, name: str, values: npt.ArrayLike) -> None:
+        """Writes one column."""
+        file = self._new(name)
+        np.save(file, np.ascontiguousarray(values), allow_pickle=False)
+
+    def create(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.memmap[Any, Any]:
+        """A column to be filled piece by piece, on disk rather than in memory."""
+        return np.lib.format.open_memmap(self._new(name), mode="w+", dtype=np.dtype(dtype), shape=shape)
+
+    def commit(self, meta: Mapping[str, Any]) -> Table:
+        """Checksums the columns, writes ``meta.json``, and renames the folder into place, replacing an older table."""
+        sums = {name: sha256(_file(self._folder, name)) for name in sorted(self._names)}
+        text = json.dumps({"format": FORMAT, **meta, "columns": sums}, indent=1)
+        (self._folder / "meta.json").write_text(text)
+        self._folder.chmod(0o777 & ~_umask())
+        if self.path.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.old.", dir=self.path.parent))
+            os.rename(self.path, old / "table")
+            os.rename(self._folder, self.path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.rename(self._folder, self.path)
+        return Table(self.path)
+
+    def _new(self, name: str) -> Path:
+        self._names.add(name)
+        file = _file(self._folder, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
+
+
+def _file(folder: Path, column: str) -> Path:
+    return folder / f"{column}.npy"
+
+
+def _content_checksum(sums: Mapping[str, str]) -> str:
+    return hashlib.sha256("\n".join(f"{name} {sums[name]}" for name in sorted(sums)).encode()).hexdigest()

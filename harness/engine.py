@@ -1,0 +1,244 @@
+"""Runs tasks on this machine's cores or on a Ray cluster: the same code path, one crash costs one run.
+
+An engine takes an iterator of tasks, pulled only when a worker is free, and yields each finished run, or ``None`` when
+nothing happened for a while (so that the driver can write and show progress).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from ctypes import Array, c_double
+from dataclasses import dataclass
+from typing import Any
+
+from harness.execute import execute
+from harness.plan import RowSpec, RunSpec
+from harness.problem import Result, UserError
+
+TICK_S = 0.5
+GRACE_S = 10.0
+"""How long after its wall limit a worker that cannot be interrupted (stuck in C code) is killed."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A few runs of one row, done one after the other by one worker."""
+
+    row: RowSpec
+    runs: tuple[RunSpec, ...]
+
+
+Finished = tuple[RowSpec, RunSpec, Result]
+Engine = Callable[[Iterable[Task], int], Iterator[Finished | None]]
+
+
+def crashed(run: RunSpec, why: str) -> Result:
+    """What remains of a run whose worker died."""
+    return Result(run.run_id, "crashed", error=why)
+
+
+# -- this machine ---------------------------------------------------------------------------------------------------------
+
+
+def local(tasks: Iterable[Task], workers: int) -> Iterator[Finished | None]:
+    """Worker processes, started fresh (``spawn``), so that whatever a method does to its process stays there."""
+    queue = iter(tasks)
+    pending: list[Task] = []  # runs of a dead worker that it had not started
+
+    def following() -> Task | None:
+        return pending.pop() if pending else next(queue, None)
+
+    crew: list[_Worker] = []
+    try:
+        task = following()
+        while task is not None and len(crew) < workers:
+            crew.append(_Worker(task))
+            task = following() if len(crew) < workers else None
+        while crew:
+            ready = multiprocessing.connection.wait([worker.pipe for worker in crew], timeout=TICK_S)
+            if not ready:
+                yield None
+            for worker in list(crew):
+                if worker.overdue():
+                    worker.process.kill()
+                if worker.pipe in ready or not worker.process.is_alive():
+                    for run, result in worker.receive():
+                        yield worker.task.row, run, result
+                    if worker.dead:
+                        crew.remove(worker)
+                        if (culprit := worker.culprit()) is not None:
+                            yield worker.task.row, culprit, worker.verdict(culprit)
+                        if worker.left:
+                            pending.append(Task(worker.task.row, tuple(worker.left)))
+                        if (again := following()) is not None:
+                            crew.append(_Worker(again))
+                    elif not worker.left:
+                        if (again := following()) is not None:
+                            worker.give(again)
+                        else:
+                            crew.remove(worker)
+                            worker.dismiss()
+    finally:
+        for worker in crew:
+            worker.process.kill()
+
+
+class _Worker:
+    """One process, its pipe, and a slot of shared memory that says which run it is in and since when."""
+
+    def __init__(self, task: Task) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.at: Array[c_double] = context.RawArray(c_double, 2)
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, self.at), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.dead = False
+        self.killed = False
+        self.give(task)
+
+    def give(self, task: Task) -> None:
+        self.task = task
+        self.left = list(task.runs)
+        self.at[0] = -1.0
+        with contextlib.suppress(OSError):  # a worker that died just now is noticed when it is read
+            self.pipe.send(task)
+
+    def receive(self) -> list[tuple[RunSpec, Result]]:
+        """What has arrived; sets ``dead`` once the worker is gone and everything it sent has been read."""
+        arrived: list[tuple[RunSpec, Result]] = []
+        try:
+            while self.pipe.poll():
+                message = self.pipe.recv()
+                if isinstance(message, UserError):
+                    raise message
+                arrived += [(self.left.pop(0), result) for result in message]
+        except (EOFError, OSError):
+            self.dead = True
+            self.process.join()
+        return arrived
+
+    def overdue(self) -> bool:
+        """Whether its current run is far past the limit that should have interrupted it."""
+        index, since = self.at
+        self.killed = self.killed or (
+            bool(self.left) and index >= 0 and time.monotonic() - since > self.task.row.wall_limit_s + GRACE_S
+        )
+        return self.killed
+
+    def culprit(self) -> RunSpec | None:
+        """The run in which a dead worker died; taken off what is left. Runs finished but not yet sent are done again."""
+        index = int(self.at[0])
+        if index < 0 or not self.left:
+            return None
+        run = self.task.runs[index]
+        if run in self.left:
+            self.left.remove(run)
+            return run
+        return None
+
+    def verdict(self, run: RunSpec) -> Result:
+        if self.killed:
+            limit = self.task.row.wall_limit_s
+            return Result(run.run_id, "timeout", error=f"could not be interrupted after {limit:g} s of real time; killed")
+        code = self.process.exitcode or 0
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return crashed(run, f"the worker process died in this run ({how})")
+
+    def dismiss(self) -> None:
+        with contextlib.suppress(OSError):
+            self.pipe.send(None)
+        self.pipe.close()
+        self.process.join(timeout=5)
+
+
+def _work(pipe: multiprocessing.connection.Connection[Any, Any], at: Array[c_double]) -> None:
+    """A worker's life: take a task, run it, send what is finished at least twice a second."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
+    with contextlib.suppress(EOFError, OSError):
+        while (task := pipe.recv()) is not None:
+            ready: list[Result] = []
+            sent = time.monotonic()
+            for index, run in enumerate(task.runs):
+                at[1] = time.monotonic()
+                at[0] = index
+                try:
+                    ready.append(execute(task.row, run))
+                except UserError as error:
+                    pipe.send(error)
+                    return
+                if time.monotonic() - sent > TICK_S:
+                    pipe.send(ready)
+                    ready, sent = [], time.monotonic()
+            at[0] = -1.0
+            pipe.send(ready)
+
+
+def _leave_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+# -- Ray ------------------------------------------------------------------------------------------------------------------
+
+
+def on_ray(tasks: Iterable[Task], workers: int) -> Iterator[Finished | None]:
+    """A Ray cluster: the one ``RAY_ADDRESS`` names, else a local one with ``workers`` CPUs.
+
+    A task whose worker dies is split into single runs; the one that dies alone is the culprit.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise UserError("--engine ray needs Ray: pip install 'nas-harness[ray]'") from None
+    if not ray.is_initialized():
+        mine = None if os.environ.get("RAY_ADDRESS") else workers
+        ray.init(num_cpus=mine, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    run_task = ray.remote(max_retries=0)(_ray_task)
+    queue = iter(tasks)
+    again: list[Task] = []
+    flying: dict[Any, Task] = {}
+    while True:
+        while len(flying) < workers:
+            task = again.pop() if again else next(queue, None)
+            if task is None:
+                break
+            gpus = 1 if task.row.device == "cuda" else 0
+            flying[run_task.options(num_gpus=gpus).remote(task)] = task
+        if not flying:
+            return
+        ready, _ = ray.wait(list(flying), num_returns=1, timeout=TICK_S)
+        if not ready:
+            yield None
+        for reference in ready:
+            task = flying.pop(reference)
+            try:
+                results = ray.get(reference)
+            except ray.exceptions.RayTaskError as error:
+                cause = error.cause if isinstance(error.cause, UserError) else error
+                raise cause from None
+            except ray.exceptions.RayError as error:
+                if len(task.runs) > 1:
+                    again += [Task(task.row, (run,)) for run in task.runs]
+                else:
+                    yield task.row, task.runs[0], crashed(task.runs[0], f"the worker died: {str(error).splitlines()[0]}")
+                continue
+            for run, result in zip(task.runs, results, strict=True):
+                yield task.row, run, result
+
+
+def _ray_task(task: Task) -> list[Result]:
+    return [execute(task.row, run) for run in task.runs]
+
+
+ENGINES: dict[str, Engine] = {"local": local, "ray": on_ray}

@@ -1,0 +1,153 @@
+"""One run -> one result: the only place where a method meets a benchmark."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from types import FrameType
+from typing import Any
+
+from harness import registry
+from harness.budget import Budget, BudgetExhausted
+from harness.plan import RowSpec, RunSpec
+from harness.problem import Judge, Problem, Proposal, Result, SearchView, Trace, UserError
+
+
+class WallLimit(BaseException):
+    """The protocol's real-time limit of one search has passed."""
+
+
+def execute(row: RowSpec, run: RunSpec) -> Result:
+    """Searches, then judges what was proposed. A method's fault becomes a status, never an exception.
+
+    Raises:
+        UserError: the benchmark's data changed since the plan was made.
+    """
+    problem = open_problem(row)
+    method = registry.build(registry.method(row.method), row.settings)
+    rule = row.budget
+    budget = Budget(rule["currency"], rule["limit"], rule["policy"])
+    view = SearchView(
+        problem.space, budget, problem.oracle(run.world_seed), run.method_seed, getattr(method, "proposes", "best_valid")
+    )
+    trace: Trace = view._trace
+    result = Result(run.run_id, "done")
+    start = time.perf_counter()
+    try:
+        with wall_limit(row.wall_limit_s):
+            returned = method.search(view)
+            if returned is not None:
+                view.propose(returned)
+    except BudgetExhausted:
+        pass
+    except WallLimit:
+        result.status = "timeout"
+        result.error = f"still searching after {row.wall_limit_s:g} s of real time, the limit of {row.protocol}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a method raises, SystemExit too, costs its own run only
+        result.status = "failed"
+        result.error = _without_harness(error)
+    result.wall_seconds = time.perf_counter() - start
+    result.spent = {name: budget.spent(name) for name in ("queries", "seconds", "epochs", "macs", *budget.extra)}
+    if not trace.proposals:
+        if result.status == "done":
+            result.status, result.error = "failed", "the method ended without proposing an architecture"
+        return result
+    _judge(result, trace, problem, rule)
+    return result
+
+
+@lru_cache(maxsize=4)
+def _problem(benchmark: str, search: str, judge: str) -> Problem:
+    return registry.benchmark(benchmark).open(json.loads(search), json.loads(judge))
+
+
+def open_problem(row: RowSpec) -> Problem:
+    """The row's benchmark, opened once per process."""
+    problem = _problem(row.benchmark, json.dumps(row.search), json.dumps(row.judge))
+    if problem.checksum != row.checksum:
+        raise UserError(f"the data of {row.benchmark} changed while it was being searched; start again")
+    return problem
+
+
+def _judge(result: Result, trace: Trace, problem: Problem, rule: Mapping[str, Any]) -> None:
+    judge, space = problem.judge, problem.space
+    last = trace.proposals[-1]
+    result.arch = space.to_str(last.arch)
+    judged = [judge.score(proposal.arch) for proposal in trace.proposals]
+    result.scores = judged[-1]
+    if rule["interpolate"] and result.status == "done":
+        result.scores = _interpolate(trace, judged, rule["limit"], judge)
+    result.trace = {
+        "seconds": trace.seconds,
+        "accuracy": trace.accuracy,
+        "proposal_queries": [proposal.queries for proposal in trace.proposals],
+        "proposal_seconds": [proposal.seconds for proposal in trace.proposals],
+        **{f"{target}/test": [scores[target]["test"] for scores in judged] for target in judged[0]},
+    }
+    names = sorted({name for row in trace.scalars for name in row})
+    for name in names:
+        result.trace[f"log/{name}"] = [row.get(name, math.nan) for row in trace.scalars]
+
+
+def _interpolate(
+    trace: Trace, judged: list[dict[str, dict[str, float]]], limit: float, judge: Judge
+) -> dict[str, dict[str, float]]:
+    """NATS-Bench's rule: the line through the incumbents after the two queries nearest the limit, read at the limit.
+
+    The rank of an interpolated accuracy is not defined, hence NaN.
+    """
+    nearest = sorted(range(len(trace.seconds)), key=lambda i: abs(trace.seconds[i] - limit))[:2]
+    points = [(trace.seconds[i], _incumbent(trace.proposals, i + 1)) for i in nearest]
+    if len(points) < 2 or points[0][0] == points[1][0] or None in (points[0][1], points[1][1]):
+        return judged[-1]
+    (t1, k1), (t2, k2) = points
+    a, b = judged[k1 or 0], judged[k2 or 0]
+    share = (limit - t1) / (t2 - t1)
+    scores = {}
+    for target in a:
+        mixed = {metric: a[target][metric] + share * (b[target][metric] - a[target][metric]) for metric in ("valid", "test")}
+        scores[target] = {**mixed, "regret": judge.optimum[target] - mixed["test"], "rank": math.nan}
+    return scores
+
+
+def _incumbent(proposals: list[Proposal], queries: int) -> int | None:
+    """Position of the proposal in force after ``queries`` queries."""
+    known = [k for k, proposal in enumerate(proposals) if proposal.queries <= queries]
+    return known[-1] if known else None
+
+
+@contextmanager
+def wall_limit(seconds: float) -> Iterator[None]:
+    """Raises :class:`WallLimit` in the body after ``seconds`` of real time, and again every second until it has left.
+
+    Works in the main thread where the system has interval timers; elsewhere the engine's own deadline is the only one.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(_: int, __: FrameType | None) -> None:
+        raise WallLimit
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _without_harness(error: BaseException) -> str:
+    """The traceback below ``execute``, ending in the error."""
+    below = error.__traceback__.tb_next if error.__traceback__ else None
+    return "".join(traceback.format_exception(type(error), error, below)).strip()

@@ -1,0 +1,188 @@
+"""Protocol and filters -> a priced list of runs. The only place that reads the store before a search."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from harness import registry
+from harness.problem import Problem, UserError
+from harness.protocol import Part, Protocol
+from harness.registry import MethodInfo
+from harness.seeds import derive
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """Everything that the runs of one row on one benchmark have in common; plain values, so that it travels to any worker."""
+
+    protocol: str
+    benchmark: str
+    row: str
+    method: str
+    """A registered name or the path of a file."""
+    kind: str
+    settings: Mapping[str, Any]
+    budget: Mapping[str, Any]
+    search: Mapping[str, Any]
+    judge: Mapping[str, Any]
+    checksum: str
+    record: str
+    method_version: str
+    wall_limit_s: float
+    device: str = "cpu"
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of all of this: a change of any field makes new runs."""
+        fields = {**dataclasses.asdict(self), "method": self.row.partition(":")[0]}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True, default=list).encode()).hexdigest()
+
+    def run(self, world: int) -> RunSpec:
+        """The run with world number ``world``: one world seed shared by all methods, and a method seed of its own."""
+        return RunSpec(
+            run_id=hashlib.sha256(f"{self.identity}:{world}".encode()).hexdigest()[:24],
+            world=world,
+            world_seed=derive("world", self.benchmark, world),
+            method_seed=derive("method", self.row, self.benchmark, world),
+        )
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One search of a row."""
+
+    run_id: str
+    world: int
+    """Number of the world, the axis along which methods are paired."""
+    world_seed: int
+    method_seed: int
+
+
+@dataclass
+class PlannedRow:
+    """A row on a benchmark, its runs, and what of it is already done."""
+
+    spec: RowSpec
+    runs: list[RunSpec]
+    done: set[str] = field(default_factory=set)
+
+    @property
+    def todo(self) -> list[RunSpec]:
+        return [run for run in self.runs if run.run_id not in self.done]
+
+
+@dataclass
+class Plan:
+    """What a command is going to do."""
+
+    protocol: Protocol
+    rows: list[PlannedRow]
+    skipped: dict[str, str]
+    """Rows of the protocol that cannot run here, and why."""
+    problems: dict[str, Problem]
+
+    @property
+    def todo(self) -> int:
+        return sum(len(row.todo) for row in self.rows)
+
+    @property
+    def total(self) -> int:
+        return sum(len(row.runs) for row in self.rows)
+
+
+def make(
+    protocol: Protocol,
+    *,
+    methods: Sequence[str] = (),
+    benchmarks: Sequence[str] = (),
+    seeds: int | None = None,
+    given: Mapping[str, Mapping[str, str]] | None = None,
+    done: Mapping[str, Iterable[str]] | None = None,
+    device: str = "cpu",
+) -> Plan:
+    """The plan for ``protocol`` restricted to the named methods and benchmarks.
+
+    Args:
+        methods: ``method``, ``method:variant`` or ``file.py``; none means every row of the protocol.
+        benchmarks: ids or their first part (``nb201``); none means all of the protocol's.
+        seeds: how many worlds; none means the protocol's number.
+        given: ``{method: {setting: text}}`` from ``--set``.
+        done: ids of finished runs.
+
+    Raises:
+        UserError: an unknown name, or data that is not there.
+    """
+    given = given or {}
+    for name in given:
+        registry.method(name)
+    selected = registry.select_rows(methods) if methods else None
+    wanted = _benchmarks(protocol, benchmarks)
+    plan = Plan(protocol, [], {}, {})
+    for part in protocol.parts:
+        rows = _rows(part, selected)
+        for benchmark_id in [one for one in part.benchmarks if one in wanted] if rows else []:
+            problem = registry.benchmark(benchmark_id).open(part.search, protocol.judge)
+            plan.problems[benchmark_id] = problem
+            for row, info in rows.items():
+                preset = {**part.settings.get(info.name, {}), **part.settings.get(row, {})}
+                texts = {**given.get(info.reference, {}), **given.get(info.name, {}), **given.get(row, {})}
+                values = registry.settings(info, row, problem.space.name, preset, texts)
+                reason = getattr(registry.build(info, values), "skip", lambda _: None)(problem)
+                if reason:
+                    plan.skipped[row] = reason
+                    continue
+                spec = RowSpec(
+                    protocol=protocol.name,
+                    benchmark=benchmark_id,
+                    row=row,
+                    method=info.reference,
+                    kind=part.kind,
+                    settings=values,
+                    budget=part.budget.on(benchmark_id),
+                    search=dict(part.search),
+                    judge=dict(protocol.judge),
+                    checksum=problem.checksum,
+                    record=problem.record,
+                    method_version=info.version,
+                    wall_limit_s=protocol.wall_limit_s,
+                    device=device,
+                )
+                worlds = range(seeds or part.seeds or protocol.seeds)
+                plan.rows.append(PlannedRow(spec, [spec.run(world) for world in worlds]))
+    if selected and not plan.rows and not plan.skipped:
+        kinds = ", ".join(sorted({part.kind for part in protocol.parts}))
+        raise UserError(f"protocol {protocol.name} has no part for {', '.join(selected)}; it runs {kinds} methods")
+    return plan
+
+
+def _benchmarks(protocol: Protocol, names: Sequence[str]) -> list[str]:
+    offered = list(dict.fromkeys(one for part in protocol.parts for one in part.benchmarks))
+    if not names:
+        return offered
+    wanted = []
+    for name in names:
+        matching = [one for one in offered if one == name or one.startswith(f"{name}/")]
+        if not matching:
+            registry.benchmark(name)  # an unknown name says so
+            raise UserError(f"protocol {protocol.name} does not search {name}; it searches {', '.join(offered)}")
+        wanted += matching
+    return wanted
+
+
+def _rows(part: Part, selected: Mapping[str, MethodInfo] | None) -> dict[str, MethodInfo]:
+    """Rows of ``part``: those asked for, else those that belong to the protocol."""
+    if selected is not None:
+        return {row: info for row, info in selected.items() if info.kind == part.kind}
+    rows = {}
+    for info in registry.methods().values():
+        if info.kind == part.kind:
+            named = part.rows.get(info.name)
+            for row in info.rows if named is None else [f"{info.name}:{variant}" for variant in named]:
+                rows[row] = info
+    return rows

@@ -1,0 +1,296 @@
+"""The contracts: what a method may hold, what a benchmark must offer, and what a finished search is.
+
+The two sides of a benchmark are two types. A method holds a :class:`SearchView`, which knows validation values only;
+the harness alone holds the :class:`Judge`, which knows the test values.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from harness.budget import Budget
+from harness.seeds import derive
+
+Arch = tuple[int, ...]
+"""An architecture: one small int per position of its space, immutable and hashable."""
+
+
+class UserError(Exception):
+    """A wrong call or unusable data: one line that names the value and the remedy. Exit code 2, no traceback."""
+
+
+class InvalidArchitecture(ValueError):
+    """Something that is not an architecture of the search space was queried or proposed."""
+
+
+class MissingRecord(LookupError):
+    """The table has no such record. Missing stays missing: nothing is charged and nothing is imputed."""
+
+
+class SearchSpace(ABC):
+    """A product of categorical choices: position ``i`` takes an int in ``range(cardinalities[i])``.
+
+    The defaults suit any such product; a space overrides what its paper does differently.
+    """
+
+    name: str
+    cardinalities: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """How many architectures there are."""
+        total = 1
+        for n in self.cardinalities:
+            total *= n
+        return total
+
+    def __contains__(self, arch: object) -> bool:
+        return (
+            isinstance(arch, tuple)
+            and len(arch) == len(self.cardinalities)
+            and all(type(a) is int and 0 <= a < n for a, n in zip(arch, self.cardinalities, strict=True))
+        )
+
+    def sample(self, rng: random.Random) -> Arch:
+        """One architecture, uniformly."""
+        rand = rng.random
+        return tuple([int(rand() * n) for n in self.cardinalities])
+
+    def mutate(self, arch: Arch, rng: random.Random) -> Arch:
+        """A copy with one position changed to another value, both drawn uniformly."""
+        return self.change(arch, rng.randrange(len(arch)), rng)
+
+    def change(self, arch: Arch, position: int, rng: random.Random) -> Arch:
+        """A copy with ``position`` changed to another value, drawn uniformly."""
+        value = int(rng.random() * (self.cardinalities[position] - 1))
+        if value >= arch[position]:
+            value += 1
+        return (*arch[:position], value, *arch[position + 1 :])
+
+    def neighbors(self, arch: Arch) -> Iterator[Arch]:
+        """Every architecture that differs in exactly one position, in order of position and value."""
+        for position, n in enumerate(self.cardinalities):
+            for value in range(n):
+                if value != arch[position]:
+                    yield (*arch[:position], value, *arch[position + 1 :])
+
+    def canonical(self, arch: Arch) -> str:
+        """A name that isomorphic architectures share. Here: none are."""
+        return self.to_str(arch)
+
+    @abstractmethod
+    def to_str(self, arch: Arch) -> str:
+        """The field's spelling of ``arch``."""
+
+    @abstractmethod
+    def from_str(self, text: str) -> Arch:
+        """The architecture that ``text`` spells. Raises :class:`InvalidArchitecture` with the reason."""
+
+
+class Observation(NamedTuple):
+    """What a query answers."""
+
+    valid_accuracy: float
+    """Validation accuracy in percent."""
+    seconds: float
+    """What was charged for it, in the benchmark's own seconds."""
+
+
+class Oracle(Protocol):
+    """The search side of a benchmark in one world: validation values and costs, nothing else within reach."""
+
+    fidelities: tuple[int, ...]
+    """The numbers of epochs that may be asked for, ascending; the last one is what ``None`` means."""
+
+    def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
+        """Validation accuracy (percent), seconds, epochs and MACs of training ``arch`` once more.
+
+        ``asked`` counts the earlier queries of the same architecture and fidelity; with the world's seed it decides which
+        recorded seed is drawn. Raises :class:`InvalidArchitecture` or :class:`MissingRecord`.
+        """
+        ...
+
+
+class Judge(Protocol):
+    """The reporting side of a benchmark. Only the harness holds one."""
+
+    optimum: Mapping[str, float]
+    """For each target, the largest true value over the stated set."""
+    stated_set: str
+    """What the optimum, the regret and the rank range over."""
+
+    def score(self, arch: Arch) -> dict[str, dict[str, float]]:
+        """``{target: {"valid", "test", "regret", "rank"}}``; accuracies in percent, NaN where there is no record."""
+        ...
+
+
+class Problem(Protocol):
+    """A benchmark opened under a protocol: the space, and the two sides."""
+
+    space: SearchSpace
+    judge: Judge
+    fidelities: tuple[int, ...]
+    checksum: str
+    """Identifies the table or the data; part of every run's identity."""
+    record: str
+    """The seed record in force: ``drawn`` (one recorded seed per query) or ``mean``."""
+    facts: Mapping[str, str]
+    """What a caption must say of the data: source, what was searched, what judged."""
+
+    def oracle(self, world: int) -> Oracle:
+        """The search side in the world that ``world`` (a derived seed) fixes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a benchmark can run here."""
+
+    ready: bool
+    text: str
+    """One line: ``bundled, 15 625 architectures`` or ``missing: FILE (see python -m harness.data status)``."""
+
+
+class Benchmark(Protocol):
+    """One benchmark by its id, ``space/search-dataset`` in lower case."""
+
+    id: str
+    kinds: tuple[str, ...]
+    """Kinds of method that can search it: ``multi-trial``, ``one-shot``, ..."""
+    embedded: bool
+    """Ships with the project, so that it works on a fresh machine."""
+
+    def availability(self) -> Availability:
+        """Cheap: looks for files, opens none that is large."""
+        ...
+
+    def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> Problem:
+        """Loads the data for a protocol's ``search`` and ``judge`` tables. Raises :class:`UserError`."""
+        ...
+
+
+class Method(Protocol):
+    """A frozen dataclass of hyperparameters with one function. The file's name is the method's name.
+
+    Optional class attributes: ``proposes`` (``"best_valid"``, the default, or ``"self"``), ``settings`` (``{space name:
+    {field: value}}``, the papers' values away from the home space), ``variants`` (``{name: {field: value}}``, what the
+    papers report as separate rows), ``reference`` (the paper), and ``skip(problem) -> str | None`` (why it cannot run).
+    """
+
+    reference: ClassVar[str]
+
+    def search(self, view: SearchView) -> Arch | None:
+        """Searches until the budget ends it or it returns; an architecture it returns is proposed."""
+        ...
+
+
+class Proposal(NamedTuple):
+    """From this point of the search on, ``arch`` is what the method would return."""
+
+    queries: int
+    seconds: float
+    arch: Arch
+
+
+class SearchView:
+    """All that a method ever holds: the space, the ledger, seeds, and validation values for a price."""
+
+    __slots__ = ("space", "budget", "fidelities", "rng", "_seed", "_measure", "_asked", "_auto", "_best", "_rung", "_trace")
+
+    def __init__(self, space: SearchSpace, budget: Budget, oracle: Oracle, seed: int, proposes: str = "best_valid") -> None:
+        self.space = space
+        self.budget = budget
+        self.fidelities = oracle.fidelities
+        """Numbers of epochs that a query may ask for, ascending."""
+        self.rng = random.Random(derive("rng", seed))
+        """The method's own generator."""
+        self._seed = seed
+        self._measure = oracle.measure
+        self._asked: dict[Any, int] = {}
+        self._auto = proposes == "best_valid"
+        self._best = float("-inf")
+        self._rung = -1
+        self._trace = Trace()
+
+    def seed(self, name: str) -> int:
+        """A seed for another generator (numpy, torch): depends on the method seed and on ``name``."""
+        return derive(name, self._seed)
+
+    def query(self, arch: Arch, fidelity: int | None = None) -> Observation:
+        """Trains ``arch`` for ``fidelity`` epochs (``None``: the protocol's recipe), and pays for it.
+
+        The incumbent follows, unless the method proposes itself: the best validation accuracy among the queries at the
+        highest fidelity seen so far.
+
+        Raises:
+            BudgetExhausted: the search is over.
+            InvalidArchitecture, MissingRecord: nothing was charged.
+        """
+        key = arch if fidelity is None else (arch, fidelity)
+        asked = self._asked.get(key, 0)
+        accuracy, seconds, epochs, macs = self._measure(arch, fidelity, asked)
+        budget = self.budget
+        budget.charge(1, seconds, epochs, macs)
+        self._asked[key] = asked + 1
+        trace = self._trace
+        trace.seconds.append(budget.seconds)
+        trace.accuracy.append(accuracy)
+        if self._auto:
+            rung = self.fidelities[-1] if fidelity is None else fidelity
+            if rung > self._rung:
+                self._rung = rung
+                self._best = float("-inf")
+            if accuracy > self._best and rung == self._rung:
+                self._best = accuracy
+                trace.proposals.append(Proposal(budget.queries, budget.seconds, arch))
+        return Observation(accuracy, seconds)
+
+    def propose(self, arch: Arch) -> None:
+        """From now on ``arch`` is what this search would return. Raises :class:`InvalidArchitecture`."""
+        if arch not in self.space:
+            raise InvalidArchitecture(f"{arch!r} is not an architecture of {self.space.name}")
+        self._trace.proposals.append(Proposal(self.budget.queries, self.budget.seconds, arch))
+
+    def log(self, **scalars: float) -> None:
+        """Keeps named numbers of this moment (entropy, supernet accuracy, ...) in the run's trace."""
+        self._trace.scalars.append({"seconds": self.budget.seconds, "epochs": self.budget.epochs, **scalars})
+
+
+@dataclass
+class Trace:
+    """What happened in a search, in order."""
+
+    seconds: list[float] = field(default_factory=list)
+    """Charged seconds after each query."""
+    accuracy: list[float] = field(default_factory=list)
+    """Validation accuracy that each query answered, percent."""
+    proposals: list[Proposal] = field(default_factory=list)
+    scalars: list[dict[str, float]] = field(default_factory=list)
+
+
+STATUSES = ("done", "failed", "timeout", "crashed")
+"""``failed``: the method raised, or proposed nothing usable; ``timeout``: past the wall limit; ``crashed``: its worker died."""
+
+
+@dataclass
+class Result:
+    """One finished search, judged."""
+
+    run_id: str
+    status: str
+    arch: str = ""
+    """The last proposal, in the space's spelling."""
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    """``{target: {"valid", "test", "regret", "rank"}}`` of what the protocol reports."""
+    trace: dict[str, Sequence[float]] = field(default_factory=dict)
+    """Named columns: ``seconds``, ``accuracy`` per query; ``proposal_*`` and ``TARGET/test`` per proposal; ``log/*``."""
+    spent: dict[str, float] = field(default_factory=dict)
+    """Every currency of the ledger."""
+    wall_seconds: float = 0.0
+    """Real time of the search, never charged."""
+    error: str = ""
+    """Traceback or reason where the status is not ``done``."""

@@ -1,0 +1,164 @@
+"""Live progress: a table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol
+
+from harness.plan import PlannedRow
+from harness.problem import Result
+
+LINES_EVERY_S = 5.0
+
+
+@dataclass
+class RowState:
+    """Where one row stands."""
+
+    name: str
+    total: int
+    done: int
+    failed: int = 0
+    began: float | None = None
+    fresh: int = 0
+    """Runs finished by this command."""
+    sums: dict[str, float] = field(default_factory=dict)
+    target: str = ""
+
+    def add(self, result: Result) -> None:
+        self.done += 1
+        self.fresh += 1
+        self.failed += result.status != "done"
+        if result.scores:
+            self.target, scores = next(iter(result.scores.items()))
+            for name, value in (("n", 1.0), ("x", scores["test"]), ("xx", scores["test"] ** 2)):
+                self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def eta(self, now: float) -> str:
+        """Time left at the pace so far, as m:ss."""
+        if self.began is None or not self.fresh or self.done >= self.total:
+            return ""
+        seconds = (now - self.began) / self.fresh * (self.total - self.done)
+        minutes, rest = divmod(round(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"eta {hours}:{minutes:02}:{rest:02}" if hours else f"eta {minutes}:{rest:02}"
+
+    def standing(self) -> str:
+        """Test accuracy of the proposals so far."""
+        n = self.sums.get("n", 0.0)
+        if not n:
+            return ""
+        mean = self.sums["x"] / n
+        std = max(self.sums["xx"] / n - mean**2, 0.0) ** 0.5
+        return f"{self.target} {mean:.2f} ± {std:.2f}"
+
+    def failures(self) -> str:
+        return f"{self.failed} failed (--failed shows why)" if self.failed else ""
+
+
+class Progress(Protocol):
+    """What the driver reports to."""
+
+    def __enter__(self) -> Progress: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None: ...
+    def started(self, identity: str) -> None: ...
+    def finished(self, identity: str, result: Result) -> None: ...
+    def tick(self) -> None: ...
+
+
+def progress(rows: Sequence[PlannedRow]) -> Progress:
+    """The display that suits standard error."""
+    many = len({row.spec.benchmark for row in rows}) > 1
+    states = {
+        row.spec.identity: RowState(
+            f"{row.spec.benchmark}  {row.spec.row}" if many else row.spec.row, len(row.runs), len(row.done)
+        )
+        for row in rows
+    }
+    return Bars(states) if sys.stderr.isatty() else Lines(states)
+
+
+class Lines:
+    """A line when a row is complete, and every few seconds in between."""
+
+    def __init__(self, states: dict[str, RowState]) -> None:
+        self.states = states
+        self._last = time.monotonic()
+        self._current: str | None = None
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def started(self, identity: str) -> None:
+        self.states[identity].began = self.states[identity].began or time.monotonic()
+
+    def finished(self, identity: str, result: Result) -> None:
+        state = self.states[identity]
+        state.add(result)
+        self._current = identity
+        if state.done == state.total:
+            self._print(state)
+        else:
+            self.tick()
+
+    def tick(self) -> None:
+        if self._current and time.monotonic() - self._last > LINES_EVERY_S:
+            self._print(self.states[self._current])
+
+    def _print(self, state: RowState) -> None:
+        self._last = time.monotonic()
+        extra = "  ".join(text for text in (state.standing(), state.eta(self._last), state.failures()) if text)
+        print(f"{state.name}  {state.done}/{state.total}  {extra}", file=sys.stderr, flush=True)
+
+
+class Bars:
+    """One bar per row."""
+
+    def __init__(self, states: dict[str, RowState]) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self.states = states
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[eta]}"),
+            TextColumn("{task.fields[standing]}"),
+            TextColumn("[red]{task.fields[failures]}"),
+            console=Console(stderr=True),
+            refresh_per_second=5,
+        )
+        self._ids: dict[str, Any] = {
+            identity: self._bars.add_task(state.name, total=state.total, completed=state.done, eta="", standing="", failures="")
+            for identity, state in states.items()
+        }
+
+    def __enter__(self) -> Bars:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def started(self, identity: str) -> None:
+        self.states[identity].began = self.states[identity].began or time.monotonic()
+
+    def finished(self, identity: str, result: Result) -> None:
+        state = self.states[identity]
+        state.add(result)
+        self._bars.update(
+            self._ids[identity],
+            completed=state.done,
+            eta=state.eta(time.monotonic()),
+            standing=state.standing(),
+            failures=state.failures(),
+        )
+
+    def tick(self) -> None: ...

@@ -1,0 +1,119 @@
+"""Named protocols, read from ``benchmarks/protocols.toml``: a budget, a search signal, seeds, and what judges."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.budget import CURRENCIES, POLICIES
+from harness.problem import UserError
+from harness.registry import suggest
+
+DEFAULT = "nb201-2020"
+
+
+@dataclass(frozen=True)
+class BudgetRule:
+    """What binds: ``limit`` of ``currency``, per benchmark where it differs; ``None`` binds nothing (own schedule)."""
+
+    currency: str | None = None
+    limit: Mapping[str, float] | float = math.inf
+    policy: str = "refuse"
+    interpolate: bool = False
+
+    def on(self, benchmark: str) -> dict[str, Any]:
+        """The rule on one benchmark, as plain values."""
+        limit = self.limit if isinstance(self.limit, (int, float)) else self.limit[benchmark]
+        return {
+            "currency": self.currency,
+            "limit": float(limit),
+            "policy": self.policy,
+            "interpolate": self.interpolate,
+        }
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one kind of method does under a protocol."""
+
+    kind: str
+    benchmarks: tuple[str, ...]
+    budget: BudgetRule = BudgetRule()
+    search: Mapping[str, Any] = field(default_factory=dict)
+    rows: Mapping[str, list[str]] = field(default_factory=dict)
+    """Variants of a method that belong to the protocol; a method not named runs all its rows."""
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Presets: hyperparameters per method, or per row."""
+    seeds: int | None = None
+    """Where this kind runs another number of seeds than the protocol says."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A named protocol."""
+
+    name: str
+    title: str
+    seeds: int
+    wall_limit_s: float
+    judge: Mapping[str, Any]
+    parts: tuple[Part, ...]
+    paper: str = ""
+    comparable: bool = True
+    """Whether published numbers were made under these rules."""
+    modified: str = ""
+    """What the command line changed of it, in words."""
+
+    def with_budget(self, text: str) -> Protocol:
+        """The same protocol under ``currency=amount`` (``seconds=6000``, ``queries=100``). Raises :class:`UserError`."""
+        currency, _, amount = text.partition("=")
+        try:
+            limit = float(amount)
+        except ValueError:
+            limit = math.nan
+        if currency not in CURRENCIES or not 0 < limit < math.inf:
+            raise UserError(
+                f"budget {text!r} is not CURRENCY=AMOUNT with an amount above zero, such as seconds=6000 or queries=100"
+                f" (currencies: {', '.join(CURRENCIES)})"
+            )
+        parts = tuple(
+            dataclasses.replace(part, budget=dataclasses.replace(part.budget, currency=currency, limit=limit))
+            for part in self.parts
+        )
+        return dataclasses.replace(self, parts=parts, modified=f"budget {currency}={limit:g}")
+
+
+@cache
+def protocols() -> dict[str, Protocol]:
+    """All protocols, by name."""
+    file = Path(importlib.import_module("benchmarks").__path__[0]) / "protocols.toml"
+    return {name: _protocol(name, table) for name, table in tomllib.loads(file.read_text()).items()}
+
+
+def protocol(name: str) -> Protocol:
+    """The protocol of that name. Raises :class:`UserError`."""
+    known = protocols()
+    if name not in known:
+        raise UserError(f"no protocol {name!r}{suggest(name, known)}   (there are {', '.join(known)})")
+    return known[name]
+
+
+def _protocol(name: str, table: Mapping[str, Any]) -> Protocol:
+    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    parts = tuple(_part(kind, value) for kind, value in table.items() if isinstance(value, dict) and kind != "judge")
+    return Protocol(name=name, judge=table["judge"], parts=parts, **plain)
+
+
+def _part(kind: str, table: Mapping[str, Any]) -> Part:
+    rule = BudgetRule(**table.get("budget", {}))
+    if rule.policy not in POLICIES:
+        raise ValueError(f"protocols.toml: budget policy {rule.policy!r} is not one of {', '.join(POLICIES)}")
+    rest = {key: value for key, value in table.items() if key not in ("budget", "benchmarks")}
+    return Part(kind=kind, benchmarks=tuple(table["benchmarks"]), budget=rule, **rest)

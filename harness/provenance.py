@@ -1,0 +1,75 @@
+"""What a number was made by: code, versions, machine, command."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("numpy", "scipy", "pandas", "torch", "nas-bench-201", "nats-bench", "ray")
+
+
+def gather() -> dict[str, Any]:
+    """Facts for the store and for captions. Versions are read from package metadata: nothing heavy is imported."""
+    return {
+        "command": command(),
+        "code": code(),
+        "python": platform.python_version(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "host": {
+            "system": platform.platform(terse=True),
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+            "processor": _processor(),
+        },
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def command() -> str:
+    """The command line, as one would type it again."""
+    name = Path(sys.argv[0]).name
+    module = {"run.py": "python -m harness.run", "data.py": "python -m harness.data"}.get(name, name)
+    return " ".join([module, *map(shlex.quote, sys.argv[1:])])
+
+
+def code() -> str:
+    """Version and git state of this checkout: ``0.1.0 (3f2a91c, modified)``."""
+    number = _version("nas-harness") or "unpackaged"
+    root = Path(__file__).resolve().parents[1]
+    try:
+        commit = _git(root, "rev-parse", "--short=10", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return number
+    return f"{number} ({commit}{', modified' if changed else ''})"
+
+
+def _git(root: Path, *words: str) -> str:
+    if not (root / ".git").exists():
+        raise FileNotFoundError(root / ".git")
+    done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()

@@ -1,0 +1,184 @@
+"""The command line: ``python -m harness.run``."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness import protocol as protocols
+from harness import provenance, registry
+from harness.plan import Plan, make
+from harness.problem import UserError
+from harness.protocol import Protocol
+
+EPILOG = """
+Examples:
+
+  python -m harness.run --list                                     what there is, and whether it can run here
+
+  python -m harness.run --protocol nb201-2020 --dry-run            what would run, and how long it would take
+
+  python -m harness.run --protocol nb201-2020 --seeds 500          run it, resume it, report it
+
+  python -m harness.run --methods ./my_method.py --seeds 50        your method, beside what has been run before
+
+  python -m harness.run --methods regularized_evolution --set regularized_evolution.population=50
+
+Finished runs are kept in OUT/runs.sqlite and never repeated; the same command goes on where it stopped.
+Exit codes: 0 all runs done, 1 some failed, 2 the call was wrong.
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Names = Annotated[list[str] | None, typer.Option()]
+
+
+@app.command(epilog=EPILOG)
+def run(
+    all_: Annotated[bool, typer.Option("--all", help="Every row of the protocol.")] = False,
+    protocol: Annotated[str | None, typer.Option(help=f"Named rules of the comparison. [default: {protocols.DEFAULT}]")] = None,
+    methods: Annotated[
+        list[str] | None, typer.Option(help="Methods, rows (method:variant) or files (./mine.py), comma-separated.")
+    ] = None,
+    benchmarks: Annotated[list[str] | None, typer.Option(help="Benchmarks, or their first part (nb201).")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Searches per row. [default: the protocol's]")] = None,
+    budget: Annotated[str | None, typer.Option(help="Another limit: seconds=6000, queries=100.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter: method.field=value. Repeatable.")] = None,
+    engine: Annotated[str, typer.Option(help="local (this machine's cores) or ray.")] = "local",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. [default: one per core]")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda, for what trains.")] = "cpu",
+    out: Annotated[Path, typer.Option(help="Folder for the store and the reports.")] = Path("results"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its price; run nothing.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Print methods, benchmarks and protocols.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Print why runs failed; run nothing.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do failed runs again.")] = False,
+) -> None:
+    """Runs search methods on benchmarks under one budget, and reports them beside the papers' numbers."""
+    from harness import show
+
+    if list_:
+        show.everything()
+        return
+    if not (all_ or protocol or methods or benchmarks or failed):
+        raise UserError("nothing to do: say --all, --protocol, --methods or --benchmarks   (--help explains, --list shows all)")
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"device {device!r} is not cpu or cuda")
+    if engine not in ("local", "ray"):
+        raise UserError(f"engine {engine!r} is not local or ray")
+    rules = protocols.protocol(protocol or protocols.DEFAULT)
+    if budget:
+        rules = rules.with_budget(budget)
+    given = _settings(set_ or [])
+    if given:
+        changed = ", ".join(f"{name}.{field}={text}" for name, fields in given.items() for field, text in fields.items())
+        rules = dataclasses.replace(rules, modified="; ".join(filter(None, [rules.modified, f"set {changed}"])))
+    names = _split(benchmarks)
+    _require_data(rules, names)
+    plan = make(rules, methods=_split(methods), benchmarks=names, seeds=seeds, given=given, device=device)
+    _carry_out(plan, out, engine, workers or os.cpu_count() or 1, dry_run=dry_run, failed=failed, retry_failed=retry_failed)
+
+
+def _carry_out(plan: Plan, out: Path, engine: str, workers: int, *, dry_run: bool, failed: bool, retry_failed: bool) -> None:
+    from harness import show
+    from harness.engine import ENGINES
+    from harness.progress import progress
+    from harness.store import Store
+    from harness.sweep import sweep
+
+    if dry_run:
+        show.price(plan, _statuses(out), workers)
+        return
+    made_by = provenance.gather()
+    with Store(out, made_by) as store:
+        statuses = store.statuses()
+        for row in plan.rows:
+            row.done = {run.run_id for run in row.runs if run.run_id in statuses}
+            bad = [run.run_id for run in row.runs if statuses.get(run.run_id, "done") != "done"]
+            if retry_failed and bad:
+                store.forget(bad)
+                row.done -= set(bad)
+        if failed:
+            show.failures(plan, store)
+            return
+        if plan.todo:
+            with progress(plan.rows) as display:
+                sweep(plan, store, ENGINES[engine], workers, display)
+        else:
+            print(f"all {plan.total} runs were done before; writing the report", file=sys.stderr)
+        files = _report(plan, store, out)
+        statuses = store.statuses()
+    print("report: " + "  ".join([str(files[0]), *(file.name for file in files[1:])]), file=sys.stderr)
+    not_done = [run for row in plan.rows for run in row.runs if statuses.get(run.run_id) != "done"]
+    if not_done:
+        print(f"{len(not_done)} of {plan.total} runs failed (--failed shows why)", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _report(plan: Plan, store: object, out: Path) -> list[Path]:
+    import reports
+    from harness.frames import collect
+
+    name = re.sub(r"[^\w.]+", "-", f"{plan.protocol.name} {plan.protocol.modified}".strip()).strip("-")
+    evidence = collect(plan, store, provenance.gather())  # type: ignore[arg-type]
+    return reports.write(out / name, evidence.runs, evidence.traces, evidence.facts)
+
+
+def _statuses(out: Path) -> dict[str, str]:
+    from harness.store import Store
+
+    if not (out / "runs.sqlite").exists():
+        return {}
+    with Store(out) as store:
+        return store.statuses()
+
+
+def _require_data(rules: Protocol, names: Sequence[str]) -> None:
+    """Where none of the benchmarks asked for has its data, says what to put where."""
+    wanted = [one for part in rules.parts for one in part.benchmarks if not names or one.startswith(tuple(names))]
+    missing = [one for one in wanted if not registry.benchmark(one).availability().ready]
+    if wanted and missing == wanted:
+        from harness import data
+
+        data.status()
+        raise UserError(f"nothing to run: no data for {', '.join(missing)} was found; the lines above say what to put where")
+
+
+def _split(values: Sequence[str] | None) -> list[str]:
+    return [one.strip() for value in values or () for one in value.split(",") if one.strip()]
+
+
+def _settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+    given: dict[str, dict[str, str]] = {}
+    for text in texts:
+        form = re.fullmatch(r"([^=]+)\.(\w+)=(.*)", text)
+        if form is None:
+            raise UserError(f"--set {text!r} is not of the form method.field=value")
+        given.setdefault(form[1], {})[form[2]] = form[3]
+    return given
+
+
+def main() -> None:
+    """Runs the command; a :class:`UserError` becomes one line and exit code 2."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        from harness.cache import explain
+
+        print(f"error: {explain(error, 'go on')}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""What the command line prints besides progress: what there is, what would run, what failed."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Mapping
+
+from harness import protocol as protocols
+from harness import registry
+from harness.engine import Task, local
+from harness.plan import Plan, PlannedRow
+from harness.store import Store
+
+
+def everything() -> None:
+    """Methods, benchmarks and protocols."""
+    found = registry.methods().values()
+    width = max(len(info.name) for info in found) + 2
+    print(f"{'methods':{width + 2}}{'kind':13}{'what it does':62}paper")
+    for info in found:
+        summary = textwrap.shorten(info.summary, 60, placeholder=" …")
+        print(f"  {info.name:{width}}{info.kind:13}{summary:62}{info.paper}")
+        if info.rows != [info.name]:
+            print(f"  {'':{width}}rows: {'  '.join(info.rows)}")
+    print(f"\n{'benchmarks':{width + 2}}state")
+    for benchmark in registry.benchmarks().values():
+        print(f"  {benchmark.id:{width}}{benchmark.availability().text}")
+    print("\nprotocols")
+    for rules in protocols.protocols().values():
+        default = " (default)" if rules.name == protocols.DEFAULT else ""
+        print(f"  {rules.name + default:{width}}{rules.title}; {rules.seeds} seeds")
+    print("\nA method of your own: --methods ./my_method.py   Hyperparameters: --set method.field=value")
+
+
+def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
+    """The plan as a table, with what each row is expected to take here. One search of each row is timed and thrown away."""
+    for planned in plan.rows:
+        planned.done = {run.run_id for run in planned.runs if run.run_id in statuses}
+    methods = _count(len({row.spec.method for row in plan.rows}), "method")
+    benchmarks = ", ".join(dict.fromkeys(row.spec.benchmark for row in plan.rows))
+    done = plan.total - plan.todo
+    rows = _count(len(plan.rows), "row")
+    print(f"{plan.protocol.name}: {rows} ({methods}), {plan.total:,} searches on {benchmarks}; {done:,} done")
+    width = max([len(row.spec.row) for row in plan.rows] + [len(row) for row in plan.skipped] + [6]) + 2
+    print(f"  {'row':{width}}{'runs':>7}  {'budget each':24}about")
+    total = 0.0
+    for planned in plan.rows:
+        seconds = _one_search(planned)
+        rule = planned.spec.budget
+        limit = f"{rule['limit']:,.0f} charged {rule['currency']}" if rule["currency"] else "own schedule"
+        left = f"{len(planned.todo):,}"
+        if seconds is None:
+            about = "fails at its first search"
+        else:
+            total += seconds * len(planned.todo)
+            about = f"{_duration(seconds * len(planned.todo))} here"
+        print(f"  {planned.spec.row:{width}}{left:>7}  {limit:24}{about}")
+    for row, reason in plan.skipped.items():
+        print(f"  {row:{width}}{'–':>7}  not measured here: {reason}")
+    print(f"  {'total':{width}}{plan.todo:>7,}  {'':24}{_duration(total / workers)} on {_count(workers, 'worker')}")
+
+
+def _one_search(planned: PlannedRow) -> float | None:
+    """Real seconds of one search, in a process of its own."""
+    for finished in local([Task(planned.spec, (planned.spec.run(-1),))], 1):
+        if finished is not None:
+            return finished[2].wall_seconds if finished[2].status == "done" else None
+    return None
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return time.strftime("%H h %M min" if seconds >= 3600 else "%M min", time.gmtime(seconds)).lstrip("0")
+
+
+def failures(plan: Plan, store: Store) -> None:
+    """Failed runs of the plan, grouped by reason."""
+    found = False
+    for planned in plan.rows:
+        reasons: dict[tuple[str, str], list[int]] = {}
+        for one in store.rows(planned.spec.identity, trace=False):
+            if one["status"] != "done":
+                reasons.setdefault((one["status"], one["error"]), []).append(one["world"])
+        for (status, error), worlds in reasons.items():
+            found = True
+            shown = ", ".join(map(str, worlds[:10])) + (" …" if len(worlds) > 10 else "")
+            print(f"{planned.spec.row} on {planned.spec.benchmark}: {len(worlds)} {status} (seeds {shown})")
+            print(textwrap.indent(error, "    "))
+    if not found:
+        print("no failed runs")

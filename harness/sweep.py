@@ -1,0 +1,97 @@
+"""Drives a plan through an engine into the store: claims runs, keeps chunks short, saves what finishes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from harness.engine import Engine, Task
+from harness.plan import Plan, PlannedRow, RowSpec, RunSpec
+from harness.problem import Result
+from harness.progress import Progress
+from harness.store import Store
+
+CHUNK_S = 0.5
+"""Work of one task, and the most that is held back before it is written."""
+LARGEST_CHUNK = 64
+BEAT_S = 10.0
+
+
+def sweep(plan: Plan, store: Store, engine: Engine, workers: int, progress: Progress) -> None:
+    """Does every run of ``plan`` that is not done, together with other processes that work on the same store.
+
+    Runs that another living process holds are waited for, and taken over should it die.
+    """
+    while True:
+        sweeper = _Sweep(plan, store, progress)
+        sweeper.go(engine, workers)
+        held = sweeper.held
+        if not held:
+            return
+        while held and not store.claimable([run for _, run in held]):
+            time.sleep(0.5)
+            finished = store.statuses()
+            for row, run in held:
+                if run.run_id in finished:
+                    row.done.add(run.run_id)
+            held = [(row, run) for row, run in held if run.run_id not in finished]
+        if not held:
+            return
+
+
+class _Sweep:
+    def __init__(self, plan: Plan, store: Store, progress: Progress) -> None:
+        self.plan, self.store, self.progress = plan, store, progress
+        self.pace: dict[str, float] = {}
+        self.held: list[tuple[PlannedRow, RunSpec]] = []
+        self.ready: list[tuple[RunSpec, Result]] = []
+        self.ready_row: RowSpec | None = None
+        self.saved = self.beaten = time.monotonic()
+        self.rows = {row.spec.identity: row for row in plan.rows}
+
+    def go(self, engine: Engine, workers: int) -> None:
+        try:
+            for finished in engine(self.tasks(), workers):
+                now = time.monotonic()
+                if finished is not None:
+                    row, run, result = finished
+                    self.keep(row, run, result)
+                if now - self.saved > CHUNK_S:
+                    self.save()
+                if now - self.beaten > BEAT_S:
+                    self.store.beat()
+                    self.beaten = now
+                if finished is None:
+                    self.progress.tick()
+        finally:
+            self.save()
+
+    def tasks(self) -> Iterator[Task]:
+        """Claimed chunks, sized so that one is about ``CHUNK_S`` of work: a slow row goes run by run."""
+        for planned in self.plan.rows:
+            identity, todo = planned.spec.identity, planned.todo
+            self.progress.started(identity)
+            while todo:
+                pace = self.pace.get(identity)
+                size = 1 if pace is None else max(1, min(LARGEST_CHUNK, int(CHUNK_S / max(pace, 1e-9))))
+                chunk, todo = todo[:size], todo[size:]
+                mine = self.store.claim(planned.spec, chunk)
+                self.held += [(planned, run) for run in chunk if run not in mine]
+                if mine:
+                    yield Task(planned.spec, tuple(mine))
+
+    def keep(self, row: RowSpec, run: RunSpec, result: Result) -> None:
+        if self.ready_row is not row:
+            self.save()
+            self.ready_row = row
+        self.ready.append((run, result))
+        before = self.pace.get(row.identity, result.wall_seconds)
+        self.pace[row.identity] = 0.8 * before + 0.2 * result.wall_seconds
+        self.progress.finished(row.identity, result)
+
+    def save(self) -> None:
+        if self.ready and self.ready_row is not None:
+            self.store.save(self.ready_row, self.ready)
+            self.rows[self.ready_row.identity].done.update(run.run_id for run, _ in self.ready)
+        self.ready = []
+        self.saved = time.monotonic()

@@ -1,0 +1,1 @@
+"""Methods that evaluate architectures one by one."""

@@ -1,0 +1,169 @@
+"""BOHB: Hyperband's successive halving with a kernel density model that proposes configurations.
+
+Written after the behaviour of the reference implementation (HpBandSter) on categorical spaces, quirks included, because the
+published rows were made with it: the normal-reference bandwidth of the *category numbers* is clipped below and not above, so
+a kernel's value ``1 - h`` may be negative; a density whose data show a single category is infinite elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+
+from harness.problem import Arch, Problem, SearchView
+
+
+@dataclass(frozen=True)
+class Bohb:
+    """Successive halving whose new configurations come from a good/bad density ratio.
+
+    ``nb201_2020`` is the row of the NAS-Bench-201 paper: rungs 22.2 / 66.7 / 200 whose value the oracle ignores (every
+    evaluation, promotions too, is the protocol's short training and is charged), incumbent among top-rung runs only.
+    ``nats_2021`` is NATS-Bench's: rungs are true epochs 1 / 4 / 12, best seen wins (D-39).
+    """
+
+    min_budget: Annotated[float, "smallest rung is at or above this"] = 12
+    max_budget: Annotated[float, "top rung"] = 200
+    eta: Annotated[float, "one in eta is promoted"] = 3
+    brackets: Annotated[int, "Hyperband iterations"] = 50
+    fidelity: Annotated[Literal["ignored", "epochs"], "whether a rung is a number of epochs to the oracle (D-39)"] = "ignored"
+    incumbent: Annotated[Literal["top_rung", "best_seen"], "which runs may become the proposal"] = "top_rung"
+    num_samples: Annotated[int, "candidates compared by density ratio"] = 4
+    random_fraction: Annotated[float, "share of configurations drawn uniformly"] = 0.0
+    top_percent: Annotated[int, "share of runs that train the good density"] = 15
+    min_bandwidth: Annotated[float, "kernel bandwidths are clipped below here, not above"] = 0.3
+
+    reference = "Falkner et al. 2018, arXiv:1807.01774; Dong & Yang 2020, arXiv:2001.00326"
+    proposes = "self"
+    variants = {
+        "nb201_2020": {},
+        "nats_2021": {"min_budget": 1, "max_budget": 12, "brackets": 300, "fidelity": "epochs", "incumbent": "best_seen"},
+    }
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_budget <= self.max_budget:
+            raise ValueError("budgets must satisfy 0 < min_budget <= max_budget")
+        if not self.eta > 1:
+            raise ValueError("eta must be above 1")
+        if self.fidelity not in ("ignored", "epochs") or self.incumbent not in ("top_rung", "best_seen"):
+            raise ValueError("fidelity is 'ignored' or 'epochs'; incumbent is 'top_rung' or 'best_seen'")
+
+    def rungs(self) -> list[float]:
+        """Budgets of successive halving, ascending, ``eta`` apart, ending at ``max_budget``."""
+        count = -int(math.log(self.min_budget / self.max_budget) / math.log(self.eta)) + 1
+        return [self.max_budget * self.eta**-i for i in reversed(range(count))]
+
+    def bracket(self, iteration: int) -> list[tuple[float, int]]:
+        """(budget, configurations) of each stage of one bracket (HpBandSter's rule)."""
+        rungs = self.rungs()
+        s = len(rungs) - 1 - iteration % len(rungs)
+        first = (len(rungs) // (s + 1)) * self.eta**s
+        return [(rungs[len(rungs) - 1 - s + i], max(int(first * self.eta**-i), 1)) for i in range(s + 1)]
+
+    def skip(self, problem: Problem) -> str | None:
+        """Why this row cannot run on ``problem``."""
+        missing = [int(rung) for rung in self.rungs() if int(rung) not in problem.fidelities]
+        if self.fidelity == "epochs" and missing:
+            epochs = ", ".join(map(str, missing))
+            return f"needs validation accuracy after epoch {epochs}, which this table does not record"
+        return None
+
+    def search(self, view: SearchView) -> None:
+        model = _Model(self, view)
+        best = -math.inf
+        for iteration in range(self.brackets):
+            ran: list[tuple[float, Arch]] = []
+            for stage, (rung, count) in enumerate(self.bracket(iteration)):
+                top = rung == self.max_budget
+                leading = sorted(range(len(ran)), key=lambda i: -ran[i][0])[:count]
+                promoted = [ran[i][1] for i in sorted(leading)]
+                ran = []
+                for i in range(count):
+                    # a new configuration is drawn after the previous one's result is known
+                    arch = promoted[i] if stage else model.suggest()
+                    accuracy = view.query(arch, int(rung) if self.fidelity == "epochs" else None).valid_accuracy
+                    model.learn(rung, arch, accuracy)
+                    ran.append((accuracy, arch))
+                    if accuracy > best and (top or self.incumbent == "best_seen"):
+                        best = accuracy
+                        view.propose(arch)
+
+
+class _Model:
+    """Good and bad densities per rung; suggestions come from the highest rung that has them."""
+
+    def __init__(self, settings: Bohb, view: SearchView) -> None:
+        self.settings = settings
+        self.space, self.rng = view.space, view.rng
+        self.min_points = len(view.space.cardinalities) + 1
+        self.runs: dict[float, tuple[list[Arch], list[float]]] = {}
+        self.densities: dict[float, tuple[CategoricalDensity, CategoricalDensity]] = {}
+
+    def learn(self, rung: float, arch: Arch, accuracy: float) -> None:
+        if self.densities and max(self.densities) > rung:
+            return
+        archs, accuracies = self.runs.setdefault(rung, ([], []))
+        archs.append(arch)
+        accuracies.append(accuracy)
+        n, d = len(archs), len(self.space.cardinalities)
+        if n < self.min_points:
+            return
+        good = max(self.min_points, self.settings.top_percent * n // 100)
+        bad = max(self.min_points, (100 - self.settings.top_percent) * n // 100)
+        order = np.argsort(-np.array(accuracies), kind="stable")
+        data = np.array(archs)[order]
+        if good > d and len(data[good : good + bad]) > d:
+            floor = self.settings.min_bandwidth
+            self.densities[rung] = (CategoricalDensity(data[:good], floor), CategoricalDensity(data[good : good + bad], floor))
+
+    def suggest(self) -> Arch:
+        rng, sizes = self.rng, self.space.cardinalities
+        if not self.densities or rng.random() < self.settings.random_fraction:
+            return self.space.sample(rng)
+        good, bad = self.densities[max(self.densities)]
+        best, lowest = None, math.inf
+        for _ in range(self.settings.num_samples):
+            center = good.rows[int(rng.random() * len(good.rows))]
+            candidate = tuple(
+                [
+                    value if rng.random() < 1 - width else int(rng.random() * size)
+                    for value, width, size in zip(center, good.widths, sizes, strict=True)
+                ]
+            )
+            numerator, denominator = bad.at(candidate), good.at(candidate)
+            # the order of max's arguments decides what becomes of NaN, as in the reference
+            ratio = max(1e-32, numerator) / max(denominator, 1e-32)
+            if not math.isfinite(ratio) and math.isfinite(denominator):
+                return candidate
+            if ratio < lowest:
+                best, lowest = candidate, ratio
+        return self.space.sample(rng) if best is None else best
+
+
+class CategoricalDensity:
+    """Product of Aitchison-Aitken kernels with normal-reference bandwidths, clipped below at ``floor``.
+
+    For bandwidth ``h`` and ``k`` categories *seen in the data* a kernel is ``1 - h`` where the category matches and
+    ``h / (k - 1)`` elsewhere (infinite for k = 1).
+    """
+
+    def __init__(self, data: np.ndarray, floor: float) -> None:
+        n, d = data.shape
+        self.data = data
+        self.rows: list[Sequence[int]] = data.tolist()
+        width = np.maximum(1.06 * data.std(axis=0) * n ** (-1.0 / (4 + d)), floor)
+        self.widths: list[float] = width.tolist()
+        seen = np.array([len(set(column)) for column in data.T.tolist()])
+        with np.errstate(divide="ignore"):
+            self._elsewhere = width / (seen - 1)
+        self._match = 1.0 - width
+
+    def at(self, arch: Arch) -> float:
+        """The density's value; may be negative, infinite or NaN, as in the reference."""
+        with np.errstate(invalid="ignore"):
+            kernels = np.where(self.data == np.array(arch), self._match, self._elsewhere)
+            return float(kernels.prod(axis=1).sum() / len(self.rows))

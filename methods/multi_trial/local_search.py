@@ -1,0 +1,46 @@
+"""Local search: hill climbing with restarts, a strong simple baseline on small spaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from harness.problem import Arch, SearchView
+
+
+@dataclass(frozen=True)
+class LocalSearch:
+    """Moves to the best neighbour until none is better, then starts again from a random architecture.
+
+    What was evaluated once is remembered, and not paid for again.
+    """
+
+    move: Annotated[Literal["best", "first"], "evaluate all neighbours, or take the first better one"] = "best"
+
+    reference = "White et al. 2021, arXiv:2005.02960"
+
+    def __post_init__(self) -> None:
+        if self.move not in ("best", "first"):
+            raise ValueError(f"move must be 'best' or 'first', not {self.move!r}")
+
+    def search(self, view: SearchView) -> None:
+        seen: dict[Arch, float] = {}
+
+        def accuracy(arch: Arch) -> float:
+            if arch not in seen:
+                seen[arch] = view.query(arch).valid_accuracy
+            return seen[arch]
+
+        while len(seen) < view.space.size:
+            current = view.space.sample(view.rng)
+            while (better := self._step(view, current, accuracy)) is not None:
+                current = better
+
+    def _step(self, view: SearchView, current: Arch, accuracy) -> Arch | None:  # type: ignore[no-untyped-def]
+        here = accuracy(current)
+        around = list(view.space.neighbors(current))
+        view.rng.shuffle(around)
+        if self.move == "first":
+            return next((arch for arch in around if accuracy(arch) > here), None)
+        best = max(around, key=accuracy)
+        return best if accuracy(best) > here else None

@@ -1,0 +1,18 @@
+"""Random search: the baseline that every comparison needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.problem import SearchView
+
+
+@dataclass(frozen=True)
+class RandomSearch:
+    """Uniform architectures until the budget is spent; the best validation accuracy wins."""
+
+    reference = "Li & Talwalkar 2019, arXiv:1902.07638"
+
+    def search(self, view: SearchView) -> None:
+        while True:
+            view.query(view.space.sample(view.rng))

@@ -1,0 +1,60 @@
+"""REINFORCE with one independent categorical distribution per position, as in the NAS-Bench-201 baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from harness.problem import SearchView
+
+
+@dataclass(frozen=True)
+class Reinforce:
+    """Policy gradient on logits per position, with a moving-average baseline and Adam.
+
+    Loss of one sample: ``-sum(log pi(a)) * (reward - baseline)``, reward in percent (METHODS of NAS-Bench-201; the learning
+    rate is documented as 0.5, 0.001 and 0.01 in three places, D-38, so the three are rows of their own).
+    """
+
+    lr: Annotated[float, "Adam's learning rate (D-38)"] = 0.01
+    momentum: Annotated[float, "of the reward baseline, bias-corrected, updated before it is used"] = 0.9
+    init_scale: Annotated[float, "standard deviation of the initial logits"] = 1e-3
+    betas: Annotated[tuple[float, float], "Adam's moment decays"] = (0.9, 0.999)
+
+    reference = "Williams 1992; Dong & Yang 2020, arXiv:2001.00326"
+    variants = {"lr_0.01": {"lr": 0.01}, "lr_0.001": {"lr": 0.001}, "lr_0.5": {"lr": 0.5}}
+
+    def __post_init__(self) -> None:
+        if not self.lr > 0:
+            raise ValueError("lr must be above zero")
+        if not 0 <= self.momentum < 1:
+            raise ValueError("momentum must be in [0, 1)")
+
+    def search(self, view: SearchView) -> None:
+        sizes = view.space.cardinalities
+        rng = np.random.default_rng(view.seed("reinforce"))
+        logits = self.init_scale * rng.standard_normal((len(sizes), max(sizes)))
+        logits[np.arange(max(sizes)) >= np.array(sizes)[:, None]] = -np.inf  # positions with fewer choices
+        rows = np.arange(len(sizes))
+        mean, square = np.zeros_like(logits), np.zeros_like(logits)
+        (beta1, beta2), step = self.betas, 0
+        numerator = denominator = 0.0
+        while True:
+            policy = np.exp(logits - logits.max(axis=1, keepdims=True))
+            policy /= policy.sum(axis=1, keepdims=True)
+            below = policy.cumsum(axis=1) <= rng.random((len(sizes), 1))
+            actions = np.minimum(below.sum(axis=1), np.array(sizes) - 1)
+            reward = view.query(tuple(actions.tolist())).valid_accuracy
+
+            numerator = self.momentum * numerator + (1 - self.momentum) * reward
+            denominator = self.momentum * denominator + (1 - self.momentum)
+            gradient = policy
+            gradient[rows, actions] -= 1.0
+            gradient *= reward - numerator / denominator
+
+            step += 1
+            mean = beta1 * mean + (1 - beta1) * gradient
+            square = beta2 * square + (1 - beta2) * gradient**2
+            logits = logits - self.lr * (mean / (1 - beta1**step)) / (np.sqrt(square / (1 - beta2**step)) + 1e-8)
