@@ -1,0 +1,60 @@
+"""Numbers as text. A missing number is an en dash, never ``nan`` and never 0."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from reports.statistics import Interval
+
+MISSING = "–"
+TARGETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet16-120": "ImageNet-16-120", "imagenet": "ImageNet"}
+SHORT = {"cifar10": "C10", "cifar100": "C100", "imagenet16-120": "IN16"}
+
+
+def target_name(target: str) -> str:
+    """Return a target's usual spelling."""
+    return TARGETS.get(target, target)
+
+
+def short_name(target: str) -> str:
+    """Return the short form that column heads use."""
+    return SHORT.get(target, target_name(target))
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Format a number with a true minus sign and a thin space between thousands."""
+    if value is None or not isfinite(value):
+        return MISSING
+    text = f"{value:,.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    return text.replace(",", "\N{NARROW NO-BREAK SPACE}").replace("-", "−")
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """Format a difference, with its sign."""
+    text = number(value, digits)
+    return text if text == MISSING or text.startswith("−") or float(f"{value:.{digits}f}") == 0 else f"+{text}"
+
+
+def spread(mean: float | None, std: float | None, digits: int = 2) -> str:
+    """Format ``mean ± std``; the mean alone where no std exists."""
+    text = number(mean, digits)
+    return text if text == MISSING or std is None or not isfinite(std) else f"{text} ± {number(std, digits)}"
+
+
+def bracket(interval: Interval | None, digits: int = 2, sign: bool = False) -> str:
+    """Format ``[low, high]``."""
+    write = signed if sign else number
+    return MISSING if interval is None else f"[{write(interval.low, digits)}, {write(interval.high, digits)}]"
+
+
+def with_interval(value: float | None, interval: Interval | None, digits: int = 2, sign: bool = False) -> str:
+    """Format ``value [low, high]``; the value alone where no interval exists."""
+    text = (signed if sign else number)(value, digits)
+    return text if text == MISSING or interval is None else f"{text} {bracket(interval, digits, sign)}"
+
+
+def probability(p: float) -> str:
+    """Format a p value with two significant digits, bounded below."""
+    return "< 0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"

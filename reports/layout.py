@@ -1,0 +1,203 @@
+"""What a report is made of, and how it is rendered: the same blocks become Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, the group it stands under (a target), and whether it is set flush right."""
+
+    name: str
+    group: str = ""
+    right: bool = True
+
+    @property
+    def title(self) -> str:
+        """Group and name in one line, for tables without spanning headers."""
+        return f"{self.group} {self.name}".strip()
+
+
+@dataclass
+class Table:
+    """A table of plain text cells; every row has one cell per column. ``rules`` are the rows that a line is drawn above."""
+
+    caption: str
+    columns: list[Column]
+    rows: list[list[str]] = field(default_factory=list)
+    rules: set[int] = field(default_factory=set)
+
+    def add(self, cells: Sequence[str], rule: bool = False) -> None:
+        """Append a row; ``rule`` sets it apart from the rows above."""
+        if len(cells) != len(self.columns):
+            raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
+        if rule:
+            self.rules.add(len(self.rows))
+        self.rows.append([" ".join(cell.split()) for cell in cells])
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A section heading."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Running text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of ``name: text`` items; an item without a name is text alone."""
+
+    items: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines shown as they are."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure that lies beside the report as ``stem.png`` and ``stem.pdf``; the caption's first sentence stands in for it."""
+
+    stem: str
+    caption: str
+
+
+Block = Table | Heading | Paragraph | Bullets | Code | Figure
+
+
+# --- Markdown ----------------------------------------------------------------------------------------------------------
+
+
+def to_markdown(title: str, blocks: Sequence[Block]) -> str:
+    """Render as GitHub-flavoured Markdown, columns padded so that the source reads as a table too."""
+    return "\n\n".join([f"# {_markdown_text(title)}", *(_markdown_block(block) for block in blocks)]) + "\n"
+
+
+def _markdown_block(block: Block) -> str:
+    match block:
+        case Heading(text):
+            return f"## {_markdown_text(text)}"
+        case Paragraph(text):
+            return _markdown_text(text)
+        case Bullets(items):
+            named = [(f"**{_markdown_text(name)}:** " if name else "", _markdown_text(text)) for name, text in items]
+            return "\n".join(f"- {name}{text}" for name, text in named)
+        case Code(text):
+            return "\n".join("    " + line for line in text.splitlines())
+        case Figure(stem, caption):
+            short, _, _ = caption.partition(". ")
+            return f"![{_markdown_text(short)}]({stem}.png)\n\n{_markdown_text(caption)}"
+        case Table():
+            return _markdown_table(block)
+
+
+def _markdown_text(text: str) -> str:
+    return re.sub(r"([\\|*`<])", r"\\\1", " ".join(text.split()))
+
+
+def _markdown_table(table: Table) -> str:
+    lines = [[_markdown_text(cell) for cell in cells] for cells in ([c.title for c in table.columns], *table.rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
+    flush = [str.rjust if column.right else str.ljust for column in table.columns]
+    bar = [
+        "-" * (width - 1) + ":" if column.right else "-" * width for width, column in zip(widths, table.columns, strict=True)
+    ]
+    padded = [[pad(cell, width) for pad, cell, width in zip(flush, cells, widths, strict=True)] for cells in lines]
+    body = "\n".join("| " + " | ".join(cells) + " |" for cells in (padded[0], bar, *padded[1:]))
+    return f"{body}\n\n{_markdown_text(table.caption)}"
+
+
+# --- LaTeX -------------------------------------------------------------------------------------------------------------
+
+_PREAMBLE = r"""\documentclass[10pt]{article}
+\usepackage[a4paper,landscape,margin=15mm]{geometry}
+\usepackage[utf8]{inputenc}
+\usepackage{booktabs,graphicx}
+\newcommand{\fit}[1]{\sbox0{#1}\ifdim\wd0>\textwidth\resizebox{\textwidth}{!}{\usebox0}\else\usebox0\fi}
+\setlength{\parindent}{0pt}
+\setlength{\parskip}{4pt}
+\begin{document}
+\raggedright
+"""
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "'": r"\textquotesingle{}", '"': "''", "`": r"\textasciigrave{}", "±": r"$\pm$", "Δ": r"$\Delta$", "δ": r"$\delta$",
+    "−": "$-$", "–": "--", "—": "---", "×": r"$\times$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$", "≈": r"$\approx$",
+    "·": r"$\cdot$", "“": "``", "”": "''", "’": "'", "‘": "`", "…": r"\ldots{}", "†": r"\dag{}", "‡": r"\ddag{}", "§": r"\S{}",
+    "ⁿ": "$^n$", "√": r"$\surd$", "\N{NO-BREAK SPACE}": "~", "\N{NARROW NO-BREAK SPACE}": r"\,",
+}  # fmt: skip
+
+
+def to_latex(title: str, blocks: Sequence[Block]) -> str:
+    """Render as a LaTeX document that compiles by itself with pdflatex and booktabs."""
+    body = "\n\n".join(_latex_block(block) for block in blocks)
+    return f"{_PREAMBLE}\n\\section*{{{latex_text(title)}}}\n\n{body}\n\n\\end{{document}}\n"
+
+
+def latex_text(text: str) -> str:
+    """Escape plain text; a character that the fonts lack is decomposed or becomes a question mark."""
+    return "".join(_LATEX.get(char) or (char if " " <= char < "\x7f" else _latin(char)) for char in text)
+
+
+def _latin(char: str) -> str:
+    if char.isspace():
+        return " "
+    if "LATIN" in unicodedata.name(char, "") and ord(char) < 0x17F:
+        return char
+    plain = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode()
+    return "".join(_LATEX.get(letter, letter) for letter in plain) or "?"
+
+
+def _latex_block(block: Block) -> str:
+    match block:
+        case Heading(text):
+            return f"\\subsection*{{{latex_text(text)}}}"
+        case Paragraph(text):
+            return latex_text(text)
+        case Bullets(items):
+            lines = [
+                "\\item " + (f"\\textbf{{{latex_text(name)}:}} " if name else "") + latex_text(text) for name, text in items
+            ]
+            return "\\begin{itemize}\\setlength{\\itemsep}{0pt}\n" + "\n".join(lines) + "\n\\end{itemize}" if items else ""
+        case Code(text):
+            return "\n\n".join(f"\\texttt{{{latex_text(line)}}}" for line in text.splitlines())
+        case Figure(stem, caption):
+            return f"\\includegraphics[width=\\textwidth]{{{stem}.pdf}}\n\n{{\\small {latex_text(caption)}}}"
+        case Table():
+            return _latex_table(block)
+
+
+def _latex_table(table: Table) -> str:
+    groups = [(name, len(list(members))) for name, members in groupby(table.columns, key=lambda column: column.group)]
+    head = []
+    if any(name for name, _ in groups):
+        head.append(" & ".join(f"\\multicolumn{{{n}}}{{c}}{{{latex_text(name)}}}" for name, n in groups) + r" \\")
+        starts = [1 + sum(n for _, n in groups[:index]) for index in range(len(groups))]
+        rules = [f"\\cmidrule(lr){{{s}-{s + n - 1}}}" for s, (name, n) in zip(starts, groups, strict=True) if name]
+        head.append(" ".join(rules))
+    head.append(" & ".join(latex_text(column.name) for column in table.columns) + r" \\")
+    # A cell that starts with a bracket would be read as the optional argument of the line break before it.
+    lines = ["{}" + " & ".join(latex_text(cell) for cell in cells) + r" \\" for cells in table.rows]
+    body = "\n".join(("\\midrule\n" if index in table.rules else "") + line for index, line in enumerate(lines))
+    spec = "".join("r" if column.right else "l" for column in table.columns)
+    return (
+        f"\\fit{{\\begin{{tabular}}{{{spec}}}\n\\toprule\n"
+        + "\n".join(head)
+        + f"\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n\n{{\\small {latex_text(table.caption)}}}"
+    )

@@ -1,0 +1,87 @@
+"""The papers' numbers: a line of ``published.csv`` per printed number, with a row of ours or the reason why not."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+FILE = Path(__file__).with_name("published.csv")
+PAPERS = {"000": "CoNAS", "001": "ISTA-NAS", "002": "SparseNAS", "003": "GAEA", "004": "feature maps"}
+TEXT = (
+    "paper", "table", "label", "row", "protocol", "benchmark", "target", "metric",
+    "n_source", "record", "cost_unit", "caveats", "unmapped",
+)  # fmt: skip
+NUMBERS = ("mean", "std", "n", "search_cost", "params_M")
+
+
+def load() -> pd.DataFrame:
+    """Read the published numbers, validated.
+
+    Columns: paper, table and label as printed; ``row``, one of our row ids or several joined by ``;`` when one printed number
+    is compared with several rows; protocol, benchmark and target as ours; metric (``test_accuracy_pct`` is what tables compare;
+    a suffix in brackets names the setting of a study); mean and std (ddof 0) in the metric's unit; n and how it is known;
+    record; search_cost in cost_unit; params_M in millions; caveats; ``unmapped``, why no row of ours answers to the line.
+
+    Raises:
+        ValueError: the file breaks one of its rules; the message names the lines of the file.
+    """
+    return _read(FILE).copy()
+
+
+@lru_cache(maxsize=1)
+def _read(file: Path) -> pd.DataFrame:
+    table = pd.read_csv(file, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values={name: [""] for name in NUMBERS})
+    validate(table)
+    return table
+
+
+def validate(table: pd.DataFrame) -> None:
+    """Raise ValueError, naming the lines of the file, when the table breaks a rule."""
+    missing = sorted({*TEXT, *NUMBERS} - set(table.columns))
+    if missing:
+        raise ValueError(f"published numbers lack the columns {missing}")
+    known_n = table["n"].notna()
+    rules = {
+        "a line has a row of ours or the reason why not, never both": (table["row"] != "") ^ (table["unmapped"] != ""),
+        "a line with a row names protocol, benchmark and target": (table["row"] == "")
+        | ((table["protocol"] != "") & (table["benchmark"] != "") & (table["target"] != "")),
+        "n is printed or assumed with its reason": ~known_n | table["n_source"].str.match(r"printed$|assumed: ."),
+        "n is a positive whole number": ~known_n | ((table["n"] >= 1) & (table["n"] % 1 == 0)),
+        "a spread is not negative": ~(table["std"] < 0),
+        "paper is one of the five": table["paper"].isin(list(PAPERS)),
+    }
+    for rule, holds in rules.items():
+        if not holds.all():
+            lines = ", ".join(str(index + 2) for index in table.index[~holds][:5])
+            raise ValueError(f"published numbers: {rule} (line {lines})")
+
+
+def lines_for(
+    table: pd.DataFrame, protocol: str, metric: str = "test_accuracy_pct"
+) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """Index the lines of one protocol and metric by (benchmark, row, target); of several lines for one key the first counts."""
+    chosen = table[(table["protocol"] == protocol) & (table["metric"] == metric) & (table["row"] != "")]
+    index: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for record in chosen.to_dict("records"):
+        line = {str(name): value for name, value in record.items()}
+        for row in line["row"].split(";"):
+            index.setdefault((line["benchmark"], row, line["target"]), line)
+    return index
+
+
+def optimum(table: pd.DataFrame, protocol: str) -> dict[str, float]:
+    """Return the printed optimum of the space per target, in percent."""
+    chosen = table[(table["protocol"] == protocol) & (table["label"] == "Optimal") & (table["metric"] == "test_accuracy_pct")]
+    return dict(zip(chosen["target"], chosen["mean"], strict=True))
+
+
+def source(line: dict[str, Any]) -> str:
+    """Name where a line is printed and how its n is known, such as ``GAEA T2, n = 500 assumed``."""
+    table = line["table"].replace("2-reconstructed", "2, lost cell")
+    place = f"T{table}" if table[:1].isdigit() else table
+    if pd.isna(line["n"]):
+        return f"{PAPERS[line['paper']]} {place}, n not printed"
+    return f"{PAPERS[line['paper']]} {place}, n = {int(line['n'])}{'' if line['n_source'] == 'printed' else ' assumed'}"

@@ -1,0 +1,136 @@
+"""Write the report of one protocol: ``table.md``, ``table.tex``, ``runs.csv``, ``regret.pdf`` and ``regret.png``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reports import figures, published, tables
+from reports.formats import target_name
+from reports.layout import Block, Bullets, Code, Figure, Heading, Paragraph, to_latex, to_markdown
+from reports.study import Study
+
+FIGURE = "regret"
+MEAN_RECORD = (
+    "ours is the mean over recorded seeds, the papers drew one recorded seed per query. The mean is slightly easier: for "
+    "random search on NAS-Bench-201 about +0.1 (CIFAR-10), +0.15 (CIFAR-100) and +0.2 points (ImageNet-16-120)."
+)
+
+
+def write(
+    folder: Path,
+    runs: pd.DataFrame,
+    traces: Iterable[dict[str, Any]],
+    facts: dict[str, Any],
+    published_lines: pd.DataFrame | None = None,
+) -> list[Path]:
+    """Write the report into ``folder`` and return its files.
+
+    Every file is complete or untouched: it is written beside its place and then moved there. A figure that the traces no
+    longer support is removed, so that nothing in the folder describes another report.
+
+    Args:
+        folder: made if it is not there.
+        runs: one line per run and target: run_id, protocol, benchmark, row, method, label, world, status (done, failed,
+            timeout, crashed), error, target, test and valid (percent), regret (percentage points), rank, arch, queries,
+            seconds (charged), wall_seconds.
+        traces: one dict per finished run: row, benchmark, world, seconds (charged seconds of every change of the proposal), end
+            (charged seconds), regret ({target: percentage points after each change}).
+        facts: what the table was made of: protocol, title, command, budget, policy, record, search, judge, stated_set, set_size
+            (architectures, optional), optimum, table, checksum, code, host, date, modified, skipped, comparable, planned,
+            delta, warnings.
+        published_lines: the papers' numbers; by default ``published.csv``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    study = Study(runs, facts, published.load() if published_lines is None else published_lines)
+    rendered = figures.regret(study, list(traces))
+    blocks = _blocks(study, figures.caption(study) if rendered else "")
+    title = facts.get("title") or facts.get("protocol") or "Report"
+    ordered = runs.sort_values([name for name in ("benchmark", "row", "world", "target") if name in runs], kind="stable")
+    contents = {
+        "table.md": to_markdown(title, blocks).encode(),
+        "table.tex": to_latex(title, blocks).encode(),
+        "runs.csv": ordered.to_csv(index=False, lineterminator="\n").encode(),
+    }
+    contents |= {f"{FIGURE}.{kind}": content for kind, content in rendered.items()}
+    for kind in ("pdf", "png"):
+        if kind not in rendered:
+            (folder / f"{FIGURE}.{kind}").unlink(missing_ok=True)
+    return [_replace(folder / name, content) for name, content in contents.items()]
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        os.chmod(temporary, 0o644)  # mkstemp gives the owner alone access
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _blocks(study: Study, figure_caption: str) -> list[Block]:
+    blocks: list[Block] = [Paragraph(text) for text in (tables.tally(study),) if text]
+    several = len(study.benchmarks) > 1
+    for benchmark in study.benchmarks:
+        blocks += [Heading(f"Results on {benchmark}" if several else "Results"), tables.results(study, benchmark)]
+    if figure_caption:
+        blocks.append(Figure(FIGURE, figure_caption))
+    for benchmark in study.benchmarks:
+        suffix = f" on {benchmark}" if several else ""
+        if study.compared(benchmark) and any(study.verdicts(benchmark, row) for row in study.rows(benchmark)):
+            blocks += [Heading(f"Agreement with the papers{suffix}"), tables.agreement(study, benchmark)]
+            blocks += _caveats(study, benchmark)
+        blocks += [Heading(f"Intervals and costs{suffix}"), tables.intervals(study, benchmark)]
+        comparison = tables.against_random_search(study, benchmark)
+        if comparison is not None:
+            blocks += [Heading(f"Against random search{suffix}"), comparison]
+    if study.skipped:
+        blocks += [Heading("Not measured here"), Bullets([(study.label(row), reason) for row, reason in study.skipped.items()])]
+    failed = tables.failed_runs(study)
+    if failed is not None:
+        blocks += [Heading("Failed runs"), failed]
+    return [*blocks, *_provenance(study.facts)]
+
+
+def _caveats(study: Study, benchmark: str) -> list[Block]:
+    """What a reader must know before comparing; none of it changes a verdict."""
+    items: list[tuple[str, str]] = []
+    if str(study.facts.get("record", "")).startswith("mean") and not study.incomparable:
+        items.append(("Search signal", MEAN_RECORD))
+    sharing: dict[str, dict[str, None]] = {}  # caveat -> the rows it belongs to, in order
+    for row in study.rows(benchmark):
+        for line in (study.lines[benchmark, row, target] for target in study.verdicts(benchmark, row)):
+            texts = [line["caveats"], f"published n {line['n_source']}" if line["n_source"].startswith("assumed") else ""]
+            for text in filter(None, texts):
+                sharing.setdefault(text, {})[study.label(row)] = None
+    items += [("; ".join(rows), text) for text, rows in sharing.items()]
+    return [Bullets(items)] if items else []
+
+
+def _provenance(facts: dict[str, Any]) -> list[Block]:
+    fields = {
+        "protocol": "Protocol", "budget": "Budget", "policy": "At the limit", "search": "Searched",
+        "record": "Seed record of the search", "judge": "Judged by", "stated_set": "Regret and rank against",
+        "optimum": "Best of that set", "table": "Table", "checksum": "Checksum", "code": "Code", "host": "Host", "date": "Date",
+        "modified": "Modified",
+    }  # fmt: skip
+    spelled = {"mean": "mean over the recorded seeds", "drawn": "one recorded seed drawn per query"}
+    facts = {**facts, "record": spelled.get(facts.get("record", ""), facts.get("record"))}
+    items = [(name, _plain(facts[key])) for key, name in fields.items() if facts.get(key)]
+    items.append(("Spread", "every ± is a standard deviation with ddof 0, as the papers print it"))
+    items += [("Warning", str(text)) for text in facts.get("warnings") or []]
+    blocks: list[Block] = [Heading("How this was made"), Bullets(items)]
+    return [*blocks, Paragraph("Command:"), Code(str(facts["command"]))] if facts.get("command") else blocks
+
+
+def _plain(value: Any) -> str:
+    return "; ".join(f"{target_name(key)}: {text}" for key, text in value.items()) if isinstance(value, dict) else str(value)

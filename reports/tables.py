@@ -1,0 +1,225 @@
+"""The tables of a report: results beside the papers' numbers, intervals, and the comparison with random search."""
+
+from __future__ import annotations
+
+from reports.formats import MISSING, bracket, number, probability, short_name, signed, spread, target_name, with_interval
+from reports.layout import Column, Table
+from reports.statistics import holm, mean_interval, mean_std, paired, smallest_p
+from reports.study import REFERENCE, Study
+from reports.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict
+
+FAMILY = 25  # rows tested together at most
+
+
+def results(study: Study, benchmark: str) -> Table:
+    """Test accuracy per row and target, beside the published numbers where there are any."""
+    targets, compared = study.targets(benchmark), study.compared(benchmark)
+    columns = [Column("method", right=False), Column("seeds")]
+    for target in targets:
+        name = short_name(target)
+        columns += [Column("ours", name)] + ([Column("published", name), Column("Δ [95 %]", name)] if compared else [])
+    columns += [Column("published in", right=False)] if compared else []
+    columns += [Column("charged s")] + ([Column("row verdict", right=False)] if compared or study.skipped else [])
+    table = Table(_results_caption(study, benchmark), columns)
+    for index, row in enumerate([*study.rows(benchmark), *(row for row in study.skipped if row not in study.rows(benchmark))]):
+        searches = study.searches(benchmark, row)
+        cells = [study.label(row), study.seeds(benchmark, row) if len(searches) else "0"]
+        for target in targets:
+            cells.append(spread(*mean_std(study.test(benchmark, row, target))))
+            if compared:
+                cells += _published(study, benchmark, row, target)
+        cells += [study.source(benchmark, row)] if compared else []
+        cells.append(number(searches.loc[searches["status"] == "done", "seconds"].mean(), 0))
+        if compared or study.skipped:
+            cells.append(_in_words(study.row_verdict(benchmark, row)))
+        table.add(cells, rule=index > 0 and not len(searches) and bool(index == len(study.rows(benchmark))))
+    _add_optimum(table, study, targets, compared)
+    return table
+
+
+def _published(study: Study, benchmark: str, row: str, target: str) -> list[str]:
+    line = study.lines.get((benchmark, row, target))
+    if line is None:
+        return [MISSING, MISSING]
+    verdict = study.verdicts(benchmark, row)[target]
+    if verdict.difference is None:
+        return [spread(line["mean"], line["std"]), MISSING if verdict.name == NOT_MEASURED else LETTERS[verdict.name]]
+    delta = with_interval(verdict.difference.delta, verdict.difference.interval(0.95), sign=True)
+    return [spread(line["mean"], line["std"]), f"{delta} {LETTERS[verdict.name]}"]
+
+
+def _in_words(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return MISSING
+    return f"{verdict.name}: {verdict.reason}" if verdict.reason else verdict.name
+
+
+def _add_optimum(table: Table, study: Study, targets: list[str], compared: bool) -> None:
+    ours = study.facts.get("optimum") or {}
+    printed = study.printed_optimum
+    if not any(target in ours or (compared and target in printed) for target in targets):
+        return
+    cells = ["Optimal", ""]
+    for target in targets:
+        cells += [number(ours.get(target))] + ([number(printed.get(target)), ""] if compared else [])
+    table.add(cells + [""] * (len(table.columns) - len(cells)), rule=True)
+
+
+def _both_names(target: str) -> str:
+    name, short = target_name(target), short_name(target)
+    return name if name == short else f"{name} ({short})"
+
+
+def _results_caption(study: Study, benchmark: str) -> str:
+    records = [
+        f"{_both_names(t)}: {study.facts.get('judge', {}).get(t, 'record not stated')}" for t in study.targets(benchmark)
+    ]
+    text = f"Test accuracy in percent, mean ± standard deviation (ddof 0) over finished runs. Judged by: {'; '.join(records)}."
+    if study.compared(benchmark):
+        margins = [
+            f"{short_name(t)} {number(study.margin(t))}" for t in study.targets(benchmark) if study.margin(t) is not None
+        ]
+        letters = "; ".join(f"{LETTERS[name]} = {name}" for name in VERDICTS if name != NOT_MEASURED)
+        text += f" Δ = ours − published in points, with Welch’s 95 % interval; letters: {letters}."
+        text += f" δ, fixed in advance: {', '.join(margins)}." if margins else " No δ was fixed."
+    return text + " charged s: simulated search seconds per run, mean."
+
+
+def agreement(study: Study, benchmark: str) -> Table:
+    """One line per row and target with a published number: both intervals, the margin, the spread ratio, the verdict."""
+    names = ["method", "target", "ours", "published", "Δ", "95 %", "90 %", "δ", "spread ratio", "verdict", "remarks"]
+    table = Table(
+        "Agreement with the papers. Δ, its intervals and δ in points. A published std s (ddof 0) over n runs becomes "
+        "s·√(n/(n−1)). Reproduced: the 90 % interval lies inside ±δ. Differs: the 95 % interval lies wholly outside ±δ; for a "
+        "row, after Holm’s correction over its targets. Consistent, not conclusive: the 95 % interval contains 0. Unclear: "
+        "otherwise. Spread ratio: our std over the published one, reported and not judged.",
+        [Column(name, right=name not in ("method", "target", "verdict", "remarks")) for name in names],
+    )
+    for row in study.rows(benchmark):
+        for index, (target, verdict) in enumerate(study.verdicts(benchmark, row).items()):
+            line = study.lines[benchmark, row, target]
+            mean, std = mean_std(study.test(benchmark, row, target))
+            found = verdict.difference
+            table.add(
+                [
+                    study.label(row),
+                    target_name(target),
+                    spread(mean, std),
+                    spread(line["mean"], line["std"]),
+                    signed(found.delta) if found else MISSING,
+                    bracket(found.interval(0.95) if found else None, sign=True),
+                    bracket(found.interval(0.90) if found else None, sign=True),
+                    number(study.margin(target)),
+                    number(std / line["std"]) if line["std"] > 0 else MISSING,
+                    verdict.name,
+                    "; ".join(filter(None, [verdict.reason, *verdict.notes])),
+                ],
+                rule=index == 0 and bool(table.rows),
+            )
+    return table
+
+
+def intervals(study: Study, benchmark: str) -> Table:
+    """Regret, rank, validation accuracy and cost per row and target, with intervals."""
+    sizes = study.facts.get("set_size") or {}
+    published_valid = study.published_valid
+    shown = any(key[0] == benchmark for key in published_valid)
+    names = ["method", "target", "n", "regret [95 %]", "rank", *(["percentile"] if sizes else []), "validation"]
+    names += ["published validation"] if shown else []
+    names += ["queries", "wall s", "failed"]
+    table = Table(
+        f"Regret in percentage points against the best of {study.stated_set}: mean and its 95 % interval (Student t below "
+        "50 runs, BCa bootstrap from 50, none below 3). Rank: median of 1 + the number of strictly better architectures"
+        + ("; percentile: that rank over the size of the set, in percent. " if sizes else ". ")
+        + "Validation accuracy in percent, mean ± std. Queries and wall seconds (this machine’s, never "
+        "charged) per run, mean. failed: runs that did not finish.",
+        [Column(name, right=name not in ("method", "target")) for name in names],
+    )
+    for row in study.rows(benchmark):
+        searches = study.searches(benchmark, row)
+        done = searches[searches["status"] == "done"]
+        for index, target in enumerate(study.targets(benchmark)):
+            frame = study.finished(benchmark, row, target)
+            regret = frame["regret"].dropna().to_numpy(dtype=float)
+            rank = float(frame["rank"].median()) if frame["rank"].notna().any() else None
+            size = sizes.get(target) if isinstance(sizes, dict) else sizes
+            line = published_valid.get((benchmark, row, target))
+            table.add(
+                [
+                    study.label(row),
+                    target_name(target),
+                    str(len(frame)),
+                    with_interval(mean_std(regret)[0], mean_interval(regret)),
+                    number(rank, 0 if rank is None or rank % 1 == 0 else 1),
+                    *([number(100 * rank / size if rank is not None and size else None)] if sizes else []),
+                    spread(*mean_std(frame["valid"].dropna().to_numpy(dtype=float))),
+                    *([spread(line["mean"], line["std"]) if line else MISSING] if shown else []),
+                    number(done["queries"].mean(), 1),
+                    number(done["wall_seconds"].mean(), 3),
+                    str(len(searches) - len(done)),
+                ],
+                rule=index == 0 and bool(table.rows),
+            )
+    return table
+
+
+def against_random_search(study: Study, benchmark: str) -> Table | None:
+    """Every row against random search on the same world seeds; None where random search did not run."""
+    rows = [row for row in study.rows(benchmark) if row != REFERENCE]
+    if not rows or REFERENCE not in study.rows(benchmark):
+        return None
+    names = ["method", "target", "pairs", "difference [95 %]", "p", "p (Holm)", "beyond δ"]
+    table = Table("", [Column(name, right=name not in ("method", "target", "beyond δ")) for name in names])
+    families = [[row for row in rows if ":" not in row], [row for row in rows if ":" in row]]
+    remarks = []
+    for family in filter(None, families):
+        cells: dict[tuple[str, str], list[str]] = {}
+        for target in study.targets(benchmark):
+            reference = study.by_world(benchmark, REFERENCE, target)
+            found = {row: paired(study.by_world(benchmark, row, target), reference) for row in family}
+            tested = {row: pair for row, pair in found.items() if pair is not None}
+            corrected = dict(zip(tested, holm([pair.p for pair in tested.values()]), strict=True))
+            for row, pair in tested.items():
+                margin = study.margin(target)
+                beyond = MISSING if margin is None else "yes" if abs(pair.difference) > margin else "no"
+                difference = with_interval(pair.difference, pair.interval, sign=True)
+                cells[row, target] = [str(pair.n), difference, probability(pair.p), probability(corrected[row]), beyond]
+            if tested and smallest_p(min(pair.n for pair in tested.values())) * len(tested) > 0.05:
+                remarks.append(
+                    f"with these pairs and {len(tested)} rows no difference on {target_name(target)} can be significant"
+                )
+        for row in family:
+            for index, target in enumerate(study.targets(benchmark)):
+                found_cells = cells.get((row, target), ["0", *[MISSING] * 4])
+                table.add([study.label(row), target_name(target), *found_cells], rule=index == 0 and bool(table.rows))
+        if len(family) > FAMILY:
+            remarks.append(f"a family of {len(family)} rows is larger than the {FAMILY} that the protocol allows")
+    table.caption = (
+        f"Each row against {study.label(REFERENCE)} on the same world seeds: mean difference of test accuracy in points with "
+        "its 95 % interval; Wilcoxon’s signed-rank test (exact up to 50 pairs), corrected by Holm per target over the rows "
+        "without a variant name and, apart from them, over the rows with one. beyond δ: whether the mean difference is larger "
+        "than the margin, which matters where many seeds make every difference significant."
+    ) + "".join(f" Note: {remark}." for remark in dict.fromkeys(remarks))
+    return table
+
+
+def failed_runs(study: Study) -> Table | None:
+    """Runs that did not finish, counted, with the first line of their first error; None where all finished."""
+    rows = list(study.failures())
+    if not rows:
+        return None
+    columns = [Column("method", right=False), Column("benchmark", right=False), Column("status", right=False)]
+    table = Table(
+        "Runs that did not finish. They are in no mean.", [*columns, Column("runs"), Column("first error", right=False)]
+    )
+    for benchmark, row, status, count, error in rows:
+        table.add([study.label(row), benchmark, status, str(count), error if len(error) <= 120 else error[:119] + "…"])
+    return table
+
+
+def tally(study: Study) -> str:
+    """One sentence: how many rows carry which verdict."""
+    found = [study.row_verdict(b, row) for b in study.benchmarks for row in [*study.rows(b), *study.skipped]]
+    names = [verdict.name for verdict in found if verdict is not None]
+    counts = [f"{names.count(name)} {name}" for name in VERDICTS if name in names]
+    return f"Row verdicts: {', '.join(counts)}." if counts else ""

@@ -1,0 +1,133 @@
+"""Does a result agree with the printed one? Five answers, decided by margins fixed in advance.
+
+In this order: *not comparable* or *not measured here*, with the reason; *reproduced*, the 90 % interval of the difference lies
+inside the margin (two one-sided tests); *differs*, the 95 % interval lies wholly outside it; *consistent, not conclusive*, the
+95 % interval contains 0; *unclear* otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, isnan, sqrt
+from typing import Any
+
+import numpy as np
+
+from reports.statistics import Difference, holm, student_quantile, welch
+
+NOT_MEASURED = "not measured here"
+NOT_COMPARABLE = "not comparable"
+REPRODUCED = "reproduced"
+DIFFERS = "differs"
+CONSISTENT = "consistent, not conclusive"
+UNCLEAR = "unclear"
+VERDICTS = (NOT_MEASURED, NOT_COMPARABLE, REPRODUCED, DIFFERS, CONSISTENT, UNCLEAR)
+LETTERS = {NOT_MEASURED: "–", NOT_COMPARABLE: "N", REPRODUCED: "R", DIFFERS: "D", CONSISTENT: "C", UNCLEAR: "U"}
+
+# Percentage points: about one standard deviation over training seeds of a 200-epoch training among good cells.
+MARGINS = {"cifar10": 0.20, "cifar100": 0.50, "imagenet16-120": 0.70}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict and what it rests on: the difference in points, the reason, remarks that do not change it, p(outside ±δ)."""
+
+    name: str
+    reason: str = ""
+    difference: Difference | None = None
+    notes: tuple[str, ...] = ()
+    p_outside: float = 1.0
+
+
+def judge_difference(difference: Difference, margin: float) -> str:
+    """Apply the interval rules to one difference; margin in points."""
+    if difference.interval(0.90).inside(margin):
+        return REPRODUCED
+    wide = difference.interval(0.95)
+    if wide.outside(margin):
+        return DIFFERS
+    return CONSISTENT if wide.low <= 0 <= wide.high else UNCLEAR
+
+
+def judge_target(
+    ours: Sequence[float] | np.ndarray, line: Mapping[str, Any], margin: float | None, reason: str = ""
+) -> Verdict:
+    """Judge one row on one target against one published line.
+
+    Args:
+        ours: our test accuracies in percent, one per finished run.
+        line: a line of ``published.csv``.
+        margin: δ in points; None where none was fixed in advance.
+        reason: why the whole report is not comparable, or ``""``.
+    """
+    values = np.asarray(ours, dtype=float)
+    if not values.size:
+        return Verdict(NOT_MEASURED, reason or "no run finished")
+    reason = reason or _obstacle(line, margin)
+    if reason:
+        return Verdict(NOT_COMPARABLE, reason)
+    if values.size < 3:
+        return Verdict(UNCLEAR, "fewer than 3 runs have no interval")
+    if line["std"] == 0:
+        return _judge_identity(values, line)
+    assert margin is not None
+    difference = welch(values, line["mean"], line["std"], line["n"])
+    name = judge_difference(difference, margin)
+    return Verdict(name, "", difference, tuple(_remarks(values, line, margin, name)), difference.p_outside(margin))
+
+
+def _obstacle(line: Mapping[str, Any], margin: float | None) -> str:
+    if "inferred" in line["record"]:
+        return "the record behind the printed number is inferred"
+    if isnan(line["std"]) or isnan(line["n"]):
+        return "printed without a spread" if isnan(line["std"]) else "the number of runs is not printed"
+    if line["n"] < 2:
+        return "a printed single run has no interval"
+    return "no margin was fixed for this target" if margin is None else ""
+
+
+def _judge_identity(values: np.ndarray, line: Mapping[str, Any]) -> Verdict:
+    """A printed ± 0.00 means that every run ended in one cell: the share of our runs that print the same value decides."""
+    same = np.abs(values - line["mean"]) <= 0.005 + 1e-9
+    share = f"printed ± 0.00, judged by cell identity: {same.sum()} of {same.size} runs print the same value"
+    name = REPRODUCED if same.all() else UNCLEAR if same.any() else DIFFERS
+    difference = welch(values, line["mean"], 0.0, inf)
+    return Verdict(name, share, difference, (), 0.0 if name == DIFFERS else 1.0)
+
+
+def _remarks(values: np.ndarray, line: Mapping[str, Any], margin: float, name: str) -> list[str]:
+    remarks = []
+    if line["n_source"].startswith("assumed"):
+        exact = judge_difference(welch(values, line["mean"], line["std"], inf), margin)
+        if exact != name:
+            remarks.append(f"n = {line['n']:.0f} is assumed; with n = ∞ the verdict would be “{exact}”")
+    if student_quantile(0.95, line["n"] - 1) * line["std"] / sqrt(line["n"] - 1) >= margin:
+        remarks.append(
+            f"“reproduced” is out of reach: the published {line['n']:.0f} runs alone leave an interval wider than ±δ"
+        )
+    return remarks
+
+
+def judge_row(targets: Mapping[str, Verdict]) -> Verdict:
+    """Join the verdicts of one row's targets: reproduced only if all are, differs if any does (Holm)."""
+    if not targets:
+        raise ValueError("a row is judged on at least one target")
+    names = [verdict.name for verdict in targets.values()]
+    if len(set(names)) == 1 and names[0] in (NOT_MEASURED, NOT_COMPARABLE):
+        return Verdict(names[0], next(iter(targets.values())).reason)
+    judged = {target: v for target, v in targets.items() if v.name not in (NOT_MEASURED, NOT_COMPARABLE)}
+    adjusted = holm([verdict.p_outside for verdict in judged.values()])
+    different = [target for target, p in zip(judged, adjusted, strict=True) if p < 0.05 and judged[target].name == DIFFERS]
+    if different:
+        return Verdict(DIFFERS, "on " + ", ".join(different), p_outside=min(adjusted))
+    left_out = [target for target in targets if target not in judged]
+    if left_out:
+        part = "; ".join(f"{target}: {verdict.name}" for target, verdict in judged.items())
+        return Verdict(NOT_COMPARABLE, f"on {', '.join(left_out)}" + (f" ({part})" if part else ""))
+    if set(names) == {REPRODUCED}:
+        return Verdict(REPRODUCED)
+    if set(names) <= {REPRODUCED, CONSISTENT}:
+        return Verdict(CONSISTENT)
+    before = [target for target, verdict in judged.items() if verdict.name == DIFFERS]
+    return Verdict(UNCLEAR, f"{', '.join(before)} differs, but not after Holm’s correction" if before else "")

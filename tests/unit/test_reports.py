@@ -1,0 +1,293 @@
+"""A report is complete, well-formed and honest about what is missing."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import reports
+from reports import figures, published, report
+from reports.formats import number, signed, with_interval
+from reports.layout import Column, Table, latex_text
+from reports.statistics import Interval
+
+OPTIMUM = {"cifar10": 94.37, "cifar100": 73.51, "imagenet16-120": 47.31}
+MEANS = {
+    "random_search": (93.70, 71.04, 44.57),
+    "regularized_evolution": (93.92, 71.84, 45.54),
+    "bohb:nb201_2020": (93.0, 70.0, 43.0),
+    "local_search": (94.0, 72.0, 45.0),
+}
+LABELS = {"random_search": "random search", "regularized_evolution": "regularized evolution", "bohb:nb201_2020": "BOHB (2020)"}
+FILES = ["table.md", "table.tex", "runs.csv", "regret.pdf", "regret.png"]
+
+
+def study(seeds=12, failing=2, protocol="nb201-2020"):
+    """Runs, traces and facts of a made-up protocol; the last ``failing`` BOHB runs fail."""
+    rng = np.random.default_rng(0)
+    runs, traces = [], []
+    for row, means in MEANS.items():
+        for world in range(seeds):
+            failed = row.startswith("bohb") and world >= seeds - failing
+            tests = {t: min(OPTIMUM[t], m + rng.normal(0, 0.3)) for t, m in zip(OPTIMUM, means, strict=True)}
+            for target, test in tests.items():
+                measured = dict.fromkeys(("test", "valid", "regret", "rank"), np.nan)
+                if not failed:
+                    measured = {"test": test, "valid": test - 3, "regret": OPTIMUM[target] - test, "rank": 7.0}
+                runs.append(
+                    {
+                        "run_id": f"{row}/{world}", "protocol": protocol, "benchmark": "nb201/cifar10", "row": row,
+                        "method": row.partition(":")[0], "label": LABELS.get(row, ""), "world": world,
+                        "status": "failed" if failed else "done", "target": target, **measured, "arch": "|none~0|",
+                        "error": "ValueError: 100 % wrong | a_b\nTraceback" if failed else "",
+                        "queries": 100, "seconds": 11_900.0, "wall_seconds": 0.02,
+                    }
+                )  # fmt: skip
+            if not failed:
+                seconds = np.array([50.0 + world, 900.0, 5_000.0])
+                regret = {t: np.array([5.0, 2.0, OPTIMUM[t] - tests[t]]) for t in tests}
+                traces.append(
+                    {
+                        "row": row,
+                        "benchmark": "nb201/cifar10",
+                        "world": world,
+                        "seconds": seconds,
+                        "end": 12e3,
+                        "regret": regret,
+                    }
+                )
+    facts = {
+        "protocol": protocol, "title": "Search on CIFAR-10 & transfer",
+        "command": "python -m harness.run --protocol nb201-2020",
+        "budget": "12 000 charged seconds", "policy": "refuse", "record": "mean", "search": "12-epoch validation accuracy",
+        "judge": dict.fromkeys(OPTIMUM, "200-epoch mean"), "stated_set": "the 15 625 cells", "set_size": 15_625,
+        "optimum": OPTIMUM, "table": "NAS-Bench-201 v1.1", "checksum": "sha256:0f", "code": "0.1 (abc)", "host": "a host",
+        "date": "2024-01-01", "modified": "", "skipped": {"rsps": "needs CIFAR-10"}, "comparable": True,
+        "planned": dict.fromkeys(MEANS, seeds), "warnings": ["made-up data"],
+    }  # fmt: skip
+    return pd.DataFrame(runs), traces, facts
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    runs, traces, facts = study()
+    return folder, reports.write(folder, runs, traces, facts)
+
+
+def cells(markdown, start):
+    """The cells of the Markdown line that starts with a given first cell."""
+    found = next(line for line in markdown.splitlines() if line.startswith(f"| {start} "))
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", found)[1:-1]]
+
+
+def tables(markdown):
+    blocks = [block.splitlines() for block in markdown.split("\n\n")]
+    return [block for block in blocks if block[0].startswith("|")]
+
+
+def test_writes_its_files_and_nothing_else(written):
+    folder, files = written
+    assert [path.name for path in files] == FILES
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+
+
+def test_markdown_tables_are_well_formed(written):
+    found = tables((written[0] / "table.md").read_text())
+    assert len(found) == 5
+    for lines in found:
+        assert len({len(re.split(r"(?<!\\)\|", line)) for line in lines}) == 1
+        assert re.fullmatch(r"[|: -]+", lines[1])
+
+
+def test_missing_values_are_dashes(written):
+    for name in ("table.md", "table.tex"):
+        assert not re.search(r"\b(nan|NaN|None|inf)\b", (written[0] / name).read_text())
+    assert cells((written[0] / "table.md").read_text(), "rsps")[2:5] == ["–", "87.66 ± 1.69", "–"]
+
+
+def test_results_stand_beside_the_published_numbers(written):
+    row = cells((written[0] / "table.md").read_text(), "random search")
+    assert row[1] == "12"
+    assert row[3] == "93.70 ± 0.36"
+    assert re.fullmatch(r"[+−]?\d\.\d\d \[[+−]\d\.\d\d, [+−]\d\.\d\d\] [RDCUN]", row[4])
+    assert row[11] == "GAEA T2, n = 500 assumed"
+
+
+def test_a_row_that_differs_says_so(written):
+    assert cells((written[0] / "table.md").read_text(), "BOHB (2020)")[-1].startswith("differs")
+
+
+def test_rows_that_were_not_measured_are_shown_with_the_reason(written):
+    text = (written[0] / "table.md").read_text()
+    assert cells(text, "rsps")[-1] == "not measured here: needs CIFAR-10"
+    assert "- **rsps:** needs CIFAR-10" in text
+
+
+def test_failed_runs_are_shown(written):
+    text = (written[0] / "table.md").read_text()
+    assert cells(text, "BOHB (2020)")[1] == "10/12"
+    assert r"ValueError: 100 % wrong \| a_b |" in text
+    assert "Traceback" not in text
+
+
+def test_everything_the_table_was_made_of_is_in_its_caption(written):
+    text = (written[0] / "table.md").read_text()
+    for fact in (
+        "12 000 charged seconds",
+        "refuse",
+        "sha256:0f",
+        "0.1 (abc)",
+        "a host",
+        "2024-01-01",
+        "made-up data",
+        "ddof 0",
+    ):
+        assert fact in text
+    assert "    python -m harness.run --protocol nb201-2020\n" in text
+
+
+def test_the_mean_record_is_noted_without_changing_the_verdict(written):
+    assert "**Search signal:** ours is the mean over recorded seeds" in (written[0] / "table.md").read_text()
+
+
+def test_the_optimum_closes_the_table(written):
+    assert cells((written[0] / "table.md").read_text(), "Optimal")[2:4] == ["94.37", "94.37"]
+
+
+def test_runs_csv_keeps_every_digit(written):
+    runs, _, _ = study()
+    found = pd.read_csv(written[0] / "runs.csv")
+    assert len(found) == len(runs)
+    assert list(found.columns) == list(runs.columns)
+    merged = found.merge(runs, on=["run_id", "target"])
+    pd.testing.assert_series_equal(merged["test_x"], merged["test_y"], check_names=False, check_exact=True)
+
+
+def test_a_modified_protocol_is_not_compared(tmp_path):
+    runs, traces, facts = study(seeds=4)
+    reports.write(tmp_path, runs, traces, {**facts, "modified": "reinforce.lr=0.2"})
+    assert (
+        cells((tmp_path / "table.md").read_text(), "random search")[-1]
+        == "not comparable: the protocol was modified: reinforce.lr=0.2"
+    )
+
+
+def test_without_published_numbers_there_are_no_published_columns(tmp_path):
+    runs, traces, facts = study(seeds=4, protocol="digits")
+    reports.write(tmp_path, runs, traces, {**facts, "skipped": {}})
+    text = (tmp_path / "table.md").read_text()
+    assert "published" not in text
+    assert "verdict" not in text
+
+
+def test_two_runs_have_no_interval_and_no_significance(tmp_path):
+    runs, traces, facts = study(seeds=2, failing=0)
+    reports.write(tmp_path, runs, traces, facts)
+    text = (tmp_path / "table.md").read_text()
+    assert "fewer than 3 runs have no interval" in text
+    intervals = next(lines for lines in tables(text) if "regret" in lines[0])
+    assert not any("[" in line for line in intervals[2:])
+    assert "can be significant" in text
+
+
+def test_a_row_without_any_finished_run_is_still_there(tmp_path):
+    runs, traces, facts = study(seeds=3, failing=3)
+    reports.write(tmp_path, runs, traces, facts)
+    assert cells((tmp_path / "table.md").read_text(), "BOHB (2020)")[1:3] == ["0/3", "–"]
+
+
+def test_benchmarks_have_their_own_tables(tmp_path):
+    runs, traces, facts = study(seeds=3)
+    other = runs[runs["target"] == "cifar100"].assign(benchmark="nb201/cifar100", run_id=lambda frame: frame["run_id"] + "b")
+    reports.write(tmp_path, pd.concat([runs, other]), traces, facts)
+    text = (tmp_path / "table.md").read_text()
+    assert "## Results on nb201/cifar10\n" in text
+    assert "## Results on nb201/cifar100\n" in text
+
+
+def test_the_same_study_gives_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        reports.write(tmp_path / name, *study(seeds=3))
+    for name in FILES:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_report_without_traces_removes_the_old_figure(tmp_path):
+    runs, traces, facts = study(seeds=3)
+    reports.write(tmp_path, runs, traces, facts)
+    assert [path.name for path in reports.write(tmp_path, runs, [], facts)] == FILES[:3]
+    assert not (tmp_path / "regret.pdf").exists()
+    assert "regret.png" not in (tmp_path / "table.md").read_text()
+
+
+def test_a_crash_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "table.md"
+    path.write_text("old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        report._replace(path, b"new")
+    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("table.md", "old")]
+
+
+def test_runs_alone_are_enough(tmp_path):
+    runs, _, _ = study(seeds=3)
+    reports.write(tmp_path, runs, [], {"protocol": "nb201-2020"})
+    assert "record not stated" in (tmp_path / "table.md").read_text()
+
+
+def test_step_functions_hold_their_value_and_miss_before_the_first():
+    found = figures.step_values([np.array([1.0, 3.0])], [np.array([9.0, 4.0])], np.array([0.5, 1.0, 2.9, 3.0, 50.0]))
+    np.testing.assert_array_equal(found, [[np.nan, 9.0, 9.0, 4.0, 4.0]])
+
+
+def test_zero_regret_can_be_drawn(tmp_path):
+    runs, traces, facts = study(seeds=3)
+    flat = [{**trace, "regret": {target: np.zeros(3) for target in OPTIMUM}} for trace in traces]
+    assert (tmp_path / "regret.png") in reports.write(tmp_path, runs, flat, facts)
+
+
+def test_numbers_are_typeset():
+    assert number(12345.678) == "12\N{NARROW NO-BREAK SPACE}345.68"
+    assert [number(-0.001), number(None), number(np.nan), number(-2)] == ["0.00", "–", "–", "−2.00"]
+    assert [signed(0.001), signed(0.1), signed(-0.1)] == ["0.00", "+0.10", "−0.10"]
+    assert with_interval(1.0, Interval(0.5, 1.5), sign=True) == "+1.00 [+0.50, +1.50]"
+
+
+def test_a_row_of_the_wrong_length_is_refused():
+    with pytest.raises(ValueError, match="1 cells for 2 columns"):
+        Table("", [Column("a"), Column("b")]).add(["x"])
+
+
+def test_latex_is_escaped():
+    assert latex_text(r"a_b & 50 % #1 $x^2 {~}\ é") == (
+        r"a\_b \& 50 \% \#1 \$x\textasciicircum{}2 \{\textasciitilde{}\}\textbackslash{} é"
+    )
+    assert latex_text("± Δ − ∞ 漢") == r"$\pm$ $\Delta$ $-$ $\infty$ ?"
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(tmp_path):
+    runs, traces, facts = study(seeds=4)
+    facts["warnings"] = ["".join(map(chr, range(32, 127))) + " ± Δ δ é “漢” ≥ √ ⁿ 🙂 [x]"]
+    reports.write(tmp_path, runs, traces, facts)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_reporting_does_not_import_what_is_slow():
+    code = "import sys, reports; assert 'pandas' not in sys.modules; import reports.report; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"scipy.stats", "matplotlib", "torch"} & set(loaded)
+
+
+def test_published_numbers_can_be_given(tmp_path):
+    runs, traces, facts = study(seeds=4)
+    nothing = published.load().iloc[:0]
+    reports.write(tmp_path, runs, traces, facts, nothing)
+    assert "published in" not in (tmp_path / "table.md").read_text()

@@ -1,0 +1,141 @@
+"""Estimates, intervals and tests agree with scipy.stats."""
+
+from math import inf
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from reports.statistics import Interval, holm, mean_interval, mean_std, paired, signed_rank, smallest_p, welch
+
+ACCURACIES = st.lists(st.floats(0, 100).map(lambda x: round(x, 2)), min_size=3, max_size=30)
+P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=25)
+
+
+def test_standard_deviation_is_the_printed_one():
+    assert mean_std([73.50, 73.50, 73.50, 73.21]) == pytest.approx((73.4275, 0.12557), abs=1e-5)
+    assert np.isnan(mean_std([])).all()
+
+
+@given(ACCURACIES)
+def test_few_runs_have_the_student_interval(values):
+    found = mean_interval(values)
+    if np.std(values) < 1e-9:
+        assert found.high - found.low == pytest.approx(0, abs=1e-6)
+    else:
+        expected = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+        assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("values", [[], [90.0], [90.0, 91.0]])
+def test_fewer_than_three_runs_have_no_interval(values):
+    assert mean_interval(values) is None
+
+
+@pytest.mark.parametrize(("n", "level"), [(50, 0.95), (200, 0.90), (500, 0.95)])
+def test_many_runs_have_the_bca_interval(n, level):
+    values = 94.37 - np.random.default_rng(n).lognormal(-0.5, 0.8, n)  # skewed, as regrets are
+    expected = stats.bootstrap(
+        (values,), np.mean, confidence_level=level, n_resamples=20_000, method="BCa", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert mean_interval(values, level) == pytest.approx(tuple(expected), abs=0.06 * (expected.high - expected.low))
+
+
+def test_the_bootstrap_is_deterministic_and_moves_with_the_data():
+    values = np.random.default_rng(0).normal(93, 1, 300)
+    found = mean_interval(values)
+    assert mean_interval(values) == found
+    assert mean_interval(values + 5) == pytest.approx((found.low + 5, found.high + 5))
+
+
+def test_constant_values_have_a_point_interval():
+    assert mean_interval([54.3] * 80) == Interval(54.3, 54.3)
+
+
+@given(ACCURACIES, st.floats(0, 100), st.floats(0.01, 5), st.integers(3, 500))
+def test_welch_agrees_with_scipy(ours, mean, std, n):
+    found = welch(ours, mean, std, n)
+    sample = std * np.sqrt(n / (n - 1))
+    expected = stats.ttest_ind_from_stats(np.mean(ours), np.std(ours, ddof=1), len(ours), mean, sample, n, equal_var=False)
+    assert found.delta == pytest.approx(np.mean(ours) - mean)
+    assert found.p_outside(0) == pytest.approx(expected.pvalue, abs=1e-9)
+    variances = np.var(ours, ddof=1) / len(ours), sample**2 / n
+    df = sum(variances) ** 2 / (variances[0] ** 2 / (len(ours) - 1) + variances[1] ** 2 / (n - 1))
+    half = stats.t.ppf(0.975, df) * np.sqrt(sum(variances))
+    assert found.interval(0.95) == pytest.approx((found.delta - half, found.delta + half))
+
+
+def test_an_exact_published_mean_leaves_the_one_sample_test():
+    values = [93.1, 93.9, 94.0, 93.4]
+    assert welch(values, 93.0, 0.3, inf).p_outside(0) == pytest.approx(stats.ttest_1samp(values, 93.0).pvalue)
+
+
+@given(st.floats(-5, 5), st.floats(0.001, 2), st.integers(2, 400), st.floats(0, 1))
+def test_p_outside_answers_as_the_interval_does(delta, se, df, margin):
+    from reports.statistics import Difference
+
+    difference = Difference(delta, se, df)
+    p = difference.p_outside(margin)
+    assert 0 <= p <= 1
+    if abs(p - 0.05) > 1e-9:
+        assert (p < 0.05) == difference.interval(0.95).outside(margin)
+
+
+def test_one_run_has_no_standard_error():
+    with pytest.raises(ValueError, match="two runs"):
+        welch([93.0], 93.0, 0.3, 500)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
+
+
+@given(P_VALUES)
+def test_holm_keeps_the_order_and_lies_between_none_and_bonferroni(p):
+    adjusted = holm(p)
+    for raw, corrected in zip(p, adjusted, strict=True):
+        assert raw <= corrected <= min(1.0, len(p) * raw) + 1e-12
+    ranked = [corrected for _, corrected in sorted(zip(p, adjusted, strict=True))]
+    assert ranked == sorted(ranked)
+
+
+@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=40, unique=True), st.data())
+def test_signed_rank_is_exact_without_ties(sizes, data):
+    signs = data.draw(st.lists(st.sampled_from([-1, 1]), min_size=len(sizes), max_size=len(sizes)))
+    differences = np.multiply(sizes, signs) / 100
+    assert signed_rank(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
+
+
+@given(st.lists(st.integers(-4, 4).filter(bool), min_size=2, max_size=9))
+def test_signed_rank_is_exact_with_ties(differences):
+    ranks = stats.rankdata(np.abs(differences))
+    signs = np.array(np.meshgrid(*[[-1, 1]] * len(ranks))).reshape(len(ranks), -1)
+    sums = np.abs(ranks @ signs)
+    observed = abs(ranks @ np.sign(differences))
+    assert signed_rank(differences) == pytest.approx(np.mean(sums >= observed - 1e-9))
+
+
+def test_signed_rank_is_normal_for_many_pairs():
+    differences = np.random.default_rng(0).normal(0.1, 1, 400).round(1)
+    expected = stats.wilcoxon(differences, zero_method="wilcox", correction=False, method="asymptotic").pvalue
+    assert signed_rank(differences) == pytest.approx(expected)
+
+
+def test_signed_rank_of_equal_methods_is_one():
+    assert signed_rank([0.0, 0.0]) == 1.0
+
+
+def test_smallest_p_is_reached_when_all_seeds_agree():
+    assert signed_rank([0.1, 0.2, 0.3]) == smallest_p(3) == 0.25
+
+
+def test_pairs_are_matched_by_world():
+    ours = pd.Series({0: 93.0, 1: 94.0, 2: np.nan, 3: 95.0, 9: 10.0})
+    reference = pd.Series({3: 94.0, 1: 93.5, 0: 93.0, 2: 1.0})
+    found = paired(ours, reference)
+    assert (found.n, found.difference) == (3, pytest.approx(0.5))
+    assert paired(ours, pd.Series({77: 1.0})) is None
