@@ -111,6 +111,7 @@ def _facts(plan: Plan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "search": "; ".join(dict.fromkeys(problem.facts["search"] for problem in problems)),
         "judge": {target: problem.facts[f"judge:{target}"] for problem in problems for target in problem.judge.optimum},
         "optimum": {target: value for problem in problems for target, value in problem.judge.optimum.items()},
+        "set_size": {target: problem.space.size for problem in problems for target in problem.judge.optimum},
         "stated_set": problems[0].judge.stated_set if problems else "",
         "table": "; ".join(dict.fromkeys(problem.facts["source"] for problem in problems)),
         "checksum": "; ".join(dict.fromkeys(problem.checksum[:16] for problem in problems)),

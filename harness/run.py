@@ -20,17 +20,18 @@ from harness.problem import UserError
 from harness.protocol import Protocol
 
 EPILOG = """
-Examples:
-
-  python -m harness.run --list                                     what there is, and whether it can run here
-
-  python -m harness.run --protocol nb201-2020 --dry-run            what would run, and how long it would take
-
-  python -m harness.run --protocol nb201-2020 --seeds 500          run it, resume it, report it
-
-  python -m harness.run --methods ./my_method.py --seeds 50        your method, beside what has been run before
-
-  python -m harness.run --methods regularized_evolution --set regularized_evolution.population=50
+\b
+What there is, and whether it can run here:
+  python -m harness.run --list
+What would run, and how long it would take:
+  python -m harness.run --protocol nb201-2020 --dry-run
+Run it, resume it, report it:
+  python -m harness.run --protocol nb201-2020 --seeds 500
+Your own method: does it keep the contract, and how does it compare:
+  python -m harness.run --check ./my_method.py
+  python -m harness.run --methods ./my_method.py --seeds 50
+Another hyperparameter:
+  python -m harness.run --methods reinforce --set reinforce.lr=0.1
 
 Finished runs are kept in OUT/runs.sqlite and never repeated; the same command goes on where it stopped.
 Exit codes: 0 all runs done, 1 some failed, 2 the call was wrong.
@@ -38,26 +39,37 @@ Exit codes: 0 all runs done, 1 some failed, 2 the call was wrong.
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-Names = Annotated[list[str] | None, typer.Option()]
-
 
 @app.command(epilog=EPILOG)
 def run(
     all_: Annotated[bool, typer.Option("--all", help="Every row of the protocol.")] = False,
-    protocol: Annotated[str | None, typer.Option(help=f"Named rules of the comparison. [default: {protocols.DEFAULT}]")] = None,
-    methods: Annotated[
-        list[str] | None, typer.Option(help="Methods, rows (method:variant) or files (./mine.py), comma-separated.")
+    protocol: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"Named rules of the comparison. [default: {protocols.DEFAULT}]")
     ] = None,
-    benchmarks: Annotated[list[str] | None, typer.Option(help="Benchmarks, or their first part (nb201).")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Searches per row. [default: the protocol's]")] = None,
-    budget: Annotated[str | None, typer.Option(help="Another limit: seconds=6000, queries=100.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter: method.field=value. Repeatable.")] = None,
-    engine: Annotated[str, typer.Option(help="local (this machine's cores) or ray.")] = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes. [default: one per core]")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda, for what trains.")] = "cpu",
-    out: Annotated[Path, typer.Option(help="Folder for the store and the reports.")] = Path("results"),
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Methods, rows (method:variant) or files (./mine.py), comma-separated."),
+    ] = None,
+    benchmarks: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Benchmarks, or their first part (nb201).")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(metavar="N", min=1, help="Searches per row. [default: the protocol's]")] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="CURRENCY=AMOUNT", help="Another limit: seconds=6000, queries=100.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="METHOD.FIELD=VALUE", help="A hyperparameter; repeatable."),
+    ] = None,
+    engine: Annotated[str, typer.Option(metavar="local|ray", help="This machine's cores, or a Ray cluster.")] = "local",
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes. [default: one per core]")] = None,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="For what trains.")] = "cpu",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the store and the reports.")] = Path("results"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its price; run nothing.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Print methods, benchmarks and protocols.")] = False,
+    check: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="Test a method (a name or ./mine.py) against the contract.")
+    ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Print why runs failed; run nothing.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do failed runs again.")] = False,
 ) -> None:
@@ -66,6 +78,10 @@ def run(
 
     if list_:
         show.everything()
+        return
+    if check:
+        if not show.contract(registry.method(check)):
+            raise typer.Exit(1)
         return
     if not (all_ or protocol or methods or benchmarks or failed):
         raise UserError("nothing to do: say --all, --protocol, --methods or --benchmarks   (--help explains, --list shows all)")

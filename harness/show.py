@@ -10,6 +10,7 @@ from harness import protocol as protocols
 from harness import registry
 from harness.engine import Task, local
 from harness.plan import Plan, PlannedRow
+from harness.registry import MethodInfo
 from harness.store import Store
 
 
@@ -79,6 +80,18 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return time.strftime("%H h %M min" if seconds >= 3600 else "%M min", time.gmtime(seconds)).lstrip("0")
+
+
+def contract(info: MethodInfo) -> bool:
+    """The claims of the contract, and which of them ``info`` breaks. True where it keeps them all."""
+    from harness.conformance import check
+
+    kept = True
+    for claim, problem in check(info):
+        kept = kept and not problem
+        print(f"  {'no ' if problem else 'yes'}  {claim}{f': {problem}' if problem else ''}")
+    print(f"{info.name} {'keeps' if kept else 'breaks'} the contract")
+    return kept
 
 
 def failures(plan: Plan, store: Store) -> None:

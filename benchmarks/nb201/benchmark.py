@@ -92,7 +92,8 @@ class _Signal:
         self.seconds: dict[int, list[list[float]]] = {}
         for seed in recorded or ["mean"]:
             for epoch, accuracy, seconds in _trainings(records, dataset, recipe, seed):
-                self.accuracy.setdefault(epoch, []).append(accuracy.tolist())
+                # a training whose time is not recorded cannot be charged, hence not be asked for
+                self.accuracy.setdefault(epoch, []).append(np.where(np.isnan(seconds), np.nan, accuracy).tolist())
                 self.seconds.setdefault(epoch, []).append(seconds.tolist())
         if recipe not in self.accuracy:
             raise UserError(f"the table has no x-valid accuracy of {dataset} for the {recipe}-epoch training")
@@ -131,10 +132,10 @@ class NB201Oracle:
             recorded = [k for k, trial in enumerate(trials) if trial[i] == trial[i]]
             if recorded:
                 k = recorded[mix(self._world ^ (i << 24) ^ (epoch << 12) ^ asked) % len(recorded)]
-        accuracy, seconds = trials[k][i], self._seconds[epoch][k][i]
-        if accuracy != accuracy or seconds != seconds:
+        accuracy = trials[k][i]
+        if accuracy != accuracy:
             raise MissingRecord(f"the table has no {epoch}-epoch training of cell {i}")
-        return accuracy, seconds, epoch, self._macs[i] * epoch
+        return accuracy, self._seconds[epoch][k][i], epoch, self._macs[i] * epoch
 
 
 class NB201Judge:

@@ -1,0 +1,50 @@
+"""Every test works on a made table in folders of its own; the real data are for golden values only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests import official_files
+
+# contracts are inherited, so one property runs in several classes; timing belongs to tox -e bench
+hypothesis.settings.register_profile(
+    "contracts", suppress_health_check=[hypothesis.HealthCheck.differing_executors], deadline=None, max_examples=50
+)
+hypothesis.settings.load_profile("contracts")
+
+REAL_DATA = os.environ.get("NAS_DATA", "")
+
+
+@pytest.fixture(scope="session")
+def made_data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A data folder with a made full-size plain columns table, and the cache it is imported into, once per session."""
+    data, cache = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("cache")
+    official_files.columns_table(data / "made_columns.parquet")
+    return data, cache
+
+
+@pytest.fixture
+def made(made_data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """This process and its children see the made table only. Returns the cache."""
+    monkeypatch.setenv("NAS_DATA", str(made_data[0]))
+    monkeypatch.setenv("NAS_CACHE", str(made_data[1]))
+    return made_data[1]
+
+
+@pytest.fixture
+def command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``python -m harness.run`` with the arguments, as a user would."""
+
+    def run(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "harness.run", *map(str, arguments)], capture_output=True, text=True, timeout=timeout
+        )
+
+    return run
