@@ -1,0 +1,19 @@
+"""Takes its worker down, in about every third search."""
+
+import os
+import signal
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Takes its worker down, in about every third search."""
+
+    reference = "none"
+
+    def search(self, view):
+        view.query(view.space.sample(view.rng))
+        if view.seed("which") % 3 == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        while True:
+            view.query(view.space.sample(view.rng))

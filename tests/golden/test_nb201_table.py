@@ -1,0 +1,73 @@
+"""The real NAS-Bench-201 records, imported, show the values that are known of them. Needs nb201_columns.parquet in NAS_DATA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.nb201 import importer
+from benchmarks.nb201.space import NB201Space
+from benchmarks.nb201.table import Records
+from harness.cache import data_roots
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+    found = [path for root in data_roots() for path in sorted(root.rglob("nb201_columns.parquet"))]
+    if not found:
+        pytest.skip("no nb201_columns.parquet in NAS_DATA")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return Records(importer.import_path(Path(found[0])))
+
+
+TEST = (("cifar10", "ori-test"), ("cifar100", "x-test"), ("imagenet16-120", "x-test"))
+BEST = list(zip(TEST, (94.3733, 73.5133, 47.3111), (6111, 9930, 857), strict=True))
+VALID = (("cifar10-valid", "x-valid"), ("cifar100", "x-valid"), ("imagenet16-120", "x-valid"))
+
+
+@pytest.mark.parametrize(("target", "best", "index"), BEST)
+def test_best_mean_test(records: Records, target: tuple[str, str], best: float, index: int) -> None:
+    accuracy = records.mean(target[0], 200, target[1], "accuracy")
+    assert accuracy is not None
+    assert (int(np.argmax(accuracy)), round(float(accuracy.max()), 4)) == (index, best)
+
+
+@pytest.mark.parametrize(("target", "best"), list(zip(VALID, (91.6067, 73.4933, 46.7333), strict=True)))
+def test_best_mean_validation(records: Records, target: tuple[str, str], best: float) -> None:
+    accuracy = records.mean(target[0], 200, target[1], "accuracy")
+    assert accuracy is not None
+    assert round(float(accuracy.max()), 4) == best
+
+
+@pytest.mark.parametrize(("target", "value"), list(zip(TEST, (93.66, 70.2933, 44.0333), strict=True)))
+def test_architecture_one(records: Records, target: tuple[str, str], value: float) -> None:
+    accuracy = records.mean(target[0], 200, target[1], "accuracy")
+    assert accuracy is not None
+    assert round(float(accuracy[1]), 4) == value
+    cell = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
+    assert NB201Space().to_str(NB201Space().at(1)) == cell
+
+
+@pytest.mark.parametrize(("dataset", "short"), [("cifar10-valid", "c10"), ("cifar100", "c100"), ("imagenet16-120", "in16")])
+@pytest.mark.parametrize("recipe", [12, 200])
+def test_a_query_costs_its_training_and_one_validation_pass(records: Records, dataset: str, short: str, recipe: int) -> None:
+    import pyarrow.parquet
+
+    path = next(path for root in data_roots() for path in sorted(root.rglob("nb201_columns.parquet")))
+    given = pyarrow.parquet.read_table(path, columns=[f"{short}_cost{recipe}_s"]).column(0).to_numpy()
+    total = records.mean(dataset, recipe, "train", "total_seconds")
+    once = records.mean(dataset, recipe, "x-valid", "pass_seconds")
+    assert total is not None and once is not None
+    np.testing.assert_allclose(total + once, given, rtol=1e-7)
+
+
+def test_per_seed_values_average_to_the_means(records: Records) -> None:
+    for dataset, split in (("cifar10-valid", "x-valid"), ("cifar100", "ori-test"), ("imagenet16-120", "ori-test")):
+        seeds = [records.get(dataset, 200, seed, split, "accuracy") for seed in (777, 888, 999)]
+        if any(column is None for column in seeds):
+            pytest.skip("no nb201_seeds_200ep.parquet beside the table")
+        mean = records.get(dataset, 200, "mean", split, "accuracy")
+        np.testing.assert_allclose(np.nanmean(np.stack([s for s in seeds if s is not None]), axis=0), mean, atol=1e-4)

@@ -1,0 +1,145 @@
+"""A bad method costs its own runs only; the number and order of workers change nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from harness import engine as engines
+from harness import protocol as protocols
+from harness.engine import Engine, Task, local, on_ray
+from harness.plan import PlannedRow, make
+from harness.problem import Result, UserError
+from harness.seeds import derive
+
+BAD = Path(__file__).parents[1] / "bad_methods"
+
+pytestmark = pytest.mark.usefixtures("made")
+
+ENGINES = [pytest.param(local, id="local"), pytest.param(on_ray, id="ray", marks=pytest.mark.ray)]
+
+
+def planned(*methods: str, seeds: int = 4, wall_limit_s: float = 60.0) -> list[PlannedRow]:
+    rules = dataclasses.replace(protocols.protocol("smoke"), wall_limit_s=wall_limit_s)
+    return make(rules, methods=methods, seeds=seeds).rows
+
+
+def bad(name: str) -> str:
+    return str(BAD / f"{name}.py")
+
+
+def tasks(rows: list[PlannedRow], size: int = 3) -> list[Task]:
+    return [Task(row.spec, tuple(row.runs[at : at + size])) for row in rows for at in range(0, len(row.runs), size)]
+
+
+def results(engine: Engine, todo: list[Task], workers: int = 2) -> dict[str, Result]:
+    found = [finished for finished in engine(todo, workers) if finished is not None]
+    assert len({run.run_id for _, run, _ in found}) == len(found), "a run was done twice"
+    assert all(run.run_id == result.run_id for _, run, result in found)
+    return {run.run_id: result for _, run, result in found}
+
+
+def essence(found: dict[str, Result]) -> dict[str, Result]:
+    return {run_id: dataclasses.replace(result, wall_seconds=0.0) for run_id, result in found.items()}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_workers_and_order_change_nothing(engine: Engine) -> None:
+    rows = planned("random_search", "reinforce", "bohb:nb201_2020", seeds=5)
+    expected = essence(results(local, tasks(rows), workers=1))
+    assert len(expected) == 25
+    assert all(result.status == "done" for result in expected.values())
+    for size, workers in ((1, 2), (4, 2)):
+        shuffled = tasks(rows, size)
+        random.Random(size).shuffle(shuffled)
+        assert essence(results(engine, shuffled, workers)) == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("name", "status", "reason"),
+    [
+        ("raises", "failed", "a bug of mine"),
+        ("exits", "failed", "SystemExit: 3"),
+        ("nonsense", "failed", "(7, 7, 7) is not an architecture of nb201"),
+        ("nan", "failed", "nan is not an architecture of nb201"),
+        ("nothing", "failed", "without proposing"),
+        ("queries_nonsense", "failed", "(5, 5, 5, 5, 5, 5) is not a cell"),
+        ("idles", "timeout", "still searching after 1 s"),
+    ],
+)
+def test_a_bad_method_costs_its_own_runs_only(engine: Engine, name: str, status: str, reason: str) -> None:
+    rows = planned(bad(name), "random_search", seeds=2, wall_limit_s=1.0)
+    found = results(engine, tasks(rows))
+    for row in rows:
+        for run in row.runs:
+            result = found[run.run_id]
+            if row.spec.row == name:
+                assert result.status == status
+                assert reason in result.error
+                assert "execute.py" not in result.error
+            else:
+                assert result.status == "done"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_killed_worker_costs_the_run_it_was_in(engine: Engine) -> None:
+    rows = planned(bad("kills"), "random_search", seeds=12)
+    found = results(engine, tasks(rows, 6))
+    assert len(found) == 24
+    for row in rows:
+        for run in row.runs:
+            doomed = row.spec.row == "kills" and derive("which", run.method_seed) % 3 == 0
+            assert found[run.run_id].status == ("crashed" if doomed else "done")
+    assert "crashed" in {result.status for result in found.values()}
+
+
+def test_what_cannot_be_interrupted_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "GRACE_S", 1.0)
+    rows = planned(bad("deaf"), "random_search", seeds=1, wall_limit_s=0.5)
+    found = results(local, tasks(rows))
+    assert [found[row.runs[0].run_id].status for row in rows] == ["timeout", "done"]
+    assert "killed" in found[rows[0].runs[0].run_id].error
+
+
+def test_tasks_are_pulled_only_when_a_worker_is_free() -> None:
+    pulled = 0
+
+    def counted(todo: list[Task]):
+        nonlocal pulled
+        for task in todo:
+            pulled += 1
+            yield task
+
+    finished = 0
+    for one in local(counted(tasks(planned("random_search", seeds=8), 1)), 2):
+        finished += one is not None
+        assert pulled <= finished + 2
+
+
+def test_changed_data_is_noticed_by_the_worker() -> None:
+    (row,) = planned("random_search", seeds=1)
+    stale = dataclasses.replace(row.spec, checksum="0" * 64)
+    with pytest.raises(UserError, match="changed while it was being searched"):
+        results(local, [Task(stale, (stale.run(0),))])
+
+
+def test_workers_leave_when_the_driver_stops_listening() -> None:
+    running = local(tasks(planned(bad("idles"), seeds=1)), 1)
+    assert next(running) is None
+    children = {int(pid) for pid in _children(os.getpid())}
+    assert children
+    running.close()
+    for pid in children:
+        with pytest.raises((ProcessLookupError, ChildProcessError)):
+            os.waitpid(pid, 0)
+            os.kill(pid, signal.SIGCONT)
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1:]

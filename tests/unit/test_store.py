@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import store as stores
+from harness.plan import RowSpec
+from harness.problem import Result, UserError
+from harness.store import Store, pack, unpack
+
+SPEC = RowSpec(
+    protocol="p",
+    benchmark="toy/x",
+    row="m:v",
+    method="m",
+    kind="multi-trial",
+    settings={"k": 3},
+    budget={"currency": "seconds", "limit": math.inf, "policy": "refuse", "interpolate": False},
+    search={},
+    judge={},
+    checksum="c",
+    record="drawn",
+    method_version="1",
+    wall_limit_s=60.0,
+)
+RUNS = [SPEC.run(world) for world in range(6)]
+
+
+def result(world: int, status: str = "done") -> Result:
+    return Result(
+        RUNS[world].run_id,
+        status,
+        arch=f"a{world}",
+        scores={"t": {"test": 90.0 + world, "valid": math.nan, "regret": 0.25, "rank": 3.0}},
+        trace={"seconds": [1.0, 2.5], "proposal_queries": [1], "t/test": [math.nan]},
+        spent={"queries": 2, "seconds": 2.5},
+        wall_seconds=0.1,
+        error="" if status == "done" else "why",
+    )
+
+
+def test_a_run_reads_back_as_it_was_saved(tmp_path: Path) -> None:
+    with Store(tmp_path, {"command": "c"}) as store:
+        assert store.claim(SPEC, RUNS[:2]) == RUNS[:2]
+        store.save(SPEC, [(RUNS[1], result(1)), (RUNS[0], result(0, "failed"))])
+    with Store(tmp_path) as store:
+        first, second = store.rows(SPEC.identity)
+        assert (first["world"], first["status"], first["error"]) == (0, "failed", "why")
+        assert second["scores"]["t"]["test"] == 91.0
+        assert math.isnan(second["scores"]["t"]["valid"])
+        assert second["spent"] == {"queries": 2, "seconds": 2.5}
+        assert second["trace"]["seconds"].tolist() == [1.0, 2.5]
+        assert store.statuses() == {RUNS[0].run_id: "failed", RUNS[1].run_id: "done"}
+        assert RowSpec(**store.specs()[SPEC.identity]).identity == SPEC.identity
+        assert store.sessions([first["session"]])[0]["command"] == "c"
+
+
+def test_a_finished_run_is_never_replaced(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.claim(SPEC, RUNS[:1])
+        store.save(SPEC, [(RUNS[0], result(0))])
+        store.save(SPEC, [(RUNS[0], result(0, "failed"))])
+        assert store.statuses()[RUNS[0].run_id] == "done"
+        assert store.claim(SPEC, RUNS[:1]) == []
+
+
+def test_a_claim_excludes_others_until_it_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    living = subprocess.Popen(["sleep", "60"])
+    mine, theirs = Store(tmp_path), Store(tmp_path)
+    theirs._owner = (theirs._owner[0], living.pid, 1.0)
+    try:
+        assert theirs.claim(SPEC, RUNS[:3]) == RUNS[:3]
+        assert mine.claim(SPEC, RUNS) == RUNS[3:]
+        theirs.close()
+        assert mine.claim(SPEC, RUNS[:3]) == RUNS[:3]
+    finally:
+        living.kill()
+        living.wait()
+
+
+def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    mine, theirs = Store(tmp_path), Store(tmp_path)
+    theirs._owner = (theirs._owner[0], dead.pid, 1.0)
+    theirs.claim(SPEC, RUNS)
+    assert mine.claim(SPEC, RUNS) == RUNS
+
+
+def test_another_host_holds_its_runs_as_long_as_its_heart_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, theirs = Store(tmp_path), Store(tmp_path)
+    theirs._owner = ("elsewhere", os.getpid(), 1.0)
+    theirs.claim(SPEC, RUNS)
+    assert mine.claim(SPEC, RUNS) == []
+    later = time.time() + stores.STALE_S + 1
+    monkeypatch.setattr(stores.time, "time", lambda: later)
+    theirs.beat()
+    assert mine.claim(SPEC, RUNS) == []
+    monkeypatch.setattr(stores.time, "time", lambda: later + stores.STALE_S + 1)
+    assert mine.claim(SPEC, RUNS) == RUNS
+
+
+def test_forgotten_runs_can_be_claimed_again(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.claim(SPEC, RUNS)
+        store.save(SPEC, [(RUNS[0], result(0, "failed"))])
+        store.forget([RUNS[0].run_id])
+        assert store.claim(SPEC, RUNS[:1]) == RUNS[:1]
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_was_saved(tmp_path: Path) -> None:
+    with Store(tmp_path, {}) as store:
+        store.claim(SPEC, RUNS)
+        store.save(SPEC, [(RUNS[0], result(0))])
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        big = dataclasses.replace(result(1), error="x" * 200_000)
+        with pytest.raises(UserError, match=r"cannot save runs in .*runs\.sqlite: database or disk is full; finished runs are safe"):
+            store.save(SPEC, [(RUNS[1], big)])
+    with Store(tmp_path) as store:
+        assert list(store.statuses()) == [RUNS[0].run_id]
+
+
+@pytest.mark.parametrize("content", [b"not a database, but long enough to be read as one" * 30, b"\x00" * 4096])
+def test_a_damaged_store_is_named_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "runs.sqlite").write_bytes(content)
+    with pytest.raises(UserError, match=r"runs\.sqlite: file is not a database"):
+        Store(tmp_path)
+    assert (tmp_path / "runs.sqlite").read_bytes() == content
+
+
+def test_a_file_in_the_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(UserError, match="cannot open"):
+        Store(tmp_path / "out")
+
+
+columns = st.dictionaries(
+    st.text(min_size=1, max_size=12),
+    st.one_of(
+        st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=30),
+        st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=30),
+    ),
+    max_size=5,
+)
+
+
+@given(columns)
+def test_traces_survive_packing(trace: dict[str, list[float]]) -> None:
+    again = unpack(pack(trace))
+    assert list(again) == list(trace)
+    for name, values in trace.items():
+        np.testing.assert_array_equal(again[name], values)
+
+
+@given(st.sampled_from([field.name for field in dataclasses.fields(RowSpec) if field.name != "method"]))
+def test_every_field_of_a_row_is_part_of_its_identity(name: str) -> None:
+    value = getattr(SPEC, name)
+    other = {**value, "another": 1} if isinstance(value, dict) else f"{value}x" if isinstance(value, str) else value + 1
+    changed = dataclasses.replace(SPEC, **{name: other})
+    assert changed.identity != SPEC.identity
+    assert changed.run(0).run_id != SPEC.run(0).run_id
+
+
+def test_the_world_seed_is_shared_by_rows_and_the_method_seed_is_not() -> None:
+    other = dataclasses.replace(SPEC, row="n")
+    assert SPEC.run(3).world_seed == other.run(3).world_seed != SPEC.run(4).world_seed
+    assert SPEC.run(3).method_seed != other.run(3).method_seed
+    elsewhere = dataclasses.replace(SPEC, benchmark="toy/y")
+    assert SPEC.run(3).world_seed != elsewhere.run(3).world_seed

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.budget import Budget, BudgetExhausted
+from harness.conformance import ToyOracle, ToySpace
+from harness.problem import InvalidArchitecture, MissingRecord, SearchView
+from harness.seeds import derive, mix
+
+
+def view(limit: float = 1e9, proposes: str = "best_valid", seed: int = 0) -> SearchView:
+    return SearchView(ToySpace(), Budget("seconds", limit), ToyOracle(7), seed, proposes)
+
+
+def test_the_incumbent_is_the_best_validation_so_far() -> None:
+    searched = view()
+    seen = []
+    for _ in range(40):
+        arch = searched.space.sample(searched.rng)
+        seen.append((searched.query(arch).valid_accuracy, arch))
+    for proposal in searched._trace.proposals:
+        assert proposal.arch == max(seen[: proposal.queries], key=lambda one: one[0])[1]
+
+
+def test_a_higher_fidelity_starts_a_new_incumbent_and_a_lower_one_never_counts() -> None:
+    searched = view()
+    good, bad = (3, 2, 1, 3), (0, 0, 0, 0)
+    searched.query(good, 4)
+    searched.query(bad, 12)
+    assert searched._trace.proposals[-1].arch == bad
+    searched.query(good, 4)
+    assert searched._trace.proposals[-1].arch == bad
+    searched.query(good)
+    assert searched._trace.proposals[-1].arch == good
+
+
+def test_a_method_that_proposes_itself_is_left_to_it() -> None:
+    searched = view(proposes="self")
+    searched.query((3, 2, 1, 3))
+    assert searched._trace.proposals == []
+    searched.propose((0, 0, 0, 0))
+    assert searched._trace.proposals[-1].queries == 1
+
+
+def test_a_refused_query_leaves_no_trace() -> None:
+    searched = view(limit=250.0)
+    searched.query((1, 1, 1, 1))
+    searched.query((1, 1, 1, 1))
+    with pytest.raises(BudgetExhausted):
+        searched.query((3, 2, 1, 3))
+    assert searched.budget.queries == len(searched._trace.seconds) == 2
+    assert searched._trace.seconds[-1] == searched.budget.seconds == 240.0
+
+
+@pytest.mark.parametrize("stranger", [(9, 9, 9, 9), (0,), "0-0-0-0", float("nan"), None])
+def test_strangers_are_refused_by_name_and_cost_nothing(stranger: object) -> None:
+    searched = view()
+    for use in (searched.query, searched.propose):
+        with pytest.raises(InvalidArchitecture, match="toy"):
+            use(stranger)
+    assert searched.budget.queries == 0
+
+
+def test_a_missing_record_costs_nothing() -> None:
+    searched = view()
+    with pytest.raises(MissingRecord):
+        searched.query((0, 0, 0, 0), 500)
+    assert searched.budget.seconds == 0
+
+
+def test_repeated_queries_draw_again_and_are_charged_again() -> None:
+    searched = view()
+    drawn = {searched.query((1, 1, 1, 1)).valid_accuracy for _ in range(30)}
+    assert len(drawn) == 3
+    assert searched.budget.queries == 30
+
+
+def test_what_a_query_answers_does_not_depend_on_what_else_was_asked() -> None:
+    alone, busy = view(), view(seed=1)
+    for _ in range(50):
+        busy.query(busy.space.sample(busy.rng), 6)
+    archs = [(3, 2, 1, 3), (0, 0, 0, 0), (1, 2, 0, 1)]
+    assert [alone.query(arch) for arch in archs] == [busy.query(arch) for arch in archs]
+
+
+def test_seeds_derive_from_every_axis_and_their_order() -> None:
+    seeds = {derive("a", "b"), derive("b", "a"), derive("ab"), derive("a", 1), derive("a", "1"), derive("a", "b", 0)}
+    assert len(seeds) == 6
+    assert view(seed=1).seed("x") != view(seed=2).seed("x") != view(seed=2).seed("y")
+
+
+def test_mix_spreads_neighbouring_keys() -> None:
+    assert len({mix(key) for key in range(10_000)}) == 10_000
+    shares = [sum(mix(key) % 3 == k for key in range(9_000)) / 9_000 for k in range(3)]
+    assert all(abs(share - 1 / 3) < 0.02 for share in shares)
