@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from benchmarks.nb201 import importer
 from benchmarks.nb201.space import NB201Space, official_index
-from benchmarks.nb201.table import Records
+from benchmarks.nb201.table import MEAN, Records
 from harness.problem import Arch, Availability, InvalidArchitecture, MissingRecord, UserError
 from harness.seeds import mix
 
@@ -84,14 +84,14 @@ class _Signal:
     """Validation accuracies and costs of one dataset and recipe, as plain lists; nothing else of the table."""
 
     def __init__(self, records: Records, dataset: str, recipe: int) -> None:
-        seeds = records.seeds(dataset, recipe)
-        recorded = [seed for seed in seeds if seed != "mean" and _has_valid(records, dataset, recipe, seed)]
-        self.record = "drawn" if recorded else "mean"
+        trainings = {seed: list(_trainings(records, dataset, recipe, seed)) for seed in records.seeds(dataset, recipe)}
+        drawn = [seed for seed, found in trainings.items() if found and seed != MEAN]
+        self.record = "drawn" if drawn else "mean"
         self.index = official_index()
         self.accuracy: dict[int, list[list[float]]] = {}
         self.seconds: dict[int, list[list[float]]] = {}
-        for seed in recorded or ["mean"]:
-            for epoch, accuracy, seconds in _trainings(records, dataset, recipe, seed):
+        for seed in drawn or [MEAN]:
+            for epoch, accuracy, seconds in trainings.get(seed, []):
                 # a training whose time is not recorded cannot be charged, hence not be asked for
                 self.accuracy.setdefault(epoch, []).append(np.where(np.isnan(seconds), np.nan, accuracy).tolist())
                 self.seconds.setdefault(epoch, []).append(seconds.tolist())
@@ -168,10 +168,6 @@ class NB201Judge:
             target: {"valid": valid[i], "test": test[i], "regret": regret[i], "rank": rank[i]}
             for target, (valid, test, regret, rank) in self._columns.items()
         }
-
-
-def _has_valid(records: Records, dataset: str, recipe: int, seed: str) -> bool:
-    return records.get(dataset, recipe, seed, "x-valid", "accuracy") is not None
 
 
 def _trainings(records: Records, dataset: str, recipe: int, seed: str) -> Iterator[tuple[int, Column, Column]]:

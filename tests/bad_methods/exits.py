@@ -1,7 +1,7 @@
 """Leaves the interpreter."""
 
-from dataclasses import dataclass
 import sys
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)

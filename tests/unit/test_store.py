@@ -124,7 +124,9 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_saved(tmp_path: Path) -> Non
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
         store._db.execute(f"PRAGMA max_page_count = {pages}")
         big = dataclasses.replace(result(1), error="x" * 200_000)
-        with pytest.raises(UserError, match=r"cannot save runs in .*runs\.sqlite: database or disk is full; finished runs are safe"):
+        with pytest.raises(
+            UserError, match=r"cannot save runs in .*runs\.sqlite: database or disk is full; finished runs are safe"
+        ):
             store.save(SPEC, [(RUNS[1], big)])
     with Store(tmp_path) as store:
         assert list(store.statuses()) == [RUNS[0].run_id]

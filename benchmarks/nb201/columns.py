@@ -1,0 +1,239 @@
+"""The plain columns format: one row per architecture, one named column per record. ``docs/data.md`` describes it for people."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.nb201.space import NB201Space, official_order
+from benchmarks.nb201.table import MEAN, RECIPES, SIZE, name
+from harness.problem import UserError
+
+PLAIN = "plain columns"
+SUFFIXES = (".parquet", ".csv", ".npz")
+COMPANION = "nb201_seeds_200ep"
+
+_DATASET = {"c10valid": "cifar10-valid", "c10": "cifar10", "c100": "cifar100", "in16": "imagenet16-120"}
+_EVAL = {"c10valid_val": "x-valid", "c10_test": "ori-test", "c100_val": "x-valid", "in16_val": "x-valid"}
+_COST_OF = {"c10": ("c10valid", "c10valid_val"), "c100": ("c100", "c100_val"), "in16": ("in16", "in16_val")}
+_NOTHING = "Nothing was imported."
+
+
+def _metrics() -> dict[str, tuple[str, str, str, str]]:
+    """Column of the plain table -> (dataset, recipe, split, metric)."""
+    known = {}
+    for recipe in RECIPES:
+        known[f"c10_val{recipe}"] = ("cifar10-valid", recipe, "x-valid", "accuracy")
+        known[f"c10_test{recipe}"] = ("cifar10", recipe, "ori-test", "accuracy")
+        known[f"c10valid_test{recipe}"] = ("cifar10-valid", recipe, "ori-test", "accuracy")
+        for short in ("c100", "in16"):
+            for column, split in (("val", "x-valid"), ("test", "x-test"), ("valtest", "ori-test")):
+                known[f"{short}_{column}{recipe}"] = (_DATASET[short], recipe, split, "accuracy")
+        for column, split in (("train", "train"), ("valid", "x-valid"), ("test", "ori-test")):
+            known[f"c10valid_{column}_loss_{recipe}"] = ("cifar10-valid", recipe, split, "loss")
+        known[f"c10valid_train_accuracy_{recipe}"] = ("cifar10-valid", recipe, "train", "accuracy")
+    return known
+
+
+METRICS = _metrics()
+SECONDS = (*(f"{short}_train_s_per_epoch" for short in _DATASET), *(f"{part}_eval_s" for part in _EVAL))
+SIZES = tuple(f"{short}_{kind}_M" for short in ("c10", "c100", "in16") for kind in ("params", "flops"))
+CHECKED = tuple(f"{short}_cost{recipe}_s" for short in _COST_OF for recipe in RECIPES)
+"""Not imported but recomputed and compared."""
+UNUSED = ("n_seeds_200", "c10_params_recorded_s777_M")
+"""Known, and deliberately not imported: both tell how the official files came about."""
+
+Columns = dict[str, npt.NDArray[Any]]
+
+
+def sniff(path: Path) -> str | None:
+    """:data:`PLAIN` where ``path`` is a table with known columns of means, or None. Raises nothing."""
+    try:
+        names = _names(path)
+    except Exception:  # whatever the readers raise on foreign content: it is not this format
+        return None
+    identified = "index" in names or "arch_str" in names
+    return PLAIN if identified and any(column in METRICS for column in names) else None
+
+
+def companion(path: Path) -> Path | None:
+    """The table of per-seed values that lies beside ``path``, or None."""
+    if path.suffix.lower() not in SUFFIXES:
+        return None
+    beside = (path.with_name(COMPANION + suffix) for suffix in SUFFIXES)
+    return next((file for file in beside if file.is_file() and file != path), None)
+
+
+def read(path: Path) -> tuple[Columns, list[str]]:
+    """The table's columns by their imported names, and notices for people.
+
+    Raises :class:`UserError`: unreadable, wrong rows, foreign or repeated architectures, no numbers, impossible values, costs
+    that contradict the times they are made of.
+    """
+    plain = _ordered(path)
+    columns, ignored = _convert(path, plain)
+    if not columns:
+        raise UserError(f"{path} has none of the known columns (see docs/data.md). {_NOTHING}")
+    notices = [f"ignored unknown columns: {', '.join(ignored)}"] if ignored else []
+    beside = companion(path)
+    if beside is not None:
+        seeds, _ = _convert(beside, _ordered(beside))
+        columns = {**seeds, **columns}
+        notices.append(f"with per-seed values of {beside.name}")
+    return columns, notices
+
+
+def _convert(path: Path, plain: Columns) -> tuple[Columns, list[str]]:
+    columns: Columns = {}
+    ignored = []
+    for column, raw in plain.items():
+        if column in UNUSED or column in CHECKED:
+            continue
+        base, seed = _split_seed(column)
+        if base not in METRICS and column not in (*SECONDS, *SIZES):
+            ignored.append(column)
+            continue
+        values = _numbers(path, column, raw)
+        if base in METRICS:
+            dataset, recipe, split, metric = METRICS[base]
+            _within(path, column, values, 100.0 if metric == "accuracy" else np.inf)
+            columns[name(dataset, recipe, seed, split, metric)] = values
+            continue
+        _within(path, column, values, np.inf)
+        for recipe in RECIPES:
+            columns.update(_per_recipe(column, recipe, values))
+    _check_costs(path, plain)
+    return {column: values for column, values in columns.items() if not np.isnan(values).all()}, ignored
+
+
+def _per_recipe(column: str, recipe: str, values: npt.NDArray[np.float64]) -> Columns:
+    """Times and sizes, which the two recipes share."""
+    short = column.split("_")[0]
+    if column.endswith("_train_s_per_epoch"):
+        return {name(_DATASET[short], recipe, MEAN, "train", "total_seconds"): values * int(recipe)}
+    if column.endswith("_eval_s"):
+        return {name(_DATASET[short], recipe, MEAN, _EVAL[column.removesuffix("_eval_s")], "pass_seconds"): values}
+    kind = column.split("_")[1]
+    datasets = ["cifar10", "cifar10-valid"] if short == "c10" else [_DATASET[short]]  # the same network
+    return {name(dataset, recipe, MEAN, kind): values for dataset in datasets}
+
+
+def _check_costs(path: Path, plain: Columns) -> None:
+    """A query costs its training and one validation pass: ``RECIPE * train + eval``."""
+    for short, (train, evaluation) in _COST_OF.items():
+        parts = (f"{train}_train_s_per_epoch", f"{evaluation}_eval_s")
+        for recipe in RECIPES:
+            column = f"{short}_cost{recipe}_s"
+            if column not in plain or not all(part in plain for part in parts):
+                continue
+            epoch, once, given = (_numbers(path, part, plain[part]) for part in (*parts, column))
+            expected = int(recipe) * epoch + once
+            wrong = np.flatnonzero(np.abs(given - expected) > 1e-6 * np.abs(expected))
+            if wrong.size:
+                raise UserError(
+                    f"{path}: {column} of architecture {wrong[0]} is {given[wrong[0]]:.6f}, but {recipe} × {parts[0]} + "
+                    f"{parts[1]} is {expected[wrong[0]]:.6f}. {_NOTHING}"
+                )
+
+
+def _ordered(path: Path) -> Columns:
+    """The columns in the official order, without those that name the architecture."""
+    try:
+        plain = _load(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}. {_NOTHING}") from None
+    except Exception as error:  # the readers of three formats raise what they like
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} is damaged: {reason} ({path.stat().st_size:,} bytes present). {_NOTHING}") from None
+    lengths = {column: values.shape for column, values in plain.items()}
+    for column, shape in lengths.items():
+        if shape != (SIZE,):
+            raise UserError(f"{path}: column {column} has shape {shape}, not one row for each of {SIZE:,} cells. {_NOTHING}")
+    position = _positions(path, plain)
+    order = np.argsort(position)
+    return {column: values[order] for column, values in plain.items() if column not in ("index", "arch_str")}
+
+
+def _positions(path: Path, plain: Columns) -> npt.NDArray[np.int64]:
+    """Each row's official index. Every cell has exactly one row."""
+    if "index" not in plain and "arch_str" not in plain:
+        raise UserError(f"{path} has neither a column index nor arch_str to tell the architectures by. {_NOTHING}")
+    position = None
+    if "arch_str" in plain:
+        space = NB201Space()
+        numbers = {space.to_str(arch): index for index, arch in enumerate(official_order())}
+        for text in plain["arch_str"]:
+            if text not in numbers:
+                raise UserError(f"{path}: {text!r} is no cell of NAS-Bench-201. {_NOTHING}")
+        position = np.array([numbers[text] for text in plain["arch_str"]], dtype=np.int64)
+    if "index" in plain:
+        index = _numbers(path, "index", plain["index"])
+        if position is not None and not np.array_equal(index, position):
+            row = int(np.flatnonzero(index != position)[0])
+            raise UserError(
+                f"{path}: row {row} has index {plain['index'][row]} but the cell of index {position[row]}. {_NOTHING}"
+            )
+        outside = ~((index >= 0) & (index < SIZE) & (index == np.floor(index)))
+        if outside.any():
+            raise UserError(f"{path}: {plain['index'][outside][0]} is no index from 0 to {SIZE - 1}. {_NOTHING}")
+        position = index.astype(np.int64)
+    assert position is not None
+    values, counts = np.unique(position, return_counts=True)
+    if (counts > 1).any():
+        raise UserError(f"{path}: architecture {values[counts > 1][0]} has more than one row. {_NOTHING}")
+    return position
+
+
+def _numbers(path: Path, column: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: column {column} holds something that is no number ({error}). {_NOTHING}") from None
+
+
+def _within(path: Path, column: str, values: npt.NDArray[np.float64], most: float) -> None:
+    wrong = np.flatnonzero((values < 0) | (values > most) | np.isinf(values))
+    if wrong.size:
+        raise UserError(f"{path}: {column} of architecture {wrong[0]} is {values[wrong[0]]}, which is impossible. {_NOTHING}")
+
+
+def _split_seed(column: str) -> tuple[str, str]:
+    """``c10_val200_s777`` is the record of seed 777; without the suffix it is the mean."""
+    form = re.fullmatch(r"(.+)_s(\d+)", column)
+    return (form[1], form[2]) if form else (column, MEAN)
+
+
+def _names(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        start = file.read(4)
+        if start == b"PAR1":
+            import pyarrow.parquet
+
+            return list(pyarrow.parquet.read_schema(path).names)
+        if start == b"PK\x03\x04":
+            with np.load(path, allow_pickle=False) as archive:
+                return list(archive.files)
+        file.seek(0)
+        header = file.readline(1 << 16).decode("utf-8-sig")
+    return [part.strip().strip('"') for part in header.strip().split(",")]
+
+
+def _load(path: Path) -> Columns:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == b"PAR1":
+        import pyarrow.parquet
+
+        table = pyarrow.parquet.read_table(path)
+        return {column: table.column(column).to_numpy() for column in table.column_names}
+    if start == b"PK\x03\x04":
+        with np.load(path, allow_pickle=False) as archive:
+            return {column: archive[column] for column in archive.files}
+    import pandas
+
+    frame = pandas.read_csv(path, encoding="utf-8-sig")
+    return {str(column).strip(): frame[column].to_numpy() for column in frame.columns}

@@ -1,0 +1,166 @@
+"""Official records to columns: the official packages interpret a trial, its numbers go to the table's rows."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.nb201.official import NATS
+from benchmarks.nb201.space import NB201Space, official_order
+from benchmarks.nb201.table import DATASETS, SIZE, SPLITS, name
+from harness.cache import TableWriter
+from harness.problem import UserError
+
+_BLOCK = 256
+"""Architectures whose curves wait in memory for being written, about 20 MB."""
+
+
+class RecordColumns:
+    """Columns of one table under construction. Curves go to disk block by block, the rest waits in memory (a few MB)."""
+
+    def __init__(self, writer: TableWriter, kind: str) -> None:
+        self._writer = writer
+        self._results = _archresults(kind)
+        self._finals: dict[str, npt.NDArray[np.float64]] = {}
+        self._curves: dict[str, tuple[str, int]] = {}
+        """File and offset of each curve's column."""
+        self._pending: dict[str, list[tuple[int, npt.NDArray[np.float32]]]] = {}
+        self._waiting = 0
+
+    def add(self, index: int, states: Mapping[str, Any]) -> None:
+        """The records of one architecture, by recipe. Raises :class:`UserError` where they are not as published."""
+        for recipe, state in states.items():
+            try:
+                self._add(index, recipe, self._results.create_from_state_dict(state))
+            except UserError:
+                raise
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+                raise UserError(
+                    f"architecture {index}: its {recipe}-epoch record is not laid out as published "
+                    f"({type(error).__name__}: {error})"
+                ) from None
+        self._waiting += 1
+        if self._waiting == _BLOCK:
+            self._flush()
+
+    def finish(self) -> list[str]:
+        """Writes what is not on disk yet, and returns the names of all columns."""
+        for column, values in self._finals.items():
+            self._writer.add(column, values)
+        self._flush()
+        return [*self._finals, *self._curves]
+
+    def _add(self, index: int, recipe: str, results: Any) -> None:
+        cell = NB201Space().to_str(official_order()[index])
+        if results.arch_str != cell:
+            raise UserError(f"architecture {index} is {cell}, but its {recipe}-epoch record is of {results.arch_str}")
+        for official_name, seeds in results.dataset_seed.items():
+            dataset = official_name.lower()
+            if dataset not in DATASETS:
+                raise UserError(f"architecture {index} has records of an unknown data set {official_name!r}")
+            for seed in seeds:
+                trial = results.query(official_name, seed)
+                if trial.get_total_epoch() != int(recipe):
+                    raise UserError(f"architecture {index}: {trial.get_total_epoch()} epochs in a {recipe}-epoch record")
+                self._add_trial(index, name(dataset, recipe, int(seed)), int(recipe), trial)
+
+    def _add_trial(self, index: int, prefix: str, epochs: int, trial: Any) -> None:
+        latency = trial.get_latency()
+        self._set(f"{prefix}/params", index, trial.params)
+        self._set(f"{prefix}/flops", index, trial.flop)
+        self._set(f"{prefix}/latency", index, latency if latency > 0 else None)
+        for split in SPLITS:
+            if split == "train":
+                last = trial.get_train(None)
+                keys: tuple[Any, ...] = tuple(range(epochs))
+                accuracy, loss, seconds = trial.train_acc1es, trial.train_losses, trial.train_times
+            else:
+                keys = _keys(split, epochs)
+                accuracy, loss, seconds = trial.eval_acc1es, trial.eval_losses, trial.eval_times
+                try:
+                    last = trial.get_eval(split, None)
+                except (KeyError, ValueError):  # how the official packages say that it is not recorded
+                    last = {"accuracy": None, "loss": None, "all_time": None}
+            path = f"{prefix}/{split}"
+            if last["accuracy"] is not None and not 0 <= last["accuracy"] <= 100:
+                raise UserError(f"architecture {index}: {path} has an accuracy of {last['accuracy']}, which is no percentage")
+            self._set(f"{path}/accuracy", index, last["accuracy"])
+            self._set(f"{path}/loss", index, last["loss"])
+            total = last["all_time"]
+            if split == "train":
+                self._set(f"{path}/total_seconds", index, total)
+            else:
+                self._set(f"{path}/pass_seconds", index, None if total is None else total / epochs)
+            durations = _series(seconds or {}, keys)
+            if not np.isnan(durations).all() and (durations != durations[0]).any():
+                self._curve(f"{path}/seconds.curve", index, durations)
+            for metric, values in (("accuracy", accuracy), ("loss", loss)):
+                series = _series(values, keys)
+                if seconds:  # the official packages answer no epoch up to which a time is missing
+                    series[np.isnan(np.cumsum(durations))] = np.nan
+                if not np.isnan(series[:-1]).all():
+                    self._curve(f"{path}/{metric}.curve", index, series)
+
+    def _set(self, column: str, index: int, value: float | None) -> None:
+        if value is None or np.isnan(value):
+            return
+        if column not in self._finals:
+            self._finals[column] = np.full(SIZE, np.nan)
+        self._finals[column][index] = value
+
+    def _curve(self, column: str, index: int, series: npt.NDArray[np.float32]) -> None:
+        if column not in self._curves:
+            self._curves[column] = _empty_curve(self._writer, column, len(series))
+        self._pending.setdefault(column, []).append((index, series))
+
+    def _flush(self) -> None:
+        for column, rows in self._pending.items():
+            path, offset = self._curves[column]
+            with open(path, "r+b") as file:
+                for index, series in rows:
+                    file.seek(offset + index * series.nbytes)
+                    file.write(series.tobytes())
+        self._pending.clear()
+        self._waiting = 0
+
+
+def _empty_curve(writer: TableWriter, column: str, epochs: int) -> tuple[str, int]:
+    """File and offset of a new column that is NaN throughout.
+
+    It is written, not mapped: mapped pages count as the process's memory, and on a full disk they kill it.
+    """
+    mapped = writer.create(column, (SIZE, epochs), np.float32)
+    path, offset = str(mapped.filename), mapped.offset
+    del mapped
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(np.full((SIZE, epochs), np.nan, np.float32).tobytes())
+    return path, offset
+
+
+@cache
+def _keys(split: str, epochs: int) -> tuple[str, ...]:
+    return tuple(f"{split}@{epoch}" for epoch in range(epochs))
+
+
+def _series(values: Any, keys: tuple[Any, ...]) -> npt.NDArray[np.float32]:
+    """The values of all epochs, NaN where one is not recorded. ``values`` maps keys to numbers, or is a list by epoch."""
+    if isinstance(values, list | tuple):
+        values = dict(enumerate(values))
+    return np.fromiter((values.get(key, np.nan) for key in keys), np.float32, len(keys))
+
+
+def _archresults(kind: str) -> Any:
+    """The official class that reads ``kind``; the two packages' classes read each other's records."""
+    packages = ("nats_bench", "nas_201_api") if kind == NATS else ("nas_201_api", "nats_bench")
+    for package in packages:
+        try:
+            return importlib.import_module(package).ArchResults
+        except ImportError:
+            continue
+    raise UserError("importing official files needs one of their packages: pip install nats-bench (or nas-bench-201)")

@@ -1,0 +1,190 @@
+"""The schema of an imported NAS-Bench-201 table, and how to read one.
+
+Columns are float64 of shape (15625,), row = official index, NaN = not recorded, named
+``DATASET/RECIPE/SEED/SPLIT/METRIC``: dataset in :data:`DATASETS`; recipe ``12`` or ``200`` epochs; seed a recorded seed, or
+``mean`` where the source has only means over seeds; split in :data:`SPLITS`. Metrics: ``accuracy`` (percent) and ``loss`` after
+the last epoch; ``total_seconds`` of ``train`` (the whole training); ``pass_seconds`` of the others (one evaluation pass).
+Per trial: ``DATASET/RECIPE/SEED/params`` (M), ``/flops`` (M multiply-adds), ``/latency`` (seconds).
+Where more than the last epoch is recorded: ``…/accuracy.curve``, ``…/loss.curve``, and ``…/seconds.curve`` (only of what
+varies over epochs), float32 of shape (15625, epochs).
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.cache import Table
+from harness.problem import MissingRecord
+
+SIZE = 15625
+DATASETS = ("cifar10-valid", "cifar10", "cifar100", "imagenet16-120")
+RECIPES = ("12", "200")
+SPLITS = ("train", "x-valid", "x-test", "ori-test")
+COSTS = ("params", "flops", "latency")
+MEAN = "mean"
+
+Floats = npt.NDArray[np.float64]
+
+REPORTED = {
+    "cifar10-valid": {"valid": "x-valid", "test": "ori-test"},
+    "cifar10": {"valid": "x-valid", "test": "ori-test"},
+    "cifar100": {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"},
+    "imagenet16-120": {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"},
+}
+"""Which split the official API calls ``valid``, ``test`` and ``valtest``."""
+
+
+def name(dataset: str, recipe: str | int, seed: str | int, *rest: str) -> str:
+    """A column's name."""
+    return "/".join((dataset, str(recipe), str(seed), *rest))
+
+
+class Records:
+    """The records of one imported table."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    @cached_property
+    def _seeds(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        found: dict[tuple[str, str], set[str]] = {}
+        for column in self.table.columns:
+            dataset, recipe, seed = column.split("/")[:3]
+            found.setdefault((dataset, recipe), set()).add(seed)
+        return {key: tuple(sorted(seeds)) for key, seeds in found.items()}
+
+    def seeds(self, dataset: str, recipe: str | int) -> tuple[str, ...]:
+        """The seeds with any record, sorted, ``mean`` last; empty where there is none."""
+        return self._seeds.get((dataset, str(recipe)), ())
+
+    def get(self, dataset: str, recipe: str | int, seed: str | int, split: str, metric: str) -> Floats | None:
+        """One column, float64 of shape (15625,), or None where nothing is recorded."""
+        return self._column(name(dataset, recipe, seed, split, metric))
+
+    def curve(
+        self, dataset: str, recipe: str | int, seed: str | int, split: str, metric: str
+    ) -> npt.NDArray[np.float32] | None:
+        """``accuracy``, ``loss`` or ``seconds`` of each epoch, float32 of shape (15625, epochs), or None."""
+        return self._column(name(dataset, recipe, seed, split, f"{metric}.curve"))
+
+    def mean(self, dataset: str, recipe: str | int, split: str, metric: str) -> Floats | None:
+        """The mean over each architecture's recorded seeds; where the source has the mean, exactly that."""
+        return self._mean(dataset, recipe, split, metric)
+
+    def cost(self, dataset: str, recipe: str | int, seed: str | int) -> dict[str, Floats | None]:
+        """``params`` (M), ``flops`` (M multiply-adds) and ``latency`` (seconds) as one trial recorded them."""
+        return {kind: self._column(name(dataset, recipe, seed, kind)) for kind in COSTS}
+
+    def costs(self, dataset: str, recipe: str | int, rule: Literal["nats", "mean"] = "nats") -> dict[str, Floats | None]:
+        """``params``, ``flops`` and ``latency`` over all trials, as the official packages answer them.
+
+        A few trials record the size of another network. ``nats`` (nats_bench from 1.6 on) takes seed 888's record where
+        trials disagree, ``mean`` (nas_201_api) the mean over trials. Latency is always the mean of what was measured.
+        """
+        costs = {kind: self._mean(dataset, recipe, kind) for kind in COSTS}
+        if rule == "nats" and MEAN not in self.seeds(dataset, recipe):
+            for kind in ("params", "flops"):
+                costs[kind] = self._settle(dataset, recipe, kind, costs[kind])
+        return costs
+
+    def more_info(
+        self, index: int, dataset: str, recipe: str | int, seed: str | int | None = None, epoch: int | None = None
+    ) -> dict[str, float | None]:
+        """The official ``get_more_info``: ``SPLIT-loss``, ``-accuracy``, ``-per-time`` and ``-all-time`` (seconds).
+
+        Args:
+            index: the architecture's official index.
+            seed: one recorded seed; None for the mean over all (official ``is_random=False``).
+            epoch: counted from 0; None for the last.
+
+        A split without a record at this epoch has no keys; None stands for a value that the source does not have.
+        Raises :class:`MissingRecord` where the architecture has no such trial.
+        """
+        if not 0 <= index < SIZE:
+            raise MissingRecord(f"index {index} is outside 0 to {SIZE - 1}")
+        epochs = int(recipe)
+        last = epochs - 1 if epoch is None else epoch
+        if not 0 <= last < epochs:
+            raise MissingRecord(f"epoch {epoch} is outside 0 to {epochs - 1} of the {recipe}-epoch recipe")
+        means = MEAN in self.seeds(dataset, recipe)
+        recorded = [MEAN] if means else [s for s in self.seeds(dataset, recipe) if self._trained(index, dataset, recipe, s)]
+        wanted = recorded if seed is None else [str(seed)]
+        if not recorded or wanted[0] not in self.seeds(dataset, recipe) or not (means or set(wanted) <= set(recorded)):
+            raise MissingRecord(f"architecture {index} has no {recipe}-epoch record of {dataset}, seed {seed or 'any'}")
+        info: dict[str, float | None] = {}
+        for label, split in {"train": "train", **REPORTED[dataset]}.items():
+            # The official API asks all trials even for one: a split that any trial lacks is absent.
+            trials = {s: self._trial(index, dataset, recipe, s, split, last) for s in {*wanted, *([] if means else recorded)}}
+            lacking = any(np.isnan(t["accuracy"]) and np.isnan(t["loss"]) for t in trials.values())
+            if lacking and label != "train":
+                continue
+            for key in ("loss", "accuracy", "per-time", "all-time"):
+                value = float(np.mean([trials[s][key] for s in wanted]))
+                info[f"{label}-{key}"] = None if np.isnan(value) else value
+        if all(value is None for value in info.values()):
+            raise MissingRecord(f"architecture {index} has no {recipe}-epoch record of {dataset}, seed {seed or 'any'}")
+        return info
+
+    def _trained(self, index: int, dataset: str, recipe: str | int, seed: str) -> bool:
+        return not np.isnan(self._at(index, self.get(dataset, recipe, seed, "train", "accuracy")))
+
+    def _trial(self, index: int, dataset: str, recipe: str | int, seed: str, split: str, epoch: int) -> dict[str, float]:
+        epochs = int(recipe)
+        answer = {}
+        for metric in ("accuracy", "loss"):
+            if epoch == epochs - 1:
+                answer[metric] = self._at(index, self.get(dataset, recipe, seed, split, metric))
+            else:
+                answer[metric] = self._at((index, epoch), self.curve(dataset, recipe, seed, split, metric))
+        if split == "train":
+            total = self._at(index, self.get(dataset, recipe, seed, split, "total_seconds"))
+        else:
+            total = epochs * self._at(index, self.get(dataset, recipe, seed, split, "pass_seconds"))
+        if epoch != epochs - 1:
+            seconds = self.curve(dataset, recipe, seed, split, "seconds")
+            if seconds is None or np.isnan(seconds[index, 0]):  # the same in all epochs
+                total *= (epoch + 1) / epochs
+            else:
+                total = float(seconds[index, : epoch + 1].sum(dtype=np.float64))
+        return {**answer, "all-time": total, "per-time": total / (epoch + 1)}
+
+    @staticmethod
+    def _at(where: Any, column: npt.NDArray[Any] | None) -> float:
+        return float("nan") if column is None else float(column[where])
+
+    def _column(self, column: str) -> npt.NDArray[Any] | None:
+        return self.table.column(column) if column in self.table else None
+
+    def _trials(self, dataset: str, recipe: str | int, *rest: str) -> list[npt.NDArray[Any]]:
+        columns = (self._column(name(dataset, recipe, seed, *rest)) for seed in self.seeds(dataset, recipe))
+        return [column for column in columns if column is not None]
+
+    def _mean(self, dataset: str, recipe: str | int, *rest: str) -> Floats | None:
+        exact = self._column(name(dataset, recipe, MEAN, *rest))
+        if exact is not None:
+            return exact
+        trials = self._trials(dataset, recipe, *rest)
+        if not trials:
+            return None
+        stack = np.stack(trials)
+        count = (~np.isnan(stack)).sum(axis=0)
+        mean = np.full(len(count), np.nan)
+        np.divide(np.nansum(stack, axis=0), count, out=mean, where=count > 0)
+        return mean
+
+    def _settle(self, dataset: str, recipe: str | int, kind: str, mean: Floats | None) -> Floats | None:
+        """``mean``, with seed 888's value where the trials differ in the fifth decimal (NaN where there is none)."""
+        trials = self._trials(dataset, recipe, kind)
+        if mean is None or len(trials) < 2:
+            return mean
+        stack = np.stack(trials)
+        spread = np.fmax.reduce(stack) - np.fmin.reduce(stack)
+        trusted = self._column(name(dataset, recipe, "888", kind))
+        for row in np.flatnonzero(spread > 0):
+            if len({f"{value:.5f}" for value in stack[:, row] if not np.isnan(value)}) > 1:
+                mean[row] = self._at(row, trusted)
+        return mean

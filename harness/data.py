@@ -1,0 +1,192 @@
+"""The command ``python -m harness.data``: which data the benchmarks need, what is there, importing and checking it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import typer
+
+from harness.cache import Table, cache_root, data_roots, explain
+from harness.problem import UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="""The benchmarks' data: what is needed, what is there, and making it ready.
+
+    Put the official files, as their authors publish them, into a folder and name that folder in NAS_DATA (several are separated
+    as in PATH). They are imported on first use; 'import' does the same by hand. Imported tables lie in NAS_CACHE, or in
+    ~/.cache/nas-harness, and load in milliseconds.
+    """,
+)
+
+
+class Importer(Protocol):
+    """What a benchmark's ``importer.py`` offers. All of it works on an empty machine."""
+
+    NAME: str
+
+    def sources(self) -> Sequence[Any]:
+        """Known sources: ``name``, ``size``, ``checksum``, ``published`` (where), ``needed_by``, ``remark``."""
+        ...
+
+    def state(self) -> Sequence[Any]:
+        """What is there: ``text``, ``source`` and ``table`` (paths or None)."""
+        ...
+
+    def recognise(self, path: Path) -> str | None:
+        """What ``path`` is, by its content, or None."""
+        ...
+
+    def import_path(self, path: Path, progress: Any, force: bool) -> Table:
+        """Imports ``path``. Raises :class:`UserError`."""
+        ...
+
+    def verify(self) -> list[str]:
+        """One line per table; that of a damaged one begins with ``damaged``."""
+        ...
+
+
+def importers() -> list[Importer]:
+    """Every ``benchmarks/*/importer.py``, by name."""
+    package = importlib.import_module("benchmarks")
+    found: list[Any] = []
+    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
+        name = f"benchmarks.{module.name}.importer"
+        if module.ispkg and importlib.util.find_spec(name) is not None:
+            found.append(importlib.import_module(name))
+    return found
+
+
+@app.command()
+def status() -> None:
+    """For each benchmark: what is found and imported, the official files, and where their authors publish them."""
+    roots = data_roots()
+    print(f"data folders (NAS_DATA): {', '.join(map(_described, roots)) if roots else 'not set'}")
+    print(f"imported tables (NAS_CACHE): {cache_root()}")
+    for importer in importers():
+        print(f"\n{importer.NAME}: for {', '.join(sorted({source.needed_by for source in importer.sources()}))}")
+        states = importer.state()
+        for number, found in enumerate(states):
+            print(f"  {'in use' if number == 0 else 'also there'}: {found.text}")
+            for path in (found.source, found.table):
+                if path is not None:
+                    print(f"    {path}")
+        if not states:
+            print("  nothing found; any one of these will do, the first is preferred:")
+        else:
+            print("  known sources, the first is preferred:")
+        for source in importer.sources():
+            print(f"    {source.name}")
+            print(f"      {source.size}; {source.checksum}; published: {source.published}")
+            print(f"      {source.remark}")
+    if not roots:
+        print("\nto use one: put it into a folder and set NAS_DATA=/that/folder; or run 'python -m harness.data import PATH'")
+
+
+@app.command("import")
+def import_(
+    path: Annotated[
+        Path, typer.Argument(help="An official file or folder, or a table of plain columns; known by its content.")
+    ],
+    force: Annotated[bool, typer.Option(help="Import again, and read a single file where memory seems too small.")] = False,
+) -> None:
+    """Imports a file or folder into the cache. What is already imported and intact is left as it is."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist")
+    known = importers()
+    importer = next((one for one in known if one.recognise(path)), known[0] if len(known) == 1 else None)
+    if importer is None:
+        raise UserError(f"{path} is not data of {', '.join(one.NAME for one in known)}. Nothing was imported.")
+    with _progress() as progress:
+        table = importer.import_path(path, progress, force)
+    meta = table.meta
+    print(f"{importer.NAME}: {meta['kind']}, {meta['n']:,} architectures, {len(table.columns)} columns")
+    for note in meta.get("notes", []):
+        print(f"  {note}")
+    print(f"  {table.path}")
+
+
+@app.command()
+def verify() -> None:
+    """Compares every imported table with the checksums taken when it was imported."""
+    lines = [line for importer in importers() for line in importer.verify()]
+    damaged = [line for line in lines if line.startswith("damaged")]
+    for line in lines:
+        if line not in damaged:
+            print(line)
+    if not lines:
+        print("nothing is imported yet")
+    if damaged:
+        raise UserError("; ".join(damaged))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit code: 0 done, 2 the call or the data were wrong (one line on stderr)."""
+    try:
+        return int(app(args=None if arguments is None else list(arguments), standalone_mode=False) or 0)
+    except UserError as error:
+        message = str(error)
+    except OSError as error:
+        message = str(explain(error, "go on"))
+    except (KeyboardInterrupt, typer.Abort):
+        message = "interrupted; nothing was imported"
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        message = error.format_message().replace("\n", " ")  # typer's own word on a wrong call
+    if message:  # without a command, the help was all there is to say
+        print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+def _described(root: Path) -> str:
+    return str(root) if root.is_dir() else f"{root} (no such folder)"
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A progress function: a bar with the time left on a terminal, else a line per step and every ten seconds."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with Progress(
+            TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+        ) as bars:
+            tasks: dict[str, Any] = {}
+
+            def draw(done: int, total: int, text: str) -> None:
+                if text not in tasks:
+                    tasks[text] = bars.add_task(text, total=total)
+                bars.update(tasks[text], completed=done, total=total)
+
+            yield draw
+        return
+    started: dict[str, float] = {}
+    last = 0.0
+
+    def tell(done: int, total: int, text: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if text in started and now - last < 10:
+            return
+        last = now
+        elapsed = now - started.setdefault(text, now)
+        left = f" {100 * done / total:.0f} %, {elapsed * (total - done) / done:.0f} s left" if done and elapsed else ""
+        print(f"{text}{left}", file=sys.stderr, flush=True)
+
+    yield tell
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Opens pickles that strangers wrote: plain containers and numpy scalars are admitted, everything else is refused by name.
+
+A pickle is a program that may call anything it can import. Here it can reach nothing but the constructors below.
+"""
+
+from __future__ import annotations
+
+import collections
+import pickle
+import re
+from typing import IO, Any, NoReturn
+
+import numpy as np
+
+from harness.problem import UserError
+
+
+class NotPlain(UserError):
+    """A pickle asks for more than plain data."""
+
+
+class _Dtype:
+    """What ``numpy.dtype(...)`` in a pickle becomes: the number types of one scalar, never a real dtype to be tampered with."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        if not re.fullmatch(r"[biuf][1248]", code):
+            _refuse(f"a numpy scalar of type {code!r}")
+        self.code = code
+        self.order = "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if state[1] in ("<", ">", "=", "|"):
+            self.order = state[1]
+
+
+def _scalar(dtype: _Dtype, data: bytes) -> bool | int | float:
+    """A numpy scalar as the Python number of the same value."""
+    number: bool | int | float = np.frombuffer(data, dtype.order + dtype.code, count=1)[0].item()
+    return number
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """Pickles of protocol 2 spell bytes as encoded text."""
+    if encoding != "latin1":
+        _refuse(f"the encoding {encoding!r}")
+    return text.encode("latin1")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise NotPlain(f"the pickle asks for {what}, which is not plain data")
+
+
+_ADMITTED: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "defaultdict"): collections.defaultdict,
+    ("numpy", "dtype"): _Dtype,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy._core.multiarray", "scalar"): _scalar,
+    ("_codecs", "encode"): _latin1,
+} | {("builtins", kind.__name__): kind for kind in (dict, list, tuple, set, frozenset, int, float, bytes)}
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Loads plain containers and numbers. Raises :class:`NotPlain` that names whatever else a pickle asks for."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == "__builtin__":  # the spelling of protocol 2
+            module = "builtins"
+        try:
+            return _ADMITTED[module, name]
+        except KeyError:
+            _refuse(f"{module}.{name}")
+
+    def persistent_load(self, pid: Any) -> Any:
+        _refuse("tensors (trained weights)")
+
+
+def load_plain(file: IO[bytes]) -> Any:
+    """The next object of ``file``, which is left right behind it.
+
+    Raises:
+        NotPlain: the pickle asks for something that is not plain data.
+        UserError: it is no intact pickle. Both are one clause without the file's name, which the caller knows.
+        OSError: the system could not read (those of a damaged compressed stream, which carry no number, are UserErrors).
+    """
+    try:
+        return PlainUnpickler(file).load()
+    except UserError:
+        raise
+    except EOFError:
+        raise UserError("it stops before its end") from None
+    except MemoryError:
+        raise UserError("it needs more memory than there is, or its lengths are garbled") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise UserError(f"it cannot be decompressed ({error})") from None
+    except Exception as error:  # garbled opcodes raise nearly anything
+        stopped = "truncated" in str(error) or "ran out" in str(error).lower()
+        raise UserError("it stops before its end" if stopped else f"it is no intact pickle ({error})") from None

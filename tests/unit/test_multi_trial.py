@@ -1,0 +1,187 @@
+"""What each method's specification says, on problems whose answers are known."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from benchmarks.nb201.space import EDGES, NB201Space
+from harness.budget import Budget, BudgetExhausted
+from harness.conformance import ToyOracle, ToySpace
+from harness.problem import Arch, SearchView
+from methods.multi_trial.bohb import Bohb, CategoricalDensity
+from methods.multi_trial.local_search import LocalSearch
+from methods.multi_trial.regularized_evolution import RegularizedEvolution
+from methods.multi_trial.reinforce import Reinforce
+
+
+class Recorder(ToyOracle):
+    """Remembers what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(7)
+        self.asked: list[tuple[Arch, int | None]] = []
+
+    def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
+        self.asked.append((arch, fidelity))
+        return super().measure(arch, fidelity, 0)
+
+
+def searched(method: object, queries: int, seed: int = 0) -> tuple[SearchView, Recorder]:
+    oracle = Recorder()
+    view = SearchView(ToySpace(), Budget("queries", queries), oracle, seed, getattr(method, "proposes", "best_valid"))
+    with pytest.raises(BudgetExhausted):
+        method.search(view)
+    return view, oracle
+
+
+def test_the_mutation_changes_edge_1_0_three_times_as_often_as_an_edge_into_node_3() -> None:
+    space, rng, n = NB201Space(), random.Random(0), 30_000
+    arch = (0, 1, 2, 3, 4, 0)
+    changed = Counter()
+    values = Counter()
+    for _ in range(n):
+        child = space.mutate(arch, rng)
+        (position,) = [i for i in range(6) if child[i] != arch[i]]
+        changed[position] += 1
+        values[child[position]] += 1
+    for position, (target, _) in enumerate(EDGES):
+        assert changed[position] / n == pytest.approx(1 / 3 / target, abs=0.01)
+    assert min(values.values()) > 0
+
+
+def test_evolution_children_are_neighbours_of_the_living() -> None:
+    method = RegularizedEvolution(population=5, sample=2)
+    _, oracle = searched(method, 60)
+    asked = [arch for arch, _ in oracle.asked[:60]]
+    space = ToySpace()
+    for at in range(5, 60):
+        alive = asked[at - 5 : at]
+        assert any(asked[at] in set(space.neighbors(parent)) for parent in alive)
+
+
+def test_a_tournament_of_everyone_climbs() -> None:
+    view, _ = searched(RegularizedEvolution(population=10, sample=200), 200)
+    assert sum(view._trace.proposals[-1].arch) >= sum(n - 1 for n in ToySpace.cardinalities) - 1
+
+
+def test_reinforce_starts_uniform_and_ends_at_good_choices() -> None:
+    _, slow = searched(Reinforce(lr=1e-9), 2000)
+    firsts = Counter(arch[0] for arch, _ in slow.asked)
+    assert all(abs(firsts[value] / 2000 - 1 / 4) < 0.05 for value in range(4))
+    _, fast = searched(Reinforce(lr=0.05), 1500)
+    late = [sum(arch) for arch, _ in fast.asked[-200:]]
+    early = [sum(arch) for arch, _ in fast.asked[:200]]
+    assert np.mean(late) > np.mean(early) + 1.0
+
+
+def test_reinforce_is_the_published_update_step_by_step() -> None:
+    """The same choices as automatic differentiation of -sum log pi(a) (r - b) and torch's own Adam make."""
+    import torch
+
+    method = Reinforce(lr=0.05)
+    view, oracle = searched(method, 300)
+    rng = np.random.default_rng(view.seed("reinforce"))
+    sizes = ToySpace.cardinalities
+    draws = rng.standard_normal((len(sizes), max(sizes)))
+    logits = [torch.tensor(1e-3 * draws[i, :n], requires_grad=True) for i, n in enumerate(sizes)]
+    adam = torch.optim.Adam(logits, lr=0.05)
+    numerator = denominator = 0.0
+    for arch, _ in oracle.asked[:300]:
+        uniform = rng.random((len(sizes), 1))[:, 0]
+        policies = [torch.distributions.Categorical(logits=row) for row in logits]
+        chosen = tuple(int((policy.probs.cumsum(0) <= u).sum()) for policy, u in zip(policies, uniform, strict=True))
+        assert chosen == arch
+        reward = ToyOracle(7).measure(arch, None, 0)[0]
+        numerator, denominator = 0.9 * numerator + 0.1 * reward, 0.9 * denominator + 0.1
+        log_likelihood = sum(policy.log_prob(torch.tensor(a)) for policy, a in zip(policies, arch, strict=True))
+        adam.zero_grad()
+        (-log_likelihood * (reward - numerator / denominator)).backward()
+        adam.step()
+
+
+def test_local_search_ends_in_local_optima_and_pays_once() -> None:
+    for move in ("best", "first"):
+        oracle = Recorder()
+        view = SearchView(ToySpace(), Budget("queries", 10_000), oracle, 0)
+        LocalSearch(move=move).search(view)  # returns once it knows the whole space
+        archs = [arch for arch, _ in oracle.asked]
+        assert len(archs) == len(set(archs)) == ToySpace().size
+        best = max(archs, key=lambda arch: ToyOracle(7).measure(arch, None, 0)[0])
+        assert view._trace.proposals[-1].arch == best
+
+
+def test_bohbs_rungs_and_brackets_are_the_papers() -> None:
+    row = Bohb(**Bohb.variants["nb201_2020"])
+    assert row.rungs() == pytest.approx([200 / 9, 200 / 3, 200])
+    assert [[n for _, n in row.bracket(i)] for i in range(4)] == [[9, 3, 1], [3, 1], [3], [9, 3, 1]]
+    nats = Bohb(**Bohb.variants["nats_2021"])
+    assert [int(rung) for rung in nats.rungs()] == [1, 4, 12]
+
+
+def test_bohb_promotes_the_best_and_pays_for_promotions() -> None:
+    _, oracle = searched(Bohb(**Bohb.variants["nats_2021"]), 13)
+    first, second, third = oracle.asked[:9], oracle.asked[9:12], oracle.asked[12:13]
+    assert [fidelity for _, fidelity in oracle.asked[:13]] == [1] * 9 + [4] * 3 + [12]
+
+    def rank(runs: list[tuple[Arch, int | None]], k: int) -> set[Arch]:
+        return {arch for arch, _ in sorted(runs, key=lambda one: -ToyOracle(7).measure(*one, 0)[0])[:k]}
+
+    assert {arch for arch, _ in second} == rank(first, 3)
+    assert {arch for arch, _ in third} == rank(second, 1)
+
+
+def test_bohbs_first_row_ignores_the_rung_and_proposes_top_rung_runs_only() -> None:
+    view, oracle = searched(Bohb(**Bohb.variants["nb201_2020"]), 60)
+    assert {fidelity for _, fidelity in oracle.asked} == {None}
+    top = set()
+    at, method = 0, Bohb()
+    for iteration in range(50):
+        for rung, count in method.bracket(iteration):
+            if rung == 200:
+                top |= set(range(at + 1, at + count + 1))
+            at += count
+    assert {proposal.queries for proposal in view._trace.proposals} <= top
+
+
+def reference_density(data: np.ndarray, x: tuple[int, ...], floor: float) -> float:
+    """The kernel density term by term, as its documentation defines it."""
+    n, d = data.shape
+    total = 0.0
+    for row in data:
+        product = 1.0
+        for j in range(d):
+            h = max(1.06 * np.std(data[:, j]) * n ** (-1 / (4 + d)), floor)
+            k = len(set(data[:, j].tolist()))
+            product *= 1 - h if row[j] == x[j] else h / (k - 1)
+        total += product
+    return total / n
+
+
+def test_the_density_is_the_product_of_aitchison_aitken_kernels() -> None:
+    rng = np.random.default_rng(1)
+    data = rng.integers(0, 5, (20, 6))
+    density = CategoricalDensity(data, 0.3)
+    for x in rng.integers(0, 5, (30, 6)).tolist():
+        assert density.at(tuple(x)) == pytest.approx(reference_density(data, tuple(x), 0.3))
+
+
+def test_bandwidths_are_clipped_below_and_not_above() -> None:
+    spread = np.tile([[0], [4]], (10, 1))
+    density = CategoricalDensity(spread, 0.3)
+    assert density.widths[0] > 1
+    assert density.at((0,)) == pytest.approx((1 - density.widths[0] + density.widths[0]) / 2)
+    constant = CategoricalDensity(np.zeros((10, 1), int), 0.3)
+    assert constant.widths == [0.3]
+    assert constant.at((0,)) == pytest.approx(0.7)
+    assert constant.at((1,)) == np.inf
+
+
+def test_bohb_concentrates_where_good_runs_are() -> None:
+    _, oracle = searched(Bohb(**Bohb.variants["nb201_2020"]), 260)
+    early = np.mean([sum(arch) for arch, _ in oracle.asked[:40]])
+    late = np.mean([sum(arch) for arch, _ in oracle.asked[-60:]])
+    assert late > early

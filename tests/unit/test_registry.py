@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from harness import protocol as protocols
+from harness import registry
+from harness.plan import make
+from harness.problem import UserError
+
+
+def test_methods_are_found_by_file() -> None:
+    folder = Path(registry.__file__).parents[1] / "methods" / "multi_trial"
+    names = {file.stem for file in folder.glob("*.py") if not file.name.startswith("_")}
+    assert names <= set(registry.methods())
+    assert all(registry.methods()[name].kind == "multi-trial" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [("regularised_evolution", "regularized_evolution"), ("randomsearch", "random_search"), ("zzz", None)],
+)
+def test_a_typo_is_answered_with_a_suggestion(name: str, suggestion: str | None) -> None:
+    with pytest.raises(UserError) as refusal:
+        registry.method(name)
+    assert f"no method {name!r}" in str(refusal.value)
+    assert (f"did you mean {suggestion!r}" in str(refusal.value)) == (suggestion is not None)
+
+
+def test_a_variant_selects_one_row_and_a_method_all_of_its_rows() -> None:
+    assert list(registry.select_rows(["reinforce:lr_0.5"])) == ["reinforce:lr_0.5"]
+    assert len(registry.select_rows(["reinforce"])) == 3
+    with pytest.raises(UserError, match=r"no row 'reinforce:lr_5'; did you mean 'reinforce:lr_0.5'"):
+        registry.select_rows(["reinforce:lr_5"])
+
+
+METHOD = """
+from dataclasses import dataclass
+from typing import Annotated
+@dataclass(frozen=True)
+class M:
+    '''Mine.'''
+    k: Annotated[int, "how many"] = 3
+    reference = "me"
+    variants = {"small": {"k": 1}, "large": {"k": 9}}
+    settings = {"toy": {"k": 5}}
+    def search(self, view): ...
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> registry.MethodInfo:
+    (tmp_path / "mine.py").write_text(METHOD)
+    return registry.method(str(tmp_path / "mine.py"))
+
+
+def test_settings_are_resolved_from_the_general_to_the_particular(mine: registry.MethodInfo) -> None:
+    def k(row: str = "mine", space: str = "home", preset: dict = {}, given: dict = {}) -> int:  # noqa: B006
+        return registry.settings(mine, row, space, preset, given)["k"]
+
+    assert [k(), k(space="toy"), k("mine:large", "toy"), k("mine:large", "toy", {"k": 7})] == [3, 5, 9, 7]
+    assert k("mine:large", "toy", {"k": 7}, {"k": "8"}) == 8
+
+
+def test_an_unknown_setting_or_value_is_named(mine: registry.MethodInfo) -> None:
+    with pytest.raises(UserError, match="no setting 'kk'; did you mean 'k'"):
+        registry.settings(mine, "mine:small", "home", {}, {"kk": "1"})
+    with pytest.raises(UserError, match=r"mine\.k expects int, not '1\.5'"):
+        registry.settings(mine, "mine:small", "home", {}, {"k": "1.5"})
+    with pytest.raises(UserError, match="regularized_evolution: population and sample must be at least 1"):
+        registry.settings(registry.method("regularized_evolution"), "regularized_evolution", "nb201", {}, {"sample": "0"})
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "value"),
+    [
+        ("3", int, 3),
+        ("3", float, 3.0),
+        ("1e-3", float, 0.001),
+        ("true", bool, True),
+        ("(0.5, 0.9)", tuple[float, float], (0.5, 0.9)),
+        ("none", int | None, None),
+        ("best", Literal["best", "first"], "best"),
+        ("12", str, "12"),
+    ],
+)
+def test_text_becomes_the_type_of_the_field(text: str, hint: object, value: object) -> None:
+    parsed = registry.parse(text, hint, "m.f")
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("x", int), ("true", int), ("1", bool), ("[", float), ("none", float), ("last", Literal["best", "first"])],
+)
+def test_text_of_another_type_is_refused(text: str, hint: object) -> None:
+    with pytest.raises(UserError, match=r"m\.f"):
+        registry.parse(text, hint, "m.f")
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("x = 1", "must define one class with a search"),
+        ("class A:\n    def search(self, view): ...", "must be a .frozen. dataclass"),
+        ("import not_there", "cannot be imported: ModuleNotFoundError"),
+        ("def f(:", "cannot be imported: SyntaxError"),
+    ],
+)
+def test_an_unusable_file_says_why(tmp_path: Path, source: str, complaint: str) -> None:
+    file = tmp_path / f"m{abs(hash(source))}.py"
+    file.write_text(source)
+    with pytest.raises(UserError, match=complaint):
+        registry.method(str(file))
+
+
+def test_the_version_follows_the_source_and_the_parts_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "methods" / "multi_trial"
+    package.mkdir(parents=True)
+    monkeypatch.setattr(registry, "_package_folder", lambda name: str(tmp_path / name))
+    method, part = package / "m.py", package / "part.py"
+    method.write_text("from methods.multi_trial import part\n")
+    part.write_text("x = 1\n")
+    (package / "unrelated.py").write_text("y = 1\n")
+    before = registry._source_version(method)
+    (package / "unrelated.py").write_text("y = 2\n")
+    assert registry._source_version(method) == before
+    part.write_text("x = 2\n")
+    assert registry._source_version(method) != before
+
+
+def test_every_protocol_names_benchmarks_rows_and_presets_that_exist() -> None:
+    for rules in protocols.protocols().values():
+        for part in rules.parts:
+            for benchmark in part.benchmarks:
+                assert part.kind in registry.benchmark(benchmark).kinds
+                assert part.budget.on(benchmark)["limit"] > 0
+            for method, variants in part.rows.items():
+                assert {f"{method}:{variant}" for variant in variants} <= set(registry.method(method).rows)
+            for row in part.settings:
+                registry.select_rows([row])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "seconds", "seconds=", "seconds=x", "seconds=0", "hours=3", "seconds=nan", "queries=inf"]
+)
+def test_an_impossible_budget_says_what_is_possible(text: str) -> None:
+    with pytest.raises(UserError, match=r"is not CURRENCY=AMOUNT .* seconds=6000"):
+        protocols.protocol("smoke").with_budget(text)
+
+
+def test_another_budget_makes_other_runs_and_says_so(made: Path) -> None:
+    rules = protocols.protocol("smoke")
+    changed = rules.with_budget("queries=9")
+    before, after = (make(one, methods=["random_search"], seeds=1).rows[0] for one in (rules, changed))
+    assert before.runs[0].run_id != after.runs[0].run_id
+    assert changed.modified == "budget queries=9"
+
+
+def test_the_plan_skips_a_row_that_the_table_cannot_feed(made: Path) -> None:
+    plan = make(protocols.protocol("nats-2021"), benchmarks=["nb201/cifar10"], seeds=1)
+    assert list(plan.skipped) == ["bohb:nats_2021"]
+    assert "epoch 1, 4" in plan.skipped["bohb:nats_2021"]
+    assert "bohb:nats_2021" not in {row.spec.row for row in plan.rows}
+
+
+def test_the_paper_protocol_is_seven_rows_of_five_methods(made: Path) -> None:
+    plan = make(protocols.protocol("nb201-2020"))
+    assert len(plan.rows) == 7
+    assert len({row.spec.method for row in plan.rows}) == 5
+    assert plan.total == 3500
+
+
+def test_filters_that_match_nothing_say_so(made: Path) -> None:
+    rules = protocols.protocol("nb201-2020")
+    with pytest.raises(UserError, match="no benchmark 'nb20'"):
+        make(rules, benchmarks=["nb20"])
+    with pytest.raises(UserError, match="does not search nb201/cifar100"):
+        make(rules, benchmarks=["nb201/cifar100"])
+    with pytest.raises(UserError, match="no method 'nobody'"):
+        make(rules, given={"nobody": {"k": "1"}})
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_listing_and_planning_import_nothing_heavy() -> None:
+    heavy = {"torch", "pandas", "pyarrow", "sklearn", "matplotlib", "scipy", "ray", "nas_201_api", "nats_bench"}
+    assert not heavy & loaded_by("from harness import show; show.everything()")
+    assert not heavy & loaded_by("import harness.execute, harness.engine, harness.store, harness.sweep")
+
+
+def test_imports_point_one_way() -> None:
+    root = Path(registry.__file__).parents[1]
+    allowed = {
+        "methods": {"harness.problem", "harness.budget", "methods"},
+        "benchmarks": {"harness.problem", "harness.budget", "harness.cache", "harness.seeds", "harness.unpickle", "benchmarks"},
+        "reports": {"reports"},
+        "harness": {"harness", "reports", "benchmarks", "methods"},
+    }
+    for package, permitted in allowed.items():
+        for file in sorted((root / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text())):
+                names = []
+                if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                    names = [node.module]
+                elif isinstance(node, ast.Import):
+                    names = [alias.name for alias in node.names]
+                for name in names:
+                    if name.split(".")[0] in allowed:
+                        assert any(name == one or name.startswith(f"{one}.") for one in permitted), f"{file}: imports {name}"
+    statically = {
+        name
+        for file in (root / "harness").glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+        if name.split(".")[0] in ("methods", "benchmarks")
+    }
+    assert not statically, "the harness finds methods and benchmarks, it does not name them"
