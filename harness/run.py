@@ -125,8 +125,12 @@ def _carry_out(plan: Plan, out: Path, engine: str, workers: int, *, dry_run: boo
             show.failures(plan, store)
             return
         if plan.todo:
-            with progress(plan.rows) as display:
-                sweep(plan, store, ENGINES[engine], workers, display)
+            try:
+                with progress(plan.rows) as display:
+                    sweep(plan, store, ENGINES[engine], workers, display)
+            except KeyboardInterrupt:
+                print("interrupted; finished runs are kept, the same command goes on", file=sys.stderr)
+                raise typer.Exit(130) from None
         else:
             print(f"all {plan.total} runs were done before; writing the report", file=sys.stderr)
         files = _report(plan, store, out)

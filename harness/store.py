@@ -193,7 +193,8 @@ class Store:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            hint = "; finished runs are safe, free some space and start again" if "full" in str(error) else ""
+            trouble = any(word in str(error) for word in ("full", "disk I/O"))
+            hint = "; finished runs are safe, free some space and start again" if trouble else ""
             raise UserError(f"cannot {doing} in {self.path}: {error}{hint}") from error
         except OSError as error:
             raise UserError(f"cannot {doing} {self.path}: {error.strerror or error}") from error

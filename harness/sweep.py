@@ -14,6 +14,8 @@ from harness.store import Store
 CHUNK_S = 0.5
 """Work of one task, and the most that is held back before it is written."""
 LARGEST_CHUNK = 64
+BATCH = 128
+"""Most runs that are written in one transaction."""
 BEAT_S = 10.0
 
 
@@ -56,7 +58,7 @@ class _Sweep:
                 if finished is not None:
                     row, run, result = finished
                     self.keep(row, run, result)
-                if now - self.saved > CHUNK_S:
+                if now - self.saved > CHUNK_S or len(self.ready) >= BATCH:
                     self.save()
                 if now - self.beaten > BEAT_S:
                     self.store.beat()

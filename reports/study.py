@@ -161,10 +161,10 @@ class Study:
         return "; ".join(f"{target_name(target)}: {text}" for target, text in named.items())
 
     def failures(self) -> Iterator[tuple[str, str, str, int, str]]:
-        """Yield (benchmark, row, status, count, first line of the first error) of the runs that did not finish."""
+        """Yield (benchmark, row, status, count, last line of the first error, where a traceback says what it was) of the runs that did not finish."""
         once = self.runs.drop_duplicates(["benchmark", "row", "run_id"])
         bad = once[once["status"] != "done"]
         for key, group in bad.groupby(["benchmark", "row", "status"], sort=False):
             benchmark, row, status = map(str, key)
             texts = [str(text) for text in group["error"] if isinstance(text, str) and text.strip()]
-            yield benchmark, row, status, len(group), texts[0].strip().splitlines()[0] if texts else "no message"
+            yield benchmark, row, status, len(group), texts[0].strip().splitlines()[-1] if texts else "no message"

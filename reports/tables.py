@@ -204,7 +204,7 @@ def against_random_search(study: Study, benchmark: str) -> Table | None:
 
 
 def failed_runs(study: Study) -> Table | None:
-    """Runs that did not finish, counted, with the first line of their first error; None where all finished."""
+    """Runs that did not finish, counted, with the last line of their first error; None where all finished."""
     rows = list(study.failures())
     if not rows:
         return None

@@ -1,4 +1,4 @@
-"""Takes its worker down, in about every third search."""
+"""Takes its worker down, in about every second search."""
 
 import os
 import signal
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bad:
-    """Takes its worker down, in about every third search."""
+    """Takes its worker down, in about every second search."""
 
     reference = "none"
 
     def search(self, view):
         view.query(view.space.sample(view.rng))
-        if view.seed("which") % 3 == 0:
+        if view.seed("which") % 2 == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         while True:
             view.query(view.space.sample(view.rng))

@@ -83,7 +83,8 @@ def test_logged_scalars_are_kept_as_columns(tmp_path: Path) -> None:
 def test_the_wall_limit_ends_a_search_and_keeps_what_it_had(tmp_path: Path) -> None:
     (tmp_path / "sleepy.py").write_text(
         "import time\nfrom dataclasses import dataclass\n@dataclass(frozen=True)\nclass M:\n    '''Sleeps.'''\n"
-        "    reference = ''\n    def search(self, view):\n        view.query(view.space.sample(view.rng))\n        time.sleep(30)\n"
+        "    reference = ''\n    def search(self, view):\n"
+        "        view.query(view.space.sample(view.rng))\n        time.sleep(30)\n"
     )
     (row,) = rows("smoke", str(tmp_path / "sleepy.py"), seeds=1)
     spec = dataclasses.replace(row.spec, wall_limit_s=0.2)

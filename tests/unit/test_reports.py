@@ -43,7 +43,7 @@ def study(seeds=12, failing=2, protocol="nb201-2020"):
                         "run_id": f"{row}/{world}", "protocol": protocol, "benchmark": "nb201/cifar10", "row": row,
                         "method": row.partition(":")[0], "label": LABELS.get(row, ""), "world": world,
                         "status": "failed" if failed else "done", "target": target, **measured, "arch": "|none~0|",
-                        "error": "ValueError: 100 % wrong | a_b\nTraceback" if failed else "",
+                        "error": "Traceback (most recent call last):\nValueError: 100 % wrong | a_b" if failed else "",
                         "queries": 100, "seconds": 11_900.0, "wall_seconds": 0.02,
                     }
                 )  # fmt: skip

@@ -1,0 +1,323 @@
+"""The real command line, as a user calls it: what it prints, what it leaves, how it fails."""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+BAD = Path(__file__).parents[1] / "bad_methods"
+
+pytestmark = pytest.mark.usefixtures("made")
+
+
+def runs(out: Path) -> dict[str, tuple[str, str, str]]:
+    """``{run id: (status, arch, scores)}``; sqlite's own check of the file first."""
+    with sqlite3.connect(out / "runs.sqlite") as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return {key: rest for key, *rest in database.execute("SELECT run_id, status, arch, scores FROM runs")}
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Exit code 2 and one line that says what is wrong; no traceback."""
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in last
+
+
+# -- what it prints --------------------------------------------------------------------------------------------------------
+
+
+def test_list_shows_methods_benchmarks_and_protocols(command: Command) -> None:
+    done = command("--list")
+    assert done.returncode == 0
+    for name in ("random_search", "reinforce:lr_0.5", "nb201/cifar10", "found: plain columns", "nb201-2020 (default)", "smoke"):
+        assert name in done.stdout
+
+
+def test_a_dry_run_prices_the_plan_and_leaves_nothing(command: Command, tmp_path: Path) -> None:
+    done = command("--protocol", "smoke", "--dry-run", "--out", tmp_path / "out")
+    assert done.returncode == 0
+    assert "bohb:nb201_2020" in done.stdout
+    assert "not measured here: needs validation accuracy after epoch 1, 4" in done.stdout
+    assert "total" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_teaches(command: Command) -> None:
+    done = command("--help")
+    assert done.returncode == 0
+    assert "python -m harness.run --methods ./my_method.py" in done.stdout
+    assert "Exit codes: 0 all runs done, 1 some" in done.stdout
+
+
+def test_an_empty_machine_is_told_what_to_put_where(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_DATA", "")
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
+    done = command("--all", "--out", tmp_path / "out")
+    assert "NATS-tss-v1_0-3ffb9-simple" in done.stdout
+    assert "NAS_DATA" in done.stdout
+    refused(done, "nothing to run", "nb201/cifar10")
+    assert not (tmp_path / "out").exists()
+    assert "missing" in command("--list").stdout
+
+
+# -- what it leaves --------------------------------------------------------------------------------------------------------
+
+
+def test_from_plan_to_table(command: Command, tmp_path: Path) -> None:
+    done = command("--protocol", "smoke", "--seeds", 3, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = tmp_path / "smoke"
+    assert {"table.md", "table.tex", "runs.csv", "regret.pdf"} <= {file.name for file in report.iterdir()}
+    table = (report / "table.md").read_text()
+    for row in ("random_search", "regularized_evolution", "reinforce:lr_0.5", "bohb:nb201_2020", "local_search", "Optimal"):
+        assert row in table
+    assert f"python -m harness.run --protocol smoke --seeds 3 --out {tmp_path}" in table
+    rows = list(csv.DictReader((report / "runs.csv").open()))
+    assert len(rows) == 7 * 3 * 3
+    again = command("--protocol", "smoke", "--seeds", 3, "--out", tmp_path)
+    assert again.returncode == 0
+    assert "all 21 runs were done before" in again.stderr
+
+
+def test_more_seeds_later_and_one_method_at_a_time_make_the_same_table(command: Command, tmp_path: Path) -> None:
+    command("--protocol", "smoke", "--methods", "random_search,reinforce", "--seeds", 4, "--out", tmp_path / "a")
+    command("--protocol", "smoke", "--methods", "random_search", "--seeds", 2, "--out", tmp_path / "b", "--workers", 1)
+    command("--protocol", "smoke", "--methods", "reinforce", "--seeds", 4, "--out", tmp_path / "b")
+    command("--protocol", "smoke", "--methods", "random_search", "--seeds", 4, "--out", tmp_path / "b")
+    assert runs(tmp_path / "a") == runs(tmp_path / "b")
+    tables = [(tmp_path / one / "smoke" / "runs.csv").read_text() for one in "ab"]
+
+    def without_time(text: str) -> list[list[str]]:
+        rows = [{k: v for k, v in row.items() if k != "wall_seconds"} for row in csv.DictReader(text.splitlines())]
+        return sorted(list(row.values()) for row in rows)
+
+    assert without_time(tables[0]) == without_time(tables[1])
+
+
+def test_a_file_of_ones_own_stands_beside_what_was_run_before(command: Command, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Mine:\n    '''The first cells.'''\n"
+        "    reference = 'me'\n    def search(self, view):\n        while True:\n"
+        "            view.query(view.space.sample(view.rng))\n"
+    )
+    command("--protocol", "smoke", "--methods", "random_search", "--out", tmp_path)
+    done = command("--protocol", "smoke", "--methods", mine, "--out", tmp_path)
+    assert done.returncode == 0
+    table = (tmp_path / "smoke" / "table.md").read_text()
+    assert "mine" in table
+    assert "random_search" in table
+
+
+def test_another_budget_or_setting_is_reported_apart(command: Command, tmp_path: Path) -> None:
+    command("--protocol", "nb201-2020", "--methods", "random_search", "--seeds", 3, "--budget", "queries=5", "--out", tmp_path)
+    table = (tmp_path / "nb201-2020-budget-queries-5" / "table.md").read_text()
+    assert "not comparable" in table
+    assert "budget queries=5" in table
+    assert not (tmp_path / "nb201-2020").exists()
+
+
+# -- how it fails ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ["nothing to do", "--help"]),
+        (("--methods", "regularised_evolution"), ["no method", "did you mean 'regularized_evolution'"]),
+        (("--protocol", "nb201-2O20"), ["no protocol", "did you mean 'nb201-2020'"]),
+        (("--benchmarks", "nb201/cifar11"), ["no benchmark", "did you mean 'nb201/cifar1"]),
+        (("--all", "--budget", "seconds=-1"), ["budget 'seconds=-1'"]),
+        (("--all", "--set", "lr=3"), ["--set 'lr=3' is not of the form method.field=value"]),
+        (("--all", "--set", "reinforce.rate=3"), ["no setting 'rate'"]),
+        (("--all", "--set", "reinforce.lr=-3"), ["lr must be above zero"]),
+        (("--all", "--engine", "slurm"), ["engine 'slurm'"]),
+        (("--all", "--device", "tpu"), ["device 'tpu'"]),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_2(command: Command, tmp_path: Path, arguments: tuple[str, ...], words: list[str]) -> None:
+    refused(command(*arguments, *(("--out", tmp_path / "out") if arguments else ())), *words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_option_that_is_not_there_is_exit_2(command: Command) -> None:
+    assert command("--sedes", "3").returncode == 2
+    assert command("--all", "--seeds", "0").returncode == 2
+
+
+def test_a_file_in_the_place_of_the_output_folder(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    refused(command("--protocol", "smoke", "--out", tmp_path / "out"), "cannot open", str(tmp_path / "out"))
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_damaged_table_is_named_and_nothing_runs(
+    command: Command, tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(made, tmp_path / "cache")
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
+    (column,) = (tmp_path / "cache").glob("nb201/*/cifar10-valid/12/mean/x-valid/accuracy.npy")
+    data = bytearray(column.read_bytes())
+    data[-1] ^= 1
+    column.write_bytes(data)
+    done = command("--protocol", "smoke", "--out", tmp_path / "out")
+    refused(done, "damaged: column cifar10-valid/12/mean/x-valid/accuracy", "import again")
+
+
+def test_bad_methods_cost_their_own_runs_and_exit_1(command: Command, tmp_path: Path) -> None:
+    bad = ",".join(str(BAD / f"{name}.py") for name in ("raises", "nonsense", "nothing", "kills"))
+    done = command("--protocol", "smoke", "--methods", f"{bad},random_search", "--seeds", 6, "--out", tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    statuses = [status for status, *_ in runs(tmp_path).values()]
+    assert len(statuses) == 30
+    assert statuses.count("failed") == 18
+    assert 6 < statuses.count("done") < 12 + 1
+    table = (tmp_path / "smoke" / "table.md").read_text()
+    assert "a bug of mine" in table
+    why = command("--protocol", "smoke", "--methods", bad, "--seeds", 6, "--out", tmp_path, "--failed")
+    assert "RuntimeError: a bug of mine" in why.stdout
+    assert "SIGKILL" in why.stdout
+    again = command("--protocol", "smoke", "--methods", "random_search", "--seeds", 6, "--out", tmp_path)
+    assert again.returncode == 0
+
+
+def test_failed_runs_are_done_again_on_request(command: Command, tmp_path: Path) -> None:
+    method = tmp_path / "moody.py"
+    text = (
+        "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass M:\n    '''Needs a file.'''\n    reference = ''\n"
+        f"    def search(self, view):\n        open({str(tmp_path / 'needed')!r}).close()\n"
+        "        view.query(view.space.sample(view.rng))\n"
+    )
+    method.write_text(text)
+    call = ("--protocol", "smoke", "--methods", method, "--seeds", 2, "--out", tmp_path)
+    assert command(*call).returncode == 1
+    (tmp_path / "needed").write_text("")
+    assert command(*call).returncode == 1  # a failed run is a finished run
+    assert command(*call, "--retry-failed").returncode == 0
+
+
+def test_a_disk_that_fills_up_keeps_what_was_saved(tmp_path: Path, command: Command) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+
+    call = ["--protocol", "smoke", "--methods", "bohb:nb201_2020", "--seeds", "1500", "--out", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.run", *call], capture_output=True, text=True, timeout=120, preexec_fn=limited
+    )
+    refused(done, "finished runs are safe")
+    before = runs(tmp_path)
+    assert 0 < len(before) < 1500
+    assert command(*call).returncode == 0
+    after = runs(tmp_path)
+    assert len(after) == 1500
+    assert before.items() <= after.items()
+
+
+# -- kill, resume, share ---------------------------------------------------------------------------------------------------
+
+SWEEP = ("--protocol", "nb201-2020", "--methods", "bohb:nb201_2020,reinforce", "--seeds", "200")
+TOTAL = 200 * 4
+
+
+def start(out: Path, *more: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness.run", *SWEEP, "--out", str(out), *more],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, made_data: tuple[Path, Path]) -> dict[str, tuple[str, str, str]]:
+    out = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_DATA", str(made_data[0]))
+        patch.setenv("NAS_CACHE", str(made_data[1]))
+        assert start(out).wait(120) == 0
+    return runs(out)
+
+
+def test_a_sweep_killed_at_random_moments_completes(
+    tmp_path: Path, undisturbed: dict[str, tuple[str, str, str]], command: Command
+) -> None:
+    rng, kept = random.Random(0), {}
+    for _ in range(12):
+        sweep = start(tmp_path)
+        time.sleep(rng.uniform(0.3, 1.6))
+        os.kill(sweep.pid, signal.SIGKILL)  # the driver alone; its workers must notice
+        sweep.wait()
+        if (tmp_path / "runs.sqlite").exists():
+            now = runs(tmp_path)
+            assert kept.items() <= now.items(), "a finished run was lost or changed"
+            kept = now
+    done = command(*SWEEP, "--out", tmp_path)
+    assert done.returncode == 0
+    assert runs(tmp_path) == undisturbed
+    assert len(undisturbed) == TOTAL
+
+
+def test_two_processes_share_a_store_without_doubling_a_run(
+    tmp_path: Path, undisturbed: dict[str, tuple[str, str, str]]
+) -> None:
+    pair = [start(tmp_path, "--workers", "1") for _ in range(2)]
+    assert [one.wait(120) for one in pair] == [0, 0]
+    assert runs(tmp_path) == undisturbed
+    with sqlite3.connect(tmp_path / "runs.sqlite") as database:
+        shares = [n for (n,) in database.execute("SELECT COUNT(*) FROM runs GROUP BY session")]
+        assert database.execute("SELECT COUNT(*) FROM claims").fetchone() == (0,)
+    assert sum(shares) == TOTAL
+    assert len(shares) == 2, "one process did everything"
+
+
+def test_a_survivor_takes_over_the_runs_of_a_killed_process(
+    tmp_path: Path, undisturbed: dict[str, tuple[str, str, str]]
+) -> None:
+    doomed, survivor = start(tmp_path), start(tmp_path)
+    time.sleep(1.2)
+    os.killpg(doomed.pid, signal.SIGKILL)
+    doomed.wait()
+    assert survivor.wait(120) == 0
+    assert runs(tmp_path) == undisturbed
+
+
+def test_an_interrupt_keeps_what_is_finished(tmp_path: Path, command: Command) -> None:
+    sweep = start(tmp_path, "--workers", "1")
+    time.sleep(1.3)
+    sweep.send_signal(signal.SIGINT)
+    _, stderr = sweep.communicate(timeout=30)
+    assert sweep.returncode == 130
+    assert b"Traceback" not in stderr
+    assert b"the same command goes on" in stderr
+    with sqlite3.connect(tmp_path / "runs.sqlite") as database:
+        assert database.execute("SELECT COUNT(*) FROM claims").fetchone() == (0,)
+
+
+@pytest.mark.ray
+def test_a_sweep_on_ray_is_the_sweep_on_this_machine(
+    tmp_path: Path, undisturbed: dict[str, tuple[str, str, str]], command: Command
+) -> None:
+    done = command(*SWEEP, "--engine", "ray", "--workers", 2, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert runs(tmp_path) == undisturbed
