@@ -1,4 +1,4 @@
-"""Runs tasks on this machine's cores or on a Ray cluster: the same code path, one crash costs one run.
+"""Runs tasks on this machine's cores: one crash costs one run. ``ray_engine`` does the same on a Ray cluster.
 
 An engine takes an iterator of tasks, pulled only when a worker is free, and yields each finished run, or ``None`` when
 nothing happened for a while (so that the driver can write and show progress).
@@ -7,7 +7,6 @@ nothing happened for a while (so that the driver can write and show progress).
 from __future__ import annotations
 
 import contextlib
-import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -43,9 +42,6 @@ Engine = Callable[[Iterable[Task], int], Iterator[Finished | None]]
 def crashed(run: RunSpec, why: str) -> Result:
     """What remains of a run whose worker died."""
     return Result(run.run_id, "crashed", error=why)
-
-
-# -- this machine ---------------------------------------------------------------------------------------------------------
 
 
 def local(tasks: Iterable[Task], workers: int) -> Iterator[Finished | None]:
@@ -189,56 +185,12 @@ def _leave_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-# -- Ray ------------------------------------------------------------------------------------------------------------------
+def engine(name: str) -> Engine:
+    """``local`` or ``ray``. Raises :class:`UserError` for another name."""
+    if name == "local":
+        return local
+    if name == "ray":
+        from harness.ray_engine import on_ray
 
-
-def on_ray(tasks: Iterable[Task], workers: int) -> Iterator[Finished | None]:
-    """A Ray cluster: the one ``RAY_ADDRESS`` names, else a local one with ``workers`` CPUs.
-
-    A task whose worker dies is split into single runs; the one that dies alone is the culprit.
-    """
-    try:
-        import ray
-    except ImportError:
-        raise UserError("--engine ray needs Ray: pip install 'nas-harness[ray]'") from None
-    if not ray.is_initialized():
-        mine = None if os.environ.get("RAY_ADDRESS") else workers
-        ray.init(num_cpus=mine, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    run_task = ray.remote(max_retries=0)(_ray_task)
-    queue = iter(tasks)
-    again: list[Task] = []
-    flying: dict[Any, Task] = {}
-    while True:
-        while len(flying) < workers:
-            task = again.pop() if again else next(queue, None)
-            if task is None:
-                break
-            gpus = 1 if task.row.device == "cuda" else 0
-            flying[run_task.options(num_gpus=gpus).remote(task)] = task
-        if not flying:
-            return
-        ready, _ = ray.wait(list(flying), num_returns=1, timeout=TICK_S)
-        if not ready:
-            yield None
-        for reference in ready:
-            task = flying.pop(reference)
-            try:
-                results = ray.get(reference)
-            except ray.exceptions.RayTaskError as error:
-                cause = error.cause if isinstance(error.cause, UserError) else error
-                raise cause from None
-            except ray.exceptions.RayError as error:
-                if len(task.runs) > 1:
-                    again += [Task(task.row, (run,)) for run in task.runs]
-                else:
-                    yield task.row, task.runs[0], crashed(task.runs[0], f"the worker died: {str(error).splitlines()[0]}")
-                continue
-            for run, result in zip(task.runs, results, strict=True):
-                yield task.row, run, result
-
-
-def _ray_task(task: Task) -> list[Result]:
-    return [execute(task.row, run) for run in task.runs]
-
-
-ENGINES: dict[str, Engine] = {"local": local, "ray": on_ray}
+        return on_ray
+    raise UserError(f"engine {name!r} is not local or ray")

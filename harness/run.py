@@ -15,6 +15,8 @@ import typer
 
 from harness import protocol as protocols
 from harness import provenance, registry
+from harness.engine import Engine
+from harness.engine import engine as find_engine
 from harness.plan import Plan, make
 from harness.problem import UserError
 from harness.protocol import Protocol
@@ -87,8 +89,6 @@ def run(
         raise UserError("nothing to do: say --all, --protocol, --methods or --benchmarks   (--help explains, --list shows all)")
     if device not in ("cpu", "cuda"):
         raise UserError(f"device {device!r} is not cpu or cuda")
-    if engine not in ("local", "ray"):
-        raise UserError(f"engine {engine!r} is not local or ray")
     rules = protocols.protocol(protocol or protocols.DEFAULT)
     if budget:
         rules = rules.with_budget(budget)
@@ -99,12 +99,19 @@ def run(
     names = _split(benchmarks)
     _require_data(rules, names)
     plan = make(rules, methods=_split(methods), benchmarks=names, seeds=seeds, given=given, device=device)
-    _carry_out(plan, out, engine, workers or os.cpu_count() or 1, dry_run=dry_run, failed=failed, retry_failed=retry_failed)
+    _carry_out(
+        plan,
+        out,
+        find_engine(engine),
+        workers or os.cpu_count() or 1,
+        dry_run=dry_run,
+        failed=failed,
+        retry_failed=retry_failed,
+    )
 
 
-def _carry_out(plan: Plan, out: Path, engine: str, workers: int, *, dry_run: bool, failed: bool, retry_failed: bool) -> None:
+def _carry_out(plan: Plan, out: Path, engine: Engine, workers: int, *, dry_run: bool, failed: bool, retry_failed: bool) -> None:
     from harness import show
-    from harness.engine import ENGINES
     from harness.progress import progress
     from harness.store import Store
     from harness.sweep import sweep
@@ -127,7 +134,7 @@ def _carry_out(plan: Plan, out: Path, engine: str, workers: int, *, dry_run: boo
         if plan.todo:
             try:
                 with progress(plan.rows) as display:
-                    sweep(plan, store, ENGINES[engine], workers, display)
+                    sweep(plan, store, engine, workers, display)
             except KeyboardInterrupt:
                 print("interrupted; finished runs are kept, the same command goes on", file=sys.stderr)
                 raise typer.Exit(130) from None

@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,14 @@ STALE_S = 60.0
 """A claim whose heartbeat is older than this, or whose process on this host is gone, may be taken over."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS specs (identity TEXT PRIMARY KEY, spec TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS specs (id INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, spec TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS sessions (id INTEGER PRIMARY KEY, started REAL NOT NULL, provenance TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
-    run_id TEXT PRIMARY KEY, identity TEXT NOT NULL REFERENCES specs, session INTEGER NOT NULL REFERENCES sessions,
+    run_id TEXT PRIMARY KEY, spec INTEGER NOT NULL REFERENCES specs, session INTEGER NOT NULL REFERENCES sessions,
     world INTEGER NOT NULL, world_seed INTEGER NOT NULL, method_seed INTEGER NOT NULL,
     status TEXT NOT NULL, arch TEXT NOT NULL, scores TEXT NOT NULL, spent TEXT NOT NULL,
     wall_seconds REAL NOT NULL, error TEXT NOT NULL, finished REAL NOT NULL, trace BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS runs_of_a_row ON runs (identity, world);
+CREATE INDEX IF NOT EXISTS runs_of_a_row ON runs (spec, world);
 CREATE TABLE IF NOT EXISTS claims (
     run_id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, started REAL NOT NULL, heartbeat REAL NOT NULL);
 """
@@ -88,7 +89,9 @@ class Store:
     def claim(self, row: RowSpec, runs: Sequence[RunSpec]) -> list[RunSpec]:
         """Makes the claimable ones of ``runs`` this process's, and returns them."""
         with self._transaction("claim runs"):
-            self._db.execute("INSERT OR IGNORE INTO specs VALUES (?, ?)", (row.identity, json.dumps(_plain(row))))
+            self._db.execute(
+                "INSERT OR IGNORE INTO specs (identity, spec) VALUES (?, ?)", (row.identity, json.dumps(_plain(row)))
+            )
             free = self.claimable(runs)
             now = time.time()
             self._db.executemany(
@@ -105,10 +108,11 @@ class Store:
 
     def save(self, row: RowSpec, finished: Sequence[tuple[RunSpec, Result]]) -> None:
         """Writes finished runs in one transaction and gives up their claims. A run that is there already stays as it is."""
-        now, identity = time.time(), row.identity
+        now = time.time()
+        (spec,) = self._db.execute("SELECT id FROM specs WHERE identity = ?", (row.identity,)).fetchone()
         rows = [
             (
-                *(run.run_id, identity, self._session, run.world, run.world_seed, run.method_seed),
+                *(run.run_id, spec, self._session, run.world, run.world_seed, run.method_seed),
                 *(result.status, result.arch, json.dumps(result.scores), json.dumps(result.spent)),
                 *(result.wall_seconds, result.error, now, pack(result.trace)),
             )
@@ -132,14 +136,14 @@ class Store:
 
     def specs(self) -> dict[str, dict[str, Any]]:
         """``{identity: row specification}`` of every row that has finished runs, oldest first."""
-        query = "SELECT s.identity, s.spec FROM specs s JOIN runs r USING (identity) GROUP BY identity ORDER BY MAX(r.finished)"
+        query = "SELECT s.identity, s.spec FROM specs s JOIN runs r ON r.spec = s.id GROUP BY s.id ORDER BY MAX(r.finished)"
         with self._explained("read"):
             return {identity: json.loads(spec) for identity, spec in self._db.execute(query)}
 
     def rows(self, identity: str, *, trace: bool = True) -> Iterator[dict[str, Any]]:
         """The finished runs of one row, in order of world: columns of the table, JSON decoded, trace unpacked."""
         names = "run_id, world, status, arch, scores, spent, wall_seconds, error, session"
-        query = f"SELECT {names}{', trace' if trace else ''} FROM runs WHERE identity = ? ORDER BY world"
+        query = f"SELECT {names}{', trace' if trace else ''} FROM runs WHERE spec = (SELECT id FROM specs WHERE identity = ?) ORDER BY world"
         with self._explained("read"):
             for values in self._db.execute(query, (identity,)):
                 one = dict(zip(names.split(", "), values, strict=False))
@@ -218,7 +222,13 @@ def unpack(blob: bytes) -> dict[str, npt.NDArray[Any]]:
     data = zlib.decompress(blob)
     (length,) = struct.unpack_from("<I", data)
     at, columns = 4 + length, {}
-    for name, (dtype, n) in json.loads(data[4:at]).items():
+    for name, dtype, n in _header(data[4:at]):
         columns[name] = np.frombuffer(data, dtype, n, at)
-        at += n * columns[name].itemsize
+        at += n * dtype.itemsize
     return columns
+
+
+@lru_cache(maxsize=4096)
+def _header(text: bytes) -> list[tuple[str, np.dtype[Any], int]]:
+    """Runs of one row share few headers: only the numbers of points differ."""
+    return [(name, np.dtype(dtype), n) for name, (dtype, n) in json.loads(text).items()]

@@ -67,9 +67,7 @@ def test_help_teaches(command: Command) -> None:
     assert "Exit codes: 0 all runs done, 1 some" in done.stdout
 
 
-def test_an_empty_machine_is_told_what_to_put_where(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_empty_machine_is_told_what_to_put_where(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_DATA", "")
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     done = command("--all", "--out", tmp_path / "out")
@@ -155,7 +153,9 @@ def test_another_budget_or_setting_is_reported_apart(command: Command, tmp_path:
         (("--all", "--device", "tpu"), ["device 'tpu'"]),
     ],
 )
-def test_a_wrong_call_is_one_line_and_exit_2(command: Command, tmp_path: Path, arguments: tuple[str, ...], words: list[str]) -> None:
+def test_a_wrong_call_is_one_line_and_exit_2(
+    command: Command, tmp_path: Path, arguments: tuple[str, ...], words: list[str]
+) -> None:
     refused(command(*arguments, *(("--out", tmp_path / "out") if arguments else ())), *words)
     assert not (tmp_path / "out").exists()
 

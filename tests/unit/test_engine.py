@@ -12,9 +12,10 @@ import pytest
 
 from harness import engine as engines
 from harness import protocol as protocols
-from harness.engine import Engine, Task, local, on_ray
+from harness.engine import Engine, Task, local
 from harness.plan import PlannedRow, make
 from harness.problem import Result, UserError
+from harness.ray_engine import on_ray
 from harness.seeds import derive
 
 BAD = Path(__file__).parents[1] / "bad_methods"
