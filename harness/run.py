@@ -89,6 +89,7 @@ def run(
         raise UserError("nothing to do: say --all, --protocol, --methods or --benchmarks   (--help explains, --list shows all)")
     if device not in ("cpu", "cuda"):
         raise UserError(f"device {device!r} is not cpu or cuda")
+    runs_on = find_engine(engine)
     rules = protocols.protocol(protocol or protocols.DEFAULT)
     if budget:
         rules = rules.with_budget(budget)
@@ -99,15 +100,8 @@ def run(
     names = _split(benchmarks)
     _require_data(rules, names)
     plan = make(rules, methods=_split(methods), benchmarks=names, seeds=seeds, given=given, device=device)
-    _carry_out(
-        plan,
-        out,
-        find_engine(engine),
-        workers or os.cpu_count() or 1,
-        dry_run=dry_run,
-        failed=failed,
-        retry_failed=retry_failed,
-    )
+    cores = workers or os.cpu_count() or 1
+    _carry_out(plan, out, runs_on, cores, dry_run=dry_run, failed=failed, retry_failed=retry_failed)
 
 
 def _carry_out(plan: Plan, out: Path, engine: Engine, workers: int, *, dry_run: bool, failed: bool, retry_failed: bool) -> None:

@@ -89,9 +89,8 @@ class Store:
     def claim(self, row: RowSpec, runs: Sequence[RunSpec]) -> list[RunSpec]:
         """Makes the claimable ones of ``runs`` this process's, and returns them."""
         with self._transaction("claim runs"):
-            self._db.execute(
-                "INSERT OR IGNORE INTO specs (identity, spec) VALUES (?, ?)", (row.identity, json.dumps(_plain(row)))
-            )
+            spec = (row.identity, _json(_plain(row)))
+            self._db.execute("INSERT OR IGNORE INTO specs (identity, spec) VALUES (?, ?)", spec)
             free = self.claimable(runs)
             now = time.time()
             self._db.executemany(
@@ -113,7 +112,7 @@ class Store:
         rows = [
             (
                 *(run.run_id, spec, self._session, run.world, run.world_seed, run.method_seed),
-                *(result.status, result.arch, json.dumps(result.scores), json.dumps(result.spent)),
+                *(result.status, result.arch, _json(result.scores), _json(result.spent)),
                 *(result.wall_seconds, result.error, now, pack(result.trace)),
             )
             for run, result in finished
@@ -143,7 +142,8 @@ class Store:
     def rows(self, identity: str, *, trace: bool = True) -> Iterator[dict[str, Any]]:
         """The finished runs of one row, in order of world: columns of the table, JSON decoded, trace unpacked."""
         names = "run_id, world, status, arch, scores, spent, wall_seconds, error, session"
-        query = f"SELECT {names}{', trace' if trace else ''} FROM runs WHERE spec = (SELECT id FROM specs WHERE identity = ?) ORDER BY world"
+        of_row = "WHERE spec = (SELECT id FROM specs WHERE identity = ?) ORDER BY world"
+        query = f"SELECT {names}{', trace' if trace else ''} FROM runs {of_row}"
         with self._explained("read"):
             for values in self._db.execute(query, (identity,)):
                 one = dict(zip(names.split(", "), values, strict=False))
@@ -202,6 +202,10 @@ class Store:
             raise UserError(f"cannot {doing} in {self.path}: {error}{hint}") from error
         except OSError as error:
             raise UserError(f"cannot {doing} {self.path}: {error.strerror or error}") from error
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _plain(row: RowSpec) -> dict[str, Any]:
