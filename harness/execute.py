@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 import traceback
+from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -88,7 +89,7 @@ def _judge(result: Result, trace: Trace, problem: Problem, rule: Mapping[str, An
         result.scores = _interpolate(trace, judged, rule["limit"], judge)
     result.trace = {
         "seconds": trace.seconds,
-        "accuracy": trace.accuracy,
+        "accuracy": array("f", trace.accuracy),  # to the fifth decimal: they are half of what the store holds
         "proposal_queries": [proposal.queries for proposal in trace.proposals],
         "proposal_seconds": [proposal.seconds for proposal in trace.proposals],
         **{f"{target}/test": [scores[target]["test"] for scores in judged] for target in judged[0]},

@@ -287,7 +287,7 @@ class Result:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     """``{target: {"valid", "test", "regret", "rank"}}`` of what the protocol reports."""
     trace: dict[str, Sequence[float]] = field(default_factory=dict)
-    """Named columns: ``seconds``, ``accuracy`` per query; ``proposal_*`` and ``TARGET/test`` per proposal; ``log/*``."""
+    """Named columns: ``seconds``, ``accuracy`` (float32) per query; ``proposal_*``, ``TARGET/test`` per proposal; ``log/*``."""
     spent: dict[str, float] = field(default_factory=dict)
     """Every currency of the ledger."""
     wall_seconds: float = 0.0

@@ -53,6 +53,7 @@ class Store:
         with self._explained("open"):
             folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
+            self._db.execute("PRAGMA page_size=16384")  # rows are about 2 KB: small pages would stay half empty
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
@@ -212,10 +213,13 @@ def _plain(row: RowSpec) -> dict[str, Any]:
     return {name: getattr(row, name) for name in row.__dataclass_fields__}
 
 
+_DTYPES = {"f4": "<f4", "i8": "<i4", "i4": "<i4"}
+
+
 def pack(trace: Mapping[str, Sequence[float]]) -> bytes:
-    """Named columns of numbers as one compressed blob: a JSON header, then float64 (integers: int32) values."""
+    """Named columns of numbers as one compressed blob: a JSON header, then float64 values (float32, int32 where given so)."""
     arrays = {name: np.asarray(values) for name, values in trace.items()}
-    columns = {name: array.astype("<i4" if array.dtype.kind == "i" else "<f8") for name, array in arrays.items()}
+    columns = {name: array.astype(_DTYPES.get(array.dtype.str[1:], "<f8")) for name, array in arrays.items()}
     header = json.dumps({name: [array.dtype.str, len(array)] for name, array in columns.items()}).encode()
     body = b"".join(array.tobytes() for array in columns.values())
     return zlib.compress(struct.pack("<I", len(header)) + header + body, 1)

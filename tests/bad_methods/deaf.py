@@ -1,17 +1,16 @@
-"""Swallows everything that would end it."""
+"""Cannot be interrupted, as code stuck in a library cannot."""
 
+import signal
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Bad:
-    """Swallows everything that would end it."""
+    """Cannot be interrupted, as code stuck in a library cannot."""
 
     reference = "none"
 
     def search(self, view):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
         while True:
-            try:
-                view.query(view.space.sample(view.rng))
-            except BaseException:
-                pass
+            pass

@@ -177,7 +177,7 @@ def test_a_store_of_100_000_runs(tmp_path: Path, capsys: pytest.CaptureFixture[s
                 changes = [0, *np.flatnonzero(np.diff(best[k])) + 1]
                 trace = {
                     "seconds": seconds[k],
-                    "accuracy": accuracy[k],
+                    "accuracy": accuracy[k].astype(np.float32),
                     "proposal_queries": np.array(changes) + 1,
                     "proposal_seconds": seconds[k][changes],
                     **{f"{target}/test": best[k][changes] for target in ("cifar10", "cifar100", "imagenet16-120")},
@@ -191,7 +191,7 @@ def test_a_store_of_100_000_runs(tmp_path: Path, capsys: pytest.CaptureFixture[s
             store.claim(spec, [run for run, _ in batch])
             store.save(spec, batch)
         wrote = time.perf_counter() - start
-    size = sum(file.stat().st_size for file in tmp_path.iterdir()) / 2**20
+    size = sum(file.stat().st_size for file in tmp_path.iterdir()) / 1e6
     with Store(tmp_path) as store:
         start = time.perf_counter()
         n = sum(1 for _ in store.rows(spec.identity, trace=False))

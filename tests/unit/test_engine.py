@@ -108,6 +108,14 @@ def test_what_cannot_be_interrupted_is_killed(monkeypatch: pytest.MonkeyPatch) -
     assert "killed" in found[rows[0].runs[0].run_id].error
 
 
+def test_swallowing_the_end_of_the_budget_buys_nothing() -> None:
+    (row,) = planned(bad("swallows"), seeds=1)
+    (result,) = results(local, tasks([row])).values()
+    assert result.status == "done"
+    assert result.spent["seconds"] <= row.spec.budget["limit"]
+    assert len(result.trace["seconds"]) == result.spent["queries"]
+
+
 def test_tasks_are_pulled_only_when_a_worker_is_free() -> None:
     pulled = 0
 

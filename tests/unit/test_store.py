@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import time
+from array import array
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,7 @@ columns = st.dictionaries(
     st.one_of(
         st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=30),
         st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=30),
+        st.lists(st.floats(width=32), min_size=1, max_size=30).map(lambda values: array("f", values)),
     ),
     max_size=5,
 )
