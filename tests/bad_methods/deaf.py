@@ -1,16 +1,15 @@
-"""Cannot be interrupted, as code stuck in a library cannot."""
+"""Stuck in C code, where no signal handler of Python runs."""
 
-import signal
+import itertools
+from collections import deque
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Bad:
-    """Cannot be interrupted, as code stuck in a library cannot."""
+    """Stuck in C code, where no signal handler of Python runs."""
 
     reference = "none"
 
     def search(self, view):
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
-        while True:
-            pass
+        deque(itertools.repeat(0), maxlen=0)
