@@ -183,14 +183,3 @@ def _leave_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
-
-
-def engine(name: str) -> Engine:
-    """``local`` or ``ray``. Raises :class:`UserError` for another name."""
-    if name == "local":
-        return local
-    if name == "ray":
-        from harness.ray_engine import on_ray
-
-        return on_ray
-    raise UserError(f"engine {name!r} is not local or ray")

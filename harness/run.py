@@ -16,7 +16,6 @@ import typer
 from harness import protocol as protocols
 from harness import provenance, registry
 from harness.engine import Engine
-from harness.engine import engine as find_engine
 from harness.plan import Plan, make
 from harness.problem import UserError
 from harness.protocol import Protocol
@@ -89,7 +88,7 @@ def run(
         raise UserError("nothing to do: say --all, --protocol, --methods or --benchmarks   (--help explains, --list shows all)")
     if device not in ("cpu", "cuda"):
         raise UserError(f"device {device!r} is not cpu or cuda")
-    runs_on = find_engine(engine)
+    runs_on = _engine(engine)
     rules = protocols.protocol(protocol or protocols.DEFAULT)
     if budget:
         rules = rules.with_budget(budget)
@@ -170,6 +169,18 @@ def _require_data(rules: Protocol, names: Sequence[str]) -> None:
 
         data.status()
         raise UserError(f"nothing to run: no data for {', '.join(missing)} was found; the lines above say what to put where")
+
+
+def _engine(name: str) -> Engine:
+    if name == "local":
+        from harness.engine import local
+
+        return local
+    if name == "ray":
+        from harness.ray_engine import on_ray
+
+        return on_ray
+    raise UserError(f"engine {name!r} is not local or ray")
 
 
 def _split(values: Sequence[str] | None) -> list[str]:
