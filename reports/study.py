@@ -161,7 +161,7 @@ class Study:
         return "; ".join(f"{target_name(target)}: {text}" for target, text in named.items())
 
     def failures(self) -> Iterator[tuple[str, str, str, int, str]]:
-        """Yield (benchmark, row, status, count, last line of the first error, where a traceback says what it was) of the runs that did not finish."""
+        """Yield (benchmark, row, status, count, last line of the first error) of the runs that did not finish."""
         once = self.runs.drop_duplicates(["benchmark", "row", "run_id"])
         bad = once[once["status"] != "done"]
         for key, group in bad.groupby(["benchmark", "row", "status"], sort=False):
