@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 
+from benchmarks.nb201 import importer
 from harness import protocol as protocols
 from harness import registry
 from harness.plan import make
@@ -120,6 +121,23 @@ def test_an_unusable_file_says_why(tmp_path: Path, source: str, complaint: str) 
         registry.method(str(file))
 
 
+def test_an_outside_package_adds_methods_and_benchmarks(mine: registry.MethodInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Point:
+        def __init__(self, name: str, value: object) -> None:
+            self.name, self.load = name, lambda: value
+
+    class Elsewhere:
+        id = "elsewhere/x"
+
+    points = {
+        registry.METHOD_GROUP: [Point("theirs", sys.modules[mine.cls.__module__])],
+        registry.BENCHMARK_GROUP: [Point("any", lambda: [Elsewhere()])],
+    }
+    monkeypatch.setattr(registry, "entry_points", lambda group: points[group])
+    assert registry.methods.__wrapped__()["theirs"].rows == ["theirs:small", "theirs:large"]
+    assert "elsewhere/x" in registry.benchmarks.__wrapped__()
+
+
 def test_the_version_follows_the_source_and_the_parts_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "methods" / "multi_trial"
     package.mkdir(parents=True)
@@ -193,7 +211,8 @@ def loaded_by(statement: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-def test_listing_and_planning_import_nothing_heavy() -> None:
+def test_listing_and_planning_import_nothing_heavy(made: Path) -> None:
+    importer.find_table(print)  # a table that lies there but is not imported yet is looked into, once
     heavy = {"torch", "pandas", "pyarrow", "sklearn", "matplotlib", "scipy", "ray", "nas_201_api", "nats_bench"}
     assert not heavy & loaded_by("from harness import show; show.everything()")
     assert not heavy & loaded_by("import harness.execute, harness.engine, harness.store, harness.sweep")
