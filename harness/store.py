@@ -29,6 +29,9 @@ from harness.problem import Result, UserError
 STALE_S = 60.0
 """A claim whose heartbeat is older than this, or whose process on this host is gone, may be taken over."""
 
+LOCK_S = 30.0
+"""How long to wait for another process's transaction."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS specs (id INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, spec TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS sessions (id INTEGER PRIMARY KEY, started REAL NOT NULL, provenance TEXT NOT NULL);
@@ -52,17 +55,29 @@ class Store:
         self._owner = (socket.gethostname(), os.getpid(), time.time())
         with self._explained("open"):
             folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
-            self._db.execute("PRAGMA page_size=16384")  # rows are about 2 KB: small pages would stay half empty
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            self._db = sqlite3.connect(self.path, timeout=LOCK_S, isolation_level=None)
+            self._prepare()
             self._session = 0
             if provenance is not None:
                 cursor = self._db.execute(
                     "INSERT INTO sessions (started, provenance) VALUES (?, ?)", (time.time(), json.dumps(provenance))
                 )
                 self._session = int(cursor.lastrowid or 0)
+
+    def _prepare(self) -> None:
+        """Switching to WAL does not wait for another process that is just doing it: that is ours to do."""
+        deadline = time.monotonic() + LOCK_S
+        while True:
+            try:
+                self._db.execute("PRAGMA page_size=16384")  # rows are about 2 KB: small pages would stay half empty
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._db.executescript(_SCHEMA)
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def close(self) -> None:
         """Gives up this process's claims and closes the file."""

@@ -282,7 +282,8 @@ def test_two_processes_share_a_store_without_doubling_a_run(
     tmp_path: Path, undisturbed: dict[str, tuple[str, str, str]]
 ) -> None:
     pair = [start(tmp_path, "--workers", "1") for _ in range(2)]
-    assert [one.wait(120) for one in pair] == [0, 0]
+    complaints = [one.communicate(timeout=120)[1] for one in pair]
+    assert [one.returncode for one in pair] == [0, 0], complaints
     assert runs(tmp_path) == undisturbed
     with sqlite3.connect(tmp_path / "runs.sqlite") as database:
         shares = [n for (n,) in database.execute("SELECT COUNT(*) FROM runs GROUP BY session")]

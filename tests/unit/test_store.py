@@ -4,6 +4,7 @@ import dataclasses
 import math
 import os
 import subprocess
+import sys
 import time
 from array import array
 from pathlib import Path
@@ -108,6 +109,14 @@ def test_another_host_holds_its_runs_as_long_as_its_heart_beats(tmp_path: Path, 
     assert mine.claim(SPEC, RUNS) == []
     monkeypatch.setattr(stores.time, "time", lambda: later + stores.STALE_S + 1)
     assert mine.claim(SPEC, RUNS) == RUNS
+
+
+def test_many_processes_may_create_one_store_at_once(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from harness.store import Store; Store(Path(sys.argv[1]), {}).close()"
+    for attempt in range(3):
+        call = [sys.executable, "-c", code, str(tmp_path / str(attempt))]
+        crowd = [subprocess.Popen(call, stderr=subprocess.PIPE, text=True) for _ in range(5)]
+        assert [process.communicate()[1] for process in crowd] == [""] * 5
 
 
 def test_forgotten_runs_can_be_claimed_again(tmp_path: Path) -> None:

@@ -1,0 +1,229 @@
+"""The digits build: a fixed task, shards that survive interruptions, and records that depend on nothing but their seeds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from benchmarks.images import digits as images
+from benchmarks.nb201 import digits, digits_build, digits_clock, digits_table
+from benchmarks.nb201.digits_build import Folder, representatives, run, train_unit, units
+from benchmarks.nb201.digits_task import SETTINGS, Settings, Task
+from benchmarks.nb201.space import OPS, NB201Space, official_order
+from harness.problem import UserError
+
+TINY = Settings(epochs={"short": 1, "long": 2}, draws=2)
+CELLS = [index for index in representatives() if sum(op in (2, 3) for op in official_order()[index]) < 2][:6]
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits_build, "CELLS_PER_SHARD", 2)
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return Task(TINY)
+
+
+def quiet(_: str) -> None: ...
+
+
+def test_the_split_is_fixed_and_stratified() -> None:
+    parts = images.load()
+    assert [len(part.labels) for part in parts] == list(images.SIZES)
+    everything = Counter(np.concatenate([part.labels for part in parts]).tolist())
+    for part in parts:
+        for digit, count in Counter(part.labels.tolist()).items():
+            assert abs(count - everything[digit] * len(part.labels) / 1797) < 2
+    rows = images.split(np.concatenate([np.arange(10)] * 179 + [np.arange(7)]))
+    assert sorted(np.concatenate(rows).tolist()) == list(range(1797))
+    train = parts[0].images
+    assert abs(train.mean()) < 1e-6
+    assert abs(train.std() - 1) < 1e-6
+
+
+def test_noise_is_fresh_every_epoch_and_the_same_every_time(task: Task) -> None:
+    first, labels = task.batches(0, 0)
+    again, _ = Task(TINY).batches(0, 0)
+    assert torch.equal(first, again)
+    assert first.shape == (8, 128, 1, 8, 8)
+    for other in (task.batches(0, 1), task.batches(1, 0)):
+        assert not torch.equal(first, other[0])
+        assert sorted(labels.flatten().tolist()) == sorted(other[1].flatten().tolist())
+    noise = task.valid[0][:384] - task.valid[0][384:768]
+    assert noise.std() == pytest.approx(TINY.noise * 2**0.5, rel=0.02)
+
+
+def test_every_class_has_one_representative() -> None:
+    classes = digits_table.classes()
+    assert len(representatives()) == len(set(classes.tolist())) == 6466
+    space = NB201Space()
+    for index in range(0, 15625, 97):
+        assert classes[index] <= index
+        assert space.canonical(official_order()[index]) == space.canonical(official_order()[classes[index]])
+
+
+def test_counts_are_counts(task: Task) -> None:
+    trained = task.train(CELLS[:1], (0, 1), "long")
+    assert trained.curve.shape == (2, 2)
+    assert trained.curve.max() <= 384
+    assert trained.valid.max() <= 384 * TINY.draws
+    assert trained.test.max() <= 389 * TINY.draws
+    assert np.isfinite(trained.test_loss).all()
+
+
+def test_cells_together_are_cells_alone() -> None:
+    exact = Task(TINY, dtype=torch.float64)
+    unit = units("main", CELLS[:2], (0, 1))[0]
+    alone, together = train_unit(exact, unit, together=1), train_unit(exact, unit, together=2)
+    for name in alone:
+        np.testing.assert_allclose(alone[name], together[name], rtol=1e-6)
+
+
+def test_workers_and_interruptions_change_nothing(tmp_path: Path) -> None:
+    wanted = units("main", CELLS, (0,))
+    whole, pieces = Folder(tmp_path / "whole"), Folder(tmp_path / "pieces")
+    run(whole, wanted, TINY, workers=2, say=quiet)
+    run(pieces, wanted[1:2], TINY, say=quiet)
+    kept = pieces.shards()[wanted[1].name].stat().st_mtime_ns
+    run(pieces, wanted, TINY, say=quiet)
+    assert pieces.shards()[wanted[1].name].stat().st_mtime_ns == kept
+    # the names carry the checksums
+    assert [path.name for path in whole.shards().values()] == [path.name for path in pieces.shards().values()]
+
+
+def test_a_killed_build_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.nb201.digits", "build", "--out", str(tmp_path), "--workers", "1"]
+    script = (
+        "import sys; from dataclasses import replace; from benchmarks.nb201 import digits, digits_build, digits_task;"
+        "digits_build.CELLS_PER_SHARD = 1;"
+        "digits_task.SETTINGS = replace(digits_task.SETTINGS, epochs={'short': 1, 'long': 1}, draws=1);"
+        f"sys.argv = {command[2:]!r}; digits.main()"
+    )
+    run_again = [sys.executable, "-c", script]
+    process = subprocess.Popen(run_again, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
+    folder, until = Folder(tmp_path), time.monotonic() + 60
+    while len(folder.shards()) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    there = folder.shards()
+    assert len(there) >= 3
+    for path in there.values():
+        folder.read(path)
+    first = units("main", representatives(), range(3))
+    assert [unit.name for unit in folder.pending(first[: len(there) + 1])] in ([f"main-{len(there):04}"], [])
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    wanted, folder = units("main", CELLS[:2], (0,)), Folder(tmp_path)
+    run(folder, wanted, TINY, say=quiet)
+    path = folder.shards()["main-0000"]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=path.name):
+        run(folder, wanted, TINY, say=quiet)
+
+
+def test_one_folder_holds_one_build(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.settle(SETTINGS, 3)
+    folder.settle(SETTINGS, 3)
+    with pytest.raises(UserError, match="seeds = 3, not 4"):
+        folder.settle(SETTINGS, 4)
+    with pytest.raises(UserError, match="another --out"):
+        folder.settle(TINY, 3)
+
+
+def _pretend(folder: Folder, seeds: int) -> None:
+    """A finished build, without training."""
+    random = np.random.default_rng(1)
+    for unit in units("main", representatives(), range(seeds)):
+        shape = (len(unit.cells), seeds)
+        shard = {"cells": np.array(unit.cells, np.int32), "seeds": np.arange(seeds, dtype=np.int32)}
+        for recipe, epochs in SETTINGS.epochs.items():
+            shard[f"{recipe}_curve"] = random.normal(340, 12, (*shape, epochs)).clip(0, 384).astype(np.uint16)
+            for part, size in (("valid", 384), ("test", 389)):
+                full = size * SETTINGS.draws
+                shard[f"{recipe}_{part}"] = random.normal(full * 0.88, 150, shape).clip(0, full).astype(np.uint16)
+                shard[f"{recipe}_{part}_loss"] = random.normal(0.4, 0.05, shape).astype(np.float32)
+        folder.write(unit, shard)
+
+
+def test_a_finished_build_becomes_three_small_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow.parquet as pq
+
+    monkeypatch.setattr(digits_build, "CELLS_PER_SHARD", 2000)
+    folder = Folder(tmp_path / "build")
+    folder.settle(SETTINGS, 3)
+    _pretend(folder, 3)
+    line = digits_clock.Line(10.0, dict.fromkeys(OPS, 1.0), 0.99, 0.5)
+    digits_clock.save(digits_clock.Clock(line, line, 200, "a test"), folder.path / "clock.json")
+    answer = CliRunner().invoke(digits.app, ["assemble", "--out", str(folder.path), "--to", str(tmp_path / "table")])
+    assert answer.exit_code == 0, answer.output
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "table").iterdir()}
+    assert set(sizes) == {digits_table.CELLS, digits_table.FINAL, digits_table.CURVES}
+    assert max(sizes.values()) < digits_table.LIMIT
+    final = pq.read_table(tmp_path / "table" / digits_table.FINAL).to_pandas()
+    assert len(final) == 3 * 6466
+    shard = folder.read(folder.shards()["main-0001"])
+    row = final[(final.cell == shard["cells"][7]) & (final.seed == 2)].iloc[0]
+    assert row.long_test == shard["long_test"][7, 2]
+    assert row.long_test_loss * digits_table.LOSS_UNIT == pytest.approx(shard["long_test_loss"][7, 2], abs=6e-5)
+    cells = pq.read_table(tmp_path / "table" / digits_table.CELLS).to_pandas()
+    assert (cells["train_us"] == 16.0).all()
+    assert len(digits_build.top_cells(folder)) == 647
+
+
+def test_an_unfinished_build_is_no_table(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.settle(SETTINGS, 3)
+    with pytest.raises(UserError, match="6466 of 6466 cells have no record"):
+        digits_table.records(folder)
+    with pytest.raises(UserError, match="6466 cells are not trained"):
+        digits_build.top_cells(folder)
+
+
+def test_the_clock_finds_its_own_coefficients() -> None:
+    cells = np.array(official_order()[:200])
+    costs = 5 + np.array([0.0, 1.0, 2.0, 4.0, 3.0])[cells].sum(1)
+    line = digits_clock.fit(cells, costs)
+    assert line.r2 == pytest.approx(1)
+    assert line.per_edge["nor_conv_3x3"] == pytest.approx(4)
+    np.testing.assert_allclose(line.cost(cells), costs)
+
+
+@pytest.mark.parametrize("text", ["5", "7:3", "0:7000", "a:b"])
+def test_a_wrong_range_is_one_line(text: str, tmp_path: Path) -> None:
+    answer = CliRunner().invoke(digits.app, ["build", "--out", str(tmp_path), "--cells", text])
+    assert isinstance(answer.exception, UserError)
+    assert text in str(answer.exception)
+
+
+def test_verify_finds_what_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.nb201.digits_task.SETTINGS", TINY)
+    folder = Folder(tmp_path)
+    folder.settle(TINY, 1)
+    unit = units("main", representatives(), (0,))[0]
+    shard = train_unit(Task(TINY), unit, together=1)
+    folder.write(unit, shard)
+    command = ["verify", "--out", str(tmp_path), "--cells", "2"]
+    answer = CliRunner().invoke(digits.app, command)
+    assert (answer.exit_code, "2 of 2 equal" in answer.output) == (0, True), answer.output
+    assert "2 of 6466 cells with 1 seeds" in CliRunner().invoke(digits.app, ["status", "--out", str(tmp_path)]).output
+    folder.shards()[unit.name].unlink()
+    folder.write(unit, {**shard, "long_test": (shard["long_test"] + 100).astype(np.uint16)})
+    answer = CliRunner().invoke(digits.app, command)
+    assert (answer.exit_code, "0 of 2 equal" in answer.output) == (1, True), answer.output
