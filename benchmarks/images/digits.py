@@ -1,0 +1,58 @@
+"""The 8x8 digits inside scikit-learn (1 797 real images, UCI optical digits), split once and for all.
+
+No file and no network is needed. The split is stratified: every class has its share in each part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.problem import UserError
+from harness.seeds import derive
+
+SIZES = (1024, 384, 389)
+"""Images in the training, validation and test part; a training part of whole batches of 128."""
+IMAGES = sum(SIZES)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images float32 (N, 1, 8, 8), standardised by the pixels of the training part, and their labels int64 (N,)."""
+
+    images: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+
+
+def load() -> tuple[Part, Part, Part]:
+    """The training, validation and test part. Raises :class:`UserError` where scikit-learn's digits are other images."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    pixels, labels = np.asarray(bunch.images, dtype=np.float64), np.asarray(bunch.target, dtype=np.int64)
+    if pixels.shape != (IMAGES, 8, 8):
+        raise UserError(f"scikit-learn's digits have shape {pixels.shape}, not ({IMAGES}, 8, 8); install scikit-learn >= 1.5")
+    parts = split(labels)
+    seen = pixels[parts[0]]
+    scaled = ((pixels - seen.mean()) / seen.std()).astype(np.float32)[:, None]
+    train, valid, test = (Part(scaled[rows], labels[rows]) for rows in parts)
+    return train, valid, test
+
+
+def split(labels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ...]:
+    """Row numbers of the parts, ascending. Within a class rows are ordered by a hash of their number, then dealt out.
+
+    Classes are laid end to end and every row takes the part that is furthest behind its share, so that each part has its
+    exact size and each class its share within one image. A hash, because generators' streams change between versions.
+    """
+    order = sorted(range(len(labels)), key=lambda row: (labels[row], derive("digits", "split", row)))
+    taken = [0] * len(SIZES)
+    parts: list[list[int]] = [[] for _ in SIZES]
+    for position, row in enumerate(order, start=1):
+        behind = [size * position / len(labels) - count for size, count in zip(SIZES, taken, strict=True)]
+        part = max(range(len(SIZES)), key=behind.__getitem__)
+        taken[part] += 1
+        parts[part].append(row)
+    return tuple(np.array(sorted(part)) for part in parts)

@@ -1,0 +1,171 @@
+"""The task of nb201/digits: which network is trained on which images, how long, and what is recorded of it.
+
+Everything random comes from a named seed: weights from (cell, seed), the order of the images and their noise from (seed,
+epoch), so that all cells see the same images, and the noise of the validation and test images from nothing else at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from benchmarks.images import digits
+from benchmarks.nb201.batched_network import BatchedNetwork
+from benchmarks.nb201.network import Macro, initial_parameters
+from benchmarks.nb201.space import official_order
+from benchmarks.training.batched import Batches, Sgd, evaluate, train
+from harness.seeds import derive
+
+NAME = "nb201/digits"
+
+Counts = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the records. Another value anywhere makes another benchmark."""
+
+    macro: Macro = field(default_factory=lambda: Macro(width=8, depth=1, channels=1, size=8, stem=1, reduction="pool"))
+    noise: float = 0.7
+    """Standard deviation of the Gaussian noise on every pixel, in standard deviations of the training pixels."""
+    batch: int = 128
+    momentum: float = 0.9
+    decay: float = 5e-4
+    epochs: dict[str, int] = field(default_factory=lambda: {"short": 12, "long": 36})
+    """Of each recipe, which is a whole cosine schedule of that length."""
+    rates: dict[str, float] = field(default_factory=lambda: {"short": 0.0375, "long": 0.0125})
+    """Initial learning rates. Low on purpose, and the same in sum over a training: a higher rate brings all good cells to the
+    limit that the noise sets, where nothing but the seed tells them apart."""
+    draws: int = 8
+    """Noise draws of each validation and test image."""
+
+    def sgd(self, recipe: str) -> Sgd:
+        """The optimiser of a recipe."""
+        return Sgd(self.rates[recipe], self.momentum, self.decay)
+
+    @property
+    def digest(self) -> str:
+        """Identifies the settings, 16 hex digits."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+SETTINGS = Settings()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The records of one recipe, a row per network: correct answers as counts, losses in nats per image."""
+
+    curve: Counts
+    """Validation after each epoch on the first noise draw, of 384 images: (networks, epochs)."""
+    valid: Counts
+    """Validation after the last epoch over all draws, of 384 * draws: (networks,)."""
+    test: Counts
+    """Test after the last epoch over all draws, of 389 * draws: (networks,)."""
+    valid_loss: npt.NDArray[np.float32]
+    test_loss: npt.NDArray[np.float32]
+
+
+class Task:
+    """The images of the task on one device, and the training of cells on them."""
+
+    def __init__(
+        self, settings: Settings = SETTINGS, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.settings, self.device, self.dtype = settings, torch.device(device), dtype
+        self._train, self._valid, self._test = digits.load()
+        self._epochs: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+    def batches(self, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
+        """Images (steps, batch, 1, 8, 8) and labels (steps, batch) of one epoch, shuffled and under fresh noise.
+
+        Kept after the first call: every cell asks for the same. A rest that fills no batch is left out.
+        """
+        key = seed, epoch
+        if key not in self._epochs:
+            order = torch.randperm(len(self._train.labels), generator=_generator("order", seed, epoch))
+            order = order[: len(order) // self.settings.batch * self.settings.batch]
+            images = torch.from_numpy(self._train.images)[order]
+            images = images + self.settings.noise * torch.randn(images.shape, generator=_generator("noise", seed, epoch))
+            images = images.to(self.device, self.dtype).view(-1, self.settings.batch, *images.shape[1:])
+            labels = torch.from_numpy(self._train.labels)[order].to(self.device).view(-1, self.settings.batch)
+            self._epochs[key] = images, labels
+        return self._epochs[key]
+
+    def side_by_side(self, seeds: Sequence[int], epoch: int) -> Batches:
+        """The epoch of each of these seeds in the form that a batched network trains on."""
+        images, labels = zip(*(self.batches(seed, epoch) for seed in seeds), strict=True)
+        steps, batch, _, height, width = images[0].shape
+        stacked = torch.stack([image.squeeze(2) for image in images], dim=-1)  # replicas last: channels last in memory
+        assert stacked.shape == (steps, batch, height, width, len(seeds))
+        return stacked.permute(0, 1, 4, 2, 3), torch.stack(labels, dim=1)
+
+    @cached_property
+    def valid(self) -> tuple[Tensor, Tensor]:
+        """Validation images under all draws, (draws * 384, 1, 8, 8), draw by draw, and labels."""
+        return self._noisy(self._valid, "valid")
+
+    @cached_property
+    def test(self) -> tuple[Tensor, Tensor]:
+        """Test images under all draws, (draws * 389, 1, 8, 8), draw by draw, and labels."""
+        return self._noisy(self._test, "test")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Images in each part, noise draws not counted."""
+        return {"train": len(self._train.labels), "valid": len(self._valid.labels), "test": len(self._test.labels)}
+
+    def _noisy(self, part: digits.Part, name: str) -> tuple[Tensor, Tensor]:
+        images = torch.from_numpy(part.images).repeat(self.settings.draws, 1, 1, 1)
+        images = images + self.settings.noise * torch.randn(images.shape, generator=_generator("draws", name))
+        return images.to(self.device, self.dtype), torch.from_numpy(part.labels).repeat(self.settings.draws).to(self.device)
+
+    def initial(self, index: int, seed: int) -> dict[str, Tensor]:
+        """The weights that the cell with this official index starts from."""
+        return initial_parameters(official_order()[index], self.settings.macro, derive(NAME, "init", index, seed))
+
+    def network(self, indices: Sequence[int], seeds: Sequence[int]) -> BatchedNetwork:
+        """Untrained networks, replica r being the cell ``indices[r]`` with ``seeds[r]``."""
+        cells = [official_order()[index] for index in indices]
+        initial = [self.initial(index, seed) for index, seed in zip(indices, seeds, strict=True)]
+        return BatchedNetwork(cells, self.settings.macro, initial, self.dtype, self.device)
+
+    def train(self, indices: Sequence[int], seeds: Sequence[int], recipe: str) -> Trained:
+        """Trains every cell with every seed, all of them at once; rows are cell by cell, seed by seed within a cell."""
+        network = self.network([index for index in indices for _ in seeds], [seed for _ in indices for seed in seeds])
+        one_draw = self.sizes["valid"]
+        curve: list[Tensor] = []
+
+        def batches(epoch: int) -> Batches:
+            images, labels = self.side_by_side(seeds, epoch)
+            if len(indices) > 1:
+                images = images.permute(0, 1, 3, 4, 2).repeat(1, 1, 1, 1, len(indices)).permute(0, 1, 4, 2, 3)
+                labels = labels.repeat(1, len(indices), 1)
+            return images, labels
+
+        def after_epoch(_: int) -> None:
+            images, labels = self.valid
+            curve.append(evaluate(network, images[:one_draw], labels[:one_draw])[0])
+
+        train(network, self.settings.epochs[recipe], self.settings.sgd(recipe), batches, after_epoch)
+        valid, valid_loss = evaluate(network, *self.valid)
+        test, test_loss = evaluate(network, *self.test)
+        return Trained(
+            torch.stack(curve, 1).cpu().numpy().astype(np.uint16),
+            valid.cpu().numpy().astype(np.uint16),
+            test.cpu().numpy().astype(np.uint16),
+            (valid_loss / len(self.valid[1])).cpu().numpy().astype(np.float32),
+            (test_loss / len(self.test[1])).cpu().numpy().astype(np.float32),
+        )
+
+
+def _generator(*names: str | int) -> torch.Generator:
+    return torch.Generator().manual_seed(derive(NAME, *names))

@@ -1,0 +1,237 @@
+"""The NAS-Bench-201 macro network of any cell: stem, three stages of cells with two reductions between, classifier.
+
+This is the plain network, one cell and one PyTorch module: what is trained one by one, and the reference that batched
+trainers and supernets are tested against. Its sizes come from :func:`parameter_shapes`, :func:`parameters` and
+:func:`macs` without building it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.nb201.space import EDGES, OPS
+from harness.problem import Arch
+
+NONE, SKIP, CONV1, CONV3, POOL = range(len(OPS))
+KERNEL = {CONV1: 1, CONV3: 3}
+"""Side of the kernel of each operation that has weights."""
+STAGES = 3
+BN_EPS = 1e-5
+BN_MOMENTUM = 0.1
+
+
+@dataclass(frozen=True)
+class Macro:
+    """Everything about the network that is not the cell. The defaults are the paper's network for CIFAR-10."""
+
+    width: int = 16
+    """Channels of the first stage; each later stage has twice as many at half the size."""
+    depth: int = 5
+    """Cells per stage."""
+    channels: int = 3
+    """Of the input image."""
+    size: int = 32
+    """Height and width of the input image, pixels; a multiple of 4."""
+    classes: int = 10
+    stem: int = 3
+    """Kernel of the stem's convolution: 3 (the paper) or 1."""
+    reduction: str = "residual"
+    """``residual``: the paper's block of two 3x3 convolutions; ``pool``: 2x2 average pooling and a 1x1 convolution."""
+    affine: bool = True
+    """Whether the batch norms inside the cells have scale and shift; those outside always have."""
+
+    def __post_init__(self) -> None:
+        if self.stem not in (1, 3):
+            raise ValueError(f"stem {self.stem} is no kernel of a stem; take 1 or 3")
+        if self.reduction not in ("residual", "pool"):
+            raise ValueError(f"reduction {self.reduction!r} is unknown; take 'residual' or 'pool'")
+        if self.size % 2 ** (STAGES - 1):
+            raise ValueError(f"size {self.size} cannot be halved {STAGES - 1} times")
+
+    def stage(self, number: int) -> tuple[int, int]:
+        """Channels and size of the images in stage ``number`` (0, 1, 2)."""
+        return self.width << number, self.size >> number
+
+
+PAPER = Macro()
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def _norm(name: str, channels: int) -> Shapes:
+    return {f"{name}.weight": (channels,), f"{name}.bias": (channels,)}
+
+
+def parameter_shapes(arch: Arch, macro: Macro) -> Shapes:
+    """Name and shape of every parameter of :class:`Network`, in the order of ``named_parameters``."""
+    shapes: Shapes = {"stem.conv.weight": (macro.width, macro.channels, macro.stem, macro.stem)}
+    shapes |= _norm("stem.norm", macro.width)
+    for stage in range(STAGES):
+        channels = macro.stage(stage)[0]
+        for cell in range(macro.depth):
+            for edge, op in enumerate(arch):
+                if op in KERNEL:
+                    name = f"stages.{stage}.{cell}.{edge}"
+                    shapes[f"{name}.conv.weight"] = (channels, channels, KERNEL[op], KERNEL[op])
+                    shapes |= _norm(f"{name}.norm", channels) if macro.affine else {}
+    for number in range(STAGES - 1):
+        name, before = f"reductions.{number}", macro.stage(number)[0]
+        if macro.reduction == "residual":
+            for block, inputs in (("first", before), ("second", 2 * before)):
+                shapes[f"{name}.{block}.conv.weight"] = (2 * before, inputs, 3, 3)
+                shapes |= _norm(f"{name}.{block}.norm", 2 * before)
+        shapes[f"{name}.shortcut.weight"] = (2 * before, before, 1, 1)
+    last = macro.stage(STAGES - 1)[0]
+    return shapes | _norm("norm", last) | {"classifier.weight": (macro.classes, last), "classifier.bias": (macro.classes,)}
+
+
+def parameters(arch: Arch, macro: Macro = PAPER) -> int:
+    """Number of trainable values, those of edges that reach nothing included (as the benchmark counts)."""
+    return sum(math.prod(shape) for shape in parameter_shapes(arch, macro).values())
+
+
+def macs(arch: Arch, macro: Macro = PAPER) -> int:
+    """Multiply-adds of one image: convolutions, and the classifier with one more per class for its bias.
+
+    Batch norm, pooling, sums and ReLU count nothing. This is the benchmark's own ``flops`` column, exactly.
+    """
+    total = macro.classes
+    for name, shape in parameter_shapes(arch, macro).items():
+        if name.startswith("stem.conv"):
+            positions = macro.size**2
+        elif name.startswith("stages.") and name.endswith("conv.weight"):
+            positions = macro.stage(int(name.split(".")[1]))[1] ** 2
+        elif name.startswith("reductions.") and len(shape) == 4:
+            positions = macro.stage(int(name.split(".")[1]) + 1)[1] ** 2
+        elif name == "classifier.weight":
+            positions = 1
+        else:
+            continue
+        total += positions * math.prod(shape)
+    return total
+
+
+def used_edges(arch: Arch) -> tuple[int, ...]:
+    """The edges on a path to the output of the cell, ``none`` left out. The others have no effect and no gradient."""
+    needed, used = {len(EDGES) // 2}, []
+    for edge in reversed(range(len(EDGES))):  # targets descend, so a node's uses are known before its inputs are visited
+        target, source = EDGES[edge]
+        if arch[edge] != NONE and target in needed:
+            needed.add(source)
+            used.append(edge)
+    return tuple(reversed(used))
+
+
+def initial_parameters(arch: Arch, macro: Macro, seed: int) -> dict[str, Tensor]:
+    """PyTorch's default initialisation, float32 by name: weights and classifier uniform within 1/sqrt(fan-in), norms 1 and 0.
+
+    Drawn from a generator of its own in the order of :func:`parameter_shapes`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    values: dict[str, Tensor] = {}
+    for name, shape in parameter_shapes(arch, macro).items():
+        if "norm" in name:
+            values[name] = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
+        else:
+            fan_in = math.prod(shape[1:]) if len(shape) > 1 else macro.stage(STAGES - 1)[0]
+            values[name] = (torch.rand(shape, generator=generator) * 2 - 1) / math.sqrt(fan_in)
+    return values
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias at unchanged (or, with stride 2, halved) size, and batch norm; optionally ReLU before them."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, relu: bool = True, affine: bool = True) -> None:
+        super().__init__()
+        self.relu = relu
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, BN_EPS, BN_MOMENTUM, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm(self.conv(F.relu(x) if self.relu else x))
+        return y
+
+
+def pool3(x: Tensor) -> Tensor:
+    """3x3 average pooling at unchanged size; the border averages over what is inside the image."""
+    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+
+
+class Cell(nn.ModuleDict):
+    """One cell: the value of a node is the sum over its incoming edges. Every edge is computed, used or not."""
+
+    def __init__(self, arch: Arch, channels: int, affine: bool) -> None:
+        super().__init__(
+            {str(edge): ConvNorm(channels, channels, KERNEL[op], affine=affine) for edge, op in enumerate(arch) if op in KERNEL}
+        )
+        self.arch = arch
+
+    def forward(self, x: Tensor) -> Tensor:
+        nodes = [x]
+        for target in range(1, 4):
+            total = torch.zeros_like(x)
+            for edge, (to, source) in enumerate(EDGES):
+                op = self.arch[edge]
+                if to == target and op != NONE:
+                    value = nodes[source]
+                    total = total + (value if op == SKIP else pool3(value) if op == POOL else self[str(edge)](value))
+            nodes.append(total)
+        return nodes[-1]
+
+
+class Reduction(nn.Module):
+    """Halves the size and doubles the channels."""
+
+    def __init__(self, channels: int, residual: bool) -> None:
+        super().__init__()
+        self.residual = residual
+        if residual:
+            self.first = ConvNorm(channels, 2 * channels, 3, stride=2)
+            self.second = ConvNorm(2 * channels, 2 * channels, 3)
+        self.shortcut = nn.Conv2d(channels, 2 * channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        short: Tensor = self.shortcut(F.avg_pool2d(x, 2))
+        return short + self.second(self.first(x)) if self.residual else short
+
+
+class Network(nn.Module):
+    """The network of one cell. Input (batch, channels, size, size), output logits (batch, classes).
+
+    Weights are PyTorch's defaults; load :func:`initial_parameters` (``load``) for weights that depend on a seed alone.
+    """
+
+    def __init__(self, arch: Arch, macro: Macro = PAPER) -> None:
+        super().__init__()
+        self.arch, self.macro = arch, macro
+        self.stem = ConvNorm(macro.channels, macro.width, macro.stem, relu=False)
+        self.stages = nn.ModuleList(
+            nn.ModuleList(Cell(arch, macro.stage(stage)[0], macro.affine) for _ in range(macro.depth))
+            for stage in range(STAGES)
+        )
+        self.reductions = nn.ModuleList(
+            Reduction(macro.stage(number)[0], macro.reduction == "residual") for number in range(STAGES - 1)
+        )
+        last = macro.stage(STAGES - 1)[0]
+        self.norm = nn.BatchNorm2d(last, BN_EPS, BN_MOMENTUM)
+        self.classifier = nn.Linear(last, macro.classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for number, cells in enumerate(self.stages):
+            if number:
+                x = self.reductions[number - 1](x)
+            for cell in cells:  # type: ignore[attr-defined]
+                x = cell(x)
+        logits: Tensor = self.classifier(F.relu(self.norm(x)).mean((2, 3)))
+        return logits
+
+    def load(self, values: dict[str, Tensor]) -> Network:
+        """Takes the named parameters; batch-norm statistics stay as they are. Returns itself."""
+        self.load_state_dict(values, strict=False)
+        return self
