@@ -27,33 +27,48 @@ class Budget:
 
     Currencies: ``queries``; ``seconds`` (charged, in the benchmark's own seconds); ``epochs`` (passes over the training
     images); ``macs`` (multiply-adds). Others that a benchmark names are kept in ``extra`` and may bind as well.
+
+    A method may read all of it and write none.
     """
 
-    __slots__ = ("currency", "limit", "policy", "queries", "seconds", "epochs", "macs", "extra", "exhausted")
+    __slots__ = ("_currency", "_epochs", "_exhausted", "_extra", "_limit", "_macs", "_policy", "_queries", "_seconds")
 
     def __init__(self, currency: str | None = None, limit: float = math.inf, policy: str = "refuse") -> None:
         if policy not in POLICIES:
             raise ValueError(f"budget policy {policy!r} is not one of {', '.join(POLICIES)}")
         if not limit > 0:
             raise ValueError(f"a budget of {limit:g} {currency} allows nothing; it must be above zero")
-        self.currency = currency
-        self.limit = limit
-        self.policy = policy
-        self.queries = 0
-        self.seconds = 0.0
-        self.epochs = 0.0
-        self.macs = 0.0
-        self.extra: dict[str, float] = {}
-        self.exhausted = False
+        self._currency = currency
+        self._limit = limit
+        self._policy = policy
+        self._queries = 0
+        self._seconds = 0.0
+        self._epochs = 0.0
+        self._macs = 0.0
+        self._extra: dict[str, float] = {}
+        self._exhausted = False
+
+    currency = property(lambda self: self._currency, doc="The currency that binds, or None.")
+    limit = property(lambda self: self._limit, doc="How much of it may be spent.")
+    queries = property(lambda self: self._queries, doc="Queries made.")
+    seconds = property(lambda self: self._seconds, doc="Seconds charged, the benchmark's own.")
+    epochs = property(lambda self: self._epochs, doc="Passes over the training images.")
+    macs = property(lambda self: self._macs, doc="Multiply-adds.")
+    exhausted = property(lambda self: self._exhausted, doc="Whether the search is over.")
+
+    @property
+    def extra(self) -> dict[str, float]:
+        """What was spent in currencies that a benchmark names."""
+        return dict(self._extra)
 
     def spent(self, currency: str) -> float:
         """What has been charged in ``currency`` so far."""
-        return float(getattr(self, currency)) if currency in CURRENCIES else self.extra.get(currency, 0.0)
+        return float(getattr(self, currency)) if currency in CURRENCIES else self._extra.get(currency, 0.0)
 
     @property
     def left(self) -> float:
         """What is left in the currency that binds; infinite when none does, never negative."""
-        return math.inf if self.currency is None else max(0.0, self.limit - self.spent(self.currency))
+        return math.inf if self._currency is None else max(0.0, self._limit - self.spent(self._currency))
 
     def charge(self, queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float) -> None:
         """Books one cost in all currencies at once.
@@ -62,23 +77,23 @@ class Budget:
             BudgetExhausted: the policy does not allow this charge (nothing is booked), or the budget was spent before.
             ValueError: a negative or non-finite cost.
         """
-        if self.exhausted:
+        if self._exhausted:
             raise BudgetExhausted
         if not (seconds >= 0.0 and epochs >= 0.0 and macs >= 0.0) or seconds == math.inf:
             raise ValueError(f"impossible cost: {seconds} seconds, {epochs} epochs, {macs} MACs")
-        currency = self.currency
+        currency = self._currency
         if currency is not None:
             if currency == "seconds":
-                before, cost = self.seconds, seconds
+                before, cost = self._seconds, seconds
             else:
                 before = self.spent(currency)
                 cost = {"queries": queries, "epochs": epochs, "macs": macs, **extra}.get(currency, 0.0)
-            if before >= self.limit if self.policy == "allow_last" else before + cost > self.limit:
-                self.exhausted = True
+            if before >= self._limit if self._policy == "allow_last" else before + cost > self._limit:
+                self._exhausted = True
                 raise BudgetExhausted
-        self.queries += queries
-        self.seconds += seconds
-        self.epochs += epochs
-        self.macs += macs
+        self._queries += queries
+        self._seconds += seconds
+        self._epochs += epochs
+        self._macs += macs
         for name, amount in extra.items():
-            self.extra[name] = self.extra.get(name, 0.0) + amount
+            self._extra[name] = self._extra.get(name, 0.0) + amount

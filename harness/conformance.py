@@ -46,8 +46,10 @@ class ToyOracle:
 
     def __init__(self, world: int) -> None:
         self._world = world
+        self.measured = 0
 
     def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
+        self.measured += 1
         if arch not in ToySpace():
             raise InvalidArchitecture(f"{arch!r} is not an architecture of toy")
         epochs = 12 if fidelity is None else fidelity
@@ -84,6 +86,15 @@ def check(info: MethodInfo) -> Iterator[tuple[str, str]]:
             yield f"{row}: {_said(rule)}", _problem(rule, method)
 
 
+class Broken(Exception):
+    """A claim of the contract does not hold; the text says how."""
+
+
+def _require(holds: bool, problem: str) -> None:
+    if not holds:
+        raise Broken(problem)
+
+
 def _said(claim: Callable[..., Any]) -> str:
     return (inspect.getdoc(claim) or "").rstrip(".")
 
@@ -91,16 +102,16 @@ def _said(claim: Callable[..., Any]) -> str:
 def _problem(claim: Callable[[Any], None], subject: Any) -> str:
     try:
         claim(subject)
-    except AssertionError as error:
+    except Broken as error:
         return str(error)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""
 
 
-def _search(method: Any, seed: int = 0, **budget: Any) -> SearchView:
+def _search(method: Any, seed: int = 0, oracle: ToyOracle | None = None, **budget: Any) -> SearchView:
     limits = {"currency": "queries", "limit": 60, **budget}
-    view = SearchView(ToySpace(), Budget(**limits), ToyOracle(7), seed, getattr(method, "proposes", "best_valid"))
+    view = SearchView(ToySpace(), Budget(**limits), oracle or ToyOracle(7), seed, getattr(method, "proposes", "best_valid"))
     try:
         returned = method.search(view)
         if returned is not None:
@@ -112,41 +123,41 @@ def _search(method: Any, seed: int = 0, **budget: Any) -> SearchView:
 
 def _is_described(info: MethodInfo) -> None:
     """has a docstring, a reference, and a sentence for every hyperparameter."""
-    assert info.summary, "its class has no docstring"
-    assert info.paper, "it has no `reference`"
+    _require(bool(info.summary), "its class has no docstring")
+    _require(bool(info.paper), "it has no `reference`")
     hints = typing.get_type_hints(info.cls, include_extras=True)
     for field in dataclasses.fields(info.cls):
         described = typing.get_origin(hints[field.name]) is Annotated and isinstance(hints[field.name].__metadata__[0], str)
-        assert described, f"hyperparameter {field.name} is not Annotated[type, 'what it is']"
+        _require(described, f"hyperparameter {field.name} is not Annotated[type, 'what it is']")
 
 
 def _is_frozen(info: MethodInfo) -> None:
     """is a frozen dataclass whose defaults are a valid method."""
     params = getattr(info.cls, "__dataclass_params__", None)
-    assert params is not None and params.frozen, "its class is not @dataclass(frozen=True)"
+    _require(params is not None and params.frozen, "its class is not @dataclass(frozen=True)")
     info.cls()
 
 
 def _respects_budget(method: Any) -> None:
     """never spends more than it may."""
     view = _search(method, currency="seconds", limit=1000.0)
-    assert view.budget.seconds <= 1000.0, f"it spent {view.budget.seconds} of 1000 seconds"
-    assert view.budget.queries > 0, "it asked nothing"
+    _require(view.budget.seconds <= 1000.0, f"it spent {view.budget.seconds} of 1000 seconds")
+    _require(view.budget.queries > 0, "it asked nothing")
 
 
 def _is_deterministic(method: Any) -> None:
     """does the same with the same seeds, and something else with another."""
     first, again, other = (_search(method, seed)._trace for seed in (0, 0, 1))
-    assert first == again, "two searches with the same seeds differ: some generator is not seeded from view.rng or view.seed"
-    assert first != other or len(first.seconds) <= 1, "another seed makes no difference"
+    _require(first == again, "two searches with the same seeds differ: some generator is not seeded from view.rng or view.seed")
+    _require(first != other or len(first.seconds) <= 1, "another seed makes no difference")
 
 
 def _proposes_what_it_may(method: Any) -> None:
     """proposes architectures of the space, and the best it saw if the harness proposes for it."""
     trace = _search(method)._trace
-    assert trace.proposals, "it ended without proposing"
+    _require(bool(trace.proposals), "it ended without proposing")
     for proposal in trace.proposals:
-        assert proposal.arch in ToySpace(), f"it proposed {proposal.arch!r}"
+        _require(proposal.arch in ToySpace(), f"it proposed {proposal.arch!r}")
 
 
 def _leaves_globals_alone(method: Any) -> None:
@@ -154,12 +165,15 @@ def _leaves_globals_alone(method: Any) -> None:
     before = random.getstate(), str(np.random.get_state(legacy=False))
     torch_before = "torch" in sys.modules
     _search(method)
-    assert before == (random.getstate(), str(np.random.get_state(legacy=False))), "it drew from a global generator"
-    assert ("torch" in sys.modules) == torch_before, "it imported torch, which nothing that asks a table needs"
+    _require(before == (random.getstate(), str(np.random.get_state(legacy=False))), "it drew from a global generator")
+    _require(("torch" in sys.modules) == torch_before, "it imported torch, which nothing that asks a table needs")
 
 
 def _ends_when_told(method: Any) -> None:
     """lets BudgetExhausted through, whatever the budget."""
     for limit in (1, 2, 5, 30):
-        view = _search(method, seed=derive("limit", limit), limit=limit)
-        assert view.budget.queries <= limit, f"it made {view.budget.queries} of {limit} queries"
+        oracle = ToyOracle(7)
+        view = _search(method, seed=derive("limit", limit), oracle=oracle, limit=limit)
+        _require(view.budget.queries <= limit, f"it made {view.budget.queries} of {limit} queries")
+        refused = oracle.measured - view.budget.queries
+        _require(refused <= 1, f"it went on asking {refused - 1} times after BudgetExhausted")

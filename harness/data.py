@@ -20,6 +20,7 @@ from harness.problem import UserError
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="""The benchmarks' data: what is needed, what is there, and making it ready.
 

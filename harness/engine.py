@@ -95,7 +95,8 @@ class _Worker:
         self.at: Array[c_double] = context.RawArray(c_double, 2)
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, self.at), daemon=True)
-        self.process.start()
+        with _interrupts_held():  # Ctrl-C is the driver's to handle, from the worker's first moment on
+            self.process.start()
         theirs.close()
         self.dead = False
         self.killed = False
@@ -111,6 +112,7 @@ class _Worker:
     def receive(self) -> list[tuple[RunSpec, Result]]:
         """What has arrived; sets ``dead`` once the worker is gone and everything it sent has been read."""
         arrived: list[tuple[RunSpec, Result]] = []
+        gone = not self.process.is_alive()  # before reading: what it sent last is still read
         try:
             while self.pipe.poll():
                 message = self.pipe.recv()
@@ -118,6 +120,8 @@ class _Worker:
                     raise message
                 arrived += [(self.left.pop(0), result) for result in message]
         except (EOFError, OSError):
+            gone = True
+        if gone:  # a child that it left behind may keep the pipe open for ever
             self.dead = True
             self.process.join()
         return arrived
@@ -131,15 +135,16 @@ class _Worker:
         return self.killed
 
     def culprit(self) -> RunSpec | None:
-        """The run in which a dead worker died; taken off what is left. Runs finished but not yet sent are done again."""
-        index = int(self.at[0])
-        if index < 0 or not self.left:
+        """The run in which a dead worker died; taken off what is left. Runs finished but not yet sent are done again.
+
+        Where it died between runs, the first of what is left: so every death costs a run, and none is repeated for ever.
+        """
+        if not self.left:
             return None
-        run = self.task.runs[index]
-        if run in self.left:
-            self.left.remove(run)
-            return run
-        return None
+        index = int(self.at[0])
+        run = self.task.runs[index] if index >= 0 and self.task.runs[index] in self.left else self.left[0]
+        self.left.remove(run)
+        return run
 
     def verdict(self, run: RunSpec) -> Result:
         if self.killed:
@@ -158,7 +163,9 @@ class _Worker:
 
 def _work(pipe: multiprocessing.connection.Connection[Any, Any], at: Array[c_double]) -> None:
     """A worker's life: take a task, run it, send what is finished at least twice a second."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         while (task := pipe.recv()) is not None:
@@ -172,11 +179,25 @@ def _work(pipe: multiprocessing.connection.Connection[Any, Any], at: Array[c_dou
                 except UserError as error:
                     pipe.send(error)
                     return
+                except BaseException as error:  # KeyboardInterrupt, which only the method can have raised
+                    ready.append(Result(run.run_id, "failed", error=f"{type(error).__name__}: {error}"))
                 if time.monotonic() - sent > TICK_S:
                     pipe.send(ready)
                     ready, sent = [], time.monotonic()
             at[0] = -1.0
             pipe.send(ready)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _leave_with_parent(parent: int) -> None:

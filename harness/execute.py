@@ -58,11 +58,13 @@ def execute(row: RowSpec, run: RunSpec) -> Result:
         result.error = _without_harness(error)
     result.wall_seconds = time.perf_counter() - start
     result.spent = {name: budget.spent(name) for name in ("queries", "seconds", "epochs", "macs", *budget.extra)}
-    if not trace.proposals:
-        if result.status == "done":
-            result.status, result.error = "failed", "the method ended without proposing an architecture"
-        return result
-    _judge(result, trace, problem, rule)
+    if trace.proposals:
+        try:
+            _judge(result, trace, problem, rule)
+        except Exception as error:
+            result.status, result.error = "failed", f"what it proposed cannot be judged: {_without_harness(error)}"
+    elif result.status == "done":
+        result.status, result.error = "failed", "the method ended without proposing an architecture"
     return result
 
 
@@ -85,7 +87,7 @@ def _judge(result: Result, trace: Trace, problem: Problem, rule: Mapping[str, An
     result.arch = space.to_str(last.arch)
     judged = [judge.score(proposal.arch) for proposal in trace.proposals]
     result.scores = judged[-1]
-    if rule["interpolate"] and result.status == "done":
+    if rule["interpolate"] and rule["currency"] == "seconds" and trace.seconds and trace.seconds[-1] >= rule["limit"]:
         result.scores = _interpolate(trace, judged, rule["limit"], judge)
     result.trace = {
         "seconds": trace.seconds,
@@ -104,7 +106,8 @@ def _interpolate(
 ) -> dict[str, dict[str, float]]:
     """NATS-Bench's rule: the line through the incumbents after the two queries nearest the limit, read at the limit.
 
-    The rank of an interpolated accuracy is not defined, hence NaN.
+    Only for a search that reached the limit: there is nothing to interpolate before. The rank of an interpolated accuracy is
+    not defined, hence NaN.
     """
     nearest = sorted(range(len(trace.seconds)), key=lambda i: abs(trace.seconds[i] - limit))[:2]
     points = [(trace.seconds[i], _incumbent(trace.proposals, i + 1)) for i in nearest]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.plan import Plan, RowSpec
-from harness.problem import Problem
+from harness import registry
+from harness.plan import Plan, RowSpec, preset
+from harness.problem import Problem, UserError
 from harness.protocol import Protocol
 from harness.store import Store
 
-_SHARED = ("protocol", "benchmark", "budget", "search", "judge", "checksum", "record")
+_SHARED = ("protocol", "benchmark", "budget", "search", "judge", "checksum", "record", "wall_limit_s", "device")
 """Fields of a row specification that must agree for rows to stand in one table."""
 
 
@@ -31,17 +34,20 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
     """Everything in the store that was made under the plan's protocol on the plan's data, whichever command made it."""
     rows: list[dict[str, Any]] = []
     traces: list[dict[str, Any]] = []
-    sessions: set[int] = set()
-    for identity, row, benchmark in _identities(plan, store):
+    sessions: Counter[int] = Counter()
+    settings: dict[str, dict[str, Any]] = {}
+    for identity, spec in _identities(plan, store):
+        row, benchmark = spec["row"], spec["benchmark"]
+        settings[row] = spec["settings"]
         targets = list(plan.problems[benchmark].judge.optimum)
         for one in store.rows(identity):
-            sessions.add(one["session"])
+            sessions[one["session"]] += 1
             shared = {
                 "run_id": one["run_id"],
                 "protocol": plan.protocol.name,
                 "benchmark": benchmark,
                 "row": row,
-                "method": row.partition(":")[0],
+                "method": row.partition("[")[0].partition(":")[0],
                 "label": "",
                 "world": one["world"],
                 "status": one["status"],
@@ -58,30 +64,55 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
             if one["status"] == "done":
                 traces.append(_trace(one, row, benchmark, plan.problems[benchmark]))
     facts = _facts(plan, provenance)
+    facts["settings"] = settings
     facts["sessions"] = [
-        {"date": made["date"], "command": made["command"], "code": made["code"], "host": made["host"]}
+        {**{name: made[name] for name in ("date", "command", "code", "host")}, "runs": sessions[made["id"]]}
         for made in store.sessions(sessions)
     ]
     return Evidence(pd.DataFrame(rows), traces, facts)
 
 
-def _identities(plan: Plan, store: Store) -> Iterator[tuple[str, str, str]]:
-    """(identity, row, benchmark): the plan's own rows, and other rows in the store that were made under the same terms."""
-    current = {(row.spec.benchmark, row.spec.row): row.spec for row in plan.rows}
-    terms = {row.spec.benchmark: _terms(row.spec) for row in plan.rows}
+def _identities(plan: Plan, store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Specifications of the plan's own rows, and of other rows in the store that mean today what they meant then."""
+    planned = {row.spec.identity: _plain(row.spec) for row in plan.rows}
+    terms = {spec["benchmark"]: _terms(spec) for spec in planned.values()}
+    taken = {(spec["benchmark"], spec["row"]) for spec in planned.values()}
     others = {}
-    for identity, fields in store.specs().items():
-        spec = RowSpec(**fields)
-        if (spec.benchmark, spec.row) not in current and terms.get(spec.benchmark) == _terms(spec):
-            others[spec.benchmark, spec.row] = identity  # the newest version of that row
-    for (benchmark, row), planned in current.items():
-        yield planned.identity, row, benchmark
-    for (benchmark, row), identity in others.items():
-        yield identity, row, benchmark
+    for identity, spec in store.specs().items():
+        key = spec.get("benchmark"), spec.get("row")
+        if key not in taken and terms.get(spec.get("benchmark")) == _terms(spec) and _is_current(plan, spec):
+            others[key] = identity, spec  # the newest, where there are several
+    yield from planned.items()
+    yield from others.values()
 
 
-def _terms(spec: RowSpec) -> tuple[Any, ...]:
-    return tuple(getattr(spec, name) for name in _SHARED)
+def _is_current(plan: Plan, spec: Mapping[str, Any]) -> bool:
+    """Whether the row's method is still the same, and its settings are those that its name stands for."""
+    try:
+        info = registry.method(spec["method"])
+        if info.version != spec["method_version"]:
+            return False
+        if "[" in spec["row"]:  # its name says its settings
+            return True
+        part = next(part for part in plan.protocol.parts if part.kind == spec["kind"])
+        space = plan.problems[spec["benchmark"]].space.name
+        today = registry.settings(info, spec["row"], space, preset(part, spec["row"]), {})
+    except (UserError, KeyError, StopIteration):
+        return False
+    return bool(_normal(today) == _normal(spec["settings"]))
+
+
+def _plain(spec: RowSpec) -> dict[str, Any]:
+    return {name: getattr(spec, name) for name in spec.__dataclass_fields__}
+
+
+def _normal(value: Any) -> Any:
+    """As it is after a journey through JSON: tuples are lists."""
+    return json.loads(json.dumps(value))
+
+
+def _terms(spec: Mapping[str, Any]) -> Any:
+    return _normal([spec.get(name) for name in _SHARED])
 
 
 def _trace(one: Mapping[str, Any], row: str, benchmark: str, problem: Problem) -> dict[str, Any]:
@@ -105,24 +136,32 @@ def _facts(plan: Plan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "title": protocol.title,
         "comparable": protocol.comparable,
         "modified": protocol.modified,
-        "budget": "; ".join(dict.fromkeys(_budget(row.spec.budget) for row in plan.rows)),
+        "budget": _budgets(plan),
         "policy": "; ".join(dict.fromkeys(str(row.spec.budget["policy"]) for row in plan.rows)),
-        "record": problems[0].record if problems else "",
+        "record": "; ".join(dict.fromkeys(problem.record for problem in problems)),
         "search": "; ".join(dict.fromkeys(problem.facts["search"] for problem in problems)),
         "judge": {target: problem.facts[f"judge:{target}"] for problem in problems for target in problem.judge.optimum},
         "optimum": {target: value for problem in problems for target, value in problem.judge.optimum.items()},
-        "set_size": {target: problem.space.size for problem in problems for target in problem.judge.optimum},
-        "stated_set": problems[0].judge.stated_set if problems else "",
+        "set_size": {target: size for problem in problems for target, size in problem.judge.set_size.items()},
+        "stated_set": "; ".join(dict.fromkeys(problem.judge.stated_set for problem in problems)),
         "table": "; ".join(dict.fromkeys(problem.facts["source"] for problem in problems)),
         "checksum": "; ".join(dict.fromkeys(problem.checksum[:16] for problem in problems)),
         "skipped": dict(plan.skipped),
+        "known_rows": [row for info in registry.methods().values() for row in info.rows],
         "planned": {row.spec.row: len(row.runs) for row in plan.rows},
         "command": provenance["command"],
         "code": provenance["code"],
         "host": provenance["host"],
         "date": provenance["date"],
-        "warnings": [],
     }
+
+
+def _budgets(plan: Plan) -> str:
+    """Once where it is the same on all benchmarks."""
+    texts = {row.spec.benchmark: _budget(row.spec.budget) for row in plan.rows}
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return "; ".join(f"{benchmark}: {text}" for benchmark, text in texts.items())
 
 
 def _budget(rule: Mapping[str, Any]) -> str:

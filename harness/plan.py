@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -40,7 +40,7 @@ class RowSpec:
     @cached_property
     def identity(self) -> str:
         """Digest of all of this: a change of any field makes new runs."""
-        fields = {**dataclasses.asdict(self), "method": self.row.partition(":")[0]}
+        fields = {**dataclasses.asdict(self), "method": None}  # a name or a path: the version says what it is
         return hashlib.sha256(json.dumps(fields, sort_keys=True, default=list).encode()).hexdigest()
 
     def run(self, world: int) -> RunSpec:
@@ -103,7 +103,6 @@ def make(
     benchmarks: Sequence[str] = (),
     seeds: int | None = None,
     given: Mapping[str, Mapping[str, str]] | None = None,
-    done: Mapping[str, Iterable[str]] | None = None,
     device: str = "cpu",
 ) -> Plan:
     """The plan for ``protocol`` restricted to the named methods and benchmarks.
@@ -112,8 +111,7 @@ def make(
         methods: ``method``, ``method:variant`` or ``file.py``; none means every row of the protocol.
         benchmarks: ids or their first part (``nb201``); none means all of the protocol's.
         seeds: how many worlds; none means the protocol's number.
-        given: ``{method: {setting: text}}`` from ``--set``.
-        done: ids of finished runs.
+        given: ``{method: {setting: text}}`` from ``--set``; the rows it changes are named after the change.
 
     Raises:
         UserError: an unknown name, or data that is not there.
@@ -121,26 +119,27 @@ def make(
     given = given or {}
     for name in given:
         registry.method(name)
-    selected = registry.select_rows(methods) if methods else None
     wanted = _benchmarks(protocol, benchmarks)
     plan = Plan(protocol, [], {}, {})
     for part in protocol.parts:
-        rows = _rows(part, selected)
+        rows = rows_of(part, methods)
         for benchmark_id in [one for one in part.benchmarks if one in wanted] if rows else []:
             problem = registry.benchmark(benchmark_id).open(part.search, protocol.judge)
             plan.problems[benchmark_id] = problem
             for row, info in rows.items():
-                preset = {**part.settings.get(info.name, {}), **part.settings.get(row, {})}
                 texts = {**given.get(info.reference, {}), **given.get(info.name, {}), **given.get(row, {})}
-                values = registry.settings(info, row, problem.space.name, preset, texts)
+                values = registry.settings(info, row, problem.space.name, preset(part, row), texts)
+                name = registry.altered(info, row, texts)
+                if (benchmark_id, name) in {(planned.spec.benchmark, planned.spec.row) for planned in plan.rows}:
+                    continue  # variants that --set made equal
                 reason = getattr(registry.build(info, values), "skip", lambda _: None)(problem)
                 if reason:
-                    plan.skipped[row] = reason
+                    plan.skipped[name] = reason
                     continue
                 spec = RowSpec(
                     protocol=protocol.name,
                     benchmark=benchmark_id,
-                    row=row,
+                    row=name,
                     method=info.reference,
                     kind=part.kind,
                     settings=values,
@@ -155,9 +154,11 @@ def make(
                 )
                 worlds = range(seeds or part.seeds or protocol.seeds)
                 plan.rows.append(PlannedRow(spec, [spec.run(world) for world in worlds]))
-    if selected and not plan.rows and not plan.skipped:
+    if not plan.rows:
         kinds = ", ".join(sorted({part.kind for part in protocol.parts}))
-        raise UserError(f"protocol {protocol.name} has no part for {', '.join(selected)}; it runs {kinds} methods")
+        skipped = "; ".join(f"{row} {reason}" for row, reason in plan.skipped.items())
+        why = skipped or f"it runs {kinds} methods, and none of {', '.join(methods) or 'these'} is one"
+        raise UserError(f"nothing to run under {protocol.name}: {why}")
     return plan
 
 
@@ -175,14 +176,14 @@ def _benchmarks(protocol: Protocol, names: Sequence[str]) -> list[str]:
     return wanted
 
 
-def _rows(part: Part, selected: Mapping[str, MethodInfo] | None) -> dict[str, MethodInfo]:
-    """Rows of ``part``: those asked for, else those that belong to the protocol."""
-    if selected is not None:
-        return {row: info for row, info in selected.items() if info.kind == part.kind}
-    rows = {}
-    for info in registry.methods().values():
-        if info.kind == part.kind:
-            named = part.rows.get(info.name)
-            for row in info.rows if named is None else [f"{info.name}:{variant}" for variant in named]:
-                rows[row] = info
-    return rows
+def rows_of(part: Part, methods: Sequence[str] = ()) -> dict[str, MethodInfo]:
+    """Rows of ``part``: those asked for, else those of every registered method of its kind."""
+    if methods:
+        return {row: info for row, info in registry.select_rows(methods, part.rows).items() if info.kind == part.kind}
+    mine = [info.name for info in registry.methods().values() if info.kind == part.kind]
+    return registry.select_rows(mine, part.rows)
+
+
+def preset(part: Part, row: str) -> dict[str, Any]:
+    """What the protocol sets for a row: of its method, then of the row itself."""
+    return {**part.settings.get(row.partition(":")[0], {}), **part.settings.get(row, {})}

@@ -122,6 +122,8 @@ class Judge(Protocol):
     """For each target, the largest true value over the stated set."""
     stated_set: str
     """What the optimum, the regret and the rank range over."""
+    set_size: Mapping[str, int]
+    """How many architectures that is, for each target."""
 
     def score(self, arch: Arch) -> dict[str, dict[str, float]]:
         """``{target: {"valid", "test", "regret", "rank"}}``; accuracies in percent, NaN where there is no record."""
@@ -256,8 +258,12 @@ class SearchView:
         self._trace.proposals.append(Proposal(self.budget.queries, self.budget.seconds, arch))
 
     def log(self, **scalars: float) -> None:
-        """Keeps named numbers of this moment (entropy, supernet accuracy, ...) in the run's trace."""
-        self._trace.scalars.append({"seconds": self.budget.seconds, "epochs": self.budget.epochs, **scalars})
+        """Keeps named numbers of this moment (entropy, supernet accuracy, ...) in the run's trace.
+
+        Raises TypeError or ValueError for what is no number.
+        """
+        numbers = {name: float(value) for name, value in scalars.items()}
+        self._trace.scalars.append({"seconds": self.budget.seconds, "epochs": self.budget.epochs, **numbers})
 
 
 @dataclass

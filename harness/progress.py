@@ -33,7 +33,7 @@ class RowState:
         self.done += 1
         self.fresh += 1
         self.failed += result.status != "done"
-        if result.scores:
+        if result.status == "done" and result.scores:
             self.target, scores = next(iter(result.scores.items()))
             for name, value in (("n", 1.0), ("x", scores["test"]), ("xx", scores["test"] ** 2)):
                 self.sums[name] = self.sums.get(name, 0.0) + value
@@ -48,9 +48,9 @@ class RowState:
         return f"eta {hours}:{minutes:02}:{rest:02}" if hours else f"eta {minutes}:{rest:02}"
 
     def standing(self) -> str:
-        """Test accuracy of the proposals so far."""
+        """Test accuracy of the proposals so far; nothing where some of them were made before."""
         n = self.sums.get("n", 0.0)
-        if not n:
+        if not n or n + self.failed < self.done:
             return ""
         mean = self.sums["x"] / n
         std = max(self.sums["xx"] / n - mean**2, 0.0) ** 0.5

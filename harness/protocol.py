@@ -78,16 +78,18 @@ class Protocol:
             limit = float(amount)
         except ValueError:
             limit = math.nan
-        if currency not in CURRENCIES or not 0 < limit < math.inf:
+        least = 1 if currency == "queries" else 0
+        if currency not in CURRENCIES or not least <= limit < math.inf or limit == 0:
             raise UserError(
                 f"budget {text!r} is not CURRENCY=AMOUNT with an amount above zero, such as seconds=6000 or queries=100"
                 f" (currencies: {', '.join(CURRENCIES)})"
             )
-        parts = tuple(
-            dataclasses.replace(part, budget=dataclasses.replace(part.budget, currency=currency, limit=limit))
-            for part in self.parts
-        )
-        return dataclasses.replace(self, parts=parts, modified=f"budget {currency}={limit:g}")
+        parts = []
+        for part in self.parts:
+            interpolate = part.budget.interpolate and currency == "seconds"
+            rule = dataclasses.replace(part.budget, currency=currency, limit=limit, interpolate=interpolate)
+            parts.append(dataclasses.replace(part, budget=rule))
+        return dataclasses.replace(self, parts=tuple(parts), modified=f"budget {currency}={limit:g}")
 
 
 @cache

@@ -43,10 +43,9 @@ def on_ray(tasks: Iterable[Task], workers: int) -> Iterator[Finished | None]:
                 task = flying.pop(reference)
                 try:
                     results = ray.get(reference)
-                except ray.exceptions.RayTaskError as error:
-                    cause = error.cause if isinstance(error.cause, UserError) else error
-                    raise cause from None
                 except ray.exceptions.RayError as error:
+                    if isinstance(cause := getattr(error, "cause", None), UserError):
+                        raise cause from None
                     if len(task.runs) > 1:
                         again += [Task(task.row, (run,)) for run in task.runs]
                     else:

@@ -65,8 +65,11 @@ def methods() -> dict[str, MethodInfo]:
     for file in sorted(folder.glob("*/*.py")):
         if not file.name.startswith("_"):
             kind = file.parent.name.replace("_", "-")
-            module = importlib.import_module(f"methods.{file.parent.name}.{file.stem}")
-            found[file.stem] = _info(module, file.stem, kind, file, file.stem)
+            try:
+                module = importlib.import_module(f"methods.{file.parent.name}.{file.stem}")
+                found[file.stem] = _info(module, file.stem, kind, file, file.stem)
+            except Exception as error:  # one broken file must not take the others along
+                print(f"left out: {file} cannot be imported: {type(error).__name__}: {error}", file=sys.stderr)
     for point in entry_points(group=METHOD_GROUP):
         loaded = point.load()
         module = loaded if isinstance(loaded, types.ModuleType) else sys.modules[loaded.__module__]
@@ -76,9 +79,12 @@ def methods() -> dict[str, MethodInfo]:
 
 def method(reference: str) -> MethodInfo:
     """The method of that name, or in that file (``./my_method.py``). Raises :class:`UserError`."""
-    if reference.endswith(".py"):
-        return _method_from_file(str(Path(reference).resolve()))
     known = methods()
+    if reference.endswith(".py"):
+        file = Path(reference).resolve()
+        if file.stem in known and file != known[file.stem].file.resolve():
+            raise UserError(f"{file} has the name of a registered method, {file.stem!r}; rename the file")
+        return _method_from_file(str(file))
     if reference not in known:
         raise UserError(f"no method {reference!r}{suggest(reference, known)}   (--list shows all)")
     return known[reference]
@@ -112,17 +118,34 @@ def _info(module: types.ModuleType, name: str, kind: str, file: Path, reference:
     return MethodInfo(name, getattr(own[0], "kind", kind), own[0], file, reference)
 
 
-def select_rows(names: Iterable[str]) -> dict[str, MethodInfo]:
-    """Rows for ``method``, ``method:variant`` or ``path/to/file.py`` names, in the order given. Raises :class:`UserError`."""
-    selected = {}
+def select_rows(names: Iterable[str], belonging: Mapping[str, list[str]] | None = None) -> dict[str, MethodInfo]:
+    """Rows for ``method``, ``method:variant`` or ``path/to/file.py`` names, in the order given.
+
+    A method without a variant means all of its rows, or those that ``belonging`` lists for it. Raises :class:`UserError`.
+    """
+    selected: dict[str, MethodInfo] = {}
     for name in names:
         reference, _, variant = name.partition(":")
         info = method(reference)
-        if variant and name not in info.rows:
+        if variant and f"{info.name}:{variant}" not in info.rows:
             raise UserError(f"no row {name!r}{suggest(name, info.rows)}")
-        for row in [f"{info.name}:{variant}"] if variant else info.rows:
-            selected[row] = info
+        named = [variant] if variant else (belonging or {}).get(info.name)
+        for row in info.rows if named is None else [f"{info.name}:{one}" for one in named]:
+            if selected.setdefault(row, info).file != info.file:
+                raise UserError(f"{selected[row].file} and {info.file} have the same name; rename one of them")
     return selected
+
+
+def altered(info: MethodInfo, row: str, given: Mapping[str, str]) -> str:
+    """The name of ``row`` under ``--set`` values: ``reinforce[lr=0.1]``.
+
+    The variant is dropped where everything it sets is given anew: what is left would be named after what it is not.
+    """
+    if not given:
+        return row
+    name, _, variant = row.partition(":")
+    replaced = variant and set(getattr(info.cls, "variants", {})[variant]) <= set(given)
+    return f"{name if replaced else row}[{', '.join(f'{field}={text}' for field, text in given.items())}]"
 
 
 def settings(info: MethodInfo, row: str, space: str, preset: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
@@ -224,15 +247,20 @@ def _source_version(file: Path) -> str:
         source = path.read_text()
         seen[path] = source
         for node in ast.walk(ast.parse(source)):
-            names = []
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("methods."):
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            places: list[Path] = []
+            if isinstance(node, ast.ImportFrom):
+                words = node.module.split(".") if node.module else []
+                if node.level:
+                    base = path.parents[node.level - 1].joinpath(*words)
+                elif words and words[0] == "methods":
+                    base = Path(_package_folder("methods"), *words[1:])
+                else:
+                    continue
+                places = [base, *(base / alias.name for alias in node.names)]
             elif isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names if alias.name.startswith("methods.")]
-            for name in names:
-                part = Path(_package_folder("methods"), *name.split(".")[1:]).with_suffix(".py")
-                if part.is_file():
-                    todo.append(part)
+                names = [alias.name.split(".") for alias in node.names]
+                places = [Path(_package_folder("methods"), *words[1:]) for words in names if words[0] == "methods"]
+            todo += [part for place in places if (part := place.parent / f"{place.name}.py").is_file()]
     digest = hashlib.sha256()
     for path in sorted(seen, key=lambda one: one.name):
         digest.update(path.name.encode() + b"\0" + seen[path].encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import signal
@@ -35,7 +34,7 @@ Another hyperparameter:
   python -m harness.run --methods reinforce --set reinforce.lr=0.1
 
 Finished runs are kept in OUT/runs.sqlite and never repeated; the same command goes on where it stopped.
-Exit codes: 0 all runs done, 1 some failed, 2 the call was wrong.
+Exit codes: 0 all runs done, 1 some failed, 2 the call was wrong, 130 interrupted.
 """
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -76,6 +75,7 @@ def run(
 ) -> None:
     """Runs search methods on benchmarks under one budget, and reports them beside the papers' numbers."""
     from harness import show
+    from harness.store import Store
 
     if list_:
         show.everything()
@@ -84,7 +84,14 @@ def run(
         if not show.contract(registry.method(check)):
             raise typer.Exit(1)
         return
-    if not (all_ or protocol or methods or benchmarks or failed):
+    if failed:
+        if (out / "runs.sqlite").exists():
+            with Store(out) as store:
+                show.failures(store)
+        else:
+            print(f"no runs in {out}")
+        return
+    if not (all_ or protocol or methods or benchmarks):
         raise UserError("nothing to do: say --all, --protocol, --methods or --benchmarks   (--help explains, --list shows all)")
     if device not in ("cpu", "cuda"):
         raise UserError(f"device {device!r} is not cpu or cuda")
@@ -93,17 +100,14 @@ def run(
     if budget:
         rules = rules.with_budget(budget)
     given = _settings(set_ or [])
-    if given:
-        changed = ", ".join(f"{name}.{field}={text}" for name, fields in given.items() for field, text in fields.items())
-        rules = dataclasses.replace(rules, modified="; ".join(filter(None, [rules.modified, f"set {changed}"])))
     names = _split(benchmarks)
     _require_data(rules, names)
     plan = make(rules, methods=_split(methods), benchmarks=names, seeds=seeds, given=given, device=device)
     cores = workers or os.cpu_count() or 1
-    _carry_out(plan, out, runs_on, cores, dry_run=dry_run, failed=failed, retry_failed=retry_failed)
+    _carry_out(plan, out, runs_on, cores, dry_run=dry_run, retry_failed=retry_failed)
 
 
-def _carry_out(plan: Plan, out: Path, engine: Engine, workers: int, *, dry_run: bool, failed: bool, retry_failed: bool) -> None:
+def _carry_out(plan: Plan, out: Path, engine: Engine, workers: int, *, dry_run: bool, retry_failed: bool) -> None:
     from harness import show
     from harness.progress import progress
     from harness.store import Store
@@ -121,9 +125,6 @@ def _carry_out(plan: Plan, out: Path, engine: Engine, workers: int, *, dry_run: 
             if retry_failed and bad:
                 store.forget(bad)
                 row.done -= set(bad)
-        if failed:
-            show.failures(plan, store)
-            return
         if plan.todo:
             try:
                 with progress(plan.rows) as display:
@@ -205,10 +206,13 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     except OSError as error:
         from harness.cache import explain
 
-        print(f"error: {explain(error, 'go on')}", file=sys.stderr)
+        print(f"error: {explain(error, 'read or write')}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import textwrap
 import time
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from typing import Any
 
 from harness import protocol as protocols
 from harness import registry
@@ -82,30 +85,59 @@ def _duration(seconds: float) -> str:
     return time.strftime("%H h %M min" if seconds >= 3600 else "%M min", time.gmtime(seconds)).lstrip("0")
 
 
-def contract(info: MethodInfo) -> bool:
-    """The claims of the contract, and which of them ``info`` breaks. True where it keeps them all."""
-    from harness.conformance import check
+CONTRACT_LIMIT_S = 60.0
 
-    kept = True
-    for claim, problem in check(info):
+
+def contract(info: MethodInfo) -> bool:
+    """The claims of the contract, and which of them ``info`` breaks. True where it keeps them all.
+
+    Checked in a process of its own, so that a method that never ends, or ends its process, is told so too.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_check, args=(info.reference, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    kept, deadline = True, time.monotonic() + CONTRACT_LIMIT_S
+    verdict = f"was still busy after {CONTRACT_LIMIT_S:g} s: it does not let BudgetExhausted through, or never asks"
+    while ours.poll(max(0.0, deadline - time.monotonic())):
+        try:
+            message = ours.recv()
+        except EOFError:
+            process.join()
+            verdict = f"ended the process (exit code {process.exitcode})"
+            break
+        if message is None:
+            verdict = ""
+            break
+        claim, problem = message
         kept = kept and not problem
-        print(f"  {'no ' if problem else 'yes'}  {claim}{f': {problem}' if problem else ''}")
+        print(f"  {'no ' if problem else 'yes'}  {claim}{f': {problem}' if problem else ''}", flush=True)
+    process.kill()
+    if verdict:
+        kept = False
+        print(f"  no   the next check: it {verdict}")
     print(f"{info.name} {'keeps' if kept else 'breaks'} the contract")
     return kept
 
 
-def failures(plan: Plan, store: Store) -> None:
-    """Failed runs of the plan, grouped by reason."""
-    found = False
-    for planned in plan.rows:
-        reasons: dict[tuple[str, str], list[int]] = {}
-        for one in store.rows(planned.spec.identity, trace=False):
-            if one["status"] != "done":
-                reasons.setdefault((one["status"], one["error"]), []).append(one["world"])
-        for (status, error), worlds in reasons.items():
-            found = True
-            shown = ", ".join(map(str, worlds[:10])) + (" …" if len(worlds) > 10 else "")
-            print(f"{planned.spec.row} on {planned.spec.benchmark}: {len(worlds)} {status} (seeds {shown})")
-            print(textwrap.indent(error, "    "))
-    if not found:
+def _check(reference: str, pipe: Connection[Any, Any]) -> None:
+    from harness.conformance import check
+
+    for claim in check(registry.method(reference)):
+        pipe.send(claim)
+    pipe.send(None)
+
+
+def failures(store: Store) -> None:
+    """Every failed run of the store, grouped by row and reason."""
+    reasons: dict[tuple[str, str, str, str], list[int]] = {}
+    for spec, world, status, error in store.failed():
+        where = f"{spec['row']} on {spec['benchmark']}", spec["protocol"]
+        reasons.setdefault((*where, status, error), []).append(world)
+    for (row, protocol, status, error), worlds in reasons.items():
+        shown = ", ".join(map(str, worlds[:10])) + (" …" if len(worlds) > 10 else "")
+        print(f"{row}, {protocol}: {len(worlds)} {status} (seeds {shown})")
+        print(textwrap.indent(error, "    "))
+    if not reasons:
         print("no failed runs")

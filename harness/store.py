@@ -124,7 +124,8 @@ class Store:
     def save(self, row: RowSpec, finished: Sequence[tuple[RunSpec, Result]]) -> None:
         """Writes finished runs in one transaction and gives up their claims. A run that is there already stays as it is."""
         now = time.time()
-        (spec,) = self._db.execute("SELECT id FROM specs WHERE identity = ?", (row.identity,)).fetchone()
+        with self._explained("read"):
+            (spec,) = self._db.execute("SELECT id FROM specs WHERE identity = ?", (row.identity,)).fetchone()
         rows = [
             (
                 *(run.run_id, spec, self._session, run.world, run.world_seed, run.method_seed),
@@ -155,6 +156,15 @@ class Store:
         with self._explained("read"):
             return {identity: json.loads(spec) for identity, spec in self._db.execute(query)}
 
+    def failed(self) -> list[tuple[dict[str, Any], int, str, str]]:
+        """(row specification, world, status, error) of every run that is not ``done``, in order of row and world."""
+        query = (
+            "SELECT s.spec, r.world, r.status, r.error FROM runs r JOIN specs s ON r.spec = s.id"
+            " WHERE r.status != 'done' ORDER BY s.id, r.world"
+        )
+        with self._explained("read"):
+            return [(json.loads(spec), world, status, error) for spec, world, status, error in self._db.execute(query)]
+
     def rows(self, identity: str, *, trace: bool = True) -> Iterator[dict[str, Any]]:
         """The finished runs of one row, in order of world: columns of the table, JSON decoded, trace unpacked."""
         names = "run_id, world, status, arch, scores, spent, wall_seconds, error, session"
@@ -171,8 +181,8 @@ class Store:
     def sessions(self, ids: Iterable[int]) -> list[dict[str, Any]]:
         """Provenance of the sessions that made some runs, oldest first."""
         with self._explained("read"):
-            found = self._select("SELECT started, provenance FROM sessions WHERE id IN", sorted(set(ids)))
-            return [{"started": started, **json.loads(text)} for started, text in sorted(found)]
+            found = self._select("SELECT id, provenance FROM sessions WHERE id IN", sorted(set(ids)))
+            return [{"id": number, **json.loads(text)} for number, text in sorted(found)]
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -234,6 +244,8 @@ _DTYPES = {"f4": "<f4", "i8": "<i4", "i4": "<i4"}
 def pack(trace: Mapping[str, Sequence[float]]) -> bytes:
     """Named columns of numbers as one compressed blob: a JSON header, then float64 values (float32, int32 where given so)."""
     arrays = {name: np.asarray(values) for name, values in trace.items()}
+    if any(array.ndim != 1 for array in arrays.values()):
+        raise ValueError("a trace has columns of numbers only")
     columns = {name: array.astype(_DTYPES.get(array.dtype.str[1:], "<f8")) for name, array in arrays.items()}
     header = json.dumps({name: [array.dtype.str, len(array)] for name, array in columns.items()}).encode()
     body = b"".join(array.tobytes() for array in columns.values())

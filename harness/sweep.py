@@ -46,8 +46,7 @@ class _Sweep:
         self.plan, self.store, self.progress = plan, store, progress
         self.pace: dict[str, float] = {}
         self.held: list[tuple[PlannedRow, RunSpec]] = []
-        self.ready: list[tuple[RunSpec, Result]] = []
-        self.ready_row: RowSpec | None = None
+        self.ready: dict[str, list[tuple[RunSpec, Result]]] = {}
         self.saved = self.beaten = time.monotonic()
         self.rows = {row.spec.identity: row for row in plan.rows}
 
@@ -58,7 +57,7 @@ class _Sweep:
                 if finished is not None:
                     row, run, result = finished
                     self.keep(row, run, result)
-                if now - self.saved > CHUNK_S or len(self.ready) >= BATCH:
+                if now - self.saved > CHUNK_S or sum(map(len, self.ready.values())) >= BATCH:
                     self.save()
                 if now - self.beaten > BEAT_S:
                     self.store.beat()
@@ -83,17 +82,14 @@ class _Sweep:
                     yield Task(planned.spec, tuple(mine))
 
     def keep(self, row: RowSpec, run: RunSpec, result: Result) -> None:
-        if self.ready_row is not row:
-            self.save()
-            self.ready_row = row
-        self.ready.append((run, result))
+        self.ready.setdefault(row.identity, []).append((run, result))
         before = self.pace.get(row.identity, result.wall_seconds)
         self.pace[row.identity] = 0.8 * before + 0.2 * result.wall_seconds
         self.progress.finished(row.identity, result)
 
     def save(self) -> None:
-        if self.ready and self.ready_row is not None:
-            self.store.save(self.ready_row, self.ready)
-            self.rows[self.ready_row.identity].done.update(run.run_id for run, _ in self.ready)
-        self.ready = []
+        ready, self.ready = self.ready, {}
+        for identity, finished in ready.items():
+            self.store.save(self.rows[identity].spec, finished)
+            self.rows[identity].done.update(run.run_id for run, _ in finished)
         self.saved = time.monotonic()

@@ -120,16 +120,35 @@ def _provenance(facts: dict[str, Any]) -> list[Block]:
     fields = {
         "protocol": "Protocol", "budget": "Budget", "policy": "At the limit", "search": "Searched",
         "record": "Seed record of the search", "judge": "Judged by", "stated_set": "Regret and rank against",
-        "optimum": "Best of that set", "table": "Table", "checksum": "Checksum", "code": "Code", "host": "Host", "date": "Date",
-        "modified": "Modified",
+        "optimum": "Best of that set", "table": "Table", "checksum": "Checksum", "modified": "Modified",
     }  # fmt: skip
     spelled = {"mean": "mean over the recorded seeds", "drawn": "one recorded seed drawn per query"}
     facts = {**facts, "record": spelled.get(facts.get("record", ""), facts.get("record"))}
     items = [(name, _plain(facts[key])) for key, name in fields.items() if facts.get(key)]
     items.append(("Spread", "every ± is a standard deviation with ddof 0, as the papers print it"))
+    items += [(f"Settings of {row}", _settings(values)) for row, values in (facts.get("settings") or {}).items() if values]
     items += [("Warning", str(text)) for text in facts.get("warnings") or []]
     blocks: list[Block] = [Heading("How this was made"), Bullets(items)]
-    return [*blocks, Paragraph("Command:"), Code(str(facts["command"]))] if facts.get("command") else blocks
+    return [*blocks, *_sessions(facts)]
+
+
+def _settings(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in values.items())
+
+
+def _sessions(facts: dict[str, Any]) -> list[Block]:
+    """The commands that made the runs, and the one that wrote this page."""
+    blocks: list[Block] = []
+    for made in facts.get("sessions") or []:
+        text = f"{made['runs']:,} run{'s' * (made['runs'] != 1)} made on {made['date']} by code {made['code']}"
+        blocks += [Paragraph(f"{text}, on {_plain(made['host'])}, by"), Code(str(made["command"]))]
+    if len({made["code"] for made in facts.get("sessions") or []}) > 1:
+        blocks.append(Paragraph("Warning: these runs were made by different versions of the code."))
+    if facts.get("command"):
+        text = ", ".join(f"{name} {facts[key]}" for key, name in (("date", "on"), ("code", "by code")) if facts.get(key))
+        where = f", on {_plain(facts['host'])}" if facts.get("host") else ""
+        blocks += [Paragraph(f"This page was written {text}{where}, by"), Code(str(facts["command"]))]
+    return blocks
 
 
 def _plain(value: Any) -> str:

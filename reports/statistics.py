@@ -37,9 +37,11 @@ class Interval(NamedTuple):
 
 
 def mean_std(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation as papers print them (ddof 0); NaN for no values."""
+    """Mean and standard deviation as papers print them (ddof 0); NaN for no values, and no spread of a single one."""
     array = np.asarray(values, dtype=float)
-    return (float(array.mean()), float(array.std())) if array.size else (float("nan"), float("nan"))
+    if not array.size:
+        return float("nan"), float("nan")
+    return float(array.mean()), float(array.std()) if array.size > 1 else float("nan")
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval | None:

@@ -67,8 +67,15 @@ class Study:
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Rows of the protocol that cannot be measured here, with the reason."""
-        return dict(self.facts.get("skipped") or {})
+        """Rows that cannot be measured here, or that a paper prints and nobody ran, with the reason."""
+        return {**self._unmeasured, **(self.facts.get("skipped") or {})}
+
+    @cached_property
+    def _unmeasured(self) -> dict[str, str]:
+        known = set(self.facts.get("known_rows") or [])
+        printed = {row for benchmark, row, target in self.lines if target in self.targets(benchmark)} if known else set()
+        missing = sorted(printed - {row for _, row in self._single})
+        return {row: "not run yet" if row in known else "this version has no such method" for row in missing}
 
     def targets(self, benchmark: str) -> list[str]:
         """Targets judged on one benchmark, in the judge's order."""

@@ -119,8 +119,10 @@ class NB201Oracle:
     def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
         try:
             i = self._index[arch]
+            if type(sum(arch)) is not int:  # (1.0, ...) is the same key as (1, ...)
+                raise TypeError
         except (KeyError, TypeError):
-            raise InvalidArchitecture(f"{arch!r} is not a cell of NAS-Bench-201") from None
+            raise InvalidArchitecture(f"{arch!r} is not a cell of NAS-Bench-201: six plain ints, each 0 to 4") from None
         epoch = self.fidelities[-1] if fidelity is None else fidelity
         try:
             trials = self._accuracy[epoch]
@@ -141,12 +143,11 @@ class NB201Oracle:
 class NB201Judge:
     """The reporting side: means over recorded seeds of the final training; regret and rank over all cells recorded."""
 
-    stated_set = "all 15 625 cells"
-
     def __init__(self, records: Records, recipe: int, reported: Mapping[str, str]) -> None:
         self._index = official_index()
         self._columns: dict[str, list[list[float]]] = {}
         self.optimum: dict[str, float] = {}
+        self.set_size: dict[str, int] = {}
         for target, split in reported.items():
             test = records.mean(target, recipe, split, "accuracy")
             valid = records.mean(SEARCHED[target], recipe, "x-valid", "accuracy")
@@ -159,8 +160,11 @@ class NB201Judge:
             columns = (missing if valid is None else valid, test, best - test, rank)
             self._columns[target] = [column.tolist() for column in columns]
             self.optimum[target] = best
+            self.set_size[target] = len(known)
         if not self._columns:
             raise UserError(f"the table has no {recipe}-epoch test accuracy of {', '.join(reported)}")
+        whole = all(size == len(self._index) for size in self.set_size.values())
+        self.stated_set = "all 15 625 cells" if whole else "the cells that the table has records of"
 
     def score(self, arch: Arch) -> dict[str, dict[str, float]]:
         i = self._index[arch]
