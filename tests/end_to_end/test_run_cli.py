@@ -135,6 +135,49 @@ def test_another_budget_or_setting_is_reported_apart(command: Command, tmp_path:
     assert not (tmp_path / "nb201-2020").exists()
 
 
+def test_a_changed_setting_stands_beside_the_row_it_was_made_of(command: Command, tmp_path: Path) -> None:
+    call = ("--protocol", "smoke", "--seeds", 3, "--out", tmp_path)
+    command(*call, "--methods", "reinforce", "--set", "reinforce.lr=0.1")
+    command(*call, "--methods", "reinforce:lr_0.5,random_search")
+    table = (tmp_path / "smoke" / "table.md").read_text()
+    assert "| reinforce[lr=0.1] " in table
+    assert "| reinforce:lr_0.5 " in table
+    assert "| reinforce:lr_0.01 " not in table
+    assert "**Settings of reinforce[lr=0.1]:** lr = 0.1" in table
+    assert table.count("made on") == 2, "both commands that made runs are named"
+    assert "--set reinforce.lr=0.1" in table
+
+
+def test_runs_of_an_older_method_are_left_out(command: Command, tmp_path: Path) -> None:
+    mine, call = tmp_path / "mine.py", ("--protocol", "smoke", "--seeds", 3, "--out", tmp_path)
+    text = (
+        "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Mine:\n    '''One.'''\n    reference = 'me'\n"
+        "    def search(self, view):\n        view.query(view.space.sample(view.rng))\n"
+    )
+    mine.write_text(text)
+    command(*call, "--methods", mine)
+    command(*call, "--methods", "random_search")
+    assert "| mine " in (tmp_path / "smoke" / "table.md").read_text()
+    mine.write_text(text.replace("One", "Two"))
+    command(*call, "--methods", "local_search")
+    assert "| mine " not in (tmp_path / "smoke" / "table.md").read_text()
+
+
+def test_printed_rows_that_nobody_ran_are_shown_as_such(command: Command, tmp_path: Path) -> None:
+    command("--protocol", "nb201-2020", "--methods", "random_search", "--seeds", 3, "--out", tmp_path)
+    table = (tmp_path / "nb201-2020" / "table.md").read_text()
+    assert "not measured here: not run yet" in table
+    assert "not measured here: this version has no such method" in table
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("exits", "ended the process"), ("swallows", "went on asking")])
+def test_a_check_tells_what_a_bad_method_does(command: Command, name: str, verdict: str) -> None:
+    done = command("--check", BAD / f"{name}.py")
+    assert done.returncode == 1
+    assert verdict in done.stdout
+    assert done.stdout.strip().endswith(f"{name} breaks the contract")
+
+
 # -- how it fails ----------------------------------------------------------------------------------------------------------
 
 

@@ -114,3 +114,31 @@ def test_a_broken_line_is_named(table, column, value, words):
     broken.loc[line, column] = value
     with pytest.raises(ValueError, match=f"{words}.*line {line + 2}"):
         published.validate(broken)
+
+
+FUTURE = {
+    *(
+        "rsps",
+        "darts:bilevel",
+        "darts:second_order",
+        "darts:erm",
+        "gdas",
+        "setn",
+        "enas",
+        "gaea_darts:bilevel",
+        "gaea_darts:erm",
+    ),
+    *("gaea_gdas", "xnas", "conas", "ista_nas:two_stage", "ista_nas:one_stage", "sparse_nas:hapg", "sparse_nas:adam_hapg"),
+    *("sparse_nas:adam", "pc_darts", "gaea_pc_darts"),
+}
+"""Rows of methods that are still to be written; this set only shrinks."""
+
+
+def test_every_row_named_is_a_registered_row_or_one_still_to_be_written() -> None:
+    from harness import registry
+
+    registered = {row for info in registry.methods().values() for row in info.rows}
+    named = {row for text in published.load()["row"] for row in text.split(";") if row}
+    unknown = {row for row in named - registered - FUTURE if row.partition("[")[0] not in FUTURE}
+    assert not unknown
+    assert not FUTURE & registered, "written by now: take it off the list"

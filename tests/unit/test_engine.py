@@ -6,6 +6,7 @@ import dataclasses
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,11 @@ def test_workers_and_order_change_nothing(engine: Engine) -> None:
         ("nan", "failed", "nan is not an architecture of nb201"),
         ("nothing", "failed", "without proposing"),
         ("queries_nonsense", "failed", "(5, 5, 5, 5, 5, 5) is not a cell"),
+        ("floats", "failed", "six plain ints"),
+        ("cheats", "failed", "AttributeError"),
+        ("logs_text", "failed", "could not convert string to float: 'hello'"),
+        ("logs_function", "failed", "TypeError"),
+        ("interrupts", "failed", "KeyboardInterrupt"),
         ("idles", "timeout", "still searching after 1 s"),
     ],
 )
@@ -106,6 +112,14 @@ def test_what_cannot_be_interrupted_is_killed(monkeypatch: pytest.MonkeyPatch) -
     found = results(local, tasks(rows))
     assert [found[row.runs[0].run_id].status for row in rows] == ["timeout", "done"]
     assert "killed" in found[rows[0].runs[0].run_id].error
+
+
+def test_a_child_that_a_dead_worker_left_behind_is_not_waited_for() -> None:
+    start = time.monotonic()
+    rows = planned(bad("forks"), "random_search", seeds=2)
+    found = results(local, tasks(rows))
+    assert [found[run.run_id].status for row in rows for run in row.runs] == ["crashed"] * 2 + ["done"] * 2
+    assert time.monotonic() - start < 15
 
 
 def test_swallowing_the_end_of_the_budget_buys_nothing() -> None:

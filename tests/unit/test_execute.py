@@ -42,6 +42,26 @@ def test_the_result_at_the_limit_lies_on_the_line_between_the_nearest_incumbents
     assert interpolated([80.0, 90.0, 200.0], [(1, 40), (2, 50)], 100.0) == pytest.approx(60.0)
 
 
+def test_a_search_that_ends_early_is_not_continued_beyond_its_end(tmp_path: Path) -> None:
+    (tmp_path / "short.py").write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass M:\n    '''Three queries.'''\n"
+        "    reference = ''\n    def search(self, view):\n"
+        "        for _ in range(3):\n            view.query(view.space.sample(view.rng))\n"
+    )
+    for row in rows("nats-2021", str(tmp_path / "short.py"), benchmarks=["nb201/cifar10"], seeds=20):
+        for run in row.runs:
+            result = execute(row.spec, run)
+            assert result.scores["cifar10"]["test"] == result.trace["cifar10/test"][-1]
+
+
+def test_a_limit_in_another_currency_is_not_interpolated() -> None:
+    rules = protocols.protocol("nats-2021").with_budget("queries=20")
+    (row,) = make(rules, methods=["random_search"], benchmarks=["nb201/cifar10"], seeds=1).rows
+    result = execute(row.spec, row.runs[0])
+    assert result.spent["queries"] == 20
+    assert result.scores["cifar10"]["test"] == result.trace["cifar10/test"][-1]
+
+
 def rows(protocol: str, *methods: str, **options: object) -> list[PlannedRow]:
     return make(protocols.protocol(protocol), methods=methods, **options).rows
 

@@ -40,6 +40,44 @@ def test_a_variant_selects_one_row_and_a_method_all_of_its_rows() -> None:
         registry.select_rows(["reinforce:lr_5"])
 
 
+def test_a_file_may_not_take_the_name_of_a_registered_method(tmp_path: Path) -> None:
+    (tmp_path / "random_search.py").write_text(METHOD)
+    with pytest.raises(UserError, match="has the name of a registered method"):
+        registry.select_rows([str(tmp_path / "random_search.py")])
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(METHOD)
+    with pytest.raises(UserError, match="have the same name"):
+        registry.select_rows([str(tmp_path / "a" / "mine.py"), str(tmp_path / "b" / "mine.py")])
+
+
+def test_a_broken_method_file_takes_no_other_along(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    real = registry.importlib.import_module
+
+    def broken(name: str) -> object:
+        if name.endswith(".bohb"):
+            raise SyntaxError("invalid syntax")
+        return real(name)
+
+    monkeypatch.setattr(registry.importlib, "import_module", broken)
+    found = registry.methods.__wrapped__()
+    assert "bohb" not in found and "random_search" in found
+    assert "bohb.py cannot be imported: SyntaxError" in capsys.readouterr().err
+
+
+def test_rows_are_named_after_what_is_set(made: Path) -> None:
+    def names(method: str, **given: str) -> list[str]:
+        plan = make(protocols.protocol("smoke"), methods=[method], given={method.partition(":")[0]: given}, seeds=1)
+        return [row.spec.row for row in plan.rows]
+
+    assert names("reinforce", lr="0.1") == ["reinforce[lr=0.1]"]
+    assert names("reinforce:lr_0.5", momentum="0.8") == ["reinforce:lr_0.5[momentum=0.8]"]
+    assert names("local_search", move="first") == ["local_search[move=first]"]
+
+
 METHOD = """
 from dataclasses import dataclass
 from typing import Annotated
@@ -149,8 +187,18 @@ def test_the_version_follows_the_source_and_the_parts_it_imports(tmp_path: Path,
     before = registry._source_version(method)
     (package / "unrelated.py").write_text("y = 2\n")
     assert registry._source_version(method) == before
-    part.write_text("x = 2\n")
-    assert registry._source_version(method) != before
+    package_name = "methods.multi_trial"
+    for statement in (
+        "from . import part",
+        "from .part import x",
+        f"from {package_name}.part import x",
+        f"import {package_name}.part",
+    ):
+        method.write_text(statement + "\n")
+        part.write_text("x = 1\n")
+        before = registry._source_version(method)
+        part.write_text("x = 2\n")
+        assert registry._source_version(method) != before, statement
 
 
 def test_every_protocol_names_benchmarks_rows_and_presets_that_exist() -> None:
@@ -166,7 +214,7 @@ def test_every_protocol_names_benchmarks_rows_and_presets_that_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "seconds", "seconds=", "seconds=x", "seconds=0", "hours=3", "seconds=nan", "queries=inf"]
+    "text", ["", "5", "seconds", "seconds=", "seconds=x", "seconds=0", "hours=3", "seconds=nan", "queries=inf", "queries=0.5"]
 )
 def test_an_impossible_budget_says_what_is_possible(text: str) -> None:
     with pytest.raises(UserError, match=r"is not CURRENCY=AMOUNT .* seconds=6000"):
@@ -182,6 +230,8 @@ def test_another_budget_makes_other_runs_and_says_so(made: Path) -> None:
 
 
 def test_the_plan_skips_a_row_that_the_table_cannot_feed(made: Path) -> None:
+    with pytest.raises(UserError, match="nothing to run under nats-2021: bohb:nats_2021 needs"):
+        make(protocols.protocol("nats-2021"), methods=["bohb"], seeds=1)
     plan = make(protocols.protocol("nats-2021"), benchmarks=["nb201/cifar10"], seeds=1)
     assert list(plan.skipped) == ["bohb:nats_2021"]
     assert "epoch 1, 4" in plan.skipped["bohb:nats_2021"]

@@ -1,0 +1,14 @@
+"""Raises its own limit."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Raises its own limit."""
+
+    reference = "none"
+
+    def search(self, view):
+        view.query(view.space.sample(view.rng))
+        view.budget.limit = 1e9
