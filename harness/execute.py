@@ -69,13 +69,14 @@ def execute(row: RowSpec, run: RunSpec) -> Result:
 
 
 @lru_cache(maxsize=4)
-def _problem(benchmark: str, search: str, judge: str) -> Problem:
+def _problem(benchmark: str, search: str, judge: str, checksum: str) -> Problem:
+    """One entry per checksum: a process may meet a benchmark on several tables, one after the other."""
     return registry.benchmark(benchmark).open(json.loads(search), json.loads(judge))
 
 
 def open_problem(row: RowSpec) -> Problem:
     """The row's benchmark, opened once per process."""
-    problem = _problem(row.benchmark, json.dumps(row.search), json.dumps(row.judge))
+    problem = _problem(row.benchmark, json.dumps(row.search), json.dumps(row.judge), row.checksum)
     if problem.checksum != row.checksum:
         raise UserError(f"the data of {row.benchmark} changed while it was being searched; start again")
     return problem

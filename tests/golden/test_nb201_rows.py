@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import protocol as protocols
-from harness.execute import _problem, execute
+from harness.execute import execute
 from harness.plan import make
 from tests.conftest import REAL_DATA
 
@@ -28,7 +28,6 @@ def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("NAS_DATA holds no nb201_columns.parquet")
     monkeypatch.setenv("NAS_DATA", REAL_DATA)
     monkeypatch.setenv("NAS_CACHE", str(tmp_path))
-    _problem.cache_clear()
 
 
 @pytest.mark.usefixtures("real")
