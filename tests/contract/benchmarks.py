@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import types
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
@@ -110,8 +112,12 @@ def reachable(root: object) -> Iterator[Any]:
             todo += value.ravel().tolist()
         elif isinstance(value, dict):
             todo += [*value.keys(), *value.values()]
-        elif isinstance(value, (list, tuple, set, frozenset)):
+        elif isinstance(value, (list, tuple, set, frozenset, array)):
             todo += value
+        elif isinstance(value, functools.partial):
+            todo += [value.func, *value.args, *value.keywords.values()]
+        elif isinstance(value, types.GeneratorType):
+            todo += list(value.gi_frame.f_locals.values() if value.gi_frame else ())
         elif isinstance(value, types.MethodType):
             todo += [value.__self__, value.__func__]
         elif isinstance(value, types.FunctionType):
