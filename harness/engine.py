@@ -161,6 +161,14 @@ class _Worker:
         self.process.join(timeout=5)
 
 
+def attempt(row: RowSpec, run: RunSpec) -> Result:
+    """:func:`execute` on a worker, where a KeyboardInterrupt can only be the method's own doing."""
+    try:
+        return execute(row, run)
+    except KeyboardInterrupt:
+        return Result(run.run_id, "failed", error="KeyboardInterrupt, raised by the method itself")
+
+
 def _work(pipe: multiprocessing.connection.Connection[Any, Any], at: Array[c_double]) -> None:
     """A worker's life: take a task, run it, send what is finished at least twice a second."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -175,12 +183,10 @@ def _work(pipe: multiprocessing.connection.Connection[Any, Any], at: Array[c_dou
                 at[1] = time.monotonic()
                 at[0] = index
                 try:
-                    ready.append(execute(task.row, run))
+                    ready.append(attempt(task.row, run))
                 except UserError as error:
                     pipe.send(error)
                     return
-                except BaseException as error:  # KeyboardInterrupt, which only the method can have raised
-                    ready.append(Result(run.run_id, "failed", error=f"{type(error).__name__}: {error}"))
                 if time.monotonic() - sent > TICK_S:
                     pipe.send(ready)
                     ready, sent = [], time.monotonic()

@@ -8,8 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from harness.engine import GRACE_S, TICK_S, Finished, Task, crashed
-from harness.execute import execute
+from harness.engine import GRACE_S, TICK_S, Finished, Task, attempt, crashed
 from harness.problem import Result, UserError
 
 
@@ -67,6 +66,6 @@ def _run(task: Task) -> list[Result]:
         last_resort = threading.Timer(task.row.wall_limit_s + GRACE_S, os._exit, [1])
         last_resort.daemon = True
         last_resort.start()
-        results.append(execute(task.row, run))
+        results.append(attempt(task.row, run))
         last_resort.cancel()
     return results
