@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness import registry
-from harness.plan import Plan, RowSpec, preset
+from harness.plan import Plan, preset
 from harness.problem import Problem, UserError
 from harness.protocol import Protocol
 from harness.store import Store
@@ -74,7 +74,7 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
 
 def _identities(plan: Plan, store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
     """Specifications of the plan's own rows, and of other rows in the store that mean today what they meant then."""
-    planned = {row.spec.identity: _plain(row.spec) for row in plan.rows}
+    planned = {row.spec.identity: row.spec.plain() for row in plan.rows}
     terms = {spec["benchmark"]: _terms(spec) for spec in planned.values()}
     taken = {(spec["benchmark"], spec["row"]) for spec in planned.values()}
     others = {}
@@ -100,10 +100,6 @@ def _is_current(plan: Plan, spec: Mapping[str, Any]) -> bool:
     except (UserError, KeyError, StopIteration):
         return False
     return bool(_normal(today) == _normal(spec["settings"]))
-
-
-def _plain(spec: RowSpec) -> dict[str, Any]:
-    return {name: getattr(spec, name) for name in spec.__dataclass_fields__}
 
 
 def _normal(value: Any) -> Any:

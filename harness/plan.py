@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -37,10 +36,14 @@ class RowSpec:
     wall_limit_s: float
     device: str = "cpu"
 
+    def plain(self) -> dict[str, Any]:
+        """The fields by name, as the store keeps them."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
     @cached_property
     def identity(self) -> str:
         """Digest of all of this: a change of any field makes new runs."""
-        fields = {**dataclasses.asdict(self), "method": None}  # a name or a path: the version says what it is
+        fields = {**self.plain(), "method": None}  # a name or a path: the version says what it is
         return hashlib.sha256(json.dumps(fields, sort_keys=True, default=list).encode()).hexdigest()
 
     def run(self, world: int) -> RunSpec:

@@ -105,7 +105,7 @@ class Store:
     def claim(self, row: RowSpec, runs: Sequence[RunSpec]) -> list[RunSpec]:
         """Makes the claimable ones of ``runs`` this process's, and returns them."""
         with self._transaction("claim runs"):
-            spec = (row.identity, _json(_plain(row)))
+            spec = (row.identity, _json(row.plain()))
             self._db.execute("INSERT OR IGNORE INTO specs (identity, spec) VALUES (?, ?)", spec)
             free = self.claimable(runs)
             now = time.time()
@@ -232,10 +232,6 @@ class Store:
 
 def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
-
-
-def _plain(row: RowSpec) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__dataclass_fields__}
 
 
 _DTYPES = {"f4": "<f4", "i8": "<i4", "i4": "<i4"}

@@ -88,7 +88,7 @@ def evaluate(network: Batched, images: Tensor, labels: Tensor, chunk: int = 128)
 def keep_memory() -> None:
     """Tells glibc to keep freed memory for the next activation instead of returning it to the system page by page.
 
-    A fifth of the time of training goes into page faults otherwise. Elsewhere it does nothing.
+    Spares page faults; what it gains varies with the machine and its load. Elsewhere it does nothing.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
