@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 CURRENCIES: Final = ("queries", "seconds", "epochs", "macs")
 POLICIES: Final = ("refuse", "allow_last")
@@ -64,6 +65,18 @@ class Budget:
     def spent(self, currency: str) -> float:
         """What has been charged in ``currency`` so far."""
         return float(getattr(self, currency)) if currency in CURRENCIES else self._extra.get(currency, 0.0)
+
+    def snapshot(self) -> dict[str, float | dict[str, float]]:
+        """Everything spent, for a checkpoint."""
+        return {**{name: getattr(self, name) for name in CURRENCIES}, "extra": self.extra}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Takes up a :meth:`snapshot` in a ledger that has booked nothing yet."""
+        if self._queries or self._seconds or self._epochs or self._extra:
+            raise ValueError("a ledger in use cannot be restored")
+        self._queries, self._seconds = int(snapshot["queries"]), float(snapshot["seconds"])
+        self._epochs, self._macs = float(snapshot["epochs"]), float(snapshot["macs"])
+        self._extra = dict(snapshot["extra"])
 
     @property
     def left(self) -> float:

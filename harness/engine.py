@@ -1,7 +1,7 @@
 """Runs tasks on this machine's cores: one crash costs one run. ``ray_engine`` does the same on a Ray cluster.
 
-An engine takes an iterator of tasks, pulled only when a worker is free, and yields each finished run, or ``None`` when
-nothing happened for a while (so that the driver can write and show progress).
+An engine takes an iterator of tasks, pulled only when a worker is free, and yields each finished run, or, when nothing
+happened for a while, how far the runs under way are (so that the driver can write and show progress).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from ctypes import Array, c_double
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from harness.execute import execute
@@ -33,10 +34,14 @@ class Task:
 
     row: RowSpec
     runs: tuple[RunSpec, ...]
+    checkpoints: Path | None = None
+    """Where long searches keep themselves."""
 
 
 Finished = tuple[RowSpec, RunSpec, Result]
-Engine = Callable[[Iterable[Task], int], Iterator[Finished | None]]
+UnderWay = list[tuple[str, float]]
+"""For runs that were started: the row's identity, and the share that is done where the method says so, else 0."""
+Engine = Callable[[Iterable[Task], int], Iterator[Finished | UnderWay]]
 
 
 def crashed(run: RunSpec, why: str) -> Result:
@@ -44,7 +49,7 @@ def crashed(run: RunSpec, why: str) -> Result:
     return Result(run.run_id, "crashed", error=why)
 
 
-def local(tasks: Iterable[Task], workers: int) -> Iterator[Finished | None]:
+def local(tasks: Iterable[Task], workers: int) -> Iterator[Finished | UnderWay]:
     """Worker processes, started fresh (``spawn``), so that whatever a method does to its process stays there."""
     queue = iter(tasks)
     pending: list[Task] = []  # runs of a dead worker that it had not started
@@ -61,7 +66,7 @@ def local(tasks: Iterable[Task], workers: int) -> Iterator[Finished | None]:
         while crew:
             ready = multiprocessing.connection.wait([worker.pipe for worker in crew], timeout=TICK_S)
             if not ready:
-                yield None
+                yield [(worker.task.row.identity, worker.at[2]) for worker in crew]
             for worker in list(crew):
                 if worker.overdue():
                     worker.process.kill()
@@ -73,7 +78,7 @@ def local(tasks: Iterable[Task], workers: int) -> Iterator[Finished | None]:
                         if (culprit := worker.culprit()) is not None:
                             yield worker.task.row, culprit, worker.verdict(culprit)
                         if worker.left:
-                            pending.append(Task(worker.task.row, tuple(worker.left)))
+                            pending.append(replace(worker.task, runs=tuple(worker.left)))
                         if (again := following()) is not None:
                             crew.append(_Worker(again))
                     elif not worker.left:
@@ -92,7 +97,7 @@ class _Worker:
 
     def __init__(self, task: Task) -> None:
         context = multiprocessing.get_context("spawn")
-        self.at: Array[c_double] = context.RawArray(c_double, 2)
+        self.at: Array[c_double] = context.RawArray(c_double, 3)
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, self.at), daemon=True)
         with _interrupts_held():  # Ctrl-C is the driver's to handle, from the worker's first moment on
@@ -128,7 +133,7 @@ class _Worker:
 
     def overdue(self) -> bool:
         """Whether its current run is far past the limit that should have interrupted it."""
-        index, since = self.at
+        index, since, _ = self.at
         self.killed = self.killed or (
             bool(self.left) and index >= 0 and time.monotonic() - since > self.task.row.wall_limit_s + GRACE_S
         )
@@ -161,10 +166,10 @@ class _Worker:
         self.process.join(timeout=5)
 
 
-def attempt(row: RowSpec, run: RunSpec) -> Result:
+def attempt(task: Task, run: RunSpec, report: Callable[[float], None] | None = None) -> Result:
     """:func:`execute` on a worker, where a KeyboardInterrupt can only be the method's own doing."""
     try:
-        return execute(row, run)
+        return execute(task.row, run, task.checkpoints, report)
     except KeyboardInterrupt:
         return Result(run.run_id, "failed", error="KeyboardInterrupt, raised by the method itself")
 
@@ -181,9 +186,10 @@ def _work(pipe: multiprocessing.connection.Connection[Any, Any], at: Array[c_dou
             sent = time.monotonic()
             for index, run in enumerate(task.runs):
                 at[1] = time.monotonic()
+                at[2] = 0.0
                 at[0] = index
                 try:
-                    ready.append(attempt(task.row, run))
+                    ready.append(attempt(task, run, lambda share: at.__setitem__(2, share)))
                 except UserError as error:
                     pipe.send(error)
                     return

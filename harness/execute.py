@@ -9,14 +9,16 @@ import threading
 import time
 import traceback
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
+from harness.checkpoint import File
 from harness.plan import RowSpec, RunSpec
 from harness.problem import Judge, Problem, Proposal, Result, SearchView, Trace, UserError
 
@@ -25,8 +27,14 @@ class WallLimit(BaseException):
     """The protocol's real-time limit of one search has passed."""
 
 
-def execute(row: RowSpec, run: RunSpec) -> Result:
+def execute(
+    row: RowSpec, run: RunSpec, checkpoints: Path | None = None, report: Callable[[float], None] | None = None
+) -> Result:
     """Searches, then judges what was proposed. A method's fault becomes a status, never an exception.
+
+    Args:
+        checkpoints: the folder where a long search keeps itself, so that a killed one goes on.
+        report: told the share (0 to 1) of a long search that is done.
 
     Raises:
         UserError: the benchmark's data changed since the plan was made.
@@ -35,8 +43,16 @@ def execute(row: RowSpec, run: RunSpec) -> Result:
     method = registry.build(registry.method(row.method), row.settings)
     rule = row.budget
     budget = Budget(rule["currency"], rule["limit"], rule["policy"])
+    open_task = getattr(problem, "task", None)
     view = SearchView(
-        problem.space, budget, problem.oracle(run.world_seed), run.method_seed, getattr(method, "proposes", "best_valid")
+        problem.space,
+        budget,
+        problem.oracle(run.world_seed),
+        run.method_seed,
+        getattr(method, "proposes", "best_valid"),
+        task=partial(open_task, run.world_seed, row.device) if open_task else None,
+        checkpoint=checkpoint_file(checkpoints, run) if checkpoints else None,
+        report=report,
     )
     trace: Trace = view._trace
     result = Result(run.run_id, "done")
@@ -60,7 +76,7 @@ def execute(row: RowSpec, run: RunSpec) -> Result:
     result.spent = {name: budget.spent(name) for name in ("queries", "seconds", "epochs", "macs", *budget.extra)}
     if trace.proposals:
         try:
-            _judge(result, trace, problem, rule)
+            _judge(result, trace, problem, run.world_seed, rule)
         except Exception as error:
             result.status, result.error = "failed", f"what it proposed cannot be judged: {_without_harness(error)}"
     elif result.status == "done":
@@ -82,11 +98,16 @@ def open_problem(row: RowSpec) -> Problem:
     return problem
 
 
-def _judge(result: Result, trace: Trace, problem: Problem, rule: Mapping[str, Any]) -> None:
+def checkpoint_file(folder: Path, run: RunSpec) -> File:
+    """Where the run keeps itself while it lasts."""
+    return File(folder / f"{run.run_id}.ckpt")
+
+
+def _judge(result: Result, trace: Trace, problem: Problem, world: int, rule: Mapping[str, Any]) -> None:
     judge, space = problem.judge, problem.space
     last = trace.proposals[-1]
     result.arch = space.to_str(last.arch)
-    judged = [judge.score(proposal.arch) for proposal in trace.proposals]
+    judged = [judge.score(proposal.arch, world) for proposal in trace.proposals]
     result.scores = judged[-1]
     if rule["interpolate"] and rule["currency"] == "seconds" and trace.seconds and trace.seconds[-1] >= rule["limit"]:
         result.scores = _interpolate(trace, judged, rule["limit"], judge)

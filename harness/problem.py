@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -125,8 +125,11 @@ class Judge(Protocol):
     set_size: Mapping[str, int]
     """How many architectures that is, for each target."""
 
-    def score(self, arch: Arch) -> dict[str, dict[str, float]]:
-        """``{target: {"valid", "test", "regret", "rank"}}``; accuracies in percent, NaN where there is no record."""
+    def score(self, arch: Arch, world: int) -> dict[str, dict[str, float]]:
+        """``{target: {"valid", "test", "regret", "rank"}}``; accuracies in percent, NaN where there is no record.
+
+        ``world`` is the world's seed: of use only where what an architecture means depends on the world.
+        """
         ...
 
 
@@ -143,9 +146,22 @@ class Problem(Protocol):
     facts: Mapping[str, str]
     """What a caption must say of the data: source, what was searched, what judged."""
 
-    def oracle(self, world: int) -> Oracle:
-        """The search side in the world that ``world`` (a derived seed) fixes."""
+    def oracle(self, world: int) -> Oracle | None:
+        """The search side in the world that ``world`` (a derived seed) fixes; None where nothing can be looked up."""
         ...
+
+    # Where methods train for themselves (weight sharing, feature maps) there is also
+    #     task(world: int, device: str, charge: Meter) -> object
+    # the training and the validation data of the search with everything to train on them, no test image within reach.
+    # It charges what is trained, in all of the budget's currencies, and lets BudgetExhausted through.
+
+
+class Meter(Protocol):
+    """Charges a cost to a search's ledger: :meth:`harness.budget.Budget.charge`."""
+
+    def __call__(
+        self, queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float
+    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -190,6 +206,17 @@ class Method(Protocol):
         ...
 
 
+def _no_oracle(*_: object) -> Any:
+    raise MissingRecord("this benchmark answers no queries: methods train through view.task")
+
+
+class Checkpoint(Protocol):
+    """Where a long search is kept; see :class:`harness.checkpoint.File`."""
+
+    def load(self, budget: Budget, trace: Trace) -> bytes | None: ...
+    def save(self, state: bytes, budget: Budget, trace: Trace) -> None: ...
+
+
 class Proposal(NamedTuple):
     """From this point of the search on, ``arch`` is what the method would return."""
 
@@ -201,22 +228,69 @@ class Proposal(NamedTuple):
 class SearchView:
     """All that a method ever holds: the space, the ledger, seeds, and validation values for a price."""
 
-    __slots__ = ("space", "budget", "fidelities", "rng", "_seed", "_measure", "_asked", "_auto", "_best", "_rung", "_trace")
+    __slots__ = (
+        *("space", "budget", "fidelities", "rng", "_seed", "_measure", "_asked", "_auto", "_best", "_rung", "_trace"),
+        *("_open_task", "_task", "_checkpoint", "_report"),
+    )
 
-    def __init__(self, space: SearchSpace, budget: Budget, oracle: Oracle, seed: int, proposes: str = "best_valid") -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        budget: Budget,
+        oracle: Oracle | None,
+        seed: int,
+        proposes: str = "best_valid",
+        *,
+        task: Callable[[Meter], Any] | None = None,
+        checkpoint: Checkpoint | None = None,
+        report: Callable[[float], None] | None = None,
+    ) -> None:
         self.space = space
         self.budget = budget
-        self.fidelities = oracle.fidelities
+        self.fidelities = oracle.fidelities if oracle else ()
         """Numbers of epochs that a query may ask for, ascending."""
         self.rng = random.Random(derive("rng", seed))
         """The method's own generator."""
         self._seed = seed
-        self._measure = oracle.measure
+        self._measure = oracle.measure if oracle else _no_oracle
         self._asked: dict[Any, int] = {}
         self._auto = proposes == "best_valid"
         self._best = float("-inf")
         self._rung = -1
         self._trace = Trace()
+        self._open_task = task
+        self._task: Any = None
+        self._checkpoint = checkpoint
+        self._report = report
+
+    @property
+    def task(self) -> Any:
+        """What the benchmark trains on: training and validation data, a supernet. Opened when first asked for.
+
+        Raises :class:`UserError` where the benchmark has none.
+        """
+        if self._task is None:
+            if self._open_task is None:
+                raise UserError("this benchmark has nothing to train on: only queries answer here")
+            self._task = self._open_task(self.budget.charge)
+        return self._task
+
+    def resume(self) -> bytes | None:
+        """The state that :meth:`checkpoint` kept before this search was killed; the ledger and the trace are as they were.
+
+        None where the search begins anew. To be asked once, before anything else.
+        """
+        return self._checkpoint.load(self.budget, self._trace) if self._checkpoint else None
+
+    def checkpoint(self, state: bytes) -> None:
+        """Keeps ``state``, with the ledger and the trace, so that a killed search goes on from here."""
+        if self._checkpoint:
+            self._checkpoint.save(state, self.budget, self._trace)
+
+    def progress(self, share: float) -> None:
+        """Tells whoever watches how much (0 to 1) of a long search is done."""
+        if self._report:
+            self._report(share)
 
     def seed(self, name: str) -> int:
         """A seed for another generator (numpy, torch): depends on the method seed and on ``name``."""

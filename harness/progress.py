@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
+from harness.engine import UnderWay
 from harness.plan import PlannedRow
 from harness.problem import Result
 
@@ -28,6 +29,8 @@ class RowState:
     """Runs finished by this command."""
     sums: dict[str, float] = field(default_factory=dict)
     target: str = ""
+    under_way: float = 0.0
+    """Runs' worth of work in the runs under way, as far as their methods tell."""
 
     def add(self, result: Result) -> None:
         self.done += 1
@@ -40,9 +43,9 @@ class RowState:
 
     def eta(self, now: float) -> str:
         """Time left at the pace so far, as m:ss."""
-        if self.began is None or not self.fresh or self.done >= self.total:
+        if self.began is None or not self.fresh + self.under_way or self.done >= self.total:
             return ""
-        seconds = (now - self.began) / self.fresh * (self.total - self.done)
+        seconds = (now - self.began) / (self.fresh + self.under_way) * (self.total - self.done - self.under_way)
         minutes, rest = divmod(round(seconds), 60)
         hours, minutes = divmod(minutes, 60)
         return f"eta {hours}:{minutes:02}:{rest:02}" if hours else f"eta {minutes}:{rest:02}"
@@ -56,6 +59,10 @@ class RowState:
         std = max(self.sums["xx"] / n - mean**2, 0.0) ** 0.5
         return f"{self.target} {mean:.2f} ± {std:.2f}"
 
+    def count(self) -> str:
+        """Runs done, those under way counted by their share."""
+        return f"{self.done + self.under_way:.2f}" if self.under_way else f"{self.done}"
+
     def failures(self) -> str:
         return f"{self.failed} failed (--failed shows why)" if self.failed else ""
 
@@ -67,7 +74,14 @@ class Progress(Protocol):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None: ...
     def started(self, identity: str) -> None: ...
     def finished(self, identity: str, result: Result) -> None: ...
-    def tick(self) -> None: ...
+    def tick(self, under_way: UnderWay) -> None: ...
+
+
+def _note(states: dict[str, RowState], under_way: UnderWay) -> None:
+    for state in states.values():
+        state.under_way = 0.0
+    for identity, share in under_way:
+        states[identity].under_way += share
 
 
 def progress(rows: Sequence[PlannedRow]) -> Progress:
@@ -102,19 +116,19 @@ class Lines:
         state = self.states[identity]
         state.add(result)
         self._current = identity
-        if state.done == state.total:
+        if state.done == state.total or time.monotonic() - self._last > LINES_EVERY_S:
             self._print(state)
-        else:
-            self.tick()
 
-    def tick(self) -> None:
+    def tick(self, under_way: UnderWay) -> None:
+        _note(self.states, under_way)
+        self._current = max(under_way, key=lambda one: one[1], default=(self._current, 0.0))[0]
         if self._current and time.monotonic() - self._last > LINES_EVERY_S:
             self._print(self.states[self._current])
 
     def _print(self, state: RowState) -> None:
         self._last = time.monotonic()
         extra = "  ".join(text for text in (state.standing(), state.eta(self._last), state.failures()) if text)
-        print(f"{state.name}  {state.done}/{state.total}  {extra}", file=sys.stderr, flush=True)
+        print(f"{state.name}  {state.count()}/{state.total}  {extra}", file=sys.stderr, flush=True)
 
 
 class Bars:
@@ -128,7 +142,7 @@ class Bars:
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
-            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[count]}/{task.total}"),
             TextColumn("{task.fields[eta]}"),
             TextColumn("{task.fields[standing]}"),
             TextColumn("[red]{task.fields[failures]}"),
@@ -136,7 +150,9 @@ class Bars:
             refresh_per_second=5,
         )
         self._ids: dict[str, Any] = {
-            identity: self._bars.add_task(state.name, total=state.total, completed=state.done, eta="", standing="", failures="")
+            identity: self._bars.add_task(
+                state.name, total=state.total, completed=state.done, count=state.count(), eta="", standing="", failures=""
+            )
             for identity, state in states.items()
         }
 
@@ -151,14 +167,21 @@ class Bars:
         self.states[identity].began = self.states[identity].began or time.monotonic()
 
     def finished(self, identity: str, result: Result) -> None:
+        self.states[identity].add(result)
+        self._show(identity)
+
+    def tick(self, under_way: UnderWay) -> None:
+        _note(self.states, under_way)
+        for identity in {identity for identity, _ in under_way}:
+            self._show(identity)
+
+    def _show(self, identity: str) -> None:
         state = self.states[identity]
-        state.add(result)
         self._bars.update(
             self._ids[identity],
-            completed=state.done,
+            completed=state.done + state.under_way,
+            count=state.count(),
             eta=state.eta(time.monotonic()),
             standing=state.standing(),
             failures=state.failures(),
         )
-
-    def tick(self) -> None: ...

@@ -6,13 +6,14 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
-from harness.engine import GRACE_S, TICK_S, Finished, Task, attempt, crashed
+from harness.engine import GRACE_S, TICK_S, Finished, Task, UnderWay, attempt, crashed
 from harness.problem import Result, UserError
 
 
-def on_ray(tasks: Iterable[Task], workers: int) -> Iterator[Finished | None]:
+def on_ray(tasks: Iterable[Task], workers: int) -> Iterator[Finished | UnderWay]:
     """A Ray cluster: the one ``RAY_ADDRESS`` names, else a local one with ``workers`` CPUs; at most ``workers`` tasks at once.
 
     A task whose worker dies is split into single runs; the one that dies alone is the culprit.
@@ -37,7 +38,7 @@ def on_ray(tasks: Iterable[Task], workers: int) -> Iterator[Finished | None]:
                 return
             ready, _ = ray.wait(list(flying), num_returns=1, timeout=TICK_S)
             if not ready:
-                yield None
+                yield []
             for reference in ready:
                 task = flying.pop(reference)
                 try:
@@ -46,7 +47,7 @@ def on_ray(tasks: Iterable[Task], workers: int) -> Iterator[Finished | None]:
                     if isinstance(cause := getattr(error, "cause", None), UserError):
                         raise cause from None
                     if len(task.runs) > 1:
-                        again += [Task(task.row, (run,)) for run in task.runs]
+                        again += [replace(task, runs=(run,)) for run in task.runs]
                     else:
                         reason = str(error).splitlines()[0]
                         why = f"the worker died in this run, or was {GRACE_S:g} s past its wall limit: {reason}"
@@ -66,6 +67,6 @@ def _run(task: Task) -> list[Result]:
         last_resort = threading.Timer(task.row.wall_limit_s + GRACE_S, os._exit, [1])
         last_resort.daemon = True
         last_resort.start()
-        results.append(attempt(task.row, run))
+        results.append(attempt(task, run))
         last_resort.cancel()
     return results

@@ -66,10 +66,16 @@ def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
 
 
 def _one_search(planned: PlannedRow) -> float | None:
-    """Real seconds of one search, in a process of its own."""
+    """Real seconds of one search, in a process of its own; of a long one, by how far it comes in ``PRICING_S``."""
+    first: tuple[float, float] | None = None
     for finished in local([Task(planned.spec, (planned.spec.run(-1),))], 1):
-        if finished is not None:
+        if not isinstance(finished, list):
             return finished[2].wall_seconds if finished[2].status == "done" else None
+        now, share = time.monotonic(), finished[0][1] if finished else 0.0
+        if first is None and share:
+            first = now, share
+        elif first and now - first[0] > PRICING_S and share > first[1]:
+            return (now - first[0]) / (share - first[1])
     return None
 
 
@@ -85,6 +91,7 @@ def _duration(seconds: float) -> str:
     return time.strftime("%H h %M min" if seconds >= 3600 else "%M min", time.gmtime(seconds)).lstrip("0")
 
 
+PRICING_S = 2.0
 CONTRACT_LIMIT_S = 60.0
 
 

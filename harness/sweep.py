@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from harness.engine import Engine, Task
+from harness.execute import checkpoint_file
 from harness.plan import Plan, PlannedRow, RowSpec, RunSpec
 from harness.problem import Result
 from harness.progress import Progress
@@ -49,21 +50,21 @@ class _Sweep:
         self.ready: dict[str, list[tuple[RunSpec, Result]]] = {}
         self.saved = self.beaten = time.monotonic()
         self.rows = {row.spec.identity: row for row in plan.rows}
+        self.checkpoints = store.path.parent / "checkpoints"
 
     def go(self, engine: Engine, workers: int) -> None:
         try:
             for finished in engine(self.tasks(), workers):
                 now = time.monotonic()
-                if finished is not None:
-                    row, run, result = finished
-                    self.keep(row, run, result)
+                if not isinstance(finished, list):
+                    self.keep(*finished)
                 if now - self.saved > CHUNK_S or sum(map(len, self.ready.values())) >= BATCH:
                     self.save()
                 if now - self.beaten > BEAT_S:
                     self.store.beat()
                     self.beaten = now
-                if finished is None:
-                    self.progress.tick()
+                if isinstance(finished, list):
+                    self.progress.tick(finished)
         finally:
             self.save()
 
@@ -79,7 +80,7 @@ class _Sweep:
                 mine = self.store.claim(planned.spec, chunk)
                 self.held += [(planned, run) for run in chunk if run not in mine]
                 if mine:
-                    yield Task(planned.spec, tuple(mine))
+                    yield Task(planned.spec, tuple(mine), self.checkpoints)
 
     def keep(self, row: RowSpec, run: RunSpec, result: Result) -> None:
         self.ready.setdefault(row.identity, []).append((run, result))
@@ -92,4 +93,7 @@ class _Sweep:
         for identity, finished in ready.items():
             self.store.save(self.rows[identity].spec, finished)
             self.rows[identity].done.update(run.run_id for run, _ in finished)
+            for run, result in finished if self.checkpoints.is_dir() else ():
+                if result.status == "done":  # what failed can be tried again from where it was
+                    checkpoint_file(self.checkpoints, run).forget()
         self.saved = time.monotonic()

@@ -166,7 +166,7 @@ class NB201Judge:
         whole = all(size == len(self._index) for size in self.set_size.values())
         self.stated_set = "all 15 625 cells" if whole else "the cells that the table has records of"
 
-    def score(self, arch: Arch) -> dict[str, dict[str, float]]:
+    def score(self, arch: Arch, world: int = 0) -> dict[str, dict[str, float]]:
         i = self._index[arch]
         return {
             target: {"valid": valid[i], "test": test[i], "regret": regret[i], "rank": rank[i]}

@@ -60,7 +60,7 @@ class BenchmarkContract:
     def test_the_judge_agrees_with_itself(self, problem: Problem) -> None:
         judge = problem.judge
         for arch in self.archs(problem):
-            scores = judge.score(arch)
+            scores = judge.score(arch, WORLDS[0])
             assert set(scores) == set(judge.optimum)
             for target, metrics in scores.items():
                 assert set(metrics) == {"valid", "test", "regret", "rank"}

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from harness.budget import Budget
+from harness.checkpoint import File
+from harness.problem import Proposal, Trace
+
+
+def spent() -> tuple[Budget, Trace]:
+    budget, trace = Budget(), Trace()
+    budget.charge(queries=2, seconds=0.1, epochs=1 / 3, macs=7.0, solver_calls=4)
+    trace.seconds.extend([0.1, math.pi])
+    trace.accuracy.extend([50.0, 1 / 3])
+    trace.proposals.append(Proposal(1, 0.1, (0, 4, 2)))
+    trace.scalars.append({"seconds": 0.1, "entropy": math.nan, "loss": math.inf})
+    return budget, trace
+
+
+def test_a_search_goes_on_with_the_ledger_and_the_trace_it_had(tmp_path: Path) -> None:
+    budget, trace = spent()
+    state = bytes(range(256)) * 100
+    File(tmp_path / "deep" / "a.ckpt").save(state, budget, trace)
+    again, lines = Budget(), Trace()
+    assert File(tmp_path / "deep" / "a.ckpt").load(again, lines) == state
+    assert again.snapshot() == budget.snapshot()
+    assert repr(lines) == repr(trace)  # repr: NaN is not equal to itself
+
+
+def test_nothing_there_means_a_new_search(tmp_path: Path) -> None:
+    budget, trace = Budget(), Trace()
+    assert File(tmp_path / "none.ckpt").load(budget, trace) is None
+    assert trace == Trace()
+
+
+def test_a_damaged_one_is_reported_and_not_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = File(tmp_path / "a.ckpt")
+    file.save(b"state", *spent())
+    for damage in (lambda data: data[:-1], lambda data: data[:40] + bytes([data[40] ^ 1]) + data[41:], lambda data: b""):
+        good = file.path.read_bytes()
+        file.path.write_bytes(damage(good))
+        budget, trace = Budget(), Trace()
+        assert file.load(budget, trace) is None
+        assert budget.snapshot() == Budget().snapshot()
+        assert "a.ckpt is damaged" in capsys.readouterr().err
+        file.path.write_bytes(good)
+
+
+def test_a_write_that_fails_keeps_the_last_good_one_and_the_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = File(tmp_path / "a.ckpt")
+    file.save(b"good", *spent())
+    file.path.unlink()
+    file.path.mkdir()  # a folder in its place: the rename fails
+    (file.path / "x").touch()
+    file.save(b"bad", *spent())
+    file.save(b"bad", *spent())
+    warned = capsys.readouterr().err
+    assert warned.count("warning: cannot keep a checkpoint") == 1
+    assert "the search goes on" in warned
+
+
+def test_a_used_ledger_refuses_to_be_restored() -> None:
+    budget, _ = spent()
+    with pytest.raises(ValueError, match="in use"):
+        budget.restore(Budget().snapshot())
+
+
+def test_forgetting_twice_is_no_error(tmp_path: Path) -> None:
+    file = File(tmp_path / "a.ckpt")
+    file.save(b"", *spent())
+    file.forget()
+    file.forget()
+    assert not file.path.exists()
