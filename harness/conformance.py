@@ -33,7 +33,7 @@ class ToySpace(SearchSpace):
 
     def from_str(self, text: str) -> Arch:
         parts = text.split("-")
-        arch = tuple(int(part) for part in parts if part.isdigit())
+        arch = tuple(int(part) for part in parts if part.isascii() and part.isdigit())
         if arch not in self or len(parts) != len(arch):
             raise InvalidArchitecture(f"{text!r} is not four numbers such as 3-0-1-2")
         return arch
