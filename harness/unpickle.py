@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import pickle
 import re
+from collections.abc import Callable
 from typing import IO, Any, NoReturn
 
 import numpy as np
@@ -75,8 +76,8 @@ class PlainUnpickler(pickle.Unpickler):
         _refuse("tensors (trained weights)")
 
 
-def load_plain(file: IO[bytes]) -> Any:
-    """The next object of ``file``, which is left right behind it.
+def load_plain(file: IO[bytes], unpickler: Callable[[IO[bytes]], PlainUnpickler] = PlainUnpickler) -> Any:
+    """The next object of ``file``, which is left right behind it; ``unpickler`` may admit more than plain data.
 
     Raises:
         NotPlain: the pickle asks for something that is not plain data.
@@ -84,7 +85,7 @@ def load_plain(file: IO[bytes]) -> Any:
         OSError: the system could not read (those of a damaged compressed stream, which carry no number, are UserErrors).
     """
     try:
-        return PlainUnpickler(file).load()
+        return unpickler(file).load()
     except UserError:
         raise
     except EOFError:

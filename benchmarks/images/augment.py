@@ -1,0 +1,145 @@
+"""Random crop, flip, standardisation, cutout and noise for a whole batch at once, on the device, without synchronising."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks.images.dataset import ImageSet
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is done to a training image, in this order. Without any, images are only standardised, as for a test."""
+
+    padding: int = 0
+    """Black pixels on each side before a crop of the image's own size is taken at random."""
+    flip: bool = False
+    """Mirror left and right with probability 1/2."""
+    cutout: int = 0
+    """Side of a square of zeros after standardisation; its centre is any pixel, so that the border may cut it."""
+    noise: float = 0.0
+    """Standard deviation of Gaussian noise on every pixel after standardisation."""
+
+    def __post_init__(self) -> None:
+        if self.padding < 0 or self.cutout < 0 or self.noise < 0:
+            raise ValueError(f"{self}: nothing may be negative")
+
+
+PLAIN = Augmentation()
+
+STANDARD = {
+    "cifar10": Augmentation(padding=4, flip=True),
+    "cifar100": Augmentation(padding=4, flip=True),
+    "imagenet16-120": Augmentation(padding=2, flip=True),
+    "digits": Augmentation(noise=0.7),  # that of nb201/digits, whose records were made under it
+}
+"""Training augmentation of the papers by data set; retraining in the DARTS space adds ``cutout=16``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resident:
+    """A part of a data set on a device."""
+
+    images: Tensor
+    """uint8 (N, height, width, channels)."""
+    labels: Tensor
+    """int64 (N,)."""
+    scale: Tensor
+    """float32 (channels,): a standardised pixel is ``pixel * scale + shift``."""
+    shift: Tensor
+
+    @classmethod
+    def of(cls, part: ImageSet, device: torch.device | str = "cpu") -> Resident:
+        """Copies ``part`` to ``device``."""
+        mean, std = torch.tensor(part.mean, dtype=torch.float64), torch.tensor(part.std, dtype=torch.float64)
+        return cls(
+            torch.tensor(part.images.transpose(0, 2, 3, 1).copy(), device=device),
+            torch.tensor(part.labels.copy(), device=device),
+            (1 / (part.white * std)).float().to(device),
+            (-mean / std).float().to(device),
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """What chance decided for each of n images; None where the augmentation leaves nothing to it."""
+
+    crop: Tensor | None
+    """int64 (2, n): top and left of the crop in the padded image, 0 to ``2 * padding``."""
+    flip: Tensor | None
+    """bool (n,)."""
+    centre: Tensor | None
+    """int64 (2, n): row and column of the cutout's centre."""
+    noise: Tensor | None
+    """float32 (n, height, width, channels)."""
+
+    def __getitem__(self, rows: slice) -> Draws:
+        crop, flip, centre, noise = self.crop, self.flip, self.centre, self.noise
+        return Draws(
+            None if crop is None else crop[:, rows],
+            None if flip is None else flip[rows],
+            None if centre is None else centre[:, rows],
+            None if noise is None else noise[rows],
+        )
+
+
+def draw(augmentation: Augmentation, count: int, data: Resident, generator: torch.Generator) -> Draws:
+    """Draws for ``count`` images of ``data``, whose device ``generator`` must be on. An epoch's noise is all there at once."""
+    device = data.images.device
+    height, width, channels = data.images.shape[1:]
+
+    def below(limit: int, *shape: int) -> Tensor:
+        return torch.randint(limit, shape, generator=generator, device=device)
+
+    return Draws(
+        below(2 * augmentation.padding + 1, 2, count) if augmentation.padding else None,
+        below(2, count) == 1 if augmentation.flip else None,
+        torch.stack([below(height, count), below(width, count)]) if augmentation.cutout else None,
+        torch.randn(count, height, width, channels, generator=generator, device=device) if augmentation.noise else None,
+    )
+
+
+def augment(
+    data: Resident, rows: Tensor, augmentation: Augmentation, draws: Draws, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """The images with these numbers, augmented and standardised: (n, channels, height, width), channels last in memory.
+
+    Args:
+        rows: int64 (n,), on the data's device.
+        draws: what chance decided for each of them.
+        dtype: of the result; the arithmetic is float32.
+    """
+    height, width, _ = data.images.shape[1:]
+    device = data.images.device
+    ys, xs = torch.arange(height, device=device), torch.arange(width, device=device)
+    if draws.crop is None and draws.flip is None:
+        pixels = data.images[rows]
+    else:
+        columns = xs.expand(len(rows), width)
+        if draws.flip is not None:
+            columns = torch.where(draws.flip[:, None], width - 1 - columns, columns)
+        lines = ys.expand(len(rows), height)
+        if draws.crop is not None:
+            lines = lines + (draws.crop[0, :, None] - augmentation.padding)
+            columns = columns + (draws.crop[1, :, None] - augmentation.padding)
+        pixels = data.images[
+            rows[:, None, None], lines.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]
+        ]
+        if draws.crop is not None:
+            inside = ((lines >= 0) & (lines < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+            pixels = pixels * inside[..., None]
+    images = torch.addcmul(data.shift, pixels.float(), data.scale)
+    if draws.centre is not None:
+        reach = augmentation.cutout // 2
+        y, x = draws.centre[0, :, None], draws.centre[1, :, None]
+        hidden = ((ys >= y - reach) & (ys < y + reach))[:, :, None] & ((xs >= x - reach) & (xs < x + reach))[:, None, :]
+        images = images.masked_fill(hidden[..., None], 0)
+    if draws.noise is not None:
+        images = images + augmentation.noise * draws.noise
+    return images.to(dtype).permute(0, 3, 1, 2)

@@ -1,0 +1,130 @@
+"""Image data sets in memory: uint8 images, their labels, and the statistics that standardise them."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.images import digits, importer
+from benchmarks.images.sources import FORMS
+from harness.problem import UserError
+
+Channels = tuple[float, ...]
+
+STATISTICS: dict[str, tuple[Channels, Channels]] = {
+    # DARTS' code; NAS-Bench-201's, 125.3 123.0 113.9 and 63.0 62.1 66.7 of 255, differ by less than 0.0003
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": ((129.3 / 255, 124.1 / 255, 112.4 / 255), (68.2 / 255, 65.4 / 255, 70.4 / 255)),
+    "imagenet16-120": ((122.68 / 255, 116.66 / 255, 104.01 / 255), (63.22 / 255, 61.26 / 255, 65.09 / 255)),
+}
+"""Mean and standard deviation of each channel, black being 0 and white 1: what the papers' code subtracts and divides by."""
+
+NAMES = (*STATISTICS, "digits")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """One part of a data set. Held alone, it reaches no image of another part."""
+
+    name: str
+    """What captions print, such as ``CIFAR-10 (JPEG-75)``."""
+    images: npt.NDArray[np.uint8]
+    """(N, channels, height, width), read-only where they are mapped from a file."""
+    labels: npt.NDArray[np.int64]
+    """(N,), from 0."""
+    classes: int
+    mean: Channels
+    std: Channels
+    source: str
+    """The file it was decoded from."""
+    checksum: str
+    """Identifies the decoded data set; part of a run's identity."""
+    white: int = 255
+    """The largest pixel value."""
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.dtype != np.uint8 or self.labels.shape != self.images.shape[:1]:
+            raise ValueError(f"images {self.images.dtype} {self.images.shape} with labels {self.labels.shape}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def rows(self, index: npt.NDArray[np.int64]) -> ImageSet:
+        """The images with these numbers, copied: the result holds no others."""
+        return replace(self, images=self.images[index].copy(), labels=self.labels[index].copy())
+
+
+def load(dataset: str, announce: Callable[[str], None] | None = None) -> tuple[ImageSet, ImageSet]:
+    """The training and the test part of ``cifar10``, ``cifar100``, ``imagenet16-120`` or ``digits``.
+
+    A source that is found and not yet imported is imported, and ``announce`` is told in one line (default: standard
+    error). CIFAR-10 itself is preferred to CIFAR-10 (JPEG-75). The training part of the digits are its 1 024 training images
+    and then its 384 validation images.
+
+    Raises :class:`UserError` for an unknown name, and where the data are missing or damaged.
+    """
+    if dataset == "digits":
+        return _digits()
+    if dataset not in STATISTICS:
+        close = difflib.get_close_matches(dataset, NAMES, 1)
+        raise UserError(f"no image data set {dataset!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {NAMES}"))
+    found = importer.find(dataset)
+    if found is None:
+        form = next(form for form in FORMS if form.dataset == dataset)
+        raise UserError(
+            f"{form.name} is missing: put {form.archive or form.folder} into a folder of NAS_DATA "
+            "('python -m harness.data status' says where it is published)"
+        )
+    form, table = found.form, found.table
+    if table is None:
+        assert found.source is not None
+        started = time.perf_counter()
+        table = importer.import_path(found.source)
+        tell = announce or (lambda line: print(line, file=sys.stderr))
+        tell(f"importing {found.source.name} ({form.name}) … {time.perf_counter() - started:.1f} s")
+    mean, std = STATISTICS[dataset]
+    train, test = (
+        ImageSet(
+            name=form.name,
+            images=table.column(f"{part}/images"),
+            labels=table.column(f"{part}/labels"),
+            classes=form.classes,
+            mean=mean,
+            std=std,
+            source=table.meta["source"]["file"],
+            checksum=table.checksum,
+        )
+        for part in ("train", "test")
+    )
+    return train, test
+
+
+def _digits() -> tuple[ImageSet, ImageSet]:
+    """The digits with :mod:`benchmarks.images.digits`' split and standardisation, as whole grey levels 0 to 16."""
+    import hashlib
+
+    from sklearn.datasets import load_digits
+
+    digits.load()  # refuses other digits than the split was made for
+    bunch = load_digits()
+    pixels, labels = np.asarray(bunch.images).astype(np.uint8)[:, None], np.asarray(bunch.target, dtype=np.int64)
+    train, valid, test = digits.split(labels)
+    seen = pixels[train] / 16
+    whole = ImageSet(
+        name="digits",
+        images=pixels,
+        labels=labels,
+        classes=10,
+        mean=(float(seen.mean()),),
+        std=(float(seen.std()),),
+        source="scikit-learn",
+        checksum=hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest(),
+        white=16,
+    )
+    return whole.rows(np.concatenate([train, valid])), whole.rows(test)

@@ -1,0 +1,91 @@
+"""From the bytes of one published file to images uint8 (n, channels, height, width) and labels int64 (n,)."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.images.pickled import PickledArray, load_batch
+from harness.problem import UserError
+
+Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
+Progress = Callable[[int, int, str], None]
+JPEG_COLUMNS = {"header", "payload", "offsets", "labels", "n_train"}
+
+
+def python_batch(file: IO[bytes], labels: str, side: int, classes: int | None = None) -> Batch:
+    """A pickled batch: ``data`` (n, 3 * side * side), channel by channel, and a list under the name ``labels``.
+
+    Args:
+        classes: keep the first so many classes of labels that count from 1, as ImageNet16-120 is cut from ImageNet16.
+
+    Raises :class:`UserError` where the file holds something else.
+    """
+    batch = load_batch(file)
+    data, numbers = batch.get("data"), batch.get(labels)
+    if not isinstance(data, PickledArray) or not isinstance(numbers, list):
+        raise UserError(f"it holds no array 'data' with a list {labels!r}")
+    images, targets = data.array(), np.array(numbers, dtype=np.int64)
+    if images.dtype != np.uint8 or images.shape != (len(targets), 3 * side * side):
+        raise UserError(f"its images are {images.dtype} {images.shape}, not uint8 ({len(targets)}, {3 * side * side})")
+    if classes is not None:
+        kept = (targets >= 1) & (targets <= classes)
+        images, targets = images[kept], targets[kept] - 1
+    return images.reshape(-1, 3, side, side), targets
+
+
+def binary_batch(file: IO[bytes], label_bytes: int) -> Batch:
+    """Records of ``label_bytes`` labels, the last of which is the fine one, and 3 x 32 x 32 bytes of image."""
+    raw = np.frombuffer(file.read(), dtype=np.uint8)
+    record = label_bytes + 3 * 32 * 32
+    if len(raw) % record:
+        raise UserError(f"its {len(raw):,} bytes are no whole number of records of {record} bytes")
+    records = raw.reshape(-1, record)
+    return records[:, label_bytes:].reshape(-1, 3, 32, 32), records[:, label_bytes - 1].astype(np.int64)
+
+
+def is_jpeg_columns(path: Path) -> bool:
+    """Whether an NPZ holds JPEG images as columns: one ``header`` for all, ``payload`` cut at ``offsets``."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {f"{name}.npy" for name in JPEG_COLUMNS} <= set(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def jpeg_columns(path: Path, progress: Progress) -> tuple[Batch, Batch]:
+    """The training and test images of such an NPZ. Image i is ``header + payload[offsets[i]:offsets[i + 1]]``.
+
+    Raises :class:`UserError` where a column or an image is damaged.
+    """
+    from PIL import Image
+
+    try:
+        with np.load(path, allow_pickle=False) as columns:
+            header, payload, offsets, labels, n_train = (
+                columns[name] for name in ("header", "payload", "offsets", "labels", "n_train")
+            )
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+        raise UserError(f"its columns cannot be read ({error})") from None
+    start, body, total = header.tobytes(), payload.tobytes(), len(labels)
+    if offsets.shape != (total + 1,) or int(offsets[-1]) != len(body):
+        raise UserError("its offsets do not fit its payload")
+    images = np.empty((total, 3, 32, 32), dtype=np.uint8)
+    bounds = offsets.tolist()
+    for row in range(total):
+        if row % 1000 == 0:
+            progress(row, total, "decoding images")
+        try:
+            with Image.open(io.BytesIO(start + body[bounds[row] : bounds[row + 1]])) as image:
+                images[row] = np.asarray(image).transpose(2, 0, 1)
+        except (OSError, ValueError) as error:
+            raise UserError(f"image {row} of {total} cannot be decoded ({error})") from None
+    progress(total, total, "decoding images")
+    cut, targets = int(n_train), labels.astype(np.int64)
+    return (images[:cut], targets[:cut]), (images[cut:], targets[cut:])

@@ -1,0 +1,124 @@
+"""Which images a search trains weights on, and which it chooses architectures by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.images import digits
+from benchmarks.images.dataset import ImageSet, load
+from benchmarks.images.search import find_file
+from harness.problem import UserError
+
+Rows = npt.NDArray[np.int64]
+
+
+class _Half(NamedTuple):
+    """One half of an official split: its name in the NPZ, its name in the official text file, and SHA-256 of its indices."""
+
+    column: str
+    key: str
+    sha256: str
+
+
+class _Split(NamedTuple):
+    text: str
+    """The official file, JSON of ``{key: ["int", ["0", ...]]}``."""
+    halves: tuple[_Half, _Half]
+
+
+NB201_SPLITS = {
+    "cifar10": _Split(
+        "cifar-split.txt",
+        (
+            _Half("cifar10_train", "train", "804c60edb02b9240f0da699f0f7fc71df79962b3716dd164440cc04527533790"),
+            _Half("cifar10_valid", "valid", "e1b6ff1146f8ca8eda904bce8c4f1345385e1b2e265379c51563bdb10b721eb0"),
+        ),
+    ),
+    "cifar100": _Split(
+        "cifar100-test-split.txt",
+        (
+            _Half("cifar100_test_xvalid", "xvalid", "5f6245f8741c9e0302a101c7b0e8d64eb0a04b1882e6478b733a31b70d25e2c2"),
+            _Half("cifar100_test_xtest", "xtest", "b115d66950fca6cf4cd75955bb6269693594cb6acf1124818467a0c0723edb45"),
+        ),
+    ),
+    "imagenet16-120": _Split(
+        "imagenet-16-120-test-split.txt",
+        (
+            _Half("imagenet16_120_test_xvalid", "xvalid", "78fe1fb23cb059b4bce6a0a14a14f1167d05eff77dc6f14459d39f70cfd7d533"),
+            _Half("imagenet16_120_test_xtest", "xtest", "f0dbf99a4a80233d29664184c6eb4d6abfac2e82321e82e3a5ededc01d7af0e8"),
+        ),
+    ),
+}
+"""NAS-Bench-201's fixed splits: of CIFAR-10's training set, and of the test sets of the other two."""
+
+
+def cut(count: int, first: int) -> tuple[Rows, Rows]:
+    """The first ``first`` rows and the rest, in order: 45k / 5k, or the feature maps' 40k / 10k."""
+    if not 0 < first < count:
+        raise ValueError(f"{count} rows cannot be cut at {first}")
+    return np.arange(first), np.arange(first, count)
+
+
+def halves(count: int) -> tuple[Rows, Rows]:
+    """The first and the last half of the training set, for weights and for the architecture (DARTS, ``train_portion`` 0.5)."""
+    return cut(count, count // 2)
+
+
+def nb201(dataset: str) -> tuple[Rows, Rows]:
+    """NAS-Bench-201's fixed split, ascending.
+
+    Of ``cifar10`` the train and valid rows of the training set; of ``cifar100`` and ``imagenet16-120`` the x-valid and x-test
+    rows of the test set.
+
+    Raises :class:`UserError` where the files are missing, damaged, or hold other indices than the published ones.
+    """
+    split = NB201_SPLITS[dataset]
+    path = find_file("nb201_splits.npz", split.text)
+    if path is None:
+        raise UserError(
+            f"NAS-Bench-201's split of {dataset} is missing: put {split.text} (configs/nas-benchmark of "
+            "github.com/D-X-Y/AutoDL-Projects) or nb201_splits.npz into a folder of NAS_DATA"
+        )
+    try:
+        first, second = _from_columns(path, split) if path.suffix == ".npz" else _from_text(path, split)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is damaged ({error}); get it again") from None
+    for rows, half in zip((first, second), split.halves, strict=True):
+        if hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest() != half.sha256:
+            raise UserError(f"{path} holds other indices for {half.column} than NAS-Bench-201's; get it again")
+    return first, second
+
+
+def nb201_search_sets(dataset: str) -> tuple[ImageSet, ImageSet]:
+    """The images for weights and those for the architecture in a search on NAS-Bench-201, no others (METHODS 0.4).
+
+    CIFAR-10: the two halves of its training set. CIFAR-100 and ImageNet16-120: the whole training set, and the x-valid half of
+    the *test* set, as the benchmark defines it. Digits: the training and the validation part.
+    """
+    train, test = load(dataset)
+    if dataset == "digits":
+        weights, architecture = cut(len(train), digits.SIZES[0])
+        return train.rows(weights), train.rows(architecture)
+    first, second = nb201(dataset)
+    if dataset == "cifar10":
+        return train.rows(first), train.rows(second)
+    return train, test.rows(first)
+
+
+def _from_columns(path: Path, split: _Split) -> tuple[Rows, Rows]:
+    with np.load(path, allow_pickle=False) as columns:
+        first, second = (columns[half.column].astype(np.int64) for half in split.halves)
+    return first, second
+
+
+def _from_text(path: Path, split: _Split) -> tuple[Rows, Rows]:
+    content = json.loads(path.read_text())
+    first, second = (np.array([int(row) for row in content[half.key][1]], dtype=np.int64) for half in split.halves)
+    return first, second
