@@ -1,0 +1,270 @@
+"""The NAS-Bench-201 supernet: one network in which every edge holds every operation.
+
+The mathematics is a weighted sum over operations on each edge. The work is shared: one ReLU and one pooling per source node,
+and the convolutions of all edges that leave a node in one call per kernel; the weight of an operation is the scale of the
+batch norm that ends it. Operations without weight are not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.nb201.network import (
+    BN_EPS,
+    BN_MOMENTUM,
+    CONV1,
+    CONV3,
+    KERNEL,
+    POOL,
+    SKIP,
+    STAGES,
+    ConvNorm,
+    Macro,
+    Reduction,
+    pool3,
+)
+from benchmarks.nb201.space import EDGES, OPS
+from harness.problem import Arch
+from harness.weight_sharing import Active, Decision
+
+LEAVING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source == node) for node in range(3))
+"""The edges that leave each node."""
+
+Pass = Callable[[Sequence[int], int, bool], None]
+"""Told of each pass: how many edges execute each operation (in the order of ``OPS``), how many images, whether in training."""
+
+
+class Supernet:
+    """See :class:`harness.weight_sharing.Supernet`; one decision, ``operations``: six rows, the edges.
+
+    Args:
+        macro: the network around the cells; its ``affine`` is of the norms inside the cells.
+        none: whether ``none`` is one of the options.
+        track: whether norms keep running statistics, used in evaluation; else every batch is normalised by itself.
+        bias: whether the cells' convolutions have a bias (D-01).
+        seed: of the initial weights.
+        charge: told of every pass.
+    """
+
+    def __init__(
+        self,
+        macro: Macro,
+        *,
+        none: bool = True,
+        track: bool = False,
+        bias: bool = False,
+        seed: int = 0,
+        charge: Pass = lambda counts, images, training: None,
+    ) -> None:
+        self.ops = tuple(range(len(OPS))) if none else tuple(range(1, len(OPS)))
+        self.decisions = (Decision("operations", len(EDGES), tuple(OPS[op] for op in self.ops)),)
+        self.module = _Module(macro, track, bias)
+        _initialise(self.module, seed)
+        self._charge = charge
+        self._everything: Active = (tuple(tuple(range(len(self.ops))) for _ in EDGES),)
+
+    def __call__(
+        self,
+        images: Tensor,
+        weights: Sequence[Tensor] | None = None,
+        active: Active | None = None,
+        *,
+        straight_through: bool = False,
+    ) -> Tensor:
+        rows = (active or self._everything)[0]
+        run = [tuple(self.ops[option] for option in row) for row in rows]
+        counts = [sum(row.count(op) for row in run) for op in range(len(OPS))]
+        self._charge(counts, len(images), torch.is_grad_enabled())
+        mixture = Mixture(run)
+        if weights is not None:
+            first = self.ops[0]
+            mixture.weight = [{op: weights[0][..., edge, op - first] for op in self.ops} for edge in range(len(EDGES))]
+            mixture.per_image = weights[0].dim() == 3
+        if straight_through and mixture.weight:
+            mixture.idle = [[w for op, w in mixture.weight[edge].items() if op not in run[edge]] for edge in range(len(EDGES))]
+        logits: Tensor = self.module(images, mixture)
+        return logits
+
+    def only(self, arch: Arch) -> Active:
+        options = tuple((op - self.ops[0],) for op in arch)
+        if min(options) < (0,):
+            raise ValueError(f"{arch} has an edge without operation, and this supernet has no 'none'")
+        return (options,)
+
+    def derive(self, scores: Sequence[Any]) -> Arch:
+        """On each edge the operation with the highest score; the first of equals."""
+        table = np.asarray(torch.as_tensor(scores[0]).detach().cpu())
+        return tuple(self.ops[int(option)] for option in table.argmax(1))
+
+    def shared_with(self, arch: Arch) -> Mapping[str, Tensor]:
+        """The weights of the stand-alone :class:`benchmarks.nb201.network.Network` of ``arch``, by its names."""
+        return self.module.shared_with(arch)
+
+
+@dataclass
+class Mixture:
+    """One pass: per edge, what is executed (operations, in the order of ``OPS``) and with which weight."""
+
+    run: Sequence[tuple[int, ...]]
+    weight: Sequence[Mapping[int, Tensor]] | None = None
+    """None: one for everything that is executed."""
+    per_image: bool = False
+    """Weights are (batch,) instead of numbers."""
+    idle: Sequence[Sequence[Tensor]] | None = None
+    """Per edge, weights that enter as numbers (straight-through)."""
+
+    def scaled(self, x: Tensor, edge: int, op: int) -> Tensor:
+        if self.weight is None:
+            return x
+        weight = self.weight[edge][op]
+        return x * (weight.view(-1, 1, 1, 1) if self.per_image else weight)
+
+
+class _Edges(nn.Module):
+    """The convolutions of one kernel on all edges that leave a node."""
+
+    def __init__(self, edges: tuple[int, ...], op: int, channels: int, affine: bool, track: bool, bias: bool) -> None:
+        super().__init__()
+        self.edges, self.op, self.channels = edges, op, channels
+        total, kernel = len(edges) * channels, KERNEL[op]
+        self.weight = nn.Parameter(torch.empty(total, channels, kernel, kernel).contiguous(memory_format=torch.channels_last))
+        self.bias = nn.Parameter(torch.empty(total)) if bias else None
+        self.scale = nn.Parameter(torch.ones(total)) if affine else None
+        self.shift = nn.Parameter(torch.zeros(total)) if affine else None
+        self.mean: Tensor | None
+        self.variance: Tensor | None
+        self.register_buffer("mean", torch.zeros(total) if track else None)
+        self.register_buffer("variance", torch.ones(total) if track else None)
+
+    def forward(self, x: Tensor, mixture: Mixture) -> list[tuple[int, Tensor]]:
+        """(edge, weighted output) for the edges that execute this operation; ``x`` is rectified."""
+        wanted = [position for position, edge in enumerate(self.edges) if self.op in mixture.run[edge]]
+        if len(wanted) == len(self.edges):
+            return self._together(x, mixture, 0, len(wanted))
+        return [term for position in wanted for term in self._together(x, mixture, position, 1)]
+
+    def _together(self, x: Tensor, mixture: Mixture, start: int, count: int) -> list[tuple[int, Tensor]]:
+        """The edges from number ``start`` on, in one call."""
+        c, edges = self.channels, self.edges[start : start + count]
+        at = slice(start * c, (start + count) * c)
+        mean = None if self.mean is None else self.mean[at]
+        variance = None if self.variance is None else self.variance[at]
+        y = F.conv2d(x, self.weight[at], None if self.bias is None else self.bias[at], padding=KERNEL[self.op] // 2)
+        scale = None if self.scale is None else self.scale[at]
+        shift = None if self.shift is None else self.shift[at]
+        folded = mixture.weight is not None and not mixture.per_image
+        if mixture.weight is not None and folded:
+            by_edge = torch.stack([mixture.weight[edge][self.op] for edge in edges]).repeat_interleave(c)
+            scale = by_edge if scale is None else scale * by_edge
+            shift = None if shift is None else shift * by_edge
+        y = F.batch_norm(y, mean, variance, scale, shift, self.training or mean is None, BN_MOMENTUM, BN_EPS)
+        pieces = torch.split(y, c, 1) if count > 1 else (y,)
+        if not folded:
+            pieces = tuple(mixture.scaled(piece, edge, self.op) for piece, edge in zip(pieces, edges, strict=True))
+        return list(zip(edges, pieces, strict=True))
+
+
+class _Cell(nn.Module):
+    """One cell with everything in it."""
+
+    def __init__(self, channels: int, affine: bool, track: bool, bias: bool) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            nn.ModuleList(_Edges(edges, op, channels, affine, track, bias) for op in (CONV3, CONV1)) for edges in LEAVING
+        )
+
+    def forward(self, x: Tensor, mixture: Mixture) -> Tensor:
+        sums: list[Tensor | None] = [x, None, None, None]
+        for source, edges in enumerate(LEAVING):
+            value = sums[source]
+            if value is None:
+                value = torch.zeros_like(x)
+            terms: list[tuple[int, Tensor]] = []
+            executed = {op for edge in edges for op in mixture.run[edge]}
+            if executed & KERNEL.keys():
+                rectified = F.relu(value)
+                for conv in cast(Sequence[_Edges], self.convs[source]):
+                    if conv.op in executed:
+                        terms += conv(rectified, mixture)
+            pooled = pool3(value) if POOL in executed else None
+            for edge in edges:
+                for op, plain in ((SKIP, value), (POOL, pooled)):
+                    if op in mixture.run[edge] and plain is not None:
+                        terms.append((edge, mixture.scaled(plain, edge, op)))
+                if mixture.idle and mixture.idle[edge]:
+                    terms.append((edge, sum(mixture.idle[edge], torch.zeros_like(x))))
+            for edge, term in terms:
+                target = EDGES[edge][0]
+                sofar = sums[target]
+                sums[target] = term if sofar is None else sofar + term
+        output = sums[3]
+        return torch.zeros_like(x) if output is None else output
+
+
+class _Module(nn.Module):
+    """The whole network; names of what lies outside the cells are those of :class:`benchmarks.nb201.network.Network`."""
+
+    def __init__(self, macro: Macro, track: bool, bias: bool) -> None:
+        super().__init__()
+        self.macro = macro
+        self.stem = ConvNorm(macro.channels, macro.width, macro.stem, relu=False)
+        self.stages = nn.ModuleList(
+            nn.ModuleList(_Cell(macro.stage(stage)[0], macro.affine, track, bias) for _ in range(macro.depth))
+            for stage in range(STAGES)
+        )
+        self.reductions = nn.ModuleList(
+            Reduction(macro.stage(number)[0], macro.reduction == "residual") for number in range(STAGES - 1)
+        )
+        last = macro.stage(STAGES - 1)[0]
+        self.norm = nn.BatchNorm2d(last, BN_EPS, BN_MOMENTUM)
+        self.classifier = nn.Linear(last, macro.classes)
+        if not track:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.track_running_stats = False
+                    module.running_mean = module.running_var = module.num_batches_tracked = None
+
+    def forward(self, x: Tensor, mixture: Mixture) -> Tensor:
+        x = self.stem(x.contiguous(memory_format=torch.channels_last))
+        for number, cells in enumerate(self.stages):
+            if number:
+                x = self.reductions[number - 1](x)
+            for cell in cast(Sequence[_Cell], cells):
+                x = cell(x, mixture)
+        logits: Tensor = self.classifier(F.relu(self.norm(x)).mean((2, 3)))
+        return logits
+
+    def shared_with(self, arch: Arch) -> dict[str, Tensor]:
+        """The parameters of the stand-alone network of ``arch``, by its names."""
+        found: dict[str, Tensor] = {n: value for n, value in self.named_parameters() if not n.startswith("stages.")}
+        for stage, cells in enumerate(self.stages):
+            for depth, cell in enumerate(cast(Sequence[_Cell], cells)):
+                for conv in (one for one in cell.convs.modules() if isinstance(one, _Edges)):
+                    for position, edge in enumerate(conv.edges):
+                        if arch[edge] != conv.op:
+                            continue
+                        at = slice(position * conv.channels, (position + 1) * conv.channels)
+                        name = f"stages.{stage}.{depth}.{edge}"
+                        found[f"{name}.conv.weight"] = conv.weight[at]
+                        if conv.scale is not None and conv.shift is not None:
+                            found[f"{name}.norm.weight"], found[f"{name}.norm.bias"] = conv.scale[at], conv.shift[at]
+        return found
+
+
+def _initialise(module: nn.Module, seed: int) -> None:
+    """PyTorch's default initialisation from a generator of its own: uniform within 1/sqrt(fan-in)."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, value in module.named_parameters():
+            if "norm" in name or name.endswith(("scale", "shift")):
+                continue
+            weight = cast(Tensor, module.get_submodule(name.rpartition(".")[0]).weight)
+            bound = weight[0].numel() ** -0.5
+            value.copy_((torch.rand(value.shape, generator=generator) * 2 - 1) * bound)

@@ -1,0 +1,194 @@
+"""The supernet computes the mixture that the papers define, whatever work it shares."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.nb201.network import BN_EPS, CONV1, CONV3, KERNEL, NONE, POOL, SKIP, Macro, Network, initial_parameters, pool3
+from benchmarks.nb201.space import EDGES, NB201Space
+from benchmarks.nb201.supernet import Supernet
+
+TINY = Macro(width=4, depth=2, channels=1, size=8, stem=1, reduction="pool", affine=False)
+PAPER_LIKE = Macro(width=4, depth=1, channels=3, size=8, affine=False)
+SPACE = NB201Space()
+
+
+def images(macro: Macro, batch: int = 6) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(batch, macro.channels, macro.size, macro.size, generator=generator, dtype=torch.float64)
+
+
+def double(supernet: Supernet) -> Supernet:
+    supernet.module.double()
+    return supernet
+
+
+class Plain:
+    """The same mathematics edge by edge and operation by operation, from the supernet's own weights."""
+
+    def __init__(self, supernet: Supernet) -> None:
+        self.module, self.ops = supernet.module, supernet.ops
+        self.kernels: dict[tuple[int, int, int, int], Tensor] = {}
+        for op in (CONV1, CONV3):
+            for name, value in supernet.shared_with((op,) * 6).items():
+                if name.startswith("stages.") and name.endswith("conv.weight"):
+                    _, stage, depth, edge, *_ = name.split(".")
+                    self.kernels[int(stage), int(depth), int(edge), op] = value
+
+    def __call__(self, x: Tensor, weights: Tensor) -> Tensor:
+        x = self.module.stem(x)
+        for stage in range(3):
+            if stage:
+                x = self.module.reductions[stage - 1](x)
+            for depth in range(self.module.macro.depth):
+                nodes = [x]
+                for target in (1, 2, 3):
+                    terms = [
+                        weights[..., edge, k].reshape(-1, 1, 1, 1) * self.operation(nodes[source], stage, depth, edge, op)
+                        for edge, (to, source) in enumerate(EDGES)
+                        if to == target
+                        for k, op in enumerate(self.ops)
+                    ]
+                    nodes.append(torch.stack(torch.broadcast_tensors(*terms)).sum(0))
+                x = nodes[3]
+        found: Tensor = self.module.classifier(F.relu(self.module.norm(x)).mean((2, 3)))
+        return found
+
+    def operation(self, x: Tensor, stage: int, depth: int, edge: int, op: int) -> Tensor:
+        if op == NONE:
+            return torch.zeros_like(x)
+        if op == SKIP:
+            return x
+        if op == POOL:
+            return pool3(x)
+        y = F.conv2d(F.relu(x), self.kernels[stage, depth, edge, op], padding=KERNEL[op] // 2)
+        return F.batch_norm(y, None, None, training=True, eps=BN_EPS)
+
+
+@pytest.mark.parametrize("macro", [TINY, PAPER_LIKE])
+@pytest.mark.parametrize("arch", [SPACE.sample(random.Random(seed)) for seed in range(6)] + [(0,) * 6, (1,) * 6, (3,) * 6])
+def test_with_one_operation_per_edge_it_is_the_stand_alone_network(macro: Macro, arch: tuple[int, ...]) -> None:
+    supernet = double(Supernet(macro, seed=3))
+    network = Network(arch, macro).double().load(dict(supernet.shared_with(arch)))
+    x = images(macro)
+    expected = network(x)
+    assert torch.allclose(supernet(x, None, supernet.only(arch)), expected, atol=1e-12)
+    one_hot = F.one_hot(torch.tensor(arch), 5).double()
+    assert torch.allclose(supernet(x, [one_hot], supernet.only(arch)), expected, atol=1e-12)
+    assert torch.allclose(supernet(x, [one_hot]), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("none", [True, False])
+@pytest.mark.parametrize("per_image", [True, False])
+def test_a_mixture_and_its_gradients_equal_the_plain_sum(none: bool, per_image: bool) -> None:
+    supernet = double(Supernet(TINY, none=none, seed=5))
+    x = images(TINY)
+    shape = (len(x), 6, len(supernet.ops)) if per_image else (6, len(supernet.ops))
+    start = torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    gradients = []
+    for forward in (lambda w: supernet(x, [w]), lambda w: Plain(supernet)(x, w)):
+        weights = start.clone().requires_grad_()
+        supernet.module.zero_grad()
+        loss = F.cross_entropy(forward(weights), torch.arange(len(x)) % 10)
+        loss.backward()
+        gradients.append(
+            [loss.detach(), weights.grad, *[p.grad.clone() for p in supernet.module.parameters() if p.grad is not None]]
+        )
+    assert len(gradients[0]) == len(gradients[1]) > 20
+    for ours, plain in zip(*gradients, strict=True):
+        assert torch.allclose(ours, plain, atol=1e-12)
+
+
+def test_gradients_of_the_weights_equal_finite_differences() -> None:
+    supernet = double(Supernet(Macro(width=2, depth=1, channels=1, size=4, stem=1, reduction="pool", affine=False), seed=7))
+    x = torch.randn(4, 1, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    weights = torch.rand(6, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda w: supernet(x, [w]), (weights,), eps=1e-6, atol=1e-5)
+
+
+def test_what_has_no_weight_need_not_run() -> None:
+    supernet = double(Supernet(TINY, seed=1))
+    generator = torch.Generator().manual_seed(4)
+    mask = torch.rand(6, 5, generator=generator) < 0.5
+    weights = torch.rand(6, 5, generator=generator, dtype=torch.float64) * mask
+    active = (tuple(tuple(row.nonzero().flatten().tolist()) for row in mask),)
+    x = images(TINY)
+    assert torch.allclose(supernet(x, [weights], active), supernet(x, [weights]), atol=1e-12)
+    plain_mask = supernet(x, None, active)
+    assert torch.allclose(plain_mask, supernet(x, [mask.double()]), atol=1e-12)
+
+
+def test_straight_through_idle_operations_count_nothing_and_have_a_gradient() -> None:
+    supernet = double(Supernet(TINY, seed=1))
+    arch = (3, 1, 2, 4, 3, 2)
+    weights = F.one_hot(torch.tensor(arch), 5).double().requires_grad_()
+    x = images(TINY)
+    y = supernet(x, [weights], supernet.only(arch), straight_through=True)
+    assert torch.allclose(y, supernet(x, None, supernet.only(arch)), atol=1e-12)
+    F.cross_entropy(y, torch.arange(len(x)) % 10).backward()
+    idle = weights.grad[F.one_hot(torch.tensor(arch), 5) == 0].view(6, 4)
+    # every idle operation of an edge enters as the same number
+    assert torch.allclose(idle, idle[:, :1].expand_as(idle))
+    assert (idle[:, 0] != 0).all()
+
+
+def test_running_statistics_are_kept_where_asked_for() -> None:
+    supernet = double(Supernet(TINY, track=True, seed=1))
+    x, arch = images(TINY, 32), (3, 3, 2, 3, 2, 3)
+    for _ in range(200):
+        in_training = supernet(x, None, supernet.only(arch))
+    supernet.module.eval()
+    # the running variance is unbiased, hence not quite the batch's
+    assert torch.allclose(supernet(x, None, supernet.only(arch)), in_training, atol=0.1)
+    one = supernet(x[:1], None, supernet.only(arch))
+    assert torch.allclose(one, supernet(x, None, supernet.only(arch))[:1], atol=1e-12)
+    without = double(Supernet(TINY, seed=1))
+    without.module.eval()
+    assert not torch.allclose(without(x[:2], None, without.only(arch)), without(x, None, without.only(arch))[:2], atol=1e-3)
+
+
+def test_every_pass_is_told_of() -> None:
+    passes: list[tuple[list[int], int, bool]] = []
+    supernet = Supernet(TINY, seed=1, charge=lambda counts, n, training: passes.append((list(counts), n, training)))
+    x = images(TINY).float()
+    supernet(x)
+    with torch.no_grad():
+        supernet(x[:2], None, supernet.only((0, 1, 2, 3, 4, 4)))
+    assert passes == [([6] * 5, 6, True), ([1, 1, 1, 1, 2], 2, False)]
+
+
+def test_discretisation_takes_the_best_of_each_edge() -> None:
+    scores = torch.zeros(6, 4)
+    scores[range(6), [3, 0, 1, 2, 2, 0]] = 1
+    assert Supernet(TINY, none=False).derive([scores]) == (4, 1, 2, 3, 3, 1)
+    assert Supernet(TINY).derive([torch.zeros(6, 5)]) == (0,) * 6
+    with pytest.raises(ValueError, match="no 'none'"):
+        Supernet(TINY, none=False).only((0, 1, 1, 1, 1, 1))
+
+
+def test_initial_weights_depend_on_the_seed_alone() -> None:
+    def values(seed: int) -> Mapping[str, Tensor]:
+        return dict(Supernet(TINY, seed=seed).module.named_parameters())
+
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    a, b, c = values(1), values(1), values(2)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not torch.equal(a["stem.conv.weight"], c["stem.conv.weight"])
+    spread = a["stages.0.0.convs.0.0.weight"].abs().max() * 36**0.5
+    assert 0.9 < spread <= 1
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_bias_can_be_had() -> None:
+    biased = [
+        name for name, _ in Supernet(TINY, bias=True).module.named_parameters() if "convs" in name and name.endswith("bias")
+    ]
+    assert len(biased) == 3 * 2 * 6
+    assert initial_parameters((3,) * 6, TINY, 1)  # the stand-alone network has none
