@@ -1,0 +1,172 @@
+"""The three search spaces of NAS-Bench-1Shot1: a parents choice per node, times an operation per choice block."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import re
+from collections.abc import Iterator, Sequence
+from operator import mul
+
+from benchmarks.nb1shot1.cell import OPS, Cell, prune
+from benchmarks.nb1shot1.fingerprint import fingerprint
+from harness.problem import Arch, InvalidArchitecture, SearchSpace
+
+PARENTS = {1: (1, 2, 2, 2, 2), 2: (1, 1, 2, 2, 3), 3: (1, 1, 1, 2, 2, 2)}
+"""For each space, how many parents node 1, node 2, ... and the output choose among all lower-numbered nodes (0 = the input)."""
+
+SHORT_OPS = tuple(op.removesuffix("-bn-relu") for op in OPS)
+
+_NODE = re.compile(r"(\w+)\((\d(?:,\d)*)\)")
+
+
+class NB1Shot1Space(SearchSpace):
+    """Architectures as tuples of small ints: the parents of each node that has a choice, then an operation per block.
+
+    Parents are numbered in lexicographic order of their combinations; operations as in ``cell.OPS``. The string form is
+    ``conv3x3(0) maxpool3x3(0,1) ... output(1,4)``: operation and parents of node 1, node 2, ..., the output. Blocks that do not
+    reach the output ("loose ends") are allowed and make no difference to the network.
+
+    Args:
+        number: 1, 2 or 3.
+        admitted: the numbers of the topologies to which ``sample``, ``mutate``, ``neighbors`` and ``size`` keep; None for all.
+            What lies outside is still an architecture of the space.
+    """
+
+    name = "nb1shot1"
+
+    def __init__(self, number: int, admitted: Sequence[int] | None = None) -> None:
+        self.number = number
+        self.blocks = len(PARENTS[number]) - 1
+        choices = [list(itertools.combinations(range(node), count)) for node, count in enumerate(PARENTS[number], 1)]
+        self._fixed = sum(len(combinations) == 1 for combinations in choices)
+        self._choices = choices[self._fixed :]
+        self._forced = [combinations[0] for combinations in choices[: self._fixed]]
+        self._parents = tuple(len(combinations) for combinations in self._choices)
+        self.cardinalities = self._parents + (len(OPS),) * self.blocks
+        self._strides = tuple(math.prod(self.cardinalities[position + 1 :]) for position in range(len(self.cardinalities)))
+        self.topologies = math.prod(self._parents)
+        """How many ways there are to choose all parents; their number is ``index // 3**blocks``."""
+        self.assignments: int = len(OPS) ** self.blocks
+        self.admitted = None if admitted is None else tuple(sorted(set(admitted)))
+        self._inside = None if self.admitted is None else frozenset(self.admitted)
+
+    @property
+    def size(self) -> int:
+        """Architectures, those with loose ends included; of the admitted topologies."""
+        topologies = self.topologies if self.admitted is None else len(self.admitted)
+        return topologies * self.assignments
+
+    def sample(self, rng: random.Random) -> Arch:
+        """A topology, then every operation, uniformly."""
+        if self.admitted is None:
+            return super().sample(rng)
+        topology = self.admitted[int(rng.random() * len(self.admitted))]
+        return self.at(topology * self.assignments + int(rng.random() * self.assignments))
+
+    def mutate(self, arch: Arch, rng: random.Random) -> Arch:
+        """The paper's scripts: nothing, one parent of one node replaced, or one operation replaced, a third each.
+
+        A rewiring into a topology that is not admitted is drawn again, mutation and all.
+        """
+        while True:
+            kind = int(rng.random() * 3)
+            if kind == 0:
+                return arch
+            if kind == 1:
+                return self.change(arch, len(self._parents) + int(rng.random() * self.blocks), rng)
+            child = self._rewire(arch, int(rng.random() * len(self._parents)), rng)
+            if self.admits(child):
+                return child
+
+    def _rewire(self, arch: Arch, position: int, rng: random.Random) -> Arch:
+        combinations = self._choices[position]
+        parents = combinations[arch[position]]
+        others = [node for node in range(position + 1 + self._fixed) if node not in parents]
+        leaving, entering = parents[int(rng.random() * len(parents))], others[int(rng.random() * len(others))]
+        chosen = tuple(sorted({*parents, entering} - {leaving}))
+        return (*arch[:position], combinations.index(chosen), *arch[position + 1 :])
+
+    def neighbors(self, arch: Arch) -> Iterator[Arch]:
+        """Every admitted architecture that differs in one node's parents or in one operation."""
+        return (other for other in super().neighbors(arch) if self.admits(other))
+
+    def admits(self, arch: Arch) -> bool:
+        """Whether the architecture's topology is admitted."""
+        return self._inside is None or self.index(arch) // self.assignments in self._inside
+
+    def index(self, arch: Arch) -> int:
+        """The architecture's number, the operations varying fastest. Raises :class:`InvalidArchitecture`."""
+        if arch not in self:
+            raise InvalidArchitecture(f"{arch!r} is not an architecture of NAS-Bench-1Shot1 space {self.number}")
+        return sum(map(mul, arch, self._strides))
+
+    def at(self, index: int) -> Arch:
+        """The architecture with this number."""
+        if not 0 <= index < self.topologies * self.assignments:
+            raise InvalidArchitecture(f"index {index} is outside 0 to {self.topologies * self.assignments - 1}")
+        return tuple([index // stride % size for stride, size in zip(self._strides, self.cardinalities, strict=True)])
+
+    def parents(self, arch: Arch) -> list[tuple[int, ...]]:
+        """The parents of node 1, node 2, ..., and the output."""
+        return self._forced + [combinations[a] for combinations, a in zip(self._choices, arch, strict=False)]
+
+    def without_loose_ends(self, arch: Arch) -> Arch:
+        """The same network, in which every block that does not reach the output has its first choices.
+
+        A sample of the space treated so is what the paper's scripts call sampling without loose ends: they grow the cell from
+        the output backwards, and every choice that is made is made uniformly either way.
+        """
+        used = self.used(arch)
+        parents = [a if position + 1 + self._fixed in used else 0 for position, a in enumerate(arch[: len(self._parents)])]
+        ops = [a if block in used else 0 for block, a in enumerate(arch[len(self._parents) :], 1)]
+        return (*parents, *ops)
+
+    def used(self, arch: Arch) -> frozenset[int]:
+        """The nodes that reach the output, the output and the input among them."""
+        parents = self.parents(arch)
+        used = {self.blocks + 1}
+        for node in range(self.blocks + 1, 0, -1):
+            if node in used:
+                used.update(parents[node - 1])
+        return frozenset(used)
+
+    def cell(self, arch: Arch) -> Cell:
+        """The cell of NAS-Bench-101 that the architecture stands for, loose ends pruned away.
+
+        Where the paper's scripts add an unconnected node to reach seven vertices, pruning would take it away again.
+        """
+        size = self.blocks + 2
+        parents: list[tuple[int, ...]] = [(), *self.parents(arch)]
+        matrix = [[int(source in parents[target]) for target in range(size)] for source in range(size)]
+        return prune(matrix, arch[len(self._parents) :])
+
+    def canonical(self, arch: Arch) -> str:
+        """NAS-Bench-101's graph hash, which isomorphic cells share."""
+        return fingerprint(self.cell(arch))
+
+    def to_str(self, arch: Arch) -> str:
+        ops = [SHORT_OPS[op] for op in arch[len(self._parents) :]]
+        parents = (",".join(map(str, nodes)) for nodes in self.parents(arch))
+        return " ".join(f"{name}({nodes})" for name, nodes in zip([*ops, "output"], parents, strict=True))
+
+    def from_str(self, text: str) -> Arch:
+        nodes = [_NODE.fullmatch(word) for word in text.split()]
+        if len(nodes) != self.blocks + 1 or None in nodes:
+            raise InvalidArchitecture(f"{text!r} is not of the form op(parents) ... output(parents) with {self.blocks} blocks")
+        names = [node[1] for node in nodes if node]
+        parents = [tuple(map(int, node[2].split(","))) for node in nodes if node]
+        for name in names[:-1]:
+            if name not in SHORT_OPS:
+                raise InvalidArchitecture(f"{text!r}: no operation {name!r}; there are {', '.join(SHORT_OPS)}")
+        if names[-1] != "output":
+            raise InvalidArchitecture(f"{text!r} does not end with output(parents)")
+        allowed = [[forced] for forced in self._forced] + self._choices
+        for node, (chosen, combinations) in enumerate(zip(parents, allowed, strict=True), 1):
+            if chosen not in combinations:
+                raise InvalidArchitecture(
+                    f"{text!r}: node {node} takes {PARENTS[self.number][node - 1]} of the nodes 0 to {node - 1}, ascending"
+                )
+        chosen_parents = [c.index(p) for c, p in zip(self._choices, parents[self._fixed :], strict=True)]
+        return (*chosen_parents, *map(SHORT_OPS.index, names[:-1]))
