@@ -115,31 +115,33 @@ def augment(
         draws: what chance decided for each of them.
         dtype: of the result; the arithmetic is float32.
     """
-    height, width, _ = data.images.shape[1:]
+    height, width, channels = data.images.shape[1:]
     device = data.images.device
     ys, xs = torch.arange(height, device=device), torch.arange(width, device=device)
-    if draws.crop is None and draws.flip is None:
-        pixels = data.images[rows]
-    else:
-        columns = xs.expand(len(rows), width)
-        if draws.flip is not None:
-            columns = torch.where(draws.flip[:, None], width - 1 - columns, columns)
-        lines = ys.expand(len(rows), height)
-        if draws.crop is not None:
-            lines = lines + (draws.crop[0, :, None] - augmentation.padding)
-            columns = columns + (draws.crop[1, :, None] - augmentation.padding)
-        pixels = data.images[
-            rows[:, None, None], lines.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]
-        ]
-        if draws.crop is not None:
-            inside = ((lines >= 0) & (lines < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
-            pixels = pixels * inside[..., None]
-    images = torch.addcmul(data.shift, pixels.float(), data.scale)
+    lines, columns = ys.expand(len(rows), height), xs.expand(len(rows), width)
+    if draws.flip is not None:
+        columns = torch.where(draws.flip[:, None], width - 1 - columns, columns)
+    if draws.crop is not None:
+        lines = lines + (draws.crop[0, :, None] - augmentation.padding)
+        columns = columns + (draws.crop[1, :, None] - augmentation.padding)
+    lines_of_all = rows[:, None] * height + lines.clamp(0, height - 1)
+    pixels = lines_of_all[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
+    # one contiguous row per line of an image, (n, height, width * channels): several times faster than (..., width, channels)
+    values = data.images.view(-1, channels).index_select(0, pixels.view(-1)).view(len(rows), height, -1)
+    if draws.crop is not None:
+        values = values * _rectangle((lines >= 0) & (lines < height), (columns >= 0) & (columns < width), channels)
+    images = torch.addcmul(data.shift.repeat(width), values.float(), data.scale.repeat(width))
     if draws.centre is not None:
         reach = augmentation.cutout // 2
         y, x = draws.centre[0, :, None], draws.centre[1, :, None]
-        hidden = ((ys >= y - reach) & (ys < y + reach))[:, :, None] & ((xs >= x - reach) & (xs < x + reach))[:, None, :]
-        images = images.masked_fill(hidden[..., None], 0)
+        square = _rectangle((ys >= y - reach) & (ys < y + reach), (xs >= x - reach) & (xs < x + reach), channels)
+        images = images.masked_fill_(square, 0)
+    images = images.view(len(rows), height, width, channels)
     if draws.noise is not None:
-        images = images + augmentation.noise * draws.noise
+        images = images.add_(draws.noise, alpha=augmentation.noise)
     return images.to(dtype).permute(0, 3, 1, 2)
+
+
+def _rectangle(lines: Tensor, columns: Tensor, channels: int) -> Tensor:
+    """Where both a line (n, height) and a column (n, width) are true: bool (n, height, width * channels)."""
+    return lines[:, :, None] & columns.repeat_interleave(channels, 1)[:, None, :]

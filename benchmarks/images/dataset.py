@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import sys
 import time
 from collections.abc import Callable
@@ -107,8 +108,6 @@ def load(dataset: str, announce: Callable[[str], None] | None = None) -> tuple[I
 
 def _digits() -> tuple[ImageSet, ImageSet]:
     """The digits with :mod:`benchmarks.images.digits`' split and standardisation, as whole grey levels 0 to 16."""
-    import hashlib
-
     from sklearn.datasets import load_digits
 
     digits.load()  # refuses other digits than the split was made for
