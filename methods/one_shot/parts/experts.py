@@ -1,0 +1,64 @@
+"""Experts with wipe-out: the architecture update of XNAS, as the GAEA paper compares with it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Experts:
+    """Multiplicative weights over the operations of each edge, under rewards in ``[-bound, bound]`` for a known horizon.
+
+    A round is one data point (in one cell, where cells share the experts): ``v <- v exp(rate * reward)``, after which an
+    expert is dropped for good where even the best rewards to come could not bring it up to the leader:
+    ``v < max v * exp(-2 rate bound (rounds - round))``; ``rate = sqrt(2 ln N / (rounds bound^2))`` (METHODS 4.7).
+
+    Args:
+        edges, experts: rows, and operations in each.
+        rounds: the horizon T.
+        bound: L, at which rewards are clipped.
+
+    ``log_weights`` (edges, experts), float64, is ``log v``; minus infinity where an expert was dropped.
+    """
+
+    def __init__(self, edges: int, experts: int, rounds: int, bound: float, device: torch.device | str = "cpu") -> None:
+        if not (rounds > 0 and bound > 0):
+            raise ValueError("rounds and bound must be above zero")
+        self.rounds, self.bound = rounds, bound
+        self.rate = math.sqrt(2 * math.log(experts) / (rounds * bound**2))
+        self.round = 0
+        self.log_weights = torch.zeros(edges, experts, dtype=torch.float64, device=device)
+
+    @property
+    def mixture(self) -> Tensor:
+        """``v / sum v`` per edge: the weights of the operations, exactly 0 for a dropped one."""
+        return self.log_weights.softmax(-1)
+
+    def step(self, rewards: Tensor) -> None:
+        """Plays one round per row of ``rewards`` (points, edges, experts).
+
+        The reward of operation o is ``-<d loss / d mixture, f_o(x)>`` at one data point, of that point's own loss. What
+        stands there for a dropped expert is ignored, as its operation need not have run.
+
+        Dropping after the last of the rounds drops what dropping after each would: against a standing leader an expert
+        gains at most ``2 rate bound`` a round, which is how much the threshold rises.
+        """
+        if self.round + len(rewards) > self.rounds:
+            raise ValueError(f"round {self.round + len(rewards)} is beyond the horizon of {self.rounds}")
+        dropped = self.log_weights.isneginf()
+        gain = rewards.detach().to(self.log_weights).clamp(-self.bound, self.bound).sum(0)
+        weights = self.log_weights + self.rate * gain.masked_fill(dropped, 0.0)
+        self.round += len(rewards)
+        slack = 2 * self.rate * self.bound * (self.rounds - self.round)
+        leader = weights.max(-1, keepdim=True).values
+        self.log_weights = weights.masked_fill(weights < leader - slack, -math.inf)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"round": self.round, "log_weights": self.log_weights.clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.round = state["round"]
+        self.log_weights = state["log_weights"].to(self.log_weights).clone()
