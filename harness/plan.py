@@ -146,7 +146,7 @@ def make(
                     method=info.reference,
                     kind=part.kind,
                     settings=values,
-                    budget=part.budget.on(benchmark_id),
+                    budget=part.budget.on(benchmark_id, getattr(problem, "mean_cost", None)),
                     search=dict(part.search),
                     judge=dict(protocol.judge),
                     checksum=problem.checksum,

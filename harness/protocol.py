@@ -17,23 +17,35 @@ from harness.problem import UserError
 from harness.registry import suggest
 
 DEFAULT = "nb201-2020"
+MEAN_COST = "mean_cost"
 
 
 @dataclass(frozen=True)
 class BudgetRule:
-    """What binds: ``limit`` of ``currency``, per benchmark where it differs; ``None`` binds nothing (own schedule)."""
+    """What binds: ``limit`` of ``currency``; ``None`` binds nothing (own schedule).
+
+    The limit is a number, or one per benchmark, or ``{"mean_cost": N}``: N times what a query costs there on average.
+    """
 
     currency: str | None = None
     limit: Mapping[str, float] | float = math.inf
     policy: str = "refuse"
     interpolate: bool = False
 
-    def on(self, benchmark: str) -> dict[str, Any]:
-        """The rule on one benchmark, as plain values."""
-        limit = self.limit if isinstance(self.limit, (int, float)) else self.limit[benchmark]
+    def on(self, benchmark: str, mean_cost: float | None = None) -> dict[str, Any]:
+        """The rule on one benchmark, as plain values.
+
+        ``mean_cost`` is the mean charged seconds of a query there. Raises :class:`UserError` where the limit needs it and the
+        benchmark knows none.
+        """
+        limit = self.limit
+        if isinstance(limit, Mapping) and MEAN_COST in limit:
+            if mean_cost is None:
+                raise UserError(f"{benchmark} knows no mean cost of a query, which the limit is a multiple of; say --budget")
+            limit = limit[MEAN_COST] * mean_cost
         return {
             "currency": self.currency,
-            "limit": float(limit),
+            "limit": float(limit[benchmark] if isinstance(limit, Mapping) else limit),
             "policy": self.policy,
             "interpolate": self.interpolate,
         }
@@ -115,6 +127,8 @@ def _protocol(name: str, table: Mapping[str, Any]) -> Protocol:
 
 def _part(kind: str, table: Mapping[str, Any]) -> Part:
     rule = BudgetRule(**table.get("budget", {}))
+    if isinstance(rule.limit, Mapping) and MEAN_COST in rule.limit and rule.currency != "seconds":
+        raise ValueError(f"protocols.toml: a limit in mean costs is one of seconds, not of {rule.currency}")
     if rule.policy not in POLICIES:
         raise ValueError(f"protocols.toml: budget policy {rule.policy!r} is not one of {', '.join(POLICIES)}")
     rest = {key: value for key, value in table.items() if key not in ("budget", "benchmarks")}

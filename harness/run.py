@@ -72,6 +72,9 @@ def run(
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Print why runs failed; run nothing.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do failed runs again.")] = False,
+    if_found: Annotated[
+        bool, typer.Option("--if-found", help="Leave out benchmarks whose data is not here, and say so.")
+    ] = False,
 ) -> None:
     """Runs search methods on benchmarks under one budget, and reports them beside the papers' numbers."""
     from harness import show
@@ -100,8 +103,7 @@ def run(
     if budget:
         rules = rules.with_budget(budget)
     given = _settings(set_ or [])
-    names = _split(benchmarks)
-    _require_data(rules, names)
+    names = _with_data(rules, _split(benchmarks), if_found)
     plan = make(rules, methods=_split(methods), benchmarks=names, seeds=seeds, given=given, device=device)
     cores = workers or os.cpu_count() or 1
     _carry_out(plan, out, runs_on, cores, dry_run=dry_run, retry_failed=retry_failed)
@@ -161,15 +163,33 @@ def _statuses(out: Path) -> dict[str, str]:
         return store.statuses()
 
 
-def _require_data(rules: Protocol, names: Sequence[str]) -> None:
-    """Where none of the benchmarks asked for has its data, says what to put where."""
-    wanted = [one for part in rules.parts for one in part.benchmarks if not names or one.startswith(tuple(names))]
-    missing = [one for one in wanted if not registry.benchmark(one).availability().ready]
-    if wanted and missing == wanted:
+def _with_data(rules: Protocol, names: Sequence[str], if_found: bool) -> list[str]:
+    """The benchmarks to search: those asked for, less what has no data here where ``if_found`` says so.
+
+    Where none has its data, says what to put where.
+    """
+    offered = dict.fromkeys(one for part in rules.parts for one in part.benchmarks)
+    wanted = [one for one in offered if not names or any(one == name or one.startswith(f"{name}/") for name in names)]
+    missing = {}
+    for one in wanted:
+        state = registry.benchmark(one).availability()
+        if not state.ready:
+            missing[one] = state.text
+    if if_found:
+        for one, text in missing.items():
+            print(f"left out: {one} is {text}", file=sys.stderr)
+        if missing and len(missing) == len(wanted):
+            raise typer.Exit(0)
+        return [one for one in wanted if one not in missing] if missing else list(names)
+    if wanted and len(missing) == len(wanted):
+        bundled = {one: text for one, text in missing.items() if registry.benchmark(one).embedded}
+        if bundled:
+            raise UserError("nothing to run: " + "; ".join(f"{one} is {text}" for one, text in bundled.items()))
         from harness import data
 
         data.status()
         raise UserError(f"nothing to run: no data for {', '.join(missing)} was found; the lines above say what to put where")
+    return list(names)
 
 
 def _engine(name: str) -> Engine:

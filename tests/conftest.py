@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import official_files
+from tests import made_digits, official_files
 
 # contracts are inherited, so one property runs in several classes; timing belongs to tox -e bench
 hypothesis.settings.register_profile(
@@ -24,15 +24,16 @@ REAL_DATA = os.environ.get("NAS_DATA", "")
 
 @pytest.fixture(scope="session")
 def made_data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A data folder with a made full-size plain columns table, and the cache it is imported into, once per session."""
+    """A data folder with two made tables, plain columns and digits, and the cache they are imported into, once per session."""
     data, cache = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("cache")
     official_files.columns_table(data / "made_columns.parquet")
+    made_digits.table(tmp_path_factory.mktemp("build"), data)
     return data, cache
 
 
 @pytest.fixture
 def made(made_data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """This process and its children see the made table only. Returns the cache."""
+    """This process and its children see the made tables only. Returns the cache."""
     monkeypatch.setenv("NAS_DATA", str(made_data[0]))
     monkeypatch.setenv("NAS_CACHE", str(made_data[1]))
     return made_data[1]

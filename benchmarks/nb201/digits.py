@@ -10,7 +10,6 @@ import itertools
 import random
 import re
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -108,21 +107,9 @@ def assemble(out: Out, to: Annotated[Path, typer.Option("--to", metavar="DIR", h
     from benchmarks.nb201 import digits_clock, digits_table
     from benchmarks.nb201.digits_task import Task
 
-    folder, clock = Folder(out), digits_clock.load(out / "clock.json")
-    final, curves = digits_table.records(folder)
-    facts = {
-        "build": folder.plan,
-        "sizes": Task().sizes,
-        "loss_unit": digits_table.LOSS_UNIT,
-        "clock": asdict(clock),
-    }
-    for name, columns in (
-        (digits_table.CELLS, digits_table.cells(clock)),
-        (digits_table.FINAL, final),
-        (digits_table.CURVES, curves),
-    ):
-        size = digits_table.write(columns, to / name, facts)
-        typer.echo(f"{to / name}  {len(columns[next(iter(columns))])} rows  {size} bytes")
+    written = digits_table.assemble(Folder(out), digits_clock.load(out / "clock.json"), Task().sizes, to)
+    for name, size in written.items():
+        typer.echo(f"{to / name}  {size} bytes")
 
 
 @app.command()

@@ -52,9 +52,9 @@ def test_list_shows_methods_benchmarks_and_protocols(command: Command) -> None:
 
 
 def test_a_dry_run_prices_the_plan_and_leaves_nothing(command: Command, tmp_path: Path) -> None:
-    done = command("--protocol", "smoke", "--dry-run", "--out", tmp_path / "out")
+    done = command("--protocol", "nats-2021", "--benchmarks", "nb201/cifar10", "--dry-run", "--out", tmp_path / "out")
     assert done.returncode == 0
-    assert "bohb:nb201_2020" in done.stdout
+    assert "regularized_evolution" in done.stdout
     assert "not measured here: needs validation accuracy after epoch 1, 4" in done.stdout
     assert "total" in done.stdout
     assert not (tmp_path / "out").exists()
@@ -87,14 +87,22 @@ def test_from_plan_to_table(command: Command, tmp_path: Path) -> None:
     report = tmp_path / "smoke"
     assert {"table.md", "table.tex", "runs.csv", "regret.pdf"} <= {file.name for file in report.iterdir()}
     table = (report / "table.md").read_text()
-    for row in ("random_search", "regularized_evolution", "reinforce:lr_0.5", "bohb:nb201_2020", "local_search", "Optimal"):
+    for row in (
+        "random_search",
+        "regularized_evolution",
+        "reinforce:lr_0.5",
+        "bohb:nb201_2020",
+        "bohb:nats_2021",
+        "local_search",
+        "Optimal",
+    ):
         assert row in table
     assert f"python -m harness.run --protocol smoke --seeds 3 --out {tmp_path}" in table
     rows = list(csv.DictReader((report / "runs.csv").open()))
-    assert len(rows) == 7 * 3 * 3
+    assert len(rows) == 8 * 3
     again = command("--protocol", "smoke", "--seeds", 3, "--out", tmp_path)
     assert again.returncode == 0
-    assert "all 21 runs were done before" in again.stderr
+    assert "all 24 runs were done before" in again.stderr
 
 
 def test_more_seeds_later_and_one_method_at_a_time_make_the_same_table(command: Command, tmp_path: Path) -> None:
@@ -223,7 +231,7 @@ def test_a_damaged_table_is_named_and_nothing_runs(
     data = bytearray(column.read_bytes())
     data[-1] ^= 1
     column.write_bytes(data)
-    done = command("--protocol", "smoke", "--out", tmp_path / "out")
+    done = command("--protocol", "nb201-2020", "--out", tmp_path / "out")
     refused(done, "damaged: column cifar10-valid/12/mean/x-valid/accuracy", "import again")
 
 

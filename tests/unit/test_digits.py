@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,11 +17,12 @@ import torch
 from typer.testing import CliRunner
 
 from benchmarks.images import digits as images
-from benchmarks.nb201 import digits, digits_build, digits_clock, digits_table
+from benchmarks.nb201 import digits, digits_build, digits_bundle, digits_clock, digits_table
 from benchmarks.nb201.digits_build import Folder, representatives, run, train_unit, units
 from benchmarks.nb201.digits_task import SETTINGS, Settings, Task
-from benchmarks.nb201.space import OPS, NB201Space, official_order
+from benchmarks.nb201.space import NB201Space, official_order
 from harness.problem import UserError
+from tests import made_digits
 
 TINY = Settings(epochs={"short": 1, "long": 2}, draws=2)
 CELLS = [index for index in representatives() if sum(op in (2, 3) for op in official_order()[index]) < 2][:6]
@@ -147,53 +149,70 @@ def test_one_folder_holds_one_build(tmp_path: Path) -> None:
         folder.settle(TINY, 3)
 
 
-def _pretend(folder: Folder, seeds: int) -> None:
-    """A finished build, without training."""
-    random = np.random.default_rng(1)
-    for unit in units("main", representatives(), range(seeds)):
-        shape = (len(unit.cells), seeds)
-        shard = {"cells": np.array(unit.cells, np.int32), "seeds": np.arange(seeds, dtype=np.int32)}
-        for recipe, epochs in SETTINGS.epochs.items():
-            shard[f"{recipe}_curve"] = random.normal(340, 12, (*shape, epochs)).clip(0, 384).astype(np.uint16)
-            for part, size in (("valid", 384), ("test", 389)):
-                full = size * SETTINGS.draws
-                shard[f"{recipe}_{part}"] = random.normal(full * 0.88, 150, shape).clip(0, full).astype(np.uint16)
-                shard[f"{recipe}_{part}_loss"] = random.normal(0.4, 0.05, shape).astype(np.float32)
-        folder.write(unit, shard)
-
-
 def test_a_finished_build_becomes_three_small_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyarrow.parquet as pq
 
     monkeypatch.setattr(digits_build, "CELLS_PER_SHARD", 2000)
-    folder = Folder(tmp_path / "build")
-    folder.settle(SETTINGS, 3)
-    _pretend(folder, 3)
-    line = digits_clock.Line(10.0, dict.fromkeys(OPS, 1.0), 0.99, 0.5)
-    digits_clock.save(digits_clock.Clock(line, line, 200, "a test"), folder.path / "clock.json")
-    answer = CliRunner().invoke(digits.app, ["assemble", "--out", str(folder.path), "--to", str(tmp_path / "table")])
+    folder = made_digits.build(tmp_path / "build")
+    to = tmp_path / "table"
+    answer = CliRunner().invoke(digits.app, ["assemble", "--out", str(folder.path), "--to", str(to)])
     assert answer.exit_code == 0, answer.output
-    sizes = {path.name: path.stat().st_size for path in (tmp_path / "table").iterdir()}
+    sizes = {path.name: path.stat().st_size for path in to.glob("*.parquet")}
     assert set(sizes) == {digits_table.CELLS, digits_table.FINAL, digits_table.CURVES}
     assert max(sizes.values()) < digits_table.LIMIT
-    final = pq.read_table(tmp_path / "table" / digits_table.FINAL).to_pandas()
-    assert len(final) == 3 * 6466
+    final = pq.read_table(to / digits_table.FINAL).to_pandas()
+    assert len(final) == 3 * 6466 + 2 * 647
     shard = folder.read(folder.shards()["main-0001"])
     row = final[(final.cell == shard["cells"][7]) & (final.seed == 2)].iloc[0]
     assert row.long_test == shard["long_test"][7, 2]
     assert row.long_test_loss * digits_table.LOSS_UNIT == pytest.approx(shard["long_test_loss"][7, 2], abs=6e-5)
-    cells = pq.read_table(tmp_path / "table" / digits_table.CELLS).to_pandas()
-    assert (cells["train_us"] == 16.0).all()
+    curves = pq.read_table(to / digits_table.CURVES).to_pandas()
+    row = curves[(curves.cell == shard["cells"][7]) & (curves.seed == 2)].iloc[0]
+    assert [row[f"short_{epoch:02}"] for epoch in range(1, 13)] == shard["short_curve"][7, 2].tolist()
+    cells = pq.read_table(to / digits_table.CELLS).to_pandas()
+    all_skip = cells.iloc[1835]
+    assert (all_skip.train_us, all_skip.evaluate_us) == pytest.approx((20 + 6 * 1.0, 6 + 6 * 0.3))
     assert len(digits_build.top_cells(folder)) == 647
 
 
-def test_an_unfinished_build_is_no_table(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+def test_every_file_says_what_it_was_made_of(made: Path) -> None:
+    import pyarrow.parquet as pq
+
+    data = digits_bundle.folder()
+    manifest = json.loads((data / digits_table.MANIFEST).read_text())
+    for name in manifest["files"]:
+        facts = json.loads(pq.read_schema(data / name).metadata[b"digits"])
+        assert facts == {key: value for key, value in manifest.items() if key != "files"}
+    assert manifest["digest"] == SETTINGS.digest == digits_bundle.DIGEST
+    assert manifest["seeds"] == [3, 5]
+
+
+def test_an_unfinished_build_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Folder(tmp_path / "none")
     folder.settle(SETTINGS, 3)
     with pytest.raises(UserError, match="6466 of 6466 cells have no record"):
+        digits_table.whole(folder)
+    with pytest.raises(UserError, match="holds no shard yet"):
         digits_table.records(folder)
     with pytest.raises(UserError, match="6466 cells are not trained"):
         digits_build.top_cells(folder)
+    monkeypatch.setattr(digits_build, "CELLS_PER_SHARD", 500)
+    folder = made_digits.build(tmp_path / "begun")
+    folder.shards()["top-0001"].unlink()
+    with pytest.raises(UserError, match="1 of 2 shards of the best tenth"):
+        digits_table.whole(folder)
+    folder.shards()["top-0000"].unlink()
+    digits_table.whole(folder)  # without that pass it is a table of three seeds
+
+
+def test_a_build_of_other_settings_is_no_table(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.settle(TINY, 1)
+    digits_clock.save(made_digits.CLOCK, tmp_path / "clock.json")
+    answer = CliRunner().invoke(digits.app, ["assemble", "--out", str(tmp_path), "--to", str(tmp_path / "table")])
+    assert isinstance(answer.exception, UserError)
+    assert f"other settings ({TINY.digest}, here {SETTINGS.digest})" in str(answer.exception)
+    assert not (tmp_path / "table").exists()
 
 
 def test_the_clock_finds_its_own_coefficients() -> None:

@@ -85,7 +85,7 @@ def test_a_result_accounts_for_every_query() -> None:
     assert result.trace["proposal_queries"] == sorted(result.trace["proposal_queries"])
     best = max(range(len(result.trace["accuracy"])), key=lambda i: result.trace["accuracy"][i])
     assert result.trace["proposal_queries"][-1] == best + 1
-    assert result.scores["cifar10"]["test"] == result.trace["cifar10/test"][-1]
+    assert result.scores["digits"]["test"] == result.trace["digits/test"][-1]
 
 
 def test_logged_scalars_are_kept_as_columns(tmp_path: Path) -> None:

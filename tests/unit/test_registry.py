@@ -206,7 +206,7 @@ def test_every_protocol_names_benchmarks_rows_and_presets_that_exist() -> None:
         for part in rules.parts:
             for benchmark in part.benchmarks:
                 assert part.kind in registry.benchmark(benchmark).kinds
-                assert part.budget.on(benchmark)["limit"] > 0
+                assert part.budget.on(benchmark, mean_cost=1.0)["limit"] > 0
             for method, variants in part.rows.items():
                 assert {f"{method}:{variant}" for variant in variants} <= set(registry.method(method).rows)
             for row in part.settings:

@@ -1,0 +1,123 @@
+"""The search side of NAS-Bench-201: validation accuracies and costs, and the oracle that draws a recorded training."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.nb201.space import official_index
+from benchmarks.nb201.table import MEAN, Records
+from harness.problem import Arch, InvalidArchitecture, MissingRecord, UserError
+from harness.seeds import mix
+
+Column = npt.NDArray[np.float64]
+Lists = tuple[list[list[float]], list[list[float]]]
+
+
+class Signal:
+    """What a search may learn of one dataset and recipe; nothing else of the table."""
+
+    def __init__(self, records: Records, dataset: str, recipe: int, train_images: int) -> None:
+        trainings = {seed: _Trainings(records, dataset, recipe, seed) for seed in records.seeds(dataset, recipe)}
+        drawn = [found for seed, found in trainings.items() if found.epochs and seed != MEAN]
+        self.record = "drawn" if drawn else "mean"
+        self._trainings = drawn or [found for found in trainings.values() if found.epochs]
+        if not self._trainings:
+            raise UserError(f"the table has no x-valid accuracy of {dataset} for the {recipe}-epoch training")
+        self.fidelities = tuple(sorted({epoch for found in self._trainings for epoch in found.epochs}))
+        self.index = official_index()
+        self.loaded: dict[int, Lists] = {}
+        """What :meth:`load` answered: most searches ask for the last epoch alone."""
+        self.mean_cost = self._mean_cost(recipe)
+        flops = records.costs(dataset, recipe)["flops"]
+        known = np.zeros(len(self.index)) if flops is None else np.nan_to_num(flops)
+        self.macs_per_epoch: list[float] = (known * 1e6 * train_images).tolist()
+
+    def load(self, epoch: int) -> Lists:
+        """Validation accuracies and charged seconds after ``epoch``, by training and official index, as plain lists.
+
+        NaN where there is none; a training whose time is not recorded cannot be charged, hence not be asked for. Raises
+        :class:`MissingRecord` for an epoch without records.
+        """
+        if epoch not in self.fidelities:
+            known = ", ".join(map(str, self.fidelities))
+            raise MissingRecord(f"no validation accuracy after epoch {epoch} in this table; there is {known}")
+        found = [one.after(epoch) for one in self._trainings if epoch in one.epochs]
+        accuracies = [np.where(np.isnan(seconds), np.nan, accuracy).tolist() for accuracy, seconds in found]
+        return self.loaded.setdefault(epoch, (accuracies, [seconds.tolist() for _, seconds in found]))
+
+    def _mean_cost(self, recipe: int) -> float:
+        """Seconds of a query to the last epoch: the mean over cells of the mean over a cell's trainings."""
+        seconds = np.stack([one.after(recipe)[1] for one in self._trainings])
+        count = (~np.isnan(seconds)).sum(axis=0)
+        each = np.nansum(seconds, axis=0)[count > 0] / count[count > 0]
+        return float(each.mean()) if each.size else float("nan")
+
+
+class _Trainings:
+    """The trainings of all cells with one recorded seed."""
+
+    def __init__(self, records: Records, dataset: str, recipe: int, seed: str) -> None:
+        self._recipe = recipe
+        self._train = records.get(dataset, recipe, seed, "train", "total_seconds")
+        self._pass = records.get(dataset, recipe, seed, "x-valid", "pass_seconds")
+        self._last = records.get(dataset, recipe, seed, "x-valid", "accuracy")
+        self._curve = records.curve(dataset, recipe, seed, "x-valid", "accuracy")
+        self._train_curve = records.curve(dataset, recipe, seed, "train", "seconds")
+        self._pass_curve = records.curve(dataset, recipe, seed, "x-valid", "seconds")
+        self.epochs: tuple[int, ...] = ()
+        """After which there is a validation accuracy."""
+        if self._train is not None and self._pass is not None and self._last is not None:
+            known = () if self._curve is None else np.flatnonzero(~np.isnan(self._curve[:, : recipe - 1]).all(axis=0)) + 1
+            self.epochs = (*(int(epoch) for epoch in known), recipe)
+
+    def after(self, epoch: int) -> tuple[Column, Column]:
+        """Validation accuracy in percent, and charged seconds: ``epoch`` training epochs and one validation pass."""
+        assert self._train is not None and self._pass is not None and self._last is not None
+        if epoch == self._recipe:
+            return self._last, self._train + self._pass
+        assert self._curve is not None
+        spent, check = self._train * epoch / self._recipe, self._pass
+        if self._train_curve is not None:  # NaN where the seconds do not vary over epochs
+            varying = self._train_curve[:, :epoch].sum(axis=1, dtype=np.float64)
+            spent = np.where(np.isnan(varying), spent, varying)
+        if self._pass_curve is not None:
+            varying = self._pass_curve[:, :epoch].mean(axis=1, dtype=np.float64)
+            check = np.where(np.isnan(varying), check, varying)
+        return self._curve[:, epoch - 1].astype(np.float64), spent + check
+
+
+class NB201Oracle:
+    """The search side: draws one recorded training per query, by the world, the cell, the epoch and how often it was asked."""
+
+    __slots__ = ("fidelities", "_signal", "_index", "_loaded", "_macs", "_world")
+
+    def __init__(self, signal: Signal, world: int) -> None:
+        self.fidelities = signal.fidelities
+        self._signal = signal
+        self._index = signal.index
+        self._loaded = signal.loaded
+        self._macs = signal.macs_per_epoch
+        self._world = world
+
+    def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
+        try:
+            i = self._index[arch]
+            if type(sum(arch)) is not int:  # (1.0, ...) is the same key as (1, ...)
+                raise TypeError
+        except (KeyError, TypeError):
+            raise InvalidArchitecture(f"{arch!r} is not a cell of NAS-Bench-201: six plain ints, each 0 to 4") from None
+        epoch = self.fidelities[-1] if fidelity is None else fidelity
+        try:
+            trials, seconds = self._loaded[epoch]
+        except KeyError:
+            trials, seconds = self._signal.load(epoch)
+        k = 0
+        if len(trials) > 1:
+            recorded = [k for k, trial in enumerate(trials) if trial[i] == trial[i]]
+            if recorded:
+                k = recorded[mix(self._world ^ (i << 24) ^ (epoch << 12) ^ asked) % len(recorded)]
+        accuracy = trials[k][i]
+        if accuracy != accuracy:
+            raise MissingRecord(f"the table has no {epoch}-epoch training of cell {i}")
+        return accuracy, seconds[k][i], epoch, self._macs[i] * epoch

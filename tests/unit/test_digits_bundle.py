@@ -1,0 +1,146 @@
+"""The table of nb201/digits as the harness opens it: converted once, the same numbers, and a file that is wrong is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.nb201 import digits_bundle, digits_table
+from benchmarks.nb201.digits_build import EXTRA_SEEDS
+from benchmarks.nb201.space import NB201Space
+from benchmarks.nb201.table import Records
+from harness import registry
+from harness.problem import Availability, UserError
+from tests.made_digits import CLOCK, quality
+from tests.unit.test_registry import loaded_by
+
+SPACE = NB201Space()
+PROTOCOL = ({"recipe": 12}, {"recipe": 36, "records": {"digits": "x-test"}})
+OPEN = f"from harness import registry; registry.benchmark('nb201/digits').open(*{PROTOCOL!r})"
+
+
+@pytest.fixture
+def copy(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The made files in a folder of their own, with an empty cache."""
+    shutil.copytree(digits_bundle.folder(), tmp_path / "data")
+    monkeypatch.setenv("NAS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def records(made: Path) -> Records:
+    return Records(digits_bundle.open_table())
+
+
+def test_isomorphic_cells_share_accuracies_and_not_costs(records: Records) -> None:
+    accuracy = records.get("digits", 12, 0, "x-valid", "accuracy")
+    seconds = records.get("digits", 12, 0, "train", "total_seconds")
+    assert accuracy is not None and seconds is not None
+    differ = 0
+    for index in range(0, 15625, 31):
+        representative = digits_table.classes()[index]
+        assert accuracy[index] == accuracy[representative]
+        differ += seconds[index] != seconds[representative]
+    assert differ > 50
+
+
+def test_a_cell_keeps_its_numbers_through_the_files(records: Records) -> None:
+    cell = int(digits_table.classes()[1234])
+    test = records.mean("digits", 36, "x-test", "accuracy")
+    assert test is not None
+    assert test[1234] / 100 == pytest.approx(quality(cell), abs=0.02)
+    for seed in records.seeds("digits", 12):
+        accuracy = records.get("digits", 12, seed, "x-valid", "accuracy")
+        assert accuracy is not None
+        counts = accuracy[~np.isnan(accuracy)] / 100 * 384 * 8
+        np.testing.assert_allclose(counts, np.rint(counts), atol=1e-9)
+
+
+def test_only_the_best_have_five_seeds(records: Records) -> None:
+    recorded = {seed: ~np.isnan(records.get("digits", 36, seed, "x-test", "accuracy")) for seed in records.seeds("digits", 36)}
+    assert list(recorded) == [str(seed) for seed in range(3 + EXTRA_SEEDS)]
+    representatives = digits_table.classes() == np.arange(15625)
+    assert all(recorded[seed].all() for seed in "012")
+    assert all(recorded[seed][representatives].sum() == 647 for seed in "34")
+    mean = records.mean("digits", 36, "x-valid", "accuracy")
+    assert mean is not None
+    assert mean[recorded["3"]].mean() > np.quantile(mean, 0.9)
+
+
+def test_a_query_is_charged_by_the_clock(made: Path) -> None:
+    oracle = registry.benchmark("nb201/digits").open(*PROTOCOL).oracle(1)
+    conv, none = SPACE.from_str("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|"), (0,) * 6
+    for arch, train, evaluate in ((conv, 31.0, 9.5), (none, 20.0, 6.0)):
+        assert oracle.measure(arch, None, 0)[1] == pytest.approx((12 * 1024 * train + 8 * 384 * evaluate) / 1e6)
+        # before the last epoch one noise draw is looked at
+        assert oracle.measure(arch, 4, 0)[1] == pytest.approx((4 * 1024 * train + 384 * evaluate) / 1e6)
+
+
+def test_the_mean_cost_is_that_of_all_cells(made: Path) -> None:
+    problem = registry.benchmark("nb201/digits").open(*PROTOCOL)
+    oracle = problem.oracle(1)
+    costs = [oracle.measure(SPACE.at(index), None, 0)[1] for index in range(15625)]
+    assert problem.mean_cost == pytest.approx(np.mean(costs))
+    train, evaluate = (line.base + 6 * np.mean(list(line.per_edge.values())) for line in (CLOCK.train, CLOCK.evaluate))
+    assert problem.mean_cost == pytest.approx((12 * 1024 * train + 8 * 384 * evaluate) / 1e6)
+
+
+def test_it_is_converted_once_and_opens_without_torch_or_parquet(copy: Path) -> None:
+    assert not {"torch", "sklearn"} & loaded_by(OPEN)
+    kept = digits_bundle.open_table().path.stat().st_mtime_ns
+    assert not {"torch", "pandas", "sklearn", "pyarrow", "scipy"} & loaded_by(OPEN)
+    assert digits_bundle.open_table().path.stat().st_mtime_ns == kept
+
+
+def test_bundled_is_what_lies_in_the_package(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert digits_bundle.availability() == Availability(True, f"found: {copy}, 15 625 architectures, 3 to 5 seeds")
+    monkeypatch.setenv("NAS_DATA", "")
+    monkeypatch.setattr(digits_bundle, "BUNDLED", copy)
+    assert digits_bundle.availability() == Availability(True, "bundled, 15 625 architectures, 3 to 5 seeds")
+
+
+def test_without_files_it_says_how_to_make_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_DATA", "")
+    monkeypatch.setattr(digits_bundle, "BUNDLED", tmp_path)
+    state = registry.benchmark("nb201/digits").availability()
+    assert not state.ready
+    assert "python -m benchmarks.nb201.digits build" in state.text
+    with pytest.raises(UserError, match="nb201/digits is not built yet"):
+        digits_bundle.open_table()
+
+
+@pytest.mark.parametrize("name", [digits_table.CELLS, digits_table.FINAL, digits_table.CURVES])
+@pytest.mark.parametrize("harm", ["a changed byte", "cut", "gone"])
+def test_a_damaged_file_is_named_and_nothing_is_converted(copy: Path, tmp_path: Path, name: str, harm: str) -> None:
+    content = bytearray((copy / name).read_bytes())
+    (copy / name).unlink()
+    if harm == "a changed byte":
+        content[len(content) // 2] ^= 1
+        (copy / name).write_bytes(content)
+    elif harm == "cut":
+        (copy / name).write_bytes(content[:1000])
+    with pytest.raises(UserError, match=f"{name} is {'missing' if harm == 'gone' else 'damaged'}"):
+        digits_bundle.open_table()
+    assert not list((tmp_path / "cache").rglob("*.npy"))
+
+
+@pytest.mark.parametrize("harm", ["{", "[]", "{}", '{"digest": "8c4051c95703fe0b", "files": {}}'])
+def test_a_damaged_manifest_is_named(copy: Path, harm: str) -> None:
+    (copy / digits_table.MANIFEST).write_text(harm)
+    with pytest.raises(UserError, match=r"digits\.json is damaged"):
+        digits_bundle.open_table()
+    state = digits_bundle.availability()
+    assert not state.ready
+    assert "digits.json is damaged" in state.text
+
+
+def test_a_table_of_other_settings_is_refused(copy: Path) -> None:
+    path = copy / digits_table.MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), "digest": "0123456789abcdef"}))
+    with pytest.raises(UserError, match=r"other settings \(0123456789abcdef, here 8c4051c95703fe0b\)"):
+        digits_bundle.open_table()
