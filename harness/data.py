@@ -41,7 +41,7 @@ class Importer(Protocol):
         ...
 
     def state(self) -> Sequence[Any]:
-        """What is there: ``text``, ``source`` and ``table`` (paths or None)."""
+        """What is there: ``text``, ``source``, ``table`` (paths or None), and ``needed_by`` where there are several needs."""
         ...
 
     def recognise(self, path: Path) -> str | None:
@@ -75,21 +75,13 @@ def status() -> None:
     print(f"data folders (NAS_DATA): {', '.join(map(_described, roots)) if roots else 'not set'}")
     print(f"imported tables (NAS_CACHE): {cache_root()}")
     for importer in importers():
-        print(f"\n{importer.NAME}: for {', '.join(sorted({source.needed_by for source in importer.sources()}))}")
-        states = importer.state()
-        for number, found in enumerate(states):
-            print(f"  {'in use' if number == 0 else 'also there'}: {found.text}")
-            for path in (found.source, found.table):
-                if path is not None:
-                    print(f"    {path}")
-        if not states:
-            print("  nothing found; any one of these will do, the first is preferred:")
-        else:
-            print("  known sources, the first is preferred:")
-        for source in importer.sources():
-            print(f"    {source.name}")
-            print(f"      {source.size}; {source.checksum}; published: {source.published}")
-            print(f"      {source.remark}")
+        listed, there = importer.sources(), importer.state()
+        for needed_by in dict.fromkeys(source.needed_by for source in listed):
+            _status_of(
+                f"{importer.NAME}: for {needed_by}",
+                [source for source in listed if source.needed_by == needed_by],
+                [found for found in there if getattr(found, "needed_by", needed_by) == needed_by],
+            )
     if not roots:
         print("\nto use one: put it into a folder and set NAS_DATA=/that/folder; or run 'python -m harness.data import PATH'")
 
@@ -111,7 +103,7 @@ def import_(
     with _progress() as progress:
         table = importer.import_path(path, progress, force)
     meta = table.meta
-    print(f"{importer.NAME}: {meta['kind']}, {meta['n']:,} architectures, {len(table.columns)} columns")
+    print(f"{importer.NAME}: {meta['kind']}, {meta['n']:,} {meta.get('unit', 'architectures')}, {len(table.columns)} columns")
     for note in meta.get("notes", []):
         print(f"  {note}")
     print(f"  {table.path}")
@@ -148,6 +140,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if message:  # without a command, the help was all there is to say
         print(f"error: {message}", file=sys.stderr)
     return 2
+
+
+def _status_of(title: str, listed: Sequence[Any], there: Sequence[Any]) -> None:
+    print(f"\n{title}")
+    for number, found in enumerate(there):
+        print(f"  {'in use' if number == 0 else 'also there'}: {found.text}")
+        for path in (found.source, found.table):
+            if path is not None:
+                print(f"    {path}")
+    if not there:
+        print("  nothing found; any one of these will do, the first is preferred:")
+    else:
+        print("  known sources, the first is preferred:")
+    for source in listed:
+        print(f"    {source.name}")
+        print(f"      {source.size}; {source.checksum}; published: {source.published}")
+        print(f"      {source.remark}")
 
 
 def _described(root: Path) -> str:

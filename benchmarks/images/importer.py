@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.images.decode import Batch, Progress, is_jpeg_columns, jpeg_columns
-from benchmarks.images.search import candidates
-from benchmarks.images.sources import FORMS, Form, Source, sources
+from benchmarks.images.search import candidates, find_file
+from benchmarks.images.sources import FORMS, SPLIT_COLUMNS, SPLIT_TEXTS, SPLITS_TITLE, Form, Source, sources, title
 from harness.cache import Table, TableWriter, cache_root, explain
 from harness.problem import UserError
 
-__all__ = ["NAME", "Source", "State", "find", "import_path", "recognise", "sources", "state", "verify"]
+__all__ = ["NAME", "Source", "State", "find", "import_path", "recognise", "sources", "state", "unrecognised", "verify"]
 
 NAME = "images"
 _ARCHIVES = (".tar.gz", ".tgz")
@@ -34,6 +34,7 @@ class State(NamedTuple):
     text: str
     source: Path | None
     table: Path | None
+    needed_by: str
 
 
 class Found(NamedTuple):
@@ -50,6 +51,12 @@ def recognise(path: Path) -> str | None:
     return None if form is None else f"{form.name}, {form.kind}"
 
 
+def unrecognised(path: Path) -> str:
+    """Why ``path`` is nothing here."""
+    names = ", ".join(dict.fromkeys(form.name for form in FORMS))
+    return f"is none of the image data sets ({names})" if path.exists() else "does not exist"
+
+
 def state() -> list[State]:
     """What lies in the data folders and what is imported, of each data set the preferred form first. Imports nothing."""
     listed = []
@@ -60,8 +67,9 @@ def state() -> list[State]:
         else:
             train, test = form.counts
             text = f"{form.name}: {form.kind}, {train:,} + {test:,} images, imported {table.meta['imported_at'][:10]}"
-        listed.append(State(text, found.source, None if table is None else table.path))
-    return listed
+        listed.append(State(text, found.source, None if table is None else table.path, title(form.dataset)))
+    splits = [find_file(name) for name in (SPLIT_COLUMNS, *SPLIT_TEXTS.values())]
+    return [*listed, *(State(path.name, path, None, SPLITS_TITLE) for path in splits if path is not None)]
 
 
 def find(dataset: str) -> Found | None:
@@ -77,7 +85,7 @@ def import_path(path: Path, progress: Progress = lambda done, total, text: None,
     path = Path(os.path.abspath(path.expanduser()))
     form = _form(path)
     if form is None:
-        raise UserError(f"{path} is none of the image data sets ({', '.join(form.name for form in FORMS)}); nothing imported")
+        raise UserError(f"{path} {unrecognised(path)}. Nothing was imported.")
     try:
         known = _table(form, path)
         if known is not None and not force:

@@ -180,19 +180,33 @@ FORMS = (
 """Of each data set the preferred form first."""
 
 
+SPLITS_TITLE = "NAS-Bench-201's index splits"
+SPLIT_COLUMNS = "nb201_splits.npz"
+SPLIT_TEXTS = {
+    "cifar10": "cifar-split.txt",
+    "cifar100": "cifar100-test-split.txt",
+    "imagenet16-120": "imagenet-16-120-test-split.txt",
+}
+
+
+def title(dataset: str) -> str:
+    """The name of a data set in its preferred form."""
+    return next(form.name for form in FORMS if form.dataset == dataset)
+
+
 def sources() -> list[Source]:
     """Every known form, and NAS-Bench-201's index splits."""
     listed = []
     for form in FORMS:
         checksum = f"MD5 {form.md5}" if form.md5 else "MD5 of each file known" if form.train else "no published checksum known"
         name = form.archive or (f"a folder such as {form.folder}" if form.folder else "an .npz, any name")
-        listed.append(Source(name, form.size, checksum, form.published, form.name, form.remark))
+        listed.append(Source(name, form.size, checksum, form.published, title(form.dataset), form.remark))
     splits = Source(
-        "cifar-split.txt, cifar100-test-split.txt, imagenet-16-120-test-split.txt",
+        ", ".join(SPLIT_TEXTS.values()),
         "2 MB",
         "the indices themselves are checked",
         "configs/nas-benchmark of github.com/D-X-Y/AutoDL-Projects",
-        "NAS-Bench-201's index splits",
-        "or nb201_splits.npz, the same indices in one file; weight sharing on NAS-Bench-201 needs them",
+        SPLITS_TITLE,
+        f"or {SPLIT_COLUMNS}, the same indices in one file; weight sharing on NAS-Bench-201's data sets needs them",
     )
     return [*listed, splits]

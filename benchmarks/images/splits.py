@@ -14,6 +14,7 @@ import numpy.typing as npt
 from benchmarks.images import digits
 from benchmarks.images.dataset import ImageSet, load
 from benchmarks.images.search import find_file
+from benchmarks.images.sources import SPLIT_COLUMNS, SPLIT_TEXTS
 from harness.problem import UserError
 
 Rows = npt.NDArray[np.int64]
@@ -27,33 +28,20 @@ class _Half(NamedTuple):
     sha256: str
 
 
-class _Split(NamedTuple):
-    text: str
-    """The official file, JSON of ``{key: ["int", ["0", ...]]}``."""
-    halves: tuple[_Half, _Half]
+_Halves = tuple[_Half, _Half]
 
-
-NB201_SPLITS = {
-    "cifar10": _Split(
-        "cifar-split.txt",
-        (
-            _Half("cifar10_train", "train", "804c60edb02b9240f0da699f0f7fc71df79962b3716dd164440cc04527533790"),
-            _Half("cifar10_valid", "valid", "e1b6ff1146f8ca8eda904bce8c4f1345385e1b2e265379c51563bdb10b721eb0"),
-        ),
+NB201_SPLITS: dict[str, _Halves] = {
+    "cifar10": (
+        _Half("cifar10_train", "train", "804c60edb02b9240f0da699f0f7fc71df79962b3716dd164440cc04527533790"),
+        _Half("cifar10_valid", "valid", "e1b6ff1146f8ca8eda904bce8c4f1345385e1b2e265379c51563bdb10b721eb0"),
     ),
-    "cifar100": _Split(
-        "cifar100-test-split.txt",
-        (
-            _Half("cifar100_test_xvalid", "xvalid", "5f6245f8741c9e0302a101c7b0e8d64eb0a04b1882e6478b733a31b70d25e2c2"),
-            _Half("cifar100_test_xtest", "xtest", "b115d66950fca6cf4cd75955bb6269693594cb6acf1124818467a0c0723edb45"),
-        ),
+    "cifar100": (
+        _Half("cifar100_test_xvalid", "xvalid", "5f6245f8741c9e0302a101c7b0e8d64eb0a04b1882e6478b733a31b70d25e2c2"),
+        _Half("cifar100_test_xtest", "xtest", "b115d66950fca6cf4cd75955bb6269693594cb6acf1124818467a0c0723edb45"),
     ),
-    "imagenet16-120": _Split(
-        "imagenet-16-120-test-split.txt",
-        (
-            _Half("imagenet16_120_test_xvalid", "xvalid", "78fe1fb23cb059b4bce6a0a14a14f1167d05eff77dc6f14459d39f70cfd7d533"),
-            _Half("imagenet16_120_test_xtest", "xtest", "f0dbf99a4a80233d29664184c6eb4d6abfac2e82321e82e3a5ededc01d7af0e8"),
-        ),
+    "imagenet16-120": (
+        _Half("imagenet16_120_test_xvalid", "xvalid", "78fe1fb23cb059b4bce6a0a14a14f1167d05eff77dc6f14459d39f70cfd7d533"),
+        _Half("imagenet16_120_test_xtest", "xtest", "f0dbf99a4a80233d29664184c6eb4d6abfac2e82321e82e3a5ededc01d7af0e8"),
     ),
 }
 """NAS-Bench-201's fixed splits: of CIFAR-10's training set, and of the test sets of the other two."""
@@ -79,18 +67,18 @@ def nb201(dataset: str) -> tuple[Rows, Rows]:
 
     Raises :class:`UserError` where the files are missing, damaged, or hold other indices than the published ones.
     """
-    split = NB201_SPLITS[dataset]
-    path = find_file("nb201_splits.npz", split.text)
+    both, text = NB201_SPLITS[dataset], SPLIT_TEXTS[dataset]
+    path = find_file(SPLIT_COLUMNS, text)
     if path is None:
         raise UserError(
-            f"NAS-Bench-201's split of {dataset} is missing: put {split.text} (configs/nas-benchmark of "
-            "github.com/D-X-Y/AutoDL-Projects) or nb201_splits.npz into a folder of NAS_DATA"
+            f"NAS-Bench-201's split of {dataset} is missing: put {text} (configs/nas-benchmark of "
+            f"github.com/D-X-Y/AutoDL-Projects) or {SPLIT_COLUMNS} into a folder of NAS_DATA"
         )
     try:
-        first, second = _from_columns(path, split) if path.suffix == ".npz" else _from_text(path, split)
+        first, second = _from_columns(path, both) if path.suffix == ".npz" else _from_text(path, both)
     except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged ({error}); get it again") from None
-    for rows, half in zip((first, second), split.halves, strict=True):
+    for rows, half in zip((first, second), both, strict=True):
         if hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest() != half.sha256:
             raise UserError(f"{path} holds other indices for {half.column} than NAS-Bench-201's; get it again")
     return first, second
@@ -112,13 +100,14 @@ def nb201_search_sets(dataset: str) -> tuple[ImageSet, ImageSet]:
     return train, test.rows(first)
 
 
-def _from_columns(path: Path, split: _Split) -> tuple[Rows, Rows]:
+def _from_columns(path: Path, both: _Halves) -> tuple[Rows, Rows]:
     with np.load(path, allow_pickle=False) as columns:
-        first, second = (columns[half.column].astype(np.int64) for half in split.halves)
+        first, second = (columns[half.column].astype(np.int64) for half in both)
     return first, second
 
 
-def _from_text(path: Path, split: _Split) -> tuple[Rows, Rows]:
+def _from_text(path: Path, both: _Halves) -> tuple[Rows, Rows]:
+    """The official form, JSON of ``{key: ["int", ["0", ...]]}``."""
     content = json.loads(path.read_text())
-    first, second = (np.array([int(row) for row in content[half.key][1]], dtype=np.int64) for half in split.halves)
+    first, second = (np.array([int(row) for row in content[half.key][1]], dtype=np.int64) for half in both)
     return first, second

@@ -12,8 +12,9 @@ import pytest
 from benchmarks.images import dataset, digits, importer, splits
 from benchmarks.images.dataset import load
 from benchmarks.images.pickled import load_batch
-from benchmarks.images.sources import FORMS, Form
+from benchmarks.images.sources import FORMS, SPLIT_TEXTS, Form
 from harness.cache import data_roots
+from harness.data import main
 from harness.problem import UserError
 from tests import image_files
 
@@ -189,6 +190,28 @@ def test_what_is_missing_and_what_is_misspelled_is_said_in_one_line(data: Path) 
     assert importer.find("cifar10") is None and importer.state() == []
 
 
+def test_the_data_command_lists_imports_and_checks_them(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    form, _ = image_files.jpeg_columns(data / "some.npz", 7, 3)
+    use(monkeypatch, form)
+    assert main(["status"]) == 0
+    listed = capsys.readouterr().out.split("\n\n")
+    section = {text.split("\n")[0]: text for text in listed}
+    assert (
+        "in use: CIFAR-10 (JPEG-75): JPEG quality 75 in an NPZ, found, imported on first use" in section["images: for CIFAR-10"]
+    )
+    assert "nothing found" in section["images: for CIFAR-100"]
+    assert main(["import", str(data / "some.npz")]) == 0
+    assert "images: CIFAR-10 (JPEG-75), JPEG quality 75 in an NPZ, 10 images" in capsys.readouterr().out
+    assert main(["verify"]) == 0
+    flip_byte(next((data.parent / "cache").rglob("train/images.npy")), -1)
+    assert main(["verify"]) == 2
+    assert "train/images is not what was imported; delete that folder and import again" in capsys.readouterr().err
+    with pytest.raises(UserError, match="train/images is not what was imported"):
+        load("cifar10")
+
+
 class Call:
     def __reduce__(self) -> object:
         return os.system, ("true",)
@@ -260,9 +283,9 @@ def test_nas_bench_201_splits_are_the_published_ones_in_either_form(tmp_path: Pa
         count = {"cifar10": 50_000, "cifar100": 10_000, "imagenet16-120": 6_000}[name]
         assert len(first) == len(second) == count // 2
         assert np.array_equal(np.sort(np.concatenate([first, second])), np.arange(count))
-        halves = splits.NB201_SPLITS[name].halves
+        halves = splits.NB201_SPLITS[name]
         text = {half.key: ["int", [str(row) for row in columns[half.column]]] for half in halves}
-        (tmp_path / splits.NB201_SPLITS[name].text).write_text(json.dumps(text))
+        (tmp_path / SPLIT_TEXTS[name]).write_text(json.dumps(text))
     monkeypatch.setenv("NAS_DATA", str(tmp_path))
     for name, (first, second) in found.items():
         assert all(np.array_equal(a, b) for a, b in zip(splits.nb201(name), (first, second), strict=True))
@@ -273,7 +296,9 @@ def test_nas_bench_201_splits_are_the_published_ones_in_either_form(tmp_path: Pa
     file.write_text(file.read_text()[:-10])
     with pytest.raises(UserError, match="is damaged"):
         splits.nb201("cifar10")
-    with pytest.raises(UserError, match="split of cifar100 is missing"):
+    with pytest.raises(
+        UserError, match=r"split of cifar100 is missing: put cifar100-test-split.txt .* or nb201_splits\.npz into"
+    ):
         (tmp_path / "cifar100-test-split.txt").unlink()
         splits.nb201("cifar100")
 
