@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.table import MEAN, RECIPES, SIZE, name
+from benchmarks.tables.library import NOTHING
 from harness.problem import UserError
 
 PLAIN = "plain columns"
@@ -20,7 +21,6 @@ COMPANION = "nb201_seeds_200ep"
 _DATASET = {"c10valid": "cifar10-valid", "c10": "cifar10", "c100": "cifar100", "in16": "imagenet16-120"}
 _EVAL = {"c10valid_val": "x-valid", "c10_test": "ori-test", "c100_val": "x-valid", "in16_val": "x-valid"}
 _COST_OF = {"c10": ("c10valid", "c10valid_val"), "c100": ("c100", "c100_val"), "in16": ("in16", "in16_val")}
-_NOTHING = "Nothing was imported."
 
 
 def _metrics() -> dict[str, tuple[str, str, str, str]]:
@@ -77,7 +77,7 @@ def read(path: Path) -> tuple[Columns, list[str]]:
     plain = _ordered(path)
     columns, ignored = _convert(path, plain)
     if not columns:
-        raise UserError(f"{path} has none of the known columns (see docs/data.md). {_NOTHING}")
+        raise UserError(f"{path} has none of the known columns (see docs/data.md). {NOTHING}")
     notices = [f"ignored unknown columns: {', '.join(ignored)}"] if ignored else []
     beside = companion(path)
     if beside is not None:
@@ -136,7 +136,7 @@ def _check_costs(path: Path, plain: Columns) -> None:
             if wrong.size:
                 raise UserError(
                     f"{path}: {column} of architecture {wrong[0]} is {given[wrong[0]]:.6f}, but {recipe} × {parts[0]} + "
-                    f"{parts[1]} is {expected[wrong[0]]:.6f}. {_NOTHING}"
+                    f"{parts[1]} is {expected[wrong[0]]:.6f}. {NOTHING}"
                 )
 
 
@@ -145,14 +145,14 @@ def _ordered(path: Path) -> Columns:
     try:
         plain = _load(path)
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}. {_NOTHING}") from None
+        raise UserError(f"{path} cannot be read: {error.strerror or error}. {NOTHING}") from None
     except Exception as error:  # the readers of three formats raise what they like
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is damaged: {reason} ({path.stat().st_size:,} bytes present). {_NOTHING}") from None
+        raise UserError(f"{path} is damaged: {reason} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
     lengths = {column: values.shape for column, values in plain.items()}
     for column, shape in lengths.items():
         if shape != (SIZE,):
-            raise UserError(f"{path}: column {column} has shape {shape}, not one row for each of {SIZE:,} cells. {_NOTHING}")
+            raise UserError(f"{path}: column {column} has shape {shape}, not one row for each of {SIZE:,} cells. {NOTHING}")
     position = _positions(path, plain)
     order = np.argsort(position)
     return {column: values[order] for column, values in plain.items() if column not in ("index", "arch_str")}
@@ -161,30 +161,30 @@ def _ordered(path: Path) -> Columns:
 def _positions(path: Path, plain: Columns) -> npt.NDArray[np.int64]:
     """Each row's official index. Every cell has exactly one row."""
     if "index" not in plain and "arch_str" not in plain:
-        raise UserError(f"{path} has neither a column index nor arch_str to tell the architectures by. {_NOTHING}")
+        raise UserError(f"{path} has neither a column index nor arch_str to tell the architectures by. {NOTHING}")
     position = None
     if "arch_str" in plain:
         space = NB201Space()
         numbers = {space.to_str(arch): index for index, arch in enumerate(official_order())}
         for text in plain["arch_str"]:
             if text not in numbers:
-                raise UserError(f"{path}: {text!r} is no cell of NAS-Bench-201. {_NOTHING}")
+                raise UserError(f"{path}: {text!r} is no cell of NAS-Bench-201. {NOTHING}")
         position = np.array([numbers[text] for text in plain["arch_str"]], dtype=np.int64)
     if "index" in plain:
         index = _numbers(path, "index", plain["index"])
         if position is not None and not np.array_equal(index, position):
             row = int(np.flatnonzero(index != position)[0])
             raise UserError(
-                f"{path}: row {row} has index {plain['index'][row]} but the cell of index {position[row]}. {_NOTHING}"
+                f"{path}: row {row} has index {plain['index'][row]} but the cell of index {position[row]}. {NOTHING}"
             )
         outside = ~((index >= 0) & (index < SIZE) & (index == np.floor(index)))
         if outside.any():
-            raise UserError(f"{path}: {plain['index'][outside][0]} is no index from 0 to {SIZE - 1}. {_NOTHING}")
+            raise UserError(f"{path}: {plain['index'][outside][0]} is no index from 0 to {SIZE - 1}. {NOTHING}")
         position = index.astype(np.int64)
     assert position is not None
     values, counts = np.unique(position, return_counts=True)
     if (counts > 1).any():
-        raise UserError(f"{path}: architecture {values[counts > 1][0]} has more than one row. {_NOTHING}")
+        raise UserError(f"{path}: architecture {values[counts > 1][0]} has more than one row. {NOTHING}")
     return position
 
 
@@ -192,13 +192,13 @@ def _numbers(path: Path, column: str, values: npt.NDArray[Any]) -> npt.NDArray[n
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: column {column} holds something that is no number ({error}). {_NOTHING}") from None
+        raise UserError(f"{path}: column {column} holds something that is no number ({error}). {NOTHING}") from None
 
 
 def _within(path: Path, column: str, values: npt.NDArray[np.float64], most: float) -> None:
     wrong = np.flatnonzero((values < 0) | (values > most) | np.isinf(values))
     if wrong.size:
-        raise UserError(f"{path}: {column} of architecture {wrong[0]} is {values[wrong[0]]}, which is impossible. {_NOTHING}")
+        raise UserError(f"{path}: {column} of architecture {wrong[0]} is {values[wrong[0]]}, which is impossible. {NOTHING}")
 
 
 def _split_seed(column: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import io
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,10 @@ from typing import IO, Any
 
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.table import SIZE
+from benchmarks.tables.library import NOTHING, Progress
 from harness.cache import explain
 from harness.problem import UserError
 from harness.unpickle import NotPlain, load_plain
-
-Progress = Callable[[int, int, str], None]
-"""Told (done, total, what is being done)."""
 
 NATS = "NATS-Bench 1.0"
 NB201 = "NAS-Bench-201"
@@ -44,7 +42,6 @@ _KEYS = ("meta_archs", "arch2infos", "evaluated_indexes")
 _HEAD = 1 << 18
 _MEMORY = {"pth": 6, "pbz2": 30}
 """Estimates: memory needed to hold a single-file form, in multiples of the file's size."""
-_NOTHING = "Nothing was imported."
 
 
 @dataclass
@@ -95,11 +92,11 @@ def damage(path: Path) -> Iterator[None]:
     try:
         yield
     except NotPlain as error:
-        raise UserError(f"{path}: {error}. {_NOTHING}") from None
+        raise UserError(f"{path}: {error}. {NOTHING}") from None
     except UserError as error:
-        raise UserError(f"{path} is damaged: {error} ({path.stat().st_size:,} bytes present). {_NOTHING}") from None
+        raise UserError(f"{path} is damaged: {error} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
     except zipfile.BadZipFile as error:
-        raise UserError(f"{path} is damaged: {error} ({path.stat().st_size:,} bytes present). {_NOTHING}") from None
+        raise UserError(f"{path} is damaged: {error} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
     except OSError as error:
         raise explain(error, f"read {path}") from None
 
@@ -109,10 +106,10 @@ def check_order(path: Path, strings: Any) -> None:
     space = NB201Space()
     if not isinstance(strings, list | tuple) or len(strings) != SIZE:
         found = len(strings) if isinstance(strings, list | tuple) else "no"
-        raise UserError(f"{path} lists {found} architectures, not the {SIZE:,} of NAS-Bench-201. {_NOTHING}")
+        raise UserError(f"{path} lists {found} architectures, not the {SIZE:,} of NAS-Bench-201. {NOTHING}")
     for index, arch in enumerate(official_order()):
         if strings[index] != space.to_str(arch):
-            raise UserError(f"{path}: architecture {index} is {strings[index]!r}, not {space.to_str(arch)}. {_NOTHING}")
+            raise UserError(f"{path}: architecture {index} is {strings[index]!r}, not {space.to_str(arch)}. {NOTHING}")
 
 
 def available_memory() -> int | None:
@@ -206,11 +203,11 @@ def _expect_end(stream: IO[bytes]) -> None:
 def _checked(path: Path, content: Any) -> dict[int, Any]:
     """The architectures' entries of a single-file form, by index."""
     if not isinstance(content, dict) or not all(key in content for key in _KEYS):
-        raise UserError(f"{path} is no NAS-Bench-201 file: it lacks {', '.join(_KEYS)}. {_NOTHING}")
+        raise UserError(f"{path} is no NAS-Bench-201 file: it lacks {', '.join(_KEYS)}. {NOTHING}")
     check_order(path, content["meta_archs"])
     entries = content["arch2infos"]
     if not isinstance(entries, dict) or not entries or not all(type(i) is int and 0 <= i < SIZE for i in entries):
-        raise UserError(f"{path} holds no records of architectures 0 to {SIZE - 1}. {_NOTHING}")
+        raise UserError(f"{path} holds no records of architectures 0 to {SIZE - 1}. {NOTHING}")
     return entries
 
 
@@ -223,17 +220,17 @@ def _drain(entries: dict[int, Any], recipes: Mapping[str, str]) -> Iterator[tupl
 def _open_folder(path: Path) -> Content:
     meta = _load_file(path / META)
     if not isinstance(meta, dict) or "meta_archs" not in meta:
-        raise UserError(f"{path / META} is no NATS-Bench file: it lacks meta_archs. {_NOTHING}")
+        raise UserError(f"{path / META} is no NATS-Bench file: it lacks meta_archs. {NOTHING}")
     check_order(path / META, meta["meta_archs"])
     files = {int(file.name.split(".")[0]): file for file in architecture_files(path)}
     if not files or max(files) >= SIZE:
-        raise UserError(f"{path} holds no files 000000.pickle.pbz2 to {SIZE - 1:06d}.pickle.pbz2. {_NOTHING}")
+        raise UserError(f"{path} holds no files 000000.pickle.pbz2 to {SIZE - 1:06d}.pickle.pbz2. {NOTHING}")
 
     def records() -> Iterator[tuple[int, Mapping[str, Any]]]:
         for index in sorted(files):
             entry = _load_file(files[index])
             if not isinstance(entry, dict):
-                raise UserError(f"{files[index]} is no NATS-Bench record but a {type(entry).__name__}. {_NOTHING}")
+                raise UserError(f"{files[index]} is no NATS-Bench record but a {type(entry).__name__}. {NOTHING}")
             yield index, {recipe: entry[recipe] for recipe in ("12", "200") if recipe in entry}
 
     return Content(NATS, len(files), records())
@@ -260,7 +257,7 @@ def _check_published(path: Path, progress: Progress) -> None:
     if not found.endswith(digits):
         raise UserError(
             f"{path} is not the published file: its MD5 ends in {found[-6:]}, not {digits} ({size:,} bytes present); "
-            f"get it again. {_NOTHING}"
+            f"get it again. {NOTHING}"
         )
 
 
@@ -273,6 +270,6 @@ def _check_memory(path: Path, progress: Progress, force: bool) -> None:
     if free is not None and need > free and not force:
         raise UserError(
             f"{text}; {free / 1e9:.1f} GB are free. Import the folder {SIMPLE} instead, which is read one architecture "
-            f"at a time, or insist with --force. {_NOTHING}"
+            f"at a time, or insist with --force. {NOTHING}"
         )
     progress(0, size, text)

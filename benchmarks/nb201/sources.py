@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Source(NamedTuple):
-    """A file that the benchmark's authors publish, or a form that is accepted in its place."""
-
-    name: str
-    size: str
-    checksum: str
-    published: str
-    needed_by: str
-    remark: str
+from benchmarks.tables.library import Source
 
 
 def sources() -> list[Source]:

@@ -6,12 +6,10 @@ import contextlib
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.nb201.columns import SUFFIXES, companion
-from benchmarks.nb201.official import META
 from harness.cache import atomic, data_roots
 
 _DEPTH = 2
@@ -19,16 +17,14 @@ _ENTRIES = 2000
 """Folders are looked through up to so many entries: more is an image collection, not a place for benchmark files."""
 
 
-def candidates() -> Iterator[Path]:
-    """Files and folders in the data folders, two levels deep, whose content may be worth a look."""
+def candidates(suffixes: tuple[str, ...], mark: str | None = None) -> Iterator[Path]:
+    """Files with these suffixes, and folders that hold a file ``mark``, in the data folders, two levels deep."""
     for root in dict.fromkeys(data_roots()):
-        yield from _below(Path(os.path.abspath(root)), _DEPTH)
+        yield from _below(Path(os.path.abspath(root)), _DEPTH, suffixes, mark)
 
 
-def stamp(path: Path) -> list[list[Any]]:
-    """Name, size and time of change of what ``path`` consists of: the same stamp, the same content."""
-    beside = companion(path)
-    parts = [path, path / META] if path.is_dir() else [path, *([beside] if beside else [])]
+def stamp(parts: Iterable[Path]) -> list[list[Any]]:
+    """Name, size and time of change of what a source consists of: the same stamp, the same content."""
     return [[part.name, 0 if part.is_dir() else part.stat().st_size, part.stat().st_mtime_ns] for part in parts]
 
 
@@ -47,8 +43,8 @@ def remember(home: Path, learned: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps({**entries(home), **learned}, indent=1))
 
 
-def _below(folder: Path, depth: int) -> Iterator[Path]:
-    if (folder / META).is_file():
+def _below(folder: Path, depth: int, suffixes: tuple[str, ...], mark: str | None) -> Iterator[Path]:
+    if mark is not None and (folder / mark).is_file():
         yield folder
         return
     try:
@@ -61,6 +57,6 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
             continue
         if entry.is_dir():
             if depth:
-                yield from _below(Path(entry.path), depth - 1)
-        elif entry.name.lower().endswith((".pth", ".pbz2", *SUFFIXES)):
+                yield from _below(Path(entry.path), depth - 1, suffixes, mark)
+        elif entry.name.lower().endswith(suffixes):
             yield Path(entry.path)

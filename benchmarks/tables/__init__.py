@@ -1,0 +1,1 @@
+"""What every tabular benchmark does with its sources: find them, import them once, keep the tables."""
