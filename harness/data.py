@@ -48,6 +48,10 @@ class Importer(Protocol):
         """What ``path`` is, by its content, or None."""
         ...
 
+    def unrecognised(self, path: Path) -> str:
+        """Why it is nothing here: ``is empty``, ``is no ...``."""
+        ...
+
     def import_path(self, path: Path, progress: Any, force: bool) -> Table:
         """Imports ``path``. Raises :class:`UserError`."""
         ...
@@ -97,9 +101,10 @@ def import_(
     if not path.exists():
         raise UserError(f"{path} does not exist")
     known = importers()
-    importer = next((one for one in known if one.recognise(path)), known[0] if len(known) == 1 else None)
+    importer = next((one for one in known if one.recognise(path)), None)
     if importer is None:
-        raise UserError(f"{path} is not data of {', '.join(one.NAME for one in known)}. Nothing was imported.")
+        reasons = dict.fromkeys(one.unrecognised(path) for one in known)
+        raise UserError(f"{path} {'; it '.join(reasons)}. Nothing was imported.")
     with _progress() as progress:
         table = importer.import_path(path, progress, force)
     meta = table.meta
