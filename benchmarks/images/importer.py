@@ -57,11 +57,6 @@ def unrecognised(path: Path) -> str:
     return f"is none of the image data sets ({names})" if path.exists() else "does not exist"
 
 
-def unrecognised(path: Path) -> str:
-    """Why ``path`` is nothing here."""
-    return f"is none of the image data sets ({', '.join(dict.fromkeys(form.name for form in FORMS))})"
-
-
 def state() -> list[State]:
     """What lies in the data folders and what is imported, of each data set the preferred form first. Imports nothing."""
     listed = []
