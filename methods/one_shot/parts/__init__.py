@@ -1,1 +1,1 @@
-"""What one-shot methods are made of: each part once, no supernet and no data in it."""
+"""What one-shot methods are made of, each part once. A file here is no method: only the folder above is searched."""

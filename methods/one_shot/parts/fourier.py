@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import Lasso
+from sklearn.preprocessing import PolynomialFeatures
 
 Array = NDArray[np.float64]
 Monomial = tuple[int, ...]
@@ -36,17 +37,8 @@ def parities(codes: NDArray[Any]) -> Array:
     Returns:
         (m, 1 + n + n(n-1)/2), float64 in Fortran order, as the Lasso's coordinate descent reads it: by column.
     """
-    m, n = codes.shape
-    columns = np.ascontiguousarray(codes.T, dtype=np.float64)
-    features = np.empty((1 + n + n * (n - 1) // 2, m))
-    features[0] = 1.0
-    features[1 : n + 1] = columns
-    start = n + 1
-    for i in range(n - 1):
-        stop = start + n - 1 - i
-        np.multiply(columns[i + 1 :], columns[i], out=features[start:stop])
-        start = stop
-    return features.T
+    features: Array = PolynomialFeatures(2, interaction_only=True, order="F").fit_transform(codes.astype(np.float64))
+    return features
 
 
 def lasso(

@@ -18,8 +18,7 @@ def gumbel_one_hot(logits: Tensor, temperature: float, generator: torch.Generato
     perturbed = logits + noise
     soft = (perturbed / temperature).softmax(-1)
     hard = torch.zeros_like(soft).scatter_(-1, perturbed.argmax(-1, keepdim=True), 1.0)
-    # the difference comes first: it is exactly zero, where hard - soft + soft would round
-    return hard + (soft - soft.detach())
+    return hard + (soft - soft.detach())  # exactly zero in value, the softmax in gradient
 
 
 def linear_temperature(epoch: int, epochs: int, start: float = 10.0, end: float = 0.1, warmup: int = 0) -> float:
