@@ -146,6 +146,69 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command()
+def siblings(
+    out: Out,
+    cells: Annotated[int, typer.Option(min=2, help="How many random classes to look into.")] = 16,
+    sample: Annotated[int, typer.Option(help="Another number draws other cells.")] = 0,
+    device: Device = "cpu",
+) -> None:
+    """Trains other cells of isomorphic classes, to tell how far apart cells are whose accuracy the table shares."""
+    import numpy as np
+
+    from benchmarks.nb201.digits_table import classes
+    from benchmarks.nb201.digits_task import SETTINGS
+
+    kept = [
+        (shard, row) for name, shard in Folder(out).records() if name.startswith("main") for row in range(len(shard["cells"]))
+    ]
+    members: dict[int, list[int]] = {}
+    for index, representative in enumerate(classes().tolist()):
+        members.setdefault(representative, []).append(index)
+    several = [(shard, row) for shard, row in kept if len(members[int(shard["cells"][row])]) > 1]
+    if len(several) < 2:
+        raise UserError(f"{out} holds no records of two classes with more than one cell yet; run 'build' first")
+    draw = random.Random(derive("nb201/digits", "siblings", sample))
+    task = building.prepare(SETTINGS, device)
+    share = 100 / (task.sizes["test"] * SETTINGS.draws)
+    apart, seeds = [], []
+    for shard, row in draw.sample(several, min(cells, len(several))):
+        cell = int(shard["cells"][row])
+        other = draw.choice(members[cell][1:])
+        unit = building.Unit("sibling", (other,), tuple(shard["seeds"].tolist()))
+        again = building.train_unit(task, unit, together=1)["long_test"][0] * share
+        first = shard["long_test"][row] * share
+        apart.append(float(again.mean() - first.mean()))
+        seeds.append(float((again.var(ddof=1) + first.var(ddof=1)) / len(first)) if len(first) > 1 else float("nan"))
+        typer.echo(
+            f"cell {cell} {first.mean():.2f}, cell {other} {again.mean():.2f}: {apart[-1]:+.2f} points of mean test accuracy"
+        )
+    found = float(np.mean(np.square(apart))) ** 0.5
+    typer.echo(
+        f"root mean square of the differences {found:.2f} points; the seeds alone would make {np.mean(seeds) ** 0.5:.2f}"
+    )
+
+
+@app.command()
+def statistics(
+    out: Out,
+    into: Annotated[Path | None, typer.Option(metavar="FILE", help="Put them between the marks of this datasheet.")] = None,
+) -> None:
+    """Prints what the records say of themselves, as Markdown; those of a NAS-Bench-201 table beside them where one is found."""
+    from benchmarks.nb201 import digits_clock, digits_datasheet, digits_table, importer
+    from benchmarks.nb201.table import Records
+
+    folder = Folder(out)
+    final, _ = digits_table.records(folder)
+    clock = digits_clock.load(out / "clock.json") if (out / "clock.json").exists() else None
+    table = importer.find_table(lambda line: typer.echo(line, err=True))
+    text = digits_datasheet.markdown(final, folder.plan["settings"]["draws"], clock, Records(table) if table else None)
+    if into is None:
+        typer.echo(text, nl=False)
+    else:
+        digits_datasheet.into(into, text)
+
+
 def main() -> None:
     """Runs the command; a :class:`UserError` becomes one line and exit code 2."""
     try:

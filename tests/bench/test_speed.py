@@ -85,6 +85,12 @@ def test_open_problem(benchmark: Any) -> None:
     benchmark(lambda: registry.benchmark("nb201/cifar10").open({"recipe": 12}, judge))
 
 
+@pytest.mark.benchmark(group="load: what one search and its judge need, all 15 625")
+def test_open_digits(benchmark: Any) -> None:
+    rules = protocols.protocol("digits")
+    benchmark(lambda: registry.benchmark("nb201/digits").open(rules.parts[0].search, rules.judge))
+
+
 def test_memory_of_a_loaded_table(full_table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = (
         "import re, sys, numpy; from pathlib import Path; from harness.cache import Table\n"

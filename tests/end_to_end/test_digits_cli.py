@@ -1,0 +1,85 @@
+"""nb201/digits by the real command line, on a made table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.nb201 import digits_bundle, digits_table
+from harness import protocol as protocols
+from harness import registry
+from harness.plan import make
+from harness.problem import UserError
+from harness.protocol import BudgetRule
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_every_multi_trial_row_runs_on_digits_unchanged(command: Command, made: Path, tmp_path: Path) -> None:
+    done = command("--all", "--protocol", "digits", "--benchmarks", "nb201/digits", "--seeds", 2, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "digits" / "runs.csv").open()))
+    wanted = {row for info in registry.methods().values() if info.kind == "multi-trial" for row in info.rows}
+    assert {row["row"] for row in rows} >= wanted >= {"bohb:nats_2021", "bohb:nb201_2020"}
+    assert {row["status"] for row in rows} == {"done"}
+    table = (tmp_path / "digits" / "table.md").read_text()
+    assert "one recorded seed drawn per query" in table
+    assert "digits, x-test, 36 epochs, mean of recorded seeds" in table
+    assert "Agreement with the papers" not in table
+
+
+def test_the_budget_is_that_of_200_mean_queries(made: Path) -> None:
+    plan = make(protocols.protocol("digits"), methods=["random_search"])
+    (row,) = plan.rows
+    assert len(row.runs) == 10
+    assert row.spec.budget["limit"] == pytest.approx(200 * plan.problems["nb201/digits"].mean_cost)
+    assert row.spec.budget["currency"] == "seconds"
+
+
+def test_a_limit_in_mean_costs_needs_a_benchmark_that_knows_them() -> None:
+    rule = BudgetRule("seconds", {"mean_cost": 200})
+    assert rule.on("a/b", mean_cost=0.5)["limit"] == 100
+    with pytest.raises(UserError, match="a/b knows no mean cost of a query"):
+        rule.on("a/b")
+
+
+def test_what_is_not_there_is_left_out_where_that_is_asked_for(
+    command: Command, made_data: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    for file in (digits_table.MANIFEST, digits_table.CELLS, digits_table.FINAL, digits_table.CURVES):
+        (tmp_path / "data" / file).symlink_to(made_data[0] / file)
+    monkeypatch.setenv("NAS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
+    done = command("--protocol", "nb201-2020", "--if-found", "--out", tmp_path / "out")
+    assert done.returncode == 0
+    assert "left out: nb201/cifar10 is missing" in done.stderr
+    assert not (tmp_path / "out").exists()
+    assert command("--protocol", "nb201-2020", "--out", tmp_path / "out").returncode == 2
+    found = command("--protocol", "smoke", "--methods", "random_search", "--if-found", "--out", tmp_path / "out")
+    assert found.returncode == 0
+    assert "left out" not in found.stderr
+    assert "found: " in command("--list").stdout
+
+
+@pytest.mark.usefixtures("made")
+def test_a_damaged_file_is_one_line(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = digits_bundle.folder()
+    for file in json.loads((source / digits_table.MANIFEST).read_text())["files"]:
+        (tmp_path / file).write_bytes((source / file).read_bytes())
+    (tmp_path / digits_table.MANIFEST).write_bytes((source / digits_table.MANIFEST).read_bytes())
+    with (tmp_path / digits_table.FINAL).open("r+b") as file:
+        file.seek(5000)
+        file.write(b"damage")
+    monkeypatch.setenv("NAS_DATA", str(tmp_path))
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
+    done = command("--protocol", "digits", "--methods", "random_search", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert "digits_final.parquet is damaged" in line
