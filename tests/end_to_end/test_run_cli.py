@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.protocol import DEFAULT
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 BAD = Path(__file__).parents[1] / "bad_methods"
@@ -47,8 +49,10 @@ def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
 def test_list_shows_methods_benchmarks_and_protocols(command: Command) -> None:
     done = command("--list")
     assert done.returncode == 0
-    for name in ("random_search", "reinforce:lr_0.5", "nb201/cifar10", "found: plain columns", "nb201-2020 (default)", "smoke"):
+    for name in ("random_search", "reinforce:lr_0.5", "nb201/cifar10", "nb201/digits", "found: plain columns", "smoke"):
         assert name in done.stdout
+    assert done.stdout.count(" (default)") == 1
+    assert f"  {DEFAULT} (default)" in done.stdout
 
 
 def test_a_dry_run_prices_the_plan_and_leaves_nothing(command: Command, tmp_path: Path) -> None:
@@ -70,7 +74,7 @@ def test_help_teaches(command: Command) -> None:
 def test_an_empty_machine_is_told_what_to_put_where(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_DATA", "")
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
-    done = command("--all", "--out", tmp_path / "out")
+    done = command("--protocol", "nb201-2020", "--out", tmp_path / "out")
     assert "NATS-tss-v1_0-3ffb9-simple" in done.stdout
     assert "NAS_DATA" in done.stdout
     refused(done, "nothing to run", "nb201/cifar10")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,3 +50,15 @@ def test_it_is_made_of_the_shards_that_lie_beside_it() -> None:
     assert list(packed) == list(final)
     for name, values in final.items():
         np.testing.assert_array_equal(packed[name], values)
+
+
+def test_a_fresh_machine_searches_it(
+    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_DATA", "")
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
+    done = command("--all", "--protocol", "digits", "--benchmarks", "nb201/digits", "--seeds", 2, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "bundled, 15 625 architectures, 3 to 5 seeds" in command("--list").stdout
+    table = (tmp_path / "out" / "digits" / "table.md").read_text()
+    assert "nb201/digits, 3 to 5 seeds" in table
