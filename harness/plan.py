@@ -35,6 +35,8 @@ class RowSpec:
     method_version: str
     wall_limit_s: float
     device: str = "cpu"
+    trained_on: str = ""
+    """The data that a method of this kind trains on; nothing where it asks an oracle alone."""
 
     def plain(self) -> dict[str, Any]:
         """The fields by name, as the store keeps them."""
@@ -129,13 +131,16 @@ def make(
         for benchmark_id in [one for one in part.benchmarks if one in wanted] if rows else []:
             problem = registry.benchmark(benchmark_id).open(part.search, protocol.judge)
             plan.problems[benchmark_id] = problem
+            trained_on, missing = _training_data(problem, part)
+            if not missing and not methods and device == "cpu" and getattr(getattr(problem, "task", None), "heavy", False):
+                missing = "takes days without a GPU: --device cuda, or name it with --methods" if trained_on else ""
             for row, info in rows.items():
                 texts = {**given.get(info.reference, {}), **given.get(info.name, {}), **given.get(row, {})}
                 values = registry.settings(info, row, problem.space.name, preset(part, row), texts)
                 name = registry.altered(info, row, texts)
                 if (benchmark_id, name) in {(planned.spec.benchmark, planned.spec.row) for planned in plan.rows}:
                     continue  # variants that --set made equal
-                reason = getattr(registry.build(info, values), "skip", lambda _: None)(problem)
+                reason = missing or getattr(registry.build(info, values), "skip", lambda _: None)(problem)
                 if reason:
                     plan.skipped[name] = reason
                     continue
@@ -152,8 +157,9 @@ def make(
                     checksum=problem.checksum,
                     record=problem.record,
                     method_version=info.version,
-                    wall_limit_s=protocol.wall_limit_s,
+                    wall_limit_s=part.wall_limit_s or protocol.wall_limit_s,
                     device=device,
+                    trained_on=trained_on,
                 )
                 worlds = range(seeds or part.seeds or protocol.seeds)
                 plan.rows.append(PlannedRow(spec, [spec.run(world) for world in worlds]))
@@ -163,6 +169,15 @@ def make(
         why = skipped or f"it runs {kinds} methods, and none of {', '.join(methods) or 'these'} is one"
         raise UserError(f"nothing to run under {protocol.name}: {why}")
     return plan
+
+
+def _training_data(problem: Problem, part: Part) -> tuple[str, str]:
+    """What methods of the part's kind train on, and why they cannot."""
+    describe = None if part.kind == "multi-trial" else getattr(getattr(problem, "task", None), "describe", None)
+    try:
+        return (describe() if describe else ""), ""
+    except UserError as error:
+        return "", str(error)
 
 
 def _benchmarks(protocol: Protocol, names: Sequence[str]) -> list[str]:

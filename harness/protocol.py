@@ -65,6 +65,8 @@ class Part:
     """Presets: hyperparameters per method, or per row."""
     seeds: int | None = None
     """Where this kind runs another number of seeds than the protocol says."""
+    wall_limit_s: float | None = None
+    """Where this kind may take another real time."""
 
 
 @dataclass(frozen=True)

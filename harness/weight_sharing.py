@@ -8,13 +8,17 @@ a resumed search sees what it would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from harness.problem import Arch
 
 if TYPE_CHECKING:
     from torch import Tensor, device, nn
+
+    Batch = tuple[Tensor, Tensor]
+    """Images (n, channels, height, width) and labels (n,)."""
 
 Active = tuple[tuple[tuple[int, ...], ...], ...]
 """Per decision and row, the options that are executed."""
@@ -28,12 +32,16 @@ class Decision(NamedTuple):
     options: tuple[str, ...]
     kind: Literal["operation", "edge"] = "operation"
     """``operation``: options are operations on an edge or node; ``edge``: options are the inputs of a node."""
+    targets: tuple[int, ...] = ()
+    """For each row the node that it enters, where rows are edges."""
 
 
 class Supernet(Protocol):
     """One network that holds every architecture of the space."""
 
     decisions: tuple[Decision, ...]
+    cells: int
+    """How many cells the network has."""
     module: nn.Module
     """Its weights and their training mode."""
 
@@ -41,7 +49,7 @@ class Supernet(Protocol):
         self,
         images: Tensor,
         weights: Sequence[Tensor] | None = None,
-        active: Active | None = None,
+        active: Active | Sequence[Active] | None = None,
         *,
         straight_through: bool = False,
     ) -> Tensor:
@@ -51,10 +59,15 @@ class Supernet(Protocol):
             images: (batch, channels, height, width).
             weights: one tensor (rows, options) per decision, or (batch, rows, options) for weights of each image's own; None:
                 one for everything that is executed.
-            active: what is executed; None: everything. What is not executed counts as weight zero.
+            active: what is executed, or a list of that for each cell of the network; None: everything. What is not executed
+                counts as weight zero.
             straight_through: an option that is not executed enters as its weight, a number (GDAS): its value is zero, its
                 gradient is not.
         """
+        ...
+
+    def unmetered(self) -> AbstractContextManager[None]:
+        """In it passes cost nothing: for what is only recorded, never for what a method decides by."""
         ...
 
     def only(self, arch: Arch) -> Active:
@@ -72,24 +85,22 @@ class Task(Protocol):
     name: str
     device: device
     classes: int
-    images: dict[str, int]
-    """How many images the parts ``train`` and ``valid`` have."""
+    images: Mapping[str, int]
+    """How many images there are: ``train``; ``valid``; ``full``, all that a single-level method trains on; and ``plain``, those
+    of ``valid`` as they are evaluated (several times each, where the images have noise)."""
 
     def supernet(self, **choices: Any) -> Supernet:
         """The space's supernet with this world's initial weights. What can be chosen is the space's; see its own docs."""
         ...
 
-    def batches(self, part: str, batch: int, epoch: int, stream: str = "") -> Iterator[tuple[Tensor, Tensor]]:
-        """Augmented images and labels of ``train``, ``valid`` or ``train+valid``, shuffled; the last batch may be smaller.
-
-        Another ``stream`` shuffles independently.
-        """
+    def batches(self, part: str, batch: int, epoch: int, stream: str = "") -> Iterable[Batch]:
+        """Augmented images and labels of a part, shuffled; the last batch may be smaller. A ``stream`` shuffles by itself."""
         ...
 
-    def drawn(self, part: str, batch: int, epoch: int, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """``steps`` augmented batches of ``part``, every image drawn uniformly with replacement."""
+    def pairs(self, batch: int, epoch: int) -> Iterable[tuple[Batch, Batch]]:
+        """The space's bilevel loader: batches of ``train``, each with one of ``valid``, both augmented."""
         ...
 
-    def plain(self, part: str, batch: int, number: int) -> tuple[Tensor, Tensor]:
-        """The ``number``-th batch of a once-shuffled ``part`` as it is evaluated, without augmentation, wrapping round."""
+    def plain(self, part: str, batch: int, number: int) -> Batch:
+        """The ``number``-th batch of a once-shuffled part as it is evaluated, without augmentation; batches wrap round."""
         ...

@@ -12,6 +12,7 @@ from benchmarks.nb201 import digits_bundle, importer
 from benchmarks.nb201.oracle import NB201Oracle, Signal
 from benchmarks.nb201.space import NB201Space, official_index
 from benchmarks.nb201.table import Records
+from benchmarks.nb201.training_data import TrainingData
 from harness.problem import Arch, Availability, UserError
 
 SEARCHED: Final = {
@@ -31,7 +32,7 @@ TRAIN_IMAGES: Final = {"cifar10-valid": 25_000, "cifar100": 50_000, "imagenet16-
 class NB201Benchmark:
     """Search on one dataset of NAS-Bench-201 by looking trainings up."""
 
-    kinds = ("multi-trial",)
+    kinds = ("multi-trial", "one-shot")
     embedded = False
 
     def __init__(self, dataset: str) -> None:
@@ -55,7 +56,7 @@ class DigitsBenchmark:
     """Search on the digits, by looking up trainings that this project made; the table comes with it."""
 
     id = "nb201/digits"
-    kinds = ("multi-trial",)
+    kinds = ("multi-trial", "one-shot")
     embedded = True
 
     def availability(self) -> Availability:
@@ -80,6 +81,7 @@ class NB201Problem:
         self._signal = Signal(records, SEARCHED[dataset], recipe, TRAIN_IMAGES[SEARCHED[dataset]])
         self.fidelities = self._signal.fidelities
         self.record = self._signal.record
+        self.task = TrainingData(dataset, SEARCHED[dataset], recipe, TRAIN_IMAGES[SEARCHED[dataset]], records.table.path)
         self.mean_cost = self._signal.mean_cost
         """Mean charged seconds of one query to the last epoch, over all cells."""
         reported: Mapping[str, str] = judge["records"]

@@ -39,7 +39,7 @@ class Clock:
     """Forward and backward."""
     evaluation: Fit
 
-    def seconds(self, counts: Sequence[int], images: int, training: bool) -> float:
+    def seconds(self, counts: Sequence[int], images: float, training: bool) -> float:
         """Of one pass over ``images`` images."""
         return images * (self.training if training else self.evaluation)(counts)
 

@@ -32,6 +32,16 @@ class NB201Space(SearchSpace):
         node = 1 + int(rng.random() * 3)
         return self.change(arch, node * (node - 1) // 2 + int(rng.random() * node), rng)
 
+    def sample_connected(self, rng: random.Random) -> Arch:
+        """A cell in which no node has only ``none`` as inputs (NATS-Bench's sampling): node by node, drawn again until so."""
+        cell: list[int] = []
+        for node in (1, 2, 3):
+            inputs = [0] * node
+            while not any(inputs):
+                inputs = [int(rng.random() * len(OPS)) for _ in range(node)]
+            cell += inputs
+        return tuple(cell)
+
     def to_str(self, arch: Arch) -> str:
         a, b, c, d, e, f = (OPS[op] for op in arch)
         return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"

@@ -7,8 +7,10 @@ batch norm that ends it. Operations without weight are not run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +24,7 @@ from benchmarks.nb201.network import (
     CONV1,
     CONV3,
     KERNEL,
+    NONE,
     POOL,
     SKIP,
     STAGES,
@@ -37,8 +40,10 @@ from harness.weight_sharing import Active, Decision
 LEAVING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source == node) for node in range(3))
 """The edges that leave each node."""
 
-Pass = Callable[[Sequence[int], int, bool], None]
-"""Told of each pass: how many edges execute each operation (in the order of ``OPS``), how many images, whether in training."""
+Pass = Callable[[Sequence[int], float, bool], None]
+"""Told of each pass: how many edges execute each operation (in the order of ``OPS``), how many images, whether in training.
+
+Where the cells of the network differ, told of each of them with its share of the images."""
 
 
 class Supernet:
@@ -64,33 +69,54 @@ class Supernet:
         charge: Pass = lambda counts, images, training: None,
     ) -> None:
         self.ops = tuple(range(len(OPS))) if none else tuple(range(1, len(OPS)))
-        self.decisions = (Decision("operations", len(EDGES), tuple(OPS[op] for op in self.ops)),)
+        targets = tuple(target for target, _ in EDGES)
+        self.decisions = (Decision("operations", len(EDGES), tuple(OPS[op] for op in self.ops), targets=targets),)
         self.module = _Module(macro, track, bias)
         _initialise(self.module, seed)
+        self.cells = STAGES * macro.depth
         self._charge = charge
+        self._metered = True
         self._everything: Active = (tuple(tuple(range(len(self.ops))) for _ in EDGES),)
 
     def __call__(
         self,
         images: Tensor,
         weights: Sequence[Tensor] | None = None,
-        active: Active | None = None,
+        active: Active | Sequence[Active] | None = None,
         *,
         straight_through: bool = False,
     ) -> Tensor:
-        rows = (active or self._everything)[0]
-        run = [tuple(self.ops[option] for option in row) for row in rows]
-        counts = [sum(row.count(op) for row in run) for op in range(len(OPS))]
-        self._charge(counts, len(images), torch.is_grad_enabled())
-        mixture = Mixture(run)
+        mixtures = [
+            self._mixture(one, weights, straight_through)
+            for one in (active if isinstance(active, list) else [cast(Active, active)])
+        ]
+        if self._metered:
+            for mixture in mixtures:
+                counts = [sum(row.count(op) for row in mixture.run) for op in range(len(OPS))]
+                self._charge(counts, len(images) / len(mixtures), torch.is_grad_enabled())
+        logits: Tensor = self.module(images, mixtures)
+        return logits
+
+    def _mixture(self, active: Active | None, weights: Sequence[Tensor] | None, straight_through: bool) -> Mixture:
+        mixture = Mixture([tuple(self.ops[option] for option in row) for row in (active or self._everything)[0]])
         if weights is not None:
             first = self.ops[0]
             mixture.weight = [{op: weights[0][..., edge, op - first] for op in self.ops} for edge in range(len(EDGES))]
             mixture.per_image = weights[0].dim() == 3
-        if straight_through and mixture.weight:
-            mixture.idle = [[w for op, w in mixture.weight[edge].items() if op not in run[edge]] for edge in range(len(EDGES))]
-        logits: Tensor = self.module(images, mixture)
-        return logits
+            if straight_through:
+                idle = (
+                    [w for op, w in one.items() if op not in run] for one, run in zip(mixture.weight, mixture.run, strict=True)
+                )
+                mixture.idle = list(idle)
+        return mixture
+
+    @contextmanager
+    def unmetered(self) -> Iterator[None]:
+        self._metered = False
+        try:
+            yield
+        finally:
+            self._metered = True
 
     def only(self, arch: Arch) -> Active:
         options = tuple((op - self.ops[0],) for op in arch)
@@ -99,9 +125,9 @@ class Supernet:
         return (options,)
 
     def derive(self, scores: Sequence[Any]) -> Arch:
-        """On each edge the operation with the highest score; the first of equals."""
+        """On each edge the operation with the highest score, the first of equals; ``none`` where no score is above zero."""
         table = np.asarray(torch.as_tensor(scores[0]).detach().cpu())
-        return tuple(self.ops[int(option)] for option in table.argmax(1))
+        return tuple(self.ops[int(row.argmax())] if row.max() > 0 else NONE for row in table)
 
     def shared_with(self, arch: Arch) -> Mapping[str, Tensor]:
         """The weights of the stand-alone :class:`benchmarks.nb201.network.Network` of ``arch``, by its names."""
@@ -231,13 +257,15 @@ class _Module(nn.Module):
                     module.track_running_stats = False
                     module.running_mean = module.running_var = module.num_batches_tracked = None
 
-    def forward(self, x: Tensor, mixture: Mixture) -> Tensor:
+    def forward(self, x: Tensor, mixtures: Sequence[Mixture]) -> Tensor:
+        """With one mixture for all cells, or one for each."""
+        of_cell = cycle(mixtures)
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         for number, cells in enumerate(self.stages):
             if number:
                 x = self.reductions[number - 1](x)
             for cell in cast(Sequence[_Cell], cells):
-                x = cell(x, mixture)
+                x = cell(x, next(of_cell))
         logits: Tensor = self.classifier(F.relu(self.norm(x)).mean((2, 3)))
         return logits
 

@@ -1,0 +1,74 @@
+"""What opens the training side of NAS-Bench-201 for a search, and reaches no record of the table itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.images import splits
+from benchmarks.nb201 import clock
+from benchmarks.nb201.table import Records
+from harness.cache import Table
+from harness.problem import Meter, UserError
+
+if TYPE_CHECKING:
+    from benchmarks.nb201.task import NB201Task
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Opens :class:`benchmarks.nb201.task.NB201Task` in a world, at the price of the table's clock.
+
+    ``searched`` is the official data set whose trainings were timed, ``images`` how many each of them trained on.
+    """
+
+    dataset: str
+    searched: str
+    recipe: int
+    images: int
+    table: Path
+
+    @property
+    def heavy(self) -> bool:
+        """Whether a supernet on these images takes a GPU."""
+        return self.dataset != "digits"
+
+    def __call__(self, world: int, device: str, charge: Meter) -> NB201Task:
+        from benchmarks.nb201.task import NB201Task
+
+        return NB201Task(self.dataset, self.clock, world, device, charge)
+
+    def describe(self) -> str:
+        """Which images a search trains on, for captions and identities. Raises :class:`UserError` where they are missing."""
+        train, valid = splits.nb201_search_sets(self.dataset)
+        return f"{train.name}, {len(train):,} + {len(valid):,} images, {train.checksum[:12]}"
+
+    @property
+    def clock(self) -> clock.Clock:
+        """Fitted on the table's trainings, once per process."""
+        return _clock(self)
+
+
+@lru_cache(maxsize=4)
+def _clock(data: TrainingData) -> clock.Clock:
+    records = Records(Table(data.table))
+    seeds = records.seeds(data.searched, data.recipe)
+    totals = [records.get(data.searched, data.recipe, seed, "train", "total_seconds") for seed in seeds]
+    passes = [records.get(data.searched, data.recipe, seed, "x-valid", "pass_seconds") for seed in seeds]
+    fits = []
+    for columns, images in ((totals, data.images * data.recipe), (passes, _evaluated(data.dataset))):
+        timed = [column for column in columns if column is not None]
+        if not timed:
+            raise UserError(f"the table has no times of {data.searched}, so weight sharing on it has no price")
+        with np.errstate(all="ignore"):
+            fits.append(clock.fit(np.nanmean(np.stack(timed), axis=0) / images))
+    return clock.Clock(*fits)
+
+
+def _evaluated(dataset: str) -> int:
+    """Images of one x-valid pass."""
+    return {"cifar10": 25_000, "cifar100": 5_000, "imagenet16-120": 3_000, "digits": 384}[dataset]

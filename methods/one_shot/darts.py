@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from harness.problem import Arch, Problem, SearchView
+from methods.one_shot.parts import training
+
+
+@dataclass(frozen=True)
+class Darts(training.WeightTraining):
+    """DARTS: softmax mixtures on all edges, moved by Adam in turn with the weights; the best operation of each edge is kept.
+
+    With ``none`` it can, and on NAS-Bench-201 does, end in a cell of skip connections: nothing here keeps it from it.
+    """
+
+    objective: Annotated[Literal["bilevel", "erm"], "architecture on validation images, or both on all images"] = "bilevel"
+    second_order: Annotated[bool, "the architecture's gradient looks through one step of the weights"] = False
+    order: Annotated[Literal["weights_first", "architecture_first"], "of the two steps on a pair of batches"] = "weights_first"
+    none: Annotated[bool, "'none' is one of the operations"] = True
+    arch_lr: Annotated[float, "Adam's learning rate of the architecture"] = 3e-4
+    arch_decay: Annotated[float, "L2 penalty on the logits"] = 1e-3
+    clip_arch: Annotated[bool, "the clipped norm counts the architecture's gradients too"] = True
+
+    reference: ClassVar[str] = "arXiv:1806.09055"
+    proposes: ClassVar[str] = "self"
+    variants: ClassVar[dict[str, dict[str, object]]] = {
+        "bilevel": {},
+        "second_order": {"second_order": True, "order": "architecture_first"},
+        # a row of the GAEA authors: no 'none', and their training
+        "erm": {
+            **{"objective": "erm", "none": False, "order": "architecture_first", "clip_arch": False},
+            **{"epochs": 25, "lr_horizon": 50, "nesterov": False, "weight_decay": 3e-4},
+        },
+    }
+
+    def skip(self, problem: Problem) -> str | None:
+        return training.skip(problem)
+
+    def search(self, view: SearchView) -> Arch:
+        from methods.one_shot.parts.architecture import SoftmaxAdam
+        from methods.one_shot.parts.differentiable import alternate
+        from methods.one_shot.parts.search import Search
+
+        search = Search(view, self, none=self.none)
+        return alternate(
+            search,
+            SoftmaxAdam(search, self.arch_lr, self.arch_decay),
+            objective=self.objective,
+            order=self.order,
+            unrolled=self.second_order,
+            clip_architecture=self.clip_arch,
+        )

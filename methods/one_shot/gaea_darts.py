@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from harness.problem import Arch, Problem, SearchView
+from methods.one_shot.parts import training
+
+
+@dataclass(frozen=True)
+class GaeaDarts(training.WeightTraining):
+    """GAEA-DARTS: mixture weights on the simplex, moved by exponentiated gradient (eq. 8); the heaviest operation is kept."""
+
+    epochs: Annotated[int, "passes over the images that train the weights"] = 25
+    lr_horizon: Annotated[int, "epochs of half a cosine; the released 50 are twice the epochs (D-24)"] = 50
+    nesterov: Annotated[bool, "Nesterov's form of momentum"] = False
+    weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
+    objective: Annotated[Literal["bilevel", "erm"], "architecture on validation images, or both on all images"] = "bilevel"
+    arch_lr: Annotated[float, "rate of the exponentiated gradient"] = 0.1
+
+    reference: ClassVar[str] = "arXiv:2004.07802"
+    proposes: ClassVar[str] = "self"
+    variants: ClassVar[dict[str, dict[str, object]]] = {"bilevel": {"objective": "bilevel"}, "erm": {"objective": "erm"}}
+
+    def skip(self, problem: Problem) -> str | None:
+        return training.skip(problem)
+
+    def search(self, view: SearchView) -> Arch:
+        from methods.one_shot.parts.architecture import SimplexEG
+        from methods.one_shot.parts.differentiable import alternate
+        from methods.one_shot.parts.search import Search
+
+        search = Search(view, self, none=False)
+        return alternate(search, SimplexEG(search, self.arch_lr), objective=self.objective, order="architecture_first")

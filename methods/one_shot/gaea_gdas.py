@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from harness.problem import Arch, Problem, SearchView
+from methods.one_shot.parts import training
+
+
+@dataclass(frozen=True)
+class GaeaGdas(training.WeightTraining):
+    """GAEA-GDAS: GDAS' sampling from weights on the simplex, moved by exponentiated gradient through their logarithm."""
+
+    epochs: Annotated[int, "passes over the images that train the weights"] = 150
+    nesterov: Annotated[bool, "Nesterov's form of momentum"] = False
+    weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
+    arch_lr: Annotated[float, "rate of the exponentiated gradient: .1 in the paper, .01 as released (D-27)"] = 0.1
+    warmup: Annotated[int, "first epochs in which the architecture stays: 0 in the paper, 50 as released (D-27)"] = 0
+    entropic: Annotated[float, "factor of the entropic penalty: 0 in the paper, .01 as released (D-22)"] = 0.0
+    hottest: Annotated[float, "temperature in the first epoch"] = 10.0
+    coldest: Annotated[float, "temperature in the last epoch"] = 0.1
+    cooling: Annotated[Literal["linear", "released"], "whether the coldest is reached; as released it ends at 3.4 (D-26)"] = (
+        "linear"
+    )
+
+    reference: ClassVar[str] = "arXiv:2004.07802"
+    proposes: ClassVar[str] = "self"
+
+    def skip(self, problem: Problem) -> str | None:
+        return training.skip(problem)
+
+    def search(self, view: SearchView) -> Arch:
+        from methods.one_shot.parts.architecture import HardGumbel, SimplexEG
+        from methods.one_shot.parts.differentiable import alternate
+        from methods.one_shot.parts.exponentiated import entropic_penalty
+        from methods.one_shot.parts.gumbel import linear_temperature, released_temperature
+        from methods.one_shot.parts.search import Search
+
+        search = Search(view, self, none=True)
+        gumbel = HardGumbel(search.generator)
+        schedule = linear_temperature if self.cooling == "linear" else released_temperature
+
+        def begin(epoch: int) -> bool:
+            gumbel.temperature = schedule(epoch, self.epochs, self.hottest, self.coldest, self.warmup)
+            return epoch >= self.warmup
+
+        return alternate(
+            search,
+            SimplexEG(search, self.arch_lr, "normalise_clamp"),
+            gumbel,
+            order="architecture_first",
+            begin=begin,
+            penalty=(lambda theta: self.entropic * entropic_penalty(theta.values[0])) if self.entropic else None,
+        )

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from harness.problem import Arch, Problem, SearchView
+from methods.one_shot.parts import training
+
+
+@dataclass(frozen=True)
+class Gdas(training.WeightTraining):
+    """GDAS: one operation per edge and pass, drawn by the Gumbel trick with a falling temperature; the likeliest is kept."""
+
+    epochs: Annotated[int, "passes over the images that train the weights"] = 250
+    arch_lr: Annotated[float, "Adam's learning rate of the architecture"] = 3e-4
+    arch_decay: Annotated[float, "L2 penalty on the logits"] = 1e-3
+    clip_arch: Annotated[bool, "the clipped norm counts the architecture's gradients too"] = True
+    hottest: Annotated[float, "temperature in the first epoch"] = 10.0
+    coldest: Annotated[float, "temperature in the last epoch"] = 0.1
+
+    reference: ClassVar[str] = "arXiv:1910.04465"
+    proposes: ClassVar[str] = "self"
+
+    def skip(self, problem: Problem) -> str | None:
+        return training.skip(problem)
+
+    def search(self, view: SearchView) -> Arch:
+        from methods.one_shot.parts.architecture import HardGumbel, SoftmaxAdam
+        from methods.one_shot.parts.differentiable import alternate
+        from methods.one_shot.parts.gumbel import linear_temperature
+        from methods.one_shot.parts.search import Search
+
+        search = Search(view, self, none=True)
+        gumbel = HardGumbel(search.generator)
+
+        def begin(epoch: int) -> bool:
+            gumbel.temperature = linear_temperature(epoch, self.epochs, self.hottest, self.coldest)
+            return True
+
+        logits = SoftmaxAdam(search, self.arch_lr, self.arch_decay)
+        return alternate(search, logits, gumbel, clip_architecture=self.clip_arch, begin=begin)

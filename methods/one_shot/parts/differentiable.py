@@ -1,0 +1,90 @@
+"""The alternating search of DARTS and its kin: weights and architecture take turns, each down its own loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from harness.problem import Arch
+from methods.one_shot.parts.architecture import Architecture, Relaxation, mixture
+from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.unrolled import unrolled_gradient
+
+if TYPE_CHECKING:
+    from harness.weight_sharing import Batch
+
+Order = Literal["weights_first", "architecture_first"]
+Objective = Literal["bilevel", "erm"]
+
+
+def batches(search: Search, objective: Objective, epoch: int) -> Iterable[tuple[Batch, Batch]]:
+    """Batches for the weights, each with one for the architecture.
+
+    Bilevel: of the training part and of the validation part. ERM: both of all images, shuffled independently (GAEA, 4.1).
+    """
+    batch = search.settings.batch
+    if objective == "bilevel":
+        paired: Iterable[tuple[Batch, Batch]] = search.task.pairs(batch, epoch)
+        return paired
+    return zip(
+        search.task.batches("full", batch, epoch), search.task.batches("full", batch, epoch, "architecture"), strict=True
+    )
+
+
+def alternate(
+    search: Search,
+    architecture: Architecture,
+    relaxation: Relaxation = mixture,
+    *,
+    objective: Objective = "bilevel",
+    order: Order = "weights_first",
+    unrolled: bool = False,
+    clip_architecture: bool = False,
+    begin: Callable[[int], bool] = lambda epoch: True,
+    penalty: Callable[[Architecture], Tensor] | None = None,
+) -> Arch:
+    """Trains to the last epoch; answers the derived architecture, which was proposed at every epoch.
+
+    Args:
+        order: of the two steps on a pair of batches.
+        unrolled: the architecture's gradient looks through one step of the weights (DARTS, eq. 7): second order.
+        clip_architecture: the clipped norm counts the gradients of the architecture parameters by the weights' loss.
+        begin: called with each epoch before it; whether the architecture moves in it.
+        penalty: added to the architecture's loss.
+    """
+    search.keep(architecture=architecture)
+
+    def step_weights(train: Batch) -> None:
+        with torch.set_grad_enabled(clip_architecture):
+            forward = relaxation(architecture)
+        for value in architecture.values:
+            value.grad = None
+        search.step_weights(search.loss(train, forward), architecture.values if clip_architecture else ())
+
+    def step_architecture(train: Batch, valid: Batch) -> None:
+        gradients: Sequence[Tensor]
+        if unrolled:
+            gradients = unrolled_gradient(search, architecture, train, valid)
+        else:
+            loss = search.loss(valid, relaxation(architecture))
+            total = loss if penalty is None else loss + penalty(architecture)
+            gradients = torch.autograd.grad(total, architecture.values)
+        architecture.step(gradients)
+
+    arch: Arch = ()
+    for epoch in search.epochs():
+        moves = begin(epoch)
+        for train, valid in batches(search, objective, epoch):
+            if order == "architecture_first" and moves:
+                step_architecture(train, valid)
+            step_weights(train)
+            if order == "weights_first" and moves:
+                step_architecture(train, valid)
+        table = [p.detach() for p in architecture.probabilities()]
+        arch = search.net.derive(table)
+        search.view.propose(arch)
+        search.record(Forward(table), table)
+    return arch or search.net.derive(architecture.probabilities())

@@ -1,0 +1,44 @@
+"""How a supernet's weights are trained: the settings that every weight-sharing method has. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+
+@dataclass(frozen=True)
+class WeightTraining:
+    """Settings of the weights' side; the defaults are those of NAS-Bench-201's scripts."""
+
+    epochs: Annotated[int, "passes over the images that train the weights"] = 50
+    batch: Annotated[int, "images per step"] = 64
+    lr: Annotated[float, "learning rate of the weights in the first epoch"] = 0.025
+    lr_end: Annotated[float, "learning rate after the last epoch of the cosine"] = 0.001
+    lr_horizon: Annotated[int, "epochs of half a cosine; 0: all of them"] = 0
+    lr_ahead: Annotated[int, "epochs that the schedule runs ahead (1: the scheduler is advanced before the first epoch)"] = 0
+    momentum: Annotated[float, "momentum of the weights"] = 0.9
+    nesterov: Annotated[bool, "Nesterov's form of it"] = True
+    weight_decay: Annotated[float, "L2 penalty on the weights"] = 5e-4
+    clip: Annotated[float, "largest norm of the weights' gradient; 0: not clipped"] = 5.0
+    track_stats: Annotated[bool, "batch norms keep running statistics for evaluation (D-40: the scripts disagree)"] = False
+    conv_bias: Annotated[bool, "the cells' convolutions have a bias (D-01)"] = False
+    channels: Annotated[int, "of the first stage; 0: as many as the benchmark's networks have (D-23)"] = 0
+    inactive: Annotated[
+        Literal["decay", "keep"], "weights that a step did not use: they decay and move on, or stay as they are (D-06, D-42)"
+    ] = "decay"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1:
+            raise ValueError(f"epochs = {self.epochs} and batch = {self.batch} must be at least 1")
+        if not (self.lr > 0 and self.clip >= 0 and self.weight_decay >= 0):
+            raise ValueError(
+                f"lr = {self.lr} must be above 0, clip = {self.clip} and weight_decay = {self.weight_decay} not below"
+            )
+
+
+NEEDS_TRAINING = "needs images to train a supernet on, which this benchmark does not offer"
+
+
+def skip(problem: object) -> str | None:
+    """Why a weight-sharing method cannot run on a problem."""
+    return None if hasattr(problem, "task") else NEEDS_TRAINING

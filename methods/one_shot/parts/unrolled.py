@@ -1,0 +1,67 @@
+"""The second-order architecture gradient: through one virtual step of the weights (DARTS, eq. 7 and 8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from methods.one_shot.parts.architecture import Mixed, Relaxation, mixture
+
+if TYPE_CHECKING:
+    from harness.weight_sharing import Batch
+    from methods.one_shot.parts.search import Search
+
+DISTANCE = 0.01
+"""Of the two points of the finite difference, over the norm of the gradient between them."""
+
+
+def unrolled_gradient(
+    search: Search, architecture: Mixed, train: Batch, valid: Batch, relaxation: Relaxation = mixture
+) -> list[Tensor]:
+    """``dL_val(w')/da - lr (dL_train(w+)/da - dL_train(w-)/da) / 2e``.
+
+    ``w' = w - lr (momentum buffer + dL_train + decay w)``, ``w+- = w +- e dL_val(w')/dw'``, ``e = 0.01 / |dL_val(w')/dw'|``.
+    The virtual step has the optimiser's momentum and decay, as in DARTS' code (D-18). Weights, momentum and the norms'
+    statistics are as before afterwards.
+    """
+    sgd, values = search.sgd, architecture.values
+    statistics = [buffer.clone() for buffer in search.net.module.buffers()]
+    weights = sgd.flat.clone()
+
+    def gradients(batch: Batch) -> list[Tensor]:
+        """By the architecture; those by the weights are left in the optimiser."""
+        sgd.zero()
+        for value in values:
+            value.grad = None
+        search.loss(batch, relaxation(architecture)).backward()  # type: ignore[no-untyped-call]
+        return [value.grad if value.grad is not None else torch.zeros_like(value) for value in values]
+
+    gradients(train)
+    with torch.no_grad():
+        sgd.flat.sub_(search.lr * (sgd.momentum * sgd.buffer + sgd.direction()))
+    by_valid = gradients(valid)
+    towards = sgd.gradient.clone()
+    distance = DISTANCE / torch.linalg.vector_norm(towards).clamp_min(1e-12)
+    sides = []
+    for sign in (1.0, -1.0):
+        with torch.no_grad():
+            sgd.flat.copy_(weights + sign * distance * towards)
+        sides.append(gradients(train))
+    with torch.no_grad():
+        sgd.flat.copy_(weights)
+        for buffer, before in zip(search.net.module.buffers(), statistics, strict=True):
+            buffer.copy_(before)
+        return [
+            direct - search.lr * (plus - minus) / (2 * distance) for direct, plus, minus in zip(by_valid, *sides, strict=True)
+        ]
+
+
+def architecture_gradient(
+    search: Search, architecture: Mixed, train: Batch, valid: Batch, second_order: bool, relaxation: Relaxation = mixture
+) -> list[Tensor]:
+    """Of the validation loss by the architecture: as it is (first order), or through one step of the weights."""
+    if second_order:
+        return unrolled_gradient(search, architecture, train, valid, relaxation)
+    return list(torch.autograd.grad(search.loss(valid, relaxation(architecture)), architecture.values))

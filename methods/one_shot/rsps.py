@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, runtime_checkable
+
+from harness.problem import Arch, Problem, SearchView
+from methods.one_shot.parts import training
+
+if TYPE_CHECKING:
+    from harness.weight_sharing import Active
+    from methods.one_shot.parts.search import Search
+
+
+@dataclass(frozen=True)
+class Rsps(training.WeightTraining):
+    """Random search with weight sharing: a random cell per batch trains the supernet, which then ranks random cells."""
+
+    epochs: Annotated[int, "passes over the images that train the weights"] = 250
+    sampling: Annotated[
+        Literal["network", "cell"],
+        "a batch trains one random cell everywhere, or (NATS-Bench, D-40) another one in each cell, none of them disconnected",
+    ] = "network"
+    candidates: Annotated[int, "random cells that are ranked in the end"] = 100
+    selection_batch: Annotated[int, "validation images that rank a cell"] = 512
+
+    reference: ClassVar[str] = "arXiv:1902.07638"
+    proposes: ClassVar[str] = "self"
+
+    def skip(self, problem: Problem) -> str | None:
+        return training.skip(problem)
+
+    def search(self, view: SearchView) -> Arch:
+        from methods.one_shot.parts.search import Forward, Search
+
+        search = Search(view, self)
+        for epoch in search.epochs():
+            for batch in search.task.batches("train", self.batch, epoch):
+                search.step_weights(search.loss(batch, Forward(active=self._drawn(search))))
+            search.record(Forward(active=search.net.only(view.space.sample(search.rng))))
+        return search.best_of([view.space.sample(search.rng) for _ in range(self.candidates)], self.selection_batch)
+
+    def _drawn(self, search: Search) -> Active | list[Active]:
+        space, rng = search.view.space, search.rng
+        if self.sampling == "network":
+            return search.net.only(space.sample(rng))
+        if not isinstance(space, Connectable):
+            raise ValueError(f"sampling = 'cell' is NATS-Bench's; {space.name} has no rule for disconnected cells")
+        return [search.net.only(space.sample_connected(rng)) for _ in range(search.net.cells)]
+
+
+@runtime_checkable
+class Connectable(Protocol):
+    """A space that can leave out cells in which a node has no input."""
+
+    def sample_connected(self, rng: random.Random) -> Arch: ...
