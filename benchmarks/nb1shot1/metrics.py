@@ -1,0 +1,75 @@
+"""NAS-Bench-101's ``ModelMetrics`` messages, in protocol buffers' wire format."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from harness.problem import UserError
+
+_EVALUATION, _PARAMETERS = 1, 2
+_SECONDS, _VALID, _TEST = 2, 4, 5
+_FIXED = {1: struct.Struct("<d"), 5: struct.Struct("<f")}
+
+
+class Evaluation(NamedTuple):
+    """The end of one training."""
+
+    seconds: float
+    """Of training, without evaluations."""
+    valid: float
+    test: float
+    """Accuracies as shares of 1."""
+
+
+def final_evaluation(message: bytes) -> Evaluation:
+    """The last of a training's three evaluations: before its first step, halfway, at its end.
+
+    Raises :class:`UserError`, a clause, where the message is malformed or lacks it.
+    """
+    evaluations = [value for number, value in fields(message) if number == _EVALUATION]
+    if len(evaluations) != 3 or not isinstance(evaluations[2], bytes):
+        raise UserError(f"it has {len(evaluations)} evaluations instead of 3")
+    found = dict(fields(evaluations[2]))
+    try:
+        return Evaluation(*(float(found[number]) for number in (_SECONDS, _VALID, _TEST)))
+    except (KeyError, ValueError):
+        raise UserError("its last evaluation lacks the training time or an accuracy") from None
+
+
+def fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
+    """Number and value of every field, in order. Raises :class:`UserError`, a clause, where the message is malformed."""
+    at = 0
+    try:
+        while at < len(message):
+            tag, at = _varint(message, at)
+            number, wire = tag >> 3, tag & 7
+            value: int | float | bytes
+            if wire == 0:
+                value, at = _varint(message, at)
+            elif wire in _FIXED:
+                (value,) = _FIXED[wire].unpack_from(message, at)
+                at += _FIXED[wire].size
+            elif wire == 2:
+                length, at = _varint(message, at)
+                value = message[at : at + length]
+                at += length
+                if at > len(message):
+                    raise IndexError
+            else:
+                raise UserError(f"its metrics have a field of unknown type {wire}")
+            yield number, value
+    except (IndexError, struct.error):
+        raise UserError("its metrics stop within a field") from None
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    """An integer of seven bits a byte, low bits first, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = message[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
