@@ -76,9 +76,10 @@ def status(out: Out) -> None:
     typer.echo(f"{trained} of {len(building.representatives())} cells with {seeds} seeds, {len(done)} of {len(main)} shards")
     if len(done) > 1 and len(done) < len(main):
         times = sorted(shards[unit.name].stat().st_mtime for unit in done)
-        gaps = sorted(later - earlier for earlier, later in itertools.pairwise(times))
-        pace = gaps[len(gaps) // 2]  # the median passes over the pauses of an interrupted build
-        typer.echo(f"about {building.duration(pace * (len(main) - len(done)))} left while a build runs as before")
+        gaps = sorted(gap for a, b in itertools.pairwise(times) if (gap := b - a) > 1)  # shards of a checkout have one time
+        if gaps:
+            pace = gaps[len(gaps) // 2]  # the median passes over the pauses of an interrupted build
+            typer.echo(f"about {building.duration(pace * (len(main) - len(done)))} left while a build runs as before")
     if len(done) == len(main):
         top = building.units("top", building.top_cells(folder), range(seeds, seeds + building.EXTRA_SEEDS))
         there = sum(unit.name in shards for unit in top)

@@ -105,6 +105,22 @@ def test_workers_and_interruptions_change_nothing(tmp_path: Path) -> None:
     assert [path.name for path in whole.shards().values()] == [path.name for path in pieces.shards().values()]
 
 
+def test_the_time_left_is_told_from_shards_that_were_made_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits_build, "CELLS_PER_SHARD", 1000)
+    folder = Folder(tmp_path)
+    folder.settle(SETTINGS, 3)
+    for unit in units("main", representatives(), range(3))[:4]:
+        folder.write(unit, made_digits.shard(unit))
+
+    def status(*times: float) -> str:
+        for path, at in zip(folder.shards().values(), times, strict=True):
+            os.utime(path, (at, at))
+        return CliRunner().invoke(digits.app, ["status", "--out", str(tmp_path)]).output
+
+    assert "left" not in status(100, 100, 100, 100)  # a checkout
+    assert "about 0:03:00 left" in status(100, 100, 100, 160)  # three more shards
+
+
 def test_a_killed_build_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.nb201.digits", "build", "--out", str(tmp_path), "--workers", "1"]
     script = (
