@@ -252,7 +252,7 @@ def test_verify_finds_what_was_changed(tmp_path: Path, monkeypatch: pytest.Monke
     folder = Folder(tmp_path)
     folder.settle(TINY, 1)
     unit = units("main", representatives(), (0,))[0]
-    shard = train_unit(Task(TINY), unit, together=1)
+    shard = train_unit(digits_build.prepare(TINY, "cpu"), unit, together=1)  # one thread, as a build
     folder.write(unit, shard)
     command = ["verify", "--out", str(tmp_path), "--cells", "2"]
     answer = CliRunner().invoke(digits.app, command)
