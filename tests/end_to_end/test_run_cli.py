@@ -85,8 +85,11 @@ def test_an_empty_machine_is_told_what_to_put_where(command: Command, tmp_path: 
 # -- what it leaves --------------------------------------------------------------------------------------------------------
 
 
+MULTI_TRIAL = ("--methods", "random_search,regularized_evolution,reinforce,bohb,local_search")
+
+
 def test_from_plan_to_table(command: Command, tmp_path: Path) -> None:
-    done = command("--protocol", "smoke", "--seeds", 3, "--out", tmp_path)
+    done = command("--protocol", "smoke", *MULTI_TRIAL, "--seeds", 3, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     report = tmp_path / "smoke"
     assert {"table.md", "table.tex", "runs.csv", "regret.pdf"} <= {file.name for file in report.iterdir()}
@@ -101,10 +104,10 @@ def test_from_plan_to_table(command: Command, tmp_path: Path) -> None:
         "Optimal",
     ):
         assert row in table
-    assert f"python -m harness.run --protocol smoke --seeds 3 --out {tmp_path}" in table
+    assert f"python -m harness.run --protocol smoke {' '.join(MULTI_TRIAL)} --seeds 3 --out {tmp_path}" in table
     rows = list(csv.DictReader((report / "runs.csv").open()))
     assert len(rows) == 8 * 3
-    again = command("--protocol", "smoke", "--seeds", 3, "--out", tmp_path)
+    again = command("--protocol", "smoke", *MULTI_TRIAL, "--seeds", 3, "--out", tmp_path)
     assert again.returncode == 0
     assert "all 24 runs were done before" in again.stderr
 

@@ -57,7 +57,7 @@ def test_a_fresh_machine_searches_it(
 ) -> None:
     monkeypatch.setenv("NAS_DATA", "")
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
-    done = command("--all", "--protocol", "digits", "--benchmarks", "nb201/digits", "--seeds", 2, "--out", tmp_path / "out")
+    done = command("--protocol", "digits", "--methods", "regularized_evolution", "--seeds", 2, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "bundled, 15 625 architectures, 3 to 5 seeds" in command("--list").stdout
     table = (tmp_path / "out" / "digits" / "table.md").read_text()
