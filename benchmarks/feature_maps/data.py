@@ -1,0 +1,149 @@
+"""The points of each data set: the split of the paper, or the first points of each of its parts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.feature_maps import fourier, importer, ngrams
+from benchmarks.feature_maps.models import FourierRidge, Maps, NgramSvm, Part
+from benchmarks.feature_maps.tokens import RELEASED, TOKENISERS
+from benchmarks.images import dataset as images
+from benchmarks.images import digits
+from harness.cache import Table
+from harness.problem import UserError
+
+Sizes = Mapping[str, int]
+
+PERMUTATION: Final = 0
+"""Seed of the permutation that divides IMDb's test reviews (METHODS 5.7); here of reviews in order of class and number."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a protocol's ``search`` table may say of one data set. Zero points of a part are all of them."""
+
+    features: int
+    """The full number of features."""
+    pool: int = 256
+    """Configurations drawn per world."""
+    train: int = 0
+    valid: int = 0
+    test: int = 0
+    tokenisers: Sequence[str] = field(default=RELEASED)
+    """Those in the space (reviews only)."""
+
+    def __post_init__(self) -> None:
+        strange = [name for name in self.tokenisers if name not in TOKENISERS]
+        if strange:
+            raise UserError(f"no tokeniser {strange[0]!r}; there are {', '.join(TOKENISERS)}")
+        if self.features < 1 or self.pool < 2 or min(self.train, self.valid, self.test) < 0:
+            raise UserError(f"feature maps need at least 1 feature and 2 configurations, and no fewer than 0 points: {self}")
+
+    def rows(self, part: str, count: int) -> npt.NDArray[np.int64]:
+        """The first of ``count`` rows that the part keeps."""
+        kept = getattr(self, part)
+        if kept > count:
+            raise UserError(f"{kept} {part} points were asked for, there are {count}")
+        return np.arange(kept or count)
+
+
+class Source(Protocol):
+    """A data set under some settings. Nothing is opened before it is asked for."""
+
+    name: str
+    checksum: str
+
+    def search_parts(self) -> tuple[Part, Part]:
+        """Training and validation points."""
+        ...
+
+    def test_part(self) -> Part:
+        """Test points, for the judge."""
+        ...
+
+    def maps(self, world: int) -> Maps:
+        """The world's pool of feature maps, with its solver."""
+        ...
+
+
+class ImageSource:
+    """CIFAR-10 (40 000, 10 000 and 10 000 images, in the published order) or the digits (1 024, 384 and 389)."""
+
+    def __init__(self, dataset: str, settings: Settings) -> None:
+        self._dataset, self._settings = dataset, settings
+        train, _ = _image_set(dataset)
+        self.name, self.checksum = train.name, train.checksum
+        self._classes, self._white = train.classes, train.white
+        self._first = digits.SIZES[0] if dataset == "digits" else 40_000
+
+    def search_parts(self) -> tuple[Part, Part]:
+        whole, _ = _image_set(self._dataset)
+        train = whole.rows(self._settings.rows("train", self._first))
+        valid = whole.rows(self._first + self._settings.rows("valid", len(whole) - self._first))
+        points = fourier.Images(train.images, self._white)
+        return Part(points, train.labels), Part(points.alike(valid.images), valid.labels)
+
+    def test_part(self) -> Part:
+        _, test = _image_set(self._dataset)
+        kept = test.rows(self._settings.rows("test", len(test)))
+        train, _ = self.search_parts()
+        return Part(train.points.alike(kept.images), kept.labels)
+
+    def maps(self, world: int) -> FourierRidge:
+        return FourierRidge(fourier.draw_pool(self._settings.pool, world), self._classes)
+
+
+class ReviewSource:
+    """IMDb: 25 000 reviews to train on; the others are permuted, the first half tests, the second validates."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        table = importer.find_table(lambda line: print(line, file=sys.stderr, flush=True))
+        if table is None:
+            raise UserError("IMDb is missing; see `python -m harness.data status`")
+        self._table = table
+        self.name, self.checksum = f"IMDb ({table.meta['kind']})", table.checksum
+
+    def search_parts(self) -> tuple[Part, Part]:
+        train, valid, _ = self._rows()
+        return self._part(train, "train"), self._part(valid, "valid")
+
+    def test_part(self) -> Part:
+        return self._part(self._rows()[2], "test")
+
+    def maps(self, world: int) -> NgramSvm:
+        return NgramSvm(ngrams.draw_pool(self._settings.pool, world, self._settings.tokenisers))
+
+    def _rows(self) -> tuple[npt.NDArray[np.int64], ...]:
+        of_test = self._table.column("part") == 1
+        train, rest = np.flatnonzero(~of_test), np.flatnonzero(of_test)
+        train, rest = (np.random.RandomState(PERMUTATION).permutation(rows) for rows in (train, rest))
+        return train, rest[len(rest) // 2 :], rest[: len(rest) // 2]
+
+    def _part(self, rows: npt.NDArray[np.int64], part: str) -> Part:
+        kept = rows[self._settings.rows(part, len(rows))]
+        return Part(ngrams.Reviews(_tokens(self._table), kept), self._table.column("label")[kept].astype(np.int64))
+
+
+OPENERS: Final[dict[str, Callable[[Settings], Source]]] = {
+    "cifar10": lambda settings: ImageSource("cifar10", settings),
+    "imdb": ReviewSource,
+    "digits": lambda settings: ImageSource("digits", settings),
+}
+
+
+@cache
+def _image_set(dataset: str) -> tuple[images.ImageSet, images.ImageSet]:
+    return images.load(dataset)
+
+
+@cache
+def _tokens(table: Table) -> dict[str, ngrams.Tokens]:
+    return {name: ngrams.Tokens(table, name) for name in TOKENISERS}

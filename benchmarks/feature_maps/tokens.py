@@ -1,0 +1,74 @@
+"""Tokenisers that need no corpus and no download, and stop words.
+
+METHODS 5.7 has the released code strip punctuation where the paper tokenises on spaces: both are here, and a protocol's
+``search`` table says which three stand in the space.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.problem import UserError
+
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_WORDS_AND_MARKS = re.compile(r"\w+|[^\w\s]")
+
+
+def _nltk() -> Callable[[str], list[str]]:
+    """NLTK's word tokeniser (Penn Treebank rules) on the whole review: its sentence splitter would need a corpus."""
+    try:
+        from nltk.tokenize import NLTKWordTokenizer
+    except ImportError:
+        raise UserError("importing IMDb needs NLTK's word tokeniser: pip install nltk") from None
+    tokenise: Callable[[str], list[str]] = NLTKWordTokenizer().tokenize
+    return tokenise
+
+
+TOKENISERS: Final[dict[str, Callable[[], Callable[[str], list[str]]]]] = {
+    "spaces": lambda: str.split,
+    "strip": lambda: lambda text: text.translate(_NO_PUNCTUATION).split(),
+    "split": lambda: _WORDS_AND_MARKS.findall,
+    "nltk": _nltk,
+}
+"""``spaces``: as written; ``strip``: without punctuation, on spaces; ``split``: words, and every mark on its own."""
+
+RELEASED: Final = ("strip", "split", "nltk")
+"""Those of the released code, in the paper's order; the paper has ``spaces`` in place of ``strip``."""
+
+
+@cache
+def stop_words() -> frozenset[str]:
+    """scikit-learn's English stop words, in lower case."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return frozenset(ENGLISH_STOP_WORDS)
+
+
+def encode(texts: Iterable[str], tokeniser: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], list[str]]:
+    """Texts as numbers of their tokens.
+
+    Returns: all texts' tokens one after the other; where each text begins, and the end (texts + 1,); the tokens by number.
+    """
+    split = TOKENISERS[tokeniser]()
+    numbers: dict[str, int] = {}
+    pieces, ends = [], [0]
+    for text in texts:
+        found = [numbers.setdefault(token, len(numbers)) for token in split(text)]
+        pieces.append(np.array(found, np.int32))
+        ends.append(ends[-1] + len(found))
+    return np.concatenate(pieces), np.array(ends, np.int64), list(numbers)
+
+
+def lowered(vocabulary: list[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+    """Of every token: the number of the first token with the same lower case, and whether it is a stop word in lower case."""
+    first: dict[str, int] = {}
+    small = [token.lower() for token in vocabulary]
+    same = np.array([first.setdefault(token, number) for number, token in enumerate(small)], np.int32)
+    return same, np.array([token in stop_words() for token in small], np.bool_)

@@ -1,0 +1,1 @@
+"""Methods that select a feature map for a linear model, by solver calls."""

@@ -1,0 +1,1 @@
+"""What several selectors of feature maps are made of."""
