@@ -7,7 +7,6 @@ import math
 import random
 import re
 from collections.abc import Iterator, Sequence
-from operator import mul
 
 from benchmarks.nb1shot1.cell import OPS, Cell, prune
 from benchmarks.nb1shot1.fingerprint import fingerprint
@@ -46,6 +45,7 @@ class NB1Shot1Space(SearchSpace):
         self._parents = tuple(len(combinations) for combinations in self._choices)
         self.cardinalities = self._parents + (len(OPS),) * self.blocks
         self._strides = tuple(math.prod(self.cardinalities[position + 1 :]) for position in range(len(self.cardinalities)))
+        self._terms = [{a: a * stride for a in range(n)} for n, stride in zip(self.cardinalities, self._strides, strict=True)]
         self.topologies = math.prod(self._parents)
         """How many ways there are to choose all parents; their number is ``index // 3**blocks``."""
         self.assignments: int = len(OPS) ** self.blocks
@@ -98,9 +98,13 @@ class NB1Shot1Space(SearchSpace):
 
     def index(self, arch: Arch) -> int:
         """The architecture's number, the operations varying fastest. Raises :class:`InvalidArchitecture`."""
-        if arch not in self:
-            raise InvalidArchitecture(f"{arch!r} is not an architecture of NAS-Bench-1Shot1 space {self.number}")
-        return sum(map(mul, arch, self._strides))
+        try:
+            index = sum([terms[value] for terms, value in zip(self._terms, arch, strict=True)])
+            if type(sum(arch)) is not int:  # 1.0 finds the term of 1
+                raise TypeError
+        except (KeyError, TypeError, ValueError):
+            raise InvalidArchitecture(f"{arch!r} is not an architecture of NAS-Bench-1Shot1 space {self.number}") from None
+        return index
 
     def at(self, index: int) -> Arch:
         """The architecture with this number."""

@@ -1,0 +1,110 @@
+"""The real NAS-Bench-101 records show what is known of them. Needs nb101_cells_1shot1.parquet in NAS_DATA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from benchmarks.nb1shot1 import importer
+from benchmarks.nb1shot1.benchmark import NB1Shot1Problem
+from benchmarks.nb1shot1.cells import distinct_cells
+from harness.cache import Table, data_roots
+
+
+def real_file() -> Path:
+    found = [path for root in data_roots() for path in sorted(root.rglob("nb101_cells_1shot1.parquet"))]
+    if not found:
+        pytest.skip("no nb101_cells_1shot1.parquet in NAS_DATA")
+    return Path(found[0])
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return importer.import_path(real_file())
+
+
+@pytest.fixture(params=[1, 2, 3])
+def problem(table: Table, request: pytest.FixtureRequest) -> NB1Shot1Problem:
+    return NB1Shot1Problem(table, request.param, {"recipe": 108}, {"recipe": 108})
+
+
+def recorded(table: Table, number: int) -> npt.NDArray[np.intp]:
+    """The rows of a space's recorded cells."""
+    rows = np.unique(distinct_cells().rows[number])
+    return rows[table.column("valid/108")[rows, 0] >= 0]
+
+
+def accuracy(table: Table, split: str, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+    """Percent, of shape (rows, repeats)."""
+    return np.asarray(table.column(f"{split}/108")[rows].astype(np.float64) * 100 / 9_984)
+
+
+COVERED = {1: (156, 2_127), 2: (153, 3_258), 3: (2_950, 17_940)}
+BEST_TEST = {1: 94.2007, 2: 93.9069, 3: 94.1774}
+BEST_BY_VALIDATION = {1: (94.7182, 94.0672), 2: (94.5179, 93.9069), 3: (94.7382, 94.0238)}
+SINGLE_ERRORS = {1: (0.0544871688, 0.0497796535), 2: (0.0577924848, 0.0515825152), 3: (0.0559895635, 0.0500801206)}
+SPREAD = {1: 0.369, 2: 0.233, 3: 0.192}
+PRINTED_SPREAD = {1: 0.37, 2: 0.23, 3: 0.19}
+REGRET = {1: (0.35, 0.35), 2: (0.33, 0.31), 3: (0.48, 0.22)}
+
+
+def test_topologies_and_cells_covered(problem: NB1Shot1Problem, table: Table) -> None:
+    number = problem.space.number
+    assert (len(problem.space.admitted or ()), problem.judge.set_size["cifar10"]) == COVERED[number]
+
+
+def test_the_covered_part_is_the_published_list(problem: NB1Shot1Problem, table: Table) -> None:
+    import pyarrow.parquet
+
+    number = problem.space.number
+    listed = pyarrow.parquet.read_table(real_file(), columns=["hash", f"in_ss{number}_noloose_list"]).to_pylist()
+    published = {row["hash"] for row in listed if row[f"in_ss{number}_noloose_list"]}
+    assert {distinct_cells().hashes[row] for row in recorded(table, number)} == published
+
+
+def test_best_mean_test(problem: NB1Shot1Problem) -> None:
+    assert round(problem.judge.optimum["cifar10"], 4) == BEST_TEST[problem.space.number]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_best_by_validation(table: Table, number: int) -> None:
+    rows = recorded(table, number)
+    valid, test = (accuracy(table, split, rows).mean(axis=1) for split in ("valid", "test"))
+    best = valid.argmax()
+    assert (round(float(valid[best]), 4), round(float(test[best]), 4)) == BEST_BY_VALIDATION[number]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_smallest_single_errors(table: Table, number: int) -> None:
+    rows = recorded(table, number)
+    errors = tuple(1 - accuracy(table, split, rows).max() / 100 for split in ("test", "valid"))
+    assert errors == pytest.approx(SINGLE_ERRORS[number], abs=1e-7)  # printed from single precision
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_spread_of_the_best_cells_repeats(table: Table, number: int) -> None:
+    """GAEA, section 4.3: different initialisations of the top network."""
+    test = accuracy(table, "test", recorded(table, number))
+    spread = test[test.mean(axis=1).argmax()].std()
+    assert round(float(spread), 3) == SPREAD[number]
+    assert round(float(spread), 2) == PRINTED_SPREAD[number]
+
+
+def test_both_references_of_regret_are_told(problem: NB1Shot1Problem) -> None:
+    paper, own = REGRET[problem.space.number]
+    words = problem.facts["judge:cifar10"]
+    assert f"keeps a regret of {paper} (the paper's constant" in words
+    assert f", {own} (this set's own" in words
+
+
+def test_the_clock_explains_what_it_is_said_to(table: Table) -> None:
+    clock = table.meta["clock"]
+    assert clock["cells"] == 6_001
+    assert round(clock["r2"], 2) == 0.87
+    assert 0.10 < clock["median_error"] < 0.16
+    assert table.column("seconds/108").min() > 500
