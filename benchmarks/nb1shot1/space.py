@@ -39,6 +39,8 @@ class NB1Shot1Space(SearchSpace):
         self.number = number
         self.blocks = len(PARENTS[number]) - 1
         choices = [list(itertools.combinations(range(node), count)) for node, count in enumerate(PARENTS[number], 1)]
+        self.taken = PARENTS[number]
+        """How many parents node 1, node 2, ... and the output take."""
         self._fixed = sum(len(combinations) == 1 for combinations in choices)
         self._choices = choices[self._fixed :]
         self._forced = [combinations[0] for combinations in choices[: self._fixed]]
@@ -116,6 +118,11 @@ class NB1Shot1Space(SearchSpace):
         """The parents of node 1, node 2, ..., and the output."""
         return self._forced + [combinations[a] for combinations, a in zip(self._choices, arch, strict=False)]
 
+    def arch(self, parents: Sequence[tuple[int, ...]], ops: Sequence[int]) -> Arch:
+        """The inverse of :meth:`parents` and the operations: parents of node 1, ..., the output, each ascending."""
+        chosen = [c.index(p) for c, p in zip(self._choices, parents[self._fixed :], strict=True)]
+        return (*chosen, *ops)
+
     def without_loose_ends(self, arch: Arch) -> Arch:
         """The same network, in which every block that does not reach the output has its first choices.
 
@@ -172,5 +179,4 @@ class NB1Shot1Space(SearchSpace):
                 raise InvalidArchitecture(
                     f"{text!r}: node {node} takes {PARENTS[self.number][node - 1]} of the nodes 0 to {node - 1}, ascending"
                 )
-        chosen_parents = [c.index(p) for c, p in zip(self._choices, parents[self._fixed :], strict=True)]
-        return (*chosen_parents, *map(SHORT_OPS.index, names[:-1]))
+        return self.arch(parents, [SHORT_OPS.index(name) for name in names[:-1]])

@@ -1,0 +1,149 @@
+"""The 1Shot1 supernet: its mixtures, its one-hot networks, and the way back to architectures."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.nb1shot1.space import NB1Shot1Space
+from benchmarks.nb1shot1.supernet import Macro, Supernet
+
+TINY = Macro(width=4, channels=1)
+SPACES = {number: NB1Shot1Space(number) for number in (1, 2, 3)}
+
+
+def images(batch: int = 5) -> Tensor:
+    return torch.randn(batch, 1, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def made(number: int, macro: Macro = TINY, seed: int = 1) -> Supernet:
+    net = Supernet(SPACES[number], macro, seed=seed)
+    net.module.double()
+    return net
+
+
+def ones(net: Supernet, arch: tuple[int, ...]) -> list[Tensor]:
+    """The weights that say the same as ``only(arch)``."""
+    tables = []
+    for decision, rows in zip(net.decisions, net.only(arch), strict=True):
+        table = torch.zeros(decision.rows, len(decision.options), dtype=torch.float64)
+        for row, options in enumerate(rows):
+            table[row, list(options)] = 1
+        tables.append(table)
+    return tables
+
+
+def plain(net: Supernet, x: Tensor, tables: list[Tensor]) -> Tensor:
+    """The paper's sums written out, everything executed."""
+    named = {decision.name: table for decision, table in zip(net.decisions, tables, strict=True)}
+    x = net.module.stem(x)
+    for number, cell in enumerate(net.module.cells):
+        if number in (3, 6):
+            x = F.max_pool2d(x, 2, 2, 1)
+        projected = cell.projection(x)
+        c = cell.channels
+        values: list[Tensor] = []
+        for block in range(1, net.blocks + 1):
+            nodes = [projected[:, (block - 1) * c : block * c], *values]
+            w = named[f"inputs {block}"][0] if f"inputs {block}" in named else torch.ones(block)
+            entering = torch.stack([w[k] * node for k, node in enumerate(nodes)]).sum(0)
+            convs = cell.mixed[block - 1].convs
+            outputs = [convs["0"](entering), convs["1"](entering), F.max_pool2d(entering, 3, 1, 1)]
+            values.append(torch.stack([named["operations"][block - 1, op] * y for op, y in enumerate(outputs)]).sum(0))
+        w = named["output"][0]
+        x = w[0] * projected[:, net.blocks * c :] + torch.cat([w[k] * value for k, value in enumerate(values, 1)], 1)
+    x = net.module.norm(net.module.last(F.relu(x)))
+    found: Tensor = net.module.classifier(x.mean((2, 3)))
+    return found
+
+
+@pytest.mark.parametrize("number", SPACES)
+def test_decisions_are_those_of_the_paper(number: int) -> None:
+    inputs = {
+        1: {"inputs 3": 3, "inputs 4": 4},
+        2: {f"inputs {j}": j for j in (2, 3, 4)},
+        3: {f"inputs {j}": j for j in range(2, 6)},
+    }
+    net = made(number)
+    sizes = {one.name: len(one.options) for one in net.decisions}
+    assert sizes == {"operations": 3, "output": net.blocks + 1, **inputs[number]}
+    assert net.decisions[0].rows == net.blocks == SPACES[number].blocks
+    assert [one.kind for one in net.decisions] == ["operation"] + ["edge"] * (len(net.decisions) - 1)
+
+
+@pytest.mark.parametrize("number", SPACES)
+def test_a_mixture_equals_the_plain_sums_gradients_too(number: int) -> None:
+    net, x = made(number), images()
+    generator = torch.Generator().manual_seed(3)
+    start = [torch.rand(one.rows, len(one.options), generator=generator, dtype=torch.float64) for one in net.decisions]
+    found = []
+    for forward in (lambda w: net(x, w), lambda w: plain(net, x, w)):
+        tables = [table.clone().requires_grad_() for table in start]
+        y = forward(tables)
+        found.append([y, *torch.autograd.grad(F.cross_entropy(y, torch.arange(len(x))), tables)])
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-10)
+
+
+@pytest.mark.parametrize("number", SPACES)
+def test_a_sampled_architecture_is_executed_alone(number: int) -> None:
+    net, x, rng = made(number), images(), random.Random(number)
+    for _ in range(5):
+        arch = SPACES[number].sample(rng)
+        assert torch.allclose(net(x, None, net.only(arch)), plain(net, x, ones(net, arch)), atol=1e-10)
+
+
+@pytest.mark.parametrize("number", SPACES)
+def test_deriving_from_its_own_weights_gives_the_architecture_back(number: int) -> None:
+    net, rng = made(number), random.Random(5)
+    for _ in range(50):
+        arch = SPACES[number].sample(rng)
+        assert net.derive(ones(net, arch)) == arch
+
+
+def test_weights_of_each_image_are_its_own() -> None:
+    net, x = made(2), images()
+    net.module.eval()
+    generator = torch.Generator().manual_seed(3)
+    own = [torch.rand(len(x), one.rows, len(one.options), generator=generator, dtype=torch.float64) for one in net.decisions]
+    together = net(x, own)
+    for k in range(len(x)):
+        assert torch.allclose(together[k : k + 1], net(x[k : k + 1], [table[k] for table in own]), atol=1e-10)
+
+
+def test_partial_channels_pass_by_and_are_shuffled() -> None:
+    net, x = made(1, Macro(width=8, channels=1, partial=4)), images()
+    mixed = net.module.cells[0].mixed[0]
+    inputs = torch.randn(2, 8, 4, 4, dtype=torch.float64)
+    block = net._mixtures(None, net.only(SPACES[1].sample(random.Random(1))), False)[0]
+    y = mixed(inputs, block)
+    bypassed = y.view(2, 2, 4, 4, 4)[:, :, 1:]  # after a shuffle by four, every fourth channel comes from the operation
+    expected = inputs[:, 2:].view(2, 3, 2, 4, 4).transpose(1, 2)
+    assert torch.equal(bypassed, expected)
+    assert net(x).shape == (5, 10)
+
+
+def test_straight_through_gives_idle_operations_a_gradient() -> None:
+    net, x = made(1), images()
+    arch = SPACES[1].sample(random.Random(2))
+    tables = [table.requires_grad_() for table in ones(net, arch)]
+    y = net(x, tables, net.only(arch), straight_through=True)
+    assert torch.allclose(y, net(x, None, net.only(arch)), atol=1e-12)
+    (gradient,) = torch.autograd.grad(F.cross_entropy(y, torch.arange(len(x))), tables[:1])
+    reached = [block in SPACES[1].used(arch) for block in range(1, net.blocks + 1)]
+    assert (gradient != 0).all(1).tolist() == reached
+    assert any(reached)
+
+
+def test_every_pass_is_told_of() -> None:
+    passes: list[tuple[list[int], float, bool]] = []
+    net = Supernet(SPACES[3], TINY, charge=lambda counts, n, training: passes.append((list(counts), n, training)))
+    x = images().float()
+    net(x)
+    with torch.no_grad(), net.unmetered():
+        net(x)
+    assert passes == [([5, 5, 5], 5, True)]
