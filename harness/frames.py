@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,10 +35,10 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
     rows: list[dict[str, Any]] = []
     traces: list[dict[str, Any]] = []
     sessions: Counter[int] = Counter()
-    settings: dict[str, dict[str, Any]] = {}
+    settings: dict[str, dict[str, dict[str, Any]]] = {}
     for identity, spec in _identities(plan, store):
         row, benchmark = spec["row"], spec["benchmark"]
-        settings[row] = spec["settings"]
+        settings.setdefault(row, {})[benchmark] = spec["settings"]
         targets = list(plan.problems[benchmark].judge.optimum)
         for one in store.rows(identity):
             sessions[one["session"]] += 1
@@ -64,12 +64,22 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
             if one["status"] == "done":
                 traces.append(_trace(one, row, benchmark, plan.problems[benchmark]))
     facts = _facts(plan, provenance)
-    facts["settings"] = settings
+    facts["settings"] = dict(_settings(settings))
     facts["sessions"] = [
         {**{name: made[name] for name in ("date", "command", "code", "host")}, "runs": sessions[made["id"]]}
         for made in store.sessions(sessions)
     ]
     return Evidence(pd.DataFrame(rows), traces, facts)
+
+
+def _settings(found: Mapping[str, Mapping[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Settings by row; by row and benchmark where they differ between benchmarks."""
+    for row, settings in found.items():
+        first, *others = settings.values()
+        if all(_normal(other) == _normal(first) for other in others):
+            yield row, first
+        else:
+            yield from ((f"{row} on {benchmark}", values) for benchmark, values in settings.items())
 
 
 def _identities(plan: Plan, store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -113,14 +123,20 @@ def _terms(spec: Mapping[str, Any]) -> Any:
 
 def _trace(one: Mapping[str, Any], row: str, benchmark: str, problem: Problem) -> dict[str, Any]:
     columns = one["trace"]
-    optimum = problem.judge.optimum
+    tests = {target: columns[f"{target}/test"] for target in problem.judge.optimum if f"{target}/test" in columns}
     return {
         "row": row,
         "benchmark": benchmark,
         "world": one["world"],
         "seconds": columns["proposal_seconds"],
         "end": one["spent"]["seconds"],
-        "regret": {target: best - columns[f"{target}/test"] for target, best in optimum.items() if f"{target}/test" in columns},
+        "queries": columns["proposal_queries"],
+        "spent_queries": one["spent"]["queries"],
+        "test": tests,
+        "regret": {
+            target: best - tests[target] for target, best in problem.judge.optimum.items() if target in tests and best == best
+        },
+        "log": {name.removeprefix("log/"): values for name, values in columns.items() if name.startswith("log/")},
     }
 
 
@@ -136,9 +152,10 @@ def _facts(plan: Plan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "policy": "; ".join(dict.fromkeys(str(row.spec.budget["policy"]) for row in plan.rows)),
         "record": "; ".join(dict.fromkeys(problem.record for problem in problems)),
         "search": "; ".join(dict.fromkeys(problem.facts["search"] for problem in problems)),
-        "judge": {target: problem.facts[f"judge:{target}"] for problem in problems for target in problem.judge.optimum},
-        "optimum": {target: value for problem in problems for target, value in problem.judge.optimum.items()},
-        "set_size": {target: size for problem in problems for target, size in problem.judge.set_size.items()},
+        "judge": _by_target(plan, lambda problem: {one: problem.facts[f"judge:{one}"] for one in problem.judge.optimum}),
+        "optimum": _by_target(plan, lambda problem: problem.judge.optimum),
+        "set_size": _by_target(plan, lambda problem: problem.judge.set_size),
+        "clock": "; ".join(dict.fromkeys(problem.facts["clock"] for problem in problems if "clock" in problem.facts)),
         "stated_set": "; ".join(dict.fromkeys(problem.judge.stated_set for problem in problems)),
         "table": "; ".join(dict.fromkeys(problem.facts["source"] for problem in problems)),
         "checksum": "; ".join(dict.fromkeys(problem.checksum[:16] for problem in problems)),
@@ -150,6 +167,13 @@ def _facts(plan: Plan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "host": provenance["host"],
         "date": provenance["date"],
     }
+
+
+def _by_target(plan: Plan, of: Callable[[Problem], Mapping[str, Any]]) -> dict[str, Any]:
+    """``{target: value}``; where benchmarks that share a target differ, ``{"target (benchmark)": value}``."""
+    found = {(target, name): value for name, problem in plan.problems.items() for target, value in of(problem).items()}
+    differing = {target for target, _ in found if len({repr(v) for (one, _), v in found.items() if one == target}) > 1}
+    return {f"{target} ({name})" if target in differing else target: value for (target, name), value in found.items()}
 
 
 def _budgets(plan: Plan) -> str:

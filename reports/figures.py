@@ -1,11 +1,10 @@
-"""Figures: anytime test regret against charged seconds."""
+"""The figure of the anytime test regret against charged seconds, and what other figures share with it."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +15,8 @@ from reports.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Traces = list[dict[str, Any]]
 
 POINTS = 200  # of the common grid
 MARKS = 6  # markers per line
@@ -37,22 +38,67 @@ def step_values(seconds: Sequence[np.ndarray], values: Sequence[np.ndarray], gri
     return table
 
 
-def regret(study: Study, traces: list[dict[str, Any]]) -> dict[str, bytes]:
-    """Draw the anytime regret, a panel per benchmark and target; {"pdf": bytes, "png": bytes}, empty without traces."""
-    runs: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for trace in traces:
-        if len(trace["seconds"]):
-            runs[trace["benchmark"], trace["row"]].append(trace)
-    panels = [(b, t) for b in study.benchmarks for t in study.targets(b) if any(name == b for name, _ in runs)]
+class Drawing(NamedTuple):
+    """A figure, rendered: the stem of its files, their bytes by kind (pdf, png), and its caption."""
+
+    stem: str
+    files: dict[str, bytes]
+    caption: str
+
+
+class Panel(NamedTuple):
+    """One panel: its title, its axes' names, and what draws it: given the axes and the style of every row, {row: line}."""
+
+    title: str
+    x: str
+    y: str
+    draw: Callable[[Axes, dict[str, dict[str, Any]]], dict[str, Any]]
+
+
+def regret(study: Study, traces: Traces) -> Drawing | None:
+    """Draw the anytime regret, a panel per benchmark and target; None without traces that have one."""
+    panels = [
+        Panel(panel_title(study, benchmark, target), "charged search time (s)", "test regret (percentage points)", draw)
+        for benchmark in study.benchmarks
+        for target in study.targets(benchmark)
+        if (draw := _regret_of(traces, benchmark, target)) is not None
+    ]
     if not panels:
-        return {}
+        return None
+    return Drawing("regret", render(study, panels), caption(study))
+
+
+def _regret_of(traces: Traces, benchmark: str, target: str) -> Callable[..., dict[str, Any]] | None:
+    mine = [one for one in traces if one["benchmark"] == benchmark and target in one["regret"] and len(one["seconds"])]
+
+    def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        handles = {}
+        for row, look in looks.items():
+            of_row = [one for one in mine if one["row"] == row]
+            if of_row:
+                seconds = [np.asarray(one["seconds"], dtype=float) for one in of_row]
+                ends = max(float(one["end"]) for one in of_row)
+                handles[row] = band(panel, seconds, [one["regret"][target] for one in of_row], ends, look)
+        _finish(panel)
+        return handles
+
+    return draw if mine else None
+
+
+def panel_title(study: Study, benchmark: str, target: str) -> str:
+    """The target's name, and the benchmark's where there are several."""
+    return target_name(target) if len(study.benchmarks) == 1 else f"{target_name(target)} (search: {benchmark})"
+
+
+def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, bytes]:
+    """Draw the panels, so many side by side, above a legend of the rows in them; {"pdf": bytes, "png": bytes}."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    traced = {row for _, row in runs}
-    rows = [row for row in dict.fromkeys(row for b in study.benchmarks for row in study.rows(b)) if row in traced]
-    across = min(3, len(panels))
+    rows = list(dict.fromkeys(row for benchmark in study.benchmarks for row in study.rows(benchmark)))
+    looks = {row: style.line(index) for index, row in enumerate(rows)}
+    across = min(across, len(panels))
     down = -(-len(panels) // across)
     per_line = max(1, min(len(rows), int(across * 1.6)))
     legend_inches = 0.22 * -(-len(rows) // per_line) + 0.1
@@ -62,21 +108,16 @@ def regret(study: Study, traces: list[dict[str, Any]]) -> dict[str, bytes]:
         FigureCanvasAgg(figure)
         axes = figure.subplots(down, across, squeeze=False)
         handles: dict[str, Any] = {}
-        for panel, (benchmark, target) in zip(axes.flat, panels, strict=False):
-            name = target_name(target) if len(study.benchmarks) == 1 else f"{target_name(target)} (search: {benchmark})"
-            panel.set_title(name, loc="left")
-            for index, row in enumerate(rows):
-                drawn = [trace for trace in runs.get((benchmark, row), []) if target in trace["regret"]]
-                if drawn:
-                    handles.setdefault(row, _draw(panel, drawn, target, style.line(index)))
-            _finish(panel)
-        for panel in axes.flat[len(panels) :]:
-            panel.set_axis_off()
-        for panel in axes[:, 0]:
-            panel.set_ylabel("test regret (percentage points)")
-        for index, panel in enumerate(axes.flat[: len(panels)]):
-            if index + across >= len(panels):
-                panel.set_xlabel("charged search time (s)")
+        for index, (place, panel) in enumerate(zip(axes.flat, panels, strict=False)):
+            place.set_title(panel.title, loc="left")
+            handles = {**panel.draw(place, looks), **handles}
+            if index % across == 0 or panel.y != panels[index - 1].y:
+                place.set_ylabel(panel.y)
+            below = panels[index + across].x if index + across < len(panels) else None
+            if panel.x != below:
+                place.set_xlabel(panel.x)
+        for place in axes.flat[len(panels) :]:
+            place.set_axis_off()
         named = [row for row in rows if row in handles]
         labels = [study.label(row) for row in named]
         lines = [handles[row] for row in named]
@@ -94,17 +135,21 @@ def _save(figure: Any, kind: str, metadata: dict[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def _draw(panel: Axes, traces: list[dict[str, Any]], target: str, look: dict[str, Any]) -> Any:
-    """Draw one row's mean and band, from the time at which every run has a proposal to the end of its longest run."""
-    seconds = [np.asarray(trace["seconds"], dtype=float) for trace in traces]
-    start = max(max(float(times[0]) for times in seconds), 1e-9)
-    end = max(max(float(trace["end"]) for trace in traces), start * (1 + 1e-9))
+def band(panel: Axes, times: Sequence[np.ndarray], values: Sequence[np.ndarray], end: float, look: dict[str, Any]) -> Any:
+    """Draw one row's mean and its band, from the time at which every run has a value to ``end``, its longest run's.
+
+    Args:
+        times: of each run, ascending: when its value changes.
+        values: of each run, the value from each of those times on.
+    """
+    start = max(max(float(one[0]) for one in times), 1e-9)
+    end = max(end, start * (1 + 1e-9))
     grid = np.geomspace(start, end, POINTS)
     grid[0] = start  # geomspace may round below the start, where the slowest run has nothing yet
-    table = step_values(seconds, [trace["regret"][target] for trace in traces], grid)
+    table = step_values(times, values, grid)
     mean = table.mean(axis=0)
-    if len(traces) >= 3:
-        half = student_quantile(0.975, len(traces) - 1) * table.std(axis=0, ddof=1) / np.sqrt(len(traces))
+    if len(times) >= 3:
+        half = student_quantile(0.975, len(times) - 1) * table.std(axis=0, ddof=1) / np.sqrt(len(times))
         panel.fill_between(grid, mean - half, mean + half, color=look["color"], alpha=0.18, linewidth=0, step="post")
     first = len(panel.lines) * 5 % (POINTS // MARKS)  # rows that overlap keep their markers apart
     (drawn,) = panel.plot(grid, mean, drawstyle="steps-post", markevery=(first, POINTS // MARKS), **look)

@@ -8,6 +8,7 @@ from reports.statistics import Interval
 
 MISSING = "–"
 TARGETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet16-120": "ImageNet-16-120", "imagenet": "ImageNet"}
+TARGETS |= {"cifar10-jpeg75": "CIFAR-10 (JPEG-75)", "imdb": "IMDb"}
 SHORT = {"cifar10": "C10", "cifar100": "C100", "imagenet16-120": "IN16"}
 
 

@@ -1,21 +1,23 @@
-"""Write the report of one protocol: ``table.md``, ``table.tex``, ``runs.csv``, ``regret.pdf`` and ``regret.png``."""
+"""Write the report of one protocol: ``table.md``, ``table.tex``, ``runs.csv``, and each figure as PDF and PNG."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from reports import figures, published, tables
+from reports import anytime, figures, published, signal, tables
 from reports.formats import target_name
 from reports.layout import Block, Bullets, Code, Figure, Heading, Paragraph, to_latex, to_markdown
 from reports.study import Study
 
-FIGURE = "regret"
+FIGURES: tuple[Callable[[Study, figures.Traces], figures.Drawing | None], ...] = (figures.regret, anytime.error, signal.signal)
+"""Every figure there is; each draws itself where the traces have what it shows."""
+STEMS = ("regret", "error", "signal")
 MEAN_RECORD = (
     "ours is the mean over recorded seeds, the papers drew one recorded seed per query. The mean is slightly easier: for "
     "random search on NAS-Bench-201 about +0.1 (CIFAR-10), +0.15 (CIFAR-100) and +0.2 points (ImageNet-16-120)."
@@ -40,7 +42,9 @@ def write(
             timeout, crashed), error, target, test and valid (percent), regret (percentage points), rank, arch, queries,
             seconds (charged), wall_seconds.
         traces: one dict per finished run: row, benchmark, world, seconds (charged seconds of every change of the proposal), end
-            (charged seconds), regret ({target: percentage points after each change}).
+            (charged seconds), regret ({target: percentage points after each change}, of targets with an optimum); for figures
+            without an optimum also test ({target: percent after each change}), queries (made before each change),
+            spent_queries, and log ({name: values that it logged}).
         facts: what the table was made of: protocol, title, command, budget, policy, record, search, judge, stated_set, set_size
             (architectures, optional), optimum, table, checksum, code, host, date, modified, skipped, comparable, planned,
             delta, warnings.
@@ -48,8 +52,9 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     study = Study(runs, facts, published.load() if published_lines is None else published_lines)
-    rendered = figures.regret(study, list(traces))
-    blocks = _blocks(study, figures.caption(study) if rendered else "")
+    held = list(traces)
+    drawn = {made.stem: made for draw in FIGURES if (made := draw(study, held)) is not None}
+    blocks = _blocks(study, held, [Figure(made.stem, made.caption) for made in drawn.values()])
     title = facts.get("title") or facts.get("protocol") or "Report"
     ordered = runs.sort_values([name for name in ("benchmark", "row", "world", "target") if name in runs], kind="stable")
     contents = {
@@ -57,10 +62,11 @@ def write(
         "table.tex": to_latex(title, blocks).encode(),
         "runs.csv": ordered.to_csv(index=False, lineterminator="\n").encode(),
     }
-    contents |= {f"{FIGURE}.{kind}": content for kind, content in rendered.items()}
-    for kind in ("pdf", "png"):
-        if kind not in rendered:
-            (folder / f"{FIGURE}.{kind}").unlink(missing_ok=True)
+    contents |= {f"{stem}.{kind}": content for stem, made in drawn.items() for kind, content in made.files.items()}
+    for stem in STEMS:
+        for kind in ("pdf", "png"):
+            if stem not in drawn:
+                (folder / f"{stem}.{kind}").unlink(missing_ok=True)
     return [_replace(folder / name, content) for name, content in contents.items()]
 
 
@@ -77,13 +83,12 @@ def _replace(path: Path, content: bytes) -> Path:
     return path
 
 
-def _blocks(study: Study, figure_caption: str) -> list[Block]:
+def _blocks(study: Study, traces: figures.Traces, drawn: list[Figure]) -> list[Block]:
     blocks: list[Block] = [Paragraph(text) for text in (tables.tally(study),) if text]
     several = len(study.benchmarks) > 1
     for benchmark in study.benchmarks:
         blocks += [Heading(f"Results on {benchmark}" if several else "Results"), tables.results(study, benchmark)]
-    if figure_caption:
-        blocks.append(Figure(FIGURE, figure_caption))
+    blocks += drawn
     for benchmark in study.benchmarks:
         suffix = f" on {benchmark}" if several else ""
         if study.compared(benchmark) and any(study.verdicts(benchmark, row) for row in study.rows(benchmark)):
@@ -93,6 +98,13 @@ def _blocks(study: Study, figure_caption: str) -> list[Block]:
         comparison = tables.against_random_search(study, benchmark)
         if comparison is not None:
             blocks += [Heading(f"Against random search{suffix}"), comparison]
+        for heading, table in (
+            ("At equal budget", anytime.equal_budget(study, traces, benchmark)),
+            ("Signal of shared weights", signal.correlations(study, traces, benchmark)),
+            ("Bilevel against single level", signal.objectives(study, benchmark)),
+        ):
+            if table is not None:
+                blocks += [Heading(f"{heading}{suffix}"), table]
     if study.skipped:
         blocks += [Heading("Not measured here"), Bullets([(study.label(row), reason) for row, reason in study.skipped.items()])]
     failed = tables.failed_runs(study)
@@ -124,7 +136,7 @@ def _provenance(facts: dict[str, Any]) -> list[Block]:
     }  # fmt: skip
     spelled = {"mean": "mean over the recorded seeds", "drawn": "one recorded seed drawn per query"}
     facts = {**facts, "record": spelled.get(facts.get("record", ""), facts.get("record"))}
-    items = [(name, _plain(facts[key])) for key, name in fields.items() if facts.get(key)]
+    items = [(name, _plain(_known(facts[key]))) for key, name in fields.items() if _known(facts.get(key))]
     items.append(("Spread", "every ± is a standard deviation with ddof 0, as the papers print it"))
     items += [(f"Settings of {row}", _settings(values)) for row, values in (facts.get("settings") or {}).items() if values]
     items += [("Warning", str(text)) for text in facts.get("warnings") or []]
@@ -149,6 +161,11 @@ def _sessions(facts: dict[str, Any]) -> list[Block]:
         where = f", on {_plain(facts['host'])}" if facts.get("host") else ""
         blocks += [Paragraph(f"This page was written {text}{where}, by"), Code(str(facts["command"]))]
     return blocks
+
+
+def _known(value: Any) -> Any:
+    """Of several values by name, those that are numbers, where they are meant to be."""
+    return {key: one for key, one in value.items() if one == one} if isinstance(value, dict) else value
 
 
 def _plain(value: Any) -> str:

@@ -179,3 +179,9 @@ def signed_rank(differences: Sequence[float] | np.ndarray) -> float:
 def smallest_p(pairs: int) -> float:
     """Smallest two-sided p that a signed-rank test of so many pairs can give."""
     return min(1.0, 2 / 2.0**pairs)
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's rank correlation, ties at their mean rank; NaN where all values of one side are equal."""
+    with np.errstate(invalid="ignore"):
+        return float(np.corrcoef(pd.Series(one).rank(), pd.Series(other).rank())[0, 1])

@@ -15,6 +15,7 @@ from reports.formats import MISSING, short_name, target_name
 from reports.verdict import MARGINS, NOT_MEASURED, Verdict, judge_row, judge_target
 
 REFERENCE = "random_search"
+"""The row that others are compared with: a method of this name, or a method's variant."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,10 @@ class Study:
         present = [row for name, row in self._single if name == benchmark]
         planned = [row for row in self.facts.get("planned", {}) if row in present]
         return planned + [row for row in present if row not in planned]
+
+    def reference(self, benchmark: str) -> str | None:
+        """The row that the others are compared with, None where it was not run."""
+        return next((row for row in self.rows(benchmark) if row.rpartition(":")[2] == REFERENCE), None)
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -117,6 +122,11 @@ class Study:
         done = int((self.searches(benchmark, row)["status"] == "done").sum())
         planned = int(self.facts.get("planned", {}).get(row, max(done, len(self.searches(benchmark, row)))))
         return str(done) if done >= planned else f"{done}/{planned}"
+
+    def of_target(self, name: str, benchmark: str, target: str) -> Any:
+        """A fact that is stated per target, and per benchmark where these differ in it; None where it is not stated."""
+        facts = self.facts.get(name)
+        return facts.get(f"{target} ({benchmark})", facts.get(target)) if isinstance(facts, dict) else facts
 
     def margin(self, target: str) -> float | None:
         """δ in points, None where none was fixed."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import isfinite, nan
+
 from reports.formats import MISSING, bracket, number, probability, short_name, signed, spread, target_name, with_interval
 from reports.layout import Column, Table
 from reports.statistics import holm, mean_interval, mean_std, paired, smallest_p
-from reports.study import REFERENCE, Study
+from reports.study import Study
 from reports.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict
 
 FAMILY = 25  # rows tested together at most
@@ -33,7 +35,7 @@ def results(study: Study, benchmark: str) -> Table:
         if compared or study.skipped:
             cells.append(_in_words(study.row_verdict(benchmark, row)))
         table.add(cells, rule=index > 0 and not len(searches) and bool(index == len(study.rows(benchmark))))
-    _add_optimum(table, study, targets, compared)
+    _add_optimum(table, study, benchmark, compared)
     return table
 
 
@@ -54,10 +56,11 @@ def _in_words(verdict: Verdict | None) -> str:
     return f"{verdict.name}: {verdict.reason}" if verdict.reason else verdict.name
 
 
-def _add_optimum(table: Table, study: Study, targets: list[str], compared: bool) -> None:
-    ours = study.facts.get("optimum") or {}
+def _add_optimum(table: Table, study: Study, benchmark: str, compared: bool) -> None:
+    targets = study.targets(benchmark)
+    ours = {target: best for target in targets if (best := study.of_target("optimum", benchmark, target)) is not None}
     printed = study.printed_optimum
-    if not any(target in ours or (compared and target in printed) for target in targets):
+    if not any(isfinite(ours.get(target, nan)) or (compared and target in printed) for target in targets):
         return
     cells = ["Optimal", ""]
     for target in targets:
@@ -72,7 +75,7 @@ def _both_names(target: str) -> str:
 
 def _results_caption(study: Study, benchmark: str) -> str:
     records = [
-        f"{_both_names(t)}: {study.facts.get('judge', {}).get(t, 'record not stated')}" for t in study.targets(benchmark)
+        f"{_both_names(t)}: {study.of_target('judge', benchmark, t) or 'record not stated'}" for t in study.targets(benchmark)
     ]
     text = f"Test accuracy in percent, mean ± standard deviation (ddof 0) over finished runs. Judged by: {'; '.join(records)}."
     if study.compared(benchmark):
@@ -82,7 +85,7 @@ def _results_caption(study: Study, benchmark: str) -> str:
         letters = "; ".join(f"{LETTERS[name]} = {name}" for name in VERDICTS if name != NOT_MEASURED)
         text += f" Δ = ours − published in points, with Welch’s 95 % interval; letters: {letters}."
         text += f" δ, fixed in advance: {', '.join(margins)}." if margins else " No δ was fixed."
-    return text + " charged s: simulated search seconds per run, mean."
+    return text + f" charged s: {study.facts.get('clock') or 'simulated search seconds'} per run, mean."
 
 
 def agreement(study: Study, benchmark: str) -> Table:
@@ -121,16 +124,17 @@ def agreement(study: Study, benchmark: str) -> Table:
 
 def intervals(study: Study, benchmark: str) -> Table:
     """Regret, rank, validation accuracy and cost per row and target, with intervals."""
-    sizes = study.facts.get("set_size") or {}
+    sizes, targets = study.facts.get("set_size") or {}, study.targets(benchmark)
     published_valid = study.published_valid
     shown = any(key[0] == benchmark for key in published_valid)
-    names = ["method", "target", "n", "regret [95 %]", "rank", *(["percentile"] if sizes else []), "validation"]
+    ranked = any(study.finished(benchmark, row, t)["regret"].notna().any() for row in study.rows(benchmark) for t in targets)
+    names = ["method", "target", "n"]
+    names += ["regret [95 %]", "rank", *(["percentile"] if sizes else [])] if ranked else []
+    names += ["validation"]
     names += ["published validation"] if shown else []
     names += ["queries", "wall s", "failed"]
     table = Table(
-        f"Regret in percentage points against the best of {study.stated_set}: mean and its 95 % interval (Student t below "
-        "50 runs, BCa bootstrap from 50, none below 3). Rank: median of 1 + the number of strictly better architectures"
-        + ("; percentile: that rank over the size of the set, in percent. " if sizes else ". ")
+        (_regret_caption(study, bool(sizes)) if ranked else "")
         + "Validation accuracy in percent, mean ± std. Queries and wall seconds (this machine’s, never "
         "charged) per run, mean. failed: runs that did not finish.",
         [Column(name, right=name not in ("method", "target")) for name in names],
@@ -142,16 +146,17 @@ def intervals(study: Study, benchmark: str) -> Table:
             frame = study.finished(benchmark, row, target)
             regret = frame["regret"].dropna().to_numpy(dtype=float)
             rank = float(frame["rank"].median()) if frame["rank"].notna().any() else None
-            size = sizes.get(target) if isinstance(sizes, dict) else sizes
+            size = study.of_target("set_size", benchmark, target)
             line = published_valid.get((benchmark, row, target))
+            standing = [with_interval(mean_std(regret)[0], mean_interval(regret))]
+            standing += [number(rank, 0 if rank is None or rank % 1 == 0 else 1)]
+            standing += [number(100 * rank / size if rank is not None and size else None)] if sizes else []
             table.add(
                 [
                     study.label(row),
                     target_name(target),
                     str(len(frame)),
-                    with_interval(mean_std(regret)[0], mean_interval(regret)),
-                    number(rank, 0 if rank is None or rank % 1 == 0 else 1),
-                    *([number(100 * rank / size if rank is not None and size else None)] if sizes else []),
+                    *(standing if ranked else []),
                     spread(*mean_std(frame["valid"].dropna().to_numpy(dtype=float))),
                     *([spread(line["mean"], line["std"]) if line else MISSING] if shown else []),
                     number(done["queries"].mean(), 1),
@@ -163,10 +168,18 @@ def intervals(study: Study, benchmark: str) -> Table:
     return table
 
 
+def _regret_caption(study: Study, percentile: bool) -> str:
+    return (
+        f"Regret in percentage points against the best of {study.stated_set}: mean and its 95 % interval (Student t below "
+        "50 runs, BCa bootstrap from 50, none below 3). Rank: median of 1 + the number of strictly better architectures"
+    ) + ("; percentile: that rank over the size of the set, in percent. " if percentile else ". ")
+
+
 def against_random_search(study: Study, benchmark: str) -> Table | None:
     """Every row against random search on the same world seeds; None where random search did not run."""
-    rows = [row for row in study.rows(benchmark) if row != REFERENCE]
-    if not rows or REFERENCE not in study.rows(benchmark):
+    baseline = study.reference(benchmark)
+    rows = [row for row in study.rows(benchmark) if row != baseline]
+    if not rows or baseline is None:
         return None
     names = ["method", "target", "pairs", "difference [95 %]", "p", "p (Holm)", "beyond δ"]
     table = Table("", [Column(name, right=name not in ("method", "target", "beyond δ")) for name in names])
@@ -175,7 +188,7 @@ def against_random_search(study: Study, benchmark: str) -> Table | None:
     for family in filter(None, families):
         cells: dict[tuple[str, str], list[str]] = {}
         for target in study.targets(benchmark):
-            reference = study.by_world(benchmark, REFERENCE, target)
+            reference = study.by_world(benchmark, baseline, target)
             found = {row: paired(study.by_world(benchmark, row, target), reference) for row in family}
             tested = {row: pair for row, pair in found.items() if pair is not None}
             corrected = dict(zip(tested, holm([pair.p for pair in tested.values()]), strict=True))
@@ -195,7 +208,7 @@ def against_random_search(study: Study, benchmark: str) -> Table | None:
         if len(family) > FAMILY:
             remarks.append(f"a family of {len(family)} rows is larger than the {FAMILY} that the protocol allows")
     table.caption = (
-        f"Each row against {study.label(REFERENCE)} on the same world seeds: mean difference of test accuracy in points with "
+        f"Each row against {study.label(baseline)} on the same world seeds: mean difference of test accuracy in points with "
         "its 95 % interval; Wilcoxon’s signed-rank test (exact up to 50 pairs), corrected by Holm per target over the rows "
         "without a variant name and, apart from them, over the rows with one. beyond δ: whether the mean difference is larger "
         "than the margin, which matters where many seeds make every difference significant."

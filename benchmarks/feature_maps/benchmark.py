@@ -80,7 +80,7 @@ class FeatureMapsProblem:
             f"search pays for; {settings.pool} configurations drawn per world",
             f"judge:{self.judge.target}": f"test points of {source.name}, by a classifier of its own that is trained on the "
             f"training points with all {settings.features:,} features of the proposed configuration",
-            "curves": "test error",
+            "clock": "processor seconds of solver calls and validation on this machine",
         }
 
     def oracle(self, world: int) -> None:

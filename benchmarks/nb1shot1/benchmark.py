@@ -76,7 +76,8 @@ class NB1Shot1Problem:
         self.mean_cost = self._signal.mean_cost
         where = f"{len(covered):,} of {whole.topologies:,} topologies of space {number}"
         self.facts = {
-            "source": f"{table.meta['kind']}, {_clock(table)}; it covers {where}",
+            "source": f"{table.meta['kind']}; {_clock(table)}; it covers {where}",
+            "clock": _clock(table),
             "search": f"validation accuracy of one of three {search['recipe']}-epoch trainings of NAS-Bench-101"
             + (f", on the covered {where}" if self.space is not whole else f", on all of space {number}"),
             f"judge:{TARGET}": self.judge.words,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.images import splits
 from benchmarks.nb201 import clock
 from benchmarks.nb201.table import Records
 from harness.cache import Table
@@ -44,8 +43,9 @@ class TrainingData:
 
     def describe(self) -> str:
         """Which images a search trains on, for captions and identities. Raises :class:`UserError` where they are missing."""
-        train, valid = splits.nb201_search_sets(self.dataset)
-        return f"{train.name}, {len(train):,} + {len(valid):,} images, {train.checksum[:12]}"
+        from benchmarks.images.task import describe
+
+        return describe(self.dataset, "nb201")
 
     @property
     def clock(self) -> clock.Clock:

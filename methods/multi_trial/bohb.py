@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from harness.problem import Arch, Problem, SearchView
+from methods.multi_trial.parts.recorded import query_recorded
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Bohb:
 
     ``nb201_2020`` is the row of the NAS-Bench-201 paper: rungs 22.2 / 66.7 / 200 whose value the oracle ignores (every
     evaluation, promotions too, is the protocol's short training and is charged), incumbent among top-rung runs only.
-    ``nats_2021`` is NATS-Bench's: rungs are true epochs 1 / 4 / 12, best seen wins (D-39).
+    ``nats_2021`` is NATS-Bench's: rungs are true epochs 1 / 4 / 12, best seen wins (D-39). ``nb1shot1_2020`` is the 1Shot1
+    paper's script on NAS-Bench-101: true epochs 4 / 12 / 36 / 108. A new configuration without a record is drawn again.
     """
 
     min_budget: Annotated[float, "smallest rung is at or above this"] = 12
@@ -42,6 +44,14 @@ class Bohb:
     variants = {
         "nb201_2020": {},
         "nats_2021": {"min_budget": 1, "max_budget": 12, "brackets": 300, "fidelity": "epochs", "incumbent": "best_seen"},
+        "nb1shot1_2020": {
+            "min_budget": 4,
+            "max_budget": 108,
+            "brackets": 280,
+            "fidelity": "epochs",
+            "num_samples": 64,
+            "random_fraction": 0.33,
+        },
     }
 
     def __post_init__(self) -> None:
@@ -82,10 +92,14 @@ class Bohb:
                 leading = sorted(range(len(ran)), key=lambda i: -ran[i][0])[:count]
                 promoted = [ran[i][1] for i in sorted(leading)]
                 ran = []
+                fidelity = int(rung) if self.fidelity == "epochs" else None
                 for i in range(count):
                     # a new configuration is drawn after the previous one's result is known
-                    arch = promoted[i] if stage else model.suggest()
-                    accuracy = view.query(arch, int(rung) if self.fidelity == "epochs" else None).valid_accuracy
+                    if stage:
+                        arch, observed = promoted[i], view.query(promoted[i], fidelity)
+                    else:
+                        arch, observed = query_recorded(view, model.suggest, fidelity)
+                    accuracy = observed.valid_accuracy
                     model.learn(rung, arch, accuracy)
                     ran.append((accuracy, arch))
                     if accuracy > best and (top or self.incumbent == "best_seen"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 
-from harness.problem import SearchView
+from harness.problem import Arch, SearchView
+from methods.multi_trial.parts.recorded import query_recorded
 
 
 @dataclass(frozen=True)
@@ -15,22 +16,33 @@ class Reinforce:
     """Policy gradient on logits per position, with a moving-average baseline and Adam.
 
     Loss of one sample: ``-sum(log pi(a)) * (reward - baseline)``, reward in percent (METHODS of NAS-Bench-201; the learning
-    rate is documented as 0.5, 0.001 and 0.01 in three places, D-38, so the three are rows of their own).
+    rate is documented as 0.5, 0.001 and 0.01 in three places, D-38, so the three are rows of their own). ``nb1shot1_2020`` is
+    the 1Shot1 paper's script: plain gradient ascent from uniform policies, reward as a share of 1, and another sample where
+    one has no record.
     """
 
     lr: Annotated[float, "Adam's learning rate (D-38)"] = 0.01
     momentum: Annotated[float, "of the reward baseline, bias-corrected, updated before it is used"] = 0.9
     init_scale: Annotated[float, "standard deviation of the initial logits"] = 1e-3
     betas: Annotated[tuple[float, float], "Adam's moment decays"] = (0.9, 0.999)
+    optimizer: Annotated[Literal["adam", "sgd"], "Adam, or plain gradient steps"] = "adam"
+    reward: Annotated[Literal["percent", "share"], "accuracy in percent, or as a share of 1"] = "percent"
 
     reference = "Williams 1992; Dong & Yang 2020, arXiv:2001.00326"
-    variants = {"lr_0.01": {"lr": 0.01}, "lr_0.001": {"lr": 0.001}, "lr_0.5": {"lr": 0.5}}
+    variants = {
+        "lr_0.01": {"lr": 0.01},
+        "lr_0.001": {"lr": 0.001},
+        "lr_0.5": {"lr": 0.5},
+        "nb1shot1_2020": {"lr": 0.1, "init_scale": 0.0, "optimizer": "sgd", "reward": "share"},
+    }
 
     def __post_init__(self) -> None:
         if not self.lr > 0:
             raise ValueError("lr must be above zero")
         if not 0 <= self.momentum < 1:
             raise ValueError("momentum must be in [0, 1)")
+        if self.optimizer not in ("adam", "sgd") or self.reward not in ("percent", "share"):
+            raise ValueError("optimizer is 'adam' or 'sgd'; reward is 'percent' or 'share'")
 
     def search(self, view: SearchView) -> None:
         sizes = view.space.cardinalities
@@ -41,18 +53,27 @@ class Reinforce:
         mean, square = np.zeros_like(logits), np.zeros_like(logits)
         (beta1, beta2), step = self.betas, 0
         numerator = denominator = 0.0
+        unit = 1.0 if self.reward == "percent" else 0.01
         while True:
             policy = np.exp(logits - logits.max(axis=1, keepdims=True))
             policy /= policy.sum(axis=1, keepdims=True)
-            below = policy.cumsum(axis=1) <= rng.random((len(sizes), 1))
-            actions = np.minimum(below.sum(axis=1), np.array(sizes) - 1)
-            reward = view.query(tuple(actions.tolist())).valid_accuracy
+            cumulative = policy.cumsum(axis=1)
+
+            def draw(cumulative: np.ndarray = cumulative) -> Arch:
+                below = cumulative <= rng.random((len(sizes), 1))
+                return tuple(np.minimum(below.sum(axis=1), np.array(sizes) - 1).tolist())
+
+            actions, observed = query_recorded(view, draw)
+            reward = unit * observed.valid_accuracy
 
             numerator = self.momentum * numerator + (1 - self.momentum) * reward
             denominator = self.momentum * denominator + (1 - self.momentum)
             gradient = policy
             gradient[rows, actions] -= 1.0
             gradient *= reward - numerator / denominator
+            if self.optimizer == "sgd":
+                logits = logits - self.lr * gradient
+                continue
 
             step += 1
             mean = beta1 * mean + (1 - beta1) * gradient

@@ -128,6 +128,14 @@ def test_rows_that_were_not_measured_are_shown_with_the_reason(written):
     assert "- **rsps:** needs CIFAR-10" in text
 
 
+def test_printed_rows_that_nobody_ran_say_why(tmp_path):
+    runs, traces, facts = study()
+    report.write(tmp_path, runs, traces, {**facts, "known_rows": [*MEANS, "gdas"]})
+    table = (tmp_path / "table.md").read_text()
+    assert "not measured here: not run yet" in table
+    assert "not measured here: this version has no such method" in table
+
+
 def test_failed_runs_are_shown(written):
     text = (written[0] / "table.md").read_text()
     assert cells(text, "BOHB (2020)")[1] == "10/12"

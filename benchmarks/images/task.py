@@ -1,0 +1,123 @@
+"""The images of a weight-sharing search in one world, on a device: what :class:`harness.weight_sharing.Task` says of images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.images import splits
+from benchmarks.images.augment import STANDARD, Augmentation, Resident
+from benchmarks.images.batches import Batches, in_order, reshuffled, search_epoch
+from benchmarks.images.batches import epoch as shuffled
+from benchmarks.images.dataset import ImageSet, load
+from harness.seeds import derive
+
+NOISE_DRAWS = 8
+"""Draws of each evaluated image, where images are evaluated under noise."""
+
+Split = Literal["nb201", "halves"]
+Pairing = Literal["nb201", "darts"]
+
+
+class SearchImages:
+    """Training and validation images; every epoch's order and augmentation follow from the world and the epoch's number.
+
+    Args:
+        dataset: a name of :mod:`benchmarks.images.dataset`.
+        split: ``nb201``: NAS-Bench-201's fixed parts; ``halves``: the first and the last half of the training set (digits have
+            one split of their own).
+        pairing: the bilevel loader. ``nb201``: every image of ``train`` with one of ``valid``, drawn with replacement;
+            ``darts``: every batch of ``train`` with the first of a fresh shuffle of ``valid``.
+        world: the world's seed.
+    """
+
+    def __init__(self, dataset: str, split: Split, pairing: Pairing, world: int, device: str) -> None:
+        if device == "cpu":
+            torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # workers share the cores
+        self.device = torch.device(device)
+        self.augmentation = STANDARD[dataset]
+        self._parts = residents(dataset, split, device)
+        self._pairing, self._world = pairing, world
+        self._evaluated: dict[str, Batches] = {}
+        noisy = NOISE_DRAWS if self.augmentation.noise else 1
+        self.counts: Mapping[str, int] = {
+            **{name: len(part) for name, part in self._parts.items()},
+            "plain": len(self._parts["valid"]) * noisy,
+        }
+
+    def batches(self, part: str, batch: int, epoch: int, stream: str = "") -> Batches:
+        """A shuffled epoch; see the contract."""
+        return shuffled(self._parts[part], batch, self._generator(part, stream, epoch), self.augmentation)
+
+    def pairs(self, batch: int, epoch: int) -> Iterator[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
+        """The bilevel loader; see the contract."""
+        train, valid, generator = self._parts["train"], self._parts["valid"], self._generator("pairs", epoch)
+        if self._pairing == "nb201":
+            return zip(*search_epoch(train, valid, batch, generator, self.augmentation), strict=True)
+        first = shuffled(train, batch, generator, self.augmentation)
+        return zip(first, reshuffled(valid, batch, len(first), generator, self.augmentation), strict=True)
+
+    def plain(self, part: str, batch: int, number: int) -> tuple[Tensor, Tensor]:
+        """A batch as it is evaluated; see the contract."""
+        if part not in self._evaluated:
+            self._evaluated[part] = self._prepared(part)
+        whole = self._evaluated[part]
+        size, noise = min(batch, len(whole.rows)), whole.draws.noise
+        rows = torch.arange(number * size, (number + 1) * size, device=self.device) % len(whole.rows)
+        draws = replace(whole.draws, noise=None if noise is None else noise[rows])
+        return replace(whole, rows=whole.rows[rows], draws=draws, size=size)[0]
+
+    def _prepared(self, part: str) -> Batches:
+        """A part as it is evaluated, shuffled; of images that are recorded under noise, the same draws as the records'."""
+        data, noise, count = self._parts[part], None, len(self._parts[part])
+        if self.augmentation.noise:
+            count *= NOISE_DRAWS
+            generator = torch.Generator().manual_seed(derive("nb201/digits", "draws", part))
+            noise = torch.randn(count, *data.images.shape[1:], generator=generator).to(self.device)
+        order = torch.randperm(count, generator=self._generator("plain", part), device=self.device)
+        rest = in_order(data, len(data))
+        draws = replace(rest.draws, noise=None if noise is None else noise[order])
+        return replace(rest, rows=order % len(data), draws=draws, augmentation=Augmentation(noise=self.augmentation.noise))
+
+    def _generator(self, *names: str | int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(derive("images", self._world, *names))
+
+
+def parts(dataset: str, split: Split) -> tuple[ImageSet, ImageSet]:
+    """The images that train weights and those that choose. Raises :class:`UserError` where they are missing."""
+    if split == "nb201" or dataset == "digits":
+        return splits.nb201_search_sets(dataset)
+    train, _ = load(dataset)
+    first, second = splits.halves(len(train))
+    return train.rows(first), train.rows(second)
+
+
+@lru_cache(maxsize=2)
+def residents(dataset: str, split: Split, device: str) -> dict[str, Resident]:
+    """The parts on a device, once per process: ``train``, ``valid``, and ``full``.
+
+    ``full`` is every training image: both parts, except where ``valid`` was taken from the test set (CIFAR-100 and
+    ImageNet16-120 in NAS-Bench-201), and then ``train`` alone.
+    """
+    train, valid = parts(dataset, split)
+    full = train if split == "nb201" and dataset in ("cifar100", "imagenet16-120") else joined(train, valid)
+    return {name: Resident.of(part, device) for name, part in (("train", train), ("valid", valid), ("full", full))}
+
+
+def joined(first: ImageSet, second: ImageSet) -> ImageSet:
+    """All images of both."""
+    images = np.concatenate([first.images, second.images])
+    return replace(first, images=images, labels=np.concatenate([first.labels, second.labels]))
+
+
+def describe(dataset: str, split: Split) -> str:
+    """Which images those are, for captions and identities. Raises :class:`UserError` where they are missing."""
+    train, valid = parts(dataset, split)
+    return f"{train.name}, {len(train):,} + {len(valid):,} images, {train.checksum[:12]}"

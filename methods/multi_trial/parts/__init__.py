@@ -1,0 +1,1 @@
+"""What multi-trial methods share."""

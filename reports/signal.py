@@ -1,0 +1,107 @@
+"""How well shared weights tell good architectures from bad ones, and what choosing by the training loss costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reports.figures import Drawing, Panel, Traces, render
+from reports.formats import MISSING, number, probability, target_name, with_interval
+from reports.layout import Column, Table
+from reports.statistics import mean_interval, mean_std, paired, rank_correlation
+from reports.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Clouds = dict[tuple[str, str, int], list[np.ndarray]]
+"""By benchmark, row and number of features: of each run the accuracies (2, architectures), shared and own."""
+
+
+def _clouds(traces: Traces) -> Clouds:
+    found: Clouds = {}
+    for one in traces:
+        log = one.get("log", {})
+        if {"shared_accuracy", "own_accuracy", "features"} <= set(log):
+            for features in np.unique(log["features"]):
+                here = log["features"] == features
+                pair = np.array([log["shared_accuracy"][here], log["own_accuracy"][here]])
+                found.setdefault((one["benchmark"], one["row"], int(features)), []).append(pair)
+    return dict(sorted(found.items()))
+
+
+def signal(study: Study, traces: Traces) -> Drawing | None:
+    """Draw accuracy under shared weights against accuracy of weights of one's own, a panel per number of features."""
+    panels = [
+        Panel(
+            f"{benchmark}, {number(features, 0)} features",
+            "own weights: validation (%)",
+            "shared weights: validation (%)",
+            _scatter(row, runs),
+        )
+        for (benchmark, row, features), runs in _clouds(traces).items()
+    ]
+    if not panels:
+        return None
+    text = (
+        "Validation accuracy under weights that were trained for all architectures at once, against that of weights "
+        "trained for one alone; every point is an architecture in one of the runs. Rank correlations stand in the table."
+    )
+    return Drawing("signal", render(study, panels), text)
+
+
+def _scatter(row: str, runs: list[np.ndarray]) -> Callable[..., dict[str, Any]]:
+    def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        shared, own = np.concatenate(runs, axis=1)
+        look = {**looks[row], "linestyle": "none", "alpha": 0.5, "markersize": 3}
+        return {row: panel.plot(own, shared, **look)[0]}
+
+    return draw
+
+
+def correlations(study: Study, traces: Traces, benchmark: str) -> Table | None:
+    """Spearman's rank correlation between the two accuracies, per number of features; None where nothing logged them."""
+    names = ["method", "features", "runs", "architectures", "Spearman [95 %]", "best shared", "best own"]
+    table = Table(
+        "Signal of shared weights: rank correlation, over the architectures of a run, between validation accuracy under "
+        "shared weights and under weights of their own; mean over runs with its 95 % interval (Student t, none below 3 runs). "
+        "Best shared: the own accuracy, in percent, of the architecture that shared weights rank first; best own: the best.",
+        [Column(name, right=name != "method") for name in names],
+    )
+    for (name, row, features), runs in _clouds(traces).items():
+        if name == benchmark:
+            ranks = [rank_correlation(pair[0], pair[1]) for pair in runs]
+            chosen = [float(pair[1][pair[0].argmax()]) for pair in runs]
+            best = [float(pair[1].max()) for pair in runs]
+            sizes = sorted({pair.shape[1] for pair in runs})
+            rho = with_interval(mean_std(ranks)[0], mean_interval(ranks))
+            counts = [number(features, 0), str(len(runs)), ", ".join(map(str, sizes)), rho]
+            table.add([study.label(row), *counts, number(mean_std(chosen)[0]), number(mean_std(best)[0])])
+    return table if table.rows else None
+
+
+SINGLE_LEVEL = ("erm", "joint_erm")
+"""Variants that choose by the loss on all data together, where ``bilevel`` chooses by held-out data."""
+
+
+def objectives(study: Study, benchmark: str) -> Table | None:
+    """Each method's bilevel row against its single-level row on the same world seeds; None where no method has both."""
+    names = ["method", "target", "pairs", "bilevel − single level [95 %]", "p"]
+    table = Table(
+        "Choosing by validation data (bilevel) against choosing by the loss on training and validation data together "
+        "(single level): test accuracy, paired difference in points, its 95 % interval; Wilcoxon's test, not corrected.",
+        [Column(name, right=name not in ("method", "target")) for name in names],
+    )
+    for row in study.rows(benchmark):
+        method, _, variant = row.partition(":")
+        other = f"{method}:bilevel"
+        if variant in SINGLE_LEVEL and other in study.rows(benchmark):
+            for target in study.targets(benchmark):
+                pair = paired(study.by_world(benchmark, other, target), study.by_world(benchmark, row, target))
+                cells = [MISSING] * 3
+                if pair is not None:
+                    cells = [str(pair.n), with_interval(pair.difference, pair.interval, sign=True), probability(pair.p)]
+                table.add([f"{study.label(other)} against {study.label(row)}", target_name(target), *cells])
+    return table if table.rows else None
