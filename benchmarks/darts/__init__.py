@@ -1,0 +1,1 @@
+"""The DARTS space: cells of fourteen edges, their networks, and how they are trained from scratch."""

@@ -1,0 +1,185 @@
+"""The DARTS space: a normal and a reduction cell, as single-path, multi-path or mixed-path results have them."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+from benchmarks.darts import genotype
+from benchmarks.darts.cell import EDGE, EDGES, INPUTS, NODES, OPS, STATES, Cell, canonical, inputs, surviving
+from harness.problem import Arch, InvalidArchitecture, SearchSpace
+
+Family = Literal["single", "multi", "mixed"]
+
+_RULES = {
+    "single": "in a single-path cell every node has two inputs, from different predecessors, one operation each",
+    "multi": "in a multi-path cell every node has at least one input",
+    "mixed": "in a mixed-path cell at least one node is reached from the cell inputs",
+}
+
+
+class DartsSpace(SearchSpace):
+    """Architectures as 28 small ints: for each edge of the normal and then of the reduction cell, its operations as bits.
+
+    Edges are in the order of :data:`benchmarks.darts.cell.EDGES`, bits in that of ``OPS``. The string is the field's genotype.
+    Every family contains the one before.
+
+    Args:
+        family: ``single``: every node has two inputs from different predecessors, one operation each (DARTS); ``multi``: every
+            node has at least one input (CoNAS); ``mixed``: nodes without inputs vanish, at least one node is left in each
+            cell (SparseNAS).
+        accepts: a wider family whose members are architectures too; ``sample``, ``mutate``, ``neighbors`` and ``size`` keep to
+            ``family``. The two of ISTA-NAS' inputs that meet on one predecessor, for one, are of ``multi``.
+    """
+
+    name = "darts"
+    cardinalities = (1 << len(OPS),) * (2 * len(EDGES))
+
+    def __init__(self, family: Family = "single", accepts: Family | None = None) -> None:
+        families = get_args(Family)
+        for name in (family, accepts or family):
+            if name not in families:
+                raise ValueError(f"{name!r} is no family of cells; there are {', '.join(families)}")
+        if accepts and families.index(accepts) < families.index(family):
+            raise ValueError(f"{accepts} is narrower than {family}, which it is to contain")
+        self.family: Family = family
+        self.accepts: Family = accepts or family
+
+    @property
+    def size(self) -> int:
+        """Architectures of the family, isomorphic ones counted apart."""
+        return _count(self.family) ** 2
+
+    def __contains__(self, arch: object) -> bool:
+        return super().__contains__(arch) and all(belongs(cell, self.accepts) for cell in cells(arch))  # type: ignore[arg-type]
+
+    def sample(self, rng: random.Random) -> Arch:
+        """Single-path: two predecessors of each node, then an operation for each, uniformly (the RSPS distribution).
+
+        Other families: every operation on every edge with probability 1/2 (CoNAS), a cell outside the family drawn again. All
+        three are uniform over the family.
+        """
+        if self.family == "single":
+            return (*_single_path(rng), *_single_path(rng))
+        drawn: list[int] = []
+        while len(drawn) < len(self.cardinalities):
+            cell = tuple([rng.getrandbits(len(OPS)) for _ in EDGES])
+            if belongs(cell, self.family):
+                drawn += cell
+        return tuple(drawn)
+
+    def mutate(self, arch: Arch, rng: random.Random) -> Arch:
+        """Another operation or another predecessor for one input of one node; elsewhere one operation more or less.
+
+        Single-path: cell, node and input uniformly, then one of the two changes with probability 1/2 each (the first node has
+        no other predecessor, so its operation changes), the new value uniformly among the others. Other families: uniformly
+        among the neighbours.
+        """
+        if self.family != "single" or not _single(arch):
+            family = self.accepts if self.family == "single" else self.family
+            while True:
+                other = _flipped(arch, int(rng.random() * len(arch)), int(rng.random() * len(OPS)))
+                if all(belongs(cell, family) for cell in cells(other)):
+                    return other
+        cell, node = int(rng.random() * 2), INPUTS + int(rng.random() * NODES)
+        entering = inputs(cells(arch)[cell], node)
+        position = int(rng.random() * 2)
+        moves = (
+            list(_rewired(entering, position, node)) if node > INPUTS and rng.random() < 0.5 else _replaced(entering, position)
+        )
+        return _with_inputs(arch, cell, node, moves[int(rng.random() * len(moves))])
+
+    def neighbors(self, arch: Arch) -> Iterator[Arch]:
+        """Single-path: every other operation, or other predecessor, of one input. Elsewhere: one operation more or less."""
+        if self.family == "single" and _single(arch):
+            for cell in (0, 1):
+                for node in range(INPUTS, STATES):
+                    entering = inputs(cells(arch)[cell], node)
+                    for position in (0, 1):
+                        for moved in (*_replaced(entering, position), *_rewired(entering, position, node)):
+                            yield _with_inputs(arch, cell, node, moved)
+            return
+        family = self.accepts if self.family == "single" else self.family
+        for position in range(len(arch)):
+            for op in range(len(OPS)):
+                other = _flipped(arch, position, op)
+                if all(belongs(cell, family) for cell in cells(other)):
+                    yield other
+
+    def canonical(self, arch: Arch) -> str:
+        """The genotype of the cell that all take which differ in the order of nodes, or in what reads vanished nodes."""
+        normal, reduce = cells(arch)
+        return self.to_str((*canonical(normal), *canonical(reduce)))
+
+    def to_str(self, arch: Arch) -> str:
+        return genotype.to_text(arch)
+
+    def from_str(self, text: str) -> Arch:
+        arch = genotype.parse(text)
+        if arch not in self:
+            raise InvalidArchitecture(f"{text!r}: {_RULES[self.accepts]}")
+        return arch
+
+
+def cells(arch: Arch) -> tuple[Cell, Cell]:
+    """The normal and the reduction cell."""
+    return arch[: len(EDGES)], arch[len(EDGES) :]
+
+
+def belongs(cell: Cell, family: Family) -> bool:
+    """Whether a cell is of the family."""
+    if family == "mixed":
+        return bool(surviving(cell))
+    for node in range(INPUTS, STATES):
+        edges = [cell[EDGE[node, source]] for source in range(node) if cell[EDGE[node, source]]]
+        if not edges or (family == "single" and (len(edges) != 2 or any(edge & (edge - 1) for edge in edges))):
+            return False
+    return True
+
+
+def _single(arch: Arch) -> bool:
+    return all(belongs(cell, "single") for cell in cells(arch))
+
+
+def _count(family: Family) -> int:
+    """Cells of a family."""
+    ops = len(OPS)
+    if family == "single":
+        return math.prod(math.comb(node, 2) * ops**2 for node in range(INPUTS, STATES))
+    if family == "multi":
+        return math.prod(2 ** (ops * node) - 1 for node in range(INPUTS, STATES))
+    return int(
+        2 ** (ops * len(EDGES)) - 2 ** (ops * (len(EDGES) - INPUTS * NODES))
+    )  # less those in which nothing reads an input
+
+
+def _single_path(rng: random.Random) -> Cell:
+    edges = [0] * len(EDGES)
+    for node in range(INPUTS, STATES):
+        first, second = int(rng.random() * node), int(rng.random() * (node - 1))
+        for source in (first, second + (second >= first)):
+            edges[EDGE[node, source]] = 1 << int(rng.random() * len(OPS))
+    return tuple(edges)
+
+
+def _flipped(arch: Arch, position: int, op: int) -> Arch:
+    return (*arch[:position], arch[position] ^ 1 << op, *arch[position + 1 :])
+
+
+def _replaced(entering: list[tuple[int, int]], position: int) -> list[list[tuple[int, int]]]:
+    op, source = entering[position]
+    return [[(other, source), entering[1 - position]] for other in range(len(OPS)) if other != op]
+
+
+def _rewired(entering: list[tuple[int, int]], position: int, node: int) -> list[list[tuple[int, int]]]:
+    taken = {source for _, source in entering}
+    return [[(entering[position][0], other), entering[1 - position]] for other in range(node) if other not in taken]
+
+
+def _with_inputs(arch: Arch, cell: int, node: int, entering: list[tuple[int, int]]) -> Arch:
+    edges = list(arch)
+    start = cell * len(EDGES) + EDGE[node, 0]
+    edges[start : start + node] = [sum(1 << op for op, source in entering if source == one) for one in range(node)]
+    return tuple(edges)
