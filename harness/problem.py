@@ -151,7 +151,7 @@ class Problem(Protocol):
         ...
 
     # Where methods train for themselves (weight sharing, feature maps) there is also
-    #     task(world: int, device: str, charge: Meter) -> object
+    #     task(world: int, device: str, charge: Meter) -> object      (task.choices: see harness.weight_sharing)
     # the training and the validation data of the search with everything to train on them, no test image within reach.
     # It charges what is trained, in all of the budget's currencies, and lets BudgetExhausted through.
 

@@ -90,7 +90,22 @@ class Task(Protocol):
     of ``valid`` as they are evaluated (several times each, where the images have noise)."""
 
     def supernet(self, **choices: Any) -> Supernet:
-        """The space's supernet with this world's initial weights. What can be chosen is the space's; see its own docs."""
+        """The space's supernet with this world's initial weights.
+
+        A choice has the same name in every space. All take:
+
+            none: whether ``none`` is one of the operations; no difference where the space has no such operation.
+            track: whether norms keep running statistics for evaluation.
+            bias: whether the cells' convolutions have one.
+            channels: of the first stage; 0: as many as the benchmark's networks have.
+
+        Some take more, and name it in ``choices`` of what opens the task (``problem.task``), so that a method that needs it
+        can ``skip`` the others:
+
+            partial: operations work on one channel in so many, the rest passes by, then channels are shuffled (PC-DARTS).
+            edges: whether the inputs of nodes are decisions too, of the kind ``edge``; no difference where they always are.
+            affine: whether the norms inside the cells have scale and shift.
+        """
         ...
 
     def batches(self, part: str, batch: int, epoch: int, stream: str = "") -> Iterable[Batch]:

@@ -116,15 +116,9 @@ def test_a_broken_line_is_named(table, column, value, words):
         published.validate(broken)
 
 
-FUTURE = {"pc_darts", "gaea_pc_darts"}
-"""Rows of methods that are still to be written; this set only shrinks."""
-
-
-def test_every_row_named_is_a_registered_row_or_one_still_to_be_written() -> None:
+def test_every_row_named_is_a_registered_row() -> None:
     from harness import registry
 
     registered = {row for info in registry.methods().values() for row in info.rows}
     named = {row for text in published.load()["row"] for row in text.split(";") if row}
-    unknown = {row for row in named - registered - FUTURE if row.partition("[")[0] not in FUTURE}
-    assert not unknown
-    assert not FUTURE & registered, "written by now: take it off the list"
+    assert not {row for row in named if row.partition("[")[0] not in registered}

@@ -64,15 +64,18 @@ class SoftmaxAdam:
 
 
 class SimplexEG:
-    """Points on the simplex, its centre at first, moved by exponentiated gradient: GAEA (eq. 8)."""
+    """Points on the simplex, its centre at first, moved by exponentiated gradient: GAEA (eq. 8).
 
-    def __init__(self, search: Search, lr: float, order: Order = "clamp_normalise") -> None:
+    Args:
+        edge_floor: of edge weights, which the code released for the DARTS space does not keep off zero.
+    """
+
+    def __init__(self, search: Search, lr: float, order: Order = "clamp_normalise", edge_floor: float = 0.0) -> None:
         decisions = search.net.decisions
         self.values = [torch.full((one.rows, len(one.options)), 1 / len(one.options)).to(search.device) for one in decisions]
         for value in self.values:
             value.requires_grad_()
-        # the released code does not keep edge weights off zero
-        self._floors = [1e-5 if one.kind == "operation" else 0.0 for one in decisions]
+        self._floors = [1e-5 if one.kind == "operation" else edge_floor for one in decisions]
         self._lr, self._order = lr, order
 
     def probabilities(self) -> list[Tensor]:

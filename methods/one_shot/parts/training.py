@@ -36,9 +36,18 @@ class WeightTraining:
             )
 
 
+NB1SHOT1: dict[str, object] = {
+    **{"epochs": 100, "batch": 96, "nesterov": False, "weight_decay": 3e-4, "track_stats": True},
+}
+"""Settings of NAS-Bench-1Shot1's scripts that its methods share; the rest is as on NAS-Bench-201."""
+
 NEEDS_TRAINING = "needs images to train a supernet on, which this benchmark does not offer"
 
 
-def skip(problem: object) -> str | None:
-    """Why a weight-sharing method cannot run on a problem."""
-    return None if hasattr(problem, "task") else NEEDS_TRAINING
+def skip(problem: object, *choices: str) -> str | None:
+    """Why a weight-sharing method cannot run on a problem: no training, or a supernet that lacks one of ``choices``."""
+    task = getattr(problem, "task", None)
+    if task is None:
+        return NEEDS_TRAINING
+    lacking = [name for name in choices if name not in getattr(task, "choices", ())]
+    return f"needs a choice of {' and '.join(lacking)} that the supernet of this space does not offer" if lacking else None
