@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,8 @@ _SECONDS = "train_time_108ep_s"
 def sniff(path: Path) -> str | None:
     """:data:`PLAIN` where ``path`` is a table with the columns of a cell and of its longest training, or None."""
     try:
+        if not all(name.encode() in _footer(path) for name in _GRAPH):
+            return None  # without importing the reader, which takes longer than listing everything
         names = _names(path)
     except Exception:  # whatever the reader raises on foreign content: it is not this format
         return None
@@ -110,6 +113,15 @@ def _fit(sample: Path) -> clock.Clock:
 
 def _trained(split: str, epochs: int) -> list[str]:
     return [f"{split}_correct_{epochs}ep_r{repeat}" for repeat in range(REPEATS)]
+
+
+def _footer(path: Path) -> bytes:
+    """The end of a Parquet file, in which its columns are named."""
+    with path.open("rb") as file:
+        file.seek(-8, os.SEEK_END)
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(-8 - length, os.SEEK_END)
+        return file.read(length)
 
 
 def _names(path: Path) -> set[str]:
