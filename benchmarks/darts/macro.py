@@ -1,0 +1,109 @@
+"""The network around a cell: how many cells of which width on images of which size. No weights, no PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from benchmarks.darts.cell import Cell, surviving
+from benchmarks.darts.space import cells
+from harness.problem import Arch
+
+Stem = Literal["cifar", "imagenet"]
+STEM_WIDTH = 3
+"""Channels of the CIFAR stem, as a multiple of the first cells'."""
+
+
+@dataclass(frozen=True)
+class Macro:
+    """Everything about an evaluation network that is not the cell. The defaults are the papers' for CIFAR-10."""
+
+    width: int = 36
+    """Channels of every operation of the first cells (C); each reduction cell doubles them."""
+    depth: int = 20
+    """Cells (L); those with number L // 3 and 2 L // 3 are reduction cells."""
+    classes: int = 10
+    channels: int = 3
+    """Of the input image."""
+    size: int = 32
+    """Height and width of the input image, pixels."""
+    stem: Stem = "cifar"
+    """``cifar``: one 3x3 convolution to 3 C channels; ``imagenet``: three with stride 2, to an eighth of the image's size."""
+    auxiliary: bool = True
+    """A second classifier on the output of cell 2 L // 3, in training only."""
+    extra_norm: bool = False
+    """Batch norm after pooling and after identities too, as in the one-stage network of ISTA-NAS."""
+
+    def __post_init__(self) -> None:
+        if self.depth < 1 or self.width < 2 or self.width % 2:
+            raise ValueError(f"{self.depth} cells of {self.width} channels; take at least one cell, and an even width")
+        if self.stem not in ("cifar", "imagenet"):
+            raise ValueError(f"stem {self.stem!r} is unknown; take 'cifar' or 'imagenet'")
+        if self.size % self.shrinkage:
+            raise ValueError(f"images of {self.size} pixels cannot be halved to a {self.shrinkage}th")
+        if self.auxiliary and self.size // self.shrinkage < (7 if self.stem == "imagenet" else 8):
+            raise ValueError(f"images of {self.size} pixels are too small for the auxiliary head; take auxiliary=False")
+
+    @property
+    def reductions(self) -> frozenset[int]:
+        """Numbers of the reduction cells."""
+        return frozenset({self.depth // 3, 2 * self.depth // 3})
+
+    @property
+    def shrinkage(self) -> int:
+        """How many times smaller than the image the last cell's output is."""
+        return (8 if self.stem == "imagenet" else 1) << len(self.reductions)
+
+    def for_data(self, classes: int, channels: int, size: int) -> Macro:
+        """The same network for other images."""
+        return replace(self, classes=classes, channels=channels, size=size)
+
+
+CIFAR = Macro()
+IMAGENET = Macro(width=48, depth=14, classes=1000, size=224, stem="imagenet")
+"""The mobile setting."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One cell of the network, and what it finds there."""
+
+    cell: Cell
+    older: int
+    """Channels of cell input 0, which is twice as large as input 1 where ``older_larger``."""
+    newer: int
+    """Channels of cell input 1."""
+    width: int
+    """Channels of every operation."""
+    size: int
+    """Height and width of cell input 1, pixels."""
+    reduces: bool
+    older_larger: bool
+
+    def stride(self, source: int) -> int:
+        """Of the operations that read state ``source``: a reduction cell halves its inputs."""
+        return 2 if self.reduces and source < 2 else 1
+
+    @property
+    def output_size(self) -> int:
+        return self.size // 2 if self.reduces else self.size
+
+    @property
+    def outputs(self) -> int:
+        """Channels of the cell's output: its surviving nodes side by side."""
+        return self.width * len(surviving(self.cell))
+
+
+def places(arch: Arch, macro: Macro) -> Iterator[Place]:
+    """The network's cells in order."""
+    normal, reduce = cells(arch)
+    imagenet = macro.stem == "imagenet"
+    older = newer = macro.width if imagenet else STEM_WIDTH * macro.width
+    width, size, larger = macro.width, macro.size // (8 if imagenet else 1), imagenet
+    for number in range(macro.depth):
+        reduces = number in macro.reductions
+        width *= 2 if reduces else 1
+        place = Place(reduce if reduces else normal, older, newer, width, size, reduces, larger)
+        yield place
+        older, newer, size, larger = newer, place.outputs, place.output_size, reduces

@@ -1,0 +1,200 @@
+"""The network that a cell of the DARTS space is evaluated as: every operation with affine batch norm, trained from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.darts.cell import INPUTS, OPS, STATES, inputs, pruned, surviving
+from benchmarks.darts.macro import CIFAR, STEM_WIDTH, Macro, Place, places
+from harness.problem import Arch
+
+READS_RELU = frozenset({"sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "reduce"})
+"""Operations that begin with a ReLU of their source, which is computed once for all of them."""
+
+
+def separable(channels: int, kernel: int, stride: int = 1, dilation: int = 1, affine: bool = True) -> list[nn.Module]:
+    """Depthwise convolution, pointwise convolution, batch norm; halving the size with stride 2. The ReLU before is not here."""
+    padding = dilation * (kernel // 2)
+    return [
+        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels, affine=affine),
+    ]
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the size: two 1x1 convolutions with stride 2, the second one pixel further right and down; then batch norm.
+
+    The ReLU before is the caller's.
+    """
+
+    def __init__(self, inputs: int, outputs: int, affine: bool = True) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
+        self.second = nn.Conv2d(inputs, outputs - outputs // 2, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm(torch.cat([self.first(x), self.second(x[:, :, 1:, 1:])], 1))
+        return y
+
+
+def operation(op: str, channels: int, stride: int, affine: bool = True, extra_norm: bool = False) -> nn.Module:
+    """One operation without the ReLU that those in ``READS_RELU`` begin with; ``skip_connect`` with stride 2 is ``reduce``."""
+    if op == "skip_connect":
+        if stride == 2:
+            return FactorizedReduce(channels, channels, affine)
+        return nn.BatchNorm2d(channels, affine=affine) if extra_norm else nn.Identity()
+    if op.endswith("pool_3x3"):
+        pool: nn.Module = (
+            nn.MaxPool2d(3, stride, 1) if op.startswith("max") else nn.AvgPool2d(3, stride, 1, count_include_pad=False)
+        )
+        return nn.Sequential(pool, nn.BatchNorm2d(channels, affine=affine)) if extra_norm else pool
+    kernel = int(op[-1])
+    if op.startswith("dil"):
+        return nn.Sequential(*separable(channels, kernel, stride, 2, affine))
+    again = [nn.ReLU(), *separable(channels, kernel, 1, 1, affine)]
+    return nn.Sequential(*separable(channels, kernel, stride, 1, affine), *again)
+
+
+class EvaluationCell(nn.Module):
+    """A cell in its place: two projected inputs, and for every surviving node the sum of its operations."""
+
+    def __init__(self, place: Place, extra_norm: bool) -> None:
+        super().__init__()
+        if place.older_larger:
+            self.older: nn.Module = FactorizedReduce(place.older, place.width)
+        else:
+            self.older = _projection(place.older, place.width)
+        self.newer = _projection(place.newer, place.width)
+        cell = pruned(place.cell)
+        self.kept = surviving(cell)
+        self.edges = [
+            (node, source, _kind(OPS[op], place.stride(source)))
+            for node in range(INPUTS, STATES)
+            for op, source in inputs(cell, node)
+        ]
+        self.ops = nn.ModuleList(
+            operation(OPS[op], place.width, place.stride(source), extra_norm=extra_norm)
+            for node in range(INPUTS, STATES)
+            for op, source in inputs(cell, node)
+        )
+        self.droppable = sum(kind != "identity" for _, _, kind in self.edges)
+        """Operations that drop-path may drop: all but identities."""
+
+    def forward(self, older: Tensor, newer: Tensor, keep: Tensor | None = None) -> Tensor:
+        """The output (batch, channels, height, width).
+
+        Args:
+            keep: (droppable, batch, 1, 1, 1): the factor of each operation's output for each image, 0 where it is dropped.
+        """
+        states: dict[int, Tensor] = {0: self.older(F.relu(older)), 1: self.newer(F.relu(newer))}
+        rectified: dict[int, Tensor] = {}
+        dropped = 0
+        for (node, source, kind), op in zip(self.edges, self.ops, strict=True):
+            if kind in READS_RELU:
+                if source not in rectified:
+                    rectified[source] = F.relu(states[source])
+                value = op(rectified[source])
+            else:
+                value = op(states[source])
+            if kind != "identity":
+                if keep is not None:
+                    value = value * keep[dropped]
+                dropped += 1
+            states[node] = states[node] + value if node in states else value
+        return torch.cat([states[node] for node in self.kept], 1)
+
+
+class Network(nn.Module):
+    """The evaluation network. Input (batch, channels, size, size).
+
+    The default initialisation is PyTorch's. A sample's drop-path is decided by the caller, see :meth:`drop_path`.
+    """
+
+    def __init__(self, arch: Arch, macro: Macro = CIFAR) -> None:
+        super().__init__()
+        self.arch, self.macro = arch, macro
+        built = list(places(arch, macro))
+        self.stem, self.stem_rest = _stem(macro)
+        self.cells = nn.ModuleList(EvaluationCell(place, macro.extra_norm) for place in built)
+        self.auxiliary_after = 2 * macro.depth // 3
+        self.auxiliary = auxiliary_head(built[self.auxiliary_after].outputs, macro) if macro.auxiliary else None
+        self.classifier = nn.Linear(built[-1].outputs, macro.classes)
+        self.droppable = sum(cell.droppable for cell in self.cells)  # type: ignore[misc]
+        """Operations of the whole network that drop-path may drop."""
+
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Logits (batch, classes), and in training those of the auxiliary head.
+
+        Args:
+            keep: (droppable, batch, 1, 1, 1) from :meth:`drop_path`, or None: nothing is dropped.
+        """
+        first = self.stem(x)
+        older, newer = first, first if self.stem_rest is None else self.stem_rest(first)
+        auxiliary, start = None, 0
+        for number, cell in enumerate(self.cells):
+            part = None if keep is None else keep[start : start + cell.droppable]  # type: ignore[operator]
+            start += cell.droppable  # type: ignore[assignment, operator]
+            older, newer = newer, cell(older, newer, part)
+            if number == self.auxiliary_after and self.auxiliary is not None and self.training:
+                auxiliary = self.auxiliary(newer)
+        return self.classifier(newer.mean((2, 3))), auxiliary
+
+    def drop_path(self, batch: int, probability: Tensor, generator: torch.Generator) -> Tensor:
+        """Draws ``keep`` for a batch: 0 with ``probability``, else 1 / (1 - probability), per operation and image.
+
+        Args:
+            probability: a float32 scalar on the generator's device, below 1, so that its ramp costs no synchronisation.
+        """
+        drawn = torch.rand(self.droppable, batch, 1, 1, 1, generator=generator, device=generator.device)
+        return (drawn >= probability) / (1 - probability)
+
+
+def auxiliary_head(channels: int, macro: Macro) -> nn.Sequential:
+    """The auxiliary classifier on 8 x 8 (CIFAR) or 7 x 7 (ImageNet) pixels.
+
+    DARTS' head for ImageNet has no second batch norm, as its authors note.
+    """
+    imagenet = macro.stem == "imagenet"
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.AvgPool2d(5, stride=2 if imagenet else 3, padding=0, count_include_pad=False),
+        nn.Conv2d(channels, 128, 1, bias=False),
+        nn.BatchNorm2d(128),
+        nn.ReLU(),
+        nn.Conv2d(128, 768, 2, bias=False),
+        nn.Identity() if imagenet else nn.BatchNorm2d(768),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(768, macro.classes),
+    )
+
+
+def _kind(op: str, stride: int) -> str:
+    if op == "skip_connect":
+        return "reduce" if stride == 2 else "identity"
+    return op
+
+
+def _projection(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+
+
+def _stem(macro: Macro) -> tuple[nn.Sequential, nn.Sequential | None]:
+    """What makes the first cell's input 0, and what makes input 1 of that, where they differ."""
+    width = macro.width
+    if macro.stem == "cifar":
+        return nn.Sequential(*_conv3(macro.channels, STEM_WIDTH * width)), None
+    first = nn.Sequential(*_conv3(macro.channels, width // 2, 2), nn.ReLU(), *_conv3(width // 2, width, 2))
+    return first, nn.Sequential(nn.ReLU(), *_conv3(width, width, 2))
+
+
+def _conv3(inputs: int, outputs: int, stride: int = 1) -> Iterator[nn.Module]:
+    yield nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+    yield nn.BatchNorm2d(outputs)
