@@ -56,7 +56,7 @@ def counted(network: Network, images: Tensor) -> Size:
 
 
 @given(families, st.integers(0, 2**32), macros)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_counts_are_those_of_the_network_that_runs(family: str, seed: int, macro: Macro) -> None:
     arch = sampled(family, seed)
     network = Network(arch, macro)
@@ -157,9 +157,6 @@ def test_a_vanished_node_narrows_the_output() -> None:
     arch = sampled("mixed", 3)
     narrow = tuple(0 if position in (0, 1) else edge for position, edge in enumerate(arch))  # node 2 reads nothing
     assert len(surviving(cells(narrow)[0])) == 3
-    assert not any(
-        source == 2 for node in (3, 4, 5) for _, source in inputs(next(places(narrow, CIFAR)).cell, node) if node == 2
-    )
     network = Network(narrow, replace(TINY, depth=4))
     assert next(place.outputs for place in places(narrow, network.macro)) == 3 * 4
     assert network(torch.randn(2, 1, 8, 8))[0].shape == (2, 10)
