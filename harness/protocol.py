@@ -16,7 +16,7 @@ from harness.budget import CURRENCIES, POLICIES
 from harness.problem import UserError
 from harness.registry import suggest
 
-DEFAULT = "nb201-2020"
+DEFAULT = "digits"
 MEAN_COST = "mean_cost"
 
 

@@ -164,7 +164,7 @@ def _statuses(out: Path) -> dict[str, str]:
 
 
 def _with_data(rules: Protocol, names: Sequence[str], if_found: bool) -> list[str]:
-    """The benchmarks to search: those asked for, less what has no data here where ``if_found`` says so.
+    """The benchmarks to search: those asked for, less what has no data here where none was named or ``if_found`` says so.
 
     Where none has its data, says what to put where.
     """
@@ -175,13 +175,14 @@ def _with_data(rules: Protocol, names: Sequence[str], if_found: bool) -> list[st
         state = registry.benchmark(one).availability()
         if not state.ready:
             missing[one] = state.text
-    if if_found:
+    nothing = bool(wanted) and len(missing) == len(wanted)
+    if missing and (if_found or not (names or nothing)):
         for one, text in missing.items():
             print(f"left out: {one} is {text}", file=sys.stderr)
-        if missing and len(missing) == len(wanted):
+        if nothing:
             raise typer.Exit(0)
-        return [one for one in wanted if one not in missing] if missing else list(names)
-    if wanted and len(missing) == len(wanted):
+        return [one for one in wanted if one not in missing]
+    if nothing:
         bundled = {one: text for one, text in missing.items() if registry.benchmark(one).embedded}
         if bundled:
             raise UserError("nothing to run: " + "; ".join(f"{one} is {text}" for one, text in bundled.items()))
