@@ -131,31 +131,38 @@ class _Model:
         order = np.argsort(-np.array(accuracies), kind="stable")
         data = np.array(archs)[order]
         if good > d and len(data[good : good + bad]) > d:
-            floor = self.settings.min_bandwidth
-            self.densities[rung] = (CategoricalDensity(data[:good], floor), CategoricalDensity(data[good : good + bad], floor))
+            floor, sizes = self.settings.min_bandwidth, self.space.cardinalities
+            parts = data[:good], data[good : good + bad]
+            self.densities[rung] = (CategoricalDensity(parts[0], floor, sizes), CategoricalDensity(parts[1], floor, sizes))
 
     def suggest(self) -> Arch:
-        rng, sizes = self.rng, self.space.cardinalities
+        rng = self.rng
         if not self.densities or rng.random() < self.settings.random_fraction:
             return self.space.sample(rng)
         good, bad = self.densities[max(self.densities)]
+        before = rng.getstate()
+        candidates = [self._near(good) for _ in range(self.settings.num_samples)]
         best, lowest = None, math.inf
-        for _ in range(self.settings.num_samples):
-            center = good.rows[int(rng.random() * len(good.rows))]
-            candidate = tuple(
-                [
-                    value if rng.random() < 1 - width else int(rng.random() * size)
-                    for value, width, size in zip(center, good.widths, sizes, strict=True)
-                ]
-            )
-            numerator, denominator = bad.at(candidate), good.at(candidate)
+        for k, (numerator, denominator) in enumerate(zip(bad.at(candidates), good.at(candidates), strict=True)):
             # the order of max's arguments decides what becomes of NaN, as in the reference
             ratio = max(1e-32, numerator) / max(denominator, 1e-32)
             if not math.isfinite(ratio) and math.isfinite(denominator):
-                return candidate
+                rng.setstate(before)  # the reference draws none after this one
+                return [self._near(good) for _ in range(k + 1)][-1]
             if ratio < lowest:
-                best, lowest = candidate, ratio
+                best, lowest = candidates[k], ratio
         return self.space.sample(rng) if best is None else best
+
+    def _near(self, good: CategoricalDensity) -> Arch:
+        """A draw from the kernels around one of the good configurations."""
+        rand = self.rng.random
+        center = good.rows[int(rand() * len(good.rows))]
+        return tuple(
+            [
+                value if rand() < 1 - width else int(rand() * size)
+                for value, width, size in zip(center, good.widths, self.space.cardinalities, strict=True)
+            ]
+        )
 
 
 class CategoricalDensity:
@@ -165,19 +172,23 @@ class CategoricalDensity:
     ``h / (k - 1)`` elsewhere (infinite for k = 1).
     """
 
-    def __init__(self, data: np.ndarray, floor: float) -> None:
+    def __init__(self, data: np.ndarray, floor: float, sizes: Sequence[int]) -> None:
         n, d = data.shape
-        self.data = data
         self.rows: list[Sequence[int]] = data.tolist()
         width = np.maximum(1.06 * data.std(axis=0) * n ** (-1.0 / (4 + d)), floor)
         self.widths: list[float] = width.tolist()
         seen = np.array([len(set(column)) for column in data.T.tolist()])
         with np.errstate(divide="ignore"):
-            self._elsewhere = width / (seen - 1)
-        self._match = 1.0 - width
+            elsewhere = width / (seen - 1)
+        columns = zip(data.T, 1.0 - width, elsewhere, sizes, strict=True)
+        # per position, the kernels (categories, rows) of each category
+        self._kernels = [np.where(column == np.arange(k)[:, None], match, other) for column, match, other, k in columns]
 
-    def at(self, arch: Arch) -> float:
-        """The density's value; may be negative, infinite or NaN, as in the reference."""
+    def at(self, archs: Sequence[Arch]) -> list[float]:
+        """The density's values; they may be negative, infinite or NaN, as in the reference."""
+        first, *rest = [kernels[list(values)] for kernels, values in zip(self._kernels, zip(*archs, strict=True), strict=True)]
         with np.errstate(invalid="ignore"):
-            kernels = np.where(self.data == np.array(arch), self._match, self._elsewhere)
-            return float(kernels.prod(axis=1).sum() / len(self.rows))
+            for kernels in rest:
+                first *= kernels
+            found: list[float] = (first.sum(axis=1) / len(self.rows)).tolist()
+        return found
