@@ -12,13 +12,15 @@ Rows are the 66 111 different cells of the three spaces, by ascending hash. Colu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.nb1shot1.cell import Cell
 from benchmarks.nb1shot1.cells import distinct_cells
+from benchmarks.nb1shot1.clock import fit
 from benchmarks.nb1shot1.size import network_size
 from harness.cache import Table, TableWriter
 
@@ -41,7 +43,7 @@ class Records:
     test: dict[int, Counts] = field(default_factory=dict)
     seconds: dict[int, Seconds] = field(default_factory=dict)
     clock: dict[str, Any] = field(default_factory=lambda: {"kind": "recorded"})
-    """Where the seconds come from: recorded, or fitted and how well."""
+    """Where the seconds come from: recorded, or fitted and how well. Written with a fit either way, for supernets."""
     notes: list[str] = field(default_factory=list)
 
     def add_epochs(self, epochs: int) -> None:
@@ -65,8 +67,16 @@ class Records:
         for name, columns in (("valid", self.valid), ("test", self.test), ("seconds", self.seconds)):
             for epochs, values in columns.items():
                 writer.add(f"{name}/{epochs}", values)
+        clock = self.clock if self.clock["kind"] == "fitted" else {**self.clock, **self._fitted(cells.cells)}
         partial = [] if self.count == len(cells.hashes) else [f"records of {self.count:,} of {len(cells.hashes):,} cells"]
-        return {"n": self.count, "epochs": sorted(self.valid), "clock": self.clock, "notes": [*partial, *self.notes]}
+        return {"n": self.count, "epochs": sorted(self.valid), "clock": clock, "notes": [*partial, *self.notes]}
+
+    def _fitted(self, cells: list[Cell]) -> dict[str, Any]:
+        """The clock of what was not recorded, as recorded trainings have it; nothing without any."""
+        epochs = max(self.seconds)
+        longest = self.seconds[epochs] * (EPOCHS[-1] / epochs)
+        timed = np.flatnonzero(~np.isnan(longest).any(axis=1))
+        return asdict(fit([cells[row] for row in timed], longest[timed].mean(axis=1))) if len(timed) else {}
 
 
 def complete(valid: Counts, test: Counts) -> npt.NDArray[np.bool_]:

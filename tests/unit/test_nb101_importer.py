@@ -53,7 +53,7 @@ def test_what_was_written_is_read(tmp_path: Path, epochs: tuple[int, ...], kind:
     table = importer.import_path(record_file(tmp_path / "made.tfrecord", made))
     assert_holds(table, made)
     assert (table.meta["kind"], table.meta["n"], table.meta["epochs"]) == (kind, len(ROWS), list(epochs))
-    assert table.meta["clock"] == {"kind": "recorded"}
+    assert table.meta["clock"]["kind"] == "recorded"
     assert table.meta["notes"][0] == "records of 5 of 66,111 cells"
 
 
