@@ -196,7 +196,8 @@ class Method(Protocol):
 
     Optional class attributes: ``proposes`` (``"best_valid"``, the default, or ``"self"``), ``settings`` (``{space name:
     {field: value}}``, the papers' values away from the home space), ``variants`` (``{name: {field: value}}``, what the
-    papers report as separate rows), ``reference`` (the paper), and ``skip(problem) -> str | None`` (why it cannot run).
+    papers report as separate rows; the one of no name is the method's own row), ``reference`` (the paper), and
+    ``skip(problem) -> str | None`` (why it cannot run).
     """
 
     reference: ClassVar[str]

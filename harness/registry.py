@@ -38,9 +38,15 @@ class MethodInfo:
 
     @property
     def rows(self) -> list[str]:
-        """The rows of tables this method fills: ``method``, or one ``method:variant`` for each variant."""
-        variants = getattr(self.cls, "variants", {})
-        return [f"{self.name}:{variant}" for variant in variants] or [self.name]
+        """The rows of tables this method fills: ``method``, or one ``method:variant`` for each variant.
+
+        A variant without a name is the row ``method``.
+        """
+        return [self.row(variant) for variant in getattr(self.cls, "variants", {})] or [self.name]
+
+    def row(self, variant: str) -> str:
+        """The row of a variant."""
+        return f"{self.name}:{variant}" if variant else self.name
 
     @property
     def summary(self) -> str:
@@ -130,7 +136,7 @@ def select_rows(names: Iterable[str], belonging: Mapping[str, list[str]] | None 
         if variant and f"{info.name}:{variant}" not in info.rows:
             raise UserError(f"no row {name!r}{suggest(name, info.rows)}")
         named = [variant] if variant else (belonging or {}).get(info.name)
-        for row in info.rows if named is None else [f"{info.name}:{one}" for one in named]:
+        for row in info.rows if named is None else [info.row(one) for one in named]:
             if selected.setdefault(row, info).file != info.file:
                 raise UserError(f"{selected[row].file} and {info.file} have the same name; rename one of them")
     return selected

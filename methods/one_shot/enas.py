@@ -46,29 +46,39 @@ class Enas(training.WeightTraining):
         search.keep(controller=controller)
         for epoch in search.epochs():
             for batch in search.task.batches("train", self.batch, epoch):
-                cell = self._drawn(search, controller, 1)[0]
+                (cell,) = self._drawn(search, controller, 1)
                 search.step_weights(search.loss(batch, Forward(active=search.net.only(cell))))
             self._teach(search, controller, epoch)
             search.record(Forward(active=search.net.only(cell)), entropy=controller.mean_entropy)
         return search.best_of(self._drawn(search, controller, self.candidates), self.selection_batch)
 
     def _drawn(self, search: Search, controller: Controller, count: int) -> list[Arch]:
-        return [search.net.derive(tables) for tables in controller.sample(count, search.generator).tables()]
+        import torch
+
+        with torch.no_grad():
+            drawn = controller.sample(count, search.generator)
+        return [search.net.derive(tables) for tables in drawn.tables()]
 
     def _teach(self, search: Search, controller: Controller, epoch: int) -> None:
-        """The controller's updates of one epoch; rewards are accuracies (0 to 1) on augmented validation batches."""
+        """The controller's updates of one epoch; rewards are accuracies (0 to 1) on augmented validation batches.
+
+        The baseline stays for an epoch, so that what an update learns from barely moves; in the first, where there is none,
+        a sample's own accuracy stands in for it.
+        """
+        import torch
+
         from methods.one_shot.parts.search import Forward
 
         rounds = (search.task.batches("valid", self.batch, epoch, f"controller {k}") for k in itertools.count())
         batches = itertools.chain.from_iterable(rounds)
-        before = controller.baseline  # stays for the epoch: what an update learns from barely moves
+        before = controller.baseline
         for _ in range(self.controller_steps):
             drawn = controller.sample(self.controller_samples, search.generator)
             archs = [search.net.derive(tables) for tables in drawn.tables()]
-            accuracies = [search.score(next(batches), Forward(active=search.net.only(arch)))[0] for arch in archs]
-            rewards = [float(a) / 100 + self.entropy_bonus * float(e) for a, e in zip(accuracies, drawn.entropies, strict=True)]
-            start = rewards[0] if before is None else before
-            baselines = [start + self.baseline_rate * (reward - start) for reward in rewards]
+            scores = [search.score(next(batches), Forward(active=search.net.only(arch)))[0] for arch in archs]
+            accuracies = [accuracy / 100 for accuracy in torch.stack(scores).tolist()]
+            rewards = [a + self.entropy_bonus * e for a, e in zip(accuracies, drawn.entropies.tolist(), strict=True)]
+            baselines = accuracies if before is None else [before + self.baseline_rate * (r - before) for r in rewards]
             controller.reinforce(
                 drawn, [reward - one for reward, one in zip(rewards, baselines, strict=True)], self.controller_clip
             )

@@ -17,6 +17,10 @@ class GaeaDarts(training.WeightTraining):
     weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
     objective: Annotated[Literal["bilevel", "erm"], "architecture on validation images, or both on all images"] = "bilevel"
     arch_lr: Annotated[float, "rate of the exponentiated gradient"] = 0.1
+    floor: Annotated[float, "weights are raised to this, as released; 0 as in the paper (D-21)"] = 1e-5
+    reported: Annotated[
+        Literal["last", "best"], "cell of the last epoch, or of the one with the best supernet on validation images (D-25)"
+    ] = "last"
 
     reference: ClassVar[str] = "arXiv:2004.07802"
     proposes: ClassVar[str] = "self"
@@ -31,4 +35,10 @@ class GaeaDarts(training.WeightTraining):
         from methods.one_shot.parts.search import Search
 
         search = Search(view, self, none=False)
-        return alternate(search, SimplexEG(search, self.arch_lr), objective=self.objective, order="architecture_first")
+        return alternate(
+            search,
+            SimplexEG(search, self.arch_lr, floor=self.floor),
+            objective=self.objective,
+            order="architecture_first",
+            reported=self.reported,
+        )

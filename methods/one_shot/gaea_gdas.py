@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from harness.problem import Arch, Problem, SearchView
 from methods.one_shot.parts import training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from methods.one_shot.parts.architecture import Architecture
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,10 @@ class GaeaGdas(training.WeightTraining):
     warmup: Annotated[int, "first epochs in which the architecture stays: 0 in the paper, 50 as released (D-27)"] = 0
     entropic: Annotated[float, "factor of the entropic penalty: 0 in the paper, .01 as released (D-22)"] = 0.0
     hottest: Annotated[float, "temperature in the first epoch"] = 10.0
+    order: Annotated[
+        Literal["clamp_normalise", "normalise_clamp"], "of the two, to stay on the simplex; as released clamped last (D-21)"
+    ] = "normalise_clamp"
+    floor: Annotated[float, "weights are raised to this, as released; 0 as in the paper (D-21)"] = 1e-5
     coldest: Annotated[float, "temperature in the last epoch"] = 0.1
     cooling: Annotated[Literal["linear", "released"], "whether the coldest is reached; as released it ends at 3.4 (D-26)"] = (
         "linear"
@@ -25,11 +34,19 @@ class GaeaGdas(training.WeightTraining):
 
     reference: ClassVar[str] = "arXiv:2004.07802"
     proposes: ClassVar[str] = "self"
+    variants: ClassVar[dict[str, dict[str, object]]] = {
+        "": {},
+        "released": {
+            **{"arch_lr": 0.01, "warmup": 50, "entropic": 0.01, "cooling": "released", "lr_horizon": 50, "lr_restart": 0.5},
+        },
+    }
 
     def skip(self, problem: Problem) -> str | None:
         return training.skip(problem)
 
     def search(self, view: SearchView) -> Arch:
+        import torch
+
         from methods.one_shot.parts.architecture import HardGumbel, SimplexEG
         from methods.one_shot.parts.differentiable import alternate
         from methods.one_shot.parts.exponentiated import entropic_penalty
@@ -40,15 +57,18 @@ class GaeaGdas(training.WeightTraining):
         gumbel = HardGumbel(search.generator)
         schedule = linear_temperature if self.cooling == "linear" else released_temperature
 
+        def penalty(theta: Architecture) -> Tensor:
+            return self.entropic * torch.stack([entropic_penalty(one) for one in theta.values]).sum()
+
         def begin(epoch: int) -> bool:
             gumbel.temperature = schedule(epoch, self.epochs, self.hottest, self.coldest, self.warmup)
             return epoch >= self.warmup
 
         return alternate(
             search,
-            SimplexEG(search, self.arch_lr, "normalise_clamp"),
+            SimplexEG(search, self.arch_lr, self.order, floor=self.floor),
             gumbel,
             order="architecture_first",
             begin=begin,
-            penalty=(lambda theta: self.entropic * entropic_penalty(theta.values[0])) if self.entropic else None,
+            penalty=penalty if self.entropic else None,
         )

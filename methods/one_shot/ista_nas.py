@@ -32,7 +32,9 @@ class IstaNas(training.WeightTraining):
     connections: Annotated[int, "kept per node (s), or as many as it has inputs"] = 2
     penalty: Annotated[float, "of the Lasso (gamma)"] = 1e-5
     one_stage: Annotated[bool, "one loss on all images moves both, until every node has settled"] = False
-    settled: Annotated[float, "a node has settled when its recovered vector moved by no more than this in an epoch"] = 1e-3
+    settled: Annotated[
+        float, "a node has settled when its recovered vector moved by no more than this in an epoch, the first one aside"
+    ] = 1e-3
 
     reference: ClassVar[str] = "arXiv:2010.06176"
     proposes: ClassVar[str] = "self"
@@ -54,18 +56,17 @@ class IstaNas(training.WeightTraining):
         codes = _Codes(search, self)
         search.keep(codes=codes)
         for epoch in search.epochs():
-            if not codes.alive:
+            if not any(codes.alive):
                 break
             if self.one_stage:
                 for batch in search.task.batches("full", self.batch, epoch):
-                    search.step_weights(search.loss(batch, codes.forward()), codes.b)
-                    codes.step()
+                    search.step_weights(search.loss(batch, codes.forward()), between=codes.step)
             else:
                 for train, valid in search.task.pairs(self.batch, epoch):
                     codes.descend(search.loss(valid, codes.forward()))
                     codes.step()
                     search.step_weights(search.loss(train, codes.forward()), codes.b)
-            codes.recover(settle=self.one_stage)
+            codes.recover(settle=self.one_stage and epoch > 0)
             view.propose(search.net.derive(codes.scores()))
             with_weights = codes.forward()
             found = Forward([one.detach() for one in with_weights.weights or ()], with_weights.active)
@@ -89,19 +90,21 @@ class _Codes:
         self.matrices: list[Tensor] = []
         for d, node in self.nodes:
             options = len(self.decisions[d].options)
-            self.b.append((1e-3 * torch.randn(options, generator=generator, dtype=torch.float64)).requires_grad_())
+            start = 1e-3 * torch.randn(options, generator=generator, dtype=torch.float64)
+            self.b.append(start.to(self.device).requires_grad_())
             candidates = self.decisions[d].targets.count(node) * options
-            self.matrices.append(measurement_matrix(options, candidates, generator))
+            self.matrices.append(measurement_matrix(options, candidates, generator).to(self.device))
         self._adam = torch.optim.Adam(self.b, lr=settings.arch_lr, betas=(0.5, 0.999), weight_decay=settings.arch_decay)
         self.alive = [True] * len(self.nodes)
         self.x = [self._solve(k) for k in range(len(self.nodes))]
+        self._supports = [self._support(k) for k in range(len(self.nodes))]
 
     def _solve(self, k: int) -> Tensor:
         from methods.one_shot.parts.sparse_coding import recover
 
         return recover(self.matrices[k], self.b[k], self.settings.penalty)
 
-    def support(self, k: int) -> Tensor:
+    def _support(self, k: int) -> list[int]:
         """Flat positions (edge times operation) kept for node ``k``: largest recovered entries on different edges."""
         import torch
 
@@ -110,7 +113,7 @@ class _Codes:
         for position in torch.argsort(self.x[k].abs(), descending=True, stable=True).tolist():
             if position // options not in {one // options for one in kept}:
                 kept.append(position)
-        return torch.tensor(sorted(kept[: self.settings.connections]))
+        return sorted(kept[: self.settings.connections])
 
     def _tables(self) -> tuple[list[Tensor], list[list[tuple[int, ...]]]]:
         """z per decision (rows, options), differentiable by b, and what is executed."""
@@ -122,10 +125,11 @@ class _Codes:
         active: list[list[tuple[int, ...]]] = [[] for _ in self.decisions]
         for k, (d, _) in enumerate(self.nodes):
             options = len(self.decisions[d].options)
-            support = self.support(k)
-            z = sparse_weights(self.matrices[k], self.b[k], self.x[k], support).view(-1, options)
+            support = self._supports[k]
+            positions = torch.tensor(support, device=self.device)
+            z = sparse_weights(self.matrices[k], self.b[k], self.x[k], positions).view(-1, options)
             rows[d].append(z)
-            kept = [(int(p) // options, int(p) % options) for p in support]
+            kept = [(position // options, position % options) for position in support]
             active[d] += [tuple(option for edge, option in kept if edge == row) for row in range(len(z))]
         return [torch.cat(some) for some in rows], active
 
@@ -134,7 +138,7 @@ class _Codes:
         from methods.one_shot.parts.search import Forward
 
         tables, active = self._tables()
-        return Forward([table.float().to(self.device) for table in tables], tuple(tuple(rows) for rows in active))
+        return Forward([table.float() for table in tables], tuple(tuple(rows) for rows in active))
 
     def scores(self) -> list[Tensor]:
         """One where a connection is kept."""
@@ -177,6 +181,7 @@ class _Codes:
                 if settle and float(torch.linalg.vector_norm(found - self.x[k])) <= self.settings.settled:
                     self.alive[k] = False
                 self.x[k] = found
+                self._supports[k] = self._support(k)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -191,4 +196,5 @@ class _Codes:
             for b, kept in zip(self.b, state["b"], strict=True):
                 b.copy_(kept)
         self.matrices, self.x, self.alive = state["matrices"], state["x"], state["alive"]
+        self._supports = [self._support(k) for k in range(len(self.nodes))]
         self._adam.load_state_dict(state["adam"])

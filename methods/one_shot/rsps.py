@@ -26,8 +26,14 @@ class Rsps(training.WeightTraining):
 
     reference: ClassVar[str] = "arXiv:1902.07638"
     proposes: ClassVar[str] = "self"
+    variants: ClassVar[dict[str, dict[str, object]]] = {
+        "": {},
+        "nats_2021": {"sampling": "cell", "epochs": 200, "clip": 0.0},
+    }
 
     def skip(self, problem: Problem) -> str | None:
+        if self.sampling == "cell" and not isinstance(problem.space, Connectable):
+            return f"sampling = 'cell' is NATS-Bench's; {problem.space.name} has no rule for disconnected cells"
         return training.skip(problem)
 
     def search(self, view: SearchView) -> Arch:
@@ -38,15 +44,23 @@ class Rsps(training.WeightTraining):
             for batch in search.task.batches("train", self.batch, epoch):
                 search.step_weights(search.loss(batch, Forward(active=self._drawn(search))))
             search.record(Forward(active=search.net.only(view.space.sample(search.rng))))
-        return search.best_of([view.space.sample(search.rng) for _ in range(self.candidates)], self.selection_batch)
+        return search.best_of(self._candidates(search), self.selection_batch)
 
     def _drawn(self, search: Search) -> Active | list[Active]:
         space, rng = search.view.space, search.rng
-        if self.sampling == "network":
-            return search.net.only(space.sample(rng))
-        if not isinstance(space, Connectable):
-            raise ValueError(f"sampling = 'cell' is NATS-Bench's; {space.name} has no rule for disconnected cells")
-        return [search.net.only(space.sample_connected(rng)) for _ in range(search.net.cells)]
+        if self.sampling == "cell" and isinstance(space, Connectable):
+            return [search.net.only(space.sample_connected(rng)) for _ in range(search.net.cells)]
+        return search.net.only(space.sample(rng))
+
+    def _candidates(self, search: Search) -> list[Arch]:
+        """Uniform over the space, disconnected cells too; NATS-Bench's are distinct."""
+        space = search.view.space
+        drawn: list[Arch] = []
+        while len(drawn) < self.candidates:
+            arch = space.sample(search.rng)
+            if self.sampling == "network" or arch not in drawn or len(set(drawn)) == space.size:
+                drawn.append(arch)
+        return drawn
 
 
 @runtime_checkable

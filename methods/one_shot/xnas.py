@@ -41,16 +41,17 @@ class Xnas(training.WeightTraining):
         experts = Experts(decision.rows, len(decision.options), rounds, self.reward_bound, search.device)
         search.keep(experts=experts)
         for epoch in search.epochs():
+            # what is wiped out within an epoch runs on with weight zero until its end: looking would wait for the device
+            alive = _alive(experts.mixture)
             for train, valid in search.task.pairs(self.batch, epoch):
-                self._reward(search, experts, valid)
-                mixture = experts.mixture.float()
-                search.step_weights(search.loss(train, Forward([mixture], _alive(mixture))))
+                self._reward(search, experts, valid, alive)
+                search.step_weights(search.loss(train, Forward([experts.mixture.float()], alive)))
             mixture = experts.mixture.float()
             view.propose(search.net.derive([mixture]))
             search.record(Forward([mixture], _alive(mixture)), [mixture], alive=float((mixture > 0).sum()))
         return search.net.derive([experts.mixture])
 
-    def _reward(self, search: Search, experts: Experts, valid: Batch) -> None:
+    def _reward(self, search: Search, experts: Experts, valid: Batch, alive: Active) -> None:
         """``-d loss / d weight`` of every image's own weights is what its loss would lose by more of an operation."""
         import torch
 
@@ -58,7 +59,7 @@ class Xnas(training.WeightTraining):
 
         mixture = experts.mixture.float()
         own = mixture.expand(len(valid[1]), *mixture.shape).contiguous().requires_grad_()
-        loss = search.loss(valid, Forward([own], _alive(mixture)), reduction="sum")
+        loss = search.loss(valid, Forward([own], alive), reduction="sum")
         (gradient,) = torch.autograd.grad(loss, own)
         experts.step(-gradient)
 

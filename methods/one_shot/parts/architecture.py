@@ -54,12 +54,16 @@ class SoftmaxAdam:
         self._adam.step()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"values": [value.detach() for value in self.values], "adam": self._adam.state_dict()}
+        return {
+            **{"values": [value.detach() for value in self.values], "adam": self._adam.state_dict()},
+            "gradients": [value.grad for value in self.values],  # the next clipped norm may count them
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         with torch.no_grad():
-            for value, kept in zip(self.values, state["values"], strict=True):
+            for value, kept, gradient in zip(self.values, state["values"], state["gradients"], strict=True):
                 value.copy_(kept)
+                value.grad = gradient
         self._adam.load_state_dict(state["adam"])
 
 
@@ -67,15 +71,23 @@ class SimplexEG:
     """Points on the simplex, its centre at first, moved by exponentiated gradient: GAEA (eq. 8).
 
     Args:
+        floor: weights of operations are raised to this.
         edge_floor: of edge weights, which the code released for the DARTS space does not keep off zero.
     """
 
-    def __init__(self, search: Search, lr: float, order: Order = "clamp_normalise", edge_floor: float = 0.0) -> None:
+    def __init__(
+        self,
+        search: Search,
+        lr: float,
+        order: Order = "clamp_normalise",
+        floor: float = 1e-5,
+        edge_floor: float = 0.0,
+    ) -> None:
         decisions = search.net.decisions
         self.values = [torch.full((one.rows, len(one.options)), 1 / len(one.options)).to(search.device) for one in decisions]
         for value in self.values:
             value.requires_grad_()
-        self._floors = [1e-5 if one.kind == "operation" else edge_floor for one in decisions]
+        self._floors = [floor if one.kind == "operation" else edge_floor for one in decisions]
         self._lr, self._order = lr, order
 
     def probabilities(self) -> list[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,7 @@ class Controller:
         self._adam = torch.optim.Adam(self.parameters, lr=lr, betas=(0.0, 0.999), eps=1e-3)
         self.baseline: float | None = None
         self.mean_entropy = float("nan")
-        """Mean entropy of a choice in the last samples, nats."""
+        """Mean entropy of a choice in the last samples, 1 where all options are equally likely."""
 
     def sample(self, count: int, generator: torch.Generator) -> Drawn:
         """``count`` independent sequences of choices."""
@@ -80,7 +81,7 @@ class Controller:
             entropies.append(-(log_p.exp() * log_p).sum(-1).detach())
             inputs = self.net["embedding"](chosen[:, 0])[None]
         total = torch.stack(entropies).sum(0)
-        self.mean_entropy = float(total.mean()) / self.rows
+        self.mean_entropy = float(total.mean()) / self.rows / math.log(len(self.decisions[0].options))
         return Drawn(torch.stack(options, 1), torch.stack(log_probabilities).sum(0), total, self.decisions)
 
     def reinforce(self, drawn: Drawn, advantages: Sequence[float], clip: float) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -45,23 +46,25 @@ def alternate(
     clip_architecture: bool = False,
     begin: Callable[[int], bool] = lambda epoch: True,
     penalty: Callable[[Architecture], Tensor] | None = None,
+    reported: Literal["last", "best"] = "last",
 ) -> Arch:
     """Trains to the last epoch; answers the derived architecture, which was proposed at every epoch.
 
     Args:
         order: of the two steps on a pair of batches.
         unrolled: the architecture's gradient looks through one step of the weights (DARTS, eq. 7): second order.
-        clip_architecture: the clipped norm counts the gradients of the architecture parameters by the weights' loss.
+        clip_architecture: the clipped norm counts the gradients of the architecture parameters: that by the weights' loss
+            added to what its last step left, which the scripts of NAS-Bench-201 do not clear in between.
         begin: called with each epoch before it; whether the architecture moves in it.
         penalty: added to the architecture's loss.
+        reported: ``best``: the architecture of the epoch whose supernet did best on the validation images (D-25).
     """
-    search.keep(architecture=architecture)
+    best = _Best()
+    search.keep(architecture=architecture, best=best)
 
     def step_weights(train: Batch) -> None:
         with torch.set_grad_enabled(clip_architecture):
             forward = relaxation(architecture)
-        for value in architecture.values:
-            value.grad = None
         search.step_weights(search.loss(train, forward), architecture.values if clip_architecture else ())
 
     def step_architecture(train: Batch, valid: Batch) -> None:
@@ -74,7 +77,6 @@ def alternate(
             gradients = torch.autograd.grad(total, architecture.values)
         architecture.step(gradients)
 
-    arch: Arch = ()
     for epoch in search.epochs():
         moves = begin(epoch)
         for train, valid in batches(search, objective, epoch):
@@ -85,6 +87,27 @@ def alternate(
                 step_architecture(train, valid)
         table = [p.detach() for p in architecture.probabilities()]
         arch = search.net.derive(table)
+        if reported == "best":
+            best.offer(arch, search.validate(Forward(table))[0])
+            arch = best.arch
         search.view.propose(arch)
         search.record(Forward(table), table)
-    return arch or search.net.derive(architecture.probabilities())
+    return best.arch if reported == "best" else search.net.derive(architecture.probabilities())
+
+
+class _Best:
+    """The architecture with the highest accuracy so far, the first of equals."""
+
+    def __init__(self) -> None:
+        self.arch: Arch = ()
+        self.accuracy = -math.inf
+
+    def offer(self, arch: Arch, accuracy: float) -> None:
+        if accuracy > self.accuracy:
+            self.arch, self.accuracy = arch, accuracy
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"arch": list(self.arch), "accuracy": self.accuracy}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.arch, self.accuracy = tuple(state["arch"]), state["accuracy"]

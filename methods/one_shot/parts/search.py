@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
@@ -20,8 +21,8 @@ from methods.one_shot.parts.training import WeightTraining
 if TYPE_CHECKING:
     from harness.weight_sharing import Batch, Supernet, Task
 
-CHECKPOINT_S = 20.0
-"""Real seconds between checkpoints, at the end of an epoch."""
+CHECKPOINT_SHARE = 0.01
+"""Of the real time, that checkpoints may take; they are written at the end of an epoch."""
 
 
 class Forward(NamedTuple):
@@ -57,6 +58,7 @@ class Search:
         self.generator = torch.Generator()
         """Likewise, for tensors; on the CPU, so that every device draws the same."""
         self.lr = settings.lr
+        self.epoch = 0
         self._kept: dict[str, Any] = {"sgd": self.sgd}
 
     def new_generator(self, name: str) -> torch.Generator:
@@ -72,16 +74,19 @@ class Search:
         settings = self.settings
         epochs = settings.epochs if count is None else count
         first = self._resume()
-        written = time.monotonic()
+        written, cost = time.monotonic(), 0.0
         for epoch in range(first, epochs):
             self._seed(epoch)
+            self.epoch = epoch
             horizon = settings.lr_horizon or epochs
-            self.lr = cosine(epoch + settings.lr_ahead, horizon, settings.lr, settings.lr_end)
+            self.lr = cosine(epoch + settings.lr_ahead, horizon, settings.lr, settings.lr_end, settings.lr_restart)
             yield epoch
             self.view.progress((epoch + 1) / epochs)
-            if time.monotonic() - written >= CHECKPOINT_S or epoch + 1 == epochs:
+            ended = time.monotonic()
+            if cost <= CHECKPOINT_SHARE * (ended - written) or epoch + 1 == epochs:
                 self._checkpoint(epoch + 1)
                 written = time.monotonic()
+                cost = written - ended
         self._seed(epochs)
 
     def loss(self, batch: Batch, forward: Forward = EVERYTHING, reduction: Literal["mean", "sum"] = "mean") -> Tensor:
@@ -94,10 +99,14 @@ class Search:
             found: Tensor = self.net(images, forward.weights, forward.active, straight_through=forward.straight_through)
         return found.float()
 
-    def step_weights(self, loss: Tensor, counted: Sequence[Tensor] = ()) -> None:
-        """One step of the weights down ``loss``; the gradients of the ``counted`` tensors share the clipped norm."""
+    def step_weights(self, loss: Tensor, counted: Sequence[Tensor] = (), between: Callable[[], None] = lambda: None) -> None:
+        """One step of the weights down ``loss``; the gradients of the ``counted`` tensors share the clipped norm.
+
+        ``between`` is called once the gradients are there, before they are clipped.
+        """
         self.sgd.zero()
         loss.backward()  # type: ignore[no-untyped-call]
+        between()
         if self.settings.clip:
             self.sgd.clip(self.settings.clip, [one.grad for one in counted if one.grad is not None])
         self.sgd.step(self.lr)
@@ -120,19 +129,25 @@ class Search:
         found = [self.evaluate(k, Forward(active=self.net.only(arch)), batch)[0] for k, arch in enumerate(archs)]
         return archs[int(torch.stack(found).argmax())]
 
+    def validate(self, forward: Forward = EVERYTHING) -> tuple[float, float]:
+        """Accuracy (percent) and mean loss on the plain validation images; charged."""
+        size = 512
+        found = [self.evaluate(k, forward, size) for k in range(max(self.task.images["plain"] // size, 1))]
+        accuracy, loss = (float(torch.stack(values).mean()) for values in zip(*found, strict=True))
+        return accuracy, loss
+
     def record(self, forward: Forward, probabilities: Sequence[Tensor] = (), **scalars: float) -> None:
         """Logs the supernet's validation accuracy and loss in a pass, and the entropy of ``probabilities`` where given.
 
-        Only recorded, hence not charged.
+        Entropies are of the operations' weights; those of edges stand apart. Only recorded, hence not charged.
         """
-        size = 512
         with self.net.unmetered():
-            found = [self.evaluate(k, forward, size) for k in range(max(self.task.images["plain"] // size, 1))]
-        accuracy, loss = (float(torch.stack(values).mean()) for values in zip(*found, strict=True))
-        tables = [p for p, one in zip(probabilities, self.net.decisions, strict=False) if one.kind == "operation"]
-        if tables:
-            scalars["entropy"] = entropy(tables)
-        self.view.log(supernet_accuracy=accuracy, supernet_loss=loss, lr=self.lr, **scalars)
+            accuracy, loss = self.validate(forward)
+        for kind, name in (("operation", "entropy"), ("edge", "edge_entropy")):
+            tables = [p for p, one in zip(probabilities, self.net.decisions, strict=False) if one.kind == kind]
+            if tables:
+                scalars[name] = entropy(tables)
+        self.view.log(epoch=self.epoch + 1, supernet_accuracy=accuracy, supernet_loss=loss, lr=self.lr, **scalars)
 
     def _seed(self, epoch: int) -> None:
         self.rng.seed(self.view.seed(f"choices of epoch {epoch}"))
@@ -159,6 +174,10 @@ class Search:
 
 
 def entropy(tables: Sequence[Tensor]) -> float:
-    """Mean over rows of ``-sum p ln p``, nats; a zero counts as zero."""
-    rows = torch.cat([-torch.xlogy(table, table).sum(-1).flatten() for table in tables])
+    """Mean over rows of ``-sum p ln p / ln n``, n being a row's options: 1 where they are equal; a zero counts as zero.
+
+    A row of one option has nothing to decide and is left out.
+    """
+    several = [table for table in tables if table.shape[-1] > 1]
+    rows = torch.cat([-torch.xlogy(table, table).sum(-1).flatten() / math.log(table.shape[-1]) for table in several])
     return float(rows.mean())

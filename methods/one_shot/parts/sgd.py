@@ -62,13 +62,13 @@ class Sgd:
         """One step along the gradients that are there."""
         with torch.no_grad():
             step = self.direction()
-            if self.inactive == "keep":
-                idle = self.gradient == 0
-                kept = self.flat[idle], self.buffer[idle]
+            kept = (self.flat.clone(), self.buffer.clone()) if self.inactive == "keep" else None
             self.buffer.mul_(self.momentum).add_(step)
             self.flat.add_(step.add_(self.buffer, alpha=self.momentum) if self.nesterov else self.buffer, alpha=-rate)
-            if self.inactive == "keep":
-                self.flat[idle], self.buffer[idle] = kept
+            if kept:
+                idle = self.gradient == 0
+                for value, before in zip((self.flat, self.buffer), kept, strict=True):
+                    value.copy_(torch.where(idle, before, value))  # a mask as an index would wait for the device
 
     def state_dict(self) -> dict[str, Any]:
         return {"weights": self.flat, "momentum": self.buffer}
@@ -79,11 +79,14 @@ class Sgd:
             self.buffer.copy_(state["momentum"])
 
 
-def cosine(epoch: int, epochs: int, start: float, end: float) -> float:
+def cosine(epoch: int, epochs: int, start: float, end: float, restart: float = 0.0) -> float:
     """The learning rate of an epoch (from 0): half a cosine from ``start``, reaching ``end`` after ``epochs`` epochs.
 
-    Beyond it the cosine goes on and rises again, as the papers' schedulers do.
+    Beyond it the cosine goes on and rises again (ENAS); with ``restart`` it starts anew from so much of ``start``, and so on
+    every ``epochs`` epochs (GAEA's release, .5).
     """
+    if restart:
+        start, epoch = start * restart ** (epoch // epochs), epoch % epochs
     return end + (start - end) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 

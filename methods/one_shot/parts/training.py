@@ -15,6 +15,9 @@ class WeightTraining:
     lr: Annotated[float, "learning rate of the weights in the first epoch"] = 0.025
     lr_end: Annotated[float, "learning rate after the last epoch of the cosine"] = 0.001
     lr_horizon: Annotated[int, "epochs of half a cosine; 0: all of them"] = 0
+    lr_restart: Annotated[float, "beyond it the cosine starts anew at so much of its peak; 0: it goes on and rises (D-24)"] = (
+        0.0
+    )
     lr_ahead: Annotated[int, "epochs that the schedule runs ahead (1: the scheduler is advanced before the first epoch)"] = 0
     momentum: Annotated[float, "momentum of the weights"] = 0.9
     nesterov: Annotated[bool, "Nesterov's form of it"] = True

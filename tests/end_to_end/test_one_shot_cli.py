@@ -1,0 +1,42 @@
+"""Weight sharing by the real command line, on a made table: killed, resumed, and reported."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+pytestmark = pytest.mark.usefixtures("made")
+
+SEARCH = ("--protocol", "digits", "--methods", "gaea_darts:erm", "--seeds", "1", "--set", "gaea_darts.epochs=4")
+
+
+def runs(out: Path) -> list[dict[str, str]]:
+    (folder,) = (one for one in out.iterdir() if one.name.startswith("digits"))
+    rows = csv.DictReader((folder / "runs.csv").open())
+    return [{name: value for name, value in row.items() if name != "wall_seconds"} for row in rows]
+
+
+def test_a_search_killed_with_kill_9_goes_on_from_its_checkpoint(command: Command, tmp_path: Path) -> None:
+    assert command(*SEARCH, "--out", tmp_path / "undisturbed").returncode == 0
+    out = tmp_path / "killed"
+    doomed = subprocess.Popen([sys.executable, "-m", "harness.run", *SEARCH, "--out", str(out)], start_new_session=True)
+    kept: list[Path] = []
+    while not kept and doomed.poll() is None:
+        time.sleep(0.05)
+        kept = list(out.rglob("*.ckpt"))
+    os.killpg(doomed.pid, signal.SIGKILL)
+    assert doomed.wait() == -signal.SIGKILL, "it was killed in mid-search"
+    assert kept and not list(out.rglob("runs.csv"))
+    assert command(*SEARCH, "--out", out).returncode == 0
+    assert runs(out) == runs(tmp_path / "undisturbed")
+    assert not list(out.rglob("*.ckpt"))

@@ -1,0 +1,57 @@
+"""Killed in mid-search, every weight-sharing method resumes to the same end as an uninterrupted search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.checkpoint import File
+from harness.problem import Meter
+from methods.one_shot.parts import search as frame
+from tests import made_search
+from tests.made_search import small
+
+pytestmark = pytest.mark.usefixtures("small")
+__all__ = ["small"]
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Counter:
+    """Counts passes, and dies at one."""
+
+    def __init__(self, last: float = float("inf")) -> None:
+        self.count, self.last = 0, last
+
+    def __call__(self, charge: Meter) -> Callable[..., None]:
+        def counted(**cost: float) -> None:
+            self.count += 1
+            if self.count > self.last:
+                raise Killed
+            charge(**cost)
+
+        return counted
+
+
+@pytest.mark.parametrize("row", made_search.rows())
+def test_a_killed_search_resumes_to_the_same_end(row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
+    passes = Counter()
+    expected = made_search.search(row, made_search.view(meter=passes))
+    for share in (0.7, 0.98):
+        kept = File(tmp_path / f"{share}.ckpt")
+        with pytest.raises(Killed):
+            made_search.search(row, made_search.view(checkpoint=kept, meter=Counter(int(share * passes.count))))
+        resumed = Counter()
+        assert made_search.search(row, made_search.view(checkpoint=kept, meter=resumed)) == expected
+        assert resumed.count < passes.count, "it went on from where it was"
+
+
+def test_another_seed_ends_elsewhere() -> None:
+    """The comparison above could not fail if every search were the same."""
+    ends = {repr(made_search.search("rsps", made_search.view(seed))) for seed in range(3)}
+    assert len(ends) == 3
