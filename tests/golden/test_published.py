@@ -122,3 +122,21 @@ def test_every_row_named_is_a_registered_row() -> None:
     registered = {row for info in registry.methods().values() for row in info.rows}
     named = {row for text in published.load()["row"] for row in text.split(";") if row}
     assert not {row for row in named if row.partition("[")[0] not in registered}
+
+
+@pytest.mark.parametrize("name", ["nb201-2020", "gaea-2021", "conas-2021"])
+def test_every_line_of_weight_sharing_is_a_row_that_its_protocol_runs_there(table, name) -> None:
+    from harness import protocol as protocols
+    from harness import registry
+    from harness.plan import rows_of
+
+    shared = {row for info in registry.methods().values() if info.kind == "one-shot" for row in info.rows}
+    (part,) = [one for one in protocols.protocol(name).parts if one.kind == "one-shot"]
+    found = 0
+    for line in table[table["protocol"] == name].itertuples():
+        for row in filter(None, line.row.split(";")):
+            if row in shared:
+                assert row in rows_of(part) and line.benchmark in part.benchmarks
+                found += 1
+    assert found >= {"nb201-2020": 15, "gaea-2021": 27, "conas-2021": 24}[name]
+    assert {"ResNet", "Optimal"} >= set(table.loc[(table["protocol"] == "nb201-2020") & (table["row"] == ""), "label"])

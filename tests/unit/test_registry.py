@@ -208,7 +208,8 @@ def test_every_protocol_names_benchmarks_rows_and_presets_that_exist() -> None:
                 assert part.kind in registry.benchmark(benchmark).kinds
                 assert part.budget.on(benchmark, mean_cost=1.0)["limit"] > 0
             for method, variants in part.rows.items():
-                assert {f"{method}:{variant}" for variant in variants} <= set(registry.method(method).rows)
+                info = registry.method(method)
+                assert {info.row(variant) for variant in variants} <= set(info.rows)
             for row in part.settings:
                 registry.select_rows([row])
 
