@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from benchmarks.feature_maps import fourier, importer, ngrams
 from benchmarks.feature_maps.models import FourierRidge, Maps, NgramSvm, Part
-from benchmarks.feature_maps.tokens import RELEASED, TOKENISERS
+from benchmarks.feature_maps.ridge import SOLVERS
+from benchmarks.feature_maps.tokens import RELEASED, TOKENISERS, lowered
 from benchmarks.images import dataset as images
 from benchmarks.images import digits
 from harness.cache import Table
@@ -38,11 +39,15 @@ class Settings:
     test: int = 0
     tokenisers: Sequence[str] = field(default=RELEASED)
     """Those in the space (reviews only)."""
+    solver: str = "lsqr"
+    """Of ridge regression (images only): ``lsqr``, or ``cholesky``, which is faster and exact."""
 
     def __post_init__(self) -> None:
         strange = [name for name in self.tokenisers if name not in TOKENISERS]
         if strange:
             raise UserError(f"no tokeniser {strange[0]!r}; there are {', '.join(TOKENISERS)}")
+        if self.solver not in SOLVERS:
+            raise UserError(f"no solver {self.solver!r}; there are {', '.join(SOLVERS)}")
         if self.features < 1 or self.pool < 2 or min(self.train, self.valid, self.test) < 0:
             raise UserError(f"feature maps need at least 1 feature and 2 configurations, and no fewer than 0 points: {self}")
 
@@ -55,7 +60,7 @@ class Settings:
 
 
 class Source(Protocol):
-    """A data set under some settings. Nothing is opened before it is asked for."""
+    """A data set under some settings. It holds no points: a search that holds a source reaches none through it."""
 
     name: str
     checksum: str
@@ -97,7 +102,7 @@ class ImageSource:
         return Part(train.points.alike(kept.images), kept.labels)
 
     def maps(self, world: int) -> FourierRidge:
-        return FourierRidge(fourier.draw_pool(self._settings.pool, world), self._classes)
+        return FourierRidge(fourier.draw_pool(self._settings.pool, world), self._classes, self._settings.solver)
 
 
 class ReviewSource:
@@ -105,10 +110,7 @@ class ReviewSource:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        table = importer.find_table(lambda line: print(line, file=sys.stderr, flush=True))
-        if table is None:
-            raise UserError("IMDb is missing; see `python -m harness.data status`")
-        self._table = table
+        table = _reviews()
         self.name, self.checksum = f"IMDb ({table.meta['kind']})", table.checksum
 
     def search_parts(self) -> tuple[Part, Part]:
@@ -122,14 +124,15 @@ class ReviewSource:
         return NgramSvm(ngrams.draw_pool(self._settings.pool, world, self._settings.tokenisers))
 
     def _rows(self) -> tuple[npt.NDArray[np.int64], ...]:
-        of_test = self._table.column("part") == 1
+        of_test = _reviews().column("part") == 1
         train, rest = np.flatnonzero(~of_test), np.flatnonzero(of_test)
         train, rest = (np.random.RandomState(PERMUTATION).permutation(rows) for rows in (train, rest))
         return train, rest[len(rest) // 2 :], rest[: len(rest) // 2]
 
     def _part(self, rows: npt.NDArray[np.int64], part: str) -> Part:
-        kept = rows[self._settings.rows(part, len(rows))]
-        return Part(ngrams.Reviews(_tokens(self._table), kept), self._table.column("label")[kept].astype(np.int64))
+        kept, table = rows[self._settings.rows(part, len(rows))], _reviews()
+        tokens = {name: _tokens(name).rows(kept) for name in self._settings.tokenisers}
+        return Part(ngrams.Reviews(tokens), table.column("label")[kept].astype(np.int64))
 
 
 OPENERS: Final[dict[str, Callable[[Settings], Source]]] = {
@@ -145,5 +148,15 @@ def _image_set(dataset: str) -> tuple[images.ImageSet, images.ImageSet]:
 
 
 @cache
-def _tokens(table: Table) -> dict[str, ngrams.Tokens]:
-    return {name: ngrams.Tokens(table, name) for name in TOKENISERS}
+def _reviews() -> Table:
+    table = importer.find_table(lambda line: print(line, file=sys.stderr, flush=True))
+    if table is None:
+        raise UserError("IMDb is missing; see `python -m harness.data status`")
+    return table
+
+
+@cache
+def _tokens(tokeniser: str) -> ngrams.Tokens:
+    """Of all reviews, mapped from the table."""
+    ids, ends, vocabulary = (_reviews().column(f"{tokeniser}/{name}") for name in ("ids", "ends", "vocabulary"))
+    return ngrams.Tokens(ids, ends, lowered(vocabulary.tobytes().decode().split("\n")))

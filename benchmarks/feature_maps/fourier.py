@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -20,6 +19,8 @@ BLOCK: Final = 1024
 
 Matrix = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
+Draw = Callable[[str, int, int, int], tuple[Matrix, Matrix]]
+"""As :func:`draw`."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ class FourierMap:
     Gaussian kernel, ``gamma`` times standard Cauchy numbers for the Laplacian one; ``u`` is uniform in [0, 2 pi).
     """
 
-    def __init__(self, pool: Sequence[Configuration], features: int, seed: int) -> None:
-        self._pool, self.features, self._seed = pool, features, seed
+    def __init__(self, pool: Sequence[Configuration], features: int, seed: int, draw: Draw) -> None:
+        self._pool, self.features, self._seed, self._draw = pool, features, seed, draw
 
     def blocks(self, images: Images, assigned: Indices) -> Iterator[tuple[int, Matrix]]:
         """(first column, features float32 (N, at most BLOCK)), in order; ``assigned`` is the configuration of each image."""
@@ -123,7 +124,7 @@ class FourierMap:
             width = min(BLOCK, self.features - first)
             made = np.empty((len(assigned), width), np.float32)
             for kernel in sorted({kernel for _, kernel in groups}):
-                directions, shift = _draw(kernel, images.columns, first, self._seed)
+                directions, shift = self._draw(kernel, images.columns, first, self._seed)
                 for group, found in rows.items():
                     if group[1] == kernel:
                         phase = pixels[group] @ directions[:, :width]
@@ -134,12 +135,8 @@ class FourierMap:
             yield first, made
 
 
-@lru_cache(maxsize=24)
-def _draw(kernel: str, columns: int, first: int, seed: int) -> tuple[Matrix, Matrix]:
-    """W without its scale, (columns, BLOCK), and u, (BLOCK,), of the block that begins at feature ``first``.
-
-    Kept for the next look at the same features: at most 24 blocks, 300 MB for 3 072 columns.
-    """
+def draw(kernel: str, columns: int, first: int, seed: int) -> tuple[Matrix, Matrix]:
+    """W without its scale, (columns, BLOCK), and u, (BLOCK,), of the block that begins at feature ``first``."""
     rng = np.random.default_rng(derive("fourier", kernel, first, seed))
     directions = rng.standard_normal((columns, BLOCK), dtype=np.float32)
     if kernel == "laplacian":  # the ratio of two normal numbers is Cauchy

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.feature_maps.murmur import murmur3
-from benchmarks.feature_maps.tokens import lowered
-from harness.cache import Table
+from benchmarks.feature_maps.tokens import Words
 from harness.seeds import derive
 
 ORDERS: Final = (1, 2, 3)
@@ -77,42 +75,53 @@ def draw_pool(size: int, world: int, tokenisers: Sequence[str]) -> list[Configur
 
 
 class Tokens:
-    """The reviews of a table as numbers of their tokens, per tokeniser."""
+    """Reviews as numbers of their tokens under one tokeniser.
 
-    def __init__(self, table: Table, tokeniser: str) -> None:
-        self._ids = table.column(f"{tokeniser}/ids")
-        self._ends = table.column(f"{tokeniser}/ends")
-        self._vocabulary = table.column(f"{tokeniser}/vocabulary")
+    Args:
+        ids: tokens of all reviews one after the other, as numbers.
+        ends: where each review begins, and the end (reviews + 1,).
+        words: what :func:`~benchmarks.feature_maps.tokens.lowered` says of the vocabulary.
+    """
+
+    def __init__(self, ids: npt.NDArray[np.int32], ends: Indices, words: Words) -> None:
+        self._ids, self._ends, self._words = ids, ends, words
+
+    def rows(self, rows: Indices) -> Tokens:
+        """Some of the reviews, copied: the result holds no others."""
+        ids, lengths = self._gather(rows)
+        return Tokens(ids, np.concatenate([[0], np.cumsum(lengths)]), self._words)
+
+    def joined(self, other: Tokens) -> Tokens:
+        """These reviews and others of the same vocabulary."""
+        ends = np.concatenate([self._ends, self._ends[-1] + other._ends[1:]])
+        return Tokens(np.concatenate([self._ids, other._ids]), ends, self._words)
 
     def of(self, rows: Indices, lower: bool, stop_words: bool) -> tuple[npt.NDArray[np.uint32], Indices]:
         """Tokens of some reviews one after the other, and for each the position in ``rows`` of its review."""
-        starts, lengths = self._ends[rows], self._ends[rows + 1] - self._ends[rows]
+        ids, lengths = self._gather(rows)
         owner = np.repeat(np.arange(len(rows)), lengths)
-        begin = np.cumsum(lengths) - lengths
-        ids = self._ids[np.arange(int(lengths.sum())) - np.repeat(begin - starts, lengths)]
-        same, is_stop = self._lowered
+        same, is_stop = self._words
         if stop_words:
             kept = ~is_stop[ids]
             ids, owner = ids[kept], owner[kept]
         return (same[ids] if lower else ids).astype(np.uint32), owner
 
-    @cached_property
-    def _lowered(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
-        return lowered(self._vocabulary.tobytes().decode().split("\n"))
+    def _gather(self, rows: Indices) -> tuple[npt.NDArray[np.int32], Indices]:
+        """Tokens of some reviews one after the other, and how many each has."""
+        starts, lengths = self._ends[rows], self._ends[rows + 1] - self._ends[rows]
+        begin = np.cumsum(lengths) - lengths
+        return self._ids[np.arange(int(lengths.sum())) - np.repeat(begin - starts, lengths)], lengths
 
 
 class Reviews:
-    """Some reviews of a corpus, by number."""
+    """Reviews under every tokeniser of the space, by its name."""
 
-    def __init__(self, tokens: dict[str, Tokens], rows: Indices) -> None:
-        self.tokens, self.rows = tokens, rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
+    def __init__(self, tokens: dict[str, Tokens]) -> None:
+        self.tokens = tokens
 
     def joined(self, other: Reviews) -> Reviews:
         """These reviews and others."""
-        return Reviews(self.tokens, np.concatenate([self.rows, other.rows]))
+        return Reviews({name: mine.joined(other.tokens[name]) for name, mine in self.tokens.items()})
 
 
 class Counts(NamedTuple):
@@ -128,7 +137,7 @@ def count(pool: Sequence[Configuration], reviews: Reviews, assigned: Indices, fe
     keys = []
     for index in np.unique(assigned).tolist():
         one, mine = pool[index], np.flatnonzero(assigned == index)
-        ids, owner = reviews.tokens[one.tokeniser].of(reviews.rows[mine], one.lower, one.stop_words)
+        ids, owner = reviews.tokens[one.tokeniser].of(mine, one.lower, one.stop_words)
         for n in range(1, one.order + 1):
             last = len(ids) - n + 1
             if last <= 0:

@@ -1,8 +1,8 @@
 """One-vs-all ridge regression with an intercept, in a bounded amount of memory.
 
-scikit-learn's ``Ridge(solver="lsqr")`` where the features fit into :data:`DENSE_BYTES`. Elsewhere (the paper's 100 000 features
-of 40 000 images are 16 GB) the dual system ``(K + alpha I) a = y`` with ``K`` the centred Gram matrix, made of blocks of
-features and solved in place by Cholesky: 4 n^2 bytes and four blocks, whatever the number of features.
+scikit-learn's ``Ridge`` where the features fit into :data:`DENSE_BYTES`. Elsewhere (the paper's 100 000 features of 40 000
+images are 16 GB) the dual system ``(K + alpha I) a = y`` with ``K`` the centred Gram matrix, made of blocks of features and
+solved in place by Cholesky: 4 n^2 bytes and four blocks, whatever the number of features.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 ALPHA: Final = 0.5
+SOLVERS: Final = ("lsqr", "cholesky")
+"""scikit-learn's names: the paper's iterations, to a tolerance of 1e-4, or the exact solution of the smaller system."""
 DENSE_BYTES: Final = 1 << 30
 """Features of a training set are held at once up to this size."""
 
@@ -32,19 +34,20 @@ class Line(NamedTuple):
     """What was minimised, at its minimum."""
 
 
-def fit(blocks: Blocks, features: int, targets: Matrix, dense_bytes: int = DENSE_BYTES) -> Line:
+def fit(blocks: Blocks, features: int, targets: Matrix, solver: str = "lsqr", dense_bytes: int = DENSE_BYTES) -> Line:
     """Minimises ``|y - X w - b|^2 + alpha |w|^2`` for each column of ``targets`` (N, outputs).
 
     Args:
         blocks: makes (first column, float32 (N, width)) of the features, in order; called twice where they are not held.
+        solver: one of :data:`SOLVERS`, of features that are held.
         dense_bytes: the features are held at once up to this size.
     """
     if 4 * len(targets) * features <= dense_bytes:
-        return _primal(blocks, features, targets)
+        return _held(blocks, features, targets, solver)
     return _dual(blocks, features, targets)
 
 
-def _primal(blocks: Blocks, features: int, targets: Matrix) -> Line:
+def _held(blocks: Blocks, features: int, targets: Matrix, solver: str) -> Line:
     from sklearn.linear_model import Ridge
 
     whole = np.empty((len(targets), features), np.float32)
@@ -52,7 +55,7 @@ def _primal(blocks: Blocks, features: int, targets: Matrix) -> Line:
         whole[:, first : first + block.shape[1]] = block
     means, centre = whole.mean(axis=0), targets.mean(axis=0)
     whole -= means  # in place: scikit-learn's own centring would need as much memory again
-    model = Ridge(alpha=ALPHA, solver="lsqr", fit_intercept=False, copy_X=False).fit(whole, targets - centre)
+    model = Ridge(alpha=ALPHA, solver=solver, fit_intercept=False, copy_X=False).fit(whole, targets - centre)
     weights = model.coef_.T
     rest = whole @ weights - (targets - centre)
     return Line(weights, centre - means @ weights, float((rest**2).sum() + ALPHA * (weights**2).sum()))

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from harness.problem import UserError
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+Words = tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]
 _WORDS_AND_MARKS = re.compile(r"\w+|[^\w\s]")
 
 
@@ -66,7 +67,7 @@ def encode(texts: Iterable[str], tokeniser: str) -> tuple[npt.NDArray[np.int32],
     return np.concatenate(pieces), np.array(ends, np.int64), list(numbers)
 
 
-def lowered(vocabulary: list[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+def lowered(vocabulary: list[str]) -> Words:
     """Of every token: the number of the first token with the same lower case, and whether it is a stop word in lower case."""
     first: dict[str, int] = {}
     small = [token.lower() for token in vocabulary]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ class Result(NamedTuple):
     """What became of one solver call for a single map."""
 
     accuracy: float
-    """On the validation points, percent."""
+    """On the validation points, percent; NaN where these were trained on."""
     objective: float
     """The regularised training loss."""
 
@@ -46,7 +47,8 @@ class Singles:
 
         def make() -> list[float]:
             model = self._view.task.fit(config, features, loss=loss, joint=joint)
-            return [100 * float(model.validate(config).correct.mean()), float(model.objective)]
+            accuracy = math.nan if joint else 100 * float(model.validate(config).correct.mean())
+            return [accuracy, float(model.objective)]
 
         return Result(*self.result(make))
 
