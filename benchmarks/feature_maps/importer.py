@@ -84,7 +84,7 @@ def _write(found: list[reviews.Review], writer: TableWriter, progress: Progress)
         writer.add(f"{tokeniser}/ends", ends)
         writer.add(f"{tokeniser}/vocabulary", np.frombuffer("\n".join(vocabulary).encode(), np.uint8))
     progress(1 + len(TOKENISERS), 1 + len(TOKENISERS), "tokenising")
-    return {"n": len(found)}
+    return {"n": len(found), "unit": "reviews"}
 
 
 LIBRARY = ImdbLibrary()

@@ -11,6 +11,7 @@ import json
 import lzma
 import re
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
@@ -59,7 +60,7 @@ def read(path: Path) -> list[Review]:
         raise UserError(f"{path} is not IMDb: neither the folder aclImdb, nor its archive, nor JSON lines; nothing imported")
     try:
         found = sorted(readers[form](path))
-    except (EOFError, lzma.LZMAError, tarfile.TarError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+    except (EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, gzip.BadGzipFile, UnicodeDecodeError) as error:
         raise UserError(f"{path} is damaged ({error}); get it again") from None
     for part, name in enumerate(PARTS):
         for label, kind in enumerate(CLASSES):
@@ -106,5 +107,5 @@ def _json_lines(path: Path) -> Iterator[Review]:
 
 
 def _lines(path: Path) -> IO[str]:
-    opened: IO[str] = _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8")
+    opened: IO[str] = _OPENERS.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8")
     return opened

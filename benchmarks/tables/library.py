@@ -108,7 +108,7 @@ class Library(ABC):
             else:
                 meta = table.meta
                 when = f"imported {meta['imported_at'][:10]} in {meta['import_seconds']} s"
-                text = f"{meta['kind']}, {meta['n']:,} architectures, {when}"
+                text = f"{meta['kind']}, {meta['n']:,} {meta.get('unit', 'architectures')}, {when}"
                 found.append(State(text, option.source, table.path))
         return found
 
