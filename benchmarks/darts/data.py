@@ -1,0 +1,163 @@
+"""The images that a cell is trained on from scratch, and those that it is evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sized
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from benchmarks.images import splits
+from benchmarks.images.augment import STANDARD, Augmentation, Draws, Resident
+from benchmarks.images.batches import Batches, epoch, in_order
+from benchmarks.images.dataset import ImageSet, load
+from benchmarks.images.digits import SIZES
+from benchmarks.images.task import NOISE_DRAWS
+from harness.problem import UserError
+from harness.seeds import derive
+
+Split = Literal["test", "valid"]
+"""``test``: trained on all training images, evaluated on the test set; ``valid``: trained on nine tenths of the training
+images (45 000 of CIFAR's 50 000), evaluated on the rest, the test set out of reach."""
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Epoch(Sized, Iterable[Batch], Protocol):
+    """The batches of one epoch: images (n, channels, height, width) and labels int64 (n,) on the device."""
+
+
+class Data(Protocol):
+    """What a training from scratch sees."""
+
+    @property
+    def name(self) -> str:
+        """What captions print, the split included."""
+        ...
+
+    @property
+    def split(self) -> Split: ...
+
+    @property
+    def checksum(self) -> str: ...
+
+    @property
+    def classes(self) -> int: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    @property
+    def size(self) -> int:
+        """Height and width, pixels."""
+        ...
+
+    @property
+    def train_images(self) -> int: ...
+
+    def epoch(self, seed: int, batch: int, cutout: int, share: tuple[int, int] = (0, 1)) -> Epoch:
+        """Every training image once, shuffled and augmented as ``seed`` says.
+
+        ``share``: the number of this process and how many there are: each takes its part of every batch.
+        """
+        ...
+
+    def evaluated(self, batch: int) -> Iterable[Batch]:
+        """Every image of the held-out part."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ResidentData:
+    """Images that lie on the device as uint8, augmented there a batch at a time."""
+
+    name: str
+    split: Split
+    checksum: str
+    classes: int
+    train: Resident
+    held_out: Resident
+    augmentation: Augmentation
+    noise: Tensor | None
+    """Of images that are evaluated under noise: the draws of ``NOISE_DRAWS`` copies, (n, height, width, channels)."""
+    dtype: torch.dtype = torch.float32
+
+    @property
+    def channels(self) -> int:
+        return int(self.train.images.shape[3])
+
+    @property
+    def size(self) -> int:
+        return int(self.train.images.shape[1])
+
+    @property
+    def train_images(self) -> int:
+        return len(self.train)
+
+    def epoch(self, seed: int, batch: int, cutout: int, share: tuple[int, int] = (0, 1)) -> Epoch:
+        generator = torch.Generator(self.train.images.device).manual_seed(seed)
+        whole = epoch(self.train, batch, generator, replace(self.augmentation, cutout=cutout), dtype=self.dtype)
+        return whole if share == (0, 1) else _Share(whole, *share)
+
+    def evaluated(self, batch: int) -> Iterable[Batch]:
+        whole = in_order(self.held_out, batch, self.dtype)
+        if self.noise is None:
+            return whole
+        rows = torch.arange(len(self.noise), device=self.noise.device) % len(self.held_out)
+        draws = Draws(None, None, None, self.noise)
+        return replace(whole, rows=rows, draws=draws, augmentation=Augmentation(noise=self.augmentation.noise))
+
+
+class _Share:
+    """Of every batch, the rows of one of several processes; what does not divide evenly is left out of the last batch."""
+
+    def __init__(self, whole: Batches, rank: int, processes: int) -> None:
+        self._whole, self._rank, self._processes = whole, rank, processes
+
+    def __len__(self) -> int:
+        return len(self._whole) - (len(self._whole.rows) % self._whole.size in range(1, self._processes))
+
+    def __iter__(self) -> Iterator[Batch]:
+        for step in range(len(self)):
+            images, labels = self._whole[step]
+            each = len(labels) // self._processes
+            mine = slice(self._rank * each, (self._rank + 1) * each)
+            yield images[mine], labels[mine]
+
+
+@lru_cache(maxsize=2)
+def open_data(dataset: str, split: Split, device: str) -> ResidentData:
+    """CIFAR-10, CIFAR-100 or the digits on a device. Raises :class:`UserError` where they are missing or damaged."""
+    if dataset not in ("cifar10", "cifar100", "digits"):
+        raise UserError(f"no data {dataset!r} to train on; there are cifar10, cifar100, digits and imagenet")
+    if split not in ("test", "valid"):
+        raise UserError(f"split {split!r} is not test or valid")
+    train, held_out = parts(dataset, split)
+    noise = None
+    if STANDARD[dataset].noise:
+        generator = torch.Generator().manual_seed(derive("nb201/digits", "draws", split))
+        shape = (len(held_out) * NOISE_DRAWS, *held_out.images.shape[2:], held_out.images.shape[1])
+        noise = torch.randn(shape, generator=generator).to(device)
+    return ResidentData(
+        f"{train.name}, trained on {len(train):,} images, {split} set of {len(held_out):,}",
+        split,
+        train.checksum,
+        train.classes,
+        Resident.of(train, device),
+        Resident.of(held_out, device),
+        STANDARD[dataset],
+        noise,
+        torch.bfloat16 if device.startswith("cuda") else torch.float32,
+    )
+
+
+def parts(dataset: str, split: Split) -> tuple[ImageSet, ImageSet]:
+    """The images trained on, and those held out."""
+    train, test = load(dataset)
+    if split == "test":
+        return train, test
+    first, second = splits.cut(len(train), SIZES[0] if dataset == "digits" else len(train) * 9 // 10)
+    return train.rows(first), train.rows(second)

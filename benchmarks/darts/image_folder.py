@@ -1,0 +1,210 @@
+"""Images in a folder of class folders (ImageNet as published: ``train/n01440764/*.JPEG``, ``val/n01440764/*.JPEG``)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageEnhance
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from benchmarks.darts.data import Batch, Epoch, Split
+from harness.problem import UserError
+from harness.seeds import derive, mix
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SUFFIXES = (".jpeg", ".jpg", ".png")
+JITTER, HUE = 0.4, 0.2
+"""Brightness, contrast and saturation times 0.6 to 1.4, the hue turned by up to a fifth of the circle (DARTS' script)."""
+VALID_SHARE = 50
+"""With split ``valid``, every 50th training image of a class is held out."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The images of a part, by name, and their classes."""
+
+    paths: tuple[Path, ...]
+    labels: tuple[int, ...]
+
+
+class FolderData:
+    """See :class:`benchmarks.darts.data.Data`: decoded by processes of their own, standardised on the device.
+
+    Args:
+        folder: holds ``train`` and ``val``, each with one folder per class.
+        split: ``test`` evaluates on ``val``, the papers' test set; ``valid`` on training images that are held out.
+        size: pixels on each side, after a random crop (training) or a central one (evaluation) of 8 / 7 of that.
+        workers: decoding processes; 0 decodes in this one.
+    """
+
+    channels = 3
+
+    def __init__(self, folder: Path, split: Split, device: str, size: int = 224, workers: int | None = None) -> None:
+        names, files = _files(folder / "train")
+        if split == "valid":
+            held = [number % VALID_SHARE == VALID_SHARE - 1 for number in range(len(files.paths))]
+            self._train, self._held_out = _where(files, [not one for one in held]), _where(files, held)
+        else:
+            others, self._held_out = _files(folder / "val")
+            if others != names:
+                odd = sorted(set(names) ^ set(others))
+                raise UserError(f"{folder}: train and val have different classes, such as {odd[0]}")
+            self._train = files
+        if not self._held_out.paths:
+            raise UserError(f"{folder} has no images to evaluate on")
+        self.split: Split = split
+        self.classes, self.size, self.train_images = len(names), size, len(self._train.paths)
+        self.checksum = _digest(folder, self._train, self._held_out)
+        self.name = f"images of {folder.name}, trained on {self.train_images:,}, {split} set of {len(self._held_out.paths):,}"
+        self._device = torch.device(device)
+        self._workers = (os.cpu_count() or 1) if workers is None else workers
+        self._mean, self._std = (torch.tensor(one, device=device).mul(255).view(1, 3, 1, 1) for one in (MEAN, STD))
+
+    def epoch(self, seed: int, batch: int, cutout: int, share: tuple[int, int] = (0, 1)) -> Epoch:
+        if cutout:
+            raise UserError("there is no cutout on a folder of images; take a recipe with cutout=0, such as imagenet_darts")
+        order = torch.randperm(self.train_images, generator=torch.Generator().manual_seed(seed)).tolist()
+        batches = [order[at : at + batch] for at in range(0, len(order), batch)]
+        rank, processes = share
+        mine = [rows[rank * (len(rows) // processes) :][: len(rows) // processes] for rows in batches]
+        return _Loaded(self, self._train, [rows for rows in mine if rows], seed)
+
+    def evaluated(self, batch: int) -> Iterable[Batch]:
+        rows = list(range(len(self._held_out.paths)))
+        return _Loaded(self, self._held_out, [rows[at : at + batch] for at in range(0, len(rows), batch)], None)
+
+    def standardised(self, images: Tensor) -> Tensor:
+        """uint8 (n, size, size, 3) to float32 (n, 3, size, size) on the device, channels last in memory."""
+        moved = images.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+        return (moved.float() - self._mean) / self._std
+
+
+class _Loaded:
+    """The batches of one pass, decoded ahead by worker processes."""
+
+    def __init__(self, data: FolderData, files: Files, batches: list[list[int]], seed: int | None) -> None:
+        self._data, self._batches = data, batches
+        self._loader = DataLoader(
+            _Decoded(files, data.size, seed),
+            batch_sampler=_Fixed(batches),
+            num_workers=data._workers,
+            pin_memory=data._device.type == "cuda",
+        )
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for images, labels in self._loader:
+            yield self._data.standardised(images), labels.to(self._data._device, non_blocking=True)
+
+
+class _Fixed(Sampler[list[int]]):
+    def __init__(self, batches: list[list[int]]) -> None:
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self._batches)
+
+
+class _Decoded(Dataset[tuple[Tensor, int]]):
+    """Single images, uint8 (size, size, 3); augmented by what the seed and the image's number say, None: evaluated."""
+
+    def __init__(self, files: Files, size: int, seed: int | None) -> None:
+        self._files, self._size, self._seed = files, size, seed
+
+    def __len__(self) -> int:
+        return len(self._files.paths)
+
+    def __getitem__(self, number: int) -> tuple[Tensor, int]:
+        path = self._files.paths[number]
+        try:
+            with Image.open(path) as opened:
+                image = opened.convert("RGB")
+        except OSError as error:
+            raise UserError(f"{path} is damaged: {error}") from None
+        if self._seed is None:
+            image = central(image, self._size)
+        else:
+            image = augmented(image, self._size, random.Random(mix(derive("image", self._seed, number))))
+        return torch.from_numpy(np.array(image)), self._files.labels[number]
+
+
+def central(image: Image.Image, size: int) -> Image.Image:
+    """The shorter side scaled to 8 / 7 of ``size``, then the central square."""
+    scale = round(size * 8 / 7) / min(image.size)
+    width, height = (max(size, round(side * scale)) for side in image.size)
+    left, top = (width - size) // 2, (height - size) // 2
+    return image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
+
+
+def augmented(image: Image.Image, size: int, rng: random.Random) -> Image.Image:
+    """A random part of 8 to 100 % of the area and 3/4 to 4/3 in shape, mirrored half the time, its colours jittered."""
+    width, height = image.size
+    for _ in range(10):
+        area, shape = rng.uniform(0.08, 1.0) * width * height, np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+        wide, high = round((area * shape) ** 0.5), round((area / shape) ** 0.5)
+        if 0 < wide <= width and 0 < high <= height:
+            left, top = rng.randint(0, width - wide), rng.randint(0, height - high)
+            break
+    else:
+        wide = high = min(width, height)
+        left, top = (width - wide) // 2, (height - high) // 2
+    box = (left, top, left + wide, top + high)
+    image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    if rng.random() < 0.5:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    changes = [ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color, None]
+    rng.shuffle(changes)
+    for change in changes:
+        if change is None:
+            image = _turned(image, rng.uniform(-HUE, HUE))
+        else:
+            image = change(image).enhance(rng.uniform(1 - JITTER, 1 + JITTER))
+    return image
+
+
+def _turned(image: Image.Image, share: float) -> Image.Image:
+    """The hue turned by this share of the circle."""
+    hue, saturation, value = image.convert("HSV").split()
+    turned = np.asarray(hue).astype(np.int16) + round(share * 255)
+    return Image.merge("HSV", (Image.fromarray((turned % 256).astype(np.uint8)), saturation, value)).convert("RGB")
+
+
+def _files(folder: Path) -> tuple[list[str], Files]:
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; images lie in DIR/train/CLASS/*.JPEG and DIR/val/CLASS/*.JPEG")
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    found = [
+        (folder / name / file, label)
+        for label, name in enumerate(names)
+        for file in sorted(os.listdir(folder / name))
+        if file.lower().endswith(SUFFIXES)
+    ]
+    if not found:
+        raise UserError(f"{folder} has no class folders with {', '.join(SUFFIXES)} files")
+    return names, Files(tuple(path for path, _ in found), tuple(label for _, label in found))
+
+
+def _where(files: Files, chosen: list[bool]) -> Files:
+    rows = [number for number, one in enumerate(chosen) if one]
+    return Files(tuple(files.paths[row] for row in rows), tuple(files.labels[row] for row in rows))
+
+
+def _digest(folder: Path, *parts: Files) -> str:
+    """Of names and classes: reading 140 GB to begin would be too much."""
+    lines = (
+        f"{path.relative_to(folder)} {label}" for part in parts for path, label in zip(part.paths, part.labels, strict=True)
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,130 @@
+"""Recipes as data: how long, how fast, how regularised a cell is trained from scratch, and in which network."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.darts.macro import Macro, Stem
+from harness.problem import UserError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training recipe; the defaults are DARTS' for CIFAR-10 (METHODS 0.2)."""
+
+    name: str = "darts"
+    about: str = ""
+    epochs: int = 600
+    batch: int = 96
+    lr: float = 0.025
+    """Learning rate at the start."""
+    schedule: Literal["cosine", "linear", "exponential"] = "cosine"
+    gamma: float = 0.97
+    """Factor of an epoch, of the exponential schedule."""
+    warmup: int = 0
+    """Epochs over which the learning rate is raised: times (epoch + 1) / warmup."""
+    tail: int = 0
+    """Last epochs of the linear schedule, on a slope ``tail`` times flatter."""
+    momentum: float = 0.9
+    nesterov: bool = False
+    """CoNAS' table says yes, its code no (D-04)."""
+    weight_decay: float = 3e-4
+    clip: float = 5.0
+    """Norm of the gradient; 0: not clipped."""
+    drop_path: float = 0.2
+    """Probability that an operation is dropped for an image, reached linearly from 0: times epoch / epochs."""
+    auxiliary: float = 0.4
+    """Weight of the auxiliary head's loss; 0: no head."""
+    cutout: int = 16
+    """Side of the square, pixels."""
+    label_smoothing: float = 0.0
+    width: int = 36
+    depth: int = 20
+    stem: Stem = "cifar"
+    extra_norm: bool = False
+    evaluate_every: int = 1
+    """Epochs between two evaluations; the last epoch is always evaluated."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1 or self.evaluate_every < 1 or self.lr <= 0:
+            raise UserError(f"recipe {self.name}: epochs, batch, evaluate_every and lr must be above zero")
+        if self.schedule not in ("cosine", "linear", "exponential"):
+            raise UserError(f"recipe {self.name}: schedule {self.schedule!r} is not cosine, linear or exponential")
+        if not 0 <= self.drop_path < 1 or self.tail >= self.epochs:
+            raise UserError(f"recipe {self.name}: drop_path must be in [0, 1), and tail shorter than the training")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every value but the texts: what a trained number's recipe is known by."""
+        values = {key: value for key, value in dataclasses.asdict(self).items() if key not in ("name", "about")}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+    def learning_rate(self, epoch: int) -> float:
+        """Of an epoch, from 0."""
+        if self.schedule == "cosine":
+            rate = self.lr * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+        elif self.schedule == "exponential":
+            rate = self.lr * self.gamma**epoch
+        else:
+            left, falling = self.epochs - epoch, self.epochs - self.tail
+            rate = self.lr * (left - self.tail) / falling if left > self.tail else self.lr * left / (falling * self.tail)
+        return rate * min(1.0, (epoch + 1) / self.warmup) if self.warmup else rate
+
+    def drop_probability(self, epoch: int) -> float:
+        """Of an epoch, from 0."""
+        return self.drop_path * epoch / self.epochs
+
+    def macro(self, classes: int, channels: int, size: int) -> Macro:
+        """The network on such images. Raises :class:`UserError` where they do not fit."""
+        try:
+            return Macro(self.width, self.depth, classes, channels, size, self.stem, self.auxiliary > 0, self.extra_norm)
+        except ValueError as error:
+            raise UserError(f"recipe {self.name}: {error}") from None
+
+    def changed(self, texts: dict[str, str]) -> Recipe:
+        """With fields set from ``{name: text}``. Raises :class:`UserError` for an unknown field or an unreadable value."""
+        values: dict[str, Any] = {}
+        kinds = {field.name: type(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        for name, text in texts.items():
+            if name not in kinds or name in ("name", "about"):
+                close = difflib.get_close_matches(name, kinds, 1)
+                raise UserError(
+                    f"a recipe has no {name!r}" + (f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(kinds)}")
+                )
+            kind = kinds[name]
+            try:
+                values[name] = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+            except (ValueError, KeyError):
+                raise UserError(f"{name}={text!r} is no {kind.__name__}") from None
+        return dataclasses.replace(self, **values) if values else self
+
+
+@cache
+def recipes() -> dict[str, Recipe]:
+    """Every recipe of ``recipes.toml``."""
+    tables = tomllib.loads((Path(__file__).parent / "recipes.toml").read_text())
+    found = {}
+    for name, table in tables.items():
+        own = {key: value for key, value in table.items() if key != "based_on"}
+        based = tables[table["based_on"]] if "based_on" in table else {}
+        found[name] = Recipe(**{**based, **own, "name": name})
+    return found
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name. Raises :class:`UserError`."""
+    if name not in recipes():
+        close = difflib.get_close_matches(name, recipes(), 1)
+        raise UserError(
+            f"no recipe {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(recipes())}")
+        )
+    return recipes()[name]

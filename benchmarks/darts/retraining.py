@@ -1,0 +1,209 @@
+"""Training one cell from scratch: epochs that can be stopped and gone on with, bit for bit where arithmetic is deterministic.
+
+Everything random in an epoch follows from the seed and the epoch's number. Inside an epoch nothing waits for the device:
+losses are summed there and read once.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.darts.data import Data
+from benchmarks.darts.network import Network
+from benchmarks.darts.recipe import Recipe
+from harness.problem import Arch, UserError
+from harness.seeds import derive
+
+EVALUATION_BATCH = 512
+HISTORY = ("epoch", "lr", "drop_path", "train_loss", "train_accuracy", "accuracy", "seconds")
+"""Columns of a training's curve; accuracy (of the held-out images, percent) is NaN where an epoch was not evaluated."""
+
+
+@dataclass
+class Curve:
+    """What was recorded of each epoch."""
+
+    lines: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def final(self) -> float:
+        """Held-out accuracy after the last epoch, percent: the headline."""
+        return self.lines[-1]["accuracy"] if self.lines else math.nan
+
+    @property
+    def best(self) -> float:
+        """The largest held-out accuracy of any evaluated epoch, percent: chosen on the held-out images, to be labelled so."""
+        return max((line["accuracy"] for line in self.lines if line["accuracy"] == line["accuracy"]), default=math.nan)
+
+
+class Retraining:
+    """One cell under one recipe and seed.
+
+    Args:
+        device: ``cpu`` or ``cuda``, or ``cuda:1``. On a GPU: bfloat16 autocast and channels-last.
+        seed: decides weights, order, augmentation and drop-path.
+        compiled: a mode of ``torch.compile``, or nothing.
+        processes: whether to train data-parallel in the process group that is set up (PyTorch's DDP); batches are shared out.
+    """
+
+    def __init__(
+        self,
+        arch: Arch,
+        recipe: Recipe,
+        data: Data,
+        seed: int,
+        device: str = "cpu",
+        compiled: str = "",
+        processes: bool = False,
+    ) -> None:
+        self.recipe, self.data, self.seed = recipe, data, seed
+        self.device = torch.device(device)
+        self.share: tuple[int, int] = (dist.get_rank(), dist.get_world_size()) if processes else (0, 1)
+        if recipe.batch % self.share[1]:
+            raise UserError(f"a batch of {recipe.batch} cannot be shared out to {self.share[1]} processes")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive("retraining", "weights", seed))
+            network = Network(arch, recipe.macro(data.classes, data.channels, data.size))
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.identity = f"{arch} {recipe.digest} {data.checksum} {data.train_images} {seed}"
+        model: nn.Module = self.network
+        if processes:
+            model = nn.parallel.DistributedDataParallel(model)
+        self.model: Any = torch.compile(model, mode=compiled) if compiled else model
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=recipe.nesterov
+        )
+        self.curve = Curve()
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return len(self.curve.lines)
+
+    @property
+    def done(self) -> bool:
+        return self.epoch >= self.recipe.epochs
+
+    def agreed(self, wish: bool) -> bool:
+        """What the first process wishes: the others follow it."""
+        if self.share[1] == 1:
+            return wish
+        told = torch.tensor(int(wish), device=self.device)
+        dist.broadcast(told, 0)
+        return bool(told.item())
+
+    def run(
+        self,
+        save: Callable[[bytes], None] | None = None,
+        told: Callable[[dict[str, float]], None] | None = None,
+        until: int | None = None,
+    ) -> Curve:
+        """Trains to the end, or until so many epochs are done; after each, ``save`` gets the state and ``told`` its line."""
+        while self.epoch < min(self.recipe.epochs, until or self.recipe.epochs):
+            line = self.train_epoch()
+            if save is not None:
+                save(self.state())
+            if told is not None:
+                told(line)
+        return self.curve
+
+    def train_epoch(self) -> dict[str, float]:
+        """One epoch and, where it is due, an evaluation; its line of the curve."""
+        recipe, number, started = self.recipe, self.epoch, time.perf_counter()
+        rate, drop = recipe.learning_rate(number), recipe.drop_probability(number)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batches = self.data.epoch(derive("retraining", "images", self.seed, number), recipe.batch, recipe.cutout, self.share)
+        chance = torch.Generator(self.device).manual_seed(derive("retraining", "drop-path", self.seed, number))
+        probability = torch.tensor(drop, device=self.device)
+        totals = torch.zeros(3, device=self.device, dtype=torch.float64)
+        self.model.train()
+        for images, labels in batches:
+            loss, right = self._step(images, labels, self._keep(len(labels), probability, chance) if drop else None)
+            totals += torch.stack(
+                [loss.double() * len(labels), right.double(), torch.ones_like(loss, dtype=torch.float64) * len(labels)]
+            )
+        if self.share[1] > 1:
+            dist.all_reduce(totals)
+        loss_sum, right_sum, seen = totals.tolist()
+        if not math.isfinite(loss_sum):
+            raise FloatingPointError(f"the loss is not finite in epoch {number + 1}")
+        due = (number + 1) % recipe.evaluate_every == 0 or number + 1 == recipe.epochs
+        line = {
+            "epoch": number + 1,
+            "lr": rate,
+            "drop_path": drop,
+            "train_loss": loss_sum / seen,
+            "train_accuracy": 100 * right_sum / seen,
+            "accuracy": self.evaluate() if due and self.share[0] == 0 else math.nan,
+            "seconds": time.perf_counter() - started,
+        }
+        self.curve.lines.append(line)
+        return line
+
+    def _keep(self, images: int, probability: Tensor, chance: torch.Generator) -> Tensor:
+        """Drop-path of this process's images; every process draws those of all."""
+        rank, processes = self.share
+        everyone: Tensor = self.network.drop_path(images * processes, probability, chance)
+        return everyone[:, rank * images : (rank + 1) * images]
+
+    def _step(self, images: Tensor, labels: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
+        recipe = self.recipe
+        with self._autocast():
+            logits, auxiliary = self.model(images, keep)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+        total = loss
+        if auxiliary is not None:
+            beside = F.cross_entropy(auxiliary.float(), labels, label_smoothing=recipe.label_smoothing)
+            total = loss + recipe.auxiliary * beside
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        if recipe.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        self.optimizer.step()
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+    def evaluate(self) -> float:
+        """Accuracy on the held-out images, percent."""
+        self.network.eval()
+        right, seen = torch.zeros((), device=self.device, dtype=torch.int64), 0
+        with torch.inference_mode(), self._autocast():
+            for images, labels in self.data.evaluated(EVALUATION_BATCH):
+                right += (self.network(images)[0].argmax(1) == labels).sum()
+                seen += len(labels)
+        return 100 * right.item() / seen
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
+
+    def state(self) -> bytes:
+        """Everything that the rest of the training depends on."""
+        kept = {
+            "identity": self.identity,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "curve": self.curve.lines,
+        }
+        stream = io.BytesIO()
+        torch.save(kept, stream)
+        return stream.getvalue()
+
+    def load(self, state: bytes) -> None:
+        """Goes on from :meth:`state`. Raises :class:`UserError` where that is of another cell, recipe, data or seed."""
+        kept = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
+        if kept["identity"] != self.identity:
+            raise UserError("the checkpoint is of another cell, recipe, data set or seed; take another folder, or delete it")
+        self.network.load_state_dict(kept["network"])
+        self.optimizer.load_state_dict(kept["optimizer"])
+        self.curve = Curve(kept["curve"])

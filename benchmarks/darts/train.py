@@ -1,0 +1,306 @@
+"""The command ``python -m benchmarks.darts.train``: trains a cell of the DARTS space from scratch, and says how good it is."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchmarks.darts.published import about, named
+from benchmarks.darts.recipe import recipe, recipes
+from benchmarks.darts.size import network_size
+from benchmarks.darts.space import DartsSpace
+from harness.cache import atomic, data_roots, explain
+from harness.problem import Arch, UserError
+
+if TYPE_CHECKING:
+    from benchmarks.darts.data import Data
+    from benchmarks.darts.retraining import Retraining
+
+DATA = ("cifar10", "cifar100", "digits", "imagenet")
+
+EPILOG = """
+\b
+A published cell as its paper trains it (600 epochs; days without a GPU):
+  python -m benchmarks.darts.train --cell DARTS_V2 --data cifar10 --recipe darts --device cuda --out v2
+A cell that a search found, in a few seconds on one core:
+  python -m benchmarks.darts.train --cell "Genotype(normal=[...], ...)" --data digits --recipe digits --out mine
+Which of several cells to take: train each briefly on 45 000 images, compare on the other 5 000:
+  python -m benchmarks.darts.train --cell DARTS_V1 --data cifar10 --split valid --recipe short --device cuda --out v1-short
+In pieces of eight minutes, the same command each time:
+  python -m benchmarks.darts.train --cell DARTS_V2 --data cifar10 --device cuda --minutes 8 --out v2
+Four GPUs on one cell (batches are shared out):
+  torchrun --nproc-per-node 4 -m benchmarks.darts.train --cell DARTS_V2 --data cifar10 --device cuda --out v2
+
+The folder --out gets checkpoint.pt after every epoch, curve.csv, and at the end result.json. The same command goes on where it
+stopped, killed or not. The accuracy to report is that after the last epoch; the best epoch's is chosen on the test set, and is
+stored under a name that says so. Several cells or seeds at once: one command each, or a protocol of python -m harness.run.
+Exit codes: 0 trained, 1 diverged, 2 the call was wrong, 3 stopped by --minutes before the end, 130 interrupted.
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command(epilog=EPILOG)
+def train(
+    cell: Annotated[
+        str, typer.Option(metavar="NAME|GENOTYPE", help="A published cell (--cells lists them) or a genotype.")
+    ] = "",
+    data: Annotated[str, typer.Option(metavar="|".join(DATA), help="What to train on.")] = "cifar10",
+    recipe_: Annotated[str, typer.Option("--recipe", metavar="NAME", help="How (--recipes lists them).")] = "darts",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value; repeatable.")] = None,
+    split: Annotated[
+        str, typer.Option(metavar="test|valid", help="Hold out the test set, or a tenth of the training images.")
+    ] = "test",
+    seed: Annotated[int, typer.Option(metavar="N", help="Weights, order, augmentation, drop-path.")] = 0,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Where.")] = "cpu",
+    compile_: Annotated[
+        str, typer.Option("--compile", metavar="MODE", help="Of torch.compile: default, reduce-overhead, max-autotune.")
+    ] = "",
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="ImageNet: DIR/train/CLASS, DIR/val/CLASS. [default: imagenet in NAS_DATA]"),
+    ] = None,
+    size: Annotated[int, typer.Option(metavar="N", help="ImageNet: pixels on each side.")] = 224,
+    minutes: Annotated[float, typer.Option(metavar="N", help="Stop after the epoch that crosses so many minutes.")] = 0.0,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the checkpoint and the results.")] = None,
+    cells: Annotated[bool, typer.Option("--cells", help="Print the published cells.")] = False,
+    recipes_: Annotated[bool, typer.Option("--recipes", help="Print the recipes.")] = False,
+) -> None:
+    """Trains a cell of the DARTS space from scratch and evaluates it."""
+    if cells or recipes_:
+        _list_cells() if cells else _list_recipes()
+        return
+    if not cell or out is None:
+        raise UserError("say which --cell to train and where to keep it (--out DIR)   (--help explains, --cells lists cells)")
+    if data not in DATA:
+        raise UserError(f"no data {data!r}; there are {', '.join(DATA)}")
+    if compile_ not in ("", "default", "reduce-overhead", "max-autotune"):
+        raise UserError(f"--compile {compile_!r} is not default, reduce-overhead or max-autotune")
+    arch, how = named(cell), recipe(recipe_).changed(_settings(set_ or []))
+    processes = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    device = _ready(device, processes)
+    opened = _opened(data, split, device, images, size)
+    from benchmarks.darts.retraining import Retraining
+
+    training = Retraining(arch, how, opened, seed, device, compile_, processes)
+    _carry_out(training, arch, out, minutes)
+
+
+def _carry_out(training: Retraining, arch: Arch, out: Path, minutes: float) -> None:
+    keeper = Keeper(out)
+    if (state := keeper.load()) is not None:
+        training.load(state)
+    leads = training.share[0] == 0
+    if leads:
+        count = network_size(arch, training.network.macro)
+        print(f"{DartsSpace('mixed').to_str(arch)}")
+        print(f"{count.parameters / 1e6:.2f} M parameters, {count.macs / 1e6:.1f} M multiply-adds; {training.data.name}")
+        print(f"recipe {training.recipe.name}, {training.recipe.digest[:12]}; seed {training.seed}; on {_device(training)}")
+        if training.epoch:
+            print(f"goes on after epoch {training.epoch}")
+    started, first = time.monotonic(), training.epoch
+    while not training.done and not (minutes and training.agreed(time.monotonic() - started > 60 * minutes)):
+        line = training.train_epoch()
+        if leads:
+            keeper.save(training.state())
+            _write_curve(out, training)
+            left = (time.monotonic() - started) / (training.epoch - first) * (training.recipe.epochs - training.epoch)
+            print(_told(line, training.recipe.epochs, left), flush=True)
+    if leads and not training.done:
+        print(f"stopped after {minutes:g} minutes; the same command goes on")
+    if not training.done:
+        raise typer.Exit(3)
+    if leads:
+        result = _result(training, arch)
+        with atomic(out / "result.json") as temporary:
+            temporary.write_text(json.dumps(result, indent=1) + "\n")
+        print(f"{result['held_out']} accuracy {training.curve.final:.2f} % after the last epoch   ({out / 'result.json'})")
+
+
+class Keeper:
+    """A training's last good state in a folder. A write that fails is told once, and leaves what was there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "checkpoint.pt"
+        self._warned = False
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise explain(error, "write to") from None
+
+    def save(self, state: bytes) -> None:
+        """Replaces what was kept."""
+        try:
+            with atomic(self.path) as temporary:
+                temporary.write_bytes(hashlib.sha256(state).digest() + state)
+        except OSError as error:
+            if not self._warned:
+                print(f"warning: {explain(error, 'keep a checkpoint')}; the training goes on", file=sys.stderr, flush=True)
+            self._warned = True
+
+    def load(self) -> bytes | None:
+        """The state kept last, None where there is none. Raises :class:`UserError` for a damaged one."""
+        if not self.path.exists():
+            return None
+        data = self.path.read_bytes()
+        if hashlib.sha256(data[32:]).digest() != data[:32]:
+            raise UserError(f"{self.path} is damaged; delete it to train anew")
+        return data[32:]
+
+
+def _settings(texts: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    if wrong := [text for text, (_, equals, _) in zip(texts, pairs, strict=True) if not equals]:
+        raise UserError(f"--set {wrong[0]!r} is not of the form field=value")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _ready(device: str, processes: bool) -> str:
+    """The device of this process, the process group set up where ``torchrun`` started several."""
+    import torch
+
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"device {device!r} is not cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: PyTorch finds no GPU here; take --device cpu, and a small recipe such as digits")
+    if device == "cpu":
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1))))
+    else:
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True
+    if not processes:
+        return device
+    import torch.distributed as dist
+
+    if device == "cuda":
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device != "cpu" else "gloo")
+    return device
+
+
+def _opened(data: str, split: str, device: str, images: Path | None, size: int) -> Data:
+    from benchmarks.darts.data import open_data
+
+    if split not in ("test", "valid"):
+        raise UserError(f"--split {split!r} is not test or valid")
+    if data != "imagenet":
+        return open_data(data, "test" if split == "test" else "valid", device)
+    from benchmarks.darts.image_folder import FolderData
+
+    folder = images or next((root / "imagenet" for root in data_roots() if (root / "imagenet" / "train").is_dir()), None)
+    if folder is None:
+        raise UserError(
+            "ImageNet is missing: say --images DIR (with DIR/train/CLASS and DIR/val/CLASS), or put imagenet into NAS_DATA"
+        )
+    return FolderData(folder, "test" if split == "test" else "valid", device, size)
+
+
+def _told(line: dict[str, float], epochs: int, left: float) -> str:
+    accuracy = "" if line["accuracy"] != line["accuracy"] else f"  held out {line['accuracy']:.2f} %"
+    eta = (
+        time.strftime("%d d %H:%M", time.gmtime(left - 86400))
+        if left >= 86400
+        else time.strftime("%H:%M:%S", time.gmtime(left))
+    )
+    return (
+        f"epoch {line['epoch']:.0f}/{epochs}  lr {line['lr']:.4f}  loss {line['train_loss']:.3f}  "
+        f"train {line['train_accuracy']:.2f} %{accuracy}  {line['seconds']:.1f} s  eta {eta}"
+    )
+
+
+def _write_curve(out: Path, training: Retraining) -> None:
+    from benchmarks.darts.retraining import HISTORY
+
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, HISTORY, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: "" if value != value else value for name, value in line.items()} for line in training.curve.lines)
+    try:
+        with atomic(out / "curve.csv") as temporary:
+            temporary.write_text(stream.getvalue())
+    except OSError:
+        pass  # the checkpoint holds it, and has told of a full disk
+
+
+def _result(training: Retraining, arch: Arch) -> dict[str, Any]:
+    import torch
+
+    recipe, curve, count = training.recipe, training.curve, network_size(arch, training.network.macro)
+    seconds = sum(line["seconds"] for line in curve.lines)
+    return {
+        "genotype": DartsSpace("mixed").to_str(arch),
+        "held_out": training.data.split,
+        "accuracy_last_epoch": curve.final,
+        "accuracy_best_epoch_chosen_on_held_out": curve.best,
+        "epochs": training.epoch,
+        "parameters": count.parameters,
+        "macs": count.macs,
+        "data": training.data.name,
+        "data_checksum": training.data.checksum,
+        "recipe": recipe.name,
+        "recipe_digest": recipe.digest,
+        "seed": training.seed,
+        "seconds": seconds,
+        "gpu_days": seconds * training.share[1] / 86400 if training.device.type == "cuda" else None,
+        "images_per_second": training.epoch * training.data.train_images / seconds,
+        "device": _device(training),
+        "processes": training.share[1],
+        "torch": torch.__version__,
+        "command": shlex.join(["python", "-m", "benchmarks.darts.train", *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _device(training: Retraining) -> str:
+    import torch
+
+    if training.device.type == "cuda":
+        return torch.cuda.get_device_name(training.device)
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+def _list_cells() -> None:
+    for name, text in about().items():
+        count = network_size(named(name))
+        print(f"{name:20} {count.parameters / 1e6:5.2f} M parameters  {count.macs / 1e6:5.0f} M multiply-adds  {text}")
+
+
+def _list_recipes() -> None:
+    for name, one in recipes().items():
+        print(f"{name:20} {one.digest[:12]}  {one.about}")
+
+
+def main() -> None:
+    """Runs the command; a :class:`UserError` becomes one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        sys.exit(130)
+    except FloatingPointError as error:
+        print(f"error: {error}; the checkpoint is of the epoch before", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        print(f"error: {explain(error, 'read or write')}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,295 @@
+"""Training a DARTS cell from scratch: recipes, data, resuming, data-parallel training."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import math
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from PIL import Image
+
+from benchmarks.darts import data as images
+from benchmarks.darts.data import ResidentData, open_data
+from benchmarks.darts.image_folder import FolderData, augmented, central
+from benchmarks.darts.published import published
+from benchmarks.darts.recipe import Recipe, recipe, recipes
+from benchmarks.darts.retraining import Retraining
+from benchmarks.darts.train import Keeper
+from benchmarks.images.augment import Augmentation, Resident
+from benchmarks.images.dataset import ImageSet
+from harness.problem import UserError
+
+CELL = published()["DARTS_V1"]
+TINY = Recipe("tiny", epochs=3, batch=16, width=2, depth=2, auxiliary=0.0, cutout=2, drop_path=0.3)
+
+
+def made(train: int = 40, held_out: int = 20, classes: int = 3) -> ResidentData:
+    rng = np.random.default_rng(0)
+
+    def part(count: int) -> Resident:
+        labels = np.arange(count) % classes
+        pixels = rng.integers(0, 100, (count, 1, 8, 8)) + 50 * labels[:, None, None, None]
+        return Resident.of(ImageSet("made", pixels.astype(np.uint8), labels, classes, (0.3,), (0.2,), "", "sum"))
+
+    return ResidentData("made", "test", "sum", classes, part(train), part(held_out), Augmentation(padding=1, flip=True), None)
+
+
+def weights(training: Retraining) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in training.network.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_stopped_training_goes_on_bit_for_bit() -> None:
+    whole = Retraining(CELL, TINY, made(), 5)
+    whole.run()
+    first = Retraining(CELL, TINY, made(), 5)
+    kept: list[bytes] = []
+    first.run(kept.append, until=1)
+    second = Retraining(CELL, TINY, made(), 5)
+    second.load(kept[-1])
+    assert second.epoch == 1 and not second.done
+    second.run()
+    assert second.done and same(weights(second), weights(whole))
+    assert [line["accuracy"] for line in second.curve.lines] == [line["accuracy"] for line in whole.curve.lines]
+    momenta = [[state["momentum_buffer"] for state in one.optimizer.state.values()] for one in (second, whole)]
+    assert all(torch.equal(a, b) for a, b in zip(*momenta, strict=True))
+
+
+def test_the_seed_decides_the_weights_and_everything_after() -> None:
+    one, again, other = (Retraining(CELL, TINY, made(), seed) for seed in (1, 1, 2))
+    assert same(weights(one), weights(again)) and not same(weights(one), weights(other))
+    torch.rand(7)  # the global generator has no say
+    assert one.train_epoch()["train_loss"] == again.train_epoch()["train_loss"] != other.train_epoch()["train_loss"]
+
+
+def test_a_checkpoint_of_another_training_is_refused() -> None:
+    state = Retraining(CELL, TINY, made(), 5).state()
+    for other in (
+        Retraining(published()["DARTS_V2"], TINY, made(), 5),
+        Retraining(CELL, dataclasses.replace(TINY, lr=0.1), made(), 5),
+        Retraining(CELL, TINY, made(), 6),
+    ):
+        with pytest.raises(UserError, match="of another cell, recipe"):
+            other.load(state)
+
+
+def test_training_learns_and_both_accuracies_are_kept_apart() -> None:
+    training = Retraining(CELL, dataclasses.replace(TINY, epochs=6, lr=0.1, drop_path=0.0, cutout=0), made(), 0)
+    curve = training.run()
+    assert curve.lines[-1]["train_loss"] < curve.lines[0]["train_loss"]
+    assert curve.final == curve.lines[-1]["accuracy"] <= curve.best
+
+
+def test_a_loss_that_is_not_finite_ends_the_training() -> None:
+    with pytest.raises(FloatingPointError, match="epoch 1"):
+        Retraining(CELL, dataclasses.replace(TINY, lr=1e30, clip=0.0), made(), 0).run()
+
+
+def test_the_auxiliary_loss_is_weighed_in_training() -> None:
+    data = dataclasses.replace(made(), train=_wide(), held_out=_wide())
+    losses = []
+    for weight in (0.4, 0.0):
+        training = Retraining(CELL, dataclasses.replace(TINY, auxiliary=weight, width=2, depth=2, epochs=1), data, 0)
+        training.run()
+        losses.append(training.curve.lines[0])
+        assert (training.network.auxiliary is not None) == (weight > 0)
+    assert losses[0]["train_loss"] != losses[1]["train_loss"]
+
+
+def _wide() -> Resident:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 255, (8, 1, 32, 32)).astype(np.uint8)
+    return Resident.of(ImageSet("wide", pixels, np.arange(8) % 3, 3, (0.5,), (0.2,), "", "sum"))
+
+
+def test_the_learning_rate_of_darts_is_a_cosine_to_nearly_zero() -> None:
+    darts = recipe("darts")
+    assert darts.learning_rate(0) == 0.025 and darts.learning_rate(300) == pytest.approx(0.0125)
+    assert 0 < darts.learning_rate(599) < 1e-6
+    assert [darts.drop_probability(epoch) for epoch in (0, 300)] == [0.0, 0.1]
+
+
+def test_the_learning_rate_of_pc_darts_on_imagenet_warms_up_falls_and_flattens() -> None:
+    """As its script: times (epoch + 1) / 5 at first, a line that would be zero 5 epochs early, then a fifth of the slope."""
+    mobile = recipe("imagenet_pc_darts")
+    assert mobile.learning_rate(0) == pytest.approx(0.5 / 5)
+    assert mobile.learning_rate(4) == pytest.approx(0.5 * 241 / 245)
+    assert mobile.learning_rate(100) == pytest.approx(0.5 * 145 / 245)
+    assert [mobile.learning_rate(250 - left) for left in (6, 5, 1)] == pytest.approx([0.5 / 245, 0.5 / 245, 0.1 / 245])
+    assert recipe("imagenet_darts").learning_rate(2) == pytest.approx(0.1 * 0.97**2)
+    assert recipe("imagenet_sparse_nas").learning_rate(125) == pytest.approx(0.2)
+
+
+def test_recipes_are_the_papers() -> None:
+    papers = {
+        "darts": (600, 96, 0.2),
+        "pc_darts": (600, 96, 0.3),
+        "gaea": (600, 128, 0.3),
+        "sparse_nas": (1200, 96, 0.2),
+        "imagenet_darts": (250, 128, 0.0),
+        "imagenet_pc_darts": (250, 1024, 0.0),
+    }
+    for name, values in papers.items():
+        one = recipe(name)
+        assert (one.epochs, one.batch, one.drop_path) == values
+        assert (one.momentum, one.clip, one.auxiliary, one.nesterov) == (0.9, 5.0, 0.4, False)
+    assert len({one.digest for one in recipes().values()}) == len(recipes())
+
+
+def test_a_recipe_changes_by_text_and_its_digest_with_it() -> None:
+    changed = recipe("darts").changed({"epochs": "10", "lr": "0.1", "nesterov": "true", "schedule": "linear"})
+    assert (changed.epochs, changed.lr, changed.nesterov, changed.schedule) == (10, 0.1, True, "linear")
+    assert changed.digest != recipe("darts").digest == dataclasses.replace(recipe("darts"), about="other words").digest
+    for texts, reason in (
+        ({"epoch": "1"}, "did you mean 'epochs'"),
+        ({"lr": "fast"}, "'fast' is no float"),
+        ({"lr": "-1"}, "above zero"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            recipe("darts").changed(texts)
+    with pytest.raises(UserError, match="did you mean 'pc_darts'"):
+        recipe("pcdarts")
+
+
+def test_a_choice_on_validation_sees_no_test_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.arange(100, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 32, 32), np.uint8)
+    train = ImageSet("CIFAR-10", pixels, np.arange(100) % 10, 10, (0.5,) * 3, (0.2,) * 3, "", "sum")
+    test = dataclasses.replace(train, images=pixels + 100)
+    monkeypatch.setattr(images, "load", lambda dataset: (train, test))
+    open_data.cache_clear()
+    whole, choice = open_data("cifar10", "test", "cpu"), open_data("cifar10", "valid", "cpu")
+    open_data.cache_clear()
+    assert (len(whole.train), len(whole.held_out)) == (100, 100)
+    assert (len(choice.train), len(choice.held_out)) == (90, 10)
+    seen = {int(part.images.max()) for part in (choice.train, choice.held_out)}
+    assert seen == {89, 99}
+    assert set(choice.train.images.unique().tolist()).isdisjoint(choice.held_out.images.unique().tolist())
+
+
+def test_digits_are_evaluated_under_the_same_noise_every_time() -> None:
+    data = open_data("digits", "test", "cpu")
+    (one, labels), (again, _) = next(iter(data.evaluated(64))), next(iter(data.evaluated(64)))
+    assert torch.equal(one, again) and len(labels) == 64
+    assert sum(len(labels) for _, labels in data.evaluated(512)) == 8 * 389
+    with pytest.raises(UserError, match="no data 'mnist'"):
+        open_data("mnist", "test", "cpu")
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keeper = Keeper(tmp_path / "out")
+    assert keeper.load() is None
+    keeper.save(b"good")
+
+    def full(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        keeper.save(b"newer")
+        keeper.save(b"newest")
+    assert keeper.load() == b"good"
+    assert os.listdir(tmp_path / "out") == ["checkpoint.pt"]
+    told = capsys.readouterr().err
+    assert told.count("No space left on device") == 1 and "goes on" in told
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path)
+    keeper.save(b"state")
+    data = bytearray(keeper.path.read_bytes())
+    data[-1] ^= 1
+    keeper.path.write_bytes(bytes(data))
+    with pytest.raises(UserError, match=r"checkpoint\.pt is damaged"):
+        keeper.load()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(2)
+    for part, count in (("train", 5), ("val", 2)):
+        for name in ("n01", "n02"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 255, (80, 100, 3)).astype(np.uint8)
+                Image.fromarray(pixels).save(tmp_path / part / name / f"{number}.JPEG")
+    return tmp_path
+
+
+def test_a_folder_of_class_folders_trains_in_the_mobile_setting(folder: Path) -> None:
+    data = FolderData(folder, "test", "cpu", size=64, workers=0)
+    assert (data.classes, data.train_images) == (2, 10)
+    how = recipe("imagenet_pc_darts").changed(
+        {"epochs": "1", "tail": "0", "batch": "4", "width": "2", "depth": "2", "auxiliary": "0"}
+    )
+    training = Retraining(CELL, how, data, 0)
+    line = training.train_epoch()
+    assert training.done and math.isfinite(line["train_loss"]) and line["accuracy"] in (0, 25, 50, 75, 100)
+    one, again, other = (next(iter(data.epoch(seed, 4, 0)))[0] for seed in (3, 3, 4))
+    assert one.shape == (4, 3, 64, 64) and torch.equal(one, again) and not torch.equal(one, other)
+
+
+def test_processes_share_a_batch_of_a_folder(folder: Path) -> None:
+    data = FolderData(folder, "test", "cpu", size=64, workers=0)
+    whole = [labels.tolist() for _, labels in data.epoch(1, 4, 0)]
+    halves = [[labels.tolist() for _, labels in data.epoch(1, 4, 0, (rank, 2))] for rank in (0, 1)]
+    assert [a + b for a, b in zip(*halves, strict=True)] == whole
+
+
+def test_what_is_wrong_with_a_folder_is_said(folder: Path) -> None:
+    with pytest.raises(UserError, match="is no folder; images lie in DIR/train/CLASS"):
+        FolderData(folder / "nowhere", "test", "cpu")
+    with pytest.raises(UserError, match="no images to evaluate on"):
+        FolderData(folder, "valid", "cpu")
+    (folder / "val" / "n03").mkdir()
+    with pytest.raises(UserError, match="different classes, such as n03"):
+        FolderData(folder, "test", "cpu")
+    (folder / "val" / "n03").rmdir()
+    (folder / "val" / "n01" / "0.JPEG").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"0\.JPEG is damaged"):
+        list(FolderData(folder, "test", "cpu", size=64, workers=0).evaluated(4))
+
+
+def test_images_of_a_folder_are_cut_to_size() -> None:
+    image = Image.fromarray(np.full((300, 200, 3), 128, np.uint8))
+    assert central(image, 64).size == augmented(image, 64, random.Random(0)).size == (64, 64)
+    assert set(np.asarray(central(image, 64)).ravel().tolist()) == {128}
+
+
+def _parallel(rank: int, store: str, results: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    training = Retraining(CELL, dataclasses.replace(TINY, epochs=1), made(train=41), 5, processes=True)
+    line = training.train_epoch()
+    parameters = dict(training.network.named_parameters())
+    torch.save({"line": line, "parameters": parameters, "identity": training.identity}, f"{results}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    """Equal weights everywhere after an epoch; the totals are of all images (the one that does not divide is left out)."""
+    mp.spawn(_parallel, (str(tmp_path / "store"), str(tmp_path)), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert all(torch.equal(value, second["parameters"][name]) for name, value in first["parameters"].items())
+    assert first["line"]["train_loss"] == second["line"]["train_loss"]
+    assert math.isfinite(first["line"]["accuracy"]) and math.isnan(second["line"]["accuracy"])
+    alone = Retraining(CELL, dataclasses.replace(TINY, epochs=1), made(train=41), 5)
+    assert alone.identity == first["identity"]  # a checkpoint moves between numbers of processes
+    assert not any(
+        torch.equal(value, first["parameters"][name]) for name, value in weights(alone).items() if name == "stem.0.weight"
+    )
+    assert alone.train_epoch()["train_loss"] == pytest.approx(first["line"]["train_loss"], rel=0.2)
