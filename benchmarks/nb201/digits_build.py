@@ -233,6 +233,10 @@ def run(
     if not pending:
         return
     together = CELLS_PER_SHARD if device == "cuda" else 1
+    if device == "cpu":
+        from benchmarks.training import native
+
+        say(f"training with {native.describe()}")
     began = time.monotonic()
 
     def report(done: int, name: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
@@ -19,8 +19,10 @@ from torch import Tensor
 
 from benchmarks.images import digits
 from benchmarks.nb201.batched_network import BatchedNetwork
-from benchmarks.nb201.network import Macro, initial_parameters
+from benchmarks.nb201.graph import network_graph
+from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, Macro, initial_parameters
 from benchmarks.nb201.space import official_order
+from benchmarks.training import native
 from benchmarks.training.batched import Batches, Sgd, evaluate, train
 from harness.seeds import derive
 
@@ -75,14 +77,24 @@ class Trained:
 
 
 class Task:
-    """The images of the task on one device, and the training of cells on them."""
+    """The images of the task on one device, and the training of cells on them.
+
+    Args:
+        compiled: whether to train with compiled kernels where there are any for this device, type and batch size.
+    """
 
     def __init__(
-        self, settings: Settings = SETTINGS, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+        self,
+        settings: Settings = SETTINGS,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        compiled: bool = True,
     ) -> None:
         self.settings, self.device, self.dtype = settings, torch.device(device), dtype
+        self.compiled = compiled and self.device.type == "cpu" and native.fits(settings.batch, dtype)
         self._train, self._valid, self._test = digits.load()
         self._epochs: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._blocked: dict[tuple[int, int], native.Images] = {}
 
     def batches(self, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Images (steps, batch, 1, 8, 8) and labels (steps, batch) of one epoch, shuffled and under fresh noise.
@@ -123,6 +135,22 @@ class Task:
         """Images in each part, noise draws not counted."""
         return {"train": len(self._train.labels), "valid": len(self._valid.labels), "test": len(self._test.labels)}
 
+    def blocked_batches(self, seed: int, epoch: int) -> native.Images:
+        """:meth:`batches` as the compiled kernels read them; kept after the first call."""
+        key = seed, epoch
+        if key not in self._blocked:
+            images, labels = self.batches(seed, epoch)
+            self._blocked[key] = native.blocked(images.flatten(0, 1), labels.flatten(), self.settings.batch)
+            del self._epochs[key]
+        return self._blocked[key]
+
+    @cached_property
+    def _evaluated(self) -> tuple[native.Images, native.Images, native.Images]:
+        """The first draw of the validation images, all their draws, and those of the test images."""
+        (images, labels), one_draw, batch = self.valid, self.sizes["valid"], self.settings.batch
+        first = native.blocked(images[:one_draw], labels[:one_draw], batch)
+        return first, native.blocked(images, labels, batch), native.blocked(*self.test, batch)
+
     def _noisy(self, part: digits.Part, name: str) -> tuple[Tensor, Tensor]:
         images = torch.from_numpy(part.images).repeat(self.settings.draws, 1, 1, 1)
         images = images + self.settings.noise * torch.randn(images.shape, generator=_generator("draws", name))
@@ -139,7 +167,9 @@ class Task:
         return BatchedNetwork(cells, self.settings.macro, initial, self.dtype, self.device)
 
     def train(self, indices: Sequence[int], seeds: Sequence[int], recipe: str) -> Trained:
-        """Trains every cell with every seed, all of them at once; rows are cell by cell, seed by seed within a cell."""
+        """Trains every cell with every seed; rows are cell by cell, seed by seed within a cell."""
+        if self.compiled:
+            return _stacked([self._train_compiled(index, seed, recipe) for index in indices for seed in seeds])
         network = self.network([index for index in indices for _ in seeds], [seed for _ in indices for seed in seeds])
         one_draw = self.sizes["valid"]
         curve: list[Tensor] = []
@@ -165,6 +195,35 @@ class Task:
             (valid_loss / len(self.valid[1])).cpu().numpy().astype(np.float32),
             (test_loss / len(self.test[1])).cpu().numpy().astype(np.float32),
         )
+
+    def compiled_network(self, index: int, seed: int) -> native.Network:
+        """An untrained network on the compiled kernels."""
+        macro, initial = self.settings.macro, self.initial(index, seed)
+        graph = network_graph(official_order()[index], macro)
+        return native.Network(graph, initial, self.settings.batch, self.dtype, BN_EPS, BN_MOMENTUM)
+
+    def _train_compiled(self, index: int, seed: int, recipe: str) -> Trained:
+        network, (first, valid, test) = self.compiled_network(index, seed), self._evaluated
+        curve: list[int] = []
+        native.train(
+            network,
+            self.settings.epochs[recipe],
+            self.settings.sgd(recipe),
+            lambda epoch: self.blocked_batches(seed, epoch),
+            lambda _: curve.append(network.evaluate(first)[0]),
+        )
+        (valid_correct, valid_loss), (test_correct, test_loss) = network.evaluate(valid), network.evaluate(test)
+        return Trained(
+            np.array([curve], np.uint16),
+            np.array([valid_correct], np.uint16),
+            np.array([test_correct], np.uint16),
+            np.array([valid_loss / len(self.valid[1])], np.float32),
+            np.array([test_loss / len(self.test[1])], np.float32),
+        )
+
+
+def _stacked(rows: Sequence[Trained]) -> Trained:
+    return Trained(*(np.concatenate([getattr(row, part.name) for row in rows]) for part in fields(Trained)))
 
 
 def _generator(*names: str | int) -> torch.Generator:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from benchmarks.nb201.batched_network import BatchedNetwork
+from benchmarks.nb201.graph import network_graph
 from benchmarks.nb201.network import Macro, Network, initial_parameters
+from benchmarks.training import native
 from benchmarks.training.batched import Sgd, evaluate, train
 from harness.problem import Arch
 
@@ -31,13 +35,13 @@ CELLS = (
 )
 
 
-def _epochs(replicas: int, macro: Macro = MACRO) -> list[tuple[Tensor, Tensor]]:
+def _epochs(replicas: int, macro: Macro = MACRO, batch: int = BATCH) -> list[tuple[Tensor, Tensor]]:
     generator = torch.Generator().manual_seed(5)
-    shape = (STEPS, BATCH, macro.size, macro.size, replicas * macro.channels)
+    shape = (STEPS, batch, macro.size, macro.size, replicas * macro.channels)
     return [
         (
             torch.randn(shape, generator=generator, dtype=torch.float64).permute(0, 1, 4, 2, 3),
-            torch.randint(macro.classes, (STEPS, replicas, BATCH), generator=generator),
+            torch.randint(macro.classes, (STEPS, replicas, batch), generator=generator),
         )
         for _ in range(EPOCHS)
     ]
@@ -85,13 +89,13 @@ def test_any_cells(cells: list[Arch]) -> None:
     assert_same(tuple(cells))
 
 
-@pytest.mark.parametrize(
-    "macro",
-    [
-        Macro(width=4, depth=2, channels=3, size=8, stem=3, reduction="pool"),
-        Macro(width=4, depth=1, channels=1, size=8, stem=1, reduction="pool", affine=False),
-    ],
+OTHER_SKELETONS = (
+    Macro(width=4, depth=2, channels=3, size=8, stem=3, reduction="pool"),
+    Macro(width=7, depth=1, channels=1, size=8, stem=1, reduction="pool", affine=False),
 )
+
+
+@pytest.mark.parametrize("macro", OTHER_SKELETONS)
 def test_other_skeletons(macro: Macro) -> None:
     assert_same(((3, 0, 2, 4, 0, 1), (0, 2, 3, 1, 3, 4)), macro)
 
@@ -111,6 +115,53 @@ def test_evaluation_counts_whatever_the_chunks() -> None:
         logits = Network((3,) * 6, MACRO).load(initial[seed]).double().eval()(images)
         assert correct[seed] == (logits.argmax(1) == labels).sum()
         torch.testing.assert_close(loss[seed], torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
+
+
+@pytest.mark.skipif(not native.fits(32, torch.float64), reason="no C compiler")
+@pytest.mark.parametrize(
+    ("cell", "macro"), [*((cell, MACRO) for cell in CELLS), *((CELLS[-1], macro) for macro in OTHER_SKELETONS)]
+)
+def test_compiled_kernels_train_the_network_trained_alone(cell: Arch, macro: Macro) -> None:
+    epochs = _epochs(1, macro, batch=32)
+    initial = initial_parameters(cell, macro, 7)
+    network = native.Network(network_graph(cell, macro), initial, 32, torch.float64)
+
+    def batches(epoch: int) -> native.Images:
+        images, labels = epochs[epoch]
+        return native.blocked(images.flatten(0, 1), labels.flatten(), 32)
+
+    native.train(network, EPOCHS, SGD, batches, lambda _: None)
+    alone = _alone(cell, initial, epochs, 0, macro)
+    images, labels = epochs[0][0].flatten(0, 1)[:50], epochs[0][1].flatten()[:50]  # 50: the last batch is not whole
+    with torch.no_grad():
+        logits = alone(images)
+    correct, loss = network.evaluate(native.blocked(images, labels, 32))
+    assert correct == (logits.argmax(1) == labels).sum()
+    assert loss == pytest.approx(torch.nn.functional.cross_entropy(logits, labels, reduction="sum").item(), rel=1e-9)
+    trained = network.parameters()
+    for name, value in alone.named_parameters():
+        if value.grad is not None and name in trained:
+            torch.testing.assert_close(trained[name], value.data, rtol=1e-8, atol=1e-9)
+
+
+def test_without_a_compiler_there_are_no_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path))
+    monkeypatch.setenv("CC", str(tmp_path / "cc"))
+    native.library.cache_clear()
+    try:
+        assert not native.fits(128, torch.float32)
+        assert "torch" in native.describe(torch.float32)
+        with pytest.raises(ValueError, match="no kernels for batches of 128"):
+            native.Network(network_graph(IDENTITY, MACRO), initial_parameters(IDENTITY, MACRO, 0), 128)
+    finally:
+        native.library.cache_clear()
+
+
+@pytest.mark.skipif(not native.fits(128, torch.float32), reason="no C compiler")
+def test_no_kernels_for_a_batch_that_is_not_whole_vectors() -> None:
+    assert not native.fits(31, torch.float32)
+    with pytest.raises(ValueError, match="no kernels for batches of 31"):
+        native.Network(network_graph(IDENTITY, MACRO), initial_parameters(IDENTITY, MACRO, 0), 31)
 
 
 def test_the_cosine_begins_at_the_rate_and_ends_at_nothing() -> None:

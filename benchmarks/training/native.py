@@ -1,0 +1,215 @@
+"""Training on a CPU with kernels that the machine's own C compiler makes: several times faster than calls of torch.
+
+The shared library is compiled once per source, compiler and instruction set, and kept in the cache. Where there is no
+compiler, :func:`library` answers None and training goes through torch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from benchmarks.training.batched import Sgd
+from benchmarks.training.graph import Graph
+from harness.cache import atomic, cache_root
+
+SOURCE = Path(__file__).with_name("kernels.c")
+FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
+REAL = {torch.float32: "float", torch.float64: "double"}
+ALIGNMENT = 64
+
+Array = npt.NDArray[Any]
+
+
+@cache
+def library(dtype: torch.dtype = torch.float32) -> ctypes.CDLL | None:
+    """The kernels for float32 or float64, compiled where they are not in the cache; None without a working C compiler."""
+    compiler = os.environ.get("CC", "cc")
+    try:
+        # the macros tell the compiler's version and every extension of the instruction set
+        macros = subprocess.run(
+            [compiler, "-march=native", "-dM", "-E", "-x", "c", os.devnull], capture_output=True, check=True
+        ).stdout
+        key = hashlib.sha256(SOURCE.read_bytes() + macros + " ".join((*FLAGS, REAL[dtype])).encode()).hexdigest()[:16]
+        path = cache_root() / "kernels" / f"{REAL[dtype]}-{key}.so"
+        if not path.exists():
+            with atomic(path) as temporary:
+                command = [compiler, *FLAGS, f"-DREAL={REAL[dtype]}", str(SOURCE), "-o", str(temporary), "-lm"]
+                subprocess.run(command, capture_output=True, check=True)
+        found = ctypes.CDLL(str(path))
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    found.train.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64, ctypes.c_double, ctypes.c_double]
+    found.evaluate.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]
+    found.train.restype = found.evaluate.restype = None
+    return found
+
+
+def describe(dtype: torch.dtype = torch.float32) -> str:
+    """What trains on a CPU here, in words."""
+    return "compiled kernels" if library(dtype) else "torch (no C compiler found; one makes training several times faster)"
+
+
+def lanes(dtype: torch.dtype) -> int:
+    """Images in a vector; 0 without kernels. A batch must be a multiple of twice as many."""
+    found = library(dtype)
+    return int(found.lanes()) if found else 0
+
+
+def fits(batch: int, dtype: torch.dtype) -> bool:
+    """Whether there are kernels for this batch size."""
+    width = lanes(dtype)
+    return width > 0 and batch % (2 * width) == 0
+
+
+@dataclass(frozen=True)
+class Images:
+    """Labelled images as the kernels read them, in whole batches."""
+
+    pixels: Array
+    """(batches, blocks, size, size, channels, lanes)."""
+    labels: Array
+    """(batches, batch), int32; -1 for an image that only fills the last batch up."""
+
+
+def blocked(images: Tensor, labels: Tensor, batch: int) -> Images:
+    """Images (N, channels, size, size) and labels (N,), filled up with zeros to whole batches."""
+    width, missing = lanes(images.dtype), -len(images) % batch
+    full = torch.cat([images, images.new_zeros(missing, *images.shape[1:])])
+    batches = full.view(-1, batch // width, width, *images.shape[1:])
+    numbers = np.pad(labels.numpy().astype(np.int32), (0, missing), constant_values=-1)
+    return Images(_aligned(batches.permute(0, 1, 4, 5, 3, 2).numpy()), numbers.reshape(-1, batch))
+
+
+def _aligned(values: Array) -> Array:
+    """A contiguous copy at an address that vectors may be read from."""
+    store = np.empty(values.nbytes + ALIGNMENT, np.uint8)
+    start = -store.ctypes.data % ALIGNMENT
+    copy = store[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    copy[...] = values
+    return copy
+
+
+class _Value(ctypes.Structure):
+    _fields_ = [("at", ctypes.c_int64), ("stride", ctypes.c_int64)]
+
+
+class _State(ctypes.Structure):
+    """``State`` of ``kernels.c``."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("memory", "parameters", "gradients", "momenta", "running", "batch", "scratch")),
+        *((name, ctypes.c_void_p) for name in ("forward", "backward")),
+        *((name, ctypes.c_int64) for name in ("forward_count", "backward_count", "parameter_count")),
+        *((name, _Value) for name in ("input", "logits", "gradient")),
+        *((name, ctypes.c_int64) for name in ("input_vectors", "classes", "blocks", "training")),
+        *((name, ctypes.c_double) for name in ("eps", "rate")),
+    ]
+
+
+class Network:
+    """One network of a graph with its own parameters, on one thread.
+
+    Args:
+        initial: the parameters by name, shaped as in PyTorch.
+        batch: images in a step; see :func:`fits`.
+        eps, momentum: of the batch norms.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        initial: Mapping[str, Tensor],
+        batch: int,
+        dtype: torch.dtype = torch.float32,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+    ) -> None:
+        found = library(dtype)
+        if found is None or not fits(batch, dtype):
+            raise ValueError(f"there are no kernels for batches of {batch}; they take multiples of {2 * lanes(dtype)}")
+        self._library, self._graph = found, graph
+        width = lanes(dtype)
+        blocks = batch // width
+        forward, backward = graph.forward(), graph.backward()
+        places, vectors = graph.places(forward + backward, blocks)
+        real = np.dtype(REAL[dtype])
+        parameters = _aligned(graph.pack(initial).to(dtype).numpy())
+        running = np.zeros(graph.statistics, real)
+        for step in forward:
+            if step.statistics >= 0:
+                running[step.statistics + step.inputs : step.statistics + 2 * step.inputs] = 1
+        arrays: dict[str, Array] = {
+            "memory": _aligned(np.zeros(vectors * width, real)),
+            "parameters": parameters,
+            "gradients": np.zeros_like(parameters),
+            "momenta": np.zeros_like(parameters),
+            "running": running,
+            "batch": np.zeros_like(running),
+            "scratch": np.zeros_like(parameters),
+            "forward": graph.code(forward, places),
+            "backward": graph.code(backward, places),
+        }
+        self._arrays = arrays  # their memory must outlive the state
+        inputs, logits = graph.input, graph.logits
+        self._state = _State(
+            **{name: array.ctypes.data for name, array in arrays.items()},
+            forward_count=len(forward),
+            backward_count=len(backward),
+            parameter_count=len(parameters),
+            input=_Value(places[inputs.buffer, False], inputs.channels),
+            logits=_Value(places[logits.buffer, False], logits.channels),
+            gradient=_Value(places[logits.buffer, True], logits.channels),
+            input_vectors=blocks * inputs.size**2 * inputs.channels,
+            classes=logits.channels,
+            blocks=blocks,
+            training=1,
+            eps=eps,
+            rate=momentum,
+        )
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Copies of the parameters by name, shaped as in PyTorch."""
+        return self._graph.unpack(torch.from_numpy(self._arrays["parameters"].copy()))
+
+    def train(self, images: Images, rates: Sequence[float], momentum: float, decay: float) -> None:
+        """A step of SGD with Nesterov momentum for each batch, with its rate."""
+        self._state.training = 1
+        steps = np.array(rates, np.float64)
+        if len(steps) != len(images.pixels) or (images.labels < 0).any():
+            raise ValueError(f"{len(steps)} rates for {len(images.pixels)} batches, or a batch that is not whole")
+        state, pixels, labels = ctypes.addressof(self._state), images.pixels.ctypes.data, images.labels.ctypes.data
+        self._library.train(state, pixels, labels, steps.ctypes.data, len(steps), momentum, decay)
+
+    def evaluate(self, images: Images) -> tuple[int, float]:
+        """Correct answers and summed cross entropy, by the norms' running statistics."""
+        self._state.training = 0
+        correct, loss = ctypes.c_int64(0), ctypes.c_double(0)
+        state, pixels, labels = ctypes.addressof(self._state), images.pixels.ctypes.data, images.labels.ctypes.data
+        found = ctypes.addressof(correct), ctypes.addressof(loss)
+        self._library.evaluate(state, pixels, labels, len(images.pixels), *found)
+        return correct.value, loss.value
+
+
+def train(
+    network: Network, epochs: int, sgd: Sgd, batches: Callable[[int], Images], after_epoch: Callable[[int], None]
+) -> None:
+    """Trains in place, as :func:`benchmarks.training.batched.train` does; ``batches`` and ``after_epoch`` take the epoch."""
+    for epoch in range(epochs):
+        images = batches(epoch)
+        steps = len(images.pixels)
+        rates = [sgd.at((epoch + step / steps) / epochs) for step in range(steps)]
+        network.train(images, rates, sgd.momentum, sgd.decay)
+        after_epoch(epoch)
