@@ -104,7 +104,7 @@ def _is_current(plan: Plan, spec: Mapping[str, Any]) -> bool:
             return False
         if "[" in spec["row"]:  # its name says its settings
             return True
-        part = next(part for part in plan.protocol.parts if part.kind == spec["kind"])
+        part = next(one for one in plan.protocol.parts if one.kind == spec["kind"] and spec["benchmark"] in one.benchmarks)
         space = plan.problems[spec["benchmark"]].space.name
         today = registry.settings(info, spec["row"], space, preset(part, spec["row"]), {})
     except (UserError, KeyError, StopIteration):

@@ -38,8 +38,9 @@ class RowState:
         self.failed += result.status != "done"
         if result.status == "done" and result.scores:
             self.target, scores = next(iter(result.scores.items()))
-            for name, value in (("n", 1.0), ("x", scores["test"]), ("xx", scores["test"] ** 2)):
-                self.sums[name] = self.sums.get(name, 0.0) + value
+            if scores["test"] == scores["test"]:
+                for name, value in (("n", 1.0), ("x", scores["test"]), ("xx", scores["test"] ** 2)):
+                    self.sums[name] = self.sums.get(name, 0.0) + value
 
     def eta(self, now: float) -> str:
         """Time left at the pace so far, as m:ss."""

@@ -70,6 +70,32 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Trainings from scratch of what a part's searches proposed: every cell, or of each row the one another stage chose."""
+
+    name: str
+    of: str
+    """The kind of the part whose proposals are trained."""
+    recipe: Mapping[str, str] | str
+    """The benchmark's name of it; or one per benchmark, and those not named have no such stage."""
+    seeds: int = 1
+    """Trainings of each cell."""
+    first_seed: int = 0
+    """Where the seeds begin: apart from those by which a cell was chosen."""
+    split: str = "test"
+    """``test``: all training images, held against the test set; ``valid``: a part of the training images held out."""
+    data: str = ""
+    """Another data set than the searched one."""
+    chosen_by: str = ""
+    """Of each row the cell with the highest mean accuracy in this stage; nothing: every cell."""
+    wall_limit_s: float | None = None
+
+    def recipe_on(self, benchmark: str) -> str | None:
+        """The recipe on one benchmark, None where the stage has none there."""
+        return self.recipe if isinstance(self.recipe, str) else self.recipe.get(benchmark)
+
+
+@dataclass(frozen=True)
 class Protocol:
     """A named protocol."""
 
@@ -79,6 +105,8 @@ class Protocol:
     wall_limit_s: float
     judge: Mapping[str, Any]
     parts: tuple[Part, ...]
+    stages: tuple[Stage, ...] = ()
+    """What follows the searches, in order."""
     paper: str = ""
     comparable: bool = True
     """Whether published numbers were made under these rules."""
@@ -123,15 +151,22 @@ def protocol(name: str) -> Protocol:
 
 def _protocol(name: str, table: Mapping[str, Any]) -> Protocol:
     plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    parts = tuple(_part(kind, value) for kind, value in table.items() if isinstance(value, dict) and kind != "judge")
-    return Protocol(name=name, judge=table["judge"], parts=parts, **plain)
+    parts = tuple(
+        _part(key, value) for key, value in table.items() if isinstance(value, dict) and key not in ("judge", "stages")
+    )
+    stages = tuple(Stage(name=key, **value) for key, value in table.get("stages", {}).items())
+    for number, stage in enumerate(stages):
+        if stage.chosen_by and stage.chosen_by not in [one.name for one in stages[:number]]:
+            raise ValueError(f"protocols.toml: stage {name}.{stage.name} is chosen by {stage.chosen_by!r}, no stage before it")
+    return Protocol(name=name, judge=table["judge"], parts=parts, stages=stages, **plain)
 
 
-def _part(kind: str, table: Mapping[str, Any]) -> Part:
+def _part(key: str, table: Mapping[str, Any]) -> Part:
+    """A part is named after its kind, or says its kind where there are several of one."""
     rule = BudgetRule(**table.get("budget", {}))
     if isinstance(rule.limit, Mapping) and MEAN_COST in rule.limit and rule.currency != "seconds":
         raise ValueError(f"protocols.toml: a limit in mean costs is one of seconds, not of {rule.currency}")
     if rule.policy not in POLICIES:
         raise ValueError(f"protocols.toml: budget policy {rule.policy!r} is not one of {', '.join(POLICIES)}")
-    rest = {key: value for key, value in table.items() if key not in ("budget", "benchmarks")}
-    return Part(kind=kind, benchmarks=tuple(table["benchmarks"]), budget=rule, **rest)
+    rest = {key: value for key, value in table.items() if key not in ("budget", "benchmarks", "kind")}
+    return Part(kind=table.get("kind", key), benchmarks=tuple(table["benchmarks"]), budget=rule, **rest)

@@ -1,0 +1,91 @@
+"""The DARTS space as benchmarks of the harness: nothing is tabulated, a cell's test accuracy takes a training of its own."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+from benchmarks.darts.macro import Macro
+from benchmarks.darts.opening import Retrainer, TrainingData
+from benchmarks.darts.recipe import recipe
+from benchmarks.darts.size import network_size
+from benchmarks.darts.space import DartsSpace
+from benchmarks.images import importer
+from harness.problem import Arch, Availability
+
+IMAGES: Final = {"cifar10": (10, 3, 32), "digits": (10, 1, 8)}
+"""Classes, channels and size of the images that are searched on."""
+
+RECIPES: Final = {"cifar10": "darts", "digits": "digits"}
+"""The recipe in whose network a proposed cell is counted."""
+
+
+class DartsBenchmark:
+    """Search for a cell on one data set."""
+
+    kinds = ("one-shot",)
+
+    def __init__(self, dataset: str) -> None:
+        self.dataset = dataset
+        self.id = f"darts/{dataset}"
+        self.embedded = dataset == "digits"
+
+    def availability(self) -> Availability:
+        if self.embedded:
+            return Availability(True, "bundled, cells searched and trained on the 1 797 digits of scikit-learn")
+        found = importer.find(self.dataset)
+        if found is None:
+            return Availability(False, "missing: see `python -m harness.data status`")
+        return Availability(True, f"found: {found.form.name}; needs a GPU")
+
+    def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> DartsProblem:
+        return DartsProblem(self.dataset)
+
+
+def benchmarks() -> list[DartsBenchmark]:
+    """The papers' data set, and the digits that ship with the project."""
+    return [DartsBenchmark("digits"), DartsBenchmark("cifar10")]
+
+
+class DartsProblem:
+    """The space on one data set. Cells are drawn single-path; what a method proposes may be of any family."""
+
+    fidelities = ()
+    record = "none: every cell is trained"
+
+    def __init__(self, dataset: str) -> None:
+        from benchmarks.images.dataset import load
+
+        train, test = load(dataset, lambda line: print(line, file=sys.stderr, flush=True))
+        self.space = DartsSpace("single", accepts="mixed")
+        self.checksum = train.checksum
+        self.task = TrainingData(dataset)
+        self.retraining = Retrainer(dataset)
+        self.judge = DartsJudge(dataset, recipe(RECIPES[dataset]).macro(*IMAGES[dataset]))
+        self.facts = {
+            "source": f"{train.name}, {len(train):,} training and {len(test):,} test images",
+            "search": f"weight sharing on training images of {train.name} alone",
+            f"judge:{dataset}": "parameters and multiply-adds of the proposed cell; its accuracy takes a training",
+            "clock": "seconds of this machine",
+        }
+
+    def oracle(self, world: int) -> None:
+        """Nothing is tabulated."""
+
+
+class DartsJudge:
+    """Knows the size of a cell's network; accuracies are missing until the cell is trained, which is another run."""
+
+    stated_set = "nothing: cells are trained one by one"
+
+    def __init__(self, dataset: str, macro: Macro) -> None:
+        self._target, self._macro = dataset, macro
+        self.optimum = {dataset: math.nan}
+        self.set_size = {dataset: DartsSpace("single").size}
+
+    def score(self, arch: Arch, world: int = 0) -> dict[str, dict[str, float]]:
+        size = network_size(arch, self._macro)
+        missing = dict.fromkeys(("valid", "test", "regret", "rank"), math.nan)
+        return {self._target: {**missing, "parameters": size.parameters, "macs": size.macs}}

@@ -1,0 +1,107 @@
+"""What opens the training side of the DARTS space, for a search and for a cell from scratch. Imports no PyTorch by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from benchmarks.darts.recipe import recipe
+from benchmarks.darts.size import network_size
+from harness.problem import Arch, Meter, Trained, UserError
+
+TRAINED_BY = ("cell", "macro", "network", "data", "recipe", "retraining")
+"""The files that decide what a training comes to."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Opens :class:`benchmarks.darts.task.DartsTask` in a world."""
+
+    dataset: str
+
+    @property
+    def heavy(self) -> bool:
+        """Whether a supernet on these images takes a GPU."""
+        return self.dataset != "digits"
+
+    def __call__(self, world: int, device: str, charge: Meter) -> Any:
+        return importlib.import_module("benchmarks.darts.task").DartsTask(self.dataset, world, device, charge)
+
+    def describe(self) -> str:
+        """Which images a search trains on, for captions and identities. Raises :class:`UserError` where they are missing."""
+        from benchmarks.images.task import describe
+
+        return describe(self.dataset, "halves")
+
+
+@dataclass(frozen=True)
+class Retrainer:
+    """Trains cells from scratch; see :class:`harness.problem.Retrainer`."""
+
+    dataset: str
+
+    def describe(self, recipe_name: str, split: str, data: str = "") -> dict[str, Any]:
+        from benchmarks.darts.data import parts
+
+        dataset, how = data or self.dataset, recipe(recipe_name)
+        if split not in ("test", "valid"):
+            raise UserError(f"split {split!r} is not test or valid")
+        train, held_out = parts(dataset, "test" if split == "test" else "valid")
+        size = train.images.shape[2]
+        how.macro(train.classes, train.images.shape[1], size)
+        return {
+            "recipe": how.name,
+            "digest": how.digest,
+            "epochs": how.epochs,
+            "split": split,
+            "data": dataset,
+            "images": f"{train.name}, {len(train):,} + {len(held_out):,} images, {train.checksum[:12]}",
+            "code": _code(),
+        }
+
+    def train(
+        self,
+        arch: Arch,
+        settings: Mapping[str, Any],
+        seed: int,
+        device: str,
+        state: bytes | None,
+        save: Callable[[bytes], None],
+        report: Callable[[float], None],
+    ) -> Trained:
+        import os
+
+        import torch
+
+        from benchmarks.darts.data import open_data
+        from benchmarks.darts.retraining import HISTORY, Retraining
+
+        if device == "cpu":
+            torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # workers share the cores
+        how = recipe(settings["recipe"])
+        training = Retraining(arch, how, open_data(settings["data"], settings["split"], device), seed, device)
+        if state is not None:
+            training.load(state)
+        curve = training.run(save, lambda line: report(line["epoch"] / how.epochs))
+        size = network_size(arch, training.network.macro)
+        images = training.data.train_images * how.epochs
+        return Trained(
+            curve.final,
+            curve.best,
+            {name: [line[name] for line in curve.lines] for name in HISTORY},
+            {"epochs": how.epochs, "macs": 3 * size.macs * images, "seconds": sum(line["seconds"] for line in curve.lines)},
+            size.parameters,
+            size.macs,
+        )
+
+
+@cache
+def _code() -> str:
+    """SHA-256 of the files that train: another code, other runs."""
+    texts = [(Path(__file__).parent / f"{name}.py").read_bytes() for name in TRAINED_BY]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]

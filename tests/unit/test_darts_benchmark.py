@@ -1,0 +1,62 @@
+"""darts/digits and darts/cifar10 as benchmarks: what a search may hold, and what the judge knows."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from benchmarks.darts.macro import Macro
+from benchmarks.darts.published import published
+from benchmarks.darts.size import network_size
+from benchmarks.darts.space import DartsSpace
+from harness import registry
+from harness.problem import UserError
+
+
+def test_the_judge_knows_the_size_of_a_cell_and_no_accuracy() -> None:
+    problem = registry.benchmark("darts/digits").open({}, {})
+    scores = problem.judge.score(published()["DARTS_V2"], 0)["digits"]
+    size = network_size(published()["DARTS_V2"], Macro(8, 3, channels=1, size=8, auxiliary=False))
+    assert (scores["parameters"], scores["macs"]) == size
+    assert all(math.isnan(scores[name]) for name in ("valid", "test", "regret", "rank"))
+    assert problem.oracle(1) is None
+
+
+def test_cells_are_drawn_single_path_and_any_family_may_be_proposed() -> None:
+    space = registry.benchmark("darts/digits").open({}, {}).space
+    assert space.sample(random.Random(0)) in DartsSpace("single")
+    assert published()["CONAS_1"] in space
+
+
+def test_what_a_training_depends_on_is_described() -> None:
+    retraining = registry.benchmark("darts/digits").open({}, {}).retraining  # type: ignore[attr-defined]
+    test, valid, short = (
+        retraining.describe(*words) for words in (("digits", "test"), ("digits", "valid"), ("digits_short", "test"))
+    )
+    assert "1,408 + 389 images" in test["images"] and "1,024 + 384 images" in valid["images"]
+    assert test["digest"] == valid["digest"] != short["digest"]
+    for words, reason in (
+        (("digit", "test"), "did you mean 'digits"),
+        (("digits", "tests"), "not test or valid"),
+        (("darts", "test"), "too small"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            retraining.describe(*words)
+
+
+def test_a_short_training_says_how_far_it_is_and_goes_on() -> None:
+    retraining = registry.benchmark("darts/digits").open({}, {}).retraining  # type: ignore[attr-defined]
+    settings = {**retraining.describe("digits_short", "valid"), "recipe": "digits_short"}
+    states: list[bytes] = []
+    shares: list[float] = []
+    cell = DartsSpace("mixed").from_str(
+        "Genotype(normal=[[('skip_connect', 0)], [], [], []], normal_concat=[2],"
+        " reduce=[[('max_pool_3x3', 1)], [], [], []], reduce_concat=[2])"
+    )
+    whole = retraining.train(cell, settings, 3, "cpu", None, states.append, shares.append)
+    assert shares == [0.2, 0.4, 0.6, 0.8, 1.0] and whole.spent["epochs"] == 5
+    again = retraining.train(cell, settings, 3, "cpu", states[2], lambda _: None, lambda _: None)
+    assert (again.accuracy, again.best) == (whole.accuracy, whole.best)
+    assert again.curve["train_loss"] == whole.curve["train_loss"]
