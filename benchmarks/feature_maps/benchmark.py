@@ -75,7 +75,7 @@ class FeatureMapsProblem:
         self.task = Opener(source, settings.features)
         self.judge = FeatureMapsJudge(dataset if source.name != "CIFAR-10 (JPEG-75)" else "cifar10-jpeg75", source, settings)
         self.facts = {
-            "source": source.name,
+            "source": source.origin,
             "search": f"validation points of {source.name}, by linear models on up to {settings.features:,} features that the "
             f"search pays for; {settings.pool} configurations drawn per world",
             f"judge:{self.judge.target}": f"test points of {source.name}, by a classifier of its own that is trained on the "

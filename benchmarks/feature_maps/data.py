@@ -63,6 +63,8 @@ class Source(Protocol):
     """A data set under some settings. It holds no points: a search that holds a source reaches none through it."""
 
     name: str
+    origin: str
+    """The name, and what else a caption must say of where the points come from."""
     checksum: str
 
     def search_parts(self) -> tuple[Part, Part]:
@@ -84,9 +86,9 @@ class ImageSource:
     def __init__(self, dataset: str, settings: Settings) -> None:
         self._dataset, self._settings = dataset, settings
         train, _ = _image_set(dataset)
-        self.name, self.checksum = train.name, train.checksum
+        self.name, self.origin, self.checksum = train.name, train.name, train.checksum
         self._classes, self._white = train.classes, train.white
-        self._first = digits.SIZES[0] if dataset == "digits" else 40_000
+        self._first = digits.SIZES[0] if dataset == "digits" else len(train) * 4 // 5
 
     def search_parts(self) -> tuple[Part, Part]:
         whole, _ = _image_set(self._dataset)
@@ -111,7 +113,8 @@ class ReviewSource:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         table = _reviews()
-        self.name, self.checksum = f"IMDb ({table.meta['kind']})", table.checksum
+        self.name, self.checksum = "IMDb", table.checksum
+        self.origin = f"IMDb ({table.meta['kind']}; reviews permuted from their order by class and number)"
 
     def search_parts(self) -> tuple[Part, Part]:
         train, valid, _ = self._rows()

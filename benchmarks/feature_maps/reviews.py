@@ -46,7 +46,7 @@ def recognise(path: Path) -> str | None:
         try:
             with _lines(path) as file:
                 first = json.loads(file.readline())
-        except (OSError, ValueError, EOFError, lzma.LZMAError):
+        except (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError):
             return "JSON lines" if "imdb" in name else None
         return "JSON lines" if isinstance(first, dict) and {"split", "label", "text"} <= set(first) else None
     return None
