@@ -48,6 +48,8 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
                 "benchmark": benchmark,
                 "row": row,
                 "method": row.partition("[")[0].partition(":")[0],
+                "kind": spec["kind"],
+                "device": spec["device"],
                 "label": "",
                 "world": one["world"],
                 "status": one["status"],
@@ -55,6 +57,7 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
                 "arch": one["arch"],
                 "queries": one["spent"].get("queries", 0),
                 "seconds": one["spent"].get("seconds", np.nan),
+                "epochs": one["spent"].get("epochs", np.nan),
                 "wall_seconds": one["wall_seconds"],
             }
             for target in targets:
@@ -128,6 +131,7 @@ def _trace(one: Mapping[str, Any], row: str, benchmark: str, problem: Problem) -
         "row": row,
         "benchmark": benchmark,
         "world": one["world"],
+        "arch": one["arch"],
         "seconds": columns["proposal_seconds"],
         "end": one["spent"]["seconds"],
         "queries": columns["proposal_queries"],
@@ -156,6 +160,7 @@ def _facts(plan: Plan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "optimum": _by_target(plan, lambda problem: problem.judge.optimum),
         "set_size": _by_target(plan, lambda problem: problem.judge.set_size),
         "clock": "; ".join(dict.fromkeys(problem.facts["clock"] for problem in problems if "clock" in problem.facts)),
+        "estimate": _estimates(plan),
         "stated_set": "; ".join(dict.fromkeys(problem.judge.stated_set for problem in problems)),
         "table": "; ".join(dict.fromkeys(problem.facts["source"] for problem in problems)),
         "checksum": "; ".join(dict.fromkeys(problem.checksum[:16] for problem in problems)),
@@ -167,6 +172,16 @@ def _facts(plan: Plan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "host": provenance["host"],
         "date": provenance["date"],
     }
+
+
+def _estimates(plan: Plan) -> dict[str, dict[str, str]]:
+    """By benchmark, the models by which the passes of its supernets are charged: their coefficients, R2 and residual."""
+    found = {}
+    for name in dict.fromkeys(row.spec.benchmark for row in plan.rows if row.spec.kind == "one-shot"):
+        clock: Any = getattr(getattr(plan.problems[name], "task", None), "clock", None)
+        if hasattr(clock, "facts"):
+            found[name] = dict(clock.facts)
+    return found
 
 
 def _by_target(plan: Plan, of: Callable[[Problem], Mapping[str, Any]]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def gather() -> dict[str, Any]:
             "machine": platform.machine(),
             "cpus": os.cpu_count(),
             "processor": _processor(),
+            **({"accelerator": found} if (found := _accelerator()) else {}),
         },
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -63,6 +64,18 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def _accelerator() -> str:
+    """Names of NVIDIA GPUs, from their driver."""
+    found = []
+    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        try:
+            lines = [line for line in file.read_text().splitlines() if line.startswith("Model:")]
+        except OSError:
+            continue
+        found += [line.partition(":")[2].strip() for line in lines]
+    return ", ".join(found)
 
 
 def _processor() -> str:

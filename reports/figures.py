@@ -121,7 +121,8 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         named = [row for row in rows if row in handles]
         labels = [study.label(row) for row in named]
         lines = [handles[row] for row in named]
-        figure.legend(lines, labels, loc="lower center", ncols=per_line, frameon=False, handlelength=3.5)
+        if named:
+            figure.legend(lines, labels, loc="lower center", ncols=per_line, frameon=False, handlelength=3.5)
         bottom = (legend_inches + 0.42) / height
         figure.subplots_adjust(
             left=0.55 / width, right=1 - 0.1 / width, top=1 - 0.3 / height, bottom=bottom, wspace=0.2, hspace=0.42

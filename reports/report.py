@@ -10,14 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from reports import anytime, figures, published, signal, tables
+from reports import anytime, cells, clock, epochs, figures, published, signal, tables
 from reports.formats import target_name
 from reports.layout import Block, Bullets, Code, Figure, Heading, Paragraph, to_latex, to_markdown
 from reports.study import Study
 
-FIGURES: tuple[Callable[[Study, figures.Traces], figures.Drawing | None], ...] = (figures.regret, anytime.error, signal.signal)
+FIGURES: tuple[Callable[[Study, figures.Traces], figures.Drawing | None], ...] = (
+    *(figures.regret, anytime.error, signal.signal),
+    *(epochs.accuracy, epochs.entropy, cells.drawings),
+)
 """Every figure there is; each draws itself where the traces have what it shows."""
-STEMS = ("regret", "error", "signal")
+STEMS = ("regret", "error", "signal", "accuracy_per_epoch", "entropy_per_epoch", "cells")
 MEAN_RECORD = (
     "ours is the mean over recorded seeds, the papers drew one recorded seed per query. The mean is slightly easier: for "
     "random search on NAS-Bench-201 about +0.1 (CIFAR-10), +0.15 (CIFAR-100) and +0.2 points (ImageNet-16-120)."
@@ -40,7 +43,7 @@ def write(
         folder: made if it is not there.
         runs: one line per run and target: run_id, protocol, benchmark, row, method, label, world, status (done, failed,
             timeout, crashed), error, target, test and valid (percent), regret (percentage points), rank, arch, queries,
-            seconds (charged), wall_seconds.
+            seconds (charged), wall_seconds; where rows of weight sharing are to be told apart also kind, device and epochs.
         traces: one dict per finished run: row, benchmark, world, seconds (charged seconds of every change of the proposal), end
             (charged seconds), regret ({target: percentage points after each change}, of targets with an optimum); for figures
             without an optimum also test ({target: percent after each change}), queries (made before each change),
@@ -100,6 +103,10 @@ def _blocks(study: Study, traces: figures.Traces, drawn: list[Figure]) -> list[B
             blocks += [Heading(f"Against random search{suffix}"), comparison]
         for heading, table in (
             ("At equal budget", anytime.equal_budget(study, traces, benchmark)),
+            ("At equal charged seconds", clock.equal_budget(study, traces, benchmark)),
+            ("Cost of weight sharing", clock.costs(study, benchmark)),
+            ("Entropy against the base method", epochs.entropies(study, traces, benchmark)),
+            ("Operations of the final cells", cells.operations(study, benchmark)),
             ("Signal of shared weights", signal.correlations(study, traces, benchmark)),
             ("Bilevel against single level", signal.objectives(study, benchmark)),
         ):

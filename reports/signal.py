@@ -88,11 +88,11 @@ SINGLE_LEVEL = ("erm", "joint_erm")
 
 def objectives(study: Study, benchmark: str) -> Table | None:
     """Each method's bilevel row against its single-level row on the same world seeds; None where no method has both."""
-    names = ["method", "target", "pairs", "bilevel − single level [95 %]", "p"]
+    names = ["method", "target", "pairs", "bilevel − single level [95 %]", "p", "other settings that differ"]
     table = Table(
         "Choosing by validation data (bilevel) against choosing by the loss on training and validation data together "
         "(single level): test accuracy, paired difference in points, its 95 % interval; Wilcoxon's test, not corrected.",
-        [Column(name, right=name not in ("method", "target")) for name in names],
+        [Column(name, right=name not in ("method", "target", names[-1])) for name in names],
     )
     for row in study.rows(benchmark):
         method, _, variant = row.partition(":")
@@ -103,5 +103,14 @@ def objectives(study: Study, benchmark: str) -> Table | None:
                 cells = [MISSING] * 3
                 if pair is not None:
                     cells = [str(pair.n), with_interval(pair.difference, pair.interval, sign=True), probability(pair.p)]
-                table.add([f"{study.label(other)} against {study.label(row)}", target_name(target), *cells])
+                against = f"{study.label(other)} against {study.label(row)}"
+                table.add([against, target_name(target), *cells, _differing(study, other, row)])
     return table if table.rows else None
+
+
+def _differing(study: Study, one: str, other: str) -> str:
+    """Settings of two rows that differ besides their objective."""
+    settings = study.facts.get("settings") or {}
+    first, second = settings.get(one, {}), settings.get(other, {})
+    names = [name for name in first if name != "objective" and first[name] != second.get(name)]
+    return ", ".join(f"{name} {first[name]} / {second.get(name)}" for name in names) or MISSING

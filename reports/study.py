@@ -66,6 +66,12 @@ class Study:
         planned = [row for row in self.facts.get("planned", {}) if row in present]
         return planned + [row for row in present if row not in planned]
 
+    def shared_weights(self, benchmark: str) -> list[str]:
+        """Rows of methods that train one supernet."""
+        if "kind" not in self.runs:
+            return []
+        return [row for row in self.rows(benchmark) if (self.searches(benchmark, row)["kind"] == "one-shot").any()]
+
     def reference(self, benchmark: str) -> str | None:
         """The row that the others are compared with, None where it was not run."""
         return next((row for row in self.rows(benchmark) if row.rpartition(":")[2] == REFERENCE), None)

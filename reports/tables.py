@@ -16,9 +16,11 @@ FAMILY = 25  # rows tested together at most
 def results(study: Study, benchmark: str) -> Table:
     """Test accuracy per row and target, beside the published numbers where there are any."""
     targets, compared = study.targets(benchmark), study.compared(benchmark)
+    both = compared and any(key[0] == benchmark for key in study.published_valid)
     columns = [Column("method", right=False), Column("seeds")]
     for target in targets:
         name = short_name(target)
+        columns += [Column("valid", name), Column("published valid", name)] if both else []
         columns += [Column("ours", name)] + ([Column("published", name), Column("Δ [95 %]", name)] if compared else [])
     columns += [Column("published in", right=False)] if compared else []
     columns += [Column("charged s")] + ([Column("row verdict", right=False)] if compared or study.skipped else [])
@@ -27,16 +29,24 @@ def results(study: Study, benchmark: str) -> Table:
         searches = study.searches(benchmark, row)
         cells = [study.label(row), study.seeds(benchmark, row) if len(searches) else "0"]
         for target in targets:
+            cells += _validation(study, benchmark, row, target) if both else []
             cells.append(spread(*mean_std(study.test(benchmark, row, target))))
             if compared:
                 cells += _published(study, benchmark, row, target)
         cells += [study.source(benchmark, row)] if compared else []
-        cells.append(number(searches.loc[searches["status"] == "done", "seconds"].mean(), 0))
+        estimate = "≈ " if row in study.shared_weights(benchmark) else ""
+        cells.append(estimate + number(searches.loc[searches["status"] == "done", "seconds"].mean(), 0))
         if compared or study.skipped:
             cells.append(_in_words(study.row_verdict(benchmark, row)))
         table.add(cells, rule=index > 0 and not len(searches) and bool(index == len(study.rows(benchmark))))
-    _add_optimum(table, study, benchmark, compared)
+    _add_optimum(table, study, benchmark, compared, both)
     return table
+
+
+def _validation(study: Study, benchmark: str, row: str, target: str) -> list[str]:
+    line = study.published_valid.get((benchmark, row, target))
+    measured = study.finished(benchmark, row, target)["valid"].dropna().to_numpy(dtype=float)
+    return [spread(*mean_std(measured)), spread(line["mean"], line["std"]) if line else MISSING]
 
 
 def _published(study: Study, benchmark: str, row: str, target: str) -> list[str]:
@@ -56,7 +66,7 @@ def _in_words(verdict: Verdict | None) -> str:
     return f"{verdict.name}: {verdict.reason}" if verdict.reason else verdict.name
 
 
-def _add_optimum(table: Table, study: Study, benchmark: str, compared: bool) -> None:
+def _add_optimum(table: Table, study: Study, benchmark: str, compared: bool, both: bool) -> None:
     targets = study.targets(benchmark)
     ours = {target: best for target in targets if (best := study.of_target("optimum", benchmark, target)) is not None}
     printed = study.printed_optimum
@@ -64,6 +74,7 @@ def _add_optimum(table: Table, study: Study, benchmark: str, compared: bool) -> 
         return
     cells = ["Optimal", ""]
     for target in targets:
+        cells += ["", ""] if both else []
         cells += [number(ours.get(target))] + ([number(printed.get(target)), ""] if compared else [])
     table.add(cells + [""] * (len(table.columns) - len(cells)), rule=True)
 
@@ -85,7 +96,8 @@ def _results_caption(study: Study, benchmark: str) -> str:
         letters = "; ".join(f"{LETTERS[name]} = {name}" for name in VERDICTS if name != NOT_MEASURED)
         text += f" Δ = ours − published in points, with Welch’s 95 % interval; letters: {letters}."
         text += f" δ, fixed in advance: {', '.join(margins)}." if margins else " No δ was fixed."
-    return text + f" charged s: {study.facts.get('clock') or 'simulated search seconds'} per run, mean."
+    text += f" charged s: {study.facts.get('clock') or 'simulated search seconds'} per run, mean."
+    return text + (" ≈: estimated by extrapolation, see the costs." if study.shared_weights(benchmark) else "")
 
 
 def agreement(study: Study, benchmark: str) -> Table:

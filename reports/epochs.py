@@ -1,0 +1,147 @@
+"""Weight sharing epoch by epoch: accuracy of the proposed cell, entropy of the architecture weights, beside a base method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from reports.figures import Drawing, Panel, Traces, panel_title, render
+from reports.formats import MISSING, number, probability, with_interval
+from reports.layout import Column, Table
+from reports.statistics import mean_std, paired, student_quantile
+from reports.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BASES = {
+    "gaea_darts:bilevel": "darts:bilevel",
+    "gaea_darts:erm": "darts:erm",
+    "gaea_gdas": "gdas",
+    "gaea_gdas:released": "gdas",
+    "gaea_pc_darts": "pc_darts",
+    "xnas": "darts:bilevel",
+}
+"""Rows that a paper draws beside the method that they change, and that method's row."""
+
+
+def families(study: Study, benchmark: str) -> dict[str, list[str]]:
+    """By base row, itself and the rows that are drawn beside it, of those that ran."""
+    ran = study.rows(benchmark)
+    found: dict[str, list[str]] = {}
+    for row in ran:
+        if BASES.get(row) in ran:
+            found.setdefault(BASES[row], [BASES[row]]).append(row)
+    return found
+
+
+def accuracy(study: Study, traces: Traces) -> Drawing | None:
+    """Draw the test accuracy of the cell proposed at each epoch (GAEA, figures 4 and 5)."""
+    panels = [
+        Panel(f"{panel_title(study, benchmark, target)}: {base}", "epoch", "test accuracy (%)", _lines(curves))
+        for benchmark in study.benchmarks
+        for target in study.targets(benchmark)
+        for base, rows in families(study, benchmark).items()
+        if len(curves := _curves(traces, benchmark, rows, lambda one, target=target: proposed(one, target))) > 1  # type: ignore[misc]
+    ]
+    text = (
+        "Test accuracy, in percent, of the cell that a search proposed after each epoch, judged as in the table, never seen by "
+        "the search. Each method beside the one that it changes. Lines: mean over finished runs. Bands: 95 % interval of the "
+        "mean at each epoch (Student t), none below 3 runs."
+    )
+    return Drawing("accuracy_per_epoch", render(study, panels), text) if panels else None
+
+
+def entropy(study: Study, traces: Traces) -> Drawing | None:
+    """Draw the entropy of the architecture weights at each epoch (GAEA, figure 1)."""
+    panels = [
+        Panel(f"{benchmark}: {base}" if len(study.benchmarks) > 1 else base, "epoch", "entropy / ln |O|", _lines(curves))
+        for benchmark in study.benchmarks
+        for base, rows in families(study, benchmark).items()
+        if len(curves := _curves(traces, benchmark, rows, lambda one: logged(one, "entropy"))) > 1
+    ]
+    text = (
+        "Entropy of the weights on operations after each epoch, mean over edges of −Σ p ln p / ln |O|: 1 where all operations "
+        "weigh the same, 0 where one has everything. Methods without a distribution are not drawn. Lines and bands as above."
+    )
+    return Drawing("entropy_per_epoch", render(study, panels), text) if panels else None
+
+
+def logged(trace: dict[str, Any], name: str) -> pd.Series:
+    """What a search logged under a name, by epoch."""
+    log = trace.get("log", {})
+    if "epoch" not in log or name not in log:
+        return pd.Series(dtype=float)
+    return (
+        pd.Series(np.asarray(log[name], dtype=float), np.asarray(log["epoch"], dtype=float)).dropna().loc[lambda s: s.index > 0]
+    )
+
+
+def proposed(trace: dict[str, Any], target: str) -> pd.Series:
+    """Test accuracy of the proposal in force at the end of each epoch; only of methods that define one at every epoch."""
+    ends = logged(trace, "seconds")
+    made = np.asarray(trace["seconds"], dtype=float)
+    last = np.searchsorted(made, ends.to_numpy(), side="right") - 1
+    if not len(ends) or (last < 0).any():
+        return pd.Series(dtype=float)
+    return pd.Series(np.asarray(trace["test"][target], dtype=float)[last], ends.index)
+
+
+def _curves(
+    traces: Traces, benchmark: str, rows: Sequence[str], of: Callable[[dict[str, Any]], pd.Series]
+) -> dict[str, pd.DataFrame]:
+    """By row, a table (epochs, runs)."""
+    found = {}
+    for row in rows:
+        mine = {one["world"]: of(one) for one in traces if one["row"] == row and one["benchmark"] == benchmark}
+        known = {world: curve for world, curve in mine.items() if len(curve)}
+        if known:
+            found[row] = pd.DataFrame(known).dropna()
+    return found
+
+
+def _lines(curves: dict[str, pd.DataFrame]) -> Callable[..., dict[str, Any]]:
+    def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        handles = {}
+        for row, table in curves.items():
+            mean, runs = table.mean(axis=1), table.shape[1]
+            if runs >= 3:
+                half = student_quantile(0.975, runs - 1) * table.std(axis=1, ddof=1) / np.sqrt(runs)
+                panel.fill_between(table.index, mean - half, mean + half, color=looks[row]["color"], alpha=0.18, linewidth=0)
+            (handles[row],) = panel.plot(mean.index, mean, markevery=max(len(mean) // 6, 1), **looks[row])
+        return handles
+
+    return draw
+
+
+def entropies(study: Study, traces: Traces, benchmark: str) -> Table | None:
+    """Whether the entropy falls faster than the base method's; None where no pair ran."""
+    names = ["method", "base", "runs", "epochs", "entropy", "base's", "difference [95 %]", "p", "falls faster", "at its end"]
+    table = Table(
+        "Entropy of the weights on operations (1: all the same), mean over the epochs that a method and its base have both, "
+        "and its paired difference over world seeds with Wilcoxon's test, not corrected. Falls faster: the 95 % interval lies "
+        "below 0 (yes), above it (no), or holds it (open). At its end: the method's entropy after its own last epoch.",
+        [Column(name, right=name not in ("method", "base", "falls faster")) for name in names],
+    )
+    for base, rows in families(study, benchmark).items():
+        curves = _curves(traces, benchmark, rows, lambda one: logged(one, "entropy"))
+        for row in rows[1:]:
+            cells = [study.label(row), study.label(base)]
+            if base not in curves or row not in curves:
+                table.add([*cells, "0", *[MISSING] * 7])
+                continue
+            epochs = min(len(curves[base]), len(curves[row]))
+            ours, theirs = (curves[one].iloc[:epochs].mean() for one in (row, base))
+            pair = paired(ours, theirs)
+            means = [number(mean_std(one.to_numpy())[0], 3) for one in (ours, theirs)]
+            faster, versus = "open", [MISSING, MISSING]
+            if pair is not None:
+                versus = [with_interval(pair.difference, pair.interval, 3, sign=True), probability(pair.p)]
+                if pair.interval is not None:
+                    faster = "yes" if pair.interval.high < 0 else "no" if pair.interval.low > 0 else "open"
+            end = number(float(curves[row].iloc[-1].mean()), 3)
+            table.add([*cells, str(pair.n if pair else 0), str(epochs), *means, *versus, faster, end])
+    return table if table.rows else None

@@ -1,0 +1,197 @@
+"""Reports of weight sharing: epoch by epoch beside the base method, on one clock, at equal budget, and the final cells."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import reports
+from reports import cells, clock, epochs, published, signal
+from reports.study import Study
+
+SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
+GOOD = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
+BENCHMARK = "nb201/cifar10"
+SEARCHES = {  # epochs, charged seconds each, entropy at the end, test accuracy at the end, cell
+    "darts:bilevel": (50, 100.0, 0.9, 54.3, SKIPS),
+    "darts:erm": (25, 100.0, 0.8, 84.0, SKIPS),
+    "gaea_darts:bilevel": (25, 100.0, 0.1, 91.6, GOOD),
+    "gaea_darts:erm": (25, 200.0, 0.2, 94.1, GOOD),
+    "rsps": (20, 50.0, None, 88.0, GOOD),
+}
+WORLDS = 5
+
+
+def trace(row: str, world: int) -> dict[str, Any]:
+    count, charged, entropy, test, arch = SEARCHES[row]
+    epoch = np.arange(1, count + 1)
+    seconds = charged * epoch
+    made = seconds[-1:] + 30 if row == "rsps" else seconds
+    tests = np.array([test + world / 10]) if row == "rsps" else np.linspace(10 + world / 10, test + world / 10, count)
+    log = {"epoch": epoch.tolist(), "seconds": seconds.tolist(), "epochs": epoch.tolist()}
+    if entropy is not None:
+        log["entropy"] = np.linspace(1, entropy + world / 100, count).tolist()
+    return {
+        "row": row, "benchmark": BENCHMARK, "world": world, "arch": arch, "seconds": made, "end": made[-1], "queries": made * 0,
+        "spent_queries": 0, "test": {"cifar10": tests}, "regret": {"cifar10": 94.37 - tests}, "log": log,
+    }  # fmt: skip
+
+
+def random_search(world: int) -> dict[str, Any]:
+    made, tests = np.array([10.0, 600.0]), np.array([80.0, 93.0])
+    return {
+        "row": "random_search", "benchmark": BENCHMARK, "world": world, "arch": GOOD, "seconds": made, "end": 1000.0 + world,
+        "queries": [1, 50], "spent_queries": 99, "test": {"cifar10": tests}, "regret": {"cifar10": 94.37 - tests}, "log": {},
+    }  # fmt: skip
+
+
+def made(multi_trial: bool = True, protocol: str = "gaea-2021") -> tuple[pd.DataFrame, list[dict[str, Any]], dict[str, Any]]:
+    traces = [trace(row, world) for row in SEARCHES for world in range(WORLDS)]
+    traces += [random_search(world) for world in range(WORLDS)] if multi_trial else []
+    runs = [
+        {
+            "run_id": f"{one['row']}/{one['world']}", "protocol": protocol, "benchmark": BENCHMARK, "row": one["row"],
+            "method": one["row"].partition(":")[0], "kind": "multi-trial" if one["row"] == "random_search" else "one-shot",
+            "device": "cpu", "label": "", "world": one["world"], "status": "done", "target": "cifar10", "error": "",
+            "test": one["test"]["cifar10"][-1], "valid": one["test"]["cifar10"][-1] - 3, "rank": 5.0, "arch": one["arch"],
+            "regret": one["regret"]["cifar10"][-1], "queries": 0, "seconds": one["end"], "epochs": 50.0, "wall_seconds": 7.0,
+        }
+        for one in traces
+    ]  # fmt: skip
+    facts = {
+        "protocol": protocol, "title": "GAEA", "command": "python -m harness.run", "judge": {"cifar10": "ori-test"},
+        "optimum": {"cifar10": 94.37}, "comparable": True, "planned": dict.fromkeys(SEARCHES, WORLDS),
+        "estimate": {BENCHMARK: {"clock:training": "142.0 us an image; R2 0.993, residual 8.1 us"}},
+        "settings": {row: {"objective": row.rpartition(":")[2], "epochs": count} for row, (count, *_) in SEARCHES.items()},
+    }  # fmt: skip
+    return pd.DataFrame(runs), traces, facts
+
+
+@pytest.fixture
+def study() -> tuple[Study, list[dict[str, Any]]]:
+    runs, traces, facts = made()
+    return Study(runs, facts, published.load()), traces
+
+
+def row_of(table: Any, *start: str) -> dict[str, str]:
+    (found,) = [row for row in table.rows if row[: len(start)] == list(start)]
+    return dict(zip([column.name for column in table.columns], found, strict=True))
+
+
+def test_each_method_is_drawn_beside_the_one_that_it_changes(study: Any) -> None:
+    assert epochs.families(study[0], BENCHMARK) == {
+        "darts:bilevel": ["darts:bilevel", "gaea_darts:bilevel"],
+        "darts:erm": ["darts:erm", "gaea_darts:erm"],
+    }
+
+
+def test_the_proposal_at_an_epoch_is_the_one_in_force_when_it_ended() -> None:
+    one = trace("gaea_darts:erm", 0)
+    found = epochs.proposed(one, "cifar10")
+    assert found.index.tolist() == list(range(1, 26))
+    assert found.iloc[-1] == pytest.approx(94.1) and found.iloc[0] == 10
+    one["seconds"] = one["seconds"] + 1  # each a second after its epoch: none at the end of the first
+    assert epochs.proposed(one, "cifar10").empty
+    assert epochs.proposed(trace("rsps", 0), "cifar10").empty, "it proposes at its end only"
+
+
+def test_the_entropy_falls_faster_or_not_over_common_epochs(study: Any) -> None:
+    table = epochs.entropies(*study, BENCHMARK)
+    faster = row_of(table, "gaea_darts:bilevel")
+    assert (faster["base"], faster["epochs"], faster["falls faster"]) == ("darts:bilevel", "25", "yes")
+    assert faster["difference [95 %]"].startswith("−")
+    slower = [
+        {**one, "log": {**one["log"], "entropy": np.linspace(1, 0.95, len(one["log"]["epoch"]))}}
+        if one["row"].startswith("gaea") else one for one in study[1]
+    ]  # fmt: skip
+    assert row_of(epochs.entropies(study[0], slower, BENCHMARK), "gaea_darts:erm")["falls faster"] == "no"
+
+
+def test_a_method_without_a_distribution_has_no_entropy_rather_than_zero(study: Any) -> None:
+    assert epochs.logged(trace("rsps", 0), "entropy").empty
+    without = [{**one, "log": {k: v for k, v in one["log"].items() if k != "entropy"}} for one in study[1]]
+    assert set(row_of(epochs.entropies(study[0], without, BENCHMARK), "gaea_darts:erm").values()) >= {"–", "0"}
+    assert epochs.entropy(study[0], without) is None
+
+
+def test_final_cells_are_counted(study: Any) -> None:
+    table = cells.operations(study[0], BENCHMARK)
+    skips, good = row_of(table, "darts:bilevel"), row_of(table, "gaea_darts:erm")
+    assert (skips["skip connections"], skips["collapsed"]) == ("6.0 ± 0.0", "100")
+    assert (good["skip connections"], good["none"], good["convolutions"], good["collapsed"]) == (
+        "1.0 ± 0.0", "1.0 ± 0.0", "3.0 ± 0.0", "0",
+    )  # fmt: skip
+    assert "random_search" not in {row[0] for row in table.rows}
+
+
+def test_the_edges_of_a_cell() -> None:
+    assert cells.edges(GOOD) == [
+        (0, 1, "nor_conv_3x3"), (0, 2, "none"), (1, 2, "nor_conv_1x1"), (0, 3, "skip_connect"), (1, 3, "avg_pool_3x3"),
+        (2, 3, "nor_conv_3x3"),
+    ]  # fmt: skip
+    assert cells.edges("(1, 2)") == []
+
+
+def test_at_equal_budget_a_search_answers_what_it_would_have_returned_then(study: Any) -> None:
+    table = clock.equal_budget(*study, BENCHMARK)
+    # 1000 s are 10 epochs of DARTS and 5 of the other, whose accuracy grew linearly
+    darts = row_of(table, "gaea_darts:bilevel")
+    tenth = [trace("gaea_darts:bilevel", world)["test"]["cifar10"][9] for world in range(WORLDS)]
+    assert darts["test"] == f"{np.mean(tenth):.2f} ± {np.std(tenth):.2f}"
+    assert darts["schedule done %"] == "40"
+    assert row_of(table, "gaea_darts:erm")["schedule done %"] == "20"
+    assert (row_of(table, "rsps")["n"], row_of(table, "rsps")["test"]) == ("0", "–"), "it had proposed nothing by then"
+    assert row_of(table, "random_search")["test"] == "93.00 ± 0.00"
+    assert "no paper is compared" in table.caption and "estimate" in table.caption
+
+
+def test_without_random_search_the_cheapest_row_is_the_limit() -> None:
+    runs, traces, facts = made(multi_trial=False)
+    alone = Study(runs, facts, published.load())
+    assert set(clock.limits(alone, traces, BENCHMARK).values()) == {1030.0}
+    assert row_of(clock.equal_budget(alone, traces, BENCHMARK), "rsps")["n"] == "5"
+
+
+def test_charged_published_and_measured_seconds_stand_side_by_side(study: Any) -> None:
+    table = clock.costs(study[0], BENCHMARK)
+    row = row_of(table, "gaea_darts:erm")
+    assert row["charged s (estimate)"] == "5 000"
+    assert row["published"] == "9 061"
+    assert (row["measured wall s"], row["device"]) == ("7.0", "cpu")
+    assert "estimate by extrapolation" in table.caption and "R2 0.993, residual" in table.caption
+
+
+def test_objectives_say_what_else_differs(study: Any) -> None:
+    table = signal.objectives(study[0], BENCHMARK)
+    assert row_of(table, "darts:bilevel against darts:erm")["other settings that differ"] == "epochs 50 / 25"
+    assert row_of(table, "gaea_darts:bilevel against gaea_darts:erm")["other settings that differ"] == "–"
+
+
+def test_everything_stands_in_the_report(tmp_path: Path) -> None:
+    runs, traces, facts = made()
+    files = {path.name for path in reports.write(tmp_path, runs, traces, facts)}
+    assert {"accuracy_per_epoch.pdf", "entropy_per_epoch.png", "cells.pdf"} <= files
+    text = (tmp_path / "table.md").read_text()
+    for heading in (
+        "At equal charged seconds",
+        "Cost of weight sharing",
+        "Entropy against the base",
+        "Operations of the final",
+    ):
+        assert f"## {heading}" in text
+    assert re.search(r"\| gaea_darts:erm .*\| +≈ 5 000 \|", text)
+    assert not re.search(r"\b(nan|None)\b", text)
+
+
+def test_validation_stands_beside_test_where_a_paper_prints_both(tmp_path: Path) -> None:
+    runs, traces, facts = made(protocol="conas-2021", multi_trial=False)
+    reports.write(tmp_path, runs, traces, facts)
+    head = next(line for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| method"))
+    assert [cell.strip() for cell in head.split("|")[3:7]] == ["C10 valid", "C10 published valid", "C10 ours", "C10 published"]
+    row = next(line for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| rsps "))
+    assert [cell.strip() for cell in row.split("|")[3:7]] == ["85.20 ± 0.14", "80.42 ± 3.58", "88.20 ± 0.14", "84.07 ± 3.61"]
