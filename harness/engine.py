@@ -22,6 +22,7 @@ from typing import Any
 from harness.execute import execute
 from harness.plan import RowSpec, RunSpec
 from harness.problem import Result, UserError
+from harness.retrain import retrain
 
 TICK_S = 0.5
 GRACE_S = 10.0
@@ -167,9 +168,9 @@ class _Worker:
 
 
 def attempt(task: Task, run: RunSpec, report: Callable[[float], None] | None = None) -> Result:
-    """:func:`execute` on a worker, where a KeyboardInterrupt can only be the method's own doing."""
+    """A search or a training on a worker, where a KeyboardInterrupt can only be the method's own doing."""
     try:
-        return execute(task.row, run, task.checkpoints, report)
+        return (retrain if run.arch else execute)(task.row, run, task.checkpoints, report)
     except KeyboardInterrupt:
         return Result(run.run_id, "failed", error="KeyboardInterrupt, raised by the method itself")
 

@@ -71,14 +71,14 @@ def execute(
         raise
     except BaseException as error:  # whatever a method raises, SystemExit too, costs its own run only
         result.status = "failed"
-        result.error = _without_harness(error)
+        result.error = without_harness(error)
     result.wall_seconds = time.perf_counter() - start
     result.spent = {name: budget.spent(name) for name in ("queries", "seconds", "epochs", "macs", *budget.extra)}
     if trace.proposals:
         try:
             _judge(result, trace, problem, run.world_seed, rule)
         except Exception as error:
-            result.status, result.error = "failed", f"what it proposed cannot be judged: {_without_harness(error)}"
+            result.status, result.error = "failed", f"what it proposed cannot be judged: {without_harness(error)}"
     elif result.status == "done":
         result.status, result.error = "failed", "the method ended without proposing an architecture"
     return result
@@ -173,7 +173,7 @@ def wall_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _without_harness(error: BaseException) -> str:
+def without_harness(error: BaseException) -> str:
     """The traceback below ``execute``, ending in the error."""
     below = error.__traceback__.tb_next if error.__traceback__ else None
     return "".join(traceback.format_exception(type(error), error, below)).strip()

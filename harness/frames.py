@@ -12,10 +12,13 @@ import numpy as np
 import pandas as pd
 
 from harness import registry
-from harness.plan import Plan, preset
+from harness.plan import RETRAINING, Plan, PlannedRow, preset
 from harness.problem import Problem, UserError
 from harness.protocol import Protocol
 from harness.store import Store
+
+METRICS = ("test", "valid", "regret", "rank", "parameters", "macs")
+"""Of a judge's scores, those that a report shows."""
 
 _SHARED = ("protocol", "benchmark", "budget", "search", "judge", "checksum", "record", "wall_limit_s", "device")
 """Fields of a row specification that must agree for rows to stand in one table."""
@@ -28,6 +31,8 @@ class Evidence:
     runs: pd.DataFrame
     traces: list[dict[str, Any]]
     facts: dict[str, Any]
+    trainings: pd.DataFrame
+    """One line per training from scratch and stage that wants it; empty where the protocol has no stages."""
 
 
 def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence:
@@ -59,10 +64,11 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
                 "seconds": one["spent"].get("seconds", np.nan),
                 "epochs": one["spent"].get("epochs", np.nan),
                 "wall_seconds": one["wall_seconds"],
+                "device": spec["device"],
             }
             for target in targets:
                 scores = one["scores"].get(target, {}) if one["status"] == "done" else {}
-                metrics = {name: scores.get(name, np.nan) for name in ("test", "valid", "regret", "rank")}
+                metrics = {name: scores.get(name, np.nan) for name in METRICS}
                 rows.append({**shared, "target": target, **metrics})
             if one["status"] == "done":
                 traces.append(_trace(one, row, benchmark, plan.problems[benchmark]))
@@ -72,7 +78,48 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
         {**{name: made[name] for name in ("date", "command", "code", "host")}, "runs": sessions[made["id"]]}
         for made in store.sessions(sessions)
     ]
-    return Evidence(pd.DataFrame(rows), traces, facts)
+    return Evidence(pd.DataFrame(rows), traces, facts, _trainings(plan, store))
+
+
+def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
+    """What the stages wanted, with what came of it: accuracies in percent, NaN where a training failed or is to come."""
+    identities = dict.fromkeys(one.spec.identity for one in plan.trainings)
+    results = {one["run_id"]: one for identity in identities for one in store.rows(identity, trace=False)}
+    stages = {stage.name: stage for stage in plan.protocol.stages}
+    lines = []
+    for one in plan.trainings:
+        made, settings = results.get(one.run_id), one.spec.settings
+        scores = made["scores"].get(settings["data"], {}) if made and made["status"] == "done" else {}
+        chosen_by = stages[one.stage].chosen_by
+        lines.append(
+            {
+                "stage": one.stage,
+                "benchmark": one.spec.benchmark,
+                "row": one.row,
+                "world": one.world,
+                "arch": one.arch,
+                "seed": one.seed,
+                "run_id": one.run_id,
+                "status": made["status"] if made else "missing",
+                "recipe": settings["recipe"],
+                "epochs": settings["epochs"],
+                "data": settings["data"],
+                "split": settings["split"],
+                "chosen_by": chosen_by,
+                "chosen_on": stages[chosen_by].split if chosen_by else "",
+                "accuracy": scores.get(settings["split"], np.nan),
+                "best": scores.get("best", np.nan),
+                "parameters": scores.get("parameters", np.nan),
+                "macs": scores.get("macs", np.nan),
+                "seconds": made["spent"].get("seconds", np.nan) if made else np.nan,
+                "device": one.spec.device,
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _searches(plan: Plan) -> list[PlannedRow]:
+    return [row for row in plan.rows if row.spec.kind != RETRAINING]
 
 
 def _settings(found: Mapping[str, Mapping[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -87,7 +134,7 @@ def _settings(found: Mapping[str, Mapping[str, dict[str, Any]]]) -> Iterator[tup
 
 def _identities(plan: Plan, store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
     """Specifications of the plan's own rows, and of other rows in the store that mean today what they meant then."""
-    planned = {row.spec.identity: row.spec.plain() for row in plan.rows}
+    planned = {row.spec.identity: row.spec.plain() for row in _searches(plan)}
     terms = {spec["benchmark"]: _terms(spec) for spec in planned.values()}
     taken = {(spec["benchmark"], spec["row"]) for spec in planned.values()}
     others = {}
@@ -153,7 +200,7 @@ def _facts(plan: Plan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "comparable": protocol.comparable,
         "modified": protocol.modified,
         "budget": _budgets(plan),
-        "policy": "; ".join(dict.fromkeys(str(row.spec.budget["policy"]) for row in plan.rows)),
+        "policy": "; ".join(dict.fromkeys(str(row.spec.budget["policy"]) for row in _searches(plan))),
         "record": "; ".join(dict.fromkeys(problem.record for problem in problems)),
         "search": "; ".join(dict.fromkeys(problem.facts["search"] for problem in problems)),
         "judge": _by_target(plan, lambda problem: {one: problem.facts[f"judge:{one}"] for one in problem.judge.optimum}),
@@ -166,7 +213,7 @@ def _facts(plan: Plan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "checksum": "; ".join(dict.fromkeys(problem.checksum[:16] for problem in problems)),
         "skipped": dict(plan.skipped),
         "known_rows": [row for info in registry.methods().values() for row in info.rows],
-        "planned": {row.spec.row: len(row.runs) for row in plan.rows},
+        "planned": {row.spec.row: len(row.runs) for row in _searches(plan)},
         "command": provenance["command"],
         "code": provenance["code"],
         "host": provenance["host"],
@@ -193,7 +240,7 @@ def _by_target(plan: Plan, of: Callable[[Problem], Mapping[str, Any]]) -> dict[s
 
 def _budgets(plan: Plan) -> str:
     """Once where it is the same on all benchmarks."""
-    texts = {row.spec.benchmark: _budget(row.spec.budget) for row in plan.rows}
+    texts = {row.spec.benchmark: _budget(row.spec.budget) for row in _searches(plan)}
     if len(set(texts.values())) == 1:
         return next(iter(texts.values()))
     return "; ".join(f"{benchmark}: {text}" for benchmark, text in texts.items())

@@ -58,15 +58,37 @@ class RowSpec:
         )
 
 
+RETRAINING = "retraining"
+"""The kind of a row of trainings from scratch; any other kind is one of method."""
+
+
 @dataclass(frozen=True)
 class RunSpec:
-    """One search of a row."""
+    """One search of a row, or one training from scratch."""
 
     run_id: str
     world: int
     """Number of the world, the axis along which methods are paired."""
     world_seed: int
     method_seed: int
+    arch: str = ""
+    """What is trained from scratch; nothing for a search."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training of a cell that a search of a row proposed, as one stage of the protocol wants it."""
+
+    stage: str
+    spec: RowSpec
+    row: str
+    """The row whose search proposed the cell."""
+    world: int
+    """Number of that search."""
+    arch: str
+    seed: int
+    run_id: str
+    """Several stages, or several searches that found one cell, may share a run."""
 
 
 @dataclass
@@ -91,6 +113,10 @@ class Plan:
     skipped: dict[str, str]
     """Rows of the protocol that cannot run here, and why."""
     problems: dict[str, Problem]
+    trainings: list[Training] = field(default_factory=list)
+    """Of the stages after the search, as far as their inputs are known; see :mod:`harness.stages`."""
+    waiting: dict[str, str] = field(default_factory=dict)
+    """Stages whose inputs are still to be made, and what they will train."""
 
     @property
     def todo(self) -> int:

@@ -76,8 +76,10 @@ class Stage:
     name: str
     of: str
     """The kind of the part whose proposals are trained."""
-    recipe: Mapping[str, str] | str
-    """The benchmark's name of it; or one per benchmark, and those not named have no such stage."""
+    recipe: str
+    """The benchmark's name of it."""
+    recipes: Mapping[str, str] = field(default_factory=dict)
+    """Of methods, or of single rows, that their papers train in another way."""
     seeds: int = 1
     """Trainings of each cell."""
     first_seed: int = 0
@@ -90,9 +92,9 @@ class Stage:
     """Of each row the cell with the highest mean accuracy in this stage; nothing: every cell."""
     wall_limit_s: float | None = None
 
-    def recipe_on(self, benchmark: str) -> str | None:
-        """The recipe on one benchmark, None where the stage has none there."""
-        return self.recipe if isinstance(self.recipe, str) else self.recipe.get(benchmark)
+    def recipe_of(self, row: str) -> str:
+        """The recipe for the cells that a row's searches find."""
+        return self.recipes.get(row) or self.recipes.get(row.partition("[")[0].partition(":")[0], self.recipe)
 
 
 @dataclass(frozen=True)

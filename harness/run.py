@@ -112,29 +112,39 @@ def run(
 def _carry_out(plan: Plan, out: Path, engine: Engine, workers: int, *, dry_run: bool, retry_failed: bool) -> None:
     from harness import show
     from harness.progress import progress
+    from harness.stages import extend
     from harness.store import Store
     from harness.sweep import sweep
 
     if dry_run:
+        if plan.protocol.stages and (out / "runs.sqlite").exists():
+            with Store(out) as store:
+                extend(plan, store)
         show.price(plan, _statuses(out), workers)
         return
+    ran = False
     made_by = provenance.gather()
     with Store(out, made_by) as store:
-        statuses = store.statuses()
-        for row in plan.rows:
-            row.done = {run.run_id for run in row.runs if run.run_id in statuses}
-            bad = [run.run_id for run in row.runs if statuses.get(run.run_id, "done") != "done"]
-            if retry_failed and bad:
-                store.forget(bad)
-                row.done -= set(bad)
-        if plan.todo:
+        again = retry_failed
+        while True:  # once for the searches, and once for every stage that reads what the one before has made
+            extend(plan, store)
+            statuses = store.statuses()
+            for row in plan.rows:
+                bad = [run.run_id for run in row.runs if statuses.get(run.run_id, "done") != "done"]
+                if again and bad:
+                    store.forget(bad)
+                    row.done -= set(bad)
+            if not plan.todo:
+                break
+            again = False
             try:
                 with progress(plan.rows) as display:
                     sweep(plan, store, engine, workers, display)
             except KeyboardInterrupt:
                 print("interrupted; finished runs are kept, the same command goes on", file=sys.stderr)
                 raise typer.Exit(130) from None
-        else:
+            ran = True
+        if not ran:
             print(f"all {plan.total} runs were done before; writing the report", file=sys.stderr)
         files = _report(plan, store, out)
         statuses = store.statuses()
@@ -151,7 +161,7 @@ def _report(plan: Plan, store: object, out: Path) -> list[Path]:
 
     name = re.sub(r"[^\w.]+", "-", f"{plan.protocol.name} {plan.protocol.modified}".strip()).strip("-")
     evidence = collect(plan, store, provenance.gather())  # type: ignore[arg-type]
-    return reports.write(out / name, evidence.runs, evidence.traces, evidence.facts)
+    return reports.write(out / name, evidence.runs, evidence.traces, evidence.facts, trained=evidence.trainings)
 
 
 def _statuses(out: Path) -> dict[str, str]:

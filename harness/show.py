@@ -12,7 +12,7 @@ from typing import Any
 from harness import protocol as protocols
 from harness import registry
 from harness.engine import Task, local
-from harness.plan import Plan, PlannedRow
+from harness.plan import RETRAINING, Plan, PlannedRow
 from harness.registry import MethodInfo
 from harness.store import Store
 
@@ -41,11 +41,12 @@ def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
     """The plan as a table, with what each row is expected to take here. One search of each row is timed and thrown away."""
     for planned in plan.rows:
         planned.done = {run.run_id for run in planned.runs if run.run_id in statuses}
-    methods = _count(len({row.spec.method for row in plan.rows}), "method")
+    methods = _count(len({row.spec.method for row in plan.rows if row.spec.kind != RETRAINING}), "method")
     benchmarks = ", ".join(dict.fromkeys(row.spec.benchmark for row in plan.rows))
     done = plan.total - plan.todo
     rows = _count(len(plan.rows), "row")
-    print(f"{plan.protocol.name}: {rows} ({methods}), {plan.total:,} searches on {benchmarks}; {done:,} done")
+    runs = f"{plan.total:,} {'searches and trainings' if plan.trainings else 'searches'}"
+    print(f"{plan.protocol.name}: {rows} ({methods}), {runs} on {benchmarks}; {done:,} done")
     width = max([len(row.spec.row) for row in plan.rows] + [len(row) for row in plan.skipped] + [6]) + 2
     print(f"  {'row':{width}}{'runs':>7}  {'budget each':24}about")
     total = 0.0
@@ -62,13 +63,18 @@ def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
         print(f"  {planned.spec.row:{width}}{left:>7}  {limit:24}{about}")
     for row, reason in plan.skipped.items():
         print(f"  {row:{width}}{'–':>7}  not measured here: {reason}")
+    for stage in plan.protocol.stages:
+        if stage.name in plan.waiting or not plan.trainings:
+            what = f"the best cell of each row by {stage.chosen_by}" if stage.chosen_by else "every cell that is found"
+            print(f"  then {stage.name}: {what}, {_count(stage.seeds, 'training')} from scratch, priced once it is known")
     print(f"  {'total':{width}}{plan.todo:>7,}  {'':24}{_duration(total / workers)} on {_count(workers, 'worker')}")
 
 
 def _one_search(planned: PlannedRow) -> float | None:
     """Real seconds of one search, in a process of its own; of a long one, by how far it comes in ``PRICING_S``."""
     first: tuple[float, float] | None = None
-    for finished in local([Task(planned.spec, (planned.spec.run(-1),))], 1):
+    first_run = planned.runs[0] if planned.spec.kind == RETRAINING else planned.spec.run(-1)
+    for finished in local([Task(planned.spec, (first_run,))], 1):
         if not isinstance(finished, list):
             return finished[2].wall_seconds if finished[2].status == "done" else None
         now, share = time.monotonic(), finished[0][1] if finished else 0.0

@@ -16,8 +16,9 @@ def write(
     traces: Iterable[dict[str, Any]],
     facts: dict[str, Any],
     published: pd.DataFrame | None = None,
+    trained: pd.DataFrame | None = None,
 ) -> list[Path]:
     """Write the report of one protocol into ``folder`` and return the files; see :func:`reports.report.write`."""
     from reports.report import write as write_report  # pandas is imported only when there is something to report
 
-    return write_report(folder, runs, traces, facts, published)
+    return write_report(folder, runs, traces, facts, published, trained)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports import anytime, cells, clock, epochs, figures, published, signal, tables
+from reports import anytime, cells, clock, epochs, figures, published, signal, tables, trainings
 from reports.formats import target_name
 from reports.layout import Block, Bullets, Code, Figure, Heading, Paragraph, to_latex, to_markdown
 from reports.study import Study
@@ -33,6 +33,7 @@ def write(
     traces: Iterable[dict[str, Any]],
     facts: dict[str, Any],
     published_lines: pd.DataFrame | None = None,
+    trained: pd.DataFrame | None = None,
 ) -> list[Path]:
     """Write the report into ``folder`` and return its files.
 
@@ -52,12 +53,16 @@ def write(
             (architectures, optional), optimum, table, checksum, code, host, date, modified, skipped, comparable, planned,
             delta, warnings.
         published_lines: the papers' numbers; by default ``published.csv``.
+        trained: one line per training from scratch and stage of the protocol: stage, benchmark, row, world (the search), arch,
+            seed, run_id, status, recipe, epochs, data, split (test or valid), chosen_by, chosen_on, accuracy and best (percent,
+            after the last epoch and of the best), parameters, macs, seconds, device.
     """
     folder.mkdir(parents=True, exist_ok=True)
     study = Study(runs, facts, published.load() if published_lines is None else published_lines)
     held = list(traces)
     drawn = {made.stem: made for draw in FIGURES if (made := draw(study, held)) is not None}
-    blocks = _blocks(study, held, [Figure(made.stem, made.caption) for made in drawn.values()])
+    trained = pd.DataFrame() if trained is None else trained
+    blocks = _blocks(study, held, trained, [Figure(made.stem, made.caption) for made in drawn.values()])
     title = facts.get("title") or facts.get("protocol") or "Report"
     ordered = runs.sort_values([name for name in ("benchmark", "row", "world", "target") if name in runs], kind="stable")
     contents = {
@@ -65,6 +70,8 @@ def write(
         "table.tex": to_latex(title, blocks).encode(),
         "runs.csv": ordered.to_csv(index=False, lineterminator="\n").encode(),
     }
+    if len(trained):
+        contents["trainings.csv"] = trained.to_csv(index=False, lineterminator="\n").encode()
     contents |= {f"{stem}.{kind}": content for stem, made in drawn.items() for kind, content in made.files.items()}
     for stem in STEMS:
         for kind in ("pdf", "png"):
@@ -86,13 +93,17 @@ def _replace(path: Path, content: bytes) -> Path:
     return path
 
 
-def _blocks(study: Study, traces: figures.Traces, drawn: list[Figure]) -> list[Block]:
+def _blocks(study: Study, traces: figures.Traces, trained: pd.DataFrame, drawn: list[Figure]) -> list[Block]:
     blocks: list[Block] = [Paragraph(text) for text in (tables.tally(study),) if text]
     several = len(study.benchmarks) > 1
+    judged = [benchmark for benchmark in study.benchmarks if not trainings.untested(study, benchmark)]
     for benchmark in study.benchmarks:
+        if benchmark not in judged:
+            blocks += trainings.blocks(study, benchmark, trained)
+    for benchmark in judged:
         blocks += [Heading(f"Results on {benchmark}" if several else "Results"), tables.results(study, benchmark)]
     blocks += drawn
-    for benchmark in study.benchmarks:
+    for benchmark in judged:
         suffix = f" on {benchmark}" if several else ""
         if study.compared(benchmark) and any(study.verdicts(benchmark, row) for row in study.rows(benchmark)):
             blocks += [Heading(f"Agreement with the papers{suffix}"), tables.agreement(study, benchmark)]

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from benchmarks.darts.data import Batch, Epoch, Split
+from harness.cache import data_roots
 from harness.problem import UserError
 from harness.seeds import derive, mix
 
@@ -85,6 +86,14 @@ class FolderData:
         """uint8 (n, size, size, 3) to float32 (n, 3, size, size) on the device, channels last in memory."""
         moved = images.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
         return (moved.float() - self._mean) / self._std
+
+
+def image_folder() -> Path:
+    """The folder ``imagenet`` in NAS_DATA. Raises :class:`UserError` where there is none."""
+    for root in data_roots():
+        if (root / "imagenet" / "train").is_dir():
+            return root / "imagenet"
+    raise UserError("ImageNet is missing: put its folder imagenet, with train/CLASS and val/CLASS, into a folder of NAS_DATA")
 
 
 class _Loaded:

@@ -21,7 +21,7 @@ from benchmarks.darts.published import about, named
 from benchmarks.darts.recipe import recipe, recipes
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
-from harness.cache import atomic, data_roots, explain
+from harness.cache import atomic, explain
 from harness.problem import Arch, UserError
 
 if TYPE_CHECKING:
@@ -199,14 +199,9 @@ def _opened(data: str, split: str, device: str, images: Path | None, size: int) 
         raise UserError(f"--split {split!r} is not test or valid")
     if data != "imagenet":
         return open_data(data, "test" if split == "test" else "valid", device)
-    from benchmarks.darts.image_folder import FolderData
+    from benchmarks.darts.image_folder import FolderData, image_folder
 
-    folder = images or next((root / "imagenet" for root in data_roots() if (root / "imagenet" / "train").is_dir()), None)
-    if folder is None:
-        raise UserError(
-            "ImageNet is missing: say --images DIR (with DIR/train/CLASS and DIR/val/CLASS), or put imagenet into NAS_DATA"
-        )
-    return FolderData(folder, "test" if split == "test" else "valid", device, size)
+    return FolderData(images or image_folder(), "test" if split == "test" else "valid", device, size)
 
 
 def _told(line: dict[str, float], epochs: int, left: float) -> str:

@@ -1,0 +1,57 @@
+"""One training from scratch of an architecture that a search proposed -> one result: a run of a later stage."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.budget import Budget
+from harness.execute import WallLimit, checkpoint_file, open_problem, wall_limit, without_harness
+from harness.plan import RowSpec, RunSpec
+from harness.problem import Result, Trace
+
+
+def retrain(
+    row: RowSpec, run: RunSpec, checkpoints: Path | None = None, report: Callable[[float], None] | None = None
+) -> Result:
+    """Trains ``run.arch`` as the row's settings say; goes on where a killed training left its checkpoint.
+
+    The score named ``test`` or ``valid``, as the split says, is the accuracy after the last epoch; ``best`` is that of the best
+    epoch, chosen on the same images. A fault becomes a status, never an exception.
+
+    Raises:
+        UserError: the benchmark's data changed since the plan was made.
+    """
+    problem = open_problem(row)
+    file = checkpoint_file(checkpoints, run) if checkpoints else None
+    result = Result(run.run_id, "done", run.arch)
+    start = time.perf_counter()
+    try:
+        with wall_limit(row.wall_limit_s):
+            trained = problem.retraining.train(  # type: ignore[attr-defined]
+                problem.space.from_str(run.arch),
+                row.settings,
+                run.world_seed,
+                row.device,
+                file.load(Budget(), Trace()) if file else None,
+                (lambda state: file.save(state, Budget(), Trace())) if file else lambda _: None,
+                report or (lambda _: None),
+            )
+    except WallLimit:
+        result.status = "timeout"
+        result.error = f"still training after {row.wall_limit_s:g} s of real time, the limit of {row.protocol}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        result.status, result.error = "failed", without_harness(error)
+    else:
+        sizes = {"parameters": trained.parameters, "macs": trained.macs}
+        missing = dict.fromkeys(("valid", "test", "regret", "rank"), math.nan)
+        scores = {**missing, row.settings["split"]: trained.accuracy, "best": trained.best, **sizes}
+        result.scores = {row.settings["data"]: scores}
+        result.trace = dict(trained.curve)
+        result.spent = {"queries": 0, **trained.spent}
+    result.wall_seconds = time.perf_counter() - start
+    return result

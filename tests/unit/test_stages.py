@@ -1,0 +1,181 @@
+"""The stages after a search: what is trained, once its input is in the store, and which cell is chosen by what."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.darts.published import published
+from benchmarks.darts.space import DartsSpace
+from harness.frames import collect
+from harness.plan import RETRAINING, Plan, PlannedRow, RowSpec, RunSpec, make
+from harness.problem import Result
+from harness.protocol import Part, Protocol, Stage
+from harness.stages import extend
+from harness.store import Store
+
+CELLS = [DartsSpace("mixed").to_str(published()[name]) for name in ("DARTS_V1", "DARTS_V2", "CONAS_1")]
+EACH = Stage("each", "one-shot", "digits", seeds=2)
+CHOICE = Stage("choice", "one-shot", "digits_short", split="valid")
+CHOSEN = Stage("chosen", "one-shot", "digits", seeds=3, chosen_by="choice")
+ON_TEST = Stage("on_test", "one-shot", "digits", seeds=2, first_seed=10, chosen_by="each")
+
+METHOD = """
+from dataclasses import dataclass
+@dataclass(frozen=True)
+class Random:
+    '''A cell drawn.'''
+    kind = "one-shot"
+    proposes = "self"
+    reference = "none"
+    def search(self, view):
+        return view.space.sample(view.rng)
+"""
+
+
+@pytest.fixture
+def method(tmp_path: Path) -> str:
+    (tmp_path / "random_cell_of_mine.py").write_text(METHOD)
+    return str(tmp_path / "random_cell_of_mine.py")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "out", {"command": "", "code": "", "host": "", "date": ""}) as opened:
+        yield opened
+
+
+def planned(method: str, *stages: Stage, seeds: int = 3) -> Plan:
+    part = Part("one-shot", ("darts/digits",))
+    return make(Protocol("made", "Made", seeds, 60.0, {}, (part,), stages), methods=[method])
+
+
+def finish(store: Store, row: PlannedRow, run: RunSpec, arch: str = "", **scores: float) -> None:
+    result = Result(run.run_id, "done" if arch else "failed", arch, {"digits": {"test": math.nan, "valid": math.nan, **scores}})
+    result.trace = {"proposal_seconds": [], "proposal_queries": []}
+    result.spent = {"queries": 0, "seconds": 1.0}
+    store.claim(row.spec, [run])
+    store.save(row.spec, [(run, result)])
+
+
+def search(plan: Plan, store: Store, archs: list[str]) -> None:
+    (row,) = [one for one in plan.rows if one.spec.kind != RETRAINING]
+    for run, arch in zip(row.runs, archs, strict=False):
+        finish(store, row, run, arch)
+
+
+def train(plan: Plan, store: Store, recipe: str, accuracies: dict[str, float], split: str = "test") -> None:
+    (row,) = [one for one in plan.rows if one.spec.settings.get("recipe") == recipe]
+    for run in row.todo:
+        finish(store, row, run, run.arch, **{split: accuracies[run.arch] + run.world / 10, "best": 99.0, "parameters": 1e6})
+
+
+def trained(plan: Plan, stage: str) -> list[tuple[int, str, int]]:
+    return [(one.world, one.arch, one.seed) for one in plan.trainings if one.stage == stage]
+
+
+def test_nothing_is_trained_before_it_is_found_and_every_found_cell_is(method: str, store: Store) -> None:
+    plan = planned(method, EACH)
+    extend(plan, store)
+    assert not plan.trainings and "each" in plan.waiting and plan.total == 3
+    search(plan, store, CELLS[:2])
+    extend(plan, store)
+    assert trained(plan, "each") == [(w, CELLS[w], s) for w in (0, 1) for s in (0, 1)] and "each" in plan.waiting
+    search(plan, store, CELLS)
+    extend(plan, store)
+    assert len(plan.trainings) == 6 and not plan.waiting and plan.todo == 6
+
+
+def test_a_cell_found_twice_is_trained_once_and_counts_for_both_searches(method: str, store: Store) -> None:
+    plan = planned(method, EACH)
+    search(plan, store, [CELLS[0], CELLS[1], CELLS[0]])
+    extend(plan, store)
+    assert len(plan.trainings) == 6 and len({one.run_id for one in plan.trainings}) == plan.todo == 4
+
+
+def test_a_failed_search_has_no_cell(method: str, store: Store) -> None:
+    plan = planned(method, EACH)
+    search(plan, store, [CELLS[0], "", CELLS[1]])
+    extend(plan, store)
+    assert {world for world, *_ in trained(plan, "each")} == {0, 2} and not plan.waiting
+
+
+def test_the_choice_is_made_on_validation_and_its_trainings_shared(method: str, store: Store) -> None:
+    plan = planned(method, EACH, CHOICE, CHOSEN)
+    search(plan, store, CELLS)
+    extend(plan, store)
+    assert trained(plan, "chosen") == [] and "chosen" in plan.waiting
+    best_on_test = dict(zip(CELLS, (90.0, 80.0, 70.0), strict=True))
+    best_on_valid = dict(zip(CELLS, (60.0, 85.0, 70.0), strict=True))
+    train(plan, store, "digits", best_on_test)
+    extend(plan, store)
+    assert trained(plan, "chosen") == []
+    train(plan, store, "digits_short", best_on_valid, "valid")
+    extend(plan, store)
+    assert trained(plan, "chosen") == [(1, CELLS[1], seed) for seed in range(3)]
+    assert plan.todo == 1  # two of the three were trained with every cell
+    lines = collect(plan, store, {"command": "", "code": "", "host": "", "date": ""}).trainings
+    assert set(lines.loc[lines["stage"] == "chosen", "chosen_on"]) == {"valid"}
+    assert lines.loc[lines["stage"] == "each", "accuracy"].notna().all()
+    assert lines.loc[lines["stage"] == "chosen", "accuracy"].isna().sum() == 1
+
+
+def test_the_papers_choice_on_test_is_told_apart_and_trained_with_fresh_seeds(method: str, store: Store) -> None:
+    plan = planned(method, EACH, ON_TEST)
+    search(plan, store, CELLS)
+    extend(plan, store)
+    train(plan, store, "digits", dict(zip(CELLS, (80.0, 80.0, 70.0), strict=True)))
+    extend(plan, store)
+    assert trained(plan, "on_test") == [(0, CELLS[0], 10), (0, CELLS[0], 11)]  # of equals, the first search's
+    lines = collect(plan, store, {"command": "", "code": "", "host": "", "date": ""}).trainings
+    assert set(lines.loc[lines["stage"] == "on_test", "chosen_on"]) == {"test"}
+
+
+def test_trainings_are_no_searches_in_a_report(method: str, store: Store) -> None:
+    plan = planned(method, EACH)
+    search(plan, store, CELLS)
+    extend(plan, store)
+    train(plan, store, "digits", dict.fromkeys(CELLS, 80.0))
+    evidence = collect(plan, store, {"command": "", "code": "", "host": "", "date": ""})
+    assert len(evidence.runs) == 3 and set(evidence.facts["planned"].values()) == {3}
+
+
+def test_a_training_is_known_by_all_that_its_result_depends_on(method: str, store: Store) -> None:
+    def identities(*stages: Stage, device: str = "cpu") -> set[str]:
+        plan = planned(method, *stages)
+        for row in plan.rows:
+            row.spec = dataclasses.replace(row.spec, device=device)
+        search(plan, store, CELLS)
+        extend(plan, store)
+        return {one.run_id for one in plan.trainings}
+
+    one = identities(EACH)
+    assert identities(dataclasses.replace(EACH, name="other")) == one
+    for change in ({"recipe": "digits_short"}, {"split": "valid"}, {"first_seed": 2}):
+        assert not one & identities(dataclasses.replace(EACH, **change))  # type: ignore[arg-type]
+    assert not one & identities(EACH, device="cuda")
+
+
+def test_rows_may_be_trained_as_their_papers_do() -> None:
+    stage = dataclasses.replace(EACH, recipes={"pc_darts": "pc", "darts:second_order": "second"})
+    names = ("pc_darts", "pc_darts:x", "pc_darts[lr=1]", "darts:second_order", "darts:bilevel")
+    assert [stage.recipe_of(row) for row in names] == ["pc", "pc", "pc", "second", "digits"]
+
+
+def test_a_stage_without_its_data_is_left_out_and_named(method: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_DATA", "/nowhere")
+    plan = planned(method, dataclasses.replace(EACH, data="imagenet", recipe="imagenet_darts"))
+    search(plan, store, CELLS)
+    extend(plan, store)
+    assert not plan.trainings and "ImageNet is missing" in plan.skipped["stage each"]
+
+
+def test_identities_of_searches_are_what_they_were() -> None:
+    """Stages changed nothing in the identity of a search: finished ones are not done again."""
+    spec = RowSpec("p", "b", "r", "m", "multi-trial", {}, {}, {}, {}, "c", "drawn", "v", 1.0)
+    assert spec.identity == "6cd9afbd34ea8ec78c0adde7315bd4b83727dd74cd6ba51df27f154390d7190a"
+    assert spec.run(0).run_id == "4ed916069b8f6bc7b7536002"
