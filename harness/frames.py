@@ -64,7 +64,6 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
                 "seconds": one["spent"].get("seconds", np.nan),
                 "epochs": one["spent"].get("epochs", np.nan),
                 "wall_seconds": one["wall_seconds"],
-                "device": spec["device"],
             }
             for target in targets:
                 scores = one["scores"].get(target, {}) if one["status"] == "done" else {}
