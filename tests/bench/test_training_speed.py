@@ -12,6 +12,7 @@ from benchmarks.nb201.digits_build import prepare, representatives
 from benchmarks.nb201.digits_task import SETTINGS
 from benchmarks.nb201.network import Network
 from benchmarks.nb201.space import official_order
+from benchmarks.training import native
 from benchmarks.training.batched import cross_entropy_gradient
 
 pytestmark = pytest.mark.bench
@@ -42,7 +43,7 @@ def test_one_by_one(benchmark: Any) -> None:
 
 
 @pytest.mark.benchmark(group=GROUP)
-def test_replicas_together(benchmark: Any) -> None:
+def test_replicas_together_in_torch(benchmark: Any) -> None:
     task, sgd = prepare(SETTINGS, "cpu"), SETTINGS.sgd("short")
 
     def train() -> None:
@@ -53,5 +54,20 @@ def test_replicas_together(benchmark: Any) -> None:
                 for x, y in list(zip(images, labels, strict=True))[:STEPS]:
                     network.backward(cross_entropy_gradient(network.forward(x, training=True), y))
                     network.parameters.nesterov_step(sgd.rate, sgd.momentum, sgd.decay)
+
+    benchmark.pedantic(train, rounds=5, warmup_rounds=1)
+
+
+@pytest.mark.skipif(not native.fits(SETTINGS.batch, torch.float32), reason="no C compiler")
+@pytest.mark.benchmark(group=GROUP)
+def test_compiled_kernels(benchmark: Any) -> None:
+    task, sgd = prepare(SETTINGS, "cpu"), SETTINGS.sgd("short")
+
+    def train() -> None:
+        for cell in CELLS:
+            for seed in SEEDS:
+                images = task.blocked_batches(seed, 0)
+                some = native.Images(images.pixels[:STEPS], images.labels[:STEPS])
+                task.compiled_network(cell, seed).train(some, [sgd.rate] * STEPS, sgd.momentum, sgd.decay)
 
     benchmark.pedantic(train, rounds=5, warmup_rounds=1)

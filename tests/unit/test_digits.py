@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from benchmarks.nb201 import digits, digits_build, digits_bundle, digits_clock, 
 from benchmarks.nb201.digits_build import Folder, representatives, run, train_unit, units
 from benchmarks.nb201.digits_task import SETTINGS, Settings, Task
 from benchmarks.nb201.space import NB201Space, official_order
+from benchmarks.training import native
 from harness.problem import UserError
 from tests import made_digits
 
@@ -86,11 +88,32 @@ def test_counts_are_counts(task: Task) -> None:
 
 
 def test_cells_together_are_cells_alone() -> None:
-    exact = Task(TINY, dtype=torch.float64)
+    exact = Task(TINY, dtype=torch.float64, compiled=False)
     unit = units("main", CELLS[:2], (0, 1))[0]
     alone, together = train_unit(exact, unit, together=1), train_unit(exact, unit, together=2)
     for name in alone:
         np.testing.assert_allclose(alone[name], together[name], rtol=1e-6)
+
+
+@pytest.mark.skipif(not native.fits(TINY.batch, torch.float64), reason="no C compiler")
+def test_compiled_kernels_make_the_records_of_torch() -> None:
+    cell = official_order().index((3, 2, 4, 1, 0, 3))
+    compiled, plain = (Task(TINY, dtype=torch.float64, compiled=either) for either in (True, False))
+    assert compiled.compiled and not plain.compiled
+    found, expected = (task.train([cell], (0, 1), "long") for task in (compiled, plain))
+    for part in ("curve", "valid", "test"):
+        assert (getattr(found, part) == getattr(expected, part)).all()
+    np.testing.assert_allclose(found.valid_loss, expected.valid_loss, rtol=1e-6)
+    np.testing.assert_allclose(found.test_loss, expected.test_loss, rtol=1e-6)
+
+
+@pytest.mark.skipif(not native.fits(SETTINGS.batch, torch.float32), reason="no C compiler")
+def test_a_whole_training_ends_within_seed_noise_of_torch() -> None:
+    cell, short = official_order().index((3, 0, 2, 1, 0, 3)), replace(SETTINGS, draws=2)
+    found, expected = (Task(short, compiled=either).train([cell], (0, 1), "short") for either in (True, False))
+    apart = (found.test.astype(float) - expected.test) / (389 * 2) * 100
+    assert expected.test.mean() / (389 * 2) > 0.8
+    assert np.abs(apart).max() < 2
 
 
 def test_workers_and_interruptions_change_nothing(tmp_path: Path) -> None:
