@@ -145,7 +145,7 @@ class Network:
         blocks = batch // width
         forward, backward = graph.forward(), graph.backward()
         places, vectors = graph.places(forward + backward, blocks)
-        real = np.dtype(REAL[dtype])
+        real = np.float32 if dtype == torch.float32 else np.float64
         parameters = _aligned(graph.pack(initial).to(dtype).numpy())
         running = np.zeros(graph.statistics, real)
         for step in forward:
