@@ -14,6 +14,7 @@
 
 #ifndef REAL
 #define REAL float
+#define REAL_BYTES 4
 #endif
 
 #if defined(__AVX512F__)
@@ -35,7 +36,7 @@
 typedef REAL real;
 typedef real vec __attribute__((vector_size(BYTES), may_alias));
 typedef __typeof__((vec){0} > (vec){0}) mask;
-#define LANES ((int)(BYTES / sizeof(real)))
+#define LANES (BYTES / REAL_BYTES)
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 8")
 
@@ -110,6 +111,40 @@ INLINE real total(vec v) {
     real sum = last[0];
     UNROLL for (int i = 1; i < left; i++) sum += last[i];
     return sum;
+}
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define FOLD
+#endif
+#endif
+#if LANES == 16
+#define EVERY_OTHER(S)                                                                                                        \
+    S, S + 2, S + 4, S + 6, S + 8, S + 10, S + 12, S + 14, S + 16, S + 18, S + 20, S + 22, S + 24, S + 26, S + 28, S + 30
+#elif LANES == 8
+#define EVERY_OTHER(S) S, S + 2, S + 4, S + 6, S + 8, S + 10, S + 12, S + 14
+#elif LANES == 4
+#define EVERY_OTHER(S) S, S + 2, S + 4, S + 6
+#else
+#define EVERY_OTHER(S) S, S + 2
+#endif
+
+/* Totals of `many` vectors, a multiple of LANES: two fold into one by adding neighbours, until lane i is the total of
+   vector i. */
+INLINE void totals(vec *v, real *to, const int many) {
+#ifdef FOLD
+#define FOLD_INTO(LEFT)                                                                                                       \
+    UNROLL for (int i = 0; i < (LEFT); i++) v[i] =                                                                            \
+        __builtin_shufflevector(v[2 * i], v[2 * i + 1], EVERY_OTHER(0)) +                                                     \
+        __builtin_shufflevector(v[2 * i], v[2 * i + 1], EVERY_OTHER(1));
+    FOLD_INTO(many / 2)
+    if (LANES > 2) FOLD_INTO(many / 4)
+    if (LANES > 4) FOLD_INTO(many / 8)
+    if (LANES > 8) FOLD_INTO(many / 16)
+    memcpy(to, v, many * sizeof(real));
+#else
+    for (int i = 0; i < many; i++) to[i] = total(v[i]);
+#endif
 }
 
 INLINE vec where(mask m, vec x) { return (vec)(m & (mask)x); }
@@ -471,17 +506,26 @@ INLINE void weigh_some(const Instruction *o, const vec *dy, const vec *x, real *
     const int64_t size = o->size;
     const int64_t h0 = dh < 0 ? -dh : 0, h1 = dh > 0 ? size - dh : size;
     const int64_t w0 = dw < 0 ? -dw : 0, w1 = dw > 0 ? size - dw : size;
+    /* the innermost loop goes over columns or blocks, whichever are more */
+    const int along = w1 - w0 < end - begin;
+    const int64_t inner = along ? end - begin : w1 - w0, outer = along ? w1 - w0 : end - begin;
+    const int64_t area = size * size, step = along ? area : 1, stride = along ? 1 : area;
     vec sum[WIDE * 4] = {0};
-    for (int64_t block = begin; block < end; block++)
-        for (int64_t h = h0; h < h1; h++) {
-            const vec *g = dy + ((block * size + h) * size + w0) * o->a.stride;
-            const vec *f = x + ((block * size + h + dh) * size + w0 + dw) * o->b.stride;
-            for (int64_t w = w0; w < w1; w++, g += o->a.stride, f += o->b.stride)
+    for (int64_t h = h0; h < h1; h++)
+        for (int64_t n = 0; n < outer; n++) {
+            const vec *g = dy + (begin * area + h * size + w0 + n * stride) * o->a.stride;
+            const vec *f = x + (begin * area + (h + dh) * size + w0 + dw + n * stride) * o->b.stride;
+            for (int64_t i = 0; i < inner; i++, g += step * o->a.stride, f += step * o->b.stride)
                 UNROLL for (int i = 0; i < many; i++)
                     UNROLL for (int j = 0; j < wide; j++) sum[i * wide + j] += f[i] * g[j];
         }
+    real found[WIDE * 4];
+    if (many * wide % LANES == 0)
+        totals(sum, found, many * wide);
+    else
+        UNROLL for (int i = 0; i < many * wide; i++) found[i] = total(sum[i]);
     UNROLL for (int i = 0; i < many; i++)
-        UNROLL for (int j = 0; j < wide; j++) to[i * o->outputs + j] += total(sum[i * wide + j]);
+        UNROLL for (int j = 0; j < wide; j++) to[i * o->outputs + j] += found[i * wide + j];
 }
 
 INLINE void weigh_row(const Instruction *o, const vec *dy, const vec *x, real *to, int64_t dh, int64_t dw,

@@ -46,7 +46,16 @@ def library(dtype: torch.dtype = torch.float32) -> ctypes.CDLL | None:
         path = cache_root() / "kernels" / f"{REAL[dtype]}-{key}.so"
         if not path.exists():
             with atomic(path) as temporary:
-                command = [compiler, *FLAGS, f"-DREAL={REAL[dtype]}", str(SOURCE), "-o", str(temporary), "-lm"]
+                command = [
+                    compiler,
+                    *FLAGS,
+                    f"-DREAL={REAL[dtype]}",
+                    f"-DREAL_BYTES={dtype.itemsize}",
+                    str(SOURCE),
+                    "-o",
+                    str(temporary),
+                    "-lm",
+                ]
                 subprocess.run(command, capture_output=True, check=True)
         found = ctypes.CDLL(str(path))
     except (OSError, subprocess.CalledProcessError):
