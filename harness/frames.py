@@ -204,6 +204,12 @@ def _facts(plan: Plan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "search": "; ".join(dict.fromkeys(problem.facts["search"] for problem in problems)),
         "judge": _by_target(plan, lambda problem: {one: problem.facts[f"judge:{one}"] for one in problem.judge.optimum}),
         "optimum": _by_target(plan, lambda problem: problem.judge.optimum),
+        "worst": _by_target(plan, lambda problem: getattr(problem.judge, "worst", {})),
+        "references": {
+            name: [one._asdict() for one in problem.judge.references]
+            for name, problem in plan.problems.items()
+            if hasattr(problem.judge, "references")
+        },
         "set_size": _by_target(plan, lambda problem: problem.judge.set_size),
         "clock": "; ".join(dict.fromkeys(problem.facts["clock"] for problem in problems if "clock" in problem.facts)),
         "estimate": _estimates(plan),

@@ -10,17 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from reports import anytime, cells, clock, epochs, figures, published, signal, tables, trainings
+from reports import anytime, cells, clock, coverage, epochs, figures, published, signal, tables, trainings
 from reports.formats import target_name
 from reports.layout import Block, Bullets, Code, Figure, Heading, Paragraph, to_latex, to_markdown
 from reports.study import Study
 
 FIGURES: tuple[Callable[[Study, figures.Traces], figures.Drawing | None], ...] = (
     *(figures.regret, anytime.error, signal.signal),
-    *(epochs.accuracy, epochs.entropy, cells.drawings),
+    *(epochs.accuracy, epochs.entropy, coverage.regret, cells.drawings),
 )
 """Every figure there is; each draws itself where the traces have what it shows."""
-STEMS = ("regret", "error", "signal", "accuracy_per_epoch", "entropy_per_epoch", "cells")
+STEMS = ("regret", "error", "signal", "accuracy_per_epoch", "entropy_per_epoch", "regret_per_epoch", "cells")
 MEAN_RECORD = (
     "ours is the mean over recorded seeds, the papers drew one recorded seed per query. The mean is slightly easier: for "
     "random search on NAS-Bench-201 about +0.1 (CIFAR-10), +0.15 (CIFAR-100) and +0.2 points (ImageNet-16-120)."
@@ -113,6 +113,8 @@ def _blocks(study: Study, traces: figures.Traces, trained: pd.DataFrame, drawn: 
         if comparison is not None:
             blocks += [Heading(f"Against random search{suffix}"), comparison]
         for heading, table in (
+            ("References of regret", coverage.references(study, benchmark)),
+            ("Coverage by the table", coverage.covered(study, traces, benchmark)),
             ("At equal budget", anytime.equal_budget(study, traces, benchmark)),
             ("At equal charged seconds", clock.equal_budget(study, traces, benchmark)),
             ("Cost of weight sharing", clock.costs(study, benchmark)),

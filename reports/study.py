@@ -110,10 +110,23 @@ class Study:
         """One line per run of a row, failed runs included."""
         return self._single.get((benchmark, row), self.runs.iloc[:0])
 
-    def finished(self, benchmark: str, row: str, target: str) -> pd.DataFrame:
-        """The finished runs of a row on one target that have a test result."""
+    def judged(self, benchmark: str, row: str, target: str) -> pd.DataFrame:
+        """The finished runs of a row on one target; no test result where the table does not hold what was proposed."""
         frame = self._groups.get((benchmark, row, target), self.runs.iloc[:0])
-        return frame[(frame["status"] == "done") & frame["test"].notna()]
+        return frame[frame["status"] == "done"]
+
+    def coverage(self, benchmark: str, row: str, target: str) -> tuple[int, int]:
+        """Finished runs of a row whose proposal the table holds, and all."""
+        frame = self.judged(benchmark, row, target)
+        return int(frame["test"].notna().sum()), len(frame)
+
+    def finished(self, benchmark: str, row: str, target: str) -> pd.DataFrame:
+        """The finished runs of a row on one target; none where the table lacks what some of them proposed.
+
+        What it lacks is not missing at random, so nothing is said of the others alone.
+        """
+        frame = self.judged(benchmark, row, target)
+        return frame if frame["test"].notna().all() else frame.iloc[:0]
 
     def test(self, benchmark: str, row: str, target: str) -> np.ndarray:
         """Test accuracies of the finished runs, in percent."""

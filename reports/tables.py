@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite, nan
 
+from reports import coverage
 from reports.formats import MISSING, bracket, number, probability, short_name, signed, spread, target_name, with_interval
 from reports.layout import Column, Table
 from reports.statistics import holm, mean_interval, mean_std, paired, smallest_p
@@ -30,7 +31,7 @@ def results(study: Study, benchmark: str) -> Table:
         cells = [study.label(row), study.seeds(benchmark, row) if len(searches) else "0"]
         for target in targets:
             cells += _validation(study, benchmark, row, target) if both else []
-            cells.append(spread(*mean_std(study.test(benchmark, row, target))))
+            cells.append(coverage.final(study, benchmark, row, target) or spread(*mean_std(study.test(benchmark, row, target))))
             if compared:
                 cells += _published(study, benchmark, row, target)
         cells += [study.source(benchmark, row)] if compared else []

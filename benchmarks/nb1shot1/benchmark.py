@@ -10,21 +10,26 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.nb1shot1 import importer
+from benchmarks.nb1shot1.clock import Clock
 from benchmarks.nb1shot1.oracle import NB1Shot1Oracle, Signal
+from benchmarks.nb1shot1.references import references
 from benchmarks.nb1shot1.space import PARENTS, NB1Shot1Space
-from benchmarks.nb1shot1.table import IMAGES, complete
+from benchmarks.nb1shot1.table import complete, data_of, epochs_of
+from benchmarks.nb1shot1.training_data import TrainingData
 from harness.cache import Table
 from harness.problem import Arch, Availability, UserError
 
-TARGET: Final = "cifar10"
-PUBLISHED_BEST: Final = {1: 0.0544871688, 2: 0.0575921535, 3: 0.0533854365}
-"""The paper's regret constants: the smallest test error of any single training in a space, so no mean can reach them."""
+_MADE_BY: Final = {"cifar10": "NAS-Bench-101"}
+_SHARED: Final = (
+    "; weight sharing is charged per image pass by that line (no coefficient below zero) in the parameters and operations that "
+    "the supernet executes, a pass without gradients a third: an estimate by extrapolation"
+)
 
 
 class NB1Shot1Benchmark:
     """Search in one space by looking trainings up in NAS-Bench-101."""
 
-    kinds = ("multi-trial",)
+    kinds = ("multi-trial", "one-shot")
     embedded = False
 
     def __init__(self, number: int) -> None:
@@ -74,13 +79,16 @@ class NB1Shot1Problem:
         self._signal = Signal(table, whole, int(search["recipe"]))
         self.fidelities = self._signal.fidelities
         self.mean_cost = self._signal.mean_cost
+        data, clock = data_of(table), _clock(table)
+        self.task = TrainingData(data.name, number, clock, max(epochs_of(table)) * data.train)
         where = f"{len(covered):,} of {whole.topologies:,} topologies of space {number}"
+        made_by = _MADE_BY.get(data.name, data.name)
         self.facts = {
-            "source": f"{table.meta['kind']}; {_clock(table)}; it covers {where}",
-            "clock": _clock(table),
-            "search": f"validation accuracy of one of three {search['recipe']}-epoch trainings of NAS-Bench-101"
+            "source": f"{table.meta['kind']}; {_priced(table)}; it covers {where}",
+            "clock": _priced(table) + (_SHARED if clock else ""),
+            "search": f"validation accuracy of one of three {search['recipe']}-epoch trainings of {made_by}"
             + (f", on the covered {where}" if self.space is not whole else f", on all of space {number}"),
-            f"judge:{TARGET}": self.judge.words,
+            f"judge:{data.name}": f"{made_by} test, {judge['recipe']} epochs, mean of three repeats",
         }
 
     def oracle(self, world: int) -> NB1Shot1Oracle:
@@ -101,39 +109,49 @@ class NB1Shot1Judge:
         inside[self._rows] = True
         if not (known & inside).any():
             raise UserError(f"the table has no cell of space {space.number} with three trainings of {recipe} epochs")
-        self._valid = np.where(known, valid.sum(axis=1) / 3, np.nan) * 100 / IMAGES
-        self._test = np.where(known, test.sum(axis=1) / 3, np.nan) * 100 / IMAGES
-        self._sorted = np.sort(self._test[known & inside])
+        data = data_of(table)
+        self._target = data.name
+        counts = {"test": (test, data.test), "valid": (valid, data.valid)}
+        means = {
+            split: np.where(known, right.sum(axis=1) / right.shape[1] * 100 / images, np.nan)
+            for split, (right, images) in counts.items()
+        }
+        self._valid, self._test = means["valid"], means["test"]
+        recorded = known & inside
+        self._sorted = np.sort(self._test[recorded])
         self.covered_topologies: list[int] = np.flatnonzero(
             known[self._rows].reshape(space.topologies, -1).all(axis=1)
         ).tolist()
-        best, single = float(self._sorted[-1]), 1 - float(test[known & inside].max()) / IMAGES
-        self.optimum = {TARGET: best}
-        self.set_size = {TARGET: len(self._sorted)}
+        self.optimum = {data.name: float(self._sorted[-1])}
+        self.worst = {data.name: float(self._sorted[0])}
+        """The smallest true value of the recorded set: the bound for what is proposed outside it."""
+        self.set_size = {data.name: len(self._sorted)}
         total = int(inside.sum())
         part = "all" if len(self._sorted) == total else f"the {len(self._sorted):,} recorded of the"
         self.stated_set = f"{part} {total:,} distinct cells of space {space.number}"
-        constants = {"the paper's constant for the whole space": PUBLISHED_BEST[space.number], "this set's own": single}
-        against = ", ".join(f"{best_regret(best, error):.2f} ({name}, {error:.10f})" for name, error in constants.items())
-        self.words = (
-            f"NAS-Bench-101 test, {recipe} epochs, mean of three repeats; against the smallest error of a single training, the "
-            f"reference of the paper, the best cell of this set keeps a regret of {against}"
+        self.references = references(
+            space.number,
+            data.name,
+            {split: float(values[recorded].max()) for split, values in means.items()},
+            {split: float(right[recorded].max()) * 100 / images for split, (right, images) in counts.items()},
         )
+        """What regrets may be counted from; the optimum is the first of the test split's."""
 
     def score(self, arch: Arch, world: int = 0) -> dict[str, dict[str, float]]:
         row = self._rows.item(self._index(arch))
         valid, test = self._valid.item(row), self._test.item(row)
         better = len(self._sorted) - np.searchsorted(self._sorted, test, side="right")
         rank = test if test != test else float(1 + better)
-        return {TARGET: {"valid": valid, "test": test, "regret": self.optimum[TARGET] - test, "rank": rank}}
+        return {self._target: {"valid": valid, "test": test, "regret": self.optimum[self._target] - test, "rank": rank}}
 
 
-def best_regret(best: float, error: float) -> float:
-    """The regret in points that an accuracy of ``best`` percent has against an error as a share of 1."""
-    return 100 * (1 - error) - best
+def _clock(table: Table) -> Clock | None:
+    """The line that prices what was never timed, or None where nothing was."""
+    fields = {key: value for key, value in table.meta["clock"].items() if key not in ("kind", "on")}
+    return Clock(**fields) if fields else None
 
 
-def _clock(table: Table) -> str:
+def _priced(table: Table) -> str:
     clock = table.meta["clock"]
     if clock["kind"] == "recorded":
         return "recorded training seconds"

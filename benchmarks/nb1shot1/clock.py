@@ -7,7 +7,7 @@ NAS-Bench-101 has times of whole trainings only. The line explains 87 % of their
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,16 @@ class Clock:
     def of_size(self, parameters: float, ops: Sequence[int]) -> float:
         """Seconds of such a training of any network with so many parameters and so many vertices of each operation."""
         return self.base + self.per_parameter * parameters + sum(n * cost for n, cost in zip(ops, self.per_op, strict=True))
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """The model in one line, for captions."""
+        ops = ", ".join(f"{seconds:.1f} s per {name}" for name, seconds in zip(OPS, self.per_op, strict=True))
+        text = (
+            f"{self.base:.0f} s + {1e6 * self.per_parameter:.1f} s per million parameters, {ops} for a whole training; "
+            f"R2 {self.r2:.3f}, median error {100 * self.median_error:.0f} % over {self.cells:,} cells"
+        )
+        return {"clock:training": text}
 
 
 def fit(cells: Sequence[Cell], seconds: Floats) -> Clock:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.nb1shot1.space import NB1Shot1Space
-from benchmarks.nb1shot1.table import IMAGES, REPEATS, TRAIN_IMAGES, epochs_of
+from benchmarks.nb1shot1.table import data_of, epochs_of
 from harness.cache import Table
 from harness.problem import Arch, MissingRecord, UserError
 from harness.seeds import mix
@@ -19,7 +19,7 @@ class Signal:
         self.fidelities = tuple(epochs for epochs in epochs_of(table) if epochs <= recipe)
         if recipe not in self.fidelities:
             raise UserError(f"the table has no trainings of {recipe} epochs; it has {', '.join(map(str, epochs_of(table)))}")
-        self.index = space.index
+        self.index, self.data = space.index, data_of(table)
         self.rows: npt.NDArray[np.int32] = table.column(f"space/{space.number}")
         self.valid = {epochs: table.column(f"valid/{epochs}") for epochs in self.fidelities}
         self.seconds = {epochs: table.column(f"seconds/{epochs}") for epochs in self.fidelities}
@@ -35,11 +35,12 @@ class NB1Shot1Oracle:
     A query costs its training; NAS-Bench-101 charges no evaluation.
     """
 
-    __slots__ = ("_index", "_macs", "_rows", "_seconds", "_valid", "_world", "fidelities")
+    __slots__ = ("_images", "_index", "_macs", "_rows", "_seconds", "_train", "_valid", "_world", "fidelities")
 
     def __init__(self, signal: Signal, world: int) -> None:
         self.fidelities = signal.fidelities
         self._index = signal.index
+        self._images, self._train = signal.data.valid, signal.data.train
         self._rows = signal.rows
         self._valid = signal.valid
         self._seconds = signal.seconds
@@ -55,7 +56,7 @@ class NB1Shot1Oracle:
         except KeyError:
             known = ", ".join(map(str, self.fidelities))
             raise MissingRecord(f"no training of {epochs} epochs in this table; there is {known}") from None
-        repeat = mix(self._world ^ (index << 24) ^ (epochs << 12) ^ asked) % REPEATS
+        repeat = mix(self._world ^ (index << 24) ^ (epochs << 12) ^ asked) % len(counts)
         right = counts.item(repeat)
         if right < 0:  # rarely: so all is well unless the drawn one is missing
             recorded = np.flatnonzero(counts >= 0).tolist()
@@ -63,5 +64,5 @@ class NB1Shot1Oracle:
                 raise MissingRecord(f"the table has no {epochs}-epoch training of architecture {index}")
             repeat = recorded[repeat % len(recorded)]
             right = counts.item(repeat)
-        macs = self._macs.item(row) * TRAIN_IMAGES * epochs
-        return right * 100 / IMAGES, self._seconds[epochs].item(row, repeat), epochs, macs
+        macs = self._macs.item(row) * self._train * epochs
+        return right * 100 / self._images, self._seconds[epochs].item(row, repeat), epochs, macs

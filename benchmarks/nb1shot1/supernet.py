@@ -22,7 +22,6 @@ from harness.problem import Arch
 from harness.weight_sharing import Active, Decision
 
 CONV3, CONV1, MAXPOOL = range(len(OPS))
-STACKS, CELLS_PER_STACK = 3, 3
 BN_EPS, BN_MOMENTUM = 1e-5, 0.997
 """The momentum is TensorFlow's number given to PyTorch, as in the paper's code: statistics are those of the last batch."""
 
@@ -37,8 +36,13 @@ class Macro:
     width: int = 16
     channels: int = 3
     classes: int = 10
+    stacks: int = 3
+    depth: int = 3
+    """Cells of a stack."""
     partial: int = 1
     """The mixed operation works on one channel in so many, the rest passes by, then channels are shuffled (PC-DARTS)."""
+    track: bool = True
+    """Norms keep running statistics for evaluation."""
 
 
 class Supernet:
@@ -60,10 +64,13 @@ class Supernet:
         self._chosen = [block for block, taken in enumerate(space.taken[:-1], 1) if taken < block]
         self.decisions = (
             Decision("operations", self.blocks, SHORT_OPS, targets=tuple(range(1, self.blocks + 1))),
-            Decision("output", 1, _nodes(self.blocks + 1), "edge", (self.blocks + 1,)),
-            *(Decision(f"inputs {block}", 1, _nodes(block), "edge", (block,)) for block in self._chosen),
+            Decision("output", 1, _nodes(self.blocks + 1), "edge", (self.blocks + 1,), space.taken[-1]),
+            *(
+                Decision(f"inputs {block}", 1, _nodes(block), "edge", (block,), space.taken[block - 1])
+                for block in self._chosen
+            ),
         )
-        self.cells = STACKS * CELLS_PER_STACK
+        self.cells = macro.stacks * macro.depth
         self.module = _Module(self.blocks, macro)
         _initialise(self.module, seed)
         self._charge = charge
@@ -155,10 +162,10 @@ def _scale(weight: Tensor) -> Tensor:
 
 
 class _ConvNormRelu(nn.Module):
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, track: bool) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, BN_EPS, BN_MOMENTUM)
+        self.norm = nn.BatchNorm2d(outputs, BN_EPS, BN_MOMENTUM, track_running_stats=track)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.norm(self.conv(x)))
@@ -167,10 +174,13 @@ class _ConvNormRelu(nn.Module):
 class _Mixed(nn.Module):
     """The weighted operations of one block, on all channels or on a part of them."""
 
-    def __init__(self, channels: int, partial: int) -> None:
+    def __init__(self, channels: int, macro: Macro) -> None:
         super().__init__()
-        self.partial, self.part = partial, channels // partial
-        self.convs = nn.ModuleDict({str(op): _ConvNormRelu(self.part, self.part, k) for op, k in ((CONV3, 3), (CONV1, 1))})
+        self.partial, self.part = macro.partial, channels // macro.partial
+        kernels = {CONV3: 3, CONV1: 1}
+        self.convs = nn.ModuleDict(
+            {str(op): _ConvNormRelu(self.part, self.part, kernel, macro.track) for op, kernel in kernels.items()}
+        )
 
     def forward(self, x: Tensor, block: _Block) -> Tensor:
         inputs = x[:, : self.part]
@@ -191,12 +201,12 @@ class _Mixed(nn.Module):
 
 
 class _Cell(nn.Module):
-    def __init__(self, blocks: int, inputs: int, channels: int, partial: int) -> None:
+    def __init__(self, blocks: int, inputs: int, channels: int, macro: Macro) -> None:
         super().__init__()
         self.blocks, self.channels = blocks, channels
         # a projection of the cell's input for each block, and one as wide as the output
-        self.projection = _ConvNormRelu(inputs, 2 * blocks * channels, 1)
-        self.mixed = nn.ModuleList(_Mixed(channels, partial) for _ in range(blocks))
+        self.projection = _ConvNormRelu(inputs, 2 * blocks * channels, 1, macro.track)
+        self.mixed = nn.ModuleList(_Mixed(channels, macro) for _ in range(blocks))
 
     def forward(self, x: Tensor, mixtures: Sequence[_Block]) -> Tensor:
         *projected, passed = torch.split(self.projection(x), [self.channels] * self.blocks + [self.blocks * self.channels], 1)
@@ -219,24 +229,24 @@ class _Cell(nn.Module):
 class _Module(nn.Module):
     def __init__(self, blocks: int, macro: Macro) -> None:
         super().__init__()
-        width = macro.width
-        self.stem = _ConvNormRelu(macro.channels, width, 3)
+        width, self.depth = macro.width, macro.depth
+        self.stem = _ConvNormRelu(macro.channels, width, 3, macro.track)
         self.cells = nn.ModuleList()
         inputs = width
-        for stack in range(STACKS):
+        for stack in range(macro.stacks):
             channels = width << stack
-            for _ in range(CELLS_PER_STACK):
-                self.cells.append(_Cell(blocks, inputs, channels, macro.partial))
+            for _ in range(macro.depth):
+                self.cells.append(_Cell(blocks, inputs, channels, macro))
                 inputs = blocks * channels
-        last = width << (STACKS - 1)
+        last = width << (macro.stacks - 1)
         self.last = nn.Conv2d(inputs, last, 1, bias=False)
-        self.norm = nn.BatchNorm2d(last, BN_EPS, BN_MOMENTUM, affine=False)
+        self.norm = nn.BatchNorm2d(last, BN_EPS, BN_MOMENTUM, affine=False, track_running_stats=macro.track)
         self.classifier = nn.Linear(last, macro.classes)
 
     def forward(self, x: Tensor, mixtures: Sequence[_Block]) -> Tensor:
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         for number, cell in enumerate(self.cells):
-            if number in (CELLS_PER_STACK, 2 * CELLS_PER_STACK):
+            if number and number % self.depth == 0:
                 x = F.max_pool2d(x, 2, 2, 1)
             x = cell(x, mixtures)
         x = self.norm(self.last(F.relu(x)))

@@ -3,7 +3,7 @@
 Rows are the 66 111 different cells of the three spaces, by ascending hash. Columns:
 
 ``hash``            32 hex digits each, as bytes;
-``valid/EPOCHS``,   int16 of shape (cells, 3): images classified rightly out of 9 984 after the last of EPOCHS epochs, for each
+``valid/EPOCHS``,   int16 of shape (cells, 3): images classified rightly (of 9 984) after the last of EPOCHS epochs, for each
 ``test/EPOCHS``     repeat; -1 = not recorded;
 ``seconds/EPOCHS``  float64 of shape (cells, 3): training time, without evaluations; NaN = not known;
 ``macs``            float64: multiply-adds of one image, computed;
@@ -29,10 +29,24 @@ EPOCHS = (4, 12, 36, 108)
 REPEATS = 3
 IMAGES = 9_984
 """Every accuracy is a count of so many images: 39 batches of 256, of a set of 10 000."""
-TRAIN_IMAGES = 40_000
 
 Counts = npt.NDArray[np.int16]
 Seconds = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the trainings of a table were made on: a data set, and how many images of it train and are counted."""
+
+    name: str = "cifar10"
+    train: int = 40_000
+    valid: int = IMAGES
+    test: int = IMAGES
+
+
+def data_of(table: Table) -> Data:
+    """As ``meta.json`` says under ``data``; where it says nothing, NAS-Bench-101's."""
+    return Data(**table.meta.get("data", {}))
 
 
 @dataclass
@@ -86,4 +100,4 @@ def complete(valid: Counts, test: Counts) -> npt.NDArray[np.bool_]:
 
 def epochs_of(table: Table) -> tuple[int, ...]:
     """The lengths of training that a table records, ascending."""
-    return tuple(epochs for epochs in EPOCHS if f"valid/{epochs}" in table)
+    return tuple(sorted(int(name.removeprefix("valid/")) for name in table.columns if name.startswith("valid/")))

@@ -96,10 +96,12 @@ def test_spread_of_the_best_cells_repeats(table: Table, number: int) -> None:
 
 
 def test_both_references_of_regret_are_told(problem: NB1Shot1Problem) -> None:
-    paper, own = REGRET[problem.space.number]
-    words = problem.facts["judge:cifar10"]
-    assert f"keeps a regret of {paper} (the paper's constant" in words
-    assert f", {own} (this set's own" in words
+    number = problem.space.number
+    true, own, paper = (one for one in problem.judge.references if one.split == "test")
+    assert (true.error, true.kept) == (pytest.approx(100 - problem.judge.optimum["cifar10"]), 0)
+    assert (round(paper.kept, 2), round(own.kept, 2)) == REGRET[number]
+    singles = [one.error / 100 for one in problem.judge.references if "single" in one.name]
+    assert singles == pytest.approx(SINGLE_ERRORS[number], abs=1e-7)
 
 
 def test_the_clock_explains_what_it_is_said_to(table: Table) -> None:

@@ -1,0 +1,45 @@
+"""What a regret is counted from: the best true value of the recorded set, and the two single trainings that papers used."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+PUBLISHED: Final = {
+    1: {"test": 0.0544871688, "valid": 0.0492788553},
+    2: {"test": 0.0575921535, "valid": 0.0515825152},
+    3: {"test": 0.0533854365, "valid": 0.0484775901},
+}
+"""Constants of the paper's code: the smallest error of any single training in a space, so no mean can reach them."""
+
+
+class Reference(NamedTuple):
+    """An error that regrets are counted from."""
+
+    split: str
+    """``test`` or ``valid``."""
+    name: str
+    error: float
+    """Percent."""
+    kept: float
+    """Regret in points that the cell with the best mean of that split has against it."""
+
+
+def references(space: int, dataset: str, best: dict[str, float], single: dict[str, float]) -> list[Reference]:
+    """Every reference of a space, by split; the first of each is the one that this project's regrets have.
+
+    Args:
+        best: for each split, the largest mean accuracy over a cell's trainings, percent.
+        single: for each split, the largest accuracy of any single training, percent.
+    """
+    found = []
+    for split, mean in best.items():
+        found += [
+            Reference(split, "best mean of a cell's trainings (the headline)", 100 - mean, 0.0),
+            Reference(split, "best single training of the recorded set", 100 - single[split], single[split] - mean),
+        ]
+        if dataset == "cifar10":
+            error = 100 * PUBLISHED[space][split]
+            found.append(
+                Reference(split, "constant of the original repository, for the whole space", error, 100 - error - mean)
+            )
+    return found

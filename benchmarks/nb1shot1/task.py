@@ -1,0 +1,85 @@
+"""What a weight-sharing search on NAS-Bench-1Shot1 trains on: images of two parts, the supernet, and its price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from benchmarks.images.task import SearchImages
+from benchmarks.nb1shot1.clock import Clock
+from benchmarks.nb1shot1.footprint import Footprint, footprint
+from benchmarks.nb1shot1.space import NB1Shot1Space
+from benchmarks.nb1shot1.supernet import Macro, Supernet
+from harness.problem import Meter, UserError
+from harness.seeds import derive
+
+MACROS = {"cifar10": (Macro(), 32), "digits": (Macro(width=8, channels=1, depth=1), 8)}
+"""The supernet around the cell, and the side of its images."""
+
+FORWARD = 1 / 3
+"""Of a training pass' seconds: nobody recorded a pass forward alone; the backward one counts twice as much."""
+
+
+class NB1Shot1Task:
+    """See :class:`harness.weight_sharing.Task`.
+
+    Weights train on the first half of CIFAR-10's training images, the architecture on the last; the images of a step for the
+    architecture are the first of a fresh shuffle, as in the paper's code.
+
+    Args:
+        dataset: ``cifar10`` or ``digits``.
+        clock: the benchmark's seconds for whole trainings.
+        passes: image passes of a training that the clock knows the seconds of.
+        world: the world's seed: order of the images, their augmentation, initial weights.
+        charge: the search's meter.
+    """
+
+    def __init__(
+        self, dataset: str, space: NB1Shot1Space, clock: Clock, passes: float, world: int, device: str, charge: Meter
+    ) -> None:
+        data = SearchImages(dataset, "halves", "darts", world, device)
+        self.name, self.device, self.images = dataset, data.device, data.counts
+        self.batches, self.pairs, self.plain = data.batches, data.pairs, data.plain
+        self._macro, self._side = MACROS[dataset]
+        self.classes = self._macro.classes
+        self._space, self._world = space, world
+        self._clock, self._passes, self._meter = clock, passes, charge
+
+    def supernet(
+        self,
+        *,
+        none: bool = True,
+        edges: bool = True,
+        partial: int = 1,
+        track: bool = True,
+        bias: bool = False,
+        channels: int = 0,
+    ) -> Supernet:
+        """The paper's supernet; see :meth:`harness.weight_sharing.Task.supernet`.
+
+        There is no operation ``none``, and inputs are always decided: both choices make no difference. No bias either:
+        raises :class:`UserError`.
+        """
+        if bias:
+            raise UserError("the convolutions of NAS-Bench-1Shot1 have no bias (conv_bias = true)")
+        width = channels or self._macro.width
+        if width % partial:
+            raise UserError(f"{width} channels do not fall into {partial} equal parts (partial = {partial})")
+        macro = replace(self._macro, width=width, partial=partial, track=track)
+        size = footprint(macro, self._space.blocks, self._side)
+
+        def charge(counts: Sequence[int], images: float, training: bool) -> None:
+            self._charge(size, counts, images, training)
+
+        net = Supernet(self._space, macro, seed=derive("supernet", self._world), charge=charge)
+        net.module.to(self.device)
+        return net
+
+    def _charge(self, size: Footprint, counts: Sequence[int], images: float, training: bool) -> None:
+        parameters, macs = size.executed(counts)
+        seconds = self._clock.of_size(parameters, counts) / self._passes * images
+        self._meter(
+            seconds=seconds * (1 if training else FORWARD),
+            epochs=images / self.images["train"] if training else 0.0,
+            macs=images * macs,
+        )
