@@ -34,6 +34,8 @@ class Decision(NamedTuple):
     """``operation``: options are operations on an edge or node; ``edge``: options are the inputs of a node."""
     targets: tuple[int, ...] = ()
     """For each row the node that it enters, where rows are edges."""
+    picks: int = 1
+    """How many options of a row an architecture has."""
 
 
 class Supernet(Protocol):
@@ -105,6 +107,8 @@ class Task(Protocol):
             partial: operations work on one channel in so many, the rest passes by, then channels are shuffled (PC-DARTS).
             edges: whether the inputs of nodes are decisions too, of the kind ``edge``; no difference where they always are.
             affine: whether the norms inside the cells have scale and shift.
+
+        What opens it also says ``operations_on = "nodes"`` where operations do not stand on edges.
         """
         ...
 

@@ -41,7 +41,7 @@ class Conas(training.WeightTraining):
     variants: ClassVar[dict[str, dict[str, object]]] = {"": {}, "paper_scale": {"scale": "paper"}}
 
     def skip(self, problem: Problem) -> str | None:
-        return training.skip(problem)
+        return training.skip(problem, on_edges=True)
 
     def search(self, view: SearchView) -> Arch:
         from methods.one_shot.parts.search import Forward, Search

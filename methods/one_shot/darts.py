@@ -24,6 +24,10 @@ class Darts(training.WeightTraining):
 
     reference: ClassVar[str] = "arXiv:1806.09055"
     proposes: ClassVar[str] = "self"
+    settings: ClassVar[dict[str, dict[str, object]]] = {
+        # 50 epochs by default in 1Shot1's code; its scripts run 25, and 100 with cutout
+        "nb1shot1": {**training.NB1SHOT1, "epochs": 50, "order": "architecture_first", "clip_arch": False}
+    }
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "bilevel": {},
         "second_order": {"second_order": True, "order": "architecture_first"},

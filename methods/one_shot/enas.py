@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from harness.problem import Arch, Problem, SearchView
 from methods.one_shot.parts import training
@@ -27,30 +27,59 @@ class Enas(training.WeightTraining):
     controller_samples: Annotated[int, "cells that an update averages over"] = 20
     controller_clip: Annotated[float, "largest norm of the controller's gradient"] = 5.0
     entropy_bonus: Annotated[float, "reward for the entropy of the controller's choices"] = 1e-4
-    baseline_rate: Annotated[float, "how far a sample's baseline moves from the epoch's to its own reward"] = 0.01
-    candidates: Annotated[int, "cells that the controller draws in the end, to be ranked"] = 100
+    controller_size: Annotated[int, "units of the LSTM"] = 32
+    controller_beta: Annotated[float, "Adam's first decay rate for the controller"] = 0.0
+    op_bound: Annotated[float, "largest logit of an operation"] = 2.5
+    baseline_rate: Annotated[float, "how far a sample's baseline moves from the one in force to its own reward"] = 0.01
+    baseline_moves: Annotated[Literal["every_epoch", "every_update"], "when that comes into force"] = "every_epoch"
+    candidates: Annotated[int, "cells that the controller draws, to be ranked"] = 100
     selection_batch: Annotated[int, "validation images that rank a cell"] = 512
+    finalists: Annotated[int, "best cells that are ranked again on all validation images; 0: none"] = 0
+    selects: Annotated[Literal["at_the_end", "every_epoch"], "when cells are ranked and the best proposed"] = "at_the_end"
 
     reference: ClassVar[str] = "arXiv:1802.03268"
     proposes: ClassVar[str] = "self"
+    settings: ClassVar[dict[str, dict[str, object]]] = {
+        # the code keeps 45 000 images for weights, ranks on the *test set*, and steps the cosine per batch: none of it here
+        "nb1shot1": {
+            **training.NB1SHOT1,
+            **{"batch": 64, "lr": 0.025, "lr_end": 0.001, "lr_horizon": 0, "weight_decay": 1e-4, "clip": 0.25},
+            **{"controller_lr": 3.5e-4, "controller_steps": 300, "controller_samples": 1, "controller_size": 64},
+            **{"controller_beta": 0.1, "op_bound": 0.5, "baseline_moves": "every_update"},
+            **{"candidates": 1000, "selection_batch": 64, "finalists": 5, "selects": "every_epoch"},
+        }
+    }
 
     def skip(self, problem: Problem) -> str | None:
         return training.skip(problem)
 
-    def search(self, view: SearchView) -> Arch:
+    def search(self, view: SearchView) -> Arch | None:
         from methods.one_shot.parts.controller import Controller
         from methods.one_shot.parts.search import Forward, Search
 
         search = Search(view, self)
-        controller = Controller(search.net.decisions, search.new_generator("controller"), self.controller_lr)
+        controller = Controller(
+            search.net.decisions,
+            search.new_generator("controller"),
+            self.controller_lr,
+            beta=self.controller_beta,
+            size=self.controller_size,
+            op_bound=self.op_bound,
+        )
         search.keep(controller=controller)
         for epoch in search.epochs():
             for batch in search.task.batches("train", self.batch, epoch):
                 (cell,) = self._drawn(search, controller, 1)
                 search.step_weights(search.loss(batch, Forward(active=search.net.only(cell))))
             self._teach(search, controller, epoch)
+            if self.selects == "every_epoch":
+                view.propose(self._selected(search, controller))
             search.record(Forward(active=search.net.only(cell)), entropy=controller.mean_entropy)
-        return search.best_of(self._drawn(search, controller, self.candidates), self.selection_batch)
+        return None if self.selects == "every_epoch" else self._selected(search, controller)
+
+    def _selected(self, search: Search, controller: Controller) -> Arch:
+        drawn = self._drawn(search, controller, self.candidates)
+        return search.best_of(drawn, self.selection_batch, finalists=self.finalists)
 
     def _drawn(self, search: Search, controller: Controller, count: int) -> list[Arch]:
         import torch
@@ -62,8 +91,8 @@ class Enas(training.WeightTraining):
     def _teach(self, search: Search, controller: Controller, epoch: int) -> None:
         """The controller's updates of one epoch; rewards are accuracies (0 to 1) on augmented validation batches.
 
-        The baseline stays for an epoch, so that what an update learns from barely moves; in the first, where there is none,
-        a sample's own accuracy stands in for it.
+        On NAS-Bench-201 the baseline stays for an epoch, so that what an update learns from barely moves; in the first, where
+        there is none, a sample's own accuracy stands in for it.
         """
         import torch
 
@@ -73,6 +102,8 @@ class Enas(training.WeightTraining):
         batches = itertools.chain.from_iterable(rounds)
         before = controller.baseline
         for _ in range(self.controller_steps):
+            if self.baseline_moves == "every_update":
+                before = controller.baseline
             drawn = controller.sample(self.controller_samples, search.generator)
             archs = [search.net.derive(tables) for tables in drawn.tables()]
             scores = [search.score(next(batches), Forward(active=search.net.only(arch)))[0] for arch in archs]

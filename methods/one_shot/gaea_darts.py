@@ -18,12 +18,17 @@ class GaeaDarts(training.WeightTraining):
     objective: Annotated[Literal["bilevel", "erm"], "architecture on validation images, or both on all images"] = "bilevel"
     arch_lr: Annotated[float, "rate of the exponentiated gradient"] = 0.1
     floor: Annotated[float, "weights are raised to this, as released; 0 as in the paper (D-21)"] = 1e-5
+    edge_floor: Annotated[float, "edge weights, where a space has them, are raised to this"] = 0.0
     reported: Annotated[
         Literal["last", "best"], "cell of the last epoch, or of the one with the best supernet on validation images (D-25)"
     ] = "last"
 
     reference: ClassVar[str] = "arXiv:2004.07802"
     proposes: ClassVar[str] = "self"
+    settings: ClassVar[dict[str, dict[str, object]]] = {
+        # by the fork for 1Shot1: 50 epochs, other weight decay, all weights kept off zero
+        "nb1shot1": {**training.NB1SHOT1, "epochs": 50, "lr_horizon": 0, "weight_decay": 3e-3, "edge_floor": 1e-5}
+    }
     variants: ClassVar[dict[str, dict[str, object]]] = {"bilevel": {"objective": "bilevel"}, "erm": {"objective": "erm"}}
 
     def skip(self, problem: Problem) -> str | None:
@@ -37,7 +42,7 @@ class GaeaDarts(training.WeightTraining):
         search = Search(view, self, none=False)
         return alternate(
             search,
-            SimplexEG(search, self.arch_lr, floor=self.floor),
+            SimplexEG(search, self.arch_lr, floor=self.floor, edge_floor=self.edge_floor),
             objective=self.objective,
             order="architecture_first",
             reported=self.reported,

@@ -54,7 +54,7 @@ class GaeaGdas(training.WeightTraining):
         from methods.one_shot.parts.search import Search
 
         search = Search(view, self, none=True)
-        gumbel = HardGumbel(search.generator)
+        gumbel = HardGumbel(search)
         schedule = linear_temperature if self.cooling == "linear" else released_temperature
 
         def penalty(theta: Architecture) -> Tensor:

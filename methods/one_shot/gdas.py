@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from harness.problem import Arch, Problem, SearchView
 from methods.one_shot.parts import training
@@ -14,12 +14,20 @@ class Gdas(training.WeightTraining):
     epochs: Annotated[int, "passes over the images that train the weights"] = 250
     arch_lr: Annotated[float, "Adam's learning rate of the architecture"] = 3e-4
     arch_decay: Annotated[float, "L2 penalty on the logits"] = 1e-3
+    order: Annotated[Literal["weights_first", "architecture_first"], "of the two steps on a pair of batches"] = "weights_first"
     clip_arch: Annotated[bool, "the clipped norm counts the architecture's gradients too"] = True
+    arch_clip: Annotated[float, "largest norm of the architecture's gradient by its own loss; 0: not clipped"] = 0.0
     hottest: Annotated[float, "temperature in the first epoch"] = 10.0
     coldest: Annotated[float, "temperature in the last epoch"] = 0.1
 
     reference: ClassVar[str] = "arXiv:1910.04465"
     proposes: ClassVar[str] = "self"
+    settings: ClassVar[dict[str, dict[str, object]]] = {
+        "nb1shot1": {
+            **training.NB1SHOT1,
+            **{"order": "architecture_first", "clip_arch": False, "arch_clip": 5.0, "coldest": 1.0},
+        }
+    }
 
     def skip(self, problem: Problem) -> str | None:
         return training.skip(problem)
@@ -31,11 +39,19 @@ class Gdas(training.WeightTraining):
         from methods.one_shot.parts.search import Search
 
         search = Search(view, self, none=True)
-        gumbel = HardGumbel(search.generator)
+        gumbel = HardGumbel(search)
 
         def begin(epoch: int) -> bool:
             gumbel.temperature = linear_temperature(epoch, self.epochs, self.hottest, self.coldest)
             return True
 
         logits = SoftmaxAdam(search, self.arch_lr, self.arch_decay)
-        return alternate(search, logits, gumbel, clip_architecture=self.clip_arch, begin=begin)
+        return alternate(
+            search,
+            logits,
+            gumbel,
+            order=self.order,
+            clip_architecture=self.clip_arch,
+            arch_clip=self.arch_clip,
+            begin=begin,
+        )

@@ -47,7 +47,7 @@ class IstaNas(training.WeightTraining):
     }
 
     def skip(self, problem: Problem) -> str | None:
-        return training.skip(problem)
+        return training.skip(problem, on_edges=True)
 
     def search(self, view: SearchView) -> Arch:
         from methods.one_shot.parts.search import Forward, Search

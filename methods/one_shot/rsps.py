@@ -21,11 +21,23 @@ class Rsps(training.WeightTraining):
         Literal["network", "cell"],
         "a batch trains one random cell everywhere, or (NATS-Bench, D-40) another one in each cell, none of them disconnected",
     ] = "network"
-    candidates: Annotated[int, "random cells that are ranked in the end"] = 100
-    selection_batch: Annotated[int, "validation images that rank a cell"] = 512
+    candidates: Annotated[int, "random cells that are ranked"] = 100
+    selection_batch: Annotated[int, "validation images of a batch that ranks a cell"] = 512
+    selection_batches: Annotated[int, "of them for each cell"] = 1
+    finalists: Annotated[int, "best cells that are ranked again on all validation images; 0: none"] = 0
+    selects: Annotated[Literal["at_the_end", "every_epoch"], "when random cells are ranked and the best proposed"] = (
+        "at_the_end"
+    )
 
     reference: ClassVar[str] = "arXiv:1902.07638"
     proposes: ClassVar[str] = "self"
+    settings: ClassVar[dict[str, dict[str, object]]] = {
+        "nb1shot1": {
+            **training.NB1SHOT1,
+            **{"batch": 64, "clip": 0.25, "candidates": 1000, "selection_batch": 64, "selection_batches": 10},
+            **{"finalists": 5, "selects": "every_epoch"},
+        }
+    }
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "": {},
         "nats_2021": {"sampling": "cell", "epochs": 200, "clip": 0.0},
@@ -36,15 +48,20 @@ class Rsps(training.WeightTraining):
             return f"sampling = 'cell' is NATS-Bench's; {problem.space.name} has no rule for disconnected cells"
         return training.skip(problem)
 
-    def search(self, view: SearchView) -> Arch:
+    def search(self, view: SearchView) -> Arch | None:
         from methods.one_shot.parts.search import Forward, Search
 
         search = Search(view, self)
         for epoch in search.epochs():
             for batch in search.task.batches("train", self.batch, epoch):
                 search.step_weights(search.loss(batch, Forward(active=self._drawn(search))))
+            if self.selects == "every_epoch":
+                view.propose(self._selected(search))
             search.record(Forward(active=search.net.only(view.space.sample(search.rng))))
-        return search.best_of(self._candidates(search), self.selection_batch)
+        return None if self.selects == "every_epoch" else self._selected(search)
+
+    def _selected(self, search: Search) -> Arch:
+        return search.best_of(self._candidates(search), self.selection_batch, self.selection_batches, self.finalists)
 
     def _drawn(self, search: Search) -> Active | list[Active]:
         space, rng = search.view.space, search.rng

@@ -46,7 +46,7 @@ class SparseNas(training.WeightTraining):
     }
 
     def skip(self, problem: Problem) -> str | None:
-        return training.skip(problem)
+        return training.skip(problem, on_edges=True)
 
     def search(self, view: SearchView) -> Arch:
         from methods.one_shot.parts.differentiable import batches

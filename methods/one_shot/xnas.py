@@ -29,7 +29,7 @@ class Xnas(training.WeightTraining):
     proposes: ClassVar[str] = "self"
 
     def skip(self, problem: Problem) -> str | None:
-        return training.skip(problem)
+        return training.skip(problem, on_edges=True)
 
     def search(self, view: SearchView) -> Arch:
         from methods.one_shot.parts.experts import Experts

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from methods.one_shot.parts.exponentiated import Order, exponentiated_step
-from methods.one_shot.parts.gumbel import gumbel_one_hot
+from methods.one_shot.parts.gumbel import gumbel_one_hot, gumbel_softmax
 from methods.one_shot.parts.search import Forward, Search
 
 
@@ -135,13 +135,24 @@ def mixture(architecture: Mixed) -> Forward:
 
 
 class HardGumbel:
-    """One operation per row, drawn by the Gumbel trick, with the gradient of the softmax (GDAS)."""
+    """One operation per row, drawn by the Gumbel trick, with the gradient of the softmax (GDAS).
 
-    def __init__(self, generator: torch.Generator) -> None:
-        self.generator = generator
+    Weights of edges, where a space has them, are drawn by the same trick and stay soft, as in NAS-Bench-1Shot1's code.
+    """
+
+    def __init__(self, search: Search) -> None:
+        self._generator, self._decisions = search.generator, search.net.decisions
         self.temperature = 10.0
 
     def __call__(self, architecture: Mixed) -> Forward:
-        drawn = [gumbel_one_hot(p.log(), self.temperature, self.generator) for p in architecture.probabilities()]
-        active = tuple(tuple((option,) for option in table.argmax(-1).tolist()) for table in drawn)
-        return Forward(drawn, active, straight_through=True)
+        drawn: list[Tensor] = []
+        active: list[tuple[tuple[int, ...], ...]] = []
+        for p, one in zip(architecture.probabilities(), self._decisions, strict=True):
+            sample = gumbel_one_hot if one.kind == "operation" else gumbel_softmax
+            table = sample(p.log(), self.temperature, self._generator)
+            drawn.append(table)
+            if one.kind == "operation":
+                active.append(tuple((option,) for option in table.argmax(-1).tolist()))
+            else:
+                active.append((tuple(range(len(one.options))),) * one.rows)
+        return Forward(drawn, tuple(active), straight_through=True)

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from harness.weight_sharing import Decision
 
-SIZE = 32
 TEMPERATURE = 5.0
 BOUND = 2.5
 """Logits are ``BOUND * tanh(logits / TEMPERATURE)``."""
@@ -24,7 +23,7 @@ class Drawn:
     """Some samples of the controller."""
 
     options: Tensor
-    """(samples, rows over all decisions), int64."""
+    """(samples, picks over all rows and decisions), int64."""
     log_probabilities: Tensor
     """(samples,), of each sample's whole sequence; differentiable."""
     entropies: Tensor
@@ -32,56 +31,81 @@ class Drawn:
     decisions: Sequence[Decision]
 
     def tables(self) -> list[list[Tensor]]:
-        """Each sample as one-hot tables, one per decision."""
-        sizes = [one.rows for one in self.decisions]
-        return [
-            [F.one_hot(part, len(one.options)) for part, one in zip(row.split(sizes), self.decisions, strict=True)]
-            for row in self.options
-        ]
+        """Each sample as tables of ones and zeros, one per decision."""
+        return [[table[k] for table in self._tables()] for k in range(len(self.options))]
+
+    def _tables(self) -> list[Tensor]:
+        tables, start = [], 0
+        for one in self.decisions:
+            picks = self.options[:, start : start + one.rows * one.picks]
+            tables.append(F.one_hot(picks.reshape(-1, one.rows, one.picks), len(one.options)).sum(2))
+            start += one.rows * one.picks
+        return tables
 
 
 class Controller:
     """Draws choices and learns from advantages. Small, hence on the CPU.
 
-    All rows must choose among equally many options. As in NAS-Bench-201's code, the weights of the first LSTM layer, the
-    embeddings and the output start uniform on [-0.1, 0.1], the rest as PyTorch has it.
+    As in NAS-Bench-201's code, the weights of the first LSTM layer, the embeddings and the output start uniform on [-0.1, 0.1],
+    the rest as PyTorch has it. Where a row takes several options, they are drawn one after the other, none twice.
+
+    Args:
+        beta: Adam's first decay rate.
+        size: units of the LSTM.
+        op_bound: largest logit of an operation; that of an edge is :data:`BOUND`.
     """
 
-    def __init__(self, decisions: Sequence[Decision], generator: torch.Generator, lr: float) -> None:
-        self.decisions, self.rows = decisions, sum(one.rows for one in decisions)
-        options = len(decisions[0].options)
-        if any(len(one.options) != options for one in decisions):
-            raise ValueError("the controller chooses among equally many options everywhere")
+    def __init__(
+        self,
+        decisions: Sequence[Decision],
+        generator: torch.Generator,
+        lr: float,
+        *,
+        beta: float = 0.0,
+        size: int = 32,
+        op_bound: float = BOUND,
+    ) -> None:
+        self.decisions = decisions
+        options = max(len(one.options) for one in decisions)
         self.net = nn.ModuleDict(
-            {"lstm": nn.LSTM(SIZE, SIZE, 2), "embedding": nn.Embedding(options, SIZE), "output": nn.Linear(SIZE, options)}
+            {"lstm": nn.LSTM(size, size, 2), "embedding": nn.Embedding(options, size), "output": nn.Linear(size, options)}
         )
-        self.start = nn.Parameter(torch.empty(1, SIZE))
+        self.start = nn.Parameter(torch.empty(1, size))
         self.parameters = [self.start, *self.net.parameters()]
         small = {"lstm.weight_hh_l0", "lstm.weight_ih_l0", "embedding.weight", "output.weight"}
         with torch.no_grad():
             for name, value in [("start", self.start), *self.net.named_parameters()]:
-                bound = 0.1 if name == "start" or name in small else SIZE**-0.5
+                bound = 0.1 if name == "start" or name in small else size**-0.5
                 value.copy_((torch.rand(value.shape, generator=generator) * 2 - 1) * bound)
-        self._adam = torch.optim.Adam(self.parameters, lr=lr, betas=(0.0, 0.999), eps=1e-3)
+        self._adam = torch.optim.Adam(self.parameters, lr=lr, betas=(beta, 0.999), eps=1e-3)
+        self._op_bound = op_bound
         self.baseline: float | None = None
         self.mean_entropy = float("nan")
-        """Mean entropy of a choice in the last samples, 1 where all options are equally likely."""
+        """Mean entropy of an operation's choice in the last samples, 1 where all are equally likely."""
 
     def sample(self, count: int, generator: torch.Generator) -> Drawn:
         """``count`` independent sequences of choices."""
-        inputs, state = self.start.expand(1, count, SIZE).contiguous(), None
-        options, log_probabilities, entropies = [], [], []
-        for _ in range(self.rows):
-            outputs, state = self.net["lstm"](inputs, state)
-            logits = BOUND * torch.tanh(self.net["output"](outputs[0]) / TEMPERATURE)
-            log_p = logits.log_softmax(-1)
-            chosen = torch.multinomial(log_p.detach().exp(), 1, generator=generator)
-            options.append(chosen[:, 0])
-            log_probabilities.append(log_p.gather(1, chosen)[:, 0])
-            entropies.append(-(log_p.exp() * log_p).sum(-1).detach())
-            inputs = self.net["embedding"](chosen[:, 0])[None]
+        inputs, state = self.start.expand(1, count, -1).contiguous(), None
+        options, log_probabilities, entropies, of_operations = [], [], [], []
+        for one in self.decisions:
+            bound = self._op_bound if one.kind == "operation" else BOUND
+            for _ in range(one.rows):
+                taken = torch.zeros(count, len(one.options), dtype=torch.bool)
+                for _ in range(one.picks):
+                    outputs, state = self.net["lstm"](inputs, state)
+                    logits = bound * torch.tanh(self.net["output"](outputs[0])[:, : len(one.options)] / TEMPERATURE)
+                    log_p = logits.masked_fill(taken, -math.inf).log_softmax(-1)
+                    p = log_p.detach().exp()
+                    chosen = torch.multinomial(p, 1, generator=generator)
+                    taken = taken.scatter(1, chosen, True)
+                    options.append(chosen[:, 0])
+                    log_probabilities.append(log_p.gather(1, chosen)[:, 0])
+                    entropies.append(-torch.xlogy(p, p).sum(-1))
+                    if one.kind == "operation":
+                        of_operations.append(entropies[-1].mean() / math.log(len(one.options)))
+                    inputs = self.net["embedding"](chosen[:, 0])[None]
+        self.mean_entropy = float(torch.stack(of_operations).mean())
         total = torch.stack(entropies).sum(0)
-        self.mean_entropy = float(total.mean()) / self.rows / math.log(len(self.decisions[0].options))
         return Drawn(torch.stack(options, 1), torch.stack(log_probabilities).sum(0), total, self.decisions)
 
     def reinforce(self, drawn: Drawn, advantages: Sequence[float], clip: float) -> None:

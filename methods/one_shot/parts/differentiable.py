@@ -44,6 +44,7 @@ def alternate(
     order: Order = "weights_first",
     unrolled: bool = False,
     clip_architecture: bool = False,
+    arch_clip: float = 0.0,
     begin: Callable[[int], bool] = lambda epoch: True,
     penalty: Callable[[Architecture], Tensor] | None = None,
     reported: Literal["last", "best"] = "last",
@@ -55,6 +56,7 @@ def alternate(
         unrolled: the architecture's gradient looks through one step of the weights (DARTS, eq. 7): second order.
         clip_architecture: the clipped norm counts the gradients of the architecture parameters: that by the weights' loss
             added to what its last step left, which the scripts of NAS-Bench-201 do not clear in between.
+        arch_clip: largest norm of the architecture's gradient by its own loss; 0: not clipped.
         begin: called with each epoch before it; whether the architecture moves in it.
         penalty: added to the architecture's loss.
         reported: ``best``: the architecture of the epoch whose supernet did best on the validation images (D-25).
@@ -75,6 +77,9 @@ def alternate(
             loss = search.loss(valid, relaxation(architecture))
             total = loss if penalty is None else loss + penalty(architecture)
             gradients = torch.autograd.grad(total, architecture.values)
+        if arch_clip:
+            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))
+            gradients = [one * (arch_clip / (norm + 1e-6)).clamp(max=1.0) for one in gradients]
         architecture.step(gradients)
 
     for epoch in search.epochs():

@@ -124,10 +124,20 @@ class Search:
         self.net.module.train()
         return (logits.argmax(-1) == batch[1]).float().mean() * 100, F.cross_entropy(logits, batch[1])
 
-    def best_of(self, archs: Sequence[Arch], batch: int = 512) -> Arch:
-        """The architecture with the highest accuracy, each on a validation batch of its own; the first of equals."""
-        found = [self.evaluate(k, Forward(active=self.net.only(arch)), batch)[0] for k, arch in enumerate(archs)]
-        return archs[int(torch.stack(found).argmax())]
+    def best_of(self, archs: Sequence[Arch], batch: int = 512, batches: int = 1, finalists: int = 0) -> Arch:
+        """The architecture with the highest accuracy, each on validation batches of its own; the first of equals.
+
+        Args:
+            finalists: that many of the best are ranked again on all validation images; 0: the first ranking decides.
+        """
+        means = []
+        for k, arch in enumerate(archs):
+            forward = Forward(active=self.net.only(arch))
+            found = [self.evaluate(k * batches + number, forward, batch)[0] for number in range(batches)]
+            means.append(torch.stack(found).mean())
+        order = torch.argsort(torch.stack(means), descending=True, stable=True).tolist()
+        best = [archs[k] for k in order[: max(finalists, 1)]]
+        return max(best, key=lambda arch: self.validate(Forward(active=self.net.only(arch)))[0]) if finalists else best[0]
 
     def validate(self, forward: Forward = EVERYTHING) -> tuple[float, float]:
         """Accuracy (percent) and mean loss on the plain validation images; charged."""

@@ -47,10 +47,17 @@ NB1SHOT1: dict[str, object] = {
 NEEDS_TRAINING = "needs images to train a supernet on, which this benchmark does not offer"
 
 
-def skip(problem: object, *choices: str) -> str | None:
-    """Why a weight-sharing method cannot run on a problem: no training, or a supernet that lacks one of ``choices``."""
+def skip(problem: object, *choices: str, on_edges: bool = False) -> str | None:
+    """Why a weight-sharing method cannot run on a problem: no training, or a supernet that is not what it needs.
+
+    Args:
+        choices: those of the supernet that it makes.
+        on_edges: whether it is defined for operations on edges only.
+    """
     task = getattr(problem, "task", None)
     if task is None:
         return NEEDS_TRAINING
+    if on_edges and getattr(task, "operations_on", "edges") != "edges":
+        return "is defined for operations on edges; in this space they stand on nodes, whose inputs are chosen apart"
     lacking = [name for name in choices if name not in getattr(task, "choices", ())]
     return f"needs a choice of {' and '.join(lacking)} that the supernet of this space does not offer" if lacking else None

@@ -1,0 +1,184 @@
+"""Weight sharing on the 1Shot1 spaces: every method of the papers proposes, pays, and goes on after a kill."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from benchmarks.nb1shot1.footprint import footprint
+from benchmarks.nb1shot1.space import NB1Shot1Space
+from benchmarks.nb1shot1.supernet import Macro, Supernet
+from benchmarks.nb1shot1.task import FORWARD
+from harness.checkpoint import File
+from harness.problem import UserError
+from harness.weight_sharing import Decision
+from methods.one_shot.parts import search as frame
+from methods.one_shot.parts.architecture import HardGumbel
+from methods.one_shot.parts.controller import Controller
+from methods.one_shot.parts.search import Search
+from tests import made_nb1shot1_search as made
+from tests import made_search
+from tests.made_nb1shot1_search import ROWS, small
+from tests.unit.test_one_shot_resume import Counter, Killed
+
+pytestmark = pytest.mark.usefixtures("small")
+__all__ = ["small"]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_it_proposes_every_epoch_pays_and_resumes_to_the_same_end(
+    row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
+    passes = Counter()
+    view = made.view(meter=passes)
+    expected = made.search(row, view)
+    trace = view._trace
+    assert [row["epoch"] for row in trace.scalars] == [1, 2, 3]
+    assert view.budget.spent("seconds") > 0 and view.budget.spent("epochs") >= 3
+    ends = [row["seconds"] for row in trace.scalars]
+    assert trace.proposals[0].seconds <= ends[0], "a cell is proposed by the end of the first epoch"
+    assert all(proposal.arch in view.space for proposal in trace.proposals)
+    kept = File(tmp_path / "kept.ckpt")
+    with pytest.raises(Killed):
+        made.search(row, made.view(checkpoint=kept, meter=Counter(int(0.8 * passes.count))))
+    resumed = Counter()
+    assert made.search(row, made.view(checkpoint=kept, meter=resumed)) == expected
+    assert resumed.count < passes.count
+
+
+@pytest.mark.parametrize("row", ["pc_darts", "gaea_pc_darts"])
+def test_the_architecture_stays_in_the_first_epochs_and_moves_after_them(row: str) -> None:
+    view = made.view()
+    made.search(row, view, epochs=4, warmup=2, arch_lr=0.5)
+    entropies = [line["entropy"] for line in view._trace.scalars]
+    assert entropies[0] == entropies[1] == pytest.approx(1, abs=1e-5)
+    assert entropies[3] < entropies[1]
+    assert len({line["edge_entropy"] for line in view._trace.scalars}) == 3, "edges stay and move with the operations"
+
+
+def test_what_a_space_does_not_offer_is_skipped_with_the_reason() -> None:
+    for row in ("pc_darts", "gaea_pc_darts"):
+        assert "partial and edges" in (made_search.skipped(row) or "")
+    problem = type("Problem", (), {"space": NB1Shot1Space(1), "task": type("Task", (), {"operations_on": "nodes"})()})()
+    for name in ("conas", "ista_nas", "setn", "sparse_nas", "xnas"):
+        assert "they stand on nodes" in (made.method(name).skip(problem) or "")
+    with pytest.raises(UserError, match="have no bias"):
+        made.view().task.supernet(bias=True)
+    with pytest.raises(UserError, match="4 channels do not fall into 3 equal parts"):
+        made.view().task.supernet(partial=3)
+
+
+@pytest.mark.parametrize(("number", "partial"), [(1, 1), (2, 2), (3, 4)])
+def test_the_footprint_counts_what_is_executed(number: int, partial: int) -> None:
+    macro = Macro(width=8, channels=3, partial=partial)
+    net = Supernet(NB1Shot1Space(number), macro)
+    found = footprint(macro, net.blocks, 32)
+    parameters, macs = found.executed([net.blocks] * 3)
+    assert parameters == sum(p.numel() for p in net.module.parameters())
+    counted = []
+
+    def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
+        pixels = output.shape[2] * output.shape[3] if output.dim() == 4 else 1
+        counted.append(pixels * module.weight.numel())  # type: ignore[operator, union-attr]
+
+    for module in net.module.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        net(torch.zeros(1, 3, 32, 32))
+    assert macs == sum(counted)
+    counted.clear()
+    arch = NB1Shot1Space(number).at(5)
+    with torch.no_grad():
+        net(torch.zeros(1, 3, 32, 32), None, net.only(arch))
+    assert found.executed([arch[-net.blocks :].count(op) for op in range(3)])[1] == sum(counted)
+
+
+def test_a_pass_costs_its_images_and_operations_and_a_third_without_gradients() -> None:
+    charged: list[dict[str, float]] = []
+    task = made.view(meter=lambda charge: lambda **cost: charged.append(cost)).task
+    net = task.supernet()
+    images = task.plain("valid", 8, 0)[0]
+    net(images)
+    net(images[:4])
+    with torch.no_grad():
+        net(images)
+    net(images, None, net.only(NB1Shot1Space(1).at(0)))
+    mixture, half, forward, single = charged
+    assert half["seconds"] == pytest.approx(mixture["seconds"] / 2)
+    assert forward["seconds"] == pytest.approx(mixture["seconds"] * FORWARD)
+    assert single["seconds"] < mixture["seconds"] and single["macs"] < mixture["macs"]
+    assert (mixture["epochs"], forward["epochs"]) == (8 / 32, 0)
+    parameters = sum(p.numel() for p in net.module.parameters())
+    whole = made.CLOCK.base + made.CLOCK.per_parameter * parameters + 4 * sum(made.CLOCK.per_op)
+    assert mixture["seconds"] == pytest.approx(8 * whole / made.PASSES)
+
+
+@pytest.mark.parametrize("partial", [1, 2])
+def test_gradients_of_the_weights_are_those_of_finite_differences(partial: int) -> None:
+    net = Supernet(NB1Shot1Space(2), Macro(width=2, channels=1, stacks=1, depth=1, partial=partial), seed=3)
+    net.module.double()
+    generator = torch.Generator().manual_seed(0)
+    x, labels = torch.randn(4, 1, 4, 4, generator=generator, dtype=torch.float64), torch.arange(4)
+    weights = [
+        torch.rand(one.rows, len(one.options), generator=generator, dtype=torch.float64).requires_grad_()
+        for one in net.decisions
+    ]
+    assert torch.autograd.gradcheck(lambda *w: F.cross_entropy(net(x, w), labels), weights, eps=1e-6, atol=1e-6)
+
+
+def test_gdas_draws_one_operation_and_keeps_edges_soft() -> None:
+    search = Search(made.view(), made.method("gdas"))
+    tables = [torch.full((one.rows, len(one.options)), 1 / len(one.options)) for one in search.net.decisions]
+    mixed = type("Mixed", (), {"probabilities": lambda self: tables})()
+    forward = HardGumbel(search)(mixed)
+    for one, table, active in zip(search.net.decisions, forward.weights or (), forward.active or (), strict=True):
+        assert torch.allclose(table.sum(-1), torch.ones(one.rows))  # type: ignore[union-attr]
+        hard = one.kind == "operation"
+        assert bool(((table == 0) | (table == 1)).all()) == hard  # type: ignore[union-attr]
+        assert all(len(options) == (1 if hard else len(one.options)) for options in active)  # type: ignore[union-attr]
+
+
+def test_the_controller_takes_as_many_different_inputs_as_a_node_has() -> None:
+    decisions = (
+        Decision("operations", 2, ("a", "b", "c")),
+        Decision("inputs", 1, ("0", "1", "2", "3"), "edge", picks=3),
+    )
+    generator = torch.Generator().manual_seed(1)
+    controller = Controller(decisions, generator, 0.01, op_bound=0.5)
+    drawn = controller.sample(200, generator)
+    for operations, inputs in drawn.tables():
+        assert operations.sum(1).tolist() == [1, 1]
+        assert inputs.tolist() != [[1, 1, 1, 1]] and inputs.sum() == 3 and inputs.max() == 1
+    assert drawn.log_probabilities.isfinite().all()
+    assert 0.9 < controller.mean_entropy <= 1 + 1e-6
+    # near uniform at first: each of the 9 * 24 sequences is about equally likely
+    assert drawn.log_probabilities.mean().item() == pytest.approx(-math.log(9 * 24), abs=0.3)
+    controller.reinforce(drawn, [1.0] * 200, 5.0)
+    assert all(p.isfinite().all() for p in controller.parameters)
+
+
+def test_finalists_are_ranked_again_on_all_validation_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    search = Search(made.view(), made.method("rsps"))
+    archs = [NB1Shot1Space(1).at(k) for k in range(4)]
+    first = {arch: float(score) for arch, score in zip(archs, (10, 30, 40, 20), strict=True)}
+    last = {arch: float(score) for arch, score in zip(archs, (99, 50, 40, 60), strict=True)}
+    of = {search.net.only(arch): arch for arch in archs}
+    numbers: list[int] = []
+
+    def evaluate(number: int, forward: frame.Forward, batch: int = 512) -> tuple[torch.Tensor, torch.Tensor]:
+        numbers.append(number)
+        return torch.tensor(first[of[forward.active]]), torch.tensor(0.0)  # type: ignore[index]
+
+    monkeypatch.setattr(search, "evaluate", evaluate)
+    monkeypatch.setattr(search, "validate", lambda forward: (last[of[forward.active]], 0.0))
+    assert search.best_of(archs, 16, batches=2) == archs[2]
+    assert numbers == list(range(8)), "each on batches of its own"
+    assert search.best_of(archs, 16, finalists=2) == archs[1]
+    assert search.best_of(archs, 16, finalists=3) == archs[3]
