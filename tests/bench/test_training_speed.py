@@ -19,7 +19,7 @@ pytestmark = pytest.mark.bench
 
 CELLS = random.Random(0).sample(representatives(), 8)
 SEEDS = (0, 1, 2)
-STEPS = 4
+STEPS = 8
 GROUP = f"{len(CELLS)} cells x {len(SEEDS)} seeds x {STEPS} steps on digits, batch {SETTINGS.batch}, one core"
 
 
@@ -39,7 +39,7 @@ def test_one_by_one(benchmark: Any) -> None:
                     torch.nn.functional.cross_entropy(network(x), y).backward()
                     optimiser.step()
 
-    benchmark.pedantic(train, rounds=5, warmup_rounds=1)
+    benchmark.pedantic(train, rounds=3, warmup_rounds=1)
 
 
 @pytest.mark.benchmark(group=GROUP)
@@ -55,7 +55,7 @@ def test_replicas_together_in_torch(benchmark: Any) -> None:
                     network.backward(cross_entropy_gradient(network.forward(x, training=True), y))
                     network.parameters.nesterov_step(sgd.rate, sgd.momentum, sgd.decay)
 
-    benchmark.pedantic(train, rounds=5, warmup_rounds=1)
+    benchmark.pedantic(train, rounds=3, warmup_rounds=1)
 
 
 @pytest.mark.skipif(not native.fits(SETTINGS.batch, torch.float32), reason="no C compiler")
@@ -70,4 +70,4 @@ def test_compiled_kernels(benchmark: Any) -> None:
                 some = native.Images(images.pixels[:STEPS], images.labels[:STEPS])
                 task.compiled_network(cell, seed).train(some, [sgd.rate] * STEPS, sgd.momentum, sgd.decay)
 
-    benchmark.pedantic(train, rounds=5, warmup_rounds=1)
+    benchmark.pedantic(train, rounds=3, warmup_rounds=1)
