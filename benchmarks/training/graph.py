@@ -31,15 +31,17 @@ class Op(IntEnum):
     MAX_POOL_BACK = 7
     HALVE = 8
     HALVE_BACK = 9
-    MEAN = 10
-    MEAN_BACK = 11
-    SHIFT = 12
-    SHIFT_BACK = 13
-    NORM = 14
-    NORM_BACK = 15
-    CONVOLUTION = 16
-    CONVOLUTION_INPUT = 17
-    CONVOLUTION_WEIGHT = 18
+    HALVE_MAX = 10
+    HALVE_MAX_BACK = 11
+    MEAN = 12
+    MEAN_BACK = 13
+    SHIFT = 14
+    SHIFT_BACK = 15
+    NORM = 16
+    NORM_BACK = 17
+    CONVOLUTION = 18
+    CONVOLUTION_INPUT = 19
+    CONVOLUTION_WEIGHT = 20
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,9 @@ class Step:
     statistics: int = -1
     add: bool = False
 
+
+_SCATTERING = (Op.MAX_POOL, Op.HALVE_MAX)
+"""Operations whose backward pass adds to a gradient here and there."""
 
 _ORDER = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
 """Axes of a parameter in PyTorch in the order in which the kernels have them: output channels last."""
@@ -148,9 +153,11 @@ class Graph:
         """Zeros, where nothing else is written."""
         return self._add(Op.FILL, None, into)
 
-    def relu(self, x: Value) -> Value:
-        """max(x, 0)."""
-        return self._add(Op.RELU, x, self.value(x.channels, x.size))
+    def relu(self, x: Value, into: Value | None = None) -> Value:
+        """max(x, 0). Nothing else may write ``into`` the same channels: its gradient is told from its result."""
+        if into is not None and not self.empty(into):
+            raise ValueError("a ReLU is added to nothing")
+        return self._add(Op.RELU, x, into or self.value(x.channels, x.size))
 
     def copy(self, x: Value, into: Value) -> Value:
         """x itself, for sums and concatenations."""
@@ -167,6 +174,10 @@ class Graph:
     def halve(self, x: Value) -> Value:
         """2x2 average pooling."""
         return self._add(Op.HALVE, x, self.value(x.channels, x.size // 2))
+
+    def halve_max(self, x: Value) -> Value:
+        """2x2 max pooling."""
+        return self._add(Op.HALVE_MAX, x, self.value(x.channels, x.size // 2))
 
     def classify(self, x: Value, name: str, classes: int) -> Value:
         """The mean over all pixels and a linear layer: the logits."""
@@ -238,7 +249,7 @@ class Graph:
                 some = there[x.buffer] & x.range
                 if some and step.op == Op.NORM:
                     raise ValueError("what a norm reads is read by nothing else")
-                if some or step.op == Op.MAX_POOL:
+                if some or step.op in _SCATTERING:
                     fill(x)
                 adding = bool(some)
                 there[x.buffer] |= x.range
@@ -314,6 +325,6 @@ def _backward(step: Step, x: Value | None, y: Value, wanted: bool, adding: bool)
         return [back(Op.ADD, given, found, add=adding)]
     if step.op == Op.RELU:
         return [back(Op.RELU_BACK, given, y, found, add=adding)]
-    if step.op in (Op.NORM, Op.MAX_POOL):
+    if step.op == Op.NORM or step.op in _SCATTERING:
         return [back(Op(step.op + 1), given, x, found, add=adding)]
     return [back(Op(step.op + 1), given, found, add=adding)]

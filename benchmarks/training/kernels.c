@@ -65,6 +65,8 @@ enum {
     MAX_POOL_BACK,
     HALVE,
     HALVE_BACK,
+    HALVE_MAX,
+    HALVE_MAX_BACK,
     MEAN,
     MEAN_BACK,
     SHIFT,
@@ -240,48 +242,51 @@ INLINE void pool_any(const Instruction *o, const State *s, const int back) {
 static void pool(const Instruction *o, const State *s) { pool_any(o, s, 0); }
 static void pool_back(const Instruction *o, const State *s) { pool_any(o, s, 1); }
 
-/* b = largest of a in the 3x3 window */
-static void max_pool(const Instruction *o, const State *s) {
-    const int64_t size = o->size;
-    for (int64_t block = 0; block < s->blocks; block++)
-        for (int64_t h = 0; h < size; h++)
-            for (int64_t w = 0; w < size; w++) {
-                const vec *a = s->memory + o->a.at + block * size * size * o->a.stride;
-                vec *y = s->memory + o->b.at + ((block * size + h) * size + w) * o->b.stride;
-                for (int64_t c = 0; c < o->inputs; c++) {
-                    vec most = a[(h * size + w) * o->a.stride + c];
-                    for (int64_t i = low(h); i <= high(h, size); i++)
-                        for (int64_t j = low(w); j <= high(w, size); j++)
-                            most = larger(a[(i * size + j) * o->a.stride + c], most);
-                    put(y + c, most, o->add);
-                }
-            }
+/* b = largest of a in a window: 3x3 around each pixel, or (`halving`) one of the 2x2 squares */
+INLINE void max_any(const Instruction *o, const State *s, const int halving) {
+    const int64_t size = o->size, side = halving ? size / 2 : size, stride = o->a.stride;
+    for (int64_t at = 0; at < s->blocks * side * side; at++) {
+        const int64_t h = at / side % side, w = at % side;
+        const int64_t h0 = halving ? 2 * h : low(h), h1 = halving ? 2 * h + 1 : high(h, size);
+        const int64_t w0 = halving ? 2 * w : low(w), w1 = halving ? 2 * w + 1 : high(w, size);
+        const vec *a = s->memory + o->a.at + at / (side * side) * size * size * stride;
+        vec *b = s->memory + o->b.at + at * o->b.stride;
+        for (int64_t c = 0; c < o->inputs; c++) {
+            vec most = a[(h0 * size + w0) * stride + c];
+            for (int64_t i = h0; i <= h1; i++)
+                for (int64_t j = w0; j <= w1; j++) most = larger(a[(i * size + j) * stride + c], most);
+            put(b + c, most, o->add);
+        }
+    }
 }
 
-/* c += gradient a of the output at the first pixel of input b that is the window's largest; c must have been filled */
-static void max_pool_back(const Instruction *o, const State *s) {
-    const int64_t size = o->size;
-    for (int64_t block = 0; block < s->blocks; block++)
-        for (int64_t h = 0; h < size; h++)
-            for (int64_t w = 0; w < size; w++) {
-                const int64_t start = block * size * size;
-                const vec *dy = s->memory + o->a.at + (start + h * size + w) * o->a.stride;
-                const vec *x = s->memory + o->b.at + start * o->b.stride;
-                vec *dx = s->memory + o->c.at + start * o->c.stride;
-                for (int64_t c = 0; c < o->inputs; c++) {
-                    vec most = x[(h * size + w) * o->b.stride + c], left = dy[c];
-                    for (int64_t i = low(h); i <= high(h, size); i++)
-                        for (int64_t j = low(w); j <= high(w, size); j++)
-                            most = larger(x[(i * size + j) * o->b.stride + c], most);
-                    for (int64_t i = low(h); i <= high(h, size); i++)
-                        for (int64_t j = low(w); j <= high(w, size); j++) {
-                            vec here = where(x[(i * size + j) * o->b.stride + c] == most, left);
-                            dx[(i * size + j) * o->c.stride + c] += here;
-                            left -= here;
-                        }
+/* c += gradient a of the output at the first pixel of the input b that is the window's largest; c must have been filled */
+INLINE void max_any_back(const Instruction *o, const State *s, const int halving) {
+    const int64_t size = o->size, side = halving ? size / 2 : size;
+    for (int64_t at = 0; at < s->blocks * side * side; at++) {
+        const int64_t h = at / side % side, w = at % side, start = at / (side * side) * size * size;
+        const int64_t h0 = halving ? 2 * h : low(h), h1 = halving ? 2 * h + 1 : high(h, size);
+        const int64_t w0 = halving ? 2 * w : low(w), w1 = halving ? 2 * w + 1 : high(w, size);
+        const vec *dy = s->memory + o->a.at + at * o->a.stride, *x = s->memory + o->b.at + start * o->b.stride;
+        vec *dx = s->memory + o->c.at + start * o->c.stride;
+        for (int64_t c = 0; c < o->inputs; c++) {
+            vec most = x[(h0 * size + w0) * o->b.stride + c], left = dy[c];
+            for (int64_t i = h0; i <= h1; i++)
+                for (int64_t j = w0; j <= w1; j++) most = larger(x[(i * size + j) * o->b.stride + c], most);
+            for (int64_t i = h0; i <= h1; i++)
+                for (int64_t j = w0; j <= w1; j++) {
+                    const mask here = x[(i * size + j) * o->b.stride + c] == most;
+                    dx[(i * size + j) * o->c.stride + c] += where(here, left);
+                    left = where(~here, left);
                 }
-            }
+        }
+    }
 }
+
+static void max_pool(const Instruction *o, const State *s) { max_any(o, s, 0); }
+static void max_pool_back(const Instruction *o, const State *s) { max_any_back(o, s, 0); }
+static void halve_max(const Instruction *o, const State *s) { max_any(o, s, 1); }
+static void halve_max_back(const Instruction *o, const State *s) { max_any_back(o, s, 1); }
 
 /* b = means of a over squares of four pixels */
 static void halve(const Instruction *o, const State *s) {
@@ -561,8 +566,9 @@ static void convolution_weight(const Instruction *o, const State *s) {
 }
 
 static void (*const operations[])(const Instruction *, const State *) = {
-    fill,  add,        relu, relu_back,  pool, pool_back, max_pool,    max_pool_back,     halve,
-    halve_back, mean, mean_back, shift, shift_back, norm, norm_back, convolution, convolution_input, convolution_weight,
+    fill,      add,  relu,      relu_back, pool,       pool_back, max_pool,  max_pool_back, halve,             halve_back,
+    halve_max, halve_max_back,  mean,      mean_back,  shift,     shift_back, norm,         norm_back,
+    convolution, convolution_input, convolution_weight,
 };
 
 static void forward(const State *s, const real *images) {

@@ -1,0 +1,201 @@
+"""NAS-Bench-101's macro network of any cell: stem, three stacks of cells with halvings between, classifier.
+
+The plain network, one cell and one PyTorch module: the reference that the batched trainer is tested against. Its parameters
+and their shapes come from :func:`parameter_shapes` without building it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.nb1shot1.cell import Cell
+from benchmarks.nb1shot1.size import CELLS_PER_STACK, CLASSES, IMAGE, STACKS, STEM, vertex_channels
+
+CONV3, CONV1, MAXPOOL = range(3)
+KERNEL = {CONV3: 3, CONV1: 1}
+"""Side of the kernel of each operation that has weights."""
+BN_EPS = 1e-5
+BN_MOMENTUM = 0.1
+"""NAS-Bench-101 has 0.003 (TensorFlow's 0.997), which takes a thousand steps; our trainings on digits have some hundred."""
+
+
+@dataclass(frozen=True)
+class Macro:
+    """Everything about the network that is not the cell. The defaults are the paper's network for CIFAR-10."""
+
+    width: int = STEM
+    """Channels of the first stack; each later stack has twice as many at half the size."""
+    depth: int = CELLS_PER_STACK
+    """Cells per stack."""
+    channels: int = 3
+    """Of the input image."""
+    size: int = IMAGE
+    """Height and width of the input image, pixels; a multiple of 4."""
+    classes: int = CLASSES
+    stem: int = 3
+    """Kernel of the stem's convolution: 3 (the paper) or 1."""
+
+    def __post_init__(self) -> None:
+        if self.stem not in (1, 3):
+            raise ValueError(f"stem {self.stem} is no kernel of a stem; take 1 or 3")
+        if self.size % 2 ** (STACKS - 1):
+            raise ValueError(f"size {self.size} cannot be halved {STACKS - 1} times")
+
+    def places(self) -> list[tuple[str, int, int, int]]:
+        """Of every cell in order: its name, channels that come in and go out, and size."""
+        found, channels = [], self.width
+        for stack in range(STACKS):
+            for number in range(self.depth):
+                found.append((f"stacks.{stack}.{number}", channels, self.width << stack, self.size >> stack))
+                channels = self.width << stack
+        return found
+
+
+PAPER = Macro()
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def projected(cell: Cell) -> list[int]:
+    """The vertices, the output among them, that the cell's input feeds: each through a 1x1 convolution of its own."""
+    return [vertex for vertex, edge in enumerate(cell.matrix[0]) if edge]
+
+
+def _layer(name: str, inputs: int, outputs: int, kernel: int) -> Shapes:
+    shapes: Shapes = {f"{name}.conv.weight": (outputs, inputs, kernel, kernel)}
+    return shapes | {f"{name}.norm.{part}": (outputs,) for part in ("weight", "bias")}
+
+
+def parameter_shapes(cell: Cell, macro: Macro) -> Shapes:
+    """Name and shape of every parameter of :class:`Network`, in the order of ``named_parameters``."""
+    shapes = _layer("stem", macro.channels, macro.width, macro.stem)
+    for name, inputs, outputs, _ in macro.places():
+        widths = vertex_channels(cell.matrix, inputs, outputs)
+        for vertex in projected(cell):
+            shapes |= _layer(f"{name}.projections.{vertex}", inputs, widths[vertex], 1)
+        for vertex, op in enumerate(cell.ops, 1):
+            if op in KERNEL:
+                shapes |= _layer(f"{name}.vertices.{vertex}", widths[vertex], widths[vertex], KERNEL[op])
+    last = macro.width << (STACKS - 1)
+    return shapes | {"classifier.weight": (macro.classes, last), "classifier.bias": (macro.classes,)}
+
+
+def parameters(cell: Cell, macro: Macro = PAPER) -> int:
+    """Number of trainable values."""
+    return sum(math.prod(shape) for shape in parameter_shapes(cell, macro).values())
+
+
+def macs(cell: Cell, macro: Macro = PAPER) -> int:
+    """Multiply-adds of one image, convolutions and the classifier counted."""
+    sizes = {name: size for name, _, _, size in macro.places()} | {"stem": macro.size}
+    total = 0
+    for name, shape in parameter_shapes(cell, macro).items():
+        if name == "classifier.weight":
+            total += math.prod(shape)
+        elif name.endswith(".conv.weight"):
+            place = "stem" if name.startswith("stem.") else ".".join(name.split(".")[:3])
+            total += math.prod(shape) * sizes[place] ** 2
+    return total
+
+
+def initial_parameters(cell: Cell, macro: Macro, seed: int) -> dict[str, Tensor]:
+    """PyTorch's default initialisation, float32 by name: weights and classifier uniform within 1/sqrt(fan-in), norms 1 and 0.
+
+    Drawn from a generator of its own in the order of :func:`parameter_shapes`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    values: dict[str, Tensor] = {}
+    for name, shape in parameter_shapes(cell, macro).items():
+        if ".norm." in name:
+            values[name] = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
+        else:
+            fan_in = math.prod(shape[1:]) if len(shape) > 1 else macro.width << (STACKS - 1)
+            values[name] = (torch.rand(shape, generator=generator) * 2 - 1) / math.sqrt(fan_in)
+    return values
+
+
+class ConvNormRelu(nn.Module):
+    """Convolution without bias at unchanged size, batch norm and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, BN_EPS, BN_MOMENTUM)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)))
+
+
+class CellModule(nn.Module):
+    """One cell that turns ``inputs`` channels into ``outputs``.
+
+    An inner vertex applies its operation to the sum of its inputs, cut to its width; those that feed the output are
+    concatenated, and the projection of the cell's input is added where it feeds the output too.
+    """
+
+    def __init__(self, cell: Cell, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.cell = cell
+        self.widths = vertex_channels(cell.matrix, inputs, outputs)
+        self.projections = nn.ModuleDict(
+            {str(vertex): ConvNormRelu(inputs, self.widths[vertex], 1) for vertex in projected(cell)}
+        )
+        self.vertices = nn.ModuleDict(
+            {
+                str(vertex): ConvNormRelu(self.widths[vertex], self.widths[vertex], KERNEL[op])
+                for vertex, op in enumerate(cell.ops, 1)
+                if op in KERNEL
+            }
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        matrix, last = self.cell.matrix, len(self.cell.matrix) - 1
+        values = [x]
+        for vertex, op in enumerate(self.cell.ops, 1):
+            terms = [values[source][:, : self.widths[vertex]] for source in range(1, vertex) if matrix[source][vertex]]
+            if matrix[0][vertex]:
+                terms.append(self.projections[str(vertex)](x))
+            total = torch.stack(terms).sum(0)
+            values.append(self.vertices[str(vertex)](total) if op in KERNEL else F.max_pool2d(total, 3, 1, 1))
+        feeding = [values[vertex] for vertex in range(1, last) if matrix[vertex][last]]
+        outputs = [torch.cat(feeding, 1)] if feeding else []
+        if matrix[0][last]:
+            outputs.append(self.projections[str(last)](x))
+        return torch.stack(outputs).sum(0)
+
+
+class Network(nn.Module):
+    """The network of one cell. Input (batch, channels, size, size), output logits (batch, classes).
+
+    Weights are PyTorch's defaults; load :func:`initial_parameters` (``load``) for weights that depend on a seed alone.
+    """
+
+    def __init__(self, cell: Cell, macro: Macro = PAPER) -> None:
+        super().__init__()
+        self.macro = macro
+        self.stem = ConvNormRelu(macro.channels, macro.width, macro.stem)
+        cells = [CellModule(cell, inputs, outputs) for _, inputs, outputs, _ in macro.places()]
+        self.stacks = nn.ModuleList(
+            nn.ModuleList(cells[stack * macro.depth : (stack + 1) * macro.depth]) for stack in range(STACKS)
+        )
+        self.classifier = nn.Linear(macro.width << (STACKS - 1), macro.classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for stack, cells in enumerate(self.stacks):
+            if stack:
+                x = F.max_pool2d(x, 2)
+            for cell in cells:  # type: ignore[attr-defined]
+                x = cell(x)
+        logits: Tensor = self.classifier(x.mean((2, 3)))
+        return logits
+
+    def load(self, values: dict[str, Tensor]) -> Network:
+        """Takes the named parameters; batch-norm statistics stay as they are. Returns itself."""
+        self.load_state_dict(values, strict=False)
+        return self
