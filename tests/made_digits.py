@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.nb201 import digits_build, digits_clock, digits_table
-from benchmarks.nb201.digits_build import Folder, representatives, units
+from benchmarks.nb201 import digits_clock, digits_table
 from benchmarks.nb201.digits_task import SETTINGS
 from benchmarks.nb201.space import OPS, official_order
+from benchmarks.nb201.unique import representatives
+from benchmarks.training import build as building
+from benchmarks.training.build import Folder, units
 
 SIZES = {"train": 1024, "valid": 384, "test": 389}
 CLOCK = digits_clock.Clock(
@@ -28,7 +30,7 @@ def quality(cell: int) -> float:
     return float(0.4 + 0.08 * sum(op == 3 for op in arch) + 0.05 * sum(op == 2 for op in arch) + 0.1 * own - 0.02)
 
 
-def shard(unit: digits_build.Unit) -> digits_build.Shard:
+def shard(unit: building.Unit) -> building.Shard:
     """Records of a unit: quality, seed noise, and curves that rise to it."""
     worth = np.array([quality(cell) for cell in unit.cells])[:, None]
     random = np.random.default_rng([unit.cells[0], *unit.seeds])
@@ -52,7 +54,7 @@ def build(path: Path, top: bool = True) -> Folder:
     folder.settle(SETTINGS, 3)
     for unit in units("main", representatives(), range(3)):
         folder.write(unit, shard(unit))
-    for unit in units("top", digits_build.top_cells(folder), range(3, 5)) if top else ():
+    for unit in units("top", building.top_cells(folder, representatives()), range(3, 5)) if top else ():
         folder.write(unit, shard(unit))
     digits_clock.save(CLOCK, path / "clock.json")
     return folder
@@ -61,6 +63,6 @@ def build(path: Path, top: bool = True) -> Folder:
 def table(path: Path, to: Path) -> Path:
     """Packs a made build of large shards in ``path`` into the table ``to``, which it returns."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(digits_build, "CELLS_PER_SHARD", 2000)
+        patch.setattr(building, "CELLS_PER_SHARD", 2000)
         digits_table.assemble(build(path), CLOCK, SIZES, to)
     return to

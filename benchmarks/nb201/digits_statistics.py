@@ -11,11 +11,12 @@ import numpy.typing as npt
 from scipy import stats
 
 from benchmarks.images.digits import SIZES
-from benchmarks.nb201.digits_build import RECIPES, TOP_SHARE, representatives
 from benchmarks.nb201.digits_table import Columns
 from benchmarks.nb201.functions import function, live
 from benchmarks.nb201.space import official_order
 from benchmarks.nb201.table import Records
+from benchmarks.nb201.unique import representatives
+from benchmarks.training.build import RECIPES, TOP_SHARE
 
 Floats = npt.NDArray[np.float64]
 

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.nb201.digits_build import EXTRA_SEEDS, RECIPES, Folder, representatives, top_cells, units
 from benchmarks.nb201.digits_clock import Clock
 from benchmarks.nb201.space import NB201Space, official_order
+from benchmarks.nb201.unique import representatives
+from benchmarks.training.build import EXTRA_SEEDS, RECIPES, Folder, top_cells, units
 from harness.cache import atomic, explain, sha256
 from harness.problem import UserError
 
@@ -91,7 +92,7 @@ def whole(folder: Folder) -> None:
     if missing:
         raise UserError(f"{folder.path}: {len(missing)} of {len(representatives())} cells have no record; finish 'build' first")
     seeds = folder.plan["seeds"]
-    top = {unit.name for unit in units("top", top_cells(folder), range(seeds, seeds + EXTRA_SEEDS))}
+    top = {unit.name for unit in units("top", top_cells(folder, representatives()), range(seeds, seeds + EXTRA_SEEDS))}
     found = {name for name in there if name.startswith("top")}
     if found and found != top:
         raise UserError(f"{folder.path}: {len(found)} of {len(top)} shards of the best tenth; finish 'build --top' first")

@@ -1,87 +1,43 @@
-"""The task of nb201/digits: which network is trained on which images, how long, and what is recorded of it.
-
-Everything random comes from a named seed: weights from (cell, seed), the order of the images and their noise from (seed,
-epoch), so that all cells see the same images, and the noise of the validation and test images from nothing else at all.
-"""
+"""The task of nb201/digits: the network, its settings, and how many cells are trained at once by torch."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from benchmarks.images import digits
 from benchmarks.nb201.batched_network import BatchedNetwork
 from benchmarks.nb201.graph import network_graph
 from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, Macro, initial_parameters
 from benchmarks.nb201.space import official_order
-from benchmarks.training import native
-from benchmarks.training.batched import Batches, Sgd, evaluate, train
+from benchmarks.training import digits
+from benchmarks.training.batched import Batches, evaluate, train
+from benchmarks.training.digits import Trained
+from benchmarks.training.graph import Graph
 from harness.seeds import derive
 
 NAME = "nb201/digits"
 
-Counts = npt.NDArray[np.uint16]
-
 
 @dataclass(frozen=True)
-class Settings:
-    """What decides the records. Another value anywhere makes another benchmark."""
+class Settings(digits.Settings):
+    """Those of :class:`benchmarks.training.digits.Settings`, and the network."""
 
     macro: Macro = field(default_factory=lambda: Macro(width=8, depth=1, channels=1, size=8, stem=1, reduction="pool"))
-    noise: float = 0.7
-    """Standard deviation of the Gaussian noise on every pixel, in standard deviations of the training pixels."""
-    batch: int = 128
-    momentum: float = 0.9
-    decay: float = 5e-4
-    epochs: dict[str, int] = field(default_factory=lambda: {"short": 12, "long": 36})
-    """Of each recipe, which is a whole cosine schedule of that length."""
-    rates: dict[str, float] = field(default_factory=lambda: {"short": 0.0375, "long": 0.0125})
-    """Initial learning rates. Low on purpose, and the same in sum over a training: a higher rate brings all good cells to the
-    limit that the noise sets, where nothing but the seed tells them apart."""
-    draws: int = 8
-    """Noise draws of each validation and test image."""
-
-    def sgd(self, recipe: str) -> Sgd:
-        """The optimiser of a recipe."""
-        return Sgd(self.rates[recipe], self.momentum, self.decay)
-
-    @property
-    def digest(self) -> str:
-        """Identifies the settings, 16 hex digits."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
 SETTINGS = Settings()
 
 
-@dataclass(frozen=True)
-class Trained:
-    """The records of one recipe, a row per network: correct answers as counts, losses in nats per image."""
+class Task(digits.Task):
+    """Cells are numbered by their official index."""
 
-    curve: Counts
-    """Validation after each epoch on the first noise draw, of 384 images: (networks, epochs)."""
-    valid: Counts
-    """Validation after the last epoch over all draws, of 384 * draws: (networks,)."""
-    test: Counts
-    """Test after the last epoch over all draws, of 389 * draws: (networks,)."""
-    valid_loss: npt.NDArray[np.float32]
-    test_loss: npt.NDArray[np.float32]
-
-
-class Task:
-    """The images of the task on one device, and the training of cells on them.
-
-    Args:
-        compiled: whether to train with compiled kernels where there are any for this device, type and batch size.
-    """
+    name = NAME
+    norms = BN_EPS, BN_MOMENTUM
+    settings: Settings
 
     def __init__(
         self,
@@ -90,27 +46,13 @@ class Task:
         dtype: torch.dtype = torch.float32,
         compiled: bool = True,
     ) -> None:
-        self.settings, self.device, self.dtype = settings, torch.device(device), dtype
-        self.compiled = compiled and self.device.type == "cpu" and native.fits(settings.batch, dtype)
-        self._train, self._valid, self._test = digits.load()
-        self._epochs: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
-        self._blocked: dict[tuple[int, int], native.Images] = {}
+        super().__init__(settings, device, dtype, compiled)
 
-    def batches(self, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
-        """Images (steps, batch, 1, 8, 8) and labels (steps, batch) of one epoch, shuffled and under fresh noise.
+    def graph(self, cell: int) -> Graph:
+        return network_graph(official_order()[cell], self.settings.macro)
 
-        Kept after the first call: every cell asks for the same. A rest that fills no batch is left out.
-        """
-        key = seed, epoch
-        if key not in self._epochs:
-            order = torch.randperm(len(self._train.labels), generator=_generator("order", seed, epoch))
-            order = order[: len(order) // self.settings.batch * self.settings.batch]
-            images = torch.from_numpy(self._train.images)[order]
-            images = images + self.settings.noise * torch.randn(images.shape, generator=_generator("noise", seed, epoch))
-            images = images.to(self.device, self.dtype).view(-1, self.settings.batch, *images.shape[1:])
-            labels = torch.from_numpy(self._train.labels)[order].to(self.device).view(-1, self.settings.batch)
-            self._epochs[key] = images, labels
-        return self._epochs[key]
+    def initial(self, cell: int, seed: int) -> dict[str, Tensor]:
+        return initial_parameters(official_order()[cell], self.settings.macro, derive(NAME, "init", cell, seed))
 
     def side_by_side(self, seeds: Sequence[int], epoch: int) -> Batches:
         """The epoch of each of these seeds in the form that a batched network trains on."""
@@ -120,65 +62,22 @@ class Task:
         assert stacked.shape == (steps, batch, height, width, len(seeds))
         return stacked.permute(0, 1, 4, 2, 3), torch.stack(labels, dim=1)
 
-    @cached_property
-    def valid(self) -> tuple[Tensor, Tensor]:
-        """Validation images under all draws, (draws * 384, 1, 8, 8), draw by draw, and labels."""
-        return self._noisy(self._valid, "valid")
+    def network(self, cells: Sequence[int], seeds: Sequence[int]) -> BatchedNetwork:
+        """Untrained networks for torch, replica r being ``cells[r]`` with ``seeds[r]``."""
+        initial = [self.initial(cell, seed) for cell, seed in zip(cells, seeds, strict=True)]
+        return BatchedNetwork([official_order()[cell] for cell in cells], self.settings.macro, initial, self.dtype, self.device)
 
-    @cached_property
-    def test(self) -> tuple[Tensor, Tensor]:
-        """Test images under all draws, (draws * 389, 1, 8, 8), draw by draw, and labels."""
-        return self._noisy(self._test, "test")
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Images in each part, noise draws not counted."""
-        return {"train": len(self._train.labels), "valid": len(self._valid.labels), "test": len(self._test.labels)}
-
-    def blocked_batches(self, seed: int, epoch: int) -> native.Images:
-        """:meth:`batches` as the compiled kernels read them; kept after the first call."""
-        key = seed, epoch
-        if key not in self._blocked:
-            images, labels = self.batches(seed, epoch)
-            self._blocked[key] = native.blocked(images.flatten(0, 1), labels.flatten(), self.settings.batch)
-            del self._epochs[key]
-        return self._blocked[key]
-
-    @cached_property
-    def _evaluated(self) -> tuple[native.Images, native.Images, native.Images]:
-        """The first draw of the validation images, all their draws, and those of the test images."""
-        (images, labels), one_draw, batch = self.valid, self.sizes["valid"], self.settings.batch
-        first = native.blocked(images[:one_draw], labels[:one_draw], batch)
-        return first, native.blocked(images, labels, batch), native.blocked(*self.test, batch)
-
-    def _noisy(self, part: digits.Part, name: str) -> tuple[Tensor, Tensor]:
-        images = torch.from_numpy(part.images).repeat(self.settings.draws, 1, 1, 1)
-        images = images + self.settings.noise * torch.randn(images.shape, generator=_generator("draws", name))
-        return images.to(self.device, self.dtype), torch.from_numpy(part.labels).repeat(self.settings.draws).to(self.device)
-
-    def initial(self, index: int, seed: int) -> dict[str, Tensor]:
-        """The weights that the cell with this official index starts from."""
-        return initial_parameters(official_order()[index], self.settings.macro, derive(NAME, "init", index, seed))
-
-    def network(self, indices: Sequence[int], seeds: Sequence[int]) -> BatchedNetwork:
-        """Untrained networks, replica r being the cell ``indices[r]`` with ``seeds[r]``."""
-        cells = [official_order()[index] for index in indices]
-        initial = [self.initial(index, seed) for index, seed in zip(indices, seeds, strict=True)]
-        return BatchedNetwork(cells, self.settings.macro, initial, self.dtype, self.device)
-
-    def train(self, indices: Sequence[int], seeds: Sequence[int], recipe: str) -> Trained:
-        """Trains every cell with every seed; rows are cell by cell, seed by seed within a cell."""
-        if self.compiled:
-            return _stacked([self._train_compiled(index, seed, recipe) for index in indices for seed in seeds])
-        network = self.network([index for index in indices for _ in seeds], [seed for _ in indices for seed in seeds])
+    def train_in_torch(self, cells: Sequence[int], seeds: Sequence[int], recipe: str) -> Trained:
+        """All of them at once."""
+        network = self.network([cell for cell in cells for _ in seeds], [seed for _ in cells for seed in seeds])
         one_draw = self.sizes["valid"]
         curve: list[Tensor] = []
 
         def batches(epoch: int) -> Batches:
             images, labels = self.side_by_side(seeds, epoch)
-            if len(indices) > 1:
-                images = images.permute(0, 1, 3, 4, 2).repeat(1, 1, 1, 1, len(indices)).permute(0, 1, 4, 2, 3)
-                labels = labels.repeat(1, len(indices), 1)
+            if len(cells) > 1:
+                images = images.permute(0, 1, 3, 4, 2).repeat(1, 1, 1, 1, len(cells)).permute(0, 1, 4, 2, 3)
+                labels = labels.repeat(1, len(cells), 1)
             return images, labels
 
         def after_epoch(_: int) -> None:
@@ -195,36 +94,3 @@ class Task:
             (valid_loss / len(self.valid[1])).cpu().numpy().astype(np.float32),
             (test_loss / len(self.test[1])).cpu().numpy().astype(np.float32),
         )
-
-    def compiled_network(self, index: int, seed: int) -> native.Network:
-        """An untrained network on the compiled kernels."""
-        macro, initial = self.settings.macro, self.initial(index, seed)
-        graph = network_graph(official_order()[index], macro)
-        return native.Network(graph, initial, self.settings.batch, self.dtype, BN_EPS, BN_MOMENTUM)
-
-    def _train_compiled(self, index: int, seed: int, recipe: str) -> Trained:
-        network, (first, valid, test) = self.compiled_network(index, seed), self._evaluated
-        curve: list[int] = []
-        native.train(
-            network,
-            self.settings.epochs[recipe],
-            self.settings.sgd(recipe),
-            lambda epoch: self.blocked_batches(seed, epoch),
-            lambda _: curve.append(network.evaluate(first)[0]),
-        )
-        (valid_correct, valid_loss), (test_correct, test_loss) = network.evaluate(valid), network.evaluate(test)
-        return Trained(
-            np.array([curve], np.uint16),
-            np.array([valid_correct], np.uint16),
-            np.array([test_correct], np.uint16),
-            np.array([valid_loss / len(self.valid[1])], np.float32),
-            np.array([test_loss / len(self.test[1])], np.float32),
-        )
-
-
-def _stacked(rows: Sequence[Trained]) -> Trained:
-    return Trained(*(np.concatenate([getattr(row, part.name) for row in rows]) for part in fields(Trained)))
-
-
-def _generator(*names: str | int) -> torch.Generator:
-    return torch.Generator().manual_seed(derive(NAME, *names))

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.nb201.digits_build import prepare, representatives
-from benchmarks.nb201.digits_task import SETTINGS
+from benchmarks.nb201.digits_task import SETTINGS, Task
 from benchmarks.nb201.network import Network
 from benchmarks.nb201.space import official_order
+from benchmarks.nb201.unique import representatives
 from benchmarks.training import native
 from benchmarks.training.batched import cross_entropy_gradient
+from benchmarks.training.build import prepare
 
 pytestmark = pytest.mark.bench
 
@@ -25,7 +26,7 @@ GROUP = f"{len(CELLS)} cells x {len(SEEDS)} seeds x {STEPS} steps on digits, bat
 
 @pytest.mark.benchmark(group=GROUP)
 def test_one_by_one(benchmark: Any) -> None:
-    task, sgd = prepare(SETTINGS, "cpu"), SETTINGS.sgd("short")
+    task, sgd = prepare(Task, SETTINGS, "cpu"), SETTINGS.sgd("short")
 
     def train() -> None:
         for cell in CELLS:
@@ -44,7 +45,7 @@ def test_one_by_one(benchmark: Any) -> None:
 
 @pytest.mark.benchmark(group=GROUP)
 def test_replicas_together_in_torch(benchmark: Any) -> None:
-    task, sgd = prepare(SETTINGS, "cpu"), SETTINGS.sgd("short")
+    task, sgd = prepare(Task, SETTINGS, "cpu"), SETTINGS.sgd("short")
 
     def train() -> None:
         with torch.inference_mode():
@@ -61,7 +62,7 @@ def test_replicas_together_in_torch(benchmark: Any) -> None:
 @pytest.mark.skipif(not native.fits(SETTINGS.batch, torch.float32), reason="no C compiler")
 @pytest.mark.benchmark(group=GROUP)
 def test_compiled_kernels(benchmark: Any) -> None:
-    task, sgd = prepare(SETTINGS, "cpu"), SETTINGS.sgd("short")
+    task, sgd = prepare(Task, SETTINGS, "cpu"), SETTINGS.sgd("short")
 
     def train() -> None:
         for cell in CELLS:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from benchmarks.nb201 import digits_bundle, digits_table
-from benchmarks.nb201.digits_build import Folder, representatives
 from benchmarks.nb201.table import Records
+from benchmarks.nb201.unique import representatives
+from benchmarks.training.build import Folder
 
 MANIFEST = digits_bundle.BUNDLED / digits_table.MANIFEST
 SHARDS = Path(digits_bundle.__file__).parent / "digits_shards"

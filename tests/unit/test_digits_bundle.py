@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from benchmarks.nb201 import digits_bundle, digits_table
-from benchmarks.nb201.digits_build import EXTRA_SEEDS
 from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.table import Records
+from benchmarks.training.build import EXTRA_SEEDS
 from harness import registry
 from harness.problem import Availability, UserError
 from tests.made_digits import CLOCK, quality

@@ -11,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from benchmarks.nb201 import digits, digits_build, digits_datasheet, digits_table
+from benchmarks.nb201 import digits, digits_datasheet, digits_table
 from benchmarks.nb201 import digits_statistics as statistics
-from benchmarks.nb201.digits_build import Folder, representatives, units
 from benchmarks.nb201.digits_statistics import Accuracies
 from benchmarks.nb201.digits_task import SETTINGS
 from benchmarks.nb201.functions import function, live
 from benchmarks.nb201.space import OPS, NB201Space, official_order
+from benchmarks.nb201.unique import representatives
+from benchmarks.training import build
+from benchmarks.training.build import Folder, units
 from harness.problem import UserError
 from tests import made_digits
 
@@ -106,7 +108,7 @@ def test_an_unfinished_build_says_how_many_cells_it_speaks_of(tmp_path: Path, mo
 
 
 def test_a_finished_build_fills_its_place_in_the_datasheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Path) -> None:
-    monkeypatch.setattr(digits_build, "CELLS_PER_SHARD", 2000)
+    monkeypatch.setattr(build, "CELLS_PER_SHARD", 2000)
     folder = made_digits.build(tmp_path / "build")
     sheet = tmp_path / "sheet.md"
     sheet.write_text(f"before\n{digits_datasheet.BEGIN}\nold\n{digits_datasheet.END}\nafter\n")

@@ -1,4 +1,4 @@
-"""Building the records of nb201/digits: units of work, shards on disk, worker processes.
+"""Building the records of a table: units of work, shards on disk, worker processes.
 
 A unit is a block of cells with a group of seeds; its records become one shard, written whole under a name that carries its
 checksum. What lies in the folder is done; a build that was interrupted, even by kill -9, goes on with the units that have no
@@ -20,19 +20,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.nb201.space import NB201Space, official_order
 from harness.cache import atomic, explain, sha256
 from harness.problem import UserError
 
 if TYPE_CHECKING:
-    from benchmarks.nb201.digits_task import Settings, Task
+    from benchmarks.training.digits import Settings, Task
 
 CELLS_PER_SHARD = 32
 RECIPES = ("short", "long")
@@ -45,19 +43,9 @@ _SHARD = re.compile(r"(main|top)-(\d{4})-([0-9a-f]{16})\.npz")
 Shard = dict[str, npt.NDArray[Any]]
 
 
-@cache
-def representatives() -> tuple[int, ...]:
-    """The official index of each unique cell, the smallest of its isomorphic class, ascending; 6 466 of them."""
-    space = NB201Space()
-    first: dict[str, int] = {}
-    for index, arch in enumerate(official_order()):
-        first.setdefault(space.canonical(arch), index)
-    return tuple(first.values())
-
-
 @dataclass(frozen=True)
 class Unit:
-    """A block of cells (official indices) to train with each of some seeds."""
+    """A block of cells (by number) to train with each of some seeds."""
 
     name: str
     cells: tuple[int, ...]
@@ -144,13 +132,16 @@ class Folder:
             yield name, self.read(path)
 
 
-def top_cells(folder: Folder) -> list[int]:
-    """The best tenth by mean validation of the long recipe. Raises :class:`UserError` while the main pass has gaps."""
+def top_cells(folder: Folder, cells: Sequence[int]) -> list[int]:
+    """The best tenth of ``cells`` by mean validation of the long recipe.
+
+    Raises :class:`UserError` while the main pass over them has gaps.
+    """
     means: dict[int, float] = {}
     for name, shard in folder.records():
         if name.startswith("main"):
             means.update(zip(shard["cells"].tolist(), shard["long_valid"].mean(1).tolist(), strict=True))
-    missing = len(representatives()) - len(means)
+    missing = len(cells) - len(means)
     if missing:
         raise UserError(f"{folder.path}: {missing} cells are not trained yet; finish 'build' without --top first")
     best = sorted(means, key=lambda index: (-means[index], index))[: round(TOP_SHARE * len(means))]
@@ -176,11 +167,10 @@ def train_unit(task: Task, unit: Unit, together: int) -> Shard:
     }
 
 
-def prepare(settings: Settings, device: str) -> Task:
+def prepare(kind: type[Task], settings: Settings, device: str) -> Task:
     """The task in this process, with the process set up for many small calls."""
     import torch
 
-    from benchmarks.nb201.digits_task import Task
     from benchmarks.training.batched import keep_memory
 
     if device == "cuda":
@@ -192,13 +182,13 @@ def prepare(settings: Settings, device: str) -> Task:
     else:
         torch.set_num_threads(1)
         keep_memory()
-    return Task(settings, device)
+    return kind(settings, device)
 
 
 _task: Task | None = None
 
 
-def _begin(settings: Settings, device: str) -> None:
+def _begin(kind: type[Task], settings: Settings, device: str) -> None:
     """In a new worker process."""
     global _task
     parent = multiprocessing.parent_process()
@@ -210,7 +200,7 @@ def _begin(settings: Settings, device: str) -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
-    _task = prepare(settings, device)
+    _task = prepare(kind, settings, device)
 
 
 def _work(folder: Path, unit: Unit, together: int) -> str:
@@ -222,12 +212,16 @@ def _work(folder: Path, unit: Unit, together: int) -> str:
 def run(
     folder: Folder,
     wanted: Sequence[Unit],
+    kind: type[Task],
     settings: Settings,
     workers: int = 1,
     device: str = "cpu",
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
 ) -> None:
-    """Trains the units that have no shard. Raises :class:`UserError` where a worker dies or the folder cannot be written."""
+    """Trains the units that have no shard, with a task of this kind.
+
+    Raises :class:`UserError` where a worker dies or the folder cannot be written.
+    """
     pending = folder.pending(wanted)
     say(f"{len(wanted) - len(pending)} of {len(wanted)} shards are there; {len(pending)} to train")
     if not pending:
@@ -246,14 +240,14 @@ def run(
 
     try:
         if workers == 1 or device == "cuda":  # one process keeps a GPU busy
-            task = prepare(settings, device)
+            task = prepare(kind, settings, device)
             for done, unit in enumerate(pending, start=1):
                 folder.write(unit, train_unit(task, unit, together))
                 report(done, unit.name)
             return
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         spawn = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half-way
-        with ProcessPoolExecutor(min(workers, len(pending)), spawn, _begin, (settings, device)) as pool:
+        with ProcessPoolExecutor(min(workers, len(pending)), spawn, _begin, (kind, settings, device)) as pool:
             futures = [pool.submit(_work, folder.path, unit, together) for unit in pending]
             try:
                 for done, future in enumerate(as_completed(futures), start=1):

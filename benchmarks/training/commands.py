@@ -1,0 +1,155 @@
+"""The commands ``build``, ``status`` and ``verify`` of every benchmark whose records come from training cells here."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import random
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.training import build as building
+from benchmarks.training.build import Folder
+from harness.problem import UserError
+from harness.seeds import derive
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the build.")]
+Device = Annotated[str, typer.Option(metavar="cpu|cuda", help="Where to train.")]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is built."""
+
+    name: str
+    """Of the benchmark."""
+    cells: Callable[[], Sequence[int]]
+    """The numbers of the cells to train."""
+    module: str
+    """With ``SETTINGS`` and ``Task``; imported only where it is needed, for it imports torch."""
+
+    @property
+    def settings(self) -> Any:
+        """The settings of this benchmark."""
+        return importlib.import_module(self.module).SETTINGS
+
+    @property
+    def task(self) -> Any:
+        """The class of its task."""
+        return importlib.import_module(self.module).Task
+
+    def prepare(self, device: str) -> Any:
+        """The task in this process, with the process set up for many small calls."""
+        return building.prepare(self.task, self.settings, device)
+
+    def units(self, kind: str, folder: Folder) -> list[building.Unit]:
+        """Those of the pass ``main``, or of ``top`` once the other is finished."""
+        seeds, cells = folder.plan["seeds"], self.cells()
+        if kind == "main":
+            return building.units(kind, cells, range(seeds))
+        return building.units(kind, building.top_cells(folder, cells), range(seeds, seeds + building.EXTRA_SEEDS))
+
+
+def commands(subject: Subject) -> typer.Typer:
+    """An application with the commands for this benchmark; its own can be added."""
+    app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+    @app.command()
+    def build(
+        out: Out,
+        workers: Annotated[int, typer.Option(min=1, help="Processes, one thread each; one drives a GPU.")] = 2,
+        device: Device = "cpu",
+        cells: Annotated[str | None, typer.Option(metavar="A:B", help="Only these of the cells, in whole shards.")] = None,
+        seeds: Annotated[int, typer.Option(min=1, max=99, help="Trainings of each cell.")] = 3,
+        top: Annotated[bool, typer.Option("--top", help="Afterwards: two more seeds for the best tenth.")] = False,
+    ) -> None:
+        """Trains what is not trained yet. Interrupt it at will; the same command goes on."""
+        if device not in ("cpu", "cuda"):
+            raise UserError(f"device {device!r} is not cpu or cuda")
+        folder = Folder(out)
+        folder.settle(subject.settings, seeds)
+        wanted = _within(subject.units("top" if top else "main", folder), cells)
+        building.run(folder, wanted, subject.task, subject.settings, workers, device)
+
+    @app.command()
+    def status(out: Out) -> None:
+        """How much is done, and how long the rest takes at the pace so far."""
+        folder = Folder(out)
+        seeds, total = folder.plan["seeds"], len(subject.cells())
+        shards, main = folder.shards(), subject.units("main", folder)
+        done = [unit for unit in main if unit.name in shards]
+        for unit in done:
+            folder.read(shards[unit.name])
+        trained = sum(len(unit.cells) for unit in done)
+        typer.echo(f"{trained} of {total} cells with {seeds} seeds, {len(done)} of {len(main)} shards")
+        if len(done) > 1 and len(done) < len(main):
+            times = sorted(shards[unit.name].stat().st_mtime for unit in done)
+            gaps = sorted(gap for a, b in itertools.pairwise(times) if (gap := b - a) > 1)  # shards of a checkout have one time
+            if gaps:
+                pace = gaps[len(gaps) // 2]  # the median passes over the pauses of an interrupted build
+                typer.echo(f"about {building.duration(pace * (len(main) - len(done)))} left while a build runs as before")
+        if len(done) == len(main):
+            top = subject.units("top", folder)
+            there = sum(unit.name in shards for unit in top)
+            typer.echo(f"best tenth with {building.EXTRA_SEEDS} more seeds: {there} of {len(top)} shards")
+
+    @app.command()
+    def verify(
+        out: Out,
+        cells: Annotated[int, typer.Option(min=1, help="How many random cells to train again.")] = 8,
+        sample: Annotated[int, typer.Option(help="Another number draws other cells.")] = 0,
+        tolerance: Annotated[float, typer.Option(help="Points of mean test accuracy that a cell may differ by.")] = 3.0,
+        device: Device = "cpu",
+    ) -> None:
+        """Checks every shard's checksum and trains random cells again. On the machine of the build all is equal to the bit."""
+        folder, settings = Folder(out), subject.settings
+        if folder.plan["digest"] != settings.digest:
+            raise UserError(f"{out} was built with other settings ({folder.plan['digest']}, here {settings.digest})")
+        kept = [(name, shard, row) for name, shard in folder.records() for row in range(len(shard["cells"]))]
+        if not kept:
+            raise UserError(f"{out} holds no shard yet; run 'build' first")
+        task = subject.prepare(device)
+        images = task.sizes["test"] * settings.draws
+        worst, equal = 0.0, 0
+        chosen = random.Random(derive(subject.name, "verify", sample)).sample(kept, min(cells, len(kept)))
+        for name, shard, row in chosen:
+            cell = int(shard["cells"][row])
+            unit = building.Unit(name, (cell,), tuple(shard["seeds"].tolist()))
+            again = building.train_unit(task, unit, together=1)
+            same = all((again[key][0] == shard[key][row]).all() for key in shard if key not in ("cells", "seeds"))
+            change = (again["long_test"][0].mean() - shard["long_test"][row].mean()) / images * 100
+            worst, equal = max(worst, abs(change)), equal + same
+            typer.echo(f"cell {cell}: {'equal' if same else f'mean test accuracy differs by {change:+.2f} points'}")
+        typer.echo(f"{equal} of {len(chosen)} equal; largest difference {worst:.2f} points")
+        if worst > tolerance:
+            raise typer.Exit(1)
+
+    return app
+
+
+def _within(wanted: list[building.Unit], cells: str | None) -> list[building.Unit]:
+    """The units that touch the range ``A:B`` of positions."""
+    if cells is None:
+        return wanted
+    match = re.fullmatch(r"(\d*):(\d*)", cells)
+    total = sum(len(unit.cells) for unit in wanted)
+    first, last = (int(match[1] or 0), int(match[2] or total)) if match else (0, 0)
+    if not first < last <= total:
+        raise UserError(f"--cells {cells!r} is not of the form A:B with 0 <= A < B <= {total}")
+    size = building.CELLS_PER_SHARD
+    return wanted[first // size : -(-last // size)]
+
+
+def run(app: typer.Typer) -> None:
+    """Runs the command; a :class:`UserError` becomes one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
