@@ -1,0 +1,23 @@
+"""The command ``python -m benchmarks.nb1shot1.digits``: makes and checks the records of nb1shot1/1-digits.
+
+They come from training every different cell of space 1 of NAS-Bench-1Shot1 on the digits of scikit-learn;
+``docs/nb1shot1-digits.md`` tells what they are.
+"""
+
+from __future__ import annotations
+
+from benchmarks.nb1shot1.unique import representatives
+from benchmarks.training.commands import Subject, commands, run
+
+SUBJECT = Subject("nb1shot1/1-digits", representatives, "benchmarks.nb1shot1.digits_task")
+
+app = commands(SUBJECT)
+
+
+def main() -> None:
+    """Runs the command."""
+    run(app)
+
+
+if __name__ == "__main__":
+    main()
