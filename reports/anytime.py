@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.figures import Drawing, Panel, Traces, band, panel_title, render
+from reports.figures import Drawing, Panel, Traces, band, panel_title, plain_logarithmic, render
 from reports.formats import MISSING, probability, spread, target_name, with_interval
 from reports.layout import Column, Table
 from reports.statistics import holm, mean_std, paired
@@ -33,10 +33,10 @@ def error(study: Study, traces: Traces) -> Drawing | None:
     if not panels:
         return None
     text = (
-        "Test error of the proposal in force, in percent, over solver calls and over charged search seconds, both axes "
-        "logarithmic. The proposal is tested by a classifier of its own, trained outside the search. Lines: mean over finished "
-        "runs, from the first moment at which every run has a proposal to the end of the longest. Bands: pointwise 95 % "
-        "interval of the mean (Student t), none below 3 runs."
+        "Test error of the proposal in force, in percent, over solver calls and over charged search seconds (logarithmic). "
+        "The proposal is tested by a classifier of its own, trained outside the search. Lines: mean over finished runs, from "
+        "the first moment at which every run has a proposal to the end of the longest. Bands: pointwise 95 % interval of the "
+        "mean (Student t), none below 3 runs, cut off where they leave the range of the means."
     )
     return Drawing("error", render(study, panels, across=2), text)
 
@@ -57,6 +57,10 @@ def _drawer(traces: Traces, target: str, budget: str) -> Callable[..., dict[str,
                 end = max(float(one["end"]) if budget == "seconds" else float(one["spent_queries"]) for one in mine)
                 handles[row] = band(panel, times, errors, end, look)
         panel.set_xscale("log")
+        plain_logarithmic(panel.xaxis, *panel.get_xlim())
+        means = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in panel.lines])
+        margin = max(0.08 * float(np.ptp(means)), 0.5)
+        panel.set_ylim(max(means.min() - margin, 0.0), min(means.max() + margin, 100.0))
         return handles
 
     return draw

@@ -15,6 +15,7 @@ from reports.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 Traces = list[dict[str, Any]]
 
@@ -100,11 +101,8 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
     looks = {row: style.line(index) for index, row in enumerate(rows)}
     across = min(across, len(panels))
     down = -(-len(panels) // across)
-    per_line = max(1, min(len(rows), int(across * 1.6)))
-    legend_inches = 0.22 * -(-len(rows) // per_line) + 0.1
-    width, height = (3.1 * across + 0.3, 2.45 * down + legend_inches)
     with matplotlib.rc_context(style.SETTINGS):
-        figure = Figure(figsize=(width, height))
+        figure = Figure()
         FigureCanvasAgg(figure)
         axes = figure.subplots(down, across, squeeze=False)
         handles: dict[str, Any] = {}
@@ -121,6 +119,10 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         named = [row for row in rows if row in handles]
         labels = [study.label(row) for row in named]
         lines = [handles[row] for row in named]
+        per_line = max(1, min(len(named), int(across * 1.6)))
+        legend_inches = 0.22 * -(-len(named) // per_line) + 0.1
+        width, height = (3.1 * across + 0.3, 2.45 * down + legend_inches)
+        figure.set_size_inches(width, height)
         if named:
             figure.legend(lines, labels, loc="lower center", ncols=per_line, frameon=False, handlelength=3.5)
         bottom = (legend_inches + 0.42) / height
@@ -159,21 +161,25 @@ def band(panel: Axes, times: Sequence[np.ndarray], values: Sequence[np.ndarray],
 
 def _finish(panel: Axes) -> None:
     """Set logarithmic axes with plain numbers, the lower edge just below the smallest mean that is not zero."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     lines = [np.asarray(line.get_ydata(), dtype=float) for line in panel.lines]
     positive = np.concatenate([values[values > 0] for values in lines]) if lines else np.empty(0)
     panel.set_xscale("log")
     if positive.size:  # a logarithmic axis cannot show lines that are zero throughout
         panel.set_yscale("log", nonpositive="clip")
         panel.set_ylim(max(positive.min() * 0.7, 1e-3), positive.max() * 1.2)
-    logarithmic = [(panel.xaxis, panel.get_xlim()), *([(panel.yaxis, panel.get_ylim())] if positive.size else [])]
-    for axis, (low, high) in logarithmic:
-        ratio = high / low
-        steps = (1.0, 2.0, 5.0) if ratio < 60 else (1.0, 3.0) if ratio < 1000 else (1.0,)  # what fits without touching
-        axis.set_major_locator(LogLocator(subs=steps, numticks=12))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\N{THIN SPACE}")))
-        axis.set_minor_formatter(NullFormatter())
+        plain_logarithmic(panel.yaxis, *panel.get_ylim())
+    plain_logarithmic(panel.xaxis, *panel.get_xlim())
+
+
+def plain_logarithmic(axis: Axis, low: float, high: float) -> None:
+    """Label a logarithmic axis from ``low`` to ``high`` with plain numbers that do not touch."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ratio = high / low
+    steps = (1.0, 2.0, 5.0) if ratio < 60 else (1.0, 3.0) if ratio < 1000 else (1.0,)  # what fits without touching
+    axis.set_major_locator(LogLocator(subs=steps, numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\N{THIN SPACE}")))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def caption(study: Study) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from reports.figures import Drawing, Panel, Traces, render
 from reports.formats import MISSING, number, probability, target_name, with_interval
 from reports.layout import Column, Table
-from reports.statistics import mean_interval, mean_std, paired, rank_correlation
+from reports.statistics import Interval, mean_interval, mean_std, paired, rank_correlation
 from reports.study import Study
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ def correlations(study: Study, traces: Traces, benchmark: str) -> Table | None:
     names = ["method", "features", "runs", "architectures", "Spearman [95 %]", "best shared", "best own"]
     table = Table(
         "Signal of shared weights: rank correlation, over the architectures of a run, between validation accuracy under "
-        "shared weights and under weights of their own; mean over runs with its 95 % interval (Student t, none below 3 runs). "
-        "Best shared: the own accuracy, in percent, of the architecture that shared weights rank first; best own: the best.",
+        "shared weights and under weights of their own; mean over runs with its 95 % interval (Student t, within [−1, 1], "
+        "none below 3 runs). Best shared: the own accuracy, in percent, of the architecture that shared weights rank first; "
+        "best own: the best.",
         [Column(name, right=name != "method") for name in names],
     )
     for (name, row, features), runs in _clouds(traces).items():
@@ -76,7 +77,9 @@ def correlations(study: Study, traces: Traces, benchmark: str) -> Table | None:
             chosen = [float(pair[1][pair[0].argmax()]) for pair in runs]
             best = [float(pair[1].max()) for pair in runs]
             sizes = sorted({pair.shape[1] for pair in runs})
-            rho = with_interval(mean_std(ranks)[0], mean_interval(ranks))
+            interval = mean_interval(ranks)
+            within = interval and Interval(max(interval.low, -1.0), min(interval.high, 1.0))
+            rho = with_interval(mean_std(ranks)[0], within)
             counts = [number(features, 0), str(len(runs)), ", ".join(map(str, sizes)), rho]
             table.add([study.label(row), *counts, number(mean_std(chosen)[0]), number(mean_std(best)[0])])
     return table if table.rows else None

@@ -36,7 +36,8 @@ def results(study: Study, benchmark: str) -> Table:
                 cells += _published(study, benchmark, row, target)
         cells += [study.source(benchmark, row)] if compared else []
         estimate = "≈ " if row in study.shared_weights(benchmark) else ""
-        cells.append(estimate + number(searches.loc[searches["status"] == "done", "seconds"].mean(), 0))
+        cost = searches.loc[searches["status"] == "done", "seconds"].mean()
+        cells.append(estimate + number(cost, 0 if cost >= 10 else 2))
         if compared or study.skipped:
             cells.append(_in_words(study.row_verdict(benchmark, row)))
         table.add(cells, rule=index > 0 and not len(searches) and bool(index == len(study.rows(benchmark))))
