@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from benchmarks.nb201.digits_task import SETTINGS
 from benchmarks.nb201.space import OPS, official_order
 from benchmarks.nb201.unique import representatives
 from benchmarks.training import build as building
+from benchmarks.training import clock
 from benchmarks.training.build import Folder, units
 
 SIZES = {"train": 1024, "valid": 384, "test": 389}
@@ -30,7 +32,7 @@ def quality(cell: int) -> float:
     return float(0.4 + 0.08 * sum(op == 3 for op in arch) + 0.05 * sum(op == 2 for op in arch) + 0.1 * own - 0.02)
 
 
-def shard(unit: building.Unit) -> building.Shard:
+def shard(unit: building.Unit, quality: Callable[[int], float] = quality) -> building.Shard:
     """Records of a unit: quality, seed noise, and curves that rise to it."""
     worth = np.array([quality(cell) for cell in unit.cells])[:, None]
     random = np.random.default_rng([unit.cells[0], *unit.seeds])
@@ -56,7 +58,7 @@ def build(path: Path, top: bool = True) -> Folder:
         folder.write(unit, shard(unit))
     for unit in units("top", building.top_cells(folder, representatives()), range(3, 5)) if top else ():
         folder.write(unit, shard(unit))
-    digits_clock.save(CLOCK, path / "clock.json")
+    clock.save(CLOCK, path / "clock.json")
     return folder
 
 

@@ -15,6 +15,7 @@ import typer
 from benchmarks.nb201.unique import representatives
 from benchmarks.training import build as building
 from benchmarks.training.build import Folder
+from benchmarks.training.clock import save
 from benchmarks.training.commands import Device, Out, Subject, commands, run
 from harness.problem import UserError
 from harness.seeds import derive
@@ -32,7 +33,7 @@ def time_(out: Out, cells: Annotated[int, typer.Option(min=10, max=6466, help="H
     chosen = random.Random(derive("nb201/digits", "clock")).sample(representatives(), cells)
     clock = digits_clock.measure(chosen)
     out.mkdir(parents=True, exist_ok=True)
-    digits_clock.save(clock, out / "clock.json")
+    save(clock, out / "clock.json")
     for name, line in (("training", clock.train), ("evaluation", clock.evaluate)):
         parts = ", ".join(f"{op} {cost:.1f}" for op, cost in line.per_edge.items())
         typer.echo(
@@ -99,11 +100,12 @@ def statistics(
     into: Annotated[Path | None, typer.Option(metavar="FILE", help="Put them between the marks of this datasheet.")] = None,
 ) -> None:
     """Prints what the records say of themselves, as Markdown; those of a NAS-Bench-201 table beside them where one is found."""
-    from benchmarks.nb201 import digits_clock, digits_datasheet, digits_table, importer
+    from benchmarks.nb201 import digits_clock, digits_datasheet, importer
     from benchmarks.nb201.table import Records
+    from benchmarks.training.table import records
 
     folder = Folder(out)
-    final, _ = digits_table.records(folder)
+    final, _ = records(folder)
     clock = digits_clock.load(out / "clock.json") if (out / "clock.json").exists() else None
     table = importer.find_table(lambda line: typer.echo(line, err=True))
     text = digits_datasheet.markdown(final, folder.plan["settings"]["draws"], clock, Records(table) if table else None)

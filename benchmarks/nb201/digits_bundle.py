@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.nb201 import digits_table
-from benchmarks.nb201.digits_table import CELLS, CURVES, FINAL, MANIFEST, Columns
+from benchmarks.nb201.digits_table import FILES
 from benchmarks.nb201.table import SIZE, name
+from benchmarks.training.table import Columns, read
 from harness.cache import Table, TableWriter, cache_root, data_roots
 from harness.problem import Availability, UserError
 
@@ -34,13 +34,13 @@ _REMEDY = "take it from the repository again, or repeat 'python -m benchmarks.nb
 
 def folder() -> Path:
     """Where the table's files lie: a data folder that has them (a build of one's own), else the one of this package."""
-    return next((root for root in data_roots() if (root / MANIFEST).is_file()), BUNDLED)
+    return next((root for root in data_roots() if (root / FILES.manifest).is_file()), BUNDLED)
 
 
 def availability() -> Availability:
     """Reads the manifest only."""
     where = folder()
-    if not (where / MANIFEST).is_file():
+    if not (where / FILES.manifest).is_file():
         return Availability(False, "not built yet: `python -m benchmarks.nb201.digits build` makes it (docs/digits.md)")
     try:
         least, most = _manifest(where)["seeds"]
@@ -62,7 +62,7 @@ def open_table() -> Table:
     target = cache_root() / "nb201" / f"{NAME}-{identity[:12]}"
     if (target / "meta.json").is_file():
         return Table(target)
-    files = {file: digits_table.read(where / file, checksum) for file, checksum in manifest["files"].items()}
+    files = {file: read(where / file, checksum) for file, checksum in manifest["files"].items()}
     with TableWriter(target) as writer:
         for column, values in _columns(files, manifest).items():
             writer.add(column, values)
@@ -75,12 +75,12 @@ def open_table() -> Table:
 
 
 def _manifest(where: Path) -> dict[str, Any]:
-    path = where / MANIFEST
+    path = where / FILES.manifest
     try:
         manifest = json.loads(path.read_text())
         if manifest["digest"] != DIGEST:
             raise UserError(f"{path} is of a table with other settings ({manifest['digest']}, here {DIGEST}); remove it")
-        if set(manifest["files"]) != {CELLS, FINAL, CURVES}:
+        if set(manifest["files"]) != {FILES.cells, FILES.final, FILES.curves}:
             raise KeyError("files")
     except FileNotFoundError:
         raise UserError(f"nb201/digits is {availability().text}") from None
@@ -106,7 +106,7 @@ def _columns(files: dict[str, Columns], manifest: dict[str, Any]) -> dict[str, n
     The validation accuracy after the last epoch is that over all noise draws, those of ``accuracy.curve`` that on the first
     draw, and each is charged the images that it takes. A training that was not made has no record, and no cost.
     """
-    cells, final, curves = files[CELLS], files[FINAL], files[CURVES]
+    cells, final, curves = files[FILES.cells], files[FILES.final], files[FILES.curves]
     settings, sizes = manifest["settings"], manifest["sizes"]
     images = sizes["train"] // settings["batch"] * settings["batch"]
     train_seconds, pass_seconds = (cells[kind].astype(np.float64) * 1e-6 for kind in ("train_us", "evaluate_us"))

@@ -6,17 +6,15 @@ is fitted: microseconds per image = base + the sum over the six edges of what th
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.nb201.space import OPS, official_order
-from harness.problem import UserError
+from benchmarks.training.clock import least_squares, saved, time_alone
 
 
 @dataclass(frozen=True)
@@ -49,76 +47,27 @@ class Clock:
 
 def fit(cells: npt.NDArray[np.int64], costs: npt.NDArray[np.float64]) -> Line:
     """Least squares on counts of operations. Cells (N, 6), costs (N,) microseconds per image."""
-    counts = np.stack([np.ones(len(cells)), *((cells == op).sum(1) for op in range(1, len(OPS)))], axis=1)
-    found, *_ = np.linalg.lstsq(counts, costs, rcond=None)
-    left = costs - counts @ found
-    names = dict(zip(OPS, (0.0, *map(float, found[1:])), strict=True))
-    r2 = 1 - float(left @ left) / float(((costs - costs.mean()) ** 2).sum())
-    return Line(float(found[0]), names, r2, float(np.sqrt(left @ left / (len(costs) - counts.shape[1]))))
+    counts = np.stack([(cells == op).sum(1).astype(float) for op in range(1, len(OPS))], axis=1)
+    found, r2, residual = least_squares(counts, costs)
+    return Line(float(found[0]), dict(zip(OPS, (0.0, *map(float, found[1:])), strict=True)), r2, residual)
 
 
-def measure(indices: Sequence[int], rounds: int = 5, steps: int = 4) -> Clock:
-    """Times the plain network of each cell on one thread: the fastest of ``rounds * steps`` steps, and of as many passes.
-
-    Every round goes through all cells, so that a time when the machine was busy with something else spoils no cell.
-    """
+def measure(indices: Sequence[int]) -> Clock:
+    """Times the plain network of each cell on one thread."""
     import torch
 
     from benchmarks.nb201.digits_task import SETTINGS, Task
     from benchmarks.nb201.network import Network
-    from benchmarks.training.batched import keep_memory
 
-    torch.set_num_threads(1)
-    keep_memory()
-    task, sgd = Task(SETTINGS), SETTINGS.sgd("short")
+    task = Task(SETTINGS)
     images, labels = task.batches(0, 0)
-    x, y = images[0].contiguous(memory_format=torch.channels_last), labels[0]
-    best = np.full((2, len(indices)), np.inf)
-    for place in list(range(len(indices))) * rounds:
-        index = indices[place]
-        network = Network(official_order()[index], SETTINGS.macro).load(task.initial(index, 0))
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimiser = torch.optim.SGD(
-            network.parameters(), sgd.rate, momentum=sgd.momentum, weight_decay=sgd.decay, nesterov=True
-        )
-
-        def step(network: Network = network, optimiser: torch.optim.Optimizer = optimiser) -> None:
-            optimiser.zero_grad()
-            torch.nn.functional.cross_entropy(network(x), y).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-
-        training = _fastest(step, steps)
-        network.eval()
-        with torch.inference_mode():
-            evaluation = _fastest(lambda network=network: network(x), steps)  # type: ignore[misc]
-        best[:, place] = np.minimum(best[:, place], (training / len(x), evaluation / len(x)))
+    networks = (Network(official_order()[index], SETTINGS.macro).load(task.initial(index, 0)) for index in indices)
+    training, evaluation = time_alone(networks, images[0], labels[0], SETTINGS.sgd("short"))
     cells = np.array([official_order()[index] for index in indices])
-    made_with = f"torch {torch.__version__}, one thread, batch {len(x)}"
-    return Clock(fit(cells, best[0]), fit(cells, best[1]), len(indices), made_with)
-
-
-def _fastest(work: Callable[[], object], times: int) -> float:
-    """Microseconds, after a first call that does not count."""
-    work()
-    taken = []
-    for _ in range(times):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return min(taken) * 1e6
-
-
-def save(clock: Clock, path: Path) -> None:
-    """As JSON."""
-    path.write_text(json.dumps(asdict(clock), indent=1) + "\n")
+    made_with = f"torch {torch.__version__}, one thread, batch {SETTINGS.batch}"
+    return Clock(fit(cells, training), fit(cells, evaluation), len(indices), made_with)
 
 
 def load(path: Path) -> Clock:
-    """A clock that :func:`save` wrote. Raises :class:`UserError` where there is none."""
-    try:
-        values = json.loads(path.read_text())
-        return Clock(**{**values, "train": Line(**values["train"]), "evaluate": Line(**values["evaluate"])})
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run the command 'time --out {path.parent}' first") from None
-    except (ValueError, TypeError, KeyError):
-        raise UserError(f"{path} is damaged; delete it and repeat the command 'time'") from None
+    """A clock that was saved. Raises :class:`UserError` where there is none."""
+    return saved(path, Clock, Line)

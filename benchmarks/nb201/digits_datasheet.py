@@ -9,9 +9,9 @@ from pathlib import Path
 from benchmarks.nb201 import digits_statistics as statistics
 from benchmarks.nb201.digits_clock import Clock
 from benchmarks.nb201.digits_statistics import Accuracies
-from benchmarks.nb201.digits_table import Columns
 from benchmarks.nb201.space import OPS, NB201Space
 from benchmarks.nb201.table import Records
+from benchmarks.training.table import Columns
 from harness.cache import atomic
 from harness.problem import UserError
 

@@ -11,12 +11,12 @@ import numpy.typing as npt
 from scipy import stats
 
 from benchmarks.images.digits import SIZES
-from benchmarks.nb201.digits_table import Columns
 from benchmarks.nb201.functions import function, live
 from benchmarks.nb201.space import official_order
 from benchmarks.nb201.table import Records
 from benchmarks.nb201.unique import representatives
 from benchmarks.training.build import RECIPES, TOP_SHARE
+from benchmarks.training.table import Columns
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class Accuracies:
 
 
 def accuracies(final: Columns, draws: int) -> dict[str, Accuracies]:
-    """By recipe. ``final`` as :func:`benchmarks.nb201.digits_table.records` answers it."""
+    """By recipe. ``final`` as :func:`benchmarks.training.table.records` answers it."""
     cells, row = np.unique(final["cell"].astype(np.int64), return_inverse=True)
     found = {}
     for recipe in RECIPES:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.nb201 import digits_bundle, digits_table
+from benchmarks.nb201 import digits_bundle
+from benchmarks.nb201.digits_table import FILES
 from harness import protocol as protocols
 from harness.plan import make, rows_of
 from harness.problem import UserError
@@ -53,7 +54,7 @@ def test_what_is_not_there_is_left_out_where_that_is_asked_for(
     command: Command, made_data: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "data").mkdir()
-    for file in (digits_table.MANIFEST, digits_table.CELLS, digits_table.FINAL, digits_table.CURVES):
+    for file in (FILES.manifest, FILES.cells, FILES.final, FILES.curves):
         (tmp_path / "data" / file).symlink_to(made_data[0] / file)
     monkeypatch.setenv("NAS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
@@ -71,10 +72,10 @@ def test_what_is_not_there_is_left_out_where_that_is_asked_for(
 @pytest.mark.usefixtures("made")
 def test_a_damaged_file_is_one_line(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = digits_bundle.folder()
-    for file in json.loads((source / digits_table.MANIFEST).read_text())["files"]:
+    for file in json.loads((source / FILES.manifest).read_text())["files"]:
         (tmp_path / file).write_bytes((source / file).read_bytes())
-    (tmp_path / digits_table.MANIFEST).write_bytes((source / digits_table.MANIFEST).read_bytes())
-    with (tmp_path / digits_table.FINAL).open("r+b") as file:
+    (tmp_path / FILES.manifest).write_bytes((source / FILES.manifest).read_bytes())
+    with (tmp_path / FILES.final).open("r+b") as file:
         file.seek(5000)
         file.write(b"damage")
     monkeypatch.setenv("NAS_DATA", str(tmp_path))

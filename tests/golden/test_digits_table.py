@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.nb201 import digits_bundle, digits_table
+from benchmarks.nb201 import digits_bundle
+from benchmarks.nb201.digits_table import FILES
 from benchmarks.nb201.table import Records
 from benchmarks.nb201.unique import representatives
+from benchmarks.training import table
 from benchmarks.training.build import Folder
 
-MANIFEST = digits_bundle.BUNDLED / digits_table.MANIFEST
+MANIFEST = digits_bundle.BUNDLED / FILES.manifest
 SHARDS = Path(digits_bundle.__file__).parent / "digits_shards"
 
 pytestmark = pytest.mark.skipif(not MANIFEST.is_file(), reason="the table of nb201/digits is not built yet")
@@ -38,16 +40,16 @@ def test_every_cell_has_three_seeds_and_the_best_tenth_five(records: Records) ->
 def test_it_is_small() -> None:
     sizes = [path.stat().st_size for path in digits_bundle.BUNDLED.glob("digits*")]
     assert len(sizes) == 4
-    assert max(sizes) <= digits_table.LIMIT
+    assert max(sizes) <= table.LIMIT
     assert sum(sizes) < 4_000_000
 
 
 def test_it_is_made_of_the_shards_that_lie_beside_it() -> None:
     if not SHARDS.is_dir():
         pytest.skip("the shards are not in this copy")
-    final, _ = digits_table.records(Folder(SHARDS))
-    checksum = json.loads(MANIFEST.read_text())["files"][digits_table.FINAL]
-    packed = digits_table.read(digits_bundle.BUNDLED / digits_table.FINAL, checksum)
+    final, _ = table.records(Folder(SHARDS))
+    checksum = json.loads(MANIFEST.read_text())["files"][FILES.final]
+    packed = table.read(digits_bundle.BUNDLED / FILES.final, checksum)
     assert list(packed) == list(final)
     for name, values in final.items():
         np.testing.assert_array_equal(packed[name], values)

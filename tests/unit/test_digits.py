@@ -19,11 +19,13 @@ from typer.testing import CliRunner
 
 from benchmarks.images import digits as images
 from benchmarks.nb201 import digits, digits_bundle, digits_clock, digits_table
+from benchmarks.nb201.digits_table import FILES
 from benchmarks.nb201.digits_task import SETTINGS, Settings, Task
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.unique import representatives
-from benchmarks.training import build, native
+from benchmarks.training import build, clock, native
 from benchmarks.training.build import Folder, run, train_unit, units
+from benchmarks.training.table import LIMIT, LOSS_UNIT, records, whole
 from harness.problem import UserError
 from tests import made_digits
 
@@ -200,18 +202,18 @@ def test_a_finished_build_becomes_three_small_files(tmp_path: Path, monkeypatch:
     answer = CliRunner().invoke(digits.app, ["assemble", "--out", str(folder.path), "--to", str(to)])
     assert answer.exit_code == 0, answer.output
     sizes = {path.name: path.stat().st_size for path in to.glob("*.parquet")}
-    assert set(sizes) == {digits_table.CELLS, digits_table.FINAL, digits_table.CURVES}
-    assert max(sizes.values()) < digits_table.LIMIT
-    final = pq.read_table(to / digits_table.FINAL).to_pandas()
+    assert set(sizes) == {FILES.cells, FILES.final, FILES.curves}
+    assert max(sizes.values()) < LIMIT
+    final = pq.read_table(to / FILES.final).to_pandas()
     assert len(final) == 3 * 6466 + 2 * 647
     shard = folder.read(folder.shards()["main-0001"])
     row = final[(final.cell == shard["cells"][7]) & (final.seed == 2)].iloc[0]
     assert row.long_test == shard["long_test"][7, 2]
-    assert row.long_test_loss * digits_table.LOSS_UNIT == pytest.approx(shard["long_test_loss"][7, 2], abs=6e-5)
-    curves = pq.read_table(to / digits_table.CURVES).to_pandas()
+    assert row.long_test_loss * LOSS_UNIT == pytest.approx(shard["long_test_loss"][7, 2], abs=6e-5)
+    curves = pq.read_table(to / FILES.curves).to_pandas()
     row = curves[(curves.cell == shard["cells"][7]) & (curves.seed == 2)].iloc[0]
     assert [row[f"short_{epoch:02}"] for epoch in range(1, 13)] == shard["short_curve"][7, 2].tolist()
-    cells = pq.read_table(to / digits_table.CELLS).to_pandas()
+    cells = pq.read_table(to / FILES.cells).to_pandas()
     all_skip = cells.iloc[1835]
     assert (all_skip.train_us, all_skip.evaluate_us) == pytest.approx((20 + 6 * 1.0, 6 + 6 * 0.3))
     assert len(build.top_cells(folder, representatives())) == 647
@@ -221,7 +223,7 @@ def test_every_file_says_what_it_was_made_of(made: Path) -> None:
     import pyarrow.parquet as pq
 
     data = digits_bundle.folder()
-    manifest = json.loads((data / digits_table.MANIFEST).read_text())
+    manifest = json.loads((data / FILES.manifest).read_text())
     for name in manifest["files"]:
         facts = json.loads(pq.read_schema(data / name).metadata[b"digits"])
         assert facts == {key: value for key, value in manifest.items() if key != "files"}
@@ -233,24 +235,24 @@ def test_an_unfinished_build_is_no_table(tmp_path: Path, monkeypatch: pytest.Mon
     folder = Folder(tmp_path / "none")
     folder.settle(SETTINGS, 3)
     with pytest.raises(UserError, match="6466 of 6466 cells have no record"):
-        digits_table.whole(folder)
+        whole(folder, representatives())
     with pytest.raises(UserError, match="holds no shard yet"):
-        digits_table.records(folder)
+        records(folder)
     with pytest.raises(UserError, match="6466 cells are not trained"):
         build.top_cells(folder, representatives())
     monkeypatch.setattr(build, "CELLS_PER_SHARD", 500)
     folder = made_digits.build(tmp_path / "begun")
     folder.shards()["top-0001"].unlink()
     with pytest.raises(UserError, match="1 of 2 shards of the best tenth"):
-        digits_table.whole(folder)
+        whole(folder, representatives())
     folder.shards()["top-0000"].unlink()
-    digits_table.whole(folder)  # without that pass it is a table of three seeds
+    whole(folder, representatives())  # without that pass it is a table of three seeds
 
 
 def test_a_build_of_other_settings_is_no_table(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.settle(TINY, 1)
-    digits_clock.save(made_digits.CLOCK, tmp_path / "clock.json")
+    clock.save(made_digits.CLOCK, tmp_path / "clock.json")
     answer = CliRunner().invoke(digits.app, ["assemble", "--out", str(tmp_path), "--to", str(tmp_path / "table")])
     assert isinstance(answer.exception, UserError)
     assert f"other settings ({TINY.digest}, here {SETTINGS.digest})" in str(answer.exception)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.nb201 import digits_bundle, digits_table
+from benchmarks.nb201.digits_table import FILES
 from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.table import Records
 from benchmarks.training.build import EXTRA_SEEDS
@@ -114,7 +115,7 @@ def test_without_files_it_says_how_to_make_them(tmp_path: Path, monkeypatch: pyt
         digits_bundle.open_table()
 
 
-@pytest.mark.parametrize("name", [digits_table.CELLS, digits_table.FINAL, digits_table.CURVES])
+@pytest.mark.parametrize("name", [FILES.cells, FILES.final, FILES.curves])
 @pytest.mark.parametrize("harm", ["a changed byte", "cut", "gone"])
 def test_a_damaged_file_is_named_and_nothing_is_converted(copy: Path, tmp_path: Path, name: str, harm: str) -> None:
     content = bytearray((copy / name).read_bytes())
@@ -131,7 +132,7 @@ def test_a_damaged_file_is_named_and_nothing_is_converted(copy: Path, tmp_path: 
 
 @pytest.mark.parametrize("harm", ["{", "[]", "{}", '{"digest": "8c4051c95703fe0b", "files": {}}'])
 def test_a_damaged_manifest_is_named(copy: Path, harm: str) -> None:
-    (copy / digits_table.MANIFEST).write_text(harm)
+    (copy / FILES.manifest).write_text(harm)
     with pytest.raises(UserError, match=r"digits\.json is damaged"):
         digits_bundle.open_table()
     state = digits_bundle.availability()
@@ -140,7 +141,7 @@ def test_a_damaged_manifest_is_named(copy: Path, harm: str) -> None:
 
 
 def test_a_table_of_other_settings_is_refused(copy: Path) -> None:
-    path = copy / digits_table.MANIFEST
+    path = copy / FILES.manifest
     path.write_text(json.dumps({**json.loads(path.read_text()), "digest": "0123456789abcdef"}))
     with pytest.raises(UserError, match=r"other settings \(0123456789abcdef, here 8c4051c95703fe0b\)"):
         digits_bundle.open_table()
