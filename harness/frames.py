@@ -104,6 +104,7 @@ def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
                 "epochs": settings["epochs"],
                 "data": settings["data"],
                 "split": settings["split"],
+                "images": settings["images"],
                 "chosen_by": chosen_by,
                 "chosen_on": stages[chosen_by].split if chosen_by else "",
                 "accuracy": scores.get(settings["split"], np.nan),

@@ -191,7 +191,10 @@ def make(
                 plan.rows.append(PlannedRow(spec, [spec.run(world) for world in worlds]))
     if not plan.rows:
         kinds = ", ".join(sorted({part.kind for part in protocol.parts}))
-        skipped = "; ".join(f"{row} {reason}" for row, reason in plan.skipped.items())
+        rows_of_reason: dict[str, list[str]] = {}
+        for row, reason in plan.skipped.items():
+            rows_of_reason.setdefault(reason, []).append(row)
+        skipped = "; ".join(f"{', '.join(rows)} {reason}" for reason, rows in rows_of_reason.items())
         why = skipped or f"it runs {kinds} methods, and none of {', '.join(methods) or 'these'} is one"
         raise UserError(f"nothing to run under {protocol.name}: {why}")
     return plan

@@ -54,8 +54,8 @@ def write(
             delta, warnings.
         published_lines: the papers' numbers; by default ``published.csv``.
         trained: one line per training from scratch and stage of the protocol: stage, benchmark, row, world (the search), arch,
-            seed, run_id, status, recipe, epochs, data, split (test or valid), chosen_by, chosen_on, accuracy and best (percent,
-            after the last epoch and of the best), parameters, macs, seconds, device.
+            seed, run_id, status, recipe, epochs, data, split (test or valid), images (in words), chosen_by, chosen_on, accuracy
+            and best (percent, after the last epoch and of the best), parameters, macs, seconds, device.
     """
     folder.mkdir(parents=True, exist_ok=True)
     study = Study(runs, facts, published.load() if published_lines is None else published_lines)

@@ -217,6 +217,7 @@ def _caption(trainings: pd.DataFrame) -> str:
         f"{name} ({epochs} epochs)" for name, epochs in dict(zip(trainings["recipe"], trainings["epochs"], strict=True)).items()
     )
     how = f"Recipe {recipes}; error on the {held} of {target_name(first['data'])} after the last epoch"
+    how += f" ({first['images']})"
     if first["chosen_by"]:
         source = "validation" if first["chosen_on"] == "valid" else "TEST"
         return (
