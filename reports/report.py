@@ -10,17 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from reports import anytime, cells, clock, coverage, epochs, figures, published, signal, tables, trainings
+from reports import anytime, cells, clock, coverage, epochs, figures, genotypes, published, signal, tables, trainings
 from reports.formats import target_name
 from reports.layout import Block, Bullets, Code, Figure, Heading, Paragraph, to_latex, to_markdown
 from reports.study import Study
 
 FIGURES: tuple[Callable[[Study, figures.Traces], figures.Drawing | None], ...] = (
     *(figures.regret, anytime.error, signal.signal),
-    *(epochs.accuracy, epochs.entropy, coverage.regret, cells.drawings),
+    *(epochs.accuracy, epochs.entropy, coverage.regret, cells.drawings, genotypes.drawings),
 )
 """Every figure there is; each draws itself where the traces have what it shows."""
-STEMS = ("regret", "error", "signal", "accuracy_per_epoch", "entropy_per_epoch", "regret_per_epoch", "cells")
+STEMS = ("regret", "error", "signal", "accuracy_per_epoch", "entropy_per_epoch", "regret_per_epoch", "cells", "genotypes")
 MEAN_RECORD = (
     "ours is the mean over recorded seeds, the papers drew one recorded seed per query. The mean is slightly easier: for "
     "random search on NAS-Bench-201 about +0.1 (CIFAR-10), +0.15 (CIFAR-100) and +0.2 points (ImageNet-16-120)."

@@ -55,6 +55,8 @@ class Retraining:
         seed: decides weights, order, augmentation and drop-path.
         compiled: a mode of ``torch.compile``, or nothing.
         processes: whether to train data-parallel in the process group that is set up (PyTorch's DDP); batches are shared out.
+        light: leave the optimiser's momentum out of the state, which is nearly halved. A training that goes on from there is
+            not bit for bit the one that was not stopped; ``restarts`` counts how often that was.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Retraining:
         device: str = "cpu",
         compiled: str = "",
         processes: bool = False,
+        light: bool = False,
     ) -> None:
         self.recipe, self.data, self.seed = recipe, data, seed
         self.device = torch.device(device)
@@ -85,6 +88,7 @@ class Retraining:
             self.network.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=recipe.nesterov
         )
         self.curve = Curve()
+        self.light, self.restarts = light, 0
 
     @property
     def epoch(self) -> int:
@@ -192,7 +196,8 @@ class Retraining:
         kept = {
             "identity": self.identity,
             "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": None if self.light else self.optimizer.state_dict(),
+            "restarts": self.restarts,
             "curve": self.curve.lines,
         }
         stream = io.BytesIO()
@@ -205,5 +210,9 @@ class Retraining:
         if kept["identity"] != self.identity:
             raise UserError("the checkpoint is of another cell, recipe, data set or seed; take another folder, or delete it")
         self.network.load_state_dict(kept["network"])
-        self.optimizer.load_state_dict(kept["optimizer"])
+        self.restarts = kept["restarts"]
+        if kept["optimizer"] is None:
+            self.restarts += 1
+        else:
+            self.optimizer.load_state_dict(kept["optimizer"])
         self.curve = Curve(kept["curve"])

@@ -74,6 +74,9 @@ def train(
     ] = None,
     size: Annotated[int, typer.Option(metavar="N", help="ImageNet: pixels on each side.")] = 224,
     minutes: Annotated[float, typer.Option(metavar="N", help="Stop after the epoch that crosses so many minutes.")] = 0.0,
+    light: Annotated[
+        bool, typer.Option("--light", help="Checkpoints without momentum, half as large; going on is then not bit for bit.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the checkpoint and the results.")] = None,
     cells: Annotated[bool, typer.Option("--cells", help="Print the published cells.")] = False,
     recipes_: Annotated[bool, typer.Option("--recipes", help="Print the recipes.")] = False,
@@ -94,7 +97,7 @@ def train(
     opened = _opened(data, split, device, images, size)
     from benchmarks.darts.retraining import Retraining
 
-    training = Retraining(arch, how, opened, seed, device, compile_, processes)
+    training = Retraining(arch, how, opened, seed, device, compile_, processes, light)
     _carry_out(training, arch, out, minutes)
 
 
@@ -242,6 +245,7 @@ def _result(training: Retraining, arch: Arch) -> dict[str, Any]:
         "accuracy_last_epoch": curve.final,
         "accuracy_best_epoch_chosen_on_held_out": curve.best,
         "epochs": training.epoch,
+        "restarts_without_momentum": training.restarts,
         "parameters": count.parameters,
         "macs": count.macs,
         "data": training.data.name,

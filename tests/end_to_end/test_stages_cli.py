@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from harness.engine import local
+from harness.engine import Finished, Task, attempt
 from harness.plan import make
 from harness.protocol import Part, Protocol, Stage
 from harness.run import _carry_out
@@ -22,13 +23,20 @@ STAGES = (
 )
 
 
+def inline(tasks: Iterable[Task], workers: int) -> Iterator[Finished]:
+    """An engine without processes."""
+    for task in tasks:
+        for run in task.runs:
+            yield task.row, run, attempt(task, run)
+
+
 def test_stages_follow_one_another_and_are_done_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "random_cell_of_mine.py").write_text(METHOD)
-    rules = Protocol("made", "Made", 2, 120.0, {}, (Part("one-shot", ("darts/digits",)),), STAGES, comparable=False)
+    rules = Protocol("made", "Made", 2, 900.0, {}, (Part("one-shot", ("darts/digits",)),), STAGES, comparable=False)
 
     def again(stages: tuple[Stage, ...] = STAGES) -> None:
         plan = make(dataclasses.replace(rules, stages=stages), methods=[str(tmp_path / "random_cell_of_mine.py")])
-        _carry_out(plan, tmp_path / "out", local, 1, dry_run=False, retry_failed=False)
+        _carry_out(plan, tmp_path / "out", inline, 1, dry_run=False, retry_failed=False)
 
     again()
     with Store(tmp_path / "out") as store:

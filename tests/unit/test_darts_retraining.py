@@ -66,6 +66,22 @@ def test_a_stopped_training_goes_on_bit_for_bit() -> None:
     assert all(torch.equal(a, b) for a, b in zip(*momenta, strict=True))
 
 
+def test_a_light_checkpoint_leaves_the_momentum_out_and_says_so() -> None:
+    first = Retraining(CELL, TINY, made(), 5, light=True)
+    kept: list[bytes] = []
+    first.run(kept.append, until=1)
+    assert len(kept[0]) < 0.75 * len(_heavy(first))
+    second = Retraining(CELL, TINY, made(), 5, light=True)
+    second.load(kept[0])
+    assert same(weights(first), weights(second)) and not second.optimizer.state
+    assert (first.restarts, second.restarts) == (0, 1)
+
+
+def _heavy(training: Retraining) -> bytes:
+    training.light = False
+    return training.state()
+
+
 def test_the_seed_decides_the_weights_and_everything_after() -> None:
     one, again, other = (Retraining(CELL, TINY, made(), seed) for seed in (1, 1, 2))
     assert same(weights(one), weights(again)) and not same(weights(one), weights(other))

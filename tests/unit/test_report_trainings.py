@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from reports import published
+from reports.genotypes import edges
 from reports.report import write
 from reports.study import Study
 from reports.trainings import by_search, chosen_cell, every_cell, nested, printed
@@ -80,7 +81,7 @@ def test_the_papers_numbers_stand_beside(tmp_path) -> None:
     runs = pd.DataFrame(
         [
             {"run_id": str(world), "protocol": "darts", "benchmark": "darts/cifar10", "row": "pc_darts", "method": "pc_darts",
-             "label": "", "world": world, "status": "done", "error": "", "arch": "x", "queries": 0, "seconds": 1.0,
+             "label": "", "world": world, "status": "done", "error": "", "arch": CONAS, "queries": 0, "seconds": 1.0,
              "wall_seconds": 8640.0, "device": "cuda", "target": "cifar10", "test": math.nan, "valid": math.nan,
              "regret": math.nan, "rank": math.nan, "parameters": 3.6e6 + world, "macs": 5.5e8}
             for world in (0, 1)
@@ -107,3 +108,18 @@ def test_the_papers_numbers_stand_beside(tmp_path) -> None:
     ):
         assert words in text
     assert len(pd.read_csv(tmp_path / "trainings.csv")) == len(lines)
+    assert (tmp_path / "genotypes.png").stat().st_size > 1000 and "genotypes.png" in text
+
+
+CONAS = (
+    "Genotype(normal=[[('max_pool_3x3', 0), ('sep_conv_3x3', 0)], [], [('skip_connect', 2)], []], normal_concat=[2, 4],"
+    " reduce=[('skip_connect', 0), ('sep_conv_5x5', 1), ('skip_connect', 0), ('sep_conv_3x3', 2), ('skip_connect', 0),"
+    " ('sep_conv_3x3', 2), ('skip_connect', 0), ('dil_conv_3x3', 2)], reduce_concat=range(2, 6))"
+)
+
+
+def test_a_genotype_is_read_for_its_drawing() -> None:
+    cell = edges(CONAS)
+    assert cell["normal"] == [(0, 2, "max_pool_3x3"), (0, 2, "sep_conv_3x3"), (2, 4, "skip_connect"), (2, 6, ""), (4, 6, "")]
+    assert len(cell["reduce"]) == 12 and cell["reduce"][-5] == (2, 5, "dil_conv_3x3")
+    assert edges("|none~0|") == {}
