@@ -47,7 +47,24 @@ def blocks(study: Study, benchmark: str, trained: pd.DataFrame) -> list[Block]:
             )
         else:
             found.append(every_cell(group, labels))
-    return found
+    rest = printed_only(study, benchmark, mine)
+    return [*found, Heading(f"Printed of {benchmark}, not measured here"), rest] if rest.rows else found
+
+
+def printed_only(study: Study, benchmark: str, trained: pd.DataFrame) -> Table:
+    """What the papers print of rows whose cells were not trained on a data set's test images here."""
+    chosen = trained[(trained["chosen_by"] != "") & (trained["split"] == "test")] if len(trained) else trained
+    here = set(zip(chosen["row"], chosen["data"], strict=True)) if len(chosen) else set()
+    table = Table(
+        "Errors in percent, top 1 on ImageNet; parameters in millions and the papers' own search cost in brackets.",
+        [Column("method", right=False), Column("data", right=False), Column("published error %", right=False)],
+    )
+    lines = study.published[(study.published["protocol"] == PRINTED_UNDER) & (study.published["benchmark"] == benchmark)]
+    for data in dict.fromkeys(lines["target"]):
+        for row, text in printed(study, benchmark, data).items():
+            if (row, data) not in here:
+                table.add([study.label(row), target_name(data), text])
+    return table
 
 
 def searches(study: Study, benchmark: str) -> Table:

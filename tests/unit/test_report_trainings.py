@@ -107,6 +107,7 @@ def test_the_papers_numbers_stand_beside(tmp_path) -> None:
         "mobile",
     ):
         assert words in text
+    assert "Printed of darts/cifar10, not measured here" in text and "16.83" in text  # SparseNAS on CIFAR-100
     assert len(pd.read_csv(tmp_path / "trainings.csv")) == len(lines)
     assert (tmp_path / "genotypes.png").stat().st_size > 1000 and "genotypes.png" in text
 
