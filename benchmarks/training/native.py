@@ -68,7 +68,7 @@ def library(dtype: torch.dtype = torch.float32) -> ctypes.CDLL | None:
 
 def describe(dtype: torch.dtype = torch.float32) -> str:
     """What trains on a CPU here, in words."""
-    return "compiled kernels" if library(dtype) else "torch (no C compiler found; one makes training several times faster)"
+    return "compiled kernels" if library(dtype) else "torch (no working C compiler; with one it is several times faster)"
 
 
 def lanes(dtype: torch.dtype) -> int:

@@ -15,6 +15,7 @@ from benchmarks.nb201.graph import network_graph
 from benchmarks.nb201.network import Macro, Network, initial_parameters
 from benchmarks.training import native
 from benchmarks.training.batched import Sgd, evaluate, train
+from benchmarks.training.graph import Graph
 from harness.problem import Arch
 
 MACRO = Macro(width=4, depth=1, channels=1, size=8, stem=1, reduction="pool")
@@ -162,6 +163,34 @@ def test_no_kernels_for_a_batch_that_is_not_whole_vectors() -> None:
     assert not native.fits(31, torch.float32)
     with pytest.raises(ValueError, match="no kernels for batches of 31"):
         native.Network(network_graph(IDENTITY, MACRO), initial_parameters(IDENTITY, MACRO, 0), 31)
+
+
+def test_a_graph_refuses_what_its_backward_pass_could_not_undo() -> None:
+    graph = Graph(4, 8)
+    x = graph.norm(graph.convolution(graph.input, "conv", 4, 1), "norm")
+    both = graph.value(4, 8)
+    graph.copy(x.part(0, 2), both.part(0, 2))
+    with pytest.raises(ValueError, match="of which some are not written"):
+        graph.copy(x, both)
+    with pytest.raises(ValueError, match="ReLU is added to nothing"):
+        graph.relu(x.part(0, 2), both.part(0, 2))
+
+
+def test_a_graph_uses_memory_again() -> None:
+    graph = network_graph((3,) * 6, MACRO)
+    steps = graph.forward() + graph.backward()
+    places, vectors = graph.places(steps, blocks=2)
+    assert len(set(places.values())) < 0.6 * len(places)
+    last: dict[int, tuple[int, bool]] = {}
+    for step in steps:  # whatever is read is what was last written there
+        for value in step.values:
+            key = value.buffer, value.gradient
+            place = places[key]
+            assert place < vectors
+            first_use = next(s for s in steps if any((v.buffer, v.gradient) == key for v in s.values)) is step
+            if first_use:
+                last[place] = key
+            assert last[place] == key
 
 
 def test_the_cosine_begins_at_the_rate_and_ends_at_nothing() -> None:
