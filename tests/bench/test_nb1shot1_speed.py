@@ -1,0 +1,73 @@
+"""Speed of NAS-Bench-1Shot1: hashing cells, loading the table, a query. ``tox -e bench``; nothing here asserts a time."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.nb1shot1 import fingerprint as module
+from benchmarks.nb1shot1 import importer
+from benchmarks.nb1shot1.benchmark import NB1Shot1Problem
+from benchmarks.nb1shot1.cell import Cell
+from benchmarks.nb1shot1.space import NB1Shot1Space
+from harness.budget import Budget
+from harness.cache import Table
+from harness.problem import SearchView
+from tests.nb101_files import record_file, rows_of, trainings
+
+pytestmark = pytest.mark.bench
+
+CELLS = 20_000
+
+
+def cells() -> list[Cell]:
+    """Random cells of space 3, loose ends pruned: many topologies, few cells of each."""
+    space, rng = NB1Shot1Space(3), random.Random(0)
+    return [space.cell(space.sample(rng)) for _ in range(CELLS)]
+
+
+def test_cells_hashed_per_second(capsys: pytest.CaptureFixture[str]) -> None:
+    found = cells()
+    module._compiled.cache_clear()
+    seconds = []
+    for _ in range(2):
+        start = time.process_time()
+        hashes = {module.fingerprint(cell) for cell in found}
+        seconds.append(time.process_time() - start)
+    topologies = len({cell.matrix for cell in found})
+    with capsys.disabled():
+        cold, warm = (f"{CELLS / one:,.0f}" for one in seconds)
+        print(f"\n{CELLS:,} cells of {topologies} topologies, {len(hashes):,} hashes: {cold} a second cold, {warm} warm")
+    assert len(hashes) > 1000
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
+    folder = tmp_path_factory.mktemp("nb101")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_CACHE", str(folder / "cache"))
+        yield importer.import_path(record_file(folder / "made.tfrecord", trainings(rows_of(1, range(180)))))
+
+
+def test_open_problem(benchmark: Any, table: Table) -> None:
+    path: Path = table.path
+    problem = benchmark(lambda: NB1Shot1Problem(Table(path), 1, {"recipe": 108}, {"recipe": 108}))
+    assert problem.judge.set_size == {"cifar10": 2_685}
+
+
+def test_query_through_the_view(benchmark: Any, table: Table) -> None:
+    problem = NB1Shot1Problem(table, 1, {"recipe": 108}, {"recipe": 108})
+    archs = [problem.space.at(index) for index in range(problem.space.size)]
+
+    def queries() -> float:
+        view = SearchView(problem.space, Budget(), problem.oracle(1), seed=0)
+        for arch in archs:
+            view.query(arch)
+        return view.budget.queries
+
+    assert benchmark(queries) == len(archs)
