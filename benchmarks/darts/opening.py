@@ -81,6 +81,9 @@ class Retrainer:
 
         if device == "cpu":
             torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # workers share the cores
+        else:
+            torch.set_float32_matmul_precision("high")
+            torch.backends.cudnn.benchmark = True
         how, dataset, split = recipe(settings["recipe"]), settings["data"], settings["split"]
         images: Data = FolderData(image_folder(), split, device) if dataset == "imagenet" else open_data(dataset, split, device)
         training = Retraining(arch, how, images, seed, device)

@@ -160,7 +160,8 @@ class Retraining:
         """Drop-path of this process's images; every process draws those of all."""
         rank, processes = self.share
         everyone: Tensor = self.network.drop_path(images * processes, probability, chance)
-        return everyone[:, rank * images : (rank + 1) * images]
+        mine = everyone[:, rank * images : (rank + 1) * images]
+        return mine.bfloat16() if self.device.type == "cuda" else mine  # a float32 factor would make float32 of what follows
 
     def _step(self, images: Tensor, labels: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
         recipe = self.recipe
