@@ -47,7 +47,7 @@ class Conas(training.WeightTraining):
         from methods.one_shot.parts.search import Forward, Search
 
         search = Search(view, self)
-        for epoch in search.epochs():
+        for epoch in search.epochs(evaluated=self.measurements * self.measured_batches * self.batch):
             for batch in search.task.batches("train", self.batch, epoch):
                 cell = search.net.only(view.space.sample(search.rng))
                 search.step_weights(search.loss(batch, Forward(active=cell)))

@@ -67,7 +67,7 @@ class Enas(training.WeightTraining):
             op_bound=self.op_bound,
         )
         search.keep(controller=controller)
-        for epoch in search.epochs():
+        for epoch in search.epochs(evaluated=self.candidates * self.selection_batch):
             for batch in search.task.batches("train", self.batch, epoch):
                 (cell,) = self._drawn(search, controller, 1)
                 search.step_weights(search.loss(batch, Forward(active=search.net.only(cell))))

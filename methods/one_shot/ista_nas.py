@@ -97,12 +97,19 @@ class _Codes:
         self._adam = torch.optim.Adam(self.b, lr=settings.arch_lr, betas=(0.5, 0.999), weight_decay=settings.arch_decay)
         self.alive = [True] * len(self.nodes)
         self.x = [self._solve(k) for k in range(len(self.nodes))]
-        self._supports = [self._support(k) for k in range(len(self.nodes))]
+        self._keep()
 
     def _solve(self, k: int) -> Tensor:
         from methods.one_shot.parts.sparse_coding import recover
 
         return recover(self.matrices[k], self.b[k], self.settings.penalty)
+
+    def _keep(self) -> None:
+        """Notes which connections the recovered vectors keep; until they are recovered anew, no step looks at them."""
+        import torch
+
+        self._supports = [self._support(k) for k in range(len(self.nodes))]
+        self._positions = [torch.tensor(support, device=self.device) for support in self._supports]
 
     def _support(self, k: int) -> list[int]:
         """Flat positions (edge times operation) kept for node ``k``: largest recovered entries on different edges."""
@@ -126,8 +133,7 @@ class _Codes:
         for k, (d, _) in enumerate(self.nodes):
             options = len(self.decisions[d].options)
             support = self._supports[k]
-            positions = torch.tensor(support, device=self.device)
-            z = sparse_weights(self.matrices[k], self.b[k], self.x[k], positions).view(-1, options)
+            z = sparse_weights(self.matrices[k], self.b[k], self.x[k], self._positions[k]).view(-1, options)
             rows[d].append(z)
             kept = [(position // options, position % options) for position in support]
             active[d] += [tuple(option for edge, option in kept if edge == row) for row in range(len(z))]
@@ -181,7 +187,7 @@ class _Codes:
                 if settle and float(torch.linalg.vector_norm(found - self.x[k])) <= self.settings.settled:
                     self.alive[k] = False
                 self.x[k] = found
-                self._supports[k] = self._support(k)
+        self._keep()
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -196,5 +202,5 @@ class _Codes:
             for b, kept in zip(self.b, state["b"], strict=True):
                 b.copy_(kept)
         self.matrices, self.x, self.alive = state["matrices"], state["x"], state["alive"]
-        self._supports = [self._support(k) for k in range(len(self.nodes))]
+        self._keep()
         self._adam.load_state_dict(state["adam"])

@@ -33,7 +33,7 @@ class Setn(training.WeightTraining):
         search = Search(view, self)
         logits = SoftmaxAdam(search, self.arch_lr, self.arch_decay)
         search.keep(logits=logits)
-        for epoch in search.epochs():
+        for epoch in search.epochs(evaluated=self.candidates * self.selection_batch):
             for train, valid in search.task.pairs(self.batch, epoch):
                 cell = search.net.only(view.space.sample(search.rng))
                 search.step_weights(search.loss(train, Forward(active=cell)))

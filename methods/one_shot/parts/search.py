@@ -69,10 +69,15 @@ class Search:
         """Names what a resumed search must have again: objects with a state dictionary."""
         self._kept |= state
 
-    def epochs(self, count: int | None = None) -> Iterator[int]:
-        """The epochs that are left, with the learning rate set; what happened in each is kept and shown when it ends."""
+    def epochs(self, evaluated: int = 0) -> Iterator[int]:
+        """The epochs that are left, with the learning rate set; what happened in each is kept and shown when it ends.
+
+        ``evaluated``: images that are evaluated after the last one, so that the share of the search that is done is told
+        with them: at a third of the price of training.
+        """
         settings = self.settings
-        epochs = settings.epochs if count is None else count
+        epochs = settings.epochs
+        whole = epochs + evaluated / self.task.images["train"] / 3
         first = self._resume()
         written, cost = time.monotonic(), 0.0
         for epoch in range(first, epochs):
@@ -81,7 +86,7 @@ class Search:
             horizon = settings.lr_horizon or epochs
             self.lr = cosine(epoch + settings.lr_ahead, horizon, settings.lr, settings.lr_end, settings.lr_restart)
             yield epoch
-            self.view.progress((epoch + 1) / epochs)
+            self.view.progress((epoch + 1) / whole)
             ended = time.monotonic()
             if cost <= CHECKPOINT_SHARE * (ended - written) or epoch + 1 == epochs:
                 self._checkpoint(epoch + 1)
@@ -140,9 +145,9 @@ class Search:
         return max(best, key=lambda arch: self.validate(Forward(active=self.net.only(arch)))[0]) if finalists else best[0]
 
     def validate(self, forward: Forward = EVERYTHING) -> tuple[float, float]:
-        """Accuracy (percent) and mean loss on the plain validation images; charged."""
-        size = 512
-        found = [self.evaluate(k, forward, size) for k in range(max(self.task.images["plain"] // size, 1))]
+        """Accuracy (percent) and mean loss on as many plain images as the validation part has; charged."""
+        size = min(512, self.task.images["valid"])
+        found = [self.evaluate(k, forward, size) for k in range(self.task.images["valid"] // size)]
         accuracy, loss = (float(torch.stack(values).mean()) for values in zip(*found, strict=True))
         return accuracy, loss
 

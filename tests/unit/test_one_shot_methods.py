@@ -1,0 +1,216 @@
+"""What each weight-sharing method does with its space, step by step where its paper or script says so."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from methods.one_shot.parts import unrolled
+from methods.one_shot.parts.architecture import SoftmaxAdam
+from methods.one_shot.parts.search import Forward, Search, entropy
+from methods.one_shot.parts.sgd import Sgd, cosine
+from tests import made_search
+from tests.made_search import small
+
+pytestmark = pytest.mark.usefixtures("small")
+__all__ = ["small"]
+
+SKIP = 1
+
+
+def started(row: str = "darts:bilevel", **changes: Any) -> Search:
+    method = made_search.method(row, **changes)
+    return Search(made_search.view(), method)
+
+
+# -- the second-order gradient ---------------------------------------------------------------------------------------------
+
+
+def test_the_unrolled_gradient_is_that_of_the_loss_after_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against central differences of ``L_valid(w - lr (momentum buffer + dL_train(w, a) + decay w), a)``, in float64.
+
+    The method's own difference is made finer: at its usual distance it crosses kinks of ReLU, many in so small a network.
+    """
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    monkeypatch.setattr(unrolled, "DISTANCE", 1e-6)
+    search = started(lr=0.05)
+    search.net.module.double()
+    search.sgd = Sgd(search.net.module, 0.9, 5e-4, False)
+    logits = SoftmaxAdam(search, 3e-4, 1e-3)
+    logits.values = [(300 * value.detach().double()).requires_grad_() for value in logits.values]
+    (train, valid), *_ = [tuple((x.double(), y) for x, y in pair) for pair in search.task.pairs(16, 0)]
+    search.sgd.buffer.normal_(0, 0.01, generator=torch.Generator().manual_seed(3))
+    start = search.sgd.flat.clone()
+
+    def after_a_step(values: list[Tensor]) -> float:
+        forward = Forward([value.softmax(-1) for value in values])
+        search.sgd.zero()
+        search.loss(train, forward).backward()
+        with torch.no_grad():
+            search.sgd.flat.copy_(start - search.lr * (0.9 * search.sgd.buffer + search.sgd.direction()))
+            loss = float(search.loss(valid, forward))
+            search.sgd.flat.copy_(start)
+        return loss
+
+    (found,) = unrolled.unrolled_gradient(search, logits, train, valid)
+    assert torch.equal(search.sgd.flat, start), "the weights are as they were"
+    first_order = torch.autograd.grad(search.loss(valid, Forward(logits.probabilities())), logits.values)[0]
+    (value,) = (one.detach() for one in logits.values)
+    for edge, option in ((0, 3), (2, 1), (5, 2)):
+        step = torch.zeros_like(value)
+        step[edge, option] = 1e-6
+        numeric = (after_a_step([value + step]) - after_a_step([value - step])) / 2e-6
+        assert float(found[edge, option]) == pytest.approx(numeric, rel=1e-3, abs=1e-6)
+    assert not torch.allclose(found, first_order, rtol=0.05), "second order says something else than first"
+
+
+# -- DARTS -----------------------------------------------------------------------------------------------------------------
+
+
+def test_darts_can_collapse_to_skip_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing keeps it from a cell without any convolution, where its logits prefer skip connections."""
+    from methods.one_shot.parts import architecture
+
+    class Preferring(SoftmaxAdam):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            with torch.no_grad():
+                self.values[0][:, -4] += 0.5  # the first but for 'none'
+
+    monkeypatch.setattr(architecture, "SoftmaxAdam", Preferring)
+    for row in ("darts:bilevel", "darts:second_order"):
+        assert made_search.search(row)[0] == (SKIP,) * 6
+        assert made_search.search(row, none=False)[0] == (SKIP,) * 6
+
+
+def test_darts_may_end_with_none_on_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    from methods.one_shot.parts import architecture
+
+    class Preferring(SoftmaxAdam):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            with torch.no_grad():
+                self.values[0][2, 0] += 1.0
+
+    monkeypatch.setattr(architecture, "SoftmaxAdam", Preferring)
+    assert made_search.search("darts:bilevel")[0][2] == 0
+
+
+@pytest.mark.parametrize(("row", "first"), [("darts:bilevel", "weights"), ("gaea_darts:erm", "architecture")])
+def test_the_order_of_the_two_steps(row: str, first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from methods.one_shot.parts.architecture import SimplexEG
+
+    done: list[str] = []
+    plain = Sgd.step
+    monkeypatch.setattr(Sgd, "step", lambda self, rate: (done.append("weights"), plain(self, rate))[1])
+    for kind in (SoftmaxAdam, SimplexEG):
+        step = kind.step
+        monkeypatch.setattr(kind, "step", lambda self, g, step=step: (done.append("architecture"), step(self, g))[1])
+    made_search.search(row, epochs=1)
+    assert done[0] == first
+    assert done == [first, "architecture" if first == "weights" else "weights"] * (len(done) // 2)
+
+
+def test_the_clipped_norm_counts_what_the_architecture_step_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts clip all parameters and clear the weights' gradients alone."""
+    norms: list[int] = []
+    plain = Sgd.clip
+    monkeypatch.setattr(
+        Sgd, "clip", lambda self, norm, others=(): (norms.append(len(list(others))), plain(self, norm, others))[1]
+    )
+    made_search.search("darts:bilevel", epochs=1)
+    assert set(norms) == {1}
+    norms.clear()
+    made_search.search("gaea_darts:bilevel", epochs=1)
+    assert set(norms) == {0}
+
+
+# -- schedules -------------------------------------------------------------------------------------------------------------
+
+
+def test_learning_rates() -> None:
+    half = [cosine(epoch, 50, 0.025, 0.001) for epoch in range(25)]
+    assert half[0] == 0.025 and half[-1] == pytest.approx(0.0137, abs=1e-3), "D-24: half the way down"
+    assert cosine(0 + 1, 100, 0.025, 0.001) < 0.025, "D-05's scheduler is advanced before the first epoch"
+    assert cosine(20, 10, 0.05, 0.0005) == pytest.approx(0.05), "ENAS: down and up again"
+    assert cosine(15, 10, 0.05, 0.0005) == pytest.approx(cosine(5, 10, 0.05, 0.0005))
+    restarted = [cosine(epoch, 50, 0.025, 0.001, 0.5) for epoch in (0, 49, 50, 100)]
+    assert restarted[0] == 0.025 and restarted[2] == 0.0125 and restarted[3] == 0.00625
+    assert restarted[1] == pytest.approx(0.001, abs=1e-4)
+
+
+# -- what is recorded ------------------------------------------------------------------------------------------------------
+
+
+def test_entropy_is_one_for_equal_weights_whatever_their_number() -> None:
+    assert entropy([torch.full((6, 5), 0.2)]) == pytest.approx(1.0)
+    assert entropy([torch.full((6, 4), 0.25), torch.eye(4)]) == pytest.approx(0.6)
+    assert entropy([torch.full((2, 4), 0.25), torch.ones(3, 1)]) == pytest.approx(1.0), "one option is no choice"
+
+
+@pytest.mark.parametrize("row", ["rsps", "conas", "ista_nas:two_stage", "sparse_nas:hapg"])
+def test_what_has_no_distribution_logs_no_entropy(row: str) -> None:
+    assert "entropy" not in made_search.search(row)[1]["scalars"]
+
+
+@pytest.mark.parametrize("row", ["gaea_darts:erm", "gdas", "xnas", "setn"])
+def test_a_cell_is_proposed_at_every_epoch_at_its_price(row: str) -> None:
+    given = made_search.view()
+    made_search.search(row, given)
+    epochs = [line for line in given._trace.scalars if "epoch" in line]
+    assert [line["epoch"] for line in epochs] == [1, 2]
+    assert [one.seconds for one in given._trace.proposals[:2]] == [line["seconds"] for line in epochs]
+
+
+# -- the other methods -----------------------------------------------------------------------------------------------------
+
+
+def test_one_stage_ista_ends_once_every_node_has_settled() -> None:
+    given = made_search.view()
+    made_search.search("ista_nas:one_stage", given, epochs=9, settled=1.0)
+    epochs = [line["epoch"] for line in given._trace.scalars]
+    assert epochs == [1, 2], "all moved by less than that in the second epoch, the first that is looked at"
+
+
+def test_the_best_epoch_can_be_reported_instead_of_the_last() -> None:
+    """D-25. Its supernet is looked at for a decision, so that is charged."""
+    last, best = (made_search.search("gaea_darts:bilevel", reported=one)[1] for one in ("last", "best"))
+    assert best["spent"]["seconds"] > last["spent"]["seconds"]
+
+
+def test_nats_benchs_candidates_are_distinct() -> None:
+    method = made_search.method("rsps:nats_2021", candidates=500)
+    found = method._candidates(started("rsps:nats_2021"))
+    assert len(set(found)) == 500
+    assert len({made_search.method("rsps").sampling, method.sampling}) == 2
+
+
+def test_conas_measures_on_all_plain_images_where_asked_to() -> None:
+    """D-03. No noise of batches is left: the measurements of one cell are equal."""
+    method = made_search.method("conas", measured_batches=0, measurements=2)
+    search = started("conas")
+    frozen = dict.fromkeys(range(24), -1)
+    _, losses = method._measured(search, frozen, 0)
+    assert losses[0] == losses[1]
+    _, noisy = dataclasses.replace(method, measured_batches=1)._measured(search, frozen, 0)
+    assert noisy[0] != noisy[1]
+
+
+def test_conas_stops_once_every_node_has_inputs() -> None:
+    method, search = made_search.method("conas"), started("conas")
+    assert not method._enough(search, {})
+    first_edges = {0: 1, 4: 1, 12: 1}  # 1<-0, 2<-0, 3<-0
+    assert method._enough(search, first_edges)
+    assert not dataclasses.replace(method, inputs=2)._enough(search, first_edges)
+    assert dataclasses.replace(method, inputs=2)._enough(search, {**first_edges, 8: 1, 16: 1}), "node 1 has one edge in all"
+
+
+def test_the_released_gaea_gdas_is_a_row() -> None:
+    released = made_search.method("gaea_gdas:released")
+    paper = made_search.method("gaea_gdas")
+    assert (released.arch_lr, released.entropic, released.cooling, released.lr_horizon) == (0.01, 0.01, "released", 50)
+    assert (paper.arch_lr, paper.entropic, paper.cooling, paper.warmup) == (0.1, 0.0, "linear", 0)

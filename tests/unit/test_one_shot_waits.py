@@ -1,0 +1,76 @@
+"""Within an epoch no method waits for its device: reading a number or a mask back is kept for the end of epochs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tests import made_search
+from tests.made_search import small
+
+pytestmark = pytest.mark.usefixtures("small")
+__all__ = ["small"]
+
+READS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal", "aten::is_nonzero"}
+
+
+class Reads(TorchDispatchMode):
+    """Counts what would make the host wait, were the tensors on a GPU; an optimiser's own counters lie on the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        masked = func.name() in ("aten::index.Tensor", "aten::index_put_") and any(
+            index is not None and index.dtype == torch.bool for index in args[1]
+        )
+        if (func.name() in READS or masked) and not self._by_optimiser():
+            self.count += 1
+        return func(*args, **(kwargs or {}))
+
+    @staticmethod
+    def _by_optimiser() -> bool:
+        frame = sys._getframe()
+        while frame is not None:
+            if "torch/optim" in frame.f_code.co_filename:
+                return True
+            frame = frame.f_back
+        return False
+
+
+def reads(row: str, batch: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Of a search whose epochs have 32 images."""
+    found = Reads()
+    with monkeypatch.context() as patch:
+        for name in ("tolist", "item", "numpy", "cpu"):
+            patch.setattr(torch.Tensor, name, counted(getattr(torch.Tensor, name), found))
+        with found:
+            made_search.search(row, epochs=1, batch=batch)
+    return found.count
+
+
+def counted(plain: Any, found: Reads) -> Any:
+    def wrapper(self: torch.Tensor, *args: Any) -> Any:
+        found.count += not Reads._by_optimiser()
+        return plain(self, *args)
+
+    return wrapper
+
+
+DRAWN = ("gdas", "gaea_gdas", "gaea_gdas:released")
+"""What a pass executes is drawn on the device here, so each pass waits for its sample."""
+
+
+@pytest.mark.parametrize("row", [row for row in made_search.rows() if row not in (*DRAWN, "enas")])
+def test_more_steps_make_no_more_waits(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reads(row, 8, monkeypatch) == reads(row, 16, monkeypatch)
+
+
+def test_the_count_can_rise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample of GDAS is read back at each of a step's two passes: two more steps are four more."""
+    assert reads("gdas", 8, monkeypatch) == reads("gdas", 16, monkeypatch) + 4
