@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from reports.epochs import logged
 from reports.figures import Drawing, Panel, Traces, render
 from reports.formats import number, spread
 from reports.layout import Column, Table
@@ -45,16 +46,18 @@ def _cells(study: Study, benchmark: str) -> dict[str, list[str]]:
     return found
 
 
-def operations(study: Study, benchmark: str) -> Table | None:
+def operations(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """How often each operation is in the final cells, skip connections first; None where no such cells are."""
     cells = _cells(study, benchmark)
     if not cells:
         return None
     columns = [Column("method", right=False), Column("runs"), Column("different cells")]
     columns += [Column("skip connections"), Column("none"), Column("pooling"), Column("convolutions"), Column("collapsed")]
+    columns += [Column("entropy at the end")]
     table = Table(
         "Final cells of weight sharing: edges out of six that hold a skip connection, nothing, pooling or a convolution, mean "
-        "± standard deviation (ddof 0) over finished runs. Collapsed: runs, in percent, whose cell has no convolution.",
+        "± standard deviation (ddof 0) over finished runs. Collapsed: runs, in percent, whose cell has no convolution. "
+        "Entropy: of the weights on operations in the last epoch, 1 where all are the same; n/a where a method has none.",
         columns,
     )
     for row, found in cells.items():
@@ -64,7 +67,10 @@ def operations(study: Study, benchmark: str) -> Table | None:
         columns_of = (counts["skip_connect"], counts["none"], counts["avg_pool_3x3"], convolutions)
         means = [spread(*mean_std(column.to_numpy(dtype=float)), 1) for column in columns_of]
         collapsed = number(100 * float((convolutions == 0).mean()), 0)
-        table.add([study.label(row), str(len(found)), str(len(set(found))), *means, collapsed])
+        mine = [logged(one, "entropy") for one in traces if one["row"] == row and one["benchmark"] == benchmark]
+        last = [float(one.iloc[-1]) for one in mine if len(one)]
+        entropy = spread(*mean_std(last), 3) if last else "n/a"
+        table.add([study.label(row), str(len(found)), str(len(set(found))), *means, collapsed, entropy])
     return table
 
 

@@ -123,7 +123,8 @@ def entropies(study: Study, traces: Traces, benchmark: str) -> Table | None:
     table = Table(
         "Entropy of the weights on operations (1: all the same), mean over the epochs that a method and its base have both, "
         "and its paired difference over world seeds with Wilcoxon's test, not corrected. Falls faster: the 95 % interval lies "
-        "below 0 (yes), above it (no), or holds it (open). At its end: the method's entropy after its own last epoch.",
+        "below 0 (yes), above it (no), or holds it (open). At its end: the method's entropy after its own last epoch. "
+        "A method and its base may differ in more than the paper's change: their settings stand below.",
         [Column(name, right=name not in ("method", "base", "falls faster")) for name in names],
     )
     for base, rows in families(study, benchmark).items():

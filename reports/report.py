@@ -119,7 +119,7 @@ def _blocks(study: Study, traces: figures.Traces, trained: pd.DataFrame, drawn: 
             ("At equal charged seconds", clock.equal_budget(study, traces, benchmark)),
             ("Cost of weight sharing", clock.costs(study, benchmark)),
             ("Entropy against the base method", epochs.entropies(study, traces, benchmark)),
-            ("Operations of the final cells", cells.operations(study, benchmark)),
+            ("Operations of the final cells", cells.operations(study, traces, benchmark)),
             ("Signal of shared weights", signal.correlations(study, traces, benchmark)),
             ("Bilevel against single level", signal.objectives(study, benchmark)),
         ):

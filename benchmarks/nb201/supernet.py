@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any, cast
 
@@ -100,14 +100,14 @@ class Supernet:
     def _mixture(self, active: Active | None, weights: Sequence[Tensor] | None, straight_through: bool) -> Mixture:
         mixture = Mixture([tuple(self.ops[option] for option in row) for row in (active or self._everything)[0]])
         if weights is not None:
-            first = self.ops[0]
-            mixture.weight = [{op: weights[0][..., edge, op - first] for op in self.ops} for edge in range(len(EDGES))]
             mixture.per_image = weights[0].dim() == 3
+            each = iter(weights[0].flatten(-2).unbind(-1))  # at once: the gradients of single entries would be added one by one
+            mixture.weight = [{op: next(each) for op in self.ops} for _ in EDGES]
             if straight_through:
                 idle = (
                     [w for op, w in one.items() if op not in run] for one, run in zip(mixture.weight, mixture.run, strict=True)
                 )
-                mixture.idle = list(idle)
+                mixture.idle = [torch.stack(some).sum(0) if some else None for some in idle]
         return mixture
 
     @contextmanager
@@ -143,14 +143,53 @@ class Mixture:
     """None: one for everything that is executed."""
     per_image: bool = False
     """Weights are (batch,) instead of numbers."""
-    idle: Sequence[Sequence[Tensor]] | None = None
-    """Per edge, weights that enter as numbers (straight-through)."""
+    idle: Sequence[Tensor | None] | None = None
+    """Per edge, the sum of the weights that enter as numbers (straight-through)."""
+    _gains: dict[tuple[tuple[int, ...], int, int], Tensor] = field(default_factory=dict)
 
-    def scaled(self, x: Tensor, edge: int, op: int) -> Tensor:
+    def of(self, edge: int, op: int) -> Tensor | None:
+        """What multiplies an image, None for one."""
         if self.weight is None:
-            return x
+            return None
         weight = self.weight[edge][op]
-        return x * (weight.view(-1, 1, 1, 1) if self.per_image else weight)
+        return weight.view(-1, 1, 1, 1) if self.per_image else weight
+
+    def gain(self, edges: tuple[int, ...], op: int, channels: int) -> Tensor | None:
+        """The weights of an operation on some edges as the scale of a norm, None where they are none; cells share it."""
+        if self.weight is None or self.per_image:
+            return None
+        key = edges, op, channels
+        if key not in self._gains:
+            weights = torch.stack([self.weight[edge][op] for edge in edges])
+            self._gains[key] = weights.repeat_interleave(channels)
+        return self._gains[key]
+
+
+class _Sums:
+    """The values of a cell's nodes, as what enters them comes in. Sums that nobody else holds grow in place."""
+
+    def __init__(self, x: Tensor) -> None:
+        self._values: list[Tensor | None] = [x, None, None, None]
+        self._own = [False] * 4
+        self._like = x
+
+    def __getitem__(self, node: int) -> Tensor:
+        value = self._values[node]
+        return torch.zeros_like(self._like) if value is None else value
+
+    def add(self, node: int, term: Tensor, weight: Tensor | None = None) -> None:
+        """Adds ``weight * term``; a number as a term is added everywhere."""
+        before = self._values[node]
+        if before is None:
+            whole = term.dim() > 0
+            value = (term if whole else term.expand_as(self._like)) if weight is None else term * weight
+            self._values[node], self._own[node] = value, weight is not None
+        elif weight is None:
+            self._values[node] = before.add_(term) if self._own[node] else before + term
+            self._own[node] = True
+        else:
+            self._values[node] = before.addcmul_(term, weight) if self._own[node] else torch.addcmul(before, term, weight)
+            self._own[node] = True
 
 
 class _Edges(nn.Module):
@@ -169,14 +208,17 @@ class _Edges(nn.Module):
         self.register_buffer("mean", torch.zeros(total) if track else None)
         self.register_buffer("variance", torch.ones(total) if track else None)
 
-    def forward(self, x: Tensor, mixture: Mixture) -> list[tuple[int, Tensor]]:
-        """(edge, weighted output) for the edges that execute this operation; ``x`` is rectified."""
+    def forward(self, x: Tensor, mixture: Mixture) -> list[tuple[tuple[int, ...], Tensor]]:
+        """(edges, outputs side by side) for the edges that execute this operation; ``x`` is rectified.
+
+        Outputs are weighted unless weights are of each image.
+        """
         wanted = [position for position, edge in enumerate(self.edges) if self.op in mixture.run[edge]]
         if len(wanted) == len(self.edges):
-            return self._together(x, mixture, 0, len(wanted))
-        return [term for position in wanted for term in self._together(x, mixture, position, 1)]
+            return [(self.edges, self._together(x, mixture, 0, len(wanted)))]
+        return [((self.edges[position],), self._together(x, mixture, position, 1)) for position in wanted]
 
-    def _together(self, x: Tensor, mixture: Mixture, start: int, count: int) -> list[tuple[int, Tensor]]:
+    def _together(self, x: Tensor, mixture: Mixture, start: int, count: int) -> Tensor:
         """The edges from number ``start`` on, in one call."""
         c, edges = self.channels, self.edges[start : start + count]
         at = slice(start * c, (start + count) * c)
@@ -185,16 +227,11 @@ class _Edges(nn.Module):
         y = F.conv2d(x, self.weight[at], None if self.bias is None else self.bias[at], padding=KERNEL[self.op] // 2)
         scale = None if self.scale is None else self.scale[at]
         shift = None if self.shift is None else self.shift[at]
-        folded = mixture.weight is not None and not mixture.per_image
-        if mixture.weight is not None and folded:
-            by_edge = torch.stack([mixture.weight[edge][self.op] for edge in edges]).repeat_interleave(c)
-            scale = by_edge if scale is None else scale * by_edge
-            shift = None if shift is None else shift * by_edge
-        y = F.batch_norm(y, mean, variance, scale, shift, self.training or mean is None, BN_MOMENTUM, BN_EPS)
-        pieces = torch.split(y, c, 1) if count > 1 else (y,)
-        if not folded:
-            pieces = tuple(mixture.scaled(piece, edge, self.op) for piece, edge in zip(pieces, edges, strict=True))
-        return list(zip(edges, pieces, strict=True))
+        gain = mixture.gain(edges, self.op, c)
+        if gain is not None:
+            scale = gain if scale is None else scale * gain
+            shift = None if shift is None else shift * gain
+        return F.batch_norm(y, mean, variance, scale, shift, self.training or mean is None, BN_MOMENTUM, BN_EPS)
 
 
 class _Cell(nn.Module):
@@ -207,31 +244,39 @@ class _Cell(nn.Module):
         )
 
     def forward(self, x: Tensor, mixture: Mixture) -> Tensor:
-        sums: list[Tensor | None] = [x, None, None, None]
+        nodes = _Sums(x)
         for source, edges in enumerate(LEAVING):
-            value = sums[source]
-            if value is None:
-                value = torch.zeros_like(x)
-            terms: list[tuple[int, Tensor]] = []
             executed = {op for edge in edges for op in mixture.run[edge]}
+            idle = mixture.idle or [None] * len(EDGES)
+            if not executed and not any(idle[edge] is not None for edge in edges):
+                continue
+            value = nodes[source]
             if executed & KERNEL.keys():
-                rectified = F.relu(value)
-                for conv in cast(Sequence[_Edges], self.convs[source]):
-                    if conv.op in executed:
-                        terms += conv(rectified, mixture)
-            pooled = pool3(value) if POOL in executed else None
+                self._convolve(F.relu(value), source, mixture, nodes)
+            pooled = pool3(value) if POOL in executed else value
             for edge in edges:
-                for op, plain in ((SKIP, value), (POOL, pooled)):
-                    if op in mixture.run[edge] and plain is not None:
-                        terms.append((edge, mixture.scaled(plain, edge, op)))
-                if mixture.idle and mixture.idle[edge]:
-                    terms.append((edge, sum(mixture.idle[edge], torch.zeros_like(x))))
-            for edge, term in terms:
                 target = EDGES[edge][0]
-                sofar = sums[target]
-                sums[target] = term if sofar is None else sofar + term
-        output = sums[3]
-        return torch.zeros_like(x) if output is None else output
+                for op, plain in ((SKIP, value), (POOL, pooled)):
+                    if op in mixture.run[edge]:
+                        nodes.add(target, plain, mixture.of(edge, op))
+                number = idle[edge]
+                if number is not None:
+                    nodes.add(target, number)
+        return nodes[3]
+
+    def _convolve(self, rectified: Tensor, source: int, mixture: Mixture, nodes: _Sums) -> None:
+        """Adds what the convolutions of a node give to the nodes that they enter."""
+        found: dict[tuple[int, ...], Tensor] = {}
+        for conv in cast(Sequence[_Edges], self.convs[source]):
+            for edges, y in conv(rectified, mixture):
+                if mixture.per_image:
+                    for edge, piece in zip(edges, torch.split(y, conv.channels, 1), strict=True):
+                        nodes.add(EDGES[edge][0], piece, mixture.of(edge, conv.op))
+                else:
+                    found[edges] = found[edges].add_(y) if edges in found else y  # both kernels side by side
+        for edges, y in found.items():
+            for edge, piece in zip(edges, torch.split(y, y.shape[1] // len(edges), 1), strict=True):
+                nodes.add(EDGES[edge][0], piece)
 
 
 class _Module(nn.Module):

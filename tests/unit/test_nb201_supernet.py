@@ -124,6 +124,20 @@ def test_what_has_no_weight_need_not_run() -> None:
     assert torch.allclose(plain_mask, supernet(x, [mask.double()]), atol=1e-12)
 
 
+def test_half_precision_computes_nearly_the_same() -> None:
+    supernet, x = Supernet(TINY, seed=1), images(TINY, 32).float()
+    weights = torch.full((6, 5), 0.2).requires_grad_()
+    gradients = []
+    for half in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits = supernet(x, [weights])
+        gradients.append(torch.autograd.grad(F.cross_entropy(logits.float(), torch.arange(32) % 10), weights)[0])
+        assert logits.dtype == (torch.bfloat16 if half else torch.float32)
+    full, half_precision = gradients
+    assert torch.cosine_similarity(full.flatten(), half_precision.flatten(), dim=0) > 0.98
+    assert not torch.equal(full, half_precision)
+
+
 def test_straight_through_idle_operations_count_nothing_and_have_a_gradient() -> None:
     supernet = double(Supernet(TINY, seed=1))
     arch = (3, 1, 2, 4, 3, 2)

@@ -120,12 +120,14 @@ def test_a_method_without_a_distribution_has_no_entropy_rather_than_zero(study: 
 
 
 def test_final_cells_are_counted(study: Any) -> None:
-    table = cells.operations(study[0], BENCHMARK)
+    table = cells.operations(*study, BENCHMARK)
     skips, good = row_of(table, "darts:bilevel"), row_of(table, "gaea_darts:erm")
     assert (skips["skip connections"], skips["collapsed"]) == ("6.0 ± 0.0", "100")
     assert (good["skip connections"], good["none"], good["convolutions"], good["collapsed"]) == (
         "1.0 ± 0.0", "1.0 ± 0.0", "3.0 ± 0.0", "0",
     )  # fmt: skip
+    assert row_of(table, "rsps")["entropy at the end"] == "n/a"
+    assert good["entropy at the end"] == "0.220 ± 0.014"
     assert "random_search" not in {row[0] for row in table.rows}
 
 
