@@ -67,7 +67,8 @@ class Enas(training.WeightTraining):
             op_bound=self.op_bound,
         )
         search.keep(controller=controller)
-        for epoch in search.epochs(evaluated=self.candidates * self.selection_batch):
+        ranked = self.candidates * self.selection_batch if self.selects == "at_the_end" else 0
+        for epoch in search.epochs(evaluated=ranked):
             for batch in search.task.batches("train", self.batch, epoch):
                 (cell,) = self._drawn(search, controller, 1)
                 search.step_weights(search.loss(batch, Forward(active=search.net.only(cell))))

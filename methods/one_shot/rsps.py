@@ -52,7 +52,8 @@ class Rsps(training.WeightTraining):
         from methods.one_shot.parts.search import Forward, Search
 
         search = Search(view, self)
-        for epoch in search.epochs(evaluated=self.candidates * self.selection_batch):
+        ranked = self.candidates * self.selection_batch if self.selects == "at_the_end" else 0
+        for epoch in search.epochs(evaluated=ranked):
             for batch in search.task.batches("train", self.batch, epoch):
                 search.step_weights(search.loss(batch, Forward(active=self._drawn(search))))
             if self.selects == "every_epoch":
