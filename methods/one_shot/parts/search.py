@@ -144,10 +144,11 @@ class Search:
         best = [archs[k] for k in order[: max(finalists, 1)]]
         return max(best, key=lambda arch: self.validate(Forward(active=self.net.only(arch)))[0]) if finalists else best[0]
 
-    def validate(self, forward: Forward = EVERYTHING) -> tuple[float, float]:
-        """Accuracy (percent) and mean loss on as many plain images as the validation part has; charged."""
-        size = min(512, self.task.images["valid"])
-        found = [self.evaluate(k, forward, size) for k in range(self.task.images["valid"] // size)]
+    def validate(self, forward: Forward = EVERYTHING, images: int = 0) -> tuple[float, float]:
+        """Accuracy (percent) and mean loss on the plain validation images, or so many of them; charged."""
+        images = images or self.task.images["plain"]
+        size = min(512, images)
+        found = [self.evaluate(k, forward, size) for k in range(images // size)]
         accuracy, loss = (float(torch.stack(values).mean()) for values in zip(*found, strict=True))
         return accuracy, loss
 
@@ -156,8 +157,8 @@ class Search:
 
         Entropies are of the operations' weights; those of edges stand apart. Only recorded, hence not charged.
         """
-        with self.net.unmetered():
-            accuracy, loss = self.validate(forward)
+        with self.net.unmetered():  # where images are evaluated under several draws of noise, so many as there are images
+            accuracy, loss = self.validate(forward, self.task.images["valid"])
         for kind, name in (("operation", "entropy"), ("edge", "edge_entropy")):
             tables = [p for p, one in zip(probabilities, self.net.decisions, strict=False) if one.kind == kind]
             if tables:
