@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.nb1shot1 import importer
+from benchmarks.nb1shot1 import digits_bundle, importer
 from benchmarks.nb1shot1.clock import Clock
 from benchmarks.nb1shot1.oracle import NB1Shot1Oracle, Signal
 from benchmarks.nb1shot1.references import references
@@ -19,7 +19,7 @@ from benchmarks.nb1shot1.training_data import TrainingData
 from harness.cache import Table
 from harness.problem import Arch, Availability, UserError
 
-_MADE_BY: Final = {"cifar10": "NAS-Bench-101"}
+_MADE_BY: Final = {"cifar10": "NAS-Bench-101", "digits": digits_bundle.NAME}
 _SHARED: Final = (
     "; weight sharing is charged per image pass by that line (no coefficient below zero) in the parameters and operations that "
     "the supernet executes, a pass without gradients a third: an estimate by extrapolation"
@@ -49,9 +49,23 @@ class NB1Shot1Benchmark:
         return NB1Shot1Problem(table, self.number, search, judge)
 
 
-def benchmarks() -> list[NB1Shot1Benchmark]:
-    """The three spaces."""
-    return [NB1Shot1Benchmark(number) for number in PARENTS]
+class DigitsBenchmark:
+    """Search in space 1 by looking up trainings on digits that this project made."""
+
+    id = digits_bundle.NAME
+    kinds = ("multi-trial", "one-shot")
+    embedded = True
+
+    def availability(self) -> Availability:
+        return digits_bundle.availability()
+
+    def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> NB1Shot1Problem:
+        return NB1Shot1Problem(digits_bundle.open_table(), 1, search, judge)
+
+
+def benchmarks() -> list[NB1Shot1Benchmark | DigitsBenchmark]:
+    """The three spaces, and the first one on digits."""
+    return [DigitsBenchmark(), *(NB1Shot1Benchmark(number) for number in PARENTS)]
 
 
 class NB1Shot1Problem:
@@ -82,13 +96,14 @@ class NB1Shot1Problem:
         data, clock = data_of(table), _clock(table)
         self.task = TrainingData(data.name, number, clock, max(epochs_of(table)) * data.train)
         where = f"{len(covered):,} of {whole.topologies:,} topologies of space {number}"
-        made_by = _MADE_BY.get(data.name, data.name)
+        made_by = _MADE_BY[data.name]
+        repeats = {2: "two", 3: "three"}.get(self._signal.repeats, str(self._signal.repeats))
         self.facts = {
             "source": f"{table.meta['kind']}; {_priced(table)}; it covers {where}",
             "clock": _priced(table) + (_SHARED if clock else ""),
-            "search": f"validation accuracy of one of three {search['recipe']}-epoch trainings of {made_by}"
+            "search": f"validation accuracy of one of {repeats} {search['recipe']}-epoch trainings of {made_by}"
             + (f", on the covered {where}" if self.space is not whole else f", on all of space {number}"),
-            f"judge:{data.name}": f"{made_by} test, {judge['recipe']} epochs, mean of three repeats",
+            f"judge:{data.name}": f"{made_by} test, {judge['recipe']} epochs, mean of {repeats} repeats",
         }
 
     def oracle(self, world: int) -> NB1Shot1Oracle:

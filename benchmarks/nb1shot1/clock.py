@@ -57,9 +57,13 @@ class Clock:
 
 def fit(cells: Sequence[Cell], seconds: Floats) -> Clock:
     """The least-squares line through recorded 108-epoch times, no coefficient below zero."""
+    return line(_features(cells), seconds)
+
+
+def line(features: Floats, seconds: Floats) -> Clock:
+    """Likewise through any times; ``features`` (cells, 5): one, parameters, and vertices of each operation."""
     from scipy.optimize import nnls
 
-    features = _features(cells)
     scale = features.max(axis=0).clip(1)
     solution = nnls(features / scale, seconds)[0] / scale
     base, per_parameter, *per_op = solution.tolist()
@@ -70,7 +74,7 @@ def fit(cells: Sequence[Cell], seconds: Floats) -> Clock:
         per_op,
         r2=float(1 - residual.var() / seconds.var()) if seconds.var() else 1.0,
         median_error=float(np.median(np.abs(residual) / seconds)),
-        cells=len(cells),
+        cells=len(seconds),
     )
 
 

@@ -26,6 +26,7 @@ class Signal:
         recorded = np.intersect1d(self.rows, np.flatnonzero((self.valid[recipe] >= 0).all(axis=1)))
         self.mean_cost = float(self.seconds[recipe][recorded].mean())
         """Mean charged seconds of one query to the longest training, over the space's recorded cells."""
+        self.repeats = self.valid[recipe].shape[1]
         self.macs: npt.NDArray[np.float64] = table.column("macs")
 
 

@@ -167,7 +167,7 @@ def test_a_wrong_protocol_is_refused(table: Table, search: dict[str, object], re
 def test_without_data_a_benchmark_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_CACHE", str(tmp_path))
     monkeypatch.setenv("NAS_DATA", "")
-    for one in benchmarks():
+    for one in (one for one in benchmarks() if not one.embedded):
         assert not one.availability().ready
         with pytest.raises(UserError, match="needs a NAS-Bench-101 table; see"):
             one.open(SEARCH, JUDGE)

@@ -1,0 +1,92 @@
+"""nb1shot1/1-digits as the harness opens it: the same numbers as its files, searched and judged, weight sharing too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.nb1shot1 import digits_bundle, digits_clock, digits_table
+from benchmarks.nb1shot1.benchmark import DigitsBenchmark, NB1Shot1Problem
+from benchmarks.nb1shot1.digits_table import FILES
+from benchmarks.nb1shot1.digits_task import SETTINGS
+from benchmarks.nb1shot1.unique import representatives
+from benchmarks.training import build
+from benchmarks.training.build import Folder, units
+from benchmarks.training.table import read
+from harness.budget import Budget
+from harness.problem import SearchView, UserError
+from tests import made_digits
+from tests import made_nb1shot1_search as made
+from tests.made_nb1shot1_search import small
+
+__all__ = ["small"]
+
+SEARCH, JUDGE = {"recipe": 12}, {"recipe": 36}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished build without any training, packed by the real code."""
+    root = tmp_path_factory.mktemp("digits")
+    folder = Folder(root / "build")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "CELLS_PER_SHARD", 2000)
+        folder.settle(SETTINGS, 3)
+        for unit in units("main", representatives(), range(3)):
+            folder.write(unit, made_digits.shard(unit, lambda cell: 0.5 + 0.4 * cell / 14_580))
+        line = digits_clock.Line(30.0, dict.fromkeys(digits_clock.FEATURES, 1.0), 0.9, 1.0)
+        digits_table.assemble(folder, digits_clock.Clock(line, line, 200, "a made clock"), made_digits.SIZES, root / "table")
+    return root / "table"
+
+
+@pytest.fixture
+def problem(files: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> NB1Shot1Problem:
+    monkeypatch.setenv("NAS_DATA", str(files))
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path_factory.getbasetemp() / "bundle-cache"))
+    return DigitsBenchmark().open(SEARCH, JUDGE)
+
+
+def test_the_whole_space_is_covered_and_its_numbers_are_the_files(problem: NB1Shot1Problem, files: Path) -> None:
+    assert problem.space.size == 14_580
+    assert problem.judge.stated_set == "all 2,685 distinct cells of space 1"
+    assert problem.fidelities == (12,)
+    sums = json.loads((files / FILES.manifest).read_text())["files"]
+    final, cells = read(files / FILES.final, sums[FILES.final]), read(files / FILES.cells, sums[FILES.cells])
+    for row in (0, 1234, 2684):
+        number = int(cells["cell"][row])
+        arch = problem.space.at(number)
+        right = final["long_test"][final["cell"] == number]
+        score = problem.judge.score(arch)["digits"]
+        assert score["test"] == pytest.approx(right.mean() * 100 / (389 * 8))
+        accuracy, seconds, epochs, _ = problem.oracle(1).measure(arch, None, 0)
+        drawn = final["short_valid"][final["cell"] == number].astype(float) * 100 / (384 * 8)
+        assert np.isclose(drawn, accuracy).any()
+        assert seconds == pytest.approx(12 * 1024 * float(cells["train_us"][row]) * 1e-6)
+        assert epochs == 12
+
+
+def test_it_is_found_and_said_what_it_is(problem: NB1Shot1Problem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert DigitsBenchmark().availability().ready
+    assert problem.facts["judge:digits"] == "nb1shot1/1-digits test, 36 epochs, mean of three repeats"
+    assert {one.split for one in problem.judge.references} == {"test", "valid"}
+    assert not any("original repository" in one.name for one in problem.judge.references)
+    assert not problem.task.heavy and problem.task.passes == 36 * 1024
+    monkeypatch.setenv("NAS_DATA", str(tmp_path))
+    if not (digits_bundle.BUNDLED / FILES.manifest).is_file():
+        assert not DigitsBenchmark().availability().ready
+        with pytest.raises(UserError, match="not built yet"):
+            DigitsBenchmark().open(SEARCH, JUDGE)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("row", ["pc_darts", "gaea_pc_darts"])
+def test_weight_sharing_is_searched_and_judged(row: str, problem: NB1Shot1Problem) -> None:
+    budget = Budget()
+    view = SearchView(problem.space, budget, problem.oracle(1), 0, "self", task=lambda charge: problem.task(7, "cpu", charge))
+    arch = made.method(row).search(view)
+    assert budget.spent("seconds") > 0 and budget.spent("epochs") >= 3
+    score = problem.judge.score(arch)["digits"]
+    assert 0 <= score["regret"] < 100 and score["rank"] >= 1
