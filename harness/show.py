@@ -31,9 +31,13 @@ def everything() -> None:
     for benchmark in registry.benchmarks().values():
         print(f"  {benchmark.id:{width}}{benchmark.availability().text}")
     print("\nprotocols")
-    for rules in protocols.protocols().values():
-        default = " (default)" if rules.name == protocols.DEFAULT else ""
-        print(f"  {rules.name + default:{width}}{rules.title}; {rules.seeds} seeds")
+    named = {
+        rules.name + (" (default)" if rules.name == protocols.DEFAULT else ""): rules
+        for rules in protocols.protocols().values()
+    }
+    width = max(width, *(len(name) + 2 for name in named))
+    for name, rules in named.items():
+        print(f"  {name:{width}}{rules.title}; {rules.seeds} seeds")
     print("\nA method of your own: --methods ./my_method.py   Hyperparameters: --set method.field=value")
 
 
