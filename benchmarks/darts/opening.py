@@ -23,6 +23,8 @@ class TrainingData:
     """Opens :class:`benchmarks.darts.task.DartsTask` in a world."""
 
     dataset: str
+    choices = ("partial", "edges", "affine")
+    """Of the supernet, beyond those that every space has; see :class:`harness.weight_sharing.Task`."""
 
     @property
     def heavy(self) -> bool:

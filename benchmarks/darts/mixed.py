@@ -1,0 +1,383 @@
+"""Every operation on the edges that leave states of a DARTS cell, executed together.
+
+The edges that leave the two inputs form one group, those that leave a node another. Within a group there is one ReLU, one
+pooling of each kind and one norm of it per source; all depthwise convolutions of one kernel are one call, all pointwise
+convolutions another, and so are their norms, into which the weights of the operations are folded. What has no weight is not
+run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.darts.cell import EDGES, INPUTS, OPS, STATES
+
+MAX, AVG, SKIP, SEP3, SEP5, DIL3, DIL5 = range(len(OPS))
+CONVS = (SEP3, SEP5, DIL3, DIL5)
+KERNEL = {SEP3: 3, SEP5: 5, DIL3: 3, DIL5: 5}
+BN_EPS, BN_MOMENTUM = 1e-5, 0.1
+
+
+class Group(NamedTuple):
+    """Edges whose sources are known at the same time; positions count its edges, target by target."""
+
+    sources: tuple[int, ...]
+    edges: tuple[int, ...]
+    targets: tuple[int, ...]
+
+    def row(self, position: int) -> int:
+        """Of the target in ``targets``."""
+        return position // len(self.sources)
+
+    def source(self, position: int) -> int:
+        """Of the source in ``sources``."""
+        return position % len(self.sources)
+
+
+def _group(*sources: int) -> Group:
+    edges = tuple(edge for edge, (_, source) in enumerate(EDGES) if source in sources)
+    return Group(sources, edges, tuple(range(max(INPUTS, sources[-1] + 1), STATES)))
+
+
+GROUPS = (_group(0, 1), _group(2), _group(3), _group(4))
+
+Rows = tuple[tuple[int, ...], ...]
+"""For each edge of a cell, the operations (as numbers) that are executed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a group executes in a pass. Its slots are one operation on one edge each, in the order of the fields."""
+
+    convs: tuple[tuple[int, ...], ...]
+    """For each of ``CONVS``, the positions of its edges."""
+    reductions: tuple[int, ...]
+    """Positions whose skip connection halves the size."""
+    plain: tuple[tuple[int, int], ...]
+    """(position, operation) of each pooling and each skip connection at unchanged size."""
+    values: tuple[tuple[int, int], ...]
+    """(operation, source) that those share: each is computed once. Poolings come first."""
+    rows: tuple[int, ...]
+    """Of the targets that they enter."""
+    cells: Tensor
+    """int64: where they stand in the table of ``rows`` and ``values``."""
+    own: Tensor
+    """int64: which of a group's stored scales and shifts they have."""
+    slots: Tensor
+    """int64: of each slot, ``edge * len(OPS) + operation``."""
+    identities: Tensor
+    """bool: the slots that are skip connections at unchanged size."""
+    first: Tensor | None
+    """int64: which of a group's stored first convolutions run; None: all. Likewise ``second``, ``reduced`` and ``kept``."""
+    second: Tensor | None
+    reduced: Tensor | None
+    kept: Tensor | None
+
+    @property
+    def separable(self) -> int:
+        return len(self.convs[0]) + len(self.convs[1])
+
+    @property
+    def dilated(self) -> int:
+        return len(self.convs[2]) + len(self.convs[3])
+
+
+@lru_cache(maxsize=1024)
+def plan(group: Group, operations: Rows, stride: int, affine: bool, device: torch.device) -> Plan:
+    """How ``group`` executes what ``operations`` name, its inputs being of twice the size where the stride is 2."""
+    running = [operations[edge] for edge in group.edges]
+    convs = tuple(tuple(at for at, ops in enumerate(running) if op in ops) for op in CONVS)
+    reductions = tuple(at for at, ops in enumerate(running) if stride == 2 and SKIP in ops)
+    kinds = (MAX, AVG) if stride == 2 else (MAX, AVG, SKIP)
+    normed = len(kinds) if affine else 2
+    entries = [(at, op) for at, ops in enumerate(running) for op in kinds if op in ops]
+    values = tuple(sorted({(op, group.source(at)) for at, op in entries}))
+    rows = sorted({group.row(at) for at, _ in entries})
+    cells = [rows.index(group.row(at)) * len(values) + values.index((op, group.source(at))) for at, op in entries]
+    slots = [(at, op) for op, positions in zip(CONVS, convs, strict=True) for at in positions]
+    slots += [(at, SKIP) for at in reductions] + entries
+    count = len(group.edges)
+
+    def numbers(found: list[int]) -> Tensor:
+        return torch.tensor(found, dtype=torch.int64, device=device)
+
+    def index(found: list[int], size: int) -> Tensor | None:
+        return None if len(found) == size else numbers(found)
+
+    first = [kind * count + at for kind, positions in enumerate(convs) for at in positions]
+    return Plan(
+        convs,
+        reductions,
+        tuple(entries),
+        values,
+        tuple(rows),
+        numbers(cells),
+        numbers([op * count + at for at, op in entries]),
+        numbers([group.edges[at] * len(OPS) + op for at, op in slots]),
+        torch.tensor([op == SKIP and stride == 1 for _, op in slots], dtype=torch.bool, device=device),
+        index(first, 4 * count),
+        index([one for one in first if one < 2 * count], 2 * count),
+        index(list(reductions), count),
+        index([op * len(group.sources) + source for op, source in values if affine or op != SKIP], normed * len(group.sources)),
+    )
+
+
+class SlotNorm(nn.Module):
+    """Batch norms of several slots side by side; weights of the slots are folded into the scale.
+
+    Args:
+        slots, channels: how many norms, and of how many channels each.
+        affine: whether they have scale and shift.
+        track: whether they keep running statistics for evaluation.
+    """
+
+    mean: Tensor | None
+    variance: Tensor | None
+
+    def __init__(self, slots: int, channels: int, affine: bool, track: bool) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(slots, channels)) if affine else None
+        self.shift = nn.Parameter(torch.zeros(slots, channels)) if affine else None
+        self.register_buffer("mean", torch.zeros(slots, channels) if track else None)
+        self.register_buffer("variance", torch.ones(slots, channels) if track else None)
+
+    def forward(self, x: Tensor, index: Tensor | None, weights: Tensor | None = None) -> Tensor:
+        """Norms number ``index`` of the slots (None: all) that ``x`` (batch, slots * channels, ...) has, times ``weights``."""
+        scale, shift = chosen(self.scale, index), chosen(self.shift, index)
+        if weights is not None:
+            by_slot = weights.unsqueeze(-1)
+            scale = by_slot.expand(len(weights), x.shape[1] // len(weights)) if scale is None else scale * by_slot
+            shift = None if shift is None else shift * by_slot
+        if self.mean is None or self.variance is None:
+            return F.batch_norm(x, None, None, _flat(scale), _flat(shift), True, BN_MOMENTUM, BN_EPS)
+        mean = self.mean if index is None else self.mean[index]
+        variance = self.variance if index is None else self.variance[index]
+        y = F.batch_norm(x, mean.view(-1), variance.view(-1), _flat(scale), _flat(shift), self.training, BN_MOMENTUM, BN_EPS)
+        if self.training and index is not None:
+            self.mean[index], self.variance[index] = mean, variance
+        return y
+
+
+def chosen(stored: Tensor | None, index: Tensor | None) -> Tensor | None:
+    """The slots number ``index`` of what is stored for all of them; None: all."""
+    return stored if stored is None or index is None else stored[index]
+
+
+def _flat(values: Tensor | None) -> Tensor | None:
+    return None if values is None else values.reshape(-1)
+
+
+class MixedEdges(nn.Module):
+    """One group of edges of one cell with all their operations.
+
+    Args:
+        group: which edges.
+        channels: on which the operations work.
+        stride: 2 where the group halves the size.
+        affine, track: of the norms. Affine norms also follow poolings and skip connections, one for each edge.
+    """
+
+    def __init__(self, group: Group, channels: int, stride: int, affine: bool, track: bool) -> None:
+        super().__init__()
+        if stride == 2 and channels % 2:
+            raise ValueError(f"{channels} channels cannot be halved; the operations of a reduction cell need an even number")
+        self.group, self.channels, self.stride, self.affine = group, channels, stride, affine
+        count = len(group.edges)
+        self.first = nn.ParameterList(_kernels(count * channels, 1, KERNEL[op]) for op in CONVS)
+        self.second = nn.ParameterList(_kernels(count * channels, 1, KERNEL[op]) for op in CONVS[:2])
+        self.first_point = _kernels(4 * count * channels, channels, 1)
+        self.second_point = _kernels(2 * count * channels, channels, 1)
+        self.first_norm = SlotNorm(4 * count, channels, affine, track)
+        self.second_norm = SlotNorm(2 * count, channels, affine, track)
+        kinds = 3 if stride == 1 else 2
+        self.plain_norm = SlotNorm((kinds if affine else 2) * len(group.sources), channels, False, track)
+        self.plain_scale = nn.Parameter(torch.ones(kinds * count, channels)) if affine else None
+        self.plain_shift = nn.Parameter(torch.zeros(kinds * count, channels)) if affine else None
+        if stride == 2:
+            self.reduction = _kernels(count * channels, channels, 1)
+            self.reduction_norm = SlotNorm(count, channels, affine, track)
+
+    def forward(
+        self, values: Sequence[Tensor], run: Plan, weights: Tensor | None, keep: Tensor | None = None
+    ) -> list[Tensor | None]:
+        """What the group adds to each of its targets; None where it executes nothing for it.
+
+        Args:
+            values: of the sources, (batch, channels, height, width) each.
+            weights: of the slots: (slots,), or (batch, slots) for weights of each image's own; None: one.
+            keep: factors (batch, slots) on the outputs of the slots.
+        """
+        if keep is not None:
+            weights = keep if weights is None else keep * weights
+        sums = _Sums(self.group, self.channels)
+        rest = run.separable + run.dilated + len(run.reductions)
+        if rest:
+            rectified = [F.relu(value) for value in values]
+            if run.separable or run.dilated:
+                self._convolve(rectified, run, weights, sums)
+            if run.reductions:
+                slots = None if weights is None else weights[..., rest - len(run.reductions) : rest]
+                sums.add(self._reduce(rectified, run, slots), (run.reductions,))
+        if run.plain:
+            self._pass_on(values, run, None if weights is None else weights[..., rest:], sums)
+        return sums.totals()
+
+    def _convolve(self, rectified: Sequence[Tensor], run: Plan, weights: Tensor | None, sums: _Sums) -> None:
+        separable, c = run.separable, self.channels
+        sources: dict[tuple[int, ...], Tensor] = {}
+        for positions in run.convs:
+            if positions and positions not in sources:
+                sources[positions] = torch.cat([rectified[self.group.source(at)] for at in positions], 1)
+        y = _joined(
+            self._depthwise(self.first[kind], sources[positions], positions, self.stride, 2 if kind > 1 else 1)
+            for kind, positions in enumerate(run.convs)
+            if positions
+        )
+        y = F.conv2d(y, self._pointwise(self.first_point, run.first), groups=y.shape[1] // c)
+        own = weights is not None and weights.dim() == 2
+        ends = weights
+        if weights is not None:
+            ends = weights[..., : separable + run.dilated]
+        scale = None
+        if ends is not None and not own and run.dilated:
+            scale = torch.cat([torch.ones_like(ends[:separable]), ends[separable:]])
+        y = self.first_norm(y, run.first, scale)
+        if run.dilated:
+            dilated = y[:, separable * c :]
+            sums.add(_times(dilated, ends[..., separable:]) if ends is not None and own else dilated, run.convs[2:])
+        if separable:
+            halves = torch.split(y[:, : separable * c], [len(positions) * c for positions in run.convs[:2]], 1)
+            y = _joined(
+                self._depthwise(self.second[kind], F.relu(half), positions, 1, 1)
+                for kind, (half, positions) in enumerate(zip(halves, run.convs[:2], strict=True))
+                if positions
+            )
+            y = F.conv2d(y, self._pointwise(self.second_point, run.second), groups=separable)
+            ends = None if ends is None else ends[..., :separable]
+            y = self.second_norm(y, run.second, None if own else ends)
+            sums.add(_times(y, ends) if ends is not None and own else y, run.convs[:2])
+
+    def _depthwise(self, stored: Tensor, x: Tensor, positions: tuple[int, ...], stride: int, dilation: int) -> Tensor:
+        kernel = stored.shape[-1]
+        if len(positions) < len(self.group.edges):
+            by_edge = stored.view(len(self.group.edges), self.channels, 1, kernel, kernel)
+            stored = torch.cat([by_edge[at] for at in positions])
+        return F.conv2d(x, stored, None, stride, dilation * (kernel // 2), dilation, x.shape[1])
+
+    def _pointwise(self, stored: Tensor, index: Tensor | None) -> Tensor:
+        if index is None:
+            return stored
+        c = stored.shape[1]
+        return stored.view(-1, self.channels, c, 1, 1)[index].view(-1, c, 1, 1)
+
+    def _reduce(self, rectified: Sequence[Tensor], run: Plan, weights: Tensor | None) -> Tensor:
+        """The skip connections that halve the size: two 1x1 convolutions each, the second one pixel further."""
+        shifts = [(x[:, :, ::2, ::2], x[:, :, 1::2, 1::2]) for x in rectified]
+        x = torch.cat([half for at in run.reductions for half in shifts[self.group.source(at)]], 1)
+        x = F.conv2d(x, self._pointwise(self.reduction, run.reduced), groups=2 * len(run.reductions))
+        own = weights is not None and weights.dim() == 2
+        y = self.reduction_norm(x, run.reduced, None if own else weights)
+        return _times(y, weights) if weights is not None and own else y
+
+    def _pass_on(self, values: Sequence[Tensor], run: Plan, weights: Tensor | None, sums: _Sums) -> None:
+        """Poolings and skip connections at unchanged size."""
+        pooled = [
+            F.max_pool2d(values[source], 3, self.stride, 1)
+            if op == MAX
+            else F.avg_pool2d(values[source], 3, self.stride, 1, count_include_pad=False)
+            for op, source in run.values
+            if op != SKIP
+        ]
+        skipped = [values[source] for op, source in run.values if op == SKIP]
+        if self.affine:
+            x = self.plain_norm(torch.cat([*pooled, *skipped], 1), run.kept)
+        else:
+            x = _joined([*([self.plain_norm(torch.cat(pooled, 1), run.kept)] if pooled else ()), *skipped])
+        factors, shift = weights, None
+        if factors is None:
+            factors = x.new_ones(len(run.plain))
+        factors = factors.unsqueeze(-1)
+        if self.plain_scale is not None and self.plain_shift is not None:
+            factors, shift = factors * self.plain_scale[run.own], factors * self.plain_shift[run.own]
+        batch, rows, kinds = factors.shape[:-2], len(run.rows), len(run.values)
+        table = factors.new_zeros(*batch, rows * kinds, factors.shape[-1]).index_copy(-2, run.cells, factors)
+        if shift is not None:
+            shift = shift.new_zeros(*batch, rows, self.channels).index_add(-2, run.cells // kinds, shift)
+        sums.rows(spread(x, table.view(*batch, rows, kinds, -1), self.channels, shift), run.rows)
+
+
+def spread(x: Tensor, table: Tensor, channels: int, shift: Tensor | None = None) -> Tensor:
+    """Weighted sums of the values in ``x`` (batch, values * channels, ...): (batch, rows * channels, ...).
+
+    Args:
+        table: (..., rows, values, channels or 1), with a batch in front where each image has its own.
+        shift: (..., rows, channels), likewise.
+    """
+    rows, values = table.shape[-3:-1]
+    flat = None if shift is None else shift.flatten(-2)
+    if table.dim() == 3:  # a 1x1 convolution by a sparse matrix
+        kernel = torch.diag_embed(table.expand(-1, -1, channels)).transpose(1, 2)
+        return F.conv2d(x, kernel.reshape(rows * channels, values * channels, 1, 1), flat)
+    y = torch.einsum(
+        "brvc,bvchw->brchw", table.expand(-1, -1, -1, channels), x.view(len(x), values, channels, *x.shape[2:])
+    ).flatten(1, 2)
+    return y if flat is None else y + flat[:, :, None, None]
+
+
+class _Sums:
+    """What enters the targets of a group, term by term."""
+
+    def __init__(self, group: Group, channels: int) -> None:
+        self.group, self.channels = group, channels
+        self._whole: list[Tensor] = []
+        self._single: list[list[Tensor]] = [[] for _ in group.targets]
+
+    def add(self, y: Tensor, kinds: Sequence[tuple[int, ...]]) -> None:
+        """``y`` (batch, slots * channels, ...): for each kind of operation, its edges at these positions."""
+        edges, rows, c = len(self.group.edges), len(self.group.targets), self.channels
+        if all(len(positions) == edges for positions in kinds):
+            split = y.view(len(y), len(kinds), rows, edges // rows, c, *y.shape[2:])
+            self._whole.append(split.sum((1, 3)) if len(kinds) * edges > rows else split[:, 0, :, 0])
+            return
+        places = [at for positions in kinds for at in positions]
+        for at, term in zip(places, torch.split(y, c, 1), strict=True):
+            self._single[self.group.row(at)].append(term)
+
+    def rows(self, y: Tensor, rows: Sequence[int]) -> None:
+        """``y`` (batch, rows * channels, ...), one sum for each of these targets."""
+        for row, term in zip(rows, torch.split(y, self.channels, 1), strict=True):
+            self._single[row].append(term)
+
+    def totals(self) -> list[Tensor | None]:
+        whole = added(self._whole)
+        found = []
+        for row, single in enumerate(self._single):
+            found.append(added(single if whole is None else [*single, whole[:, row]]))
+        return found
+
+
+def added(terms: Sequence[Tensor | None]) -> Tensor | None:
+    """The sum of what is there; None where nothing is."""
+    present = [term for term in terms if term is not None]
+    return sum(present[1:], present[0]) if present else None
+
+
+def _joined(parts: Iterable[Tensor]) -> Tensor:
+    found = list(parts)
+    return torch.cat(found, 1) if len(found) > 1 else found[0]
+
+
+def _times(y: Tensor, weights: Tensor) -> Tensor:
+    """``y`` (batch, slots * channels, ...) times weights (batch, slots) of each image's own."""
+    return y * weights.repeat_interleave(y.shape[1] // weights.shape[1], 1)[:, :, None, None]
+
+
+def _kernels(outputs: int, inputs: int, size: int) -> nn.Parameter:
+    return nn.Parameter(torch.empty(outputs, inputs, size, size))

@@ -1,0 +1,77 @@
+"""What a weight-sharing search in the DARTS space trains on: two halves of the training images, and the supernet.
+
+Nothing here was ever timed on a machine of reference, so a search is charged its epochs and multiply-adds, no seconds; what
+it took is measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from benchmarks.darts.macro import Macro
+from benchmarks.darts.supernet import SEARCH, Supernet
+from benchmarks.images.task import SearchImages
+from harness.problem import Meter
+from harness.seeds import derive
+
+MACROS = {"cifar10": SEARCH, "digits": Macro(width=8, depth=3, channels=1, size=8, auxiliary=False)}
+"""The networks that the papers search with, and a small one."""
+
+
+class DartsTask:
+    """See :class:`harness.weight_sharing.Task`.
+
+    CIFAR-10's halves are the first and the last 25 000 training images; every step's validation batch is drawn anew.
+
+    Args:
+        dataset: ``cifar10`` or ``digits``.
+        world: the world's seed: order of the images, their augmentation, initial weights.
+        charge: the search's meter.
+    """
+
+    def __init__(self, dataset: str, world: int, device: str, charge: Meter) -> None:
+        data = SearchImages(dataset, "halves", "darts", world, device)
+        self.name, self.device, self.images = dataset, data.device, data.counts
+        self.batches, self.pairs, self.plain = data.batches, data.pairs, data.plain
+        self._macro, self._world, self._meter = MACROS[dataset], world, charge
+        self.classes = self._macro.classes
+
+    def supernet(
+        self,
+        *,
+        none: bool = True,
+        track: bool = True,
+        bias: bool = False,
+        channels: int = 0,
+        edges: bool = False,
+        partial: int = 1,
+        affine: bool = False,
+        cells: int = 0,
+        auxiliary: bool = False,
+    ) -> Supernet:
+        """The supernet around this data set's search network; see the contract.
+
+        Args:
+            cells: how many; 0: as many as searches have (8 on CIFAR-10).
+            auxiliary: whether a second classifier is trained on the output of cell ``2 cells // 3``.
+
+        Raises ValueError for a bias, which no convolution of this space has.
+        """
+        if bias:
+            raise ValueError("no convolution of the DARTS space has a bias")
+        macro = replace(self._macro, width=channels or self._macro.width, depth=cells or self._macro.depth, auxiliary=auxiliary)
+        net = Supernet(
+            macro,
+            none=none,
+            edges=edges,
+            partial=partial,
+            affine=affine,
+            track=track,
+            seed=derive("supernet", self._world),
+            charge=self._charge,
+        )
+        net.module.to(self.device)
+        return net
+
+    def _charge(self, macs: float, images: int, training: bool) -> None:
+        self._meter(epochs=images / self.images["train"] if training else 0.0, macs=images * macs)

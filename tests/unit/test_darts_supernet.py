@@ -1,0 +1,393 @@
+"""The DARTS supernet computes the mixtures that the papers define, whatever work it shares."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.darts.absorption import absorbed
+from benchmarks.darts.cell import EDGE, EDGES, OPS
+from benchmarks.darts.macro import Macro
+from benchmarks.darts.mixed import CONVS, GROUPS, KERNEL, SlotNorm
+from benchmarks.darts.size import network_size
+from benchmarks.darts.space import DartsSpace
+from benchmarks.darts.supernet import EVERYTHING, Supernet, shuffled
+
+TINY = Macro(width=4, depth=3, channels=1, size=4, auxiliary=False)
+PARTIAL = Macro(width=8, depth=3, channels=1, size=4, auxiliary=False)
+BATCH = 3
+SINGLE, MULTI, MIXED = (DartsSpace(family) for family in ("single", "multi", "mixed"))
+LABELS = torch.arange(BATCH) % 10
+
+
+def images(macro: Macro = TINY, batch: int = BATCH) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(batch, macro.channels, macro.size, macro.size, generator=generator, dtype=torch.float64)
+
+
+def made(macro: Macro = TINY, **choices: object) -> Supernet:
+    net = Supernet(macro, seed=3, **choices)  # type: ignore[arg-type]
+    net.module.double()
+    return net
+
+
+def tables(net: Supernet, seed: int = 2, batch: int = 0) -> list[Tensor]:
+    """Random weights, some of them negative."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (batch,) if batch else ()
+    return [torch.randn(*shape, d.rows, len(d.options), generator=generator, dtype=torch.float64) for d in net.decisions]
+
+
+def ones(net: Supernet, arch: tuple[int, ...]) -> list[Tensor]:
+    """The weights that say the same as ``only(arch)``."""
+    found = []
+    for decision, rows in zip(net.decisions, net.only(arch), strict=True):
+        table = torch.zeros(decision.rows, len(decision.options), dtype=torch.float64)
+        for row, options in enumerate(rows):
+            table[row, list(options)] = 1
+        found.append(table)
+    return found
+
+
+class Plain:
+    """The same mathematics edge by edge and operation by operation, from the supernet's own weights."""
+
+    def __init__(self, net: Supernet) -> None:
+        self.net, self.module = net, net.module
+
+    def __call__(self, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
+        older = newer = self.module.stem(x)
+        for cell in self.module.cells:
+            older, newer = newer, self.cell(cell, older, newer, weights)
+        found: Tensor = self.module.classifier(newer.mean((2, 3)))
+        return found
+
+    def cell(self, cell: torch.nn.Module, older: Tensor, newer: Tensor, weights: Sequence[Tensor]) -> Tensor:
+        kind = int(cell.reduces)
+        states = [cell.older(F.relu(older)), cell.newer(F.relu(newer))]
+        for node in range(2, 6):
+            terms = []
+            for source in range(node):
+                edge = EDGE[node, source]
+                stride = 2 if cell.reduces and source < 2 else 1
+                term = self.edge(cell, states[source], node, source, stride, weights[kind][..., edge, :])
+                if self.net.edges:
+                    own = weights[2 + 4 * kind + node - 2][..., 0, source]
+                    term = own.reshape(-1, 1, 1, 1) * term
+                terms.append(term)
+            states.append(torch.stack(terms).sum(0))
+        return torch.cat(states[2:], 1)
+
+    def edge(self, cell: torch.nn.Module, x: Tensor, node: int, source: int, stride: int, weights: Tensor) -> Tensor:
+        c = x.shape[1] // self.net.partial
+        working, rest = x[:, :c], x[:, c:]
+        first = int(self.net.none)
+        terms = [
+            weights[..., first + op].reshape(-1, 1, 1, 1) * self.operation(cell, working, node, source, stride, op)
+            for op in range(len(OPS))
+        ]
+        total = torch.stack(terms).sum(0)
+        if self.net.partial == 1:
+            return total
+        joined = torch.cat([total, F.max_pool2d(rest, 2, 2) if stride == 2 else rest], 1)
+        batch, channels, height, width = joined.shape
+        return joined.view(batch, self.net.partial, -1, height, width).transpose(1, 2).reshape(batch, channels, height, width)
+
+    def operation(self, cell: torch.nn.Module, x: Tensor, node: int, source: int, stride: int, op: int) -> Tensor:
+        number = max(source - 1, 0)
+        mixed, group, c = cell.groups[number], GROUPS[number], x.shape[1]
+        at, count = group.edges.index(EDGE[node, source]), len(group.edges)
+        name = OPS[op]
+
+        def norm(y: Tensor, of: SlotNorm, slot: int) -> Tensor:
+            scale = None if of.scale is None else of.scale[slot]
+            shift = None if of.shift is None else of.shift[slot]
+            return F.batch_norm(y, None, None, scale, shift, True)
+
+        if op not in CONVS:
+            if name == "skip_connect" and stride == 2:
+                x, kernel = F.relu(x), mixed.reduction[at * c : (at + 1) * c]
+                halves = [F.conv2d(x, kernel[: c // 2], stride=2), F.conv2d(x[:, :, 1:, 1:], kernel[c // 2 :], stride=2)]
+                return norm(torch.cat(halves, 1), mixed.reduction_norm, at)
+            y = x
+            if name == "max_pool_3x3":
+                y = F.max_pool2d(x, 3, stride, 1)
+            elif name == "avg_pool_3x3":
+                y = F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
+            elif not mixed.affine:
+                return y
+            own = (None, None)
+            if mixed.affine:
+                own = (mixed.plain_scale[op * count + at], mixed.plain_shift[op * count + at])
+            return F.batch_norm(y, None, None, *own, True)
+        kind, kernel = CONVS.index(op), KERNEL[op]
+        dilation = 2 if name.startswith("dil") else 1
+        y = F.conv2d(F.relu(x), mixed.first[kind][at * c : (at + 1) * c], None, stride, dilation * (kernel // 2), dilation, c)
+        slot = kind * count + at
+        y = norm(F.conv2d(y, mixed.first_point[slot * c : (slot + 1) * c]), mixed.first_norm, slot)
+        if dilation == 1:
+            y = F.conv2d(F.relu(y), mixed.second[kind][at * c : (at + 1) * c], None, 1, kernel // 2, 1, c)
+            y = norm(F.conv2d(y, mixed.second_point[slot * c : (slot + 1) * c]), mixed.second_norm, slot)
+        return y
+
+
+CHOICES = {
+    "plain": (TINY, {}),
+    "no_none": (TINY, {"none": False}),
+    "untracked": (TINY, {"track": False}),
+    "affine": (TINY, {"affine": True, "none": False}),
+    "edges": (TINY, {"edges": True}),
+    "partial": (PARTIAL, {"partial": 4, "edges": True}),
+    "partial_only": (PARTIAL, {"partial": 2}),
+}
+
+
+def gradients(net: Supernet, start: Sequence[Tensor], forward: Callable[[list[Tensor]], Tensor]) -> list[Tensor]:
+    weights = [table.clone().requires_grad_() for table in start]
+    net.module.zero_grad()
+    y = forward(weights)
+    F.cross_entropy(y, LABELS).backward()
+    own = [p.grad.clone() for p in net.module.parameters() if p.grad is not None]
+    return [y.detach(), *[w.grad for w in weights], *own]
+
+
+def jiggled(net: Supernet) -> None:
+    """Scales and shifts off one and zero."""
+    generator = torch.Generator().manual_seed(8)
+    with torch.no_grad():
+        for name, value in net.module.named_parameters():
+            if name.endswith(("scale", "shift")):
+                value += 0.3 * torch.randn(value.shape, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("name", "per_image"),
+    [("plain", False), ("untracked", True), ("affine", False), ("affine", True), ("partial", False), ("partial", True)],
+)
+def test_a_mixture_and_its_gradients_equal_the_plain_sum(name: str, per_image: bool) -> None:
+    macro, choices = CHOICES[name]
+    net, x = made(macro, **choices), images(macro)
+    jiggled(net)
+    start = tables(net, batch=BATCH if per_image else 0)
+    ours = gradients(net, start, lambda w: net(x, w))
+    plain = gradients(net, start, lambda w: Plain(net)(x, w))
+    assert len(ours) == len(plain) > 20
+    for a, b in zip(ours, plain, strict=True):
+        assert torch.allclose(a, b, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_an_architecture_is_executed_alone(name: str) -> None:
+    macro, choices = CHOICES[name]
+    net, x, rng = made(macro, **choices), images(macro), random.Random(4)
+    jiggled(net)
+    for space in (SINGLE, MIXED):
+        arch = space.sample(rng)
+        expected = Plain(net)(x, ones(net, arch)) if net.partial == 1 or net.edges else None
+        alone = net(x, None, net.only(arch))
+        if expected is not None:
+            assert torch.allclose(alone, expected, atol=1e-9)
+        assert torch.allclose(alone, net(x, ones(net, arch), net.only(arch)), atol=1e-9)
+        assert net.holding(net.only(arch)) == arch
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_what_has_no_weight_need_not_run(name: str) -> None:
+    macro, choices = CHOICES[name]
+    net, x = made(macro, **choices), images(macro)
+    generator = torch.Generator().manual_seed(4)
+    start = tables(net)
+    masks = [torch.rand(table.shape, generator=generator) < 0.4 for table in start]
+    weights = [table * mask for table, mask in zip(start, masks, strict=True)]
+    active = tuple(tuple(tuple(row.nonzero().flatten().tolist()) for row in mask) for mask in masks)
+    if net.partial > 1 and not net.edges:
+        pytest.skip("an edge that executes nothing lets no channel pass")
+    everything, some = net(x, weights), net(x, weights, active)
+    if net.partial > 1:  # likewise where edges have weights: compare where every row executes something
+        active = tuple(tuple(row or (0,) for row in rows) if number < 2 else rows for number, rows in enumerate(active))
+        some = net(x, weights, active)
+    assert torch.allclose(some, everything, atol=1e-9)
+    own = [table.expand(BATCH, *table.shape) for table in weights]
+    assert torch.allclose(net(x, own, active), everything, atol=1e-9)
+
+
+@pytest.mark.parametrize("space", [SINGLE, MULTI], ids=lambda space: space.family)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_absorption_of_the_weights_is_exact_at_inference(space: DartsSpace, weighted: bool) -> None:
+    """And without weights it is the network that is retrained: strides, paddings, the place of each norm, in training too."""
+    net, x, rng = made(TINY, affine=True, none=False), images(batch=16), random.Random(6)
+    jiggled(net)
+    with torch.no_grad():
+        arch = space.sample(rng)
+        weights = tables(net) if weighted else None
+        net(2 * x + 0.1, weights, net.only(arch))  # statistics off their start
+        alone = absorbed(net, arch, weights)
+        assert torch.allclose(alone(x)[0], net(x, weights, net.only(arch)), atol=1e-9)
+        net.module.eval()
+        alone = absorbed(net, arch, weights)
+        assert torch.allclose(alone(x)[0], net(x, weights, net.only(arch)), atol=1e-9)
+        net.module.train()
+
+
+def test_only_what_has_a_stand_alone_network_is_absorbed() -> None:
+    with pytest.raises(ValueError, match="affine norms"):
+        absorbed(made(), SINGLE.sample(random.Random(1)))
+    vanishing = (1, 0, 0, 0, 0) + (0,) * 9
+    with pytest.raises(ValueError, match="vanished nodes"):
+        absorbed(made(affine=True), vanishing * 2)
+
+
+def test_gradients_of_the_weights_equal_finite_differences() -> None:
+    net = made(edges=True)
+    x, weights = images(), [table.requires_grad_() for table in tables(net)]
+
+    def loss(tables: Sequence[Tensor]) -> Tensor:
+        return F.cross_entropy(net(x, tables), LABELS)
+
+    found = torch.autograd.grad(loss(weights), weights)
+    generator = torch.Generator().manual_seed(6)
+    for _ in range(4):  # along random directions through all tables
+        towards = [torch.randn(w.shape, generator=generator, dtype=torch.float64) for w in weights]
+        sides = [loss([w.detach() + sign * 1e-6 * d for w, d in zip(weights, towards, strict=True)]) for sign in (1.0, -1.0)]
+        expected = sum(float((g * d).sum()) for g, d in zip(found, towards, strict=True))
+        assert float(sides[0] - sides[1]) / 2e-6 == pytest.approx(expected, rel=1e-4)
+
+
+def test_straight_through_idle_operations_count_nothing_and_have_a_gradient() -> None:
+    net, x = made(), images()
+    arch = SINGLE.sample(random.Random(1))
+    drawn = [table.requires_grad_() for table in ones(net, arch)]
+    for kind in range(2):  # an edge without operation has drawn 'none'
+        with torch.no_grad():
+            drawn[kind][drawn[kind].sum(-1) == 0, 0] = 1
+    active = tuple(tuple((int(row.argmax()),) for row in table) for table in drawn)
+    y = net(x, drawn, active, straight_through=True)
+    assert torch.allclose(y, net(x, None, net.only(arch)), atol=1e-12)
+    for kind, gradient in enumerate(torch.autograd.grad(F.cross_entropy(y, LABELS), drawn)):
+        for edge, (target, _) in enumerate(EDGES):
+            idle = [option for option in range(8) if option not in active[kind][edge]]
+            assert torch.allclose(gradient[edge, idle], gradient[edge, idle[0]])
+            assert gradient[edge, idle[0]] != 0 or target < 5
+
+
+def test_running_statistics_are_kept_where_asked_for() -> None:
+    net, x, arch = made(), images(batch=32), SINGLE.sample(random.Random(2))
+    with torch.no_grad():
+        for _ in range(60):
+            in_training = net(x, None, net.only(arch))
+    net.module.eval()
+    # the running variance is unbiased, hence not quite the batch's
+    assert torch.allclose(net(x, None, net.only(arch)), in_training, atol=0.1)
+    alone = net(x[:1], None, net.only(arch))
+    assert torch.allclose(alone, net(x, None, net.only(arch))[:1], atol=1e-12)
+    bare = made(track=False)
+    bare.module.eval()
+    assert not torch.allclose(bare(x[:2], None, bare.only(arch)), bare(x, None, bare.only(arch))[:2], atol=1e-3)
+
+
+def test_statistics_of_what_did_not_run_stay() -> None:
+    net, x = made(), images()
+    arch = SINGLE.sample(random.Random(2))
+    net(x, None, net.only(arch))
+    mean = dict(net.module.named_buffers())["cells.0.groups.0.first_norm.mean"]
+    convolved = sum(arch[edge] >> op & 1 for edge in GROUPS[0].edges for op in CONVS)
+    assert 0 < convolved == (mean.abs().sum(1) > 0).sum()
+
+
+def test_drop_path_spares_identities_and_keeps_the_mean() -> None:
+    net, x = made(TINY, none=False, affine=True), images()
+    skips = tuple([1 << 2 if source < 2 else 0 for _, source in EDGES] * 2)
+    net.drop_path = 0.5
+    net.module.noise.manual_seed(1)
+    (normal, reduce) = net.module.cells[0], net.module.cells[1]
+    assert not normal.reduces
+    assert reduce.reduces
+    first = net(x, None, net.only(skips))
+    assert not torch.allclose(first, net(x, None, net.only(skips)))  # reductions' skip connections are dropped
+    net.module.eval()
+    assert torch.allclose(net(x, None, net.only(skips)), net(x, None, net.only(skips)))
+    net.module.train()
+    net.drop_path = 0.0
+    assert torch.allclose(net(x, None, net.only(skips)), net(x, None, net.only(skips)))
+
+
+def test_channels_are_dealt_out_in_turn() -> None:
+    x = torch.arange(8.0).view(1, 8, 1, 1)
+    assert shuffled(x, 4).flatten().tolist() == [0, 2, 4, 6, 1, 3, 5, 7]
+
+
+def test_every_pass_is_told_of_and_an_architecture_costs_what_its_network_does() -> None:
+    passes: list[tuple[float, int, bool]] = []
+    net = Supernet(TINY, charge=lambda *told: passes.append(told))
+    arch = MULTI.sample(random.Random(3))
+    x = images().float()
+    net(x)
+    with torch.no_grad():
+        net(x[:2], None, net.only(arch))
+        with net.unmetered():
+            net(x)
+    macs = [network_size(one, TINY).macs for one in (EVERYTHING, arch)]
+    assert passes == [(macs[0], 3, True), (macs[1], 2, False)]
+
+
+def test_a_cell_may_differ_from_the_next_in_what_it_executes() -> None:
+    net, x, rng = made(), images(), random.Random(5)
+    archs = [SINGLE.sample(rng) for _ in range(3)]
+    different = net(x, None, [net.only(arch) for arch in archs])
+    joined = [net.only(archs[0])[0], net.only(archs[1])[1]]  # cells 1 and 2 are reduction cells
+    same = net(x, None, [net.only(archs[0]), tuple(joined), net.only(archs[2])])
+    assert torch.allclose(different, same, atol=1e-12)
+    assert not torch.allclose(different, net(x, None, net.only(archs[0])), atol=1e-6)
+
+
+def test_discretisation_keeps_two_inputs_of_each_node() -> None:
+    for choices in ({}, {"none": False}, {"edges": True}):
+        net, rng = made(**choices), random.Random(5)
+        for _ in range(20):
+            arch = SINGLE.sample(rng)
+            assert net.derive(ones(net, arch)) == arch
+
+
+def test_none_takes_no_part_in_the_comparison_but_in_the_denominator() -> None:
+    net = made()
+    table = torch.full((14, 8), 0.1)
+    table[:, 0] = 0.9
+    table[EDGE[5, 1], 3] = table[EDGE[5, 4], 7] = 0.2
+    arch = net.derive([table, table])
+    assert {EDGES[edge][1] for edge in range(14) if arch[edge] and EDGES[edge][0] == 5} == {1, 4}
+    assert arch[EDGE[5, 1]] == 1 << 2
+    assert arch[EDGE[5, 4]] == 1 << 6
+
+
+def test_edges_decide_together_with_operations() -> None:
+    net = made(edges=True)
+    tables = [torch.full((d.rows, len(d.options)), 0.5) for d in net.decisions]
+    tables[0][EDGE[4, 0], 1] = 0.9
+    tables[2 + 2][0] = torch.tensor([0.1, 0.2, 0.3, 0.4])[: tables[4].shape[1]]  # inputs of node 4 of the normal cell
+    arch = net.derive(tables)
+    # .9 x .1 of the best operation is less than .5 x .2 of the others
+    assert [bool(arch[EDGE[4, source]]) for source in range(4)] == [False, False, True, True]
+
+
+def test_initial_weights_depend_on_the_seed_alone() -> None:
+    def values(seed: int) -> dict[str, Tensor]:
+        return dict(Supernet(TINY, seed=seed).module.named_parameters())
+
+    a, b, c = values(1), values(1), values(2)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not torch.equal(a["stem.0.weight"], c["stem.0.weight"])
+    for name, fan_in in (("first_point", 4), ("first.1", 25), ("second.0", 9)):
+        spread = a[f"cells.0.groups.0.{name}"].abs().max() * fan_in**0.5
+        assert 0.9 < spread <= 1
+
+
+@pytest.mark.parametrize(("width", "partial", "reason"), [(4, 3, "not divisible by partial = 3"), (4, 8, "cannot be halved")])
+def test_a_width_that_cannot_be_shared_out_is_refused(width: int, partial: int, reason: str) -> None:
+    macro = Macro(width=width, depth=1, channels=1, size=8, auxiliary=False)
+    with pytest.raises(ValueError, match=reason):
+        Supernet(macro, partial=partial)
