@@ -36,6 +36,8 @@ class Decision(NamedTuple):
     """For each row the node that it enters, where rows are edges."""
     picks: int = 1
     """How many options of a row an architecture has."""
+    several: bool = False
+    """Whether a row of an architecture may hold any number of options, none too; else it holds one."""
 
 
 class Supernet(Protocol):
@@ -74,6 +76,10 @@ class Supernet(Protocol):
 
     def only(self, arch: Arch) -> Active:
         """What is executed where the supernet is to be the network of ``arch``."""
+        ...
+
+    def holding(self, active: Active) -> Arch:
+        """The architecture whose network executes this: the inverse of :meth:`only`."""
         ...
 
     def derive(self, scores: Sequence[Any]) -> Arch:

@@ -8,7 +8,7 @@ run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -145,12 +145,14 @@ class SlotNorm(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(slots, channels)) if affine else None
         self.shift = nn.Parameter(torch.zeros(slots, channels)) if affine else None
+        self.free: Tensor | None = None
+        """bool (slots, 1): whose scale and shift are trained; None: all."""
         self.register_buffer("mean", torch.zeros(slots, channels) if track else None)
         self.register_buffer("variance", torch.ones(slots, channels) if track else None)
 
     def forward(self, x: Tensor, index: Tensor | None, weights: Tensor | None = None) -> Tensor:
         """Norms number ``index`` of the slots (None: all) that ``x`` (batch, slots * channels, ...) has, times ``weights``."""
-        scale, shift = chosen(self.scale, index), chosen(self.shift, index)
+        scale, shift = chosen(trained(self.scale, self.free), index), chosen(trained(self.shift, self.free), index)
         if weights is not None:
             by_slot = weights.unsqueeze(-1)
             scale = by_slot.expand(len(weights), x.shape[1] // len(weights)) if scale is None else scale * by_slot
@@ -163,6 +165,11 @@ class SlotNorm(nn.Module):
         if self.training and index is not None:
             self.mean[index], self.variance[index] = mean, variance
         return y
+
+
+def trained(stored: Tensor | None, free: Tensor | None) -> Tensor | None:
+    """What is stored, without a gradient where it is not free."""
+    return stored if stored is None or free is None else torch.where(free, stored, stored.detach())
 
 
 def chosen(stored: Tensor | None, index: Tensor | None) -> Tensor | None:
@@ -200,6 +207,8 @@ class MixedEdges(nn.Module):
         self.plain_norm = SlotNorm((kinds if affine else 2) * len(group.sources), channels, False, track)
         self.plain_scale = nn.Parameter(torch.ones(kinds * count, channels)) if affine else None
         self.plain_shift = nn.Parameter(torch.zeros(kinds * count, channels)) if affine else None
+        self.plain_free: Tensor | None = None
+        """bool (kinds of operation * edges, 1), as :attr:`SlotNorm.free`."""
         if stride == 2:
             self.reduction = _kernels(count * channels, channels, 1)
             self.reduction_norm = SlotNorm(count, channels, affine, track)
@@ -228,6 +237,19 @@ class MixedEdges(nn.Module):
         if run.plain:
             self._pass_on(values, run, None if weights is None else weights[..., rest:], sums)
         return sums.totals()
+
+    def hold(self, rows: Collection[int]) -> dict[nn.Parameter, Tensor]:
+        """Trains no scale and shift of operations that enter these targets; for each scale and shift, where it stays."""
+        by_edge = torch.tensor([self.group.row(at) not in rows for at in range(len(self.group.edges))])
+        kinds = 3 if self.stride == 1 else 2
+        self.plain_free = _repeated(by_edge, kinds, self.first_point.device)
+        norms = [(self.first_norm, 4), (self.second_norm, 2)] + ([(self.reduction_norm, 1)] if self.stride == 2 else [])
+        held = {}
+        for norm, times in norms:
+            norm.free = _repeated(by_edge, times, self.first_point.device)
+            held |= {value: ~norm.free.expand_as(value) for value in (norm.scale, norm.shift) if value is not None}
+        own = (self.plain_scale, self.plain_shift)
+        return held | {value: ~self.plain_free.expand_as(value) for value in own if value is not None}
 
     def _convolve(self, rectified: Sequence[Tensor], run: Plan, weights: Tensor | None, sums: _Sums) -> None:
         separable, c = run.separable, self.channels
@@ -300,12 +322,13 @@ class MixedEdges(nn.Module):
             x = self.plain_norm(torch.cat([*pooled, *skipped], 1), run.kept)
         else:
             x = _joined([*([self.plain_norm(torch.cat(pooled, 1), run.kept)] if pooled else ()), *skipped])
-        factors, shift = weights, None
+        factors = weights
         if factors is None:
             factors = x.new_ones(len(run.plain))
         factors = factors.unsqueeze(-1)
-        if self.plain_scale is not None and self.plain_shift is not None:
-            factors, shift = factors * self.plain_scale[run.own], factors * self.plain_shift[run.own]
+        scale, shift = trained(self.plain_scale, self.plain_free), trained(self.plain_shift, self.plain_free)
+        if scale is not None and shift is not None:
+            factors, shift = factors * scale[run.own], factors * shift[run.own]
         batch, rows, kinds = factors.shape[:-2], len(run.rows), len(run.values)
         table = factors.new_zeros(*batch, rows * kinds, factors.shape[-1]).index_copy(-2, run.cells, factors)
         if shift is not None:
@@ -377,6 +400,10 @@ def _joined(parts: Iterable[Tensor]) -> Tensor:
 def _times(y: Tensor, weights: Tensor) -> Tensor:
     """``y`` (batch, slots * channels, ...) times weights (batch, slots) of each image's own."""
     return y * weights.repeat_interleave(y.shape[1] // weights.shape[1], 1)[:, :, None, None]
+
+
+def _repeated(by_edge: Tensor, times: int, device: torch.device) -> Tensor:
+    return by_edge.repeat(times).unsqueeze(-1).to(device)
 
 
 def _kernels(outputs: int, inputs: int, size: int) -> nn.Parameter:

@@ -6,9 +6,9 @@ The mathematics is DARTS' weighted sum over operations on each edge; what is sha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 from typing import Any, cast
 
@@ -66,7 +66,7 @@ class Supernet:
         self.none, self.edges, self.partial, self.cells = none, edges, partial, macro.depth
         options = ("none", *OPS) if none else OPS
         targets = tuple(target for target, _ in EDGES)
-        self.decisions = tuple(Decision(kind, len(EDGES), options, targets=targets) for kind in CELLS)
+        self.decisions = tuple(Decision(kind, len(EDGES), options, targets=targets, several=True) for kind in CELLS)
         if edges:
             self.decisions += tuple(
                 Decision(f"{kind} {node}", 1, tuple(map(str, range(node))), "edge", (node,))
@@ -157,9 +157,27 @@ class Supernet:
         return (*kinds, *taken)
 
     def holding(self, active: Active) -> Arch:
-        """The architecture that executes this, the inverse of :meth:`only`."""
+        """The inverse of :meth:`only`."""
         first = int(self.none)
         return tuple(sum(1 << option - first for option in row if option >= first) for kind in active[:2] for row in kind)
+
+    def hold(self, nodes: Collection[tuple[int, int]]) -> Tensor:
+        """Trains no scale and shift of operations that enter these nodes (kind of cell, node), from now on.
+
+        Answers a flat mask, in the order of the module's parameters, of what an optimiser must leave as it is.
+        """
+        held: dict[nn.Parameter, Tensor] = {}
+        for cell in cast(Sequence[_Cell], self.module.cells):
+            for group, mixed in zip(GROUPS, cell.groups, strict=True):
+                rows = [row for row, target in enumerate(group.targets) if (int(cell.reduces), target) in nodes]
+                held |= cast(MixedEdges, mixed).hold(rows)
+        masks = [held.get(value, torch.zeros_like(value, dtype=torch.bool)) for value in self.module.parameters()]
+        return torch.cat([mask.flatten() for mask in masks])
+
+    def parameters(self, arch: Arch) -> int:
+        """Of the stand-alone network of ``arch``, its auxiliary head left out."""
+        macro = replace(self.module.macro, extra_norm=self.module.affine)
+        return network_size(arch, macro).parameters
 
     def derive(self, scores: Sequence[Any]) -> Arch:
         """DARTS' rule: of each node the two inputs whose best operation scores highest, with that operation.

@@ -127,6 +127,14 @@ class Supernet:
         operations = tuple((op,) for op in arch[-self.blocks :])
         return (operations, (parents[-1],), *((parents[block - 1],) for block in self._chosen))
 
+    def holding(self, active: Active) -> Arch:
+        """The inverse of :meth:`only`. Raises ValueError where a block does not execute exactly one operation."""
+        if any(len(row) != 1 for row in active[0]):
+            raise ValueError(f"{active[0]} does not execute one operation on each block")
+        of_node = {self.blocks + 1: active[1][0], **{b: row[0] for b, row in zip(self._chosen, active[2:], strict=True)}}
+        parents = [of_node.get(node, tuple(range(node))) for node in range(1, self.blocks + 2)]
+        return self._space.arch(parents, [row[0] for row in active[0]])
+
     def derive(self, scores: Sequence[Any]) -> Arch:
         """The best operation of each block; of each block's inputs, and of the output's, as many of the best as it takes."""
         tables = [torch.as_tensor(table).detach().cpu() for table in scores]

@@ -124,6 +124,12 @@ class Supernet:
             raise ValueError(f"{arch} has an edge without operation, and this supernet has no 'none'")
         return (options,)
 
+    def holding(self, active: Active) -> Arch:
+        """The inverse of :meth:`only`; an edge that executes nothing is ``none``. Raises ValueError for two on an edge."""
+        if any(len(row) > 1 for row in active[0]):
+            raise ValueError(f"{active[0]} executes several operations on an edge, which no cell of NAS-Bench-201 does")
+        return tuple(self.ops[row[0]] if row else NONE for row in active[0])
+
     def derive(self, scores: Sequence[Any]) -> Arch:
         """On each edge the operation with the highest score, the first of equals; ``none`` where no score is above zero."""
         table = np.asarray(torch.as_tensor(scores[0]).detach().cpu())

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -11,13 +11,15 @@ from methods.one_shot.parts import training
 
 if TYPE_CHECKING:
     from methods.one_shot.parts.search import Search
+    from methods.one_shot.parts.switches import Switches
 
 
 @dataclass(frozen=True)
 class Conas(training.WeightTraining):
     """CoNAS: the supernet's loss as a sparse polynomial of switched operations, recovered by the Lasso, minimised exactly.
 
-    On NAS-Bench-201 a measured cell has one operation per edge or ``none``; the minimiser may switch on several on an edge, of
+    In the DARTS space every operation on every edge is a switch of its own, on or off with equal chances (D-02). On
+    NAS-Bench-201 a measured cell has one operation per edge or ``none``; the minimiser may switch on several on an edge, of
     which one is drawn, or none, which is ``none``.
     """
 
@@ -35,51 +37,67 @@ class Conas(training.WeightTraining):
     constant_counts: Annotated[bool, "the constant takes one of their places (D-08)"] = True
     rounds: Annotated[int, "at most: measure, fit, freeze, again with what is frozen, until every node has inputs (D-09)"] = 1
     inputs: Annotated[int, "edges into a node, or all there are, that are enough"] = 1
+    most_inputs: Annotated[int, "operations that a node keeps, those of largest coefficients; 0: all (CoNAS (2): two)"] = 0
 
     reference: ClassVar[str] = "arXiv:1906.02869"
     proposes: ClassVar[str] = "self"
-    variants: ClassVar[dict[str, dict[str, object]]] = {"": {}, "paper_scale": {"scale": "paper"}}
+    variants: ClassVar[dict[str, dict[str, object]]] = {
+        "": {},
+        "paper_scale": {"scale": "paper"},
+        "two_inputs": {"most_inputs": 2, "inputs": 2},
+    }
+    # four rounds, as the paper freezes and goes on until there are edges enough (D-09)
+    settings: ClassVar[dict[str, dict[str, object]]] = {
+        "darts": {
+            **training.DARTS,
+            **{"measurements": 3000, "threshold": 1.5, "penalty": 10.0, "terms": 12, "rounds": 4},
+        }
+    }
 
     def skip(self, problem: Problem) -> str | None:
+        if self.most_inputs and not hasattr(problem.space, "accepts"):
+            return f"a node of {problem.space.name} takes one operation from each of its inputs"
         return training.skip(problem, on_edges=True)
 
     def search(self, view: SearchView) -> Arch:
         from methods.one_shot.parts.search import Forward, Search
+        from methods.one_shot.parts.switches import Switches
 
-        search = Search(view, self)
+        search = Search(view, self, none=False)
+        switches = Switches(search.net.decisions)
         for epoch in search.epochs(evaluated=self.measurements * self.measured_batches * self.batch):
             for batch in search.task.batches("train", self.batch, epoch):
-                cell = search.net.only(view.space.sample(search.rng))
+                cell = switches.active(_on(switches.drawn(search.rng)))
                 search.step_weights(search.loss(batch, Forward(active=cell)))
             search.record(Forward(active=cell))
-        return self._choice(search, self._minimiser(search))
+        return self._choice(search, switches, self._minimiser(search, switches))
 
-    def _minimiser(self, search: Search) -> Mapping[int, int]:
-        """Signs of the switches that were recovered; the others are undetermined."""
+    def _minimiser(self, search: Search, switches: Switches) -> _Minimiser:
         from methods.one_shot.parts.fourier import largest_terms, lasso, minimise, monomials, parities
 
-        frozen: dict[int, int] = {}
+        found = _Minimiser({}, {}, np.zeros(switches.count))
         for number in range(self.rounds):
-            codes, losses = self._measured(search, frozen, number)
+            codes, losses = self._measured(search, switches, found.signs, number)
             usable = np.isfinite(losses) & (losses <= self.threshold)
             search.view.log(measured=float(len(losses)), usable=float(usable.sum()), round=float(number))
             # a switch that is frozen, or that another one of its edge decides, would repeat the constant
             free = np.flatnonzero(np.ptp(codes, axis=0)).tolist()
             if usable.sum() < 2 or not free:
                 break
-            coefficients = lasso(parities(codes[usable][:, free]), losses[usable], self.penalty, self.scale)
-            frozen |= minimise(largest_terms(coefficients, monomials(free), self.terms, self.constant_counts))
-            if self._enough(search, frozen):
+            kept, values = codes[usable], losses[usable]
+            found.effects[free] = ((kept - kept.mean(0)) * (values - values.mean())[:, None]).mean(0)[free]
+            coefficients = lasso(parities(kept[:, free]), values, self.penalty, self.scale)
+            expansion = largest_terms(coefficients, monomials(free), self.terms, self.constant_counts)
+            found.expansion.update(expansion)
+            found.signs.update(minimise(expansion))
+            nodes = switches.entering(position for position, sign in found.signs.items() if sign > 0)
+            if all(sum(map(bool, edges)) >= min(self.inputs, len(edges)) for edges in nodes.values()):
                 break
-        return frozen
+        return found
 
-    def _enough(self, search: Search, signs: Mapping[int, int]) -> bool:
-        """Whether every node has its inputs."""
-        targets, on = search.net.decisions[0].targets, self._on(search, signs)
-        found = {node: sum(bool(some) for target, some in zip(targets, on, strict=True) if target == node) for node in targets}
-        return all(count >= min(self.inputs, targets.count(node)) for node, count in found.items())
-
-    def _measured(self, search: Search, frozen: Mapping[int, int], number: int) -> tuple[np.ndarray, np.ndarray]:
+    def _measured(
+        self, search: Search, switches: Switches, frozen: Mapping[int, int], number: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Codes (m, switches) of +1 / -1 and mean losses (m,) on consecutive batches, each cell on others."""
         import itertools
 
@@ -87,39 +105,58 @@ class Conas(training.WeightTraining):
 
         from methods.one_shot.parts.search import Forward
 
-        (decision,) = search.net.decisions
-        switches = len(decision.options) - 1
         passes = (search.task.batches("valid", self.batch, number, f"measurements {k}") for k in itertools.count())
         batches = itertools.chain.from_iterable(passes)
         codes, losses = [], []
         for _ in range(self.measurements):
-            arch = self._random_cell(search, frozen, switches)
-            code = -np.ones((decision.rows, switches))
-            code[[edge for edge, op in enumerate(arch) if op], [op - 1 for op in arch if op]] = 1
-            codes.append(code.ravel())
-            forward = Forward(active=search.net.only(arch))
+            codes.append(switches.drawn(search.rng, frozen))
+            forward = Forward(active=switches.active(_on(codes[-1])))
             if self.measured_batches:
                 losses.append(
                     torch.stack([search.score(next(batches), forward)[1] for _ in range(self.measured_batches)]).mean()
                 )
             else:
                 losses.append(torch.tensor(search.validate(forward)[1]))
-        return np.array(codes), torch.stack(losses).double().cpu().numpy()
+        return np.array(codes, dtype=float), torch.stack(losses).double().cpu().numpy()
 
-    def _random_cell(self, search: Search, frozen: Mapping[int, int], switches: int) -> Arch:
-        """Uniform on each edge among what the frozen switches leave; a switch frozen to on is the edge's operation."""
-        arch = []
-        for edge in range(search.net.decisions[0].rows):
-            signs = [frozen.get(edge * switches + k, 0) for k in range(switches)]
-            on = [k + 1 for k, sign in enumerate(signs) if sign > 0]
-            allowed = on or [0, *(k + 1 for k, sign in enumerate(signs) if sign == 0)]
-            arch.append(search.rng.choice(allowed))
-        return tuple(arch)
+    def _choice(self, search: Search, switches: Switches, found: _Minimiser) -> Arch:
+        """What is switched on, as the space has it.
 
-    def _choice(self, search: Search, signs: Mapping[int, int]) -> Arch:
-        return tuple(search.rng.choice(some) if some else 0 for some in self._on(search, signs))
+        The papers leave open what a cell is that nothing enters: here, the switches whose being on lowers the measured loss
+        most are added until the space has such a cell.
+        """
+        on = {position for position, sign in found.signs.items() if sign > 0}
+        if self.most_inputs:
+            for edges in switches.entering(on).values():
+                entering = sorted((position for edge in edges for position in edge), key=found.weight, reverse=True)
+                on -= set(entering[self.most_inputs :])
+        for number, _, positions in switches.rows:
+            lit = [position for position in positions if position in on]
+            if not search.net.decisions[number].several and len(lit) > 1:
+                on -= set(lit) - {search.rng.choice(lit)}
+        order = sorted(
+            (p for p in range(switches.count) if p not in on), key=lambda p: (found.signs.get(p, 0) < 0, found.effects[p])
+        )
+        while (arch := search.net.holding(switches.active(on))) not in search.view.space:
+            on.add(order.pop(0))
+        return arch
 
-    def _on(self, search: Search, signs: Mapping[int, int]) -> list[list[int]]:
-        """The operations that are switched on, per edge."""
-        switches, rows = len(search.net.decisions[0].options) - 1, range(search.net.decisions[0].rows)
-        return [[k + 1 for k in range(switches) if signs.get(edge * switches + k, -1) > 0] for edge in rows]
+
+@dataclass
+class _Minimiser:
+    """What was recovered."""
+
+    signs: dict[int, int]
+    """Of the positions that it names; the others are undetermined."""
+    expansion: dict[tuple[int, ...], float]
+    effects: np.ndarray
+    """Per position, the covariance of its sign with the measured loss."""
+
+    def weight(self, position: int) -> float:
+        """Of an input: its own coefficient and half of those it shares, in absolute value (METHODS 1.5)."""
+        terms = ((monomial, value) for monomial, value in self.expansion.items() if position in monomial)
+        return abs(sum(value / len(monomial) for monomial, value in terms))
+
+
+def _on(code: Sequence[int]) -> list[int]:
+    return [position for position, sign in enumerate(code) if sign > 0]

@@ -9,7 +9,7 @@ from methods.one_shot.parts import training
 
 @dataclass(frozen=True)
 class Darts(training.WeightTraining):
-    """DARTS: softmax mixtures on all edges, moved by Adam in turn with the weights; the best operation of each edge is kept.
+    """DARTS: softmax mixtures on all edges, moved by Adam in turn with the weights; the best operations are kept.
 
     With ``none`` it can, and on NAS-Bench-201 does, end in a cell of skip connections: nothing here keeps it from it.
     """
@@ -23,6 +23,9 @@ class Darts(training.WeightTraining):
     clip_arch: Annotated[bool, "the clipped norm counts the architecture's gradients too"] = True
 
     reference: ClassVar[str] = "arXiv:1806.09055"
+    settings: ClassVar[dict[str, dict[str, object]]] = {
+        "darts": {**training.DARTS, "order": "architecture_first", "clip_arch": False}
+    }
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
         # 50 epochs by default in 1Shot1's code; its scripts run 25, and 100 with cutout

@@ -24,6 +24,7 @@ class GaeaDarts(training.WeightTraining):
     ] = "last"
 
     reference: ClassVar[str] = "arXiv:2004.07802"
+    settings: ClassVar[dict[str, dict[str, object]]] = {"darts": {**training.DARTS, "epochs": 50, "lr_horizon": 0}}
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
         # by the fork for 1Shot1: 50 epochs, other weight decay, all weights kept off zero

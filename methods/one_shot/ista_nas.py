@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from harness.problem import Arch, Problem, SearchView
@@ -9,7 +9,8 @@ from methods.one_shot.parts import training
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from methods.one_shot.parts.search import Search
+    from harness.weight_sharing import Batch
+    from methods.one_shot.parts.search import Forward, Search
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,9 @@ class IstaNas(training.WeightTraining):
 
     On NAS-Bench-201 a node's candidates are its edges times the four operations other than ``none``; an edge holds one
     operation there, so the kept connections of a node lie on different edges, and edges without one are ``none``.
-    ``one_stage`` trains weights and b from the same gradients on all images and stops once every node has settled; its
-    norms have no scale and shift here (what they train serves a retraining, which a table replaces).
+    ``one_stage`` trains weights and b from the same gradients on all images until every node has settled. In the DARTS space
+    that network is the one to be deployed: it goes on training, and the weights of its operations go into its norms (D-15). On
+    NAS-Bench-201 it stops there, and its norms have no scale and shift: a table replaces that training.
     """
 
     batch: Annotated[int, "images per step"] = 256
@@ -36,7 +38,21 @@ class IstaNas(training.WeightTraining):
         float, "a node has settled when its recovered vector moved by no more than this in an epoch, the first one aside"
     ] = 1e-3
 
+    target_channels: Annotated[int, "one stage, of the first cells: the network that is deployed; 0: of a search"] = 0
+    target_cells: Annotated[int, "one stage, cells of that network, whose norms have scale and shift; 0: as a search"] = 0
+    auxiliary: Annotated[float, "one stage, weight of the auxiliary head's loss"] = 0.0
+    largest: Annotated[float, "one stage, cells of so many million parameters are not recovered (D-14); 0: any"] = 0.0
+    continued: Annotated[int, "one stage, further epochs with what has settled, their rate falling to lr_last"] = 0
+    lr_last: Annotated[float, "learning rate after those"] = 0.001
+    drop_path: Annotated[float, "probability that drop-path reaches linearly in those"] = 0.0
+
     reference: ClassVar[str] = "arXiv:2010.06176"
+    settings: ClassVar[dict[str, dict[str, object]]] = {
+        "darts": {
+            **training.DARTS,
+            **{"target_channels": 36, "target_cells": 20, "auxiliary": 0.4, "largest": 3.7, "continued": 600, "drop_path": 0.2},
+        }
+    }
     proposes: ClassVar[str] = "self"
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "two_stage": {},
@@ -52,26 +68,62 @@ class IstaNas(training.WeightTraining):
     def search(self, view: SearchView) -> Arch:
         from methods.one_shot.parts.search import Forward, Search
 
-        search = Search(view, self, none=False)
+        if self.one_stage and self.target_cells:
+            deployed = replace(self, channels=self.target_channels, epochs=self.epochs + self.continued)
+            choices = {"affine": True, "cells": self.target_cells, "auxiliary": self.auxiliary > 0}
+            search = Search(view, deployed, none=False, **choices)
+        else:
+            search = Search(view, self, none=False)
         codes = _Codes(search, self)
         search.keep(codes=codes)
         for epoch in search.epochs():
-            if not any(codes.alive):
+            if self.one_stage and not self._goes_on(search, codes, epoch):
                 break
             if self.one_stage:
                 for batch in search.task.batches("full", self.batch, epoch):
-                    search.step_weights(search.loss(batch, codes.forward()), between=codes.step)
+                    search.step_weights(self._loss(search, batch, codes.forward()), between=codes.step)
             else:
                 for train, valid in search.task.pairs(self.batch, epoch):
                     codes.descend(search.loss(valid, codes.forward()))
                     codes.step()
                     search.step_weights(search.loss(train, codes.forward()), codes.b)
             codes.recover(settle=self.one_stage and epoch > 0)
-            view.propose(search.net.derive(codes.scores()))
+            view.propose(codes.arch())
             with_weights = codes.forward()
             found = Forward([one.detach() for one in with_weights.weights or ()], with_weights.active)
             search.record(found, alive=float(sum(codes.alive)))
-        return search.net.derive(codes.scores())
+        return codes.arch()
+
+    def _goes_on(self, search: Search, codes: _Codes, epoch: int) -> bool:
+        """Prepares an epoch of the one stage: searching while a node is alive, then training what has settled.
+
+        Until its node has settled, an operation's norm keeps scale one and shift zero (D-13).
+        """
+        from methods.one_shot.parts.sgd import cosine
+
+        net: Any = search.net
+        if epoch >= self.epochs:
+            codes.alive = [False] * len(codes.alive)
+        if self.target_cells:
+            search.sgd.held = net.hold(codes.nodes_alive())
+            net.module.noise.manual_seed(search.view.seed(f"drop-path of epoch {epoch}"))
+        if any(codes.alive):
+            return True
+        if codes.settled_at is None:
+            codes.settled_at = epoch
+        since = epoch - codes.settled_at
+        if since < self.continued:
+            search.lr = cosine(since, self.continued, self.lr, self.lr_last)
+            net.drop_path = self.drop_path * since / self.continued
+        return since < self.continued
+
+    def _loss(self, search: Search, batch: Batch, forward: Forward) -> Tensor:
+        """With the auxiliary head's, where there is one."""
+        import torch.nn.functional as F
+
+        loss, net = search.loss(batch, forward), search.net
+        other = getattr(net, "auxiliary", None)
+        return loss if other is None else loss + self.auxiliary * F.cross_entropy(other.float(), batch[1])
 
 
 class _Codes:
@@ -83,7 +135,7 @@ class _Codes:
         from methods.one_shot.parts.sparse_coding import measurement_matrix
 
         self.settings, self.device = settings, search.device
-        self.decisions = search.net.decisions
+        self.decisions, self.net = search.net.decisions, search.net
         self.nodes = [(d, node) for d, one in enumerate(self.decisions) for node in sorted(set(one.targets))]
         generator = search.new_generator("codes")
         self.b: list[Tensor] = []
@@ -96,6 +148,8 @@ class _Codes:
             self.matrices.append(measurement_matrix(options, candidates, generator).to(self.device))
         self._adam = torch.optim.Adam(self.b, lr=settings.arch_lr, betas=(0.5, 0.999), weight_decay=settings.arch_decay)
         self.alive = [True] * len(self.nodes)
+        self.settled_at: int | None = None
+        """Epoch before which the last node had settled."""
         self.x = [self._solve(k) for k in range(len(self.nodes))]
         self._keep()
 
@@ -112,13 +166,15 @@ class _Codes:
         self._positions = [torch.tensor(support, device=self.device) for support in self._supports]
 
     def _support(self, k: int) -> list[int]:
-        """Flat positions (edge times operation) kept for node ``k``: largest recovered entries on different edges."""
+        """Flat positions (edge times operation) kept for node ``k``: largest recovered entries, one at most on an edge that
+        holds no more."""
         import torch
 
-        options = len(self.decisions[self.nodes[k][0]].options)
+        decision = self.decisions[self.nodes[k][0]]
+        options = len(decision.options)
         kept: list[int] = []
         for position in torch.argsort(self.x[k].abs(), descending=True, stable=True).tolist():
-            if position // options not in {one // options for one in kept}:
+            if decision.several or position // options not in {one // options for one in kept}:
                 kept.append(position)
         return sorted(kept[: self.settings.connections])
 
@@ -146,16 +202,9 @@ class _Codes:
         tables, active = self._tables()
         return Forward([table.float() for table in tables], tuple(tuple(rows) for rows in active))
 
-    def scores(self) -> list[Tensor]:
-        """One where a connection is kept."""
-        import torch
-
-        tables, active = self._tables()
-        scores = [torch.zeros_like(table.detach()) for table in tables]
-        for score, rows in zip(scores, active, strict=True):
-            for row, options in enumerate(rows):
-                score[row, list(options)] = 1.0
-        return scores
+    def arch(self) -> Arch:
+        """The kept connections."""
+        return self.net.holding(self.forward().active)
 
     def zero(self) -> None:
         for b in self.b:
@@ -178,9 +227,13 @@ class _Codes:
             self.zero()
 
     def recover(self, settle: bool) -> None:
-        """Solves every living node's Lasso anew; with ``settle``, a node that hardly moved is done."""
+        """Solves every living node's Lasso anew; with ``settle``, a node that hardly moved is done.
+
+        What would be too large a network is not taken over, though nodes that moved little towards it are done (D-14).
+        """
         import torch
 
+        before = list(self.x)
         for k, alive in enumerate(self.alive):
             if alive:
                 found = self._solve(k)
@@ -188,11 +241,19 @@ class _Codes:
                     self.alive[k] = False
                 self.x[k] = found
         self._keep()
+        net: Any = self.net
+        if self.settings.one_stage and self.settings.largest and net.parameters(self.arch()) >= 1e6 * self.settings.largest:
+            self.x = before
+            self._keep()
+
+    def nodes_alive(self) -> list[tuple[int, int]]:
+        """(decision, node) of those that have not settled."""
+        return [node for node, alive in zip(self.nodes, self.alive, strict=True) if alive]
 
     def state_dict(self) -> dict[str, Any]:
         return {
             **{"b": [b.detach() for b in self.b], "matrices": self.matrices, "x": self.x},
-            **{"alive": self.alive, "adam": self._adam.state_dict()},
+            **{"alive": self.alive, "settled_at": self.settled_at, "adam": self._adam.state_dict()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -202,5 +263,6 @@ class _Codes:
             for b, kept in zip(self.b, state["b"], strict=True):
                 b.copy_(kept)
         self.matrices, self.x, self.alive = state["matrices"], state["x"], state["alive"]
+        self.settled_at = state["settled_at"]
         self._keep()
         self._adam.load_state_dict(state["adam"])

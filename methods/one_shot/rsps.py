@@ -36,7 +36,11 @@ class Rsps(training.WeightTraining):
             **training.NB1SHOT1,
             **{"batch": 64, "clip": 0.25, "candidates": 1000, "selection_batch": 64, "selection_batches": 10},
             **{"finalists": 5, "selects": "every_epoch"},
-        }
+        },
+        "darts": {
+            **training.DARTS,
+            **{"epochs": 50, "candidates": 1000, "selection_batch": 64, "selection_batches": 10, "finalists": 10},
+        },
     }
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "": {},

@@ -38,6 +38,7 @@ class SparseNas(training.WeightTraining):
     ] = 0.0
 
     reference: ClassVar[str] = "arXiv:2009.08966"
+    settings: ClassVar[dict[str, dict[str, object]]] = {"darts": {**training.DARTS}}
     proposes: ClassVar[str] = "self"
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "hapg": {},
@@ -48,7 +49,7 @@ class SparseNas(training.WeightTraining):
     def skip(self, problem: Problem) -> str | None:
         return training.skip(problem, on_edges=True)
 
-    def search(self, view: SearchView) -> Arch:
+    def search(self, view: SearchView) -> Arch | None:
         from methods.one_shot.parts.differentiable import batches
         from methods.one_shot.parts.proximal import path_strength
         from methods.one_shot.parts.search import Forward, Search
@@ -64,11 +65,21 @@ class SparseNas(training.WeightTraining):
                 gradients = architecture_gradient(search, sparse, train, valid, self.second_order)
                 sparse.step(gradients, rate, strength)
                 search.step_weights(search.loss(train, Forward([value.detach() for value in sparse.values])))
-            view.propose(search.net.derive(self._scores(sparse)))
+            arch = self._derived(search, sparse)
+            if arch in view.space:  # in the DARTS space a cell may have lost all its nodes: what was before it stands
+                view.propose(arch)
             found = sparse.sparse()
             kept = sum(int((table.abs() > self.tolerance).sum()) for table in found)
             search.record(Forward(found), kept=float(kept))
-        return search.net.derive(self._scores(sparse))
+        return None
+
+    def _derived(self, search: Search, sparse: _SparseWeights) -> Arch:
+        """Everything that has weight, where an edge holds any number of operations; else the heaviest on each edge."""
+        scores = self._scores(sparse)
+        if not all(one.several for one in search.net.decisions):
+            return search.net.derive(scores)
+        active = tuple(tuple(tuple(row.nonzero().flatten().tolist()) for row in table) for table in scores)
+        return search.net.holding(active)
 
     def _scores(self, sparse: _SparseWeights) -> list[Tensor]:
         """Absolute weights, zero where they count as zero; ``none`` scores above zero and below all others."""

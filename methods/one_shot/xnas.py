@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -26,6 +27,7 @@ class Xnas(training.WeightTraining):
     reward_bound: Annotated[float, "L, at which rewards are clipped; archai takes the weights' clipping norm"] = 5.0
 
     reference: ClassVar[str] = "arXiv:1906.08031"
+    settings: ClassVar[dict[str, dict[str, object]]] = {"darts": {**training.DARTS}}
     proposes: ClassVar[str] = "self"
 
     def skip(self, problem: Problem) -> str | None:
@@ -36,34 +38,39 @@ class Xnas(training.WeightTraining):
         from methods.one_shot.parts.search import Forward, Search
 
         search = Search(view, self, none=False)
-        (decision,) = search.net.decisions
         rounds = self.epochs * search.task.images["train"]
-        experts = Experts(decision.rows, len(decision.options), rounds, self.reward_bound, search.device)
-        search.keep(experts=experts)
+        experts = [
+            Experts(one.rows, len(one.options), rounds, self.reward_bound, search.device) for one in search.net.decisions
+        ]
+        search.keep(**{f"experts of {d.name}": one for d, one in zip(search.net.decisions, experts, strict=True)})
         for epoch in search.epochs():
             # what is wiped out within an epoch runs on with weight zero until its end: looking would wait for the device
-            alive = _alive(experts.mixture)
+            alive = _alive(experts)
             for train, valid in search.task.pairs(self.batch, epoch):
                 self._reward(search, experts, valid, alive)
-                search.step_weights(search.loss(train, Forward([experts.mixture.float()], alive)))
-            mixture = experts.mixture.float()
-            view.propose(search.net.derive([mixture]))
-            search.record(Forward([mixture], _alive(mixture)), [mixture], alive=float((mixture > 0).sum()))
-        return search.net.derive([experts.mixture])
+                search.step_weights(search.loss(train, Forward(_mixtures(experts), alive)))
+            mixtures = _mixtures(experts)
+            view.propose(search.net.derive(mixtures))
+            left = float(sum((mixture > 0).sum() for mixture in mixtures))
+            search.record(Forward(mixtures, _alive(experts)), mixtures, alive=left)
+        return search.net.derive([one.mixture for one in experts])
 
-    def _reward(self, search: Search, experts: Experts, valid: Batch, alive: Active) -> None:
+    def _reward(self, search: Search, experts: Sequence[Experts], valid: Batch, alive: Active) -> None:
         """``-d loss / d weight`` of every image's own weights is what its loss would lose by more of an operation."""
         import torch
 
         from methods.one_shot.parts.search import Forward
 
-        mixture = experts.mixture.float()
-        own = mixture.expand(len(valid[1]), *mixture.shape).contiguous().requires_grad_()
-        loss = search.loss(valid, Forward([own], alive), reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, own)
-        experts.step(-gradient)
+        own = [mixture.expand(len(valid[1]), *mixture.shape).contiguous().requires_grad_() for mixture in _mixtures(experts)]
+        loss = search.loss(valid, Forward(own, alive), reduction="sum")
+        for one, gradient in zip(experts, torch.autograd.grad(loss, own), strict=True):
+            one.step(-gradient)
 
 
-def _alive(mixture: Tensor) -> Active:
+def _mixtures(experts: Sequence[Experts]) -> list[Tensor]:
+    return [one.mixture.float() for one in experts]
+
+
+def _alive(experts: Sequence[Experts]) -> Active:
     """What has not been wiped out."""
-    return (tuple(tuple(row.nonzero().flatten().tolist()) for row in mixture),)
+    return tuple(tuple(tuple(row.nonzero().flatten().tolist()) for row in one.mixture) for one in experts)

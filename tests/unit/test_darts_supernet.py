@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.darts import mixed
 from benchmarks.darts.absorption import absorbed
 from benchmarks.darts.cell import EDGE, EDGES, OPS
 from benchmarks.darts.macro import Macro
@@ -55,10 +56,13 @@ def ones(net: Supernet, arch: tuple[int, ...]) -> list[Tensor]:
 
 
 class Plain:
-    """The same mathematics edge by edge and operation by operation, from the supernet's own weights."""
+    """The same mathematics edge by edge and operation by operation, from the supernet's own weights.
 
-    def __init__(self, net: Supernet) -> None:
-        self.net, self.module = net, net.module
+    ``skipping`` runs no operation whose weight is zero.
+    """
+
+    def __init__(self, net: Supernet, skipping: bool = False) -> None:
+        self.net, self.module, self.skipping = net, net.module, skipping
 
     def __call__(self, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
         older = newer = self.module.stem(x)
@@ -80,7 +84,7 @@ class Plain:
                     own = weights[2 + 4 * kind + node - 2][..., 0, source]
                     term = own.reshape(-1, 1, 1, 1) * term
                 terms.append(term)
-            states.append(torch.stack(terms).sum(0))
+            states.append(torch.stack([term for term in terms if term.dim()]).sum(0))
         return torch.cat(states[2:], 1)
 
     def edge(self, cell: torch.nn.Module, x: Tensor, node: int, source: int, stride: int, weights: Tensor) -> Tensor:
@@ -90,8 +94,9 @@ class Plain:
         terms = [
             weights[..., first + op].reshape(-1, 1, 1, 1) * self.operation(cell, working, node, source, stride, op)
             for op in range(len(OPS))
+            if not self.skipping or weights[first + op]
         ]
-        total = torch.stack(terms).sum(0)
+        total = torch.stack(terms).sum(0) if terms else working.new_zeros(())
         if self.net.partial == 1:
             return total
         joined = torch.cat([total, F.max_pool2d(rest, 2, 2) if stride == 2 else rest], 1)
@@ -100,7 +105,7 @@ class Plain:
 
     def operation(self, cell: torch.nn.Module, x: Tensor, node: int, source: int, stride: int, op: int) -> Tensor:
         number = max(source - 1, 0)
-        mixed, group, c = cell.groups[number], GROUPS[number], x.shape[1]
+        held, group, c = cell.groups[number], GROUPS[number], x.shape[1]
         at, count = group.edges.index(EDGE[node, source]), len(group.edges)
         name = OPS[op]
 
@@ -111,28 +116,28 @@ class Plain:
 
         if op not in CONVS:
             if name == "skip_connect" and stride == 2:
-                x, kernel = F.relu(x), mixed.reduction[at * c : (at + 1) * c]
+                x, kernel = F.relu(x), held.reduction[at * c : (at + 1) * c]
                 halves = [F.conv2d(x, kernel[: c // 2], stride=2), F.conv2d(x[:, :, 1:, 1:], kernel[c // 2 :], stride=2)]
-                return norm(torch.cat(halves, 1), mixed.reduction_norm, at)
+                return norm(torch.cat(halves, 1), held.reduction_norm, at)
             y = x
             if name == "max_pool_3x3":
                 y = F.max_pool2d(x, 3, stride, 1)
             elif name == "avg_pool_3x3":
                 y = F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
-            elif not mixed.affine:
+            elif not held.affine:
                 return y
             own = (None, None)
-            if mixed.affine:
-                own = (mixed.plain_scale[op * count + at], mixed.plain_shift[op * count + at])
+            if held.affine:
+                own = (held.plain_scale[op * count + at], held.plain_shift[op * count + at])
             return F.batch_norm(y, None, None, *own, True)
         kind, kernel = CONVS.index(op), KERNEL[op]
         dilation = 2 if name.startswith("dil") else 1
-        y = F.conv2d(F.relu(x), mixed.first[kind][at * c : (at + 1) * c], None, stride, dilation * (kernel // 2), dilation, c)
+        y = F.conv2d(F.relu(x), held.first[kind][at * c : (at + 1) * c], None, stride, dilation * (kernel // 2), dilation, c)
         slot = kind * count + at
-        y = norm(F.conv2d(y, mixed.first_point[slot * c : (slot + 1) * c]), mixed.first_norm, slot)
+        y = norm(F.conv2d(y, held.first_point[slot * c : (slot + 1) * c]), held.first_norm, slot)
         if dilation == 1:
-            y = F.conv2d(F.relu(y), mixed.second[kind][at * c : (at + 1) * c], None, 1, kernel // 2, 1, c)
-            y = norm(F.conv2d(y, mixed.second_point[slot * c : (slot + 1) * c]), mixed.second_norm, slot)
+            y = F.conv2d(F.relu(y), held.second[kind][at * c : (at + 1) * c], None, 1, kernel // 2, 1, c)
+            y = norm(F.conv2d(y, held.second_point[slot * c : (slot + 1) * c]), held.second_norm, slot)
         return y
 
 
@@ -255,7 +260,7 @@ def test_gradients_of_the_weights_equal_finite_differences() -> None:
         towards = [torch.randn(w.shape, generator=generator, dtype=torch.float64) for w in weights]
         sides = [loss([w.detach() + sign * 1e-6 * d for w, d in zip(weights, towards, strict=True)]) for sign in (1.0, -1.0)]
         expected = sum(float((g * d).sum()) for g, d in zip(found, towards, strict=True))
-        assert float(sides[0] - sides[1]) / 2e-6 == pytest.approx(expected, rel=1e-4)
+        assert (sides[0] - sides[1]).item() / 2e-6 == pytest.approx(expected, rel=1e-4)
 
 
 def test_straight_through_idle_operations_count_nothing_and_have_a_gradient() -> None:
@@ -275,16 +280,19 @@ def test_straight_through_idle_operations_count_nothing_and_have_a_gradient() ->
             assert gradient[edge, idle[0]] != 0 or target < 5
 
 
-def test_running_statistics_are_kept_where_asked_for() -> None:
-    net, x, arch = made(), images(batch=32), SINGLE.sample(random.Random(2))
+def test_running_statistics_are_kept_where_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x, arch = made(), images(batch=256), SINGLE.sample(random.Random(2))
+    monkeypatch.setattr(mixed, "BN_MOMENTUM", 1.0)  # statistics are those of the last batch
+    for norm in (one for one in net.module.modules() if isinstance(one, torch.nn.BatchNorm2d)):
+        norm.momentum = 1.0
     with torch.no_grad():
-        for _ in range(60):
-            in_training = net(x, None, net.only(arch))
-    net.module.eval()
-    # the running variance is unbiased, hence not quite the batch's
-    assert torch.allclose(net(x, None, net.only(arch)), in_training, atol=0.1)
-    alone = net(x[:1], None, net.only(arch))
-    assert torch.allclose(alone, net(x, None, net.only(arch))[:1], atol=1e-12)
+        in_training = net(x, None, net.only(arch))
+        net.module.eval()
+        # the running variance is unbiased, hence not quite the batch's
+        together = net(x, None, net.only(arch))
+        assert torch.allclose(together, in_training, atol=0.1)
+        assert torch.allclose(net(x[:1], None, net.only(arch)), together[:1], atol=1e-9)
+    x = images()
     bare = made(track=False)
     bare.module.eval()
     assert not torch.allclose(bare(x[:2], None, bare.only(arch)), bare(x, None, bare.only(arch))[:2], atol=1e-3)

@@ -33,6 +33,8 @@ class Sgd:
         self.gradient = torch.zeros_like(self.flat)
         self.buffer = torch.zeros_like(self.flat)
         self.momentum, self.decay, self.nesterov, self.inactive = momentum, decay, nesterov, inactive
+        self.held: Tensor | None = None
+        """bool, flat: what every step leaves as it is."""
         start = 0
         for p in parameters:
             part = slice(start, start + p.numel())
@@ -62,13 +64,13 @@ class Sgd:
         """One step along the gradients that are there."""
         with torch.no_grad():
             step = self.direction()
-            kept = (self.flat.clone(), self.buffer.clone()) if self.inactive == "keep" else None
+            stays = self.gradient == 0 if self.inactive == "keep" else self.held
+            kept = None if stays is None else (self.flat.clone(), self.buffer.clone())
             self.buffer.mul_(self.momentum).add_(step)
             self.flat.add_(step.add_(self.buffer, alpha=self.momentum) if self.nesterov else self.buffer, alpha=-rate)
-            if kept:
-                idle = self.gradient == 0
+            if kept and stays is not None:
                 for value, before in zip((self.flat, self.buffer), kept, strict=True):
-                    value.copy_(torch.where(idle, before, value))  # a mask as an index would wait for the device
+                    value.copy_(torch.where(stays, before, value))  # a mask as an index would wait for the device
 
     def state_dict(self) -> dict[str, Any]:
         return {"weights": self.flat, "momentum": self.buffer}

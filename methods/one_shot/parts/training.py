@@ -44,6 +44,9 @@ NB1SHOT1: dict[str, object] = {
 }
 """Settings of NAS-Bench-1Shot1's scripts that its methods share; the rest is as on NAS-Bench-201."""
 
+DARTS: dict[str, object] = {"nesterov": False, "weight_decay": 3e-4, "track_stats": True}
+"""Settings of the code released for the DARTS space that its methods share; the rest is as on NAS-Bench-201."""
+
 NEEDS_TRAINING = "needs images to train a supernet on, which this benchmark does not offer"
 
 

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.problem import Arch, Problem, SearchView
+
+
+@dataclass(frozen=True)
+class RandomCell:
+    """A uniformly random architecture that nothing was asked about: what a search must beat where each cell takes a training.
+
+    Where queries answer, ``random_search`` is the baseline.
+    """
+
+    reference: ClassVar[str] = "arXiv:1902.07638"
+    proposes: ClassVar[str] = "self"
+
+    def skip(self, problem: Problem) -> str | None:
+        return None if hasattr(problem, "retraining") else "random_search is the baseline where trainings can be looked up"
+
+    def search(self, view: SearchView) -> Arch:
+        return view.space.sample(view.rng)

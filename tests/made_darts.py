@@ -1,0 +1,63 @@
+"""A search in the DARTS space that takes a second: the real supernet and loaders on few small digits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from benchmarks.darts.opening import TrainingData
+from benchmarks.darts.space import DartsSpace
+from benchmarks.darts.task import DartsTask
+from harness import registry
+from harness.budget import Budget
+from harness.problem import Arch, Meter, SearchView
+from tests.made_search import TINY
+
+SPACE = DartsSpace("single", accepts="mixed")
+SMALL = {**TINY, "selection_batches": 1, "finalists": 2, "rounds": 2, "continued": 1, "target_cells": 3, "target_channels": 4}
+
+
+def rows() -> list[str]:
+    """Every row of weight sharing that the DARTS space can run."""
+    return [row for info in registry.methods().values() if info.kind == "one-shot" for row in info.rows if not skipped(row)]
+
+
+def skipped(row: str) -> str | None:
+    problem = type("Problem", (), {"space": SPACE, "fidelities": (), "task": TrainingData("digits"), "retraining": None})()
+    reason: str | None = method(row).skip(problem)
+    return reason
+
+
+def method(row: str, **changes: Any) -> Any:
+    """The row's method with the space's settings and a tiny schedule."""
+    info = registry.method(row.partition(":")[0])
+    fields = {field.name for field in dataclasses.fields(info.cls)}
+    tiny = {name: value for name, value in SMALL.items() if name in fields}
+    if row.startswith("ista"):
+        tiny.pop("penalty")
+    return registry.build(info, registry.settings(info, row, SPACE.name, {**tiny, **changes}, {}))
+
+
+def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> SearchView:
+    """A view whose task charges through ``meter``."""
+
+    def task(world: int, device: str, charge: Meter) -> DartsTask:
+        return DartsTask("digits", world, device, meter(charge))
+
+    return SearchView(SPACE, Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+
+
+def search(row: str, given: SearchView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:
+    """The architecture in force at the end, and everything else that a search leaves."""
+    mine = given or view()
+    returned = method(row, **changes).search(mine)
+    if returned is not None:
+        mine.propose(returned)
+    trace = mine._trace
+    return trace.proposals[-1].arch, {
+        "proposals": trace.proposals,
+        "scalars": repr(trace.scalars),
+        "spent": mine.budget.snapshot(),
+    }

@@ -1,0 +1,70 @@
+"""Every weight-sharing method searches the DARTS space: valid cells, the same again, and the same after a kill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.darts.cell import OPS, inputs
+from benchmarks.darts.space import DartsSpace, cells
+from harness.checkpoint import File
+from methods.one_shot.parts import search as frame
+from tests import made_darts
+from tests.made_search import small
+from tests.unit.test_one_shot_resume import Counter, Killed
+
+pytestmark = pytest.mark.usefixtures("small")
+__all__ = ["small"]
+
+ROWS = made_darts.rows()
+SINGLE_PATH = {"darts", "gaea_darts", "gdas", "gaea_gdas", "pc_darts", "gaea_pc_darts", "xnas", "rsps", "random_cell"}
+
+
+def test_the_rows_of_the_papers_are_there() -> None:
+    named = {row.partition(":")[0] for row in ROWS}
+    assert named >= SINGLE_PATH | {"conas", "ista_nas", "sparse_nas"}
+    assert {"conas", "conas:two_inputs", "ista_nas:two_stage", "ista_nas:one_stage", "sparse_nas:hapg"} <= set(ROWS)
+    assert "rsps:nats_2021" not in ROWS
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_search_proposes_cells_and_a_killed_one_resumes_to_the_same_end(
+    row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
+    passes = Counter()
+    arch, left = expected = made_darts.search(row, made_darts.view(meter=passes))
+    assert all(proposal.arch in made_darts.SPACE for proposal in left["proposals"])
+    if row.partition(":")[0] in SINGLE_PATH:
+        assert arch in DartsSpace("single")
+    if row == "random_cell":
+        assert passes.count == 0 < len({made_darts.search(row, made_darts.view(seed))[0] for seed in range(3)}) == 3
+        return
+    assert made_darts.view().budget.epochs == 0 < left["spent"]["epochs"]
+    kept = File(tmp_path / "search.ckpt")
+    with pytest.raises(Killed):
+        made_darts.search(row, made_darts.view(checkpoint=kept, meter=Counter(int(0.8 * passes.count))))
+    resumed = Counter()
+    assert made_darts.search(row, made_darts.view(checkpoint=kept, meter=resumed)) == expected
+    assert resumed.count < passes.count, "it went on from where it was"
+
+
+def test_two_operations_enter_each_node_of_ista_nas_and_of_conas_with_two_inputs() -> None:
+    two = [made_darts.search("ista_nas:two_stage", made_darts.view(seed))[0] for seed in range(2)]
+    for arch in two:
+        for cell in cells(arch):
+            assert [len(inputs(cell, node)) for node in range(2, 6)] == [2] * 4
+    (arch, _), (all_of_it, _) = (made_darts.search(row, penalty=0.001) for row in ("conas:two_inputs", "conas"))
+    assert all(len(inputs(cell, node)) <= 2 for cell in cells(arch) for node in range(2, 6))
+    assert sum(edge.bit_count() for edge in all_of_it) > 0
+
+
+def test_sparse_nas_keeps_what_has_weight() -> None:
+    everything = ((1 << len(OPS)) - 1,) * 28
+    assert made_darts.search("sparse_nas:hapg", second_order=False)[0] == everything  # at first all weights are 1/7
+    fewer, _ = made_darts.search("sparse_nas:hapg", second_order=False, strength_step=0.0, first_strength=2.0)
+    assert 0 < sum(edge.bit_count() for edge in fewer) < 196
+    # where a cell has lost all its nodes, what was proposed before stands
+    with pytest.raises(IndexError):
+        made_darts.search("sparse_nas:hapg", second_order=False, strength_step=0.0, first_strength=50.0)
