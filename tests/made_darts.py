@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from benchmarks.darts.macro import Macro
 from benchmarks.darts.opening import TrainingData
 from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.task import DartsTask
@@ -16,7 +17,18 @@ from harness.problem import Arch, Meter, SearchView
 from tests.made_search import TINY
 
 SPACE = DartsSpace("single", accepts="mixed")
-SMALL = {**TINY, "selection_batches": 1, "finalists": 2, "rounds": 2, "continued": 1, "target_cells": 3, "target_channels": 4}
+MACRO = Macro(width=4, depth=3, channels=1, size=8, auxiliary=False)
+SMALL = {
+    **TINY,
+    "batch": 32,
+    "partial": 2,
+    "selection_batches": 1,
+    "finalists": 2,
+    "rounds": 2,
+    "continued": 1,
+    "target_cells": 3,
+    "target_channels": 4,
+}
 
 
 def rows() -> list[str]:

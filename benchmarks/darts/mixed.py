@@ -291,7 +291,9 @@ class MixedEdges(nn.Module):
         if len(positions) < len(self.group.edges):
             by_edge = stored.view(len(self.group.edges), self.channels, 1, kernel, kernel)
             stored = torch.cat([by_edge[at] for at in positions])
-        return F.conv2d(x, stored, None, stride, dilation * (kernel // 2), dilation, x.shape[1])
+        if dilation == 1:
+            return F.conv2d(x, stored, None, stride, kernel // 2, 1, x.shape[1])
+        return dilated(x, stored, stride)
 
     def _pointwise(self, stored: Tensor, index: Tensor | None) -> Tensor:
         if index is None:
@@ -352,6 +354,25 @@ def spread(x: Tensor, table: Tensor, channels: int, shift: Tensor | None = None)
         "brvc,bvchw->brchw", table.expand(-1, -1, -1, channels), x.view(len(x), values, channels, *x.shape[2:])
     ).flatten(1, 2)
     return y if flat is None else y + flat[:, :, None, None]
+
+
+def dilated(x: Tensor, kernels: Tensor, stride: int) -> Tensor:
+    """A depthwise convolution with dilation 2 that keeps the size, or halves it with stride 2.
+
+    It reads every second pixel, so it is a plain convolution on those: of one quarter of the image with stride 2, of each
+    quarter by itself without. Plain ones are several times faster, backward most of all.
+    """
+    batch, channels, height, width = x.shape
+    padding = kernels.shape[-1] // 2
+    if stride == 2:
+        return F.conv2d(x[:, :, ::2, ::2], kernels, None, 1, padding, 1, channels)
+    if height % 2 or width % 2:
+        return F.conv2d(x, kernels, None, 1, 2 * padding, 2, channels)
+    half = (height // 2, width // 2)
+    quarters = x.permute(0, 2, 3, 1).reshape(batch, half[0], 2, half[1], 2, channels).permute(2, 4, 0, 1, 3, 5)
+    y = F.conv2d(quarters.reshape(-1, *half, channels).permute(0, 3, 1, 2), kernels, None, 1, padding, 1, channels)
+    back = y.permute(0, 2, 3, 1).reshape(2, 2, batch, *half, channels).permute(2, 3, 0, 4, 1, 5)
+    return back.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 class _Sums:

@@ -51,7 +51,7 @@ class Enas(training.WeightTraining):
     }
 
     def skip(self, problem: Problem) -> str | None:
-        return training.skip(problem)
+        return training.skip(problem) or training.skip_chosen_edges(problem)
 
     def search(self, view: SearchView) -> Arch | None:
         from methods.one_shot.parts.controller import Controller

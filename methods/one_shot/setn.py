@@ -22,7 +22,7 @@ class Setn(training.WeightTraining):
     proposes: ClassVar[str] = "self"
 
     def skip(self, problem: Problem) -> str | None:
-        return training.skip(problem, on_edges=True)
+        return training.skip(problem, on_edges=True) or training.skip_chosen_edges(problem)
 
     def search(self, view: SearchView) -> Arch:
         import torch

@@ -64,3 +64,13 @@ def skip(problem: object, *choices: str, on_edges: bool = False) -> str | None:
         return "is defined for operations on edges; in this space they stand on nodes, whose inputs are chosen apart"
     lacking = [name for name in choices if name not in getattr(task, "choices", ())]
     return f"needs a choice of {' and '.join(lacking)} that the supernet of this space does not offer" if lacking else None
+
+
+def skip_chosen_edges(problem: object) -> str | None:
+    """Why a method that draws one operation for every edge cannot run where cells choose among their edges."""
+    space = getattr(problem, "space", None)
+    return (
+        "draws an operation for every edge, and a cell of this space holds some of its edges"
+        if hasattr(space, "accepts")
+        else None
+    )
