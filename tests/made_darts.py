@@ -22,10 +22,13 @@ SMALL = {
     **TINY,
     "batch": 32,
     "partial": 2,
+    "penalty": 0.5,
     "selection_batches": 1,
     "finalists": 2,
     "rounds": 2,
     "continued": 1,
+    "auxiliary": 0.0,
+    "largest": 0.0,
     "target_cells": 3,
     "target_channels": 4,
 }

@@ -18,6 +18,7 @@ from benchmarks.darts.mixed import CONVS, GROUPS, KERNEL, SlotNorm
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.supernet import EVERYTHING, Supernet, shuffled
+from methods.one_shot.parts.sgd import Sgd
 
 TINY = Macro(width=4, depth=3, channels=1, size=4, auxiliary=False)
 PARTIAL = Macro(width=8, depth=3, channels=1, size=4, auxiliary=False)
@@ -322,6 +323,27 @@ def test_drop_path_spares_identities_and_keeps_the_mean() -> None:
     net.module.train()
     net.drop_path = 0.0
     assert torch.allclose(net(x, None, net.only(skips)), net(x, None, net.only(skips)))
+
+
+def test_norms_of_nodes_that_are_held_are_not_trained() -> None:
+    net, x = made(affine=True, none=False), images()
+    sgd = Sgd(net.module, 0.9, 0.1, False)
+    sgd.held = net.hold([(0, 3), (1, 2)])
+    arch = MULTI.sample(random.Random(1))
+    for _ in range(2):
+        sgd.zero()
+        F.cross_entropy(net(x, None, net.only(arch)), LABELS).backward()
+        sgd.step(0.1)
+    normal, reduce = net.module.cells[0].groups[0], net.module.cells[1].groups[0]
+    for mixed_edges, node in ((normal, 3), (reduce, 2)):
+        scale = mixed_edges.first_norm.scale.view(4, 8, -1)
+        held = [at for at in range(8) if mixed_edges.group.targets[mixed_edges.group.row(at)] == node]
+        assert (scale[:, held] == 1).all(), "neither trained nor decayed"
+        assert (scale[:, [at for at in range(8) if at not in held]] != 1).all()
+    own = normal.plain_scale.view(3, 8, -1)
+    assert (own[:, 2:4] == 1).all() and (own[:, :2] != 1).all()
+    assert normal.first_point.grad is not None and (normal.first_point.grad != 0).any()
+    assert not net.hold([]).any()
 
 
 def test_channels_are_dealt_out_in_turn() -> None:
