@@ -244,7 +244,7 @@ class MixedEdges(nn.Module):
         kinds = 3 if self.stride == 1 else 2
         self.plain_free = _repeated(by_edge, kinds, self.first_point.device)
         norms = [(self.first_norm, 4), (self.second_norm, 2)] + ([(self.reduction_norm, 1)] if self.stride == 2 else [])
-        held = {}
+        held: dict[nn.Parameter, Tensor] = {}
         for norm, times in norms:
             norm.free = _repeated(by_edge, times, self.first_point.device)
             held |= {value: ~norm.free.expand_as(value) for value in (norm.scale, norm.shift) if value is not None}
