@@ -90,10 +90,14 @@ class Conas(training.WeightTraining):
             expansion = largest_terms(coefficients, monomials(free), self.terms, self.constant_counts)
             found.expansion.update(expansion)
             found.signs.update(minimise(expansion))
-            nodes = switches.entering(position for position, sign in found.signs.items() if sign > 0)
-            if all(sum(map(bool, edges)) >= min(self.inputs, len(edges)) for edges in nodes.values()):
+            if self._enough(switches, found.signs):
                 break
         return found
+
+    def _enough(self, switches: Switches, signs: Mapping[int, int]) -> bool:
+        """Whether every node has its inputs."""
+        nodes = switches.entering(position for position, sign in signs.items() if sign > 0)
+        return all(sum(map(bool, edges)) >= min(self.inputs, len(edges)) for edges in nodes.values())
 
     def _measured(
         self, search: Search, switches: Switches, frozen: Mapping[int, int], number: int

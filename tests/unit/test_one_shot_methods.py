@@ -13,6 +13,7 @@ from methods.one_shot.parts import unrolled
 from methods.one_shot.parts.architecture import SoftmaxAdam
 from methods.one_shot.parts.search import Forward, Search, entropy
 from methods.one_shot.parts.sgd import Sgd, cosine
+from methods.one_shot.parts.switches import Switches
 from tests import made_search
 from tests.made_search import small
 
@@ -192,21 +193,22 @@ def test_nats_benchs_candidates_are_distinct() -> None:
 def test_conas_measures_on_all_plain_images_where_asked_to() -> None:
     """D-03. No noise of batches is left: the measurements of one cell are equal."""
     method = made_search.method("conas", measured_batches=0, measurements=2)
-    search = started("conas")
-    frozen = dict.fromkeys(range(24), -1)
-    _, losses = method._measured(search, frozen, 0)
+    search = Search(made_search.view(), method, none=False)
+    switches, frozen = Switches(search.net.decisions), dict.fromkeys(range(24), -1)
+    _, losses = method._measured(search, switches, frozen, 0)
     assert losses[0] == losses[1]
-    _, noisy = dataclasses.replace(method, measured_batches=1)._measured(search, frozen, 0)
+    _, noisy = dataclasses.replace(method, measured_batches=1)._measured(search, switches, frozen, 0)
     assert noisy[0] != noisy[1]
 
 
 def test_conas_stops_once_every_node_has_inputs() -> None:
-    method, search = made_search.method("conas"), started("conas")
-    assert not method._enough(search, {})
+    method = made_search.method("conas")
+    switches = Switches(Search(made_search.view(), method, none=False).net.decisions)
+    assert not method._enough(switches, {})
     first_edges = {0: 1, 4: 1, 12: 1}  # 1<-0, 2<-0, 3<-0
-    assert method._enough(search, first_edges)
-    assert not dataclasses.replace(method, inputs=2)._enough(search, first_edges)
-    assert dataclasses.replace(method, inputs=2)._enough(search, {**first_edges, 8: 1, 16: 1}), "node 1 has one edge in all"
+    assert method._enough(switches, first_edges)
+    assert not dataclasses.replace(method, inputs=2)._enough(switches, first_edges)
+    assert dataclasses.replace(method, inputs=2)._enough(switches, {**first_edges, 8: 1, 16: 1}), "node 1 has one edge in all"
 
 
 def test_the_released_gaea_gdas_is_a_row() -> None:
