@@ -23,13 +23,11 @@ class Darts(training.WeightTraining):
     clip_arch: Annotated[bool, "the clipped norm counts the architecture's gradients too"] = True
 
     reference: ClassVar[str] = "arXiv:1806.09055"
-    settings: ClassVar[dict[str, dict[str, object]]] = {
-        "darts": {**training.DARTS, "order": "architecture_first", "clip_arch": False}
-    }
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
+        "darts": {**training.DARTS, "order": "architecture_first", "clip_arch": False},
         # 50 epochs by default in 1Shot1's code; its scripts run 25, and 100 with cutout
-        "nb1shot1": {**training.NB1SHOT1, "epochs": 50, "order": "architecture_first", "clip_arch": False}
+        "nb1shot1": {**training.NB1SHOT1, "epochs": 50, "order": "architecture_first", "clip_arch": False},
     }
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "bilevel": {},

@@ -24,11 +24,11 @@ class GaeaDarts(training.WeightTraining):
     ] = "last"
 
     reference: ClassVar[str] = "arXiv:2004.07802"
-    settings: ClassVar[dict[str, dict[str, object]]] = {"darts": {**training.DARTS, "epochs": 50, "lr_horizon": 0}}
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
+        "darts": {**training.DARTS, "epochs": 50, "lr_horizon": 0},
         # by the fork for 1Shot1: 50 epochs, other weight decay, all weights kept off zero
-        "nb1shot1": {**training.NB1SHOT1, "epochs": 50, "lr_horizon": 0, "weight_decay": 3e-3, "edge_floor": 1e-5}
+        "nb1shot1": {**training.NB1SHOT1, "epochs": 50, "lr_horizon": 0, "weight_decay": 3e-3, "edge_floor": 1e-5},
     }
     variants: ClassVar[dict[str, dict[str, object]]] = {"bilevel": {"objective": "bilevel"}, "erm": {"objective": "erm"}}
 

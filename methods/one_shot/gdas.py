@@ -21,13 +21,13 @@ class Gdas(training.WeightTraining):
     coldest: Annotated[float, "temperature in the last epoch"] = 0.1
 
     reference: ClassVar[str] = "arXiv:1910.04465"
-    settings: ClassVar[dict[str, dict[str, object]]] = {"darts": {**training.DARTS}}
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
+        "darts": {**training.DARTS},
         "nb1shot1": {
             **training.NB1SHOT1,
             **{"order": "architecture_first", "clip_arch": False, "arch_clip": 5.0, "coldest": 1.0},
-        }
+        },
     }
 
     def skip(self, problem: Problem) -> str | None:
