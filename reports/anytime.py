@@ -43,7 +43,7 @@ def error(study: Study, traces: Traces) -> Drawing | None:
 
 def _without_optimum(traces: Traces, benchmark: str, target: str) -> Traces:
     mine = [one for one in traces if one["benchmark"] == benchmark and target in one.get("test", {}) and len(one["seconds"])]
-    return [one for one in mine if target not in one["regret"]]
+    return [one for one in mine if target not in one["regret"] and np.isfinite(one["test"][target]).all()]
 
 
 def _drawer(traces: Traces, target: str, budget: str) -> Callable[..., dict[str, Any]]:
