@@ -279,6 +279,7 @@ def test_a_disk_that_fills_up_keeps_what_was_saved(tmp_path: Path, command: Comm
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
 
     call = ["--protocol", "smoke", "--methods", "bohb:nb201_2020", "--seeds", "1500", "--out", str(tmp_path)]
+    command("--protocol", "smoke", "--methods", "random_search", "--seeds", 1, "--out", tmp_path / "first")  # imports
     done = subprocess.run(
         [sys.executable, "-m", "harness.run", *call], capture_output=True, text=True, timeout=120, preexec_fn=limited
     )
