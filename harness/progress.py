@@ -35,6 +35,7 @@ class RowState:
     def add(self, result: Result) -> None:
         self.done += 1
         self.fresh += 1
+        self.under_way = max(self.under_way - 1.0, 0.0)  # it is under way no more; the next tick tells exactly
         self.failed += result.status != "done"
         if result.status == "done" and result.scores:
             self.target, scores = next(iter(result.scores.items()))
