@@ -118,8 +118,11 @@ class Task(Protocol):
         """
         ...
 
-    def batches(self, part: str, batch: int, epoch: int, stream: str = "") -> Iterable[Batch]:
-        """Augmented images and labels of a part, shuffled; the last batch may be smaller. A ``stream`` shuffles by itself."""
+    def batches(self, part: str, batch: int, epoch: int, stream: str = "", cutout: int = 0) -> Iterable[Batch]:
+        """Augmented images and labels of a part, shuffled; the last batch may be smaller.
+
+        A ``stream`` shuffles by itself; ``cutout`` is the side of a square that is cut out of each image.
+        """
         ...
 
     def pairs(self, batch: int, epoch: int) -> Iterable[tuple[Batch, Batch]]:

@@ -29,6 +29,7 @@ SMALL = {
     "continued": 1,
     "auxiliary": 0.0,
     "largest": 0.0,
+    "cutout": 0,
     "target_cells": 3,
     "target_channels": 4,
 }

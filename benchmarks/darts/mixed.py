@@ -178,7 +178,8 @@ def chosen(stored: Tensor | None, index: Tensor | None) -> Tensor | None:
 
 
 def _flat(values: Tensor | None) -> Tensor | None:
-    return None if values is None else values.reshape(-1)
+    """Contiguous, because PyTorch's backward pass of a norm over channels-last images reads past an expanded scale's end."""
+    return None if values is None else values.reshape(-1).contiguous()
 
 
 class MixedEdges(nn.Module):

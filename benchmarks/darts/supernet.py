@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from benchmarks.darts.cell import EDGE, EDGES, INPUTS, NODES, OPS, STATES
 from benchmarks.darts.macro import STEM_WIDTH, Macro, Place, places
 from benchmarks.darts.mixed import GROUPS, MixedEdges, Plan, added, plan, spread
-from benchmarks.darts.network import FactorizedReduce, auxiliary_head
+from benchmarks.darts.network import FactorizedReduce, Network, auxiliary_head
 from benchmarks.darts.size import network_size, op_size
 from harness.problem import Arch
 from harness.weight_sharing import Active, Decision
@@ -178,6 +178,12 @@ class Supernet:
         """Of the stand-alone network of ``arch``, its auxiliary head left out."""
         macro = replace(self.module.macro, extra_norm=self.module.affine)
         return network_size(arch, macro).parameters
+
+    def absorbed(self, arch: Arch, weights: Sequence[Tensor] | None = None) -> Network:
+        """See :func:`benchmarks.darts.absorption.absorbed`."""
+        from benchmarks.darts.absorption import absorbed
+
+        return absorbed(self, arch, weights)
 
     def derive(self, scores: Sequence[Any]) -> Arch:
         """DARTS' rule: of each node the two inputs whose best operation scores highest, with that operation.

@@ -52,9 +52,10 @@ class SearchImages:
             "plain": len(self._parts["valid"]) * noisy,
         }
 
-    def batches(self, part: str, batch: int, epoch: int, stream: str = "") -> Batches:
+    def batches(self, part: str, batch: int, epoch: int, stream: str = "", cutout: int = 0) -> Batches:
         """A shuffled epoch; see the contract."""
-        return shuffled(self._parts[part], batch, self._generator(part, stream, epoch), self.augmentation)
+        augmentation = replace(self.augmentation, cutout=cutout)
+        return shuffled(self._parts[part], batch, self._generator(part, stream, epoch), augmentation)
 
     def pairs(self, batch: int, epoch: int) -> Iterator[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
         """The bilevel loader; see the contract."""

@@ -94,6 +94,12 @@ class Conas(training.WeightTraining):
                 break
         return found
 
+    def _full(self, switches: Switches, on: set[int]) -> set[tuple[int, int]]:
+        """Nodes that take no more operations."""
+        if not self.most_inputs:
+            return set()
+        return {node for node, edges in switches.entering(on).items() if sum(map(len, edges)) >= self.most_inputs}
+
     def _enough(self, switches: Switches, signs: Mapping[int, int]) -> bool:
         """Whether every node has its inputs."""
         nodes = switches.entering(position for position, sign in signs.items() if sign > 0)
@@ -142,7 +148,10 @@ class Conas(training.WeightTraining):
             (p for p in range(switches.count) if p not in on), key=lambda p: (found.signs.get(p, 0) < 0, found.effects[p])
         )
         while (arch := search.net.holding(switches.active(on))) not in search.view.space:
-            on.add(order.pop(0))
+            full = self._full(switches, on)
+            added = next(position for position in order if switches.node[position] not in full)
+            order.remove(added)
+            on.add(added)
         return arch
 
 

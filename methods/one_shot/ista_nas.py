@@ -45,12 +45,14 @@ class IstaNas(training.WeightTraining):
     continued: Annotated[int, "one stage, further epochs with what has settled, their rate falling to lr_last"] = 0
     lr_last: Annotated[float, "learning rate after those"] = 0.001
     drop_path: Annotated[float, "probability that drop-path reaches linearly in those"] = 0.0
+    cutout: Annotated[int, "one stage, side of the square that is cut out of every training image; 0: none"] = 0
 
     reference: ClassVar[str] = "arXiv:2010.06176"
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "darts": {
             **training.DARTS,
             **{"target_channels": 36, "target_cells": 20, "auxiliary": 0.4, "largest": 3.7, "continued": 600, "drop_path": 0.2},
+            "cutout": 16,
         }
     }
     proposes: ClassVar[str] = "self"
@@ -80,7 +82,7 @@ class IstaNas(training.WeightTraining):
             if self.one_stage and not self._goes_on(search, codes, epoch):
                 break
             if self.one_stage:
-                for batch in search.task.batches("full", self.batch, epoch):
+                for batch in search.task.batches("full", self.batch, epoch, cutout=self.cutout):
                     search.step_weights(self._loss(search, batch, codes.forward()), between=codes.step)
             else:
                 for train, valid in search.task.pairs(self.batch, epoch):
@@ -92,6 +94,8 @@ class IstaNas(training.WeightTraining):
             with_weights = codes.forward()
             found = Forward([one.detach() for one in with_weights.weights or ()], with_weights.active)
             search.record(found, alive=float(sum(codes.alive)))
+        if self.one_stage and self.target_cells:
+            self._absorb(search, codes)
         return codes.arch()
 
     def _goes_on(self, search: Search, codes: _Codes, epoch: int) -> bool:
@@ -116,6 +120,21 @@ class IstaNas(training.WeightTraining):
             search.lr = cosine(since, self.continued, self.lr, self.lr_last)
             net.drop_path = self.drop_path * since / self.continued
         return since < self.continued
+
+    def _absorb(self, search: Search, codes: _Codes) -> None:
+        """Logs the validation accuracy before and after the norms have taken up the weights: the same to rounding (D-15)."""
+        import torch
+
+        net: Any = search.net
+        with torch.no_grad(), net.unmetered():
+            forward = codes.forward()
+            images = search.task.images["valid"]
+            before, _ = search.validate(forward, images)
+            alone = net.absorbed(codes.arch(), forward.weights).eval()
+            size = min(512, images)
+            batches = [search.task.plain("valid", size, number) for number in range(images // size)]
+            right = [(alone(batch)[0].argmax(-1) == labels).float().mean() for batch, labels in batches]
+        search.view.log(accuracy_before_absorption=before, accuracy_after_absorption=100 * float(torch.stack(right).mean()))
 
     def _loss(self, search: Search, batch: Batch, forward: Forward) -> Tensor:
         """With the auxiliary head's, where there is one."""

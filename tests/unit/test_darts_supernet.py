@@ -222,6 +222,22 @@ def test_what_has_no_weight_need_not_run(name: str) -> None:
     assert torch.allclose(net(x, own, active), everything, atol=1e-9)
 
 
+@pytest.mark.parametrize("op", range(len(OPS)))
+def test_one_operation_alone_has_the_gradients_of_the_plain_sum(op: int) -> None:
+    """PyTorch's backward pass of a norm reads past the end of a scale that is one number expanded."""
+    net, x = made(none=False), images()
+    columns = torch.arange(len(OPS)) == op
+    weights = [table * columns for table in tables(net)]
+    active = tuple(((op,),) * one.rows for one in net.decisions)
+    found = []
+    for logits in (net(x, weights, active), Plain(net, skipping=True)(x, weights)):
+        net.module.zero_grad()
+        F.cross_entropy(logits, LABELS).backward()  # type: ignore[no-untyped-call]
+        found.append([torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in net.module.parameters()])
+    for ours, plain in zip(*found, strict=True):
+        assert torch.allclose(ours, plain, atol=1e-8)
+
+
 @pytest.mark.parametrize("space", [SINGLE, MULTI], ids=lambda space: space.family)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_absorption_of_the_weights_is_exact_at_inference(space: DartsSpace, weighted: bool) -> None:

@@ -76,7 +76,7 @@ def alternate(
         else:
             loss = search.loss(valid, relaxation(architecture))
             total = loss if penalty is None else loss + penalty(architecture)
-            gradients = torch.autograd.grad(total, architecture.values)
+            gradients = torch.autograd.grad(total, architecture.values, allow_unused=True, materialize_grads=True)
         if arch_clip:
             norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))
             gradients = [one * (arch_clip / (norm + 1e-6)).clamp(max=1.0) for one in gradients]

@@ -26,6 +26,8 @@ class Switches:
                 self.rows.append((number, decision.targets[row], range(start, stop)))
                 start = stop
         self.count = start
+        self.node = [(number, target) for number, target, positions in self.rows for _ in positions]
+        """Of each position, the node (decision, target) that it enters."""
 
     def drawn(self, rng: random.Random, frozen: Mapping[int, int] | None = None) -> list[int]:
         """A random code that keeps the signs of frozen positions.
