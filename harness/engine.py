@@ -37,6 +37,9 @@ class Task:
     runs: tuple[RunSpec, ...]
     checkpoints: Path | None = None
     """Where long searches keep themselves."""
+    sample_s: float = 0.0
+    """After so many seconds a run that says how far it is is stopped, its result being ``sampled``, with the seconds that it
+    would have taken; 0: never."""
 
 
 Finished = tuple[RowSpec, RunSpec, Result]
@@ -169,10 +172,34 @@ class _Worker:
 
 def attempt(task: Task, run: RunSpec, report: Callable[[float], None] | None = None) -> Result:
     """A search or a training on a worker, where a KeyboardInterrupt can only be the method's own doing."""
+    sample = _Sample(task.sample_s) if task.sample_s else None
     try:
-        return (retrain if run.arch else execute)(task.row, run, task.checkpoints, report)
+        result = (retrain if run.arch else execute)(task.row, run, task.checkpoints, sample or report)
     except KeyboardInterrupt:
         return Result(run.run_id, "failed", error="KeyboardInterrupt, raised by the method itself")
+    return Result(run.run_id, "sampled", wall_seconds=sample.whole) if sample and sample.whole else result
+
+
+class _Sample:
+    """Projects, from how far a run has come in a few seconds, how long it takes; and then ends it."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.whole = seconds, 0.0
+        self._from = time.monotonic(), 0.0
+
+    def __call__(self, share: float) -> None:
+        now, (since, before) = time.monotonic(), self._from
+        if share <= before:
+            return
+        if now - since >= self.seconds:
+            self.whole = (now - since) / (share - before)
+            raise _Enough
+        if not before:  # what was before the first sign of progress is done once, and not in every part of a run
+            self._from = now, share
+
+
+class _Enough(BaseException):
+    """Ends a run that was only sampled."""
 
 
 def _work(pipe: multiprocessing.connection.Connection[Any, Any], at: Array[c_double]) -> None:

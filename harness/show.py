@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -42,20 +42,28 @@ def everything() -> None:
 
 
 def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
-    """The plan as a table, with what each row is expected to take here. One search of each row is timed and thrown away."""
+    """The plan as a table, with what each row is expected to take here: a search of each is begun, timed and thrown away."""
     for planned in plan.rows:
         planned.done = {run.run_id for run in planned.runs if run.run_id in statuses}
     methods = _count(len({row.spec.method for row in plan.rows if row.spec.kind != RETRAINING}), "method")
-    benchmarks = ", ".join(dict.fromkeys(row.spec.benchmark for row in plan.rows))
+    names = list(dict.fromkeys(row.spec.benchmark for row in plan.rows))
     done = plan.total - plan.todo
     rows = _count(len(plan.rows), "row")
     runs = f"{plan.total:,} {'searches and trainings' if plan.trainings else 'searches'}"
-    print(f"{plan.protocol.name}: {rows} ({methods}), {runs} on {benchmarks}; {done:,} done")
+    print(f"{plan.protocol.name}: {rows} ({methods}), {runs} on {', '.join(names)}; {done:,} done")
     width = max([len(row.spec.row) for row in plan.rows] + [len(row) for row in plan.skipped] + [6]) + 2
     print(f"  {'row':{width}}{'runs':>7}  {'budget each':24}about")
     total = 0.0
+    known: dict[str, float | None] = {row.spec.identity: 0.0 for row in plan.rows if not row.todo}
+    sampled = _sampled([row for row in plan.rows if row.todo], workers)
+    shown = "" if len(names) > 1 else names[0]
     for planned in plan.rows:
-        seconds = _one_search(planned)
+        if planned.spec.benchmark != shown:
+            shown = planned.spec.benchmark
+            print(f"  {shown}", flush=True)
+        while planned.spec.identity not in known:
+            known.update([next(sampled)])
+        seconds = known[planned.spec.identity]
         rule = planned.spec.budget
         limit = f"{rule['limit']:,.0f} charged {rule['currency']}" if rule["currency"] else "own schedule"
         left = f"{len(planned.todo):,}"
@@ -64,7 +72,7 @@ def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
         else:
             total += seconds * len(planned.todo)
             about = f"{_duration(seconds * len(planned.todo))} here"
-        print(f"  {planned.spec.row:{width}}{left:>7}  {limit:24}{about}")
+        print(f"  {planned.spec.row:{width}}{left:>7}  {limit:24}{about}", flush=True)
     for row, reason in plan.skipped.items():
         print(f"  {row:{width}}{'–':>7}  not measured here: {reason}")
     for stage in plan.protocol.stages:
@@ -74,19 +82,15 @@ def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
     print(f"  {'total':{width}}{plan.todo:>7,}  {'':24}{_duration(total / workers)} on {_count(workers, 'worker')}")
 
 
-def _one_search(planned: PlannedRow) -> float | None:
-    """Real seconds of one search, in a process of its own; of a long one, by how far it comes in ``PRICING_S``."""
-    first: tuple[float, float] | None = None
-    first_run = planned.runs[0] if planned.spec.kind == RETRAINING else planned.spec.run(-1)
-    for finished in local([Task(planned.spec, (first_run,))], 1):
+def _sampled(rows: Iterable[PlannedRow], workers: int) -> Iterator[tuple[str, float | None]]:
+    """Of each row's identity, the real seconds that one of its searches takes with all workers busy; None where it fails."""
+    tasks = (
+        Task(row.spec, (row.runs[0] if row.spec.kind == RETRAINING else row.spec.run(-1),), sample_s=SAMPLE_S) for row in rows
+    )
+    for finished in local(tasks, workers):
         if not isinstance(finished, list):
-            return finished[2].wall_seconds if finished[2].status == "done" else None
-        now, share = time.monotonic(), finished[0][1] if finished else 0.0
-        if first is None and share:
-            first = now, share
-        elif first and now - first[0] > PRICING_S and share > first[1]:
-            return (now - first[0]) / (share - first[1])
-    return None
+            spec, _, result = finished
+            yield spec.identity, result.wall_seconds if result.status in ("done", "sampled") else None
 
 
 def _count(n: int, what: str) -> str:
@@ -101,7 +105,7 @@ def _duration(seconds: float) -> str:
     return time.strftime("%H h %M min" if seconds >= 3600 else "%M min", time.gmtime(seconds)).lstrip("0")
 
 
-PRICING_S = 2.0
+SAMPLE_S = 1.0
 CONTRACT_LIMIT_S = 60.0
 
 

@@ -166,3 +166,23 @@ def test_workers_leave_when_the_driver_stops_listening() -> None:
 
 def _children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1:]
+
+
+def test_a_sampled_run_tells_how_long_the_whole_would_be(tmp_path: Path) -> None:
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import dataclasses, time\n"
+        "@dataclasses.dataclass(frozen=True)\n"
+        "class Slow:\n"
+        "    def search(self, view):\n"
+        "        for done in range(1000):\n"
+        "            time.sleep(0.01)\n"
+        "            view.progress((done + 1) / 1000)\n"
+        "        return view.space.sample(view.rng)\n"
+    )
+    row, quick = planned(str(slow), "random_search", seeds=1)
+    found = results(local, [Task(one.spec, (one.spec.run(-1),), sample_s=0.1) for one in (row, quick)], workers=1)
+    sampled, whole = (found[one.spec.run(-1).run_id] for one in (row, quick))
+    assert sampled.status == "sampled"
+    assert sampled.wall_seconds >= 10
+    assert whole.status == "done"
