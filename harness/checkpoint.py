@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.budget import Budget
 from harness.cache import atomic, explain
-from harness.problem import Proposal, Trace
+from harness.problem import Probe, Proposal, Trace
 
 _DIGEST = 32
 
@@ -31,6 +31,7 @@ class File:
             "seconds": list(trace.seconds),
             "accuracy": list(trace.accuracy),
             "proposals": [[one.queries, one.seconds, list(one.arch)] for one in trace.proposals],
+            "probes": [[list(one.arch), one.shared] for one in trace.probes],
             "scalars": trace.scalars,
         }
         header = json.dumps(kept).encode()
@@ -59,6 +60,7 @@ class File:
         budget.restore(kept["budget"])
         trace.seconds[:], trace.accuracy[:] = kept["seconds"], kept["accuracy"]
         trace.proposals[:] = [Proposal(queries, seconds, tuple(arch)) for queries, seconds, arch in kept["proposals"]]
+        trace.probes[:] = [Probe(tuple(arch), shared) for arch, shared in kept["probes"]]
         trace.scalars[:] = kept["scalars"]
         return content[8 + length :]
 

@@ -118,9 +118,29 @@ def _judge(result: Result, trace: Trace, problem: Problem, world: int, rule: Map
         "proposal_seconds": [proposal.seconds for proposal in trace.proposals],
         **{f"{target}/test": [scores[target]["test"] for scores in judged] for target in judged[0]},
     }
+    if trace.probes:
+        result.trace |= _probed(trace, judge, world)
     names = sorted({name for row in trace.scalars for name in row})
     for name in names:
         result.trace[f"log/{name}"] = [row.get(name, math.nan) for row in trace.scalars]
+
+
+def _probed(trace: Trace, judge: Judge, world: int) -> dict[str, list[float]]:
+    judged = [judge.score(probe.arch, world) for probe in trace.probes]
+    numbers = zip(*(probe.arch for probe in trace.probes), strict=True)
+    return {
+        "probe/shared": [probe.shared for probe in trace.probes],
+        **{f"probe/{target}": [scores[target]["test"] for scores in judged] for target in judged[0]},
+        **{f"probe/at/{k}": list(map(float, column)) for k, column in enumerate(numbers)},
+    }
+
+
+def probed(trace: Mapping[str, Any]) -> list[tuple[int, ...]]:
+    """The architectures that a stored run probed."""
+    columns: list[Any] = []
+    while f"probe/at/{len(columns)}" in trace:
+        columns.append(trace[f"probe/at/{len(columns)}"])
+    return [tuple(int(number) for number in arch) for arch in zip(*columns, strict=True)]
 
 
 def _interpolate(

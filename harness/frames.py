@@ -105,6 +105,7 @@ def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
                 "data": settings["data"],
                 "split": settings["split"],
                 "images": settings["images"],
+                "probed": stages[one.stage].probed,
                 "chosen_by": chosen_by,
                 "chosen_on": stages[chosen_by].split if chosen_by else "",
                 "accuracy": scores.get(settings["split"], np.nan),
@@ -187,6 +188,7 @@ def _trace(one: Mapping[str, Any], row: str, benchmark: str, problem: Problem) -
         "regret": {
             target: best - tests[target] for target, best in problem.judge.optimum.items() if target in tests and best == best
         },
+        "probe": {name.removeprefix("probe/"): values for name, values in columns.items() if name.startswith("probe/")},
         "log": {name.removeprefix("log/"): values for name, values in columns.items() if name.startswith("log/")},
     }
 

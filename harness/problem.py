@@ -274,6 +274,13 @@ class Proposal(NamedTuple):
     arch: Arch
 
 
+class Probe(NamedTuple):
+    """How good shared weights say that ``arch`` is."""
+
+    arch: Arch
+    shared: float
+
+
 class SearchView:
     """All that a method ever holds: the space, the ledger, seeds, and validation values for a price."""
 
@@ -380,6 +387,15 @@ class SearchView:
             raise InvalidArchitecture(f"{arch!r} is not an architecture of {self.space.name}")
         self._trace.proposals.append(Proposal(self.budget.queries, self.budget.seconds, arch))
 
+    def probe(self, arch: Arch, shared: float) -> None:
+        """Keeps how good shared weights say that ``arch`` is, so that a report can hold it against how good it is.
+
+        That is found out after the search, and changes nothing of it. Raises :class:`InvalidArchitecture`.
+        """
+        if arch not in self.space:
+            raise InvalidArchitecture(f"{arch!r} is not an architecture of {self.space.name}")
+        self._trace.probes.append(Probe(arch, float(shared)))
+
     def log(self, **scalars: float) -> None:
         """Keeps named numbers of this moment (entropy, supernet accuracy, ...) in the run's trace.
 
@@ -398,6 +414,7 @@ class Trace:
     accuracy: list[float] = field(default_factory=list)
     """Validation accuracy that each query answered, percent."""
     proposals: list[Proposal] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
     scalars: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -416,7 +433,10 @@ class Result:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     """``{target: {"valid", "test", "regret", "rank"}}`` of what the protocol reports."""
     trace: dict[str, Sequence[float]] = field(default_factory=dict)
-    """Named columns: ``seconds``, ``accuracy`` (float32) per query; ``proposal_*``, ``TARGET/test`` per proposal; ``log/*``."""
+    """Named columns: ``seconds``, ``accuracy`` (float32) per query; ``proposal_*``, ``TARGET/test`` per proposal; ``log/*``.
+
+    Per probed architecture ``probe/shared``, ``probe/TARGET`` (its test accuracy) and ``probe/at/K`` (its K-th number).
+    """
     spent: dict[str, float] = field(default_factory=dict)
     """Every currency of the ledger."""
     wall_seconds: float = 0.0

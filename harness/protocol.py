@@ -90,7 +90,14 @@ class Stage:
     """Another data set than the searched one."""
     chosen_by: str = ""
     """Of each row the cell with the highest mean accuracy in this stage; nothing: every cell."""
+    probed: bool = False
+    """Trains what searches probed instead of what they proposed: cells whose accuracy under shared weights is known."""
     wall_limit_s: float | None = None
+
+    @property
+    def what(self) -> str:
+        """What searches do with the cells that it trains, in a word."""
+        return "probed" if self.probed else "found"
 
     def recipe_of(self, row: str) -> str:
         """The recipe for the cells that a row's searches find."""

@@ -77,7 +77,7 @@ def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
         print(f"  {row:{width}}{'–':>7}  not measured here: {reason}")
     for stage in plan.protocol.stages:
         if stage.name in plan.waiting or not plan.trainings:
-            what = f"the best cell of each row by {stage.chosen_by}" if stage.chosen_by else "every cell that is found"
+            what = f"the best cell of each row by {stage.chosen_by}" if stage.chosen_by else f"every cell that is {stage.what}"
             print(f"  then {stage.name}: {what}, {_count(stage.seeds, 'training')} from scratch, priced once it is known")
     print(f"  {'total':{width}}{plan.todo:>7,}  {'':24}{_duration(total / workers)} on {_count(workers, 'worker')}")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.execute import probed
 from harness.plan import RETRAINING, Plan, PlannedRow, RowSpec, RunSpec, Training
 from harness.problem import Retrainer, UserError
 from harness.protocol import Stage
@@ -98,11 +99,16 @@ def training_run(spec: RowSpec, arch: str, seed: int) -> RunSpec:
 def _cells(plan: Plan, stage: Stage, planned: PlannedRow, store: Store) -> Iterator[tuple[int, str]]:
     """(search, cell) of everything that the stage trains of one row."""
     wanted = {run.run_id for run in planned.runs}
-    searches = [one for one in store.rows(planned.spec.identity, trace=False) if one["run_id"] in wanted]
-    found = [(one["world"], one["arch"]) for one in searches if one["status"] == "done"]
+    searches = [one for one in store.rows(planned.spec.identity, trace=stage.probed) if one["run_id"] in wanted]
+    done = [one for one in searches if one["status"] == "done"]
+    if stage.probed:
+        space = plan.problems[planned.spec.benchmark].space
+        found = [(one["world"], space.to_str(arch)) for one in done for arch in probed(one["trace"])]
+    else:
+        found = [(one["world"], one["arch"]) for one in done]
     if not stage.chosen_by:
         if len(searches) < len(wanted):
-            plan.waiting[stage.name] = f"every cell that is found, {stage.seeds} x {stage.recipe}"
+            plan.waiting[stage.name] = f"every cell that is {stage.what}, {stage.seeds} x {stage.recipe}"
         yield from found
         return
     scores = _scores(plan, stage.chosen_by, planned, store)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reports.figures import Drawing, Panel, Traces, panel_title, render
-from reports.formats import MISSING, number, probability, with_interval
+from reports.formats import MISSING, number, probability, spread, with_interval
 from reports.layout import Column, Table
 from reports.statistics import mean_std, paired, student_quantile
 from reports.study import Study
@@ -115,6 +115,36 @@ def _lines(curves: dict[str, pd.DataFrame]) -> Callable[..., dict[str, Any]]:
         return handles
 
     return draw
+
+
+def discretised(study: Study, traces: Traces, benchmark: str) -> Table | None:
+    """Supernet accuracy with all weights, and with the operations of the final cell alone; None where nothing logged both."""
+    names = ["method", "runs", "before", "after", "after − before [95 %]"]
+    table = Table(
+        "Validation accuracy of the supernet after the last epoch, in percent: before discretisation, with the weights that "
+        "the search found, and after it, with the operations of the final cell alone and the same parameters; mean ± standard "
+        "deviation (ddof 0) over runs, and the paired difference.",
+        [Column(name, right=name != "method") for name in names],
+    )
+    for row in study.rows(benchmark):
+        mine = [one for one in traces if one["row"] == row and one["benchmark"] == benchmark]
+        before, after = (
+            pd.Series({one["world"]: _last(one, f"accuracy_{side}_discretisation") for one in mine}, dtype=float).dropna()
+            for side in ("before", "after")
+        )
+        if len(before):
+            pair = paired(after, before)
+            difference = with_interval(pair.difference, pair.interval, sign=True) if pair else MISSING
+            means = [spread(*mean_std(side.to_numpy())) for side in (before, after)]
+            table.add([study.label(row), str(len(before)), *means, difference])
+    return table if table.rows else None
+
+
+def _last(trace: dict[str, Any], name: str) -> float | None:
+    """What a search logged last under a name."""
+    values = np.asarray(trace.get("log", {}).get(name, []), dtype=float)
+    known = values[np.isfinite(values)]
+    return float(known[-1]) if len(known) else None
 
 
 def entropies(study: Study, traces: Traces, benchmark: str) -> Table | None:

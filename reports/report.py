@@ -10,17 +10,41 @@ from typing import Any
 
 import pandas as pd
 
-from reports import anytime, cells, clock, coverage, epochs, figures, genotypes, published, signal, tables, trainings
+from reports import (
+    anytime,
+    cells,
+    clock,
+    coverage,
+    epochs,
+    figures,
+    genotypes,
+    published,
+    signal,
+    stability,
+    tables,
+    trainings,
+    weights,
+)
 from reports.formats import target_name
-from reports.layout import Block, Bullets, Code, Figure, Heading, Paragraph, to_latex, to_markdown
+from reports.layout import Block, Bullets, Code, Figure, Heading, Paragraph, Table, to_latex, to_markdown
 from reports.study import Study
 
 FIGURES: tuple[Callable[[Study, figures.Traces], figures.Drawing | None], ...] = (
     *(figures.regret, anytime.error, signal.signal),
-    *(epochs.accuracy, epochs.entropy, coverage.regret, cells.drawings, genotypes.drawings),
+    *(epochs.accuracy, epochs.entropy, coverage.regret, cells.drawings, genotypes.drawings, weights.maps),
 )
 """Every figure there is; each draws itself where the traces have what it shows."""
-STEMS = ("regret", "error", "signal", "accuracy_per_epoch", "entropy_per_epoch", "regret_per_epoch", "cells", "genotypes")
+STEMS = (
+    "regret",
+    "error",
+    "signal",
+    "accuracy_per_epoch",
+    "entropy_per_epoch",
+    "regret_per_epoch",
+    "cells",
+    "genotypes",
+    "weights",
+)
 MEAN_RECORD = (
     "ours is the mean over recorded seeds, the papers drew one recorded seed per query. The mean is slightly easier: for "
     "random search on NAS-Bench-201 about +0.1 (CIFAR-10), +0.15 (CIFAR-100) and +0.2 points (ImageNet-16-120)."
@@ -103,34 +127,49 @@ def _blocks(study: Study, traces: figures.Traces, trained: pd.DataFrame, drawn: 
     for benchmark in judged:
         blocks += [Heading(f"Results on {benchmark}" if several else "Results"), tables.results(study, benchmark)]
     blocks += drawn
-    for benchmark in judged:
+    for benchmark in study.benchmarks:
         suffix = f" on {benchmark}" if several else ""
-        if study.compared(benchmark) and any(study.verdicts(benchmark, row) for row in study.rows(benchmark)):
-            blocks += [Heading(f"Agreement with the papers{suffix}"), tables.agreement(study, benchmark)]
-            blocks += _caveats(study, benchmark)
-        blocks += [Heading(f"Intervals and costs{suffix}"), tables.intervals(study, benchmark)]
-        comparison = tables.against_random_search(study, benchmark)
-        if comparison is not None:
-            blocks += [Heading(f"Against random search{suffix}"), comparison]
-        for heading, table in (
-            ("References of regret", coverage.references(study, benchmark)),
-            ("Coverage by the table", coverage.covered(study, traces, benchmark)),
-            ("At equal budget", anytime.equal_budget(study, traces, benchmark)),
-            ("At equal charged seconds", clock.equal_budget(study, traces, benchmark)),
-            ("Cost of weight sharing", clock.costs(study, benchmark)),
+        if benchmark in judged:
+            blocks += _judged(study, traces, benchmark, suffix)
+        blocks += _titled(
+            suffix,
             ("Entropy against the base method", epochs.entropies(study, traces, benchmark)),
-            ("Operations of the final cells", cells.operations(study, traces, benchmark)),
-            ("Signal of shared weights", signal.correlations(study, traces, benchmark)),
-            ("Bilevel against single level", signal.objectives(study, benchmark)),
-        ):
-            if table is not None:
-                blocks += [Heading(f"{heading}{suffix}"), table]
+            ("Before and after discretisation", epochs.discretised(study, traces, benchmark)),
+            ("Ranking by shared weights", signal.ranking(study, traces, trained, benchmark)),
+            ("Stability under changed settings", stability.distances(study, benchmark)),
+        )
     if study.skipped:
         blocks += [Heading("Not measured here"), Bullets([(study.label(row), reason) for row, reason in study.skipped.items()])]
     failed = tables.failed_runs(study)
     if failed is not None:
         blocks += [Heading("Failed runs"), failed]
     return [*blocks, *_provenance(study.facts)]
+
+
+def _titled(suffix: str, *tables_: tuple[str, Table | None]) -> list[Block]:
+    """The tables that there are, each under its heading."""
+    return [block for heading, table in tables_ if table is not None for block in (Heading(f"{heading}{suffix}"), table)]
+
+
+def _judged(study: Study, traces: figures.Traces, benchmark: str, suffix: str) -> list[Block]:
+    """What is said of a benchmark on which proposals are judged."""
+    blocks: list[Block] = []
+    if study.compared(benchmark) and any(study.verdicts(benchmark, row) for row in study.rows(benchmark)):
+        blocks += [Heading(f"Agreement with the papers{suffix}"), tables.agreement(study, benchmark)]
+        blocks += _caveats(study, benchmark)
+    return blocks + _titled(
+        suffix,
+        ("Intervals and costs", tables.intervals(study, benchmark)),
+        ("Against random search", tables.against_random_search(study, benchmark)),
+        ("References of regret", coverage.references(study, benchmark)),
+        ("Coverage by the table", coverage.covered(study, traces, benchmark)),
+        ("At equal budget", anytime.equal_budget(study, traces, benchmark)),
+        ("At equal charged seconds", clock.equal_budget(study, traces, benchmark)),
+        ("Cost of weight sharing", clock.costs(study, benchmark)),
+        ("Operations of the final cells", cells.operations(study, traces, benchmark)),
+        ("Signal of shared weights", signal.correlations(study, traces, benchmark)),
+        ("Bilevel against single level", signal.objectives(study, benchmark)),
+    )
 
 
 def _caveats(study: Study, benchmark: str) -> list[Block]:

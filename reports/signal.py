@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from reports.figures import Drawing, Panel, Traces, render
 from reports.formats import MISSING, number, probability, target_name, with_interval
 from reports.layout import Column, Table
-from reports.statistics import Interval, mean_interval, mean_std, paired, rank_correlation
+from reports.statistics import Interval, kendall, mean_interval, mean_std, paired, rank_correlation
 from reports.study import Study
 
 if TYPE_CHECKING:
@@ -83,6 +84,52 @@ def correlations(study: Study, traces: Traces, benchmark: str) -> Table | None:
             counts = [number(features, 0), str(len(runs)), ", ".join(map(str, sizes)), rho]
             table.add([study.label(row), *counts, number(mean_std(chosen)[0]), number(mean_std(best)[0])])
     return table if table.rows else None
+
+
+def ranking(study: Study, traces: Traces, trained: pd.DataFrame, benchmark: str) -> Table | None:
+    """How a supernet ranks random cells against what they come to by themselves; None where no search probed cells."""
+    names = ["method", "own accuracy", "runs", "cells", "Kendall τ [95 %]", "Spearman [95 %]", "best shared", "best own"]
+    table = Table(
+        "Random cells under the weights that a search shares between all cells, against the same cells by themselves (CoNAS, "
+        "A.4): rank correlations over the cells of a run, mean over runs with its 95 % interval (Student t, none below 3 "
+        "runs). Best shared: the own accuracy, in percent, of the cell that shared weights rank first; best own: the best.",
+        [Column(name, right=name not in names[:2]) for name in names],
+    )
+    for (row, how), runs in _probed(study, traces, trained, benchmark).items():
+        taus = [kendall(shared, own) for shared, own in runs]
+        rhos = [rank_correlation(shared, own) for shared, own in runs]
+        cells = ", ".join(map(str, sorted({len(own) for _, own in runs})))
+        chosen = [float(own[shared.argmax()]) for shared, own in runs]
+        best = [float(own.max()) for _, own in runs]
+        means = [with_interval(mean_std(values)[0], mean_interval(values)) for values in (taus, rhos)]
+        ends = [number(mean_std(values)[0]) for values in (chosen, best)]
+        table.add([study.label(row), how, str(len(runs)), cells, *means, *ends])
+    return table if table.rows else None
+
+
+def _probed(
+    study: Study, traces: Traces, trained: pd.DataFrame, benchmark: str
+) -> dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]]:
+    """By row and what tells a cell's own accuracy: of each run the accuracies (cells,), shared and own."""
+    found: dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]] = {}
+    for one in traces:
+        probe = {name: np.asarray(values, dtype=float) for name, values in one.get("probe", {}).items()}
+        if one["benchmark"] != benchmark or "shared" not in probe:
+            continue
+        for target in study.targets(benchmark):
+            if target in probe and np.isfinite(probe[target]).all():
+                pair = probe["shared"], probe[target]
+                found.setdefault((one["row"], f"{target_name(target)}, test, as judged"), []).append(pair)
+        if "probed" in trained:
+            mine = trained[trained["probed"] & (trained["benchmark"] == benchmark)]
+            mine = mine[(mine["row"] == one["row"]) & (mine["world"] == one["world"])]
+            for (_, recipe, data, split), group in mine.groupby(["stage", "recipe", "data", "split"], sort=False):
+                accuracies = group["accuracy"].to_numpy(dtype=float)
+                if len(accuracies) % len(probe["shared"]) == 0 and np.isfinite(accuracies).all():
+                    own = accuracies.reshape(len(probe["shared"]), -1).mean(1)  # in the order of the probes, seed by seed
+                    how = f"{target_name(str(data))}, {split}, trained by {recipe}"
+                    found.setdefault((one["row"], how), []).append((probe["shared"], own))
+    return found
 
 
 SINGLE_LEVEL = ("erm", "joint_erm")

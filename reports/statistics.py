@@ -181,6 +181,13 @@ def smallest_p(pairs: int) -> float:
     return min(1.0, 2 / 2.0**pairs)
 
 
+def kendall(one: np.ndarray, other: np.ndarray) -> float:
+    """Kendall's rank correlation (b, for ties); NaN where all values of one side are equal."""
+    from scipy import stats  # half a second that most reports need not wait
+
+    return float(stats.kendalltau(one, other).statistic)
+
+
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Spearman's rank correlation, ties at their mean rank; NaN where all values of one side are equal."""
     with np.errstate(invalid="ignore"):

@@ -36,6 +36,8 @@ def blocks(study: Study, benchmark: str, trained: pd.DataFrame) -> list[Block]:
     """What was found, and what came of it: one table of the searches, and one per stage."""
     found: list[Block] = [Heading(f"Cells found on {benchmark}"), searches(study, benchmark)]
     mine = trained[trained["benchmark"] == benchmark] if len(trained) else trained
+    if "probed" in mine:  # those stand in a table of their own
+        mine = mine[~mine["probed"].astype(bool)]
     labels = {row: study.label(row) for row in study.rows(benchmark)}
     for (stage, data), group in mine.groupby(["stage", "data"], sort=False) if len(mine) else ():
         chosen = bool(group["chosen_by"].iloc[0])

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from methods.one_shot.parts.search import Search
 
 
+PROBED_IMAGES = 2048
+"""Validation images, or all there are, that tell a probed cell's accuracy."""
+
+
 @dataclass(frozen=True)
 class Rsps(training.WeightTraining):
     """Random search with weight sharing: a random cell per batch trains the supernet, which then ranks random cells."""
@@ -28,6 +32,10 @@ class Rsps(training.WeightTraining):
     selects: Annotated[Literal["at_the_end", "every_epoch"], "when random cells are ranked and the best proposed"] = (
         "at_the_end"
     )
+
+    probed: Annotated[
+        int, "further random cells whose accuracy under the shared weights is kept, to be held against their own (CoNAS, A.4)"
+    ] = 32
 
     reference: ClassVar[str] = "arXiv:1902.07638"
     proposes: ClassVar[str] = "self"
@@ -63,7 +71,11 @@ class Rsps(training.WeightTraining):
             if self.selects == "every_epoch":
                 view.propose(self._selected(search))
             search.record(Forward(active=search.net.only(view.space.sample(search.rng))))
-        return None if self.selects == "every_epoch" else self._selected(search)
+        selected = None if self.selects == "every_epoch" else self._selected(search)
+        with search.net.unmetered():
+            for arch in (view.space.sample(search.rng) for _ in range(self.probed)):
+                view.probe(arch, search.validate(Forward(active=search.net.only(arch)), PROBED_IMAGES)[0])
+        return selected
 
     def _selected(self, search: Search) -> Arch:
         return search.best_of(self._candidates(search), self.selection_batch, self.selection_batches, self.finalists)

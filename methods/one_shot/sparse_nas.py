@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -9,6 +10,7 @@ from methods.one_shot.parts import training
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from harness.weight_sharing import Decision
     from methods.one_shot.parts.search import Search
 
 
@@ -71,6 +73,7 @@ class SparseNas(training.WeightTraining):
             found = sparse.sparse()
             kept = sum(int((table.abs() > self.tolerance).sum()) for table in found)
             search.record(Forward(found), kept=float(kept))
+        view.log(**_named(search.net.decisions, sparse.sparse()))
         return None
 
     def _derived(self, search: Search, sparse: _SparseWeights) -> Arch:
@@ -84,6 +87,16 @@ class SparseNas(training.WeightTraining):
     def _scores(self, sparse: _SparseWeights) -> list[Tensor]:
         """Absolute weights, zero where they count as zero; ``none`` scores above zero and below all others."""
         return [table.abs().where(table.abs() > self.tolerance, 0.0) for table in sparse.sparse()]
+
+
+def _named(decisions: Sequence[Decision], tables: Sequence[Tensor]) -> dict[str, float]:
+    """Every weight under ``weight/DECISION/ROW/OPTION``."""
+    return {
+        f"weight/{one.name}/{row}/{option}": value
+        for one, table in zip(decisions, tables, strict=True)
+        for row, values in enumerate(table.tolist())
+        for option, value in zip(one.options, values, strict=True)
+    }
 
 
 class _SparseWeights:

@@ -53,7 +53,10 @@ class Xnas(training.WeightTraining):
             view.propose(search.net.derive(mixtures))
             left = float(sum((mixture > 0).sum() for mixture in mixtures))
             search.record(Forward(mixtures, _alive(experts)), mixtures, alive=left)
-        return search.net.derive([one.mixture for one in experts])
+        mixtures = _mixtures(experts)
+        arch = search.net.derive(mixtures)
+        search.record_discretised(Forward(mixtures, _alive(experts)), arch)
+        return arch
 
     def _reward(self, search: Search, experts: Sequence[Experts], valid: Batch, alive: Active) -> None:
         """``-d loss / d weight`` of every image's own weights is what its loss would lose by more of an operation."""

@@ -7,7 +7,7 @@ import pytest
 
 from harness.budget import Budget
 from harness.checkpoint import File
-from harness.problem import Proposal, Trace
+from harness.problem import Probe, Proposal, Trace
 
 
 def spent() -> tuple[Budget, Trace]:
@@ -16,6 +16,7 @@ def spent() -> tuple[Budget, Trace]:
     trace.seconds.extend([0.1, math.pi])
     trace.accuracy.extend([50.0, 1 / 3])
     trace.proposals.append(Proposal(1, 0.1, (0, 4, 2)))
+    trace.probes.append(Probe((1, 2, 0), 12.5))
     trace.scalars.append({"seconds": 0.1, "entropy": math.nan, "loss": math.inf})
     return budget, trace
 

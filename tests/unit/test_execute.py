@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import protocol as protocols
-from harness.execute import _interpolate, execute
+from harness.execute import _interpolate, execute, open_problem, probed
 from harness.plan import PlannedRow, make
 from harness.problem import Proposal, Trace
 
@@ -98,6 +98,22 @@ def test_logged_scalars_are_kept_as_columns(tmp_path: Path) -> None:
     trace = execute(row.spec, row.runs[0]).trace
     assert trace["log/entropy"] == [0.5, 0.25]
     assert math.isnan(trace["log/loss"][0])
+
+
+def test_probed_architectures_are_judged_and_change_nothing(tmp_path: Path) -> None:
+    (tmp_path / "probes.py").write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass M:\n    '''Probes.'''\n    reference = ''\n"
+        "    proposes = 'self'\n"
+        "    def search(self, view):\n        view.propose((0,) * 6)\n"
+        "        view.probe((3,) * 6, 60.0)\n        view.probe((1, 2, 3, 1, 2, 3), 50.0)\n"
+    )
+    (row,) = rows("smoke", str(tmp_path / "probes.py"), seeds=1)
+    result = execute(row.spec, row.runs[0])
+    assert probed(result.trace) == [(3,) * 6, (1, 2, 3, 1, 2, 3)]
+    assert result.trace["probe/shared"] == [60.0, 50.0]
+    judge = open_problem(row.spec).judge
+    assert result.trace["probe/digits"] == [judge.score(arch)["digits"]["test"] for arch in probed(result.trace)]
+    assert len(result.trace["proposal_queries"]) == 1 and "none" in result.arch
 
 
 def test_the_wall_limit_ends_a_search_and_keeps_what_it_had(tmp_path: Path) -> None:

@@ -97,6 +97,18 @@ def test_a_cell_found_twice_is_trained_once_and_counts_for_both_searches(method:
     assert len(plan.trainings) == 6 and len({one.run_id for one in plan.trainings}) == plan.todo == 4
 
 
+def test_what_a_search_probed_is_trained_in_its_order(method: str, store: Store) -> None:
+    plan = planned(method, Stage("probed", "one-shot", "digits", probed=True), seeds=1)
+    space = DartsSpace("mixed")
+    (row,) = plan.rows
+    result = Result(row.runs[0].run_id, "done", CELLS[0])
+    result.trace = {f"probe/at/{k}": list(column) for k, column in enumerate(zip(*map(space.from_str, CELLS[1:]), strict=True))}
+    store.claim(row.spec, row.runs)
+    store.save(row.spec, [(row.runs[0], result)])
+    extend(plan, store)
+    assert trained(plan, "probed") == [(0, CELLS[1], 0), (0, CELLS[2], 0)]
+
+
 def test_a_failed_search_has_no_cell(method: str, store: Store) -> None:
     plan = planned(method, EACH)
     search(plan, store, [CELLS[0], "", CELLS[1]])

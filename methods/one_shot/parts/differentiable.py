@@ -97,7 +97,10 @@ def alternate(
             arch = best.arch
         search.view.propose(arch)
         search.record(Forward(table), table)
-    return best.arch if reported == "best" else search.net.derive(architecture.probabilities())
+    table = [p.detach() for p in architecture.probabilities()]
+    arch = best.arch if reported == "best" else search.net.derive(table)
+    search.record_discretised(Forward(table), arch)
+    return arch
 
 
 class _Best:

@@ -145,8 +145,8 @@ class Search:
         return max(best, key=lambda arch: self.validate(Forward(active=self.net.only(arch)))[0]) if finalists else best[0]
 
     def validate(self, forward: Forward = EVERYTHING, images: int = 0) -> tuple[float, float]:
-        """Accuracy (percent) and mean loss on the plain validation images, or so many of them; charged."""
-        images = images or self.task.images["plain"]
+        """Accuracy (percent) and mean loss on the plain validation images, or so many of them at most; charged."""
+        images = min(images, self.task.images["plain"]) or self.task.images["plain"]
         size = min(512, images)
         found = [self.evaluate(k, forward, size) for k in range(images // size)]
         accuracy, loss = (float(torch.stack(values).mean()) for values in zip(*found, strict=True))
@@ -164,6 +164,13 @@ class Search:
             if tables:
                 scalars[name] = entropy(tables)
         self.view.log(epoch=self.epoch + 1, supernet_accuracy=accuracy, supernet_loss=loss, lr=self.lr, **scalars)
+
+    def record_discretised(self, forward: Forward, arch: Arch) -> None:
+        """Logs the supernet's validation accuracy in a pass, and with the operations of ``arch`` alone; not charged."""
+        with self.net.unmetered():
+            before, _ = self.validate(forward, self.task.images["valid"])
+            after, _ = self.validate(Forward(active=self.net.only(arch)), self.task.images["valid"])
+        self.view.log(accuracy_before_discretisation=before, accuracy_after_discretisation=after)
 
     def _seed(self, epoch: int) -> None:
         self.rng.seed(self.view.seed(f"choices of epoch {epoch}"))
