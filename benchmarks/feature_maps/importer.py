@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.feature_maps import reviews
 from benchmarks.feature_maps.tokens import TOKENISERS, encode
-from benchmarks.tables.library import NOTHING, Library, Opened, Progress, Source, State
+from benchmarks.tables.importing import NOTHING, Library, Opened, Progress, Source, State
 from harness.cache import TableWriter, sha256
 from harness.problem import UserError
 

@@ -15,7 +15,7 @@ from benchmarks.nb1shot1.cell import Cell, InvalidCell, prune
 from benchmarks.nb1shot1.cells import distinct_cells
 from benchmarks.nb1shot1.fingerprint import fingerprint
 from benchmarks.nb1shot1.table import EPOCHS, IMAGES, REPEATS, Records
-from benchmarks.tables.library import NOTHING
+from benchmarks.tables.importing import NOTHING
 from harness.problem import UserError
 
 PLAIN = "plain columns"

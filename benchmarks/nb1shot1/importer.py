@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.nb1shot1 import clock, columns, official
 from benchmarks.nb1shot1.columns import PLAIN
 from benchmarks.nb1shot1.official import FULL, NB101, ONLY108
-from benchmarks.tables.library import Library, Opened, Progress, Source, State
+from benchmarks.tables.importing import Library, Opened, Progress, Source, State
 
 __all__ = ["NAME", "Source", "State", "find_table", "import_path", "recognise", "sources", "state", "unrecognised", "verify"]
 

@@ -23,7 +23,7 @@ from benchmarks.nb1shot1.fingerprint import fingerprint
 from benchmarks.nb1shot1.metrics import final_evaluation
 from benchmarks.nb1shot1.table import EPOCHS, IMAGES, REPEATS, Records
 from benchmarks.nb1shot1.tfrecord import records
-from benchmarks.tables.library import NOTHING, Progress
+from benchmarks.tables.importing import NOTHING, Progress
 from harness.cache import sha256
 from harness.problem import UserError
 

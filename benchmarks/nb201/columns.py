@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.table import MEAN, RECIPES, SIZE, name
-from benchmarks.tables.library import NOTHING
+from benchmarks.tables.importing import NOTHING
 from harness.problem import UserError
 
 PLAIN = "plain columns"

@@ -11,7 +11,7 @@ from benchmarks.nb201.columns import PLAIN
 from benchmarks.nb201.official import NATS, NB201, V10, V11
 from benchmarks.nb201.sources import sources
 from benchmarks.nb201.table import SIZE
-from benchmarks.tables.library import Library, Opened, Progress, Source, State
+from benchmarks.tables.importing import Library, Opened, Progress, Source, State
 from harness.cache import TableWriter, sha256
 from harness.problem import UserError
 

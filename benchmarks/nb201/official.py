@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.table import SIZE
-from benchmarks.tables.library import NOTHING, Progress
+from benchmarks.tables.importing import NOTHING, Progress
 from harness.cache import explain
 from harness.problem import UserError
 from harness.unpickle import NotPlain, load_plain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.tables.library import Source
+from benchmarks.tables.importing import Source
 
 
 def sources() -> list[Source]:
