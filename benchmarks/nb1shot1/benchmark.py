@@ -57,10 +57,10 @@ class DigitsBenchmark:
     embedded = True
 
     def availability(self) -> Availability:
-        return digits_bundle.availability()
+        return digits_bundle.BUNDLE.availability()
 
     def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> NB1Shot1Problem:
-        return NB1Shot1Problem(digits_bundle.open_table(), 1, search, judge)
+        return NB1Shot1Problem(digits_bundle.BUNDLE.open(), 1, search, judge)
 
 
 def benchmarks() -> list[NB1Shot1Benchmark | DigitsBenchmark]:

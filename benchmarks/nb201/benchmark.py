@@ -60,10 +60,10 @@ class DigitsBenchmark:
     embedded = True
 
     def availability(self) -> Availability:
-        return digits_bundle.availability()
+        return digits_bundle.BUNDLE.availability()
 
     def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> NB201Problem:
-        return NB201Problem(Records(digits_bundle.open_table()), "digits", int(search["recipe"]), judge)
+        return NB201Problem(Records(digits_bundle.BUNDLE.open()), "digits", int(search["recipe"]), judge)
 
 
 def benchmarks() -> list[NB201Benchmark | DigitsBenchmark]:

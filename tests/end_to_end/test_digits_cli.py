@@ -71,7 +71,7 @@ def test_what_is_not_there_is_left_out_where_that_is_asked_for(
 
 @pytest.mark.usefixtures("made")
 def test_a_damaged_file_is_one_line(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = digits_bundle.folder()
+    source = digits_bundle.BUNDLE.folder()
     for file in json.loads((source / FILES.manifest).read_text())["files"]:
         (tmp_path / file).write_bytes((source / file).read_bytes())
     (tmp_path / FILES.manifest).write_bytes((source / FILES.manifest).read_bytes())

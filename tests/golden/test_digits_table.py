@@ -17,7 +17,7 @@ from benchmarks.nb201.unique import representatives
 from benchmarks.training import table
 from benchmarks.training.build import Folder
 
-MANIFEST = digits_bundle.BUNDLED / FILES.manifest
+MANIFEST = digits_bundle.BUNDLE.place / FILES.manifest
 SHARDS = Path(digits_bundle.__file__).parent / "digits_shards"
 
 pytestmark = pytest.mark.skipif(not MANIFEST.is_file(), reason="the table of nb201/digits is not built yet")
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(not MANIFEST.is_file(), reason="the table of nb2
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Records:
     monkeypatch.setenv("NAS_DATA", "")
     monkeypatch.setenv("NAS_CACHE", str(tmp_path))
-    return Records(digits_bundle.open_table())
+    return Records(digits_bundle.BUNDLE.open())
 
 
 def test_every_cell_has_three_seeds_and_the_best_tenth_five(records: Records) -> None:
@@ -38,7 +38,7 @@ def test_every_cell_has_three_seeds_and_the_best_tenth_five(records: Records) ->
 
 
 def test_it_is_small() -> None:
-    sizes = [path.stat().st_size for path in digits_bundle.BUNDLED.glob("digits*")]
+    sizes = [path.stat().st_size for path in digits_bundle.BUNDLE.place.glob("digits*")]
     assert len(sizes) == 4
     assert max(sizes) <= table.LIMIT
     assert sum(sizes) < 4_000_000
@@ -49,7 +49,7 @@ def test_it_is_made_of_the_shards_that_lie_beside_it() -> None:
         pytest.skip("the shards are not in this copy")
     final, _ = table.records(Folder(SHARDS))
     checksum = json.loads(MANIFEST.read_text())["files"][FILES.final]
-    packed = table.read(digits_bundle.BUNDLED / FILES.final, checksum)
+    packed = table.read(digits_bundle.BUNDLE.place / FILES.final, checksum)
     assert list(packed) == list(final)
     for name, values in final.items():
         np.testing.assert_array_equal(packed[name], values)

@@ -222,12 +222,12 @@ def test_a_finished_build_becomes_three_small_files(tmp_path: Path, monkeypatch:
 def test_every_file_says_what_it_was_made_of(made: Path) -> None:
     import pyarrow.parquet as pq
 
-    data = digits_bundle.folder()
+    data = digits_bundle.BUNDLE.folder()
     manifest = json.loads((data / FILES.manifest).read_text())
     for name in manifest["files"]:
         facts = json.loads(pq.read_schema(data / name).metadata[b"digits"])
         assert facts == {key: value for key, value in manifest.items() if key != "files"}
-    assert manifest["digest"] == SETTINGS.digest == digits_bundle.DIGEST
+    assert manifest["digest"] == SETTINGS.digest == digits_bundle.BUNDLE.digest
     assert manifest["seeds"] == [3, 5]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -27,7 +28,7 @@ OPEN = f"from harness import registry; registry.benchmark('nb201/digits').open(*
 @pytest.fixture
 def copy(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The made files in a folder of their own, with an empty cache."""
-    shutil.copytree(digits_bundle.folder(), tmp_path / "data")
+    shutil.copytree(digits_bundle.BUNDLE.folder(), tmp_path / "data")
     monkeypatch.setenv("NAS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     return tmp_path / "data"
@@ -35,7 +36,7 @@ def copy(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def records(made: Path) -> Records:
-    return Records(digits_bundle.open_table())
+    return Records(digits_bundle.BUNDLE.open())
 
 
 def test_isomorphic_cells_share_accuracies_and_not_costs(records: Records) -> None:
@@ -93,26 +94,26 @@ def test_the_mean_cost_is_that_of_all_cells(made: Path) -> None:
 
 def test_it_is_converted_once_and_opens_without_torch_or_parquet(copy: Path) -> None:
     assert not {"torch", "sklearn"} & loaded_by(OPEN)
-    kept = digits_bundle.open_table().path.stat().st_mtime_ns
+    kept = digits_bundle.BUNDLE.open().path.stat().st_mtime_ns
     assert not {"torch", "pandas", "sklearn", "pyarrow", "scipy"} & loaded_by(OPEN)
-    assert digits_bundle.open_table().path.stat().st_mtime_ns == kept
+    assert digits_bundle.BUNDLE.open().path.stat().st_mtime_ns == kept
 
 
 def test_bundled_is_what_lies_in_the_package(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert digits_bundle.availability() == Availability(True, f"found: {copy}, 15 625 architectures, 3 to 5 seeds")
+    assert digits_bundle.BUNDLE.availability() == Availability(True, f"found: {copy}, 15 625 architectures, 3 to 5 seeds")
     monkeypatch.setenv("NAS_DATA", "")
-    monkeypatch.setattr(digits_bundle, "BUNDLED", copy)
-    assert digits_bundle.availability() == Availability(True, "bundled, 15 625 architectures, 3 to 5 seeds")
+    monkeypatch.setattr(digits_bundle, "BUNDLE", dataclasses.replace(digits_bundle.BUNDLE, place=copy))
+    assert digits_bundle.BUNDLE.availability() == Availability(True, "bundled, 15 625 architectures, 3 to 5 seeds")
 
 
 def test_without_files_it_says_how_to_make_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_DATA", "")
-    monkeypatch.setattr(digits_bundle, "BUNDLED", tmp_path)
+    monkeypatch.setattr(digits_bundle, "BUNDLE", dataclasses.replace(digits_bundle.BUNDLE, place=tmp_path))
     state = registry.benchmark("nb201/digits").availability()
     assert not state.ready
     assert "python -m benchmarks.nb201.digits build" in state.text
     with pytest.raises(UserError, match="nb201/digits is not built yet"):
-        digits_bundle.open_table()
+        digits_bundle.BUNDLE.open()
 
 
 @pytest.mark.parametrize("name", [FILES.cells, FILES.final, FILES.curves])
@@ -126,7 +127,7 @@ def test_a_damaged_file_is_named_and_nothing_is_converted(copy: Path, tmp_path: 
     elif harm == "cut":
         (copy / name).write_bytes(content[:1000])
     with pytest.raises(UserError, match=f"{name} is {'missing' if harm == 'gone' else 'damaged'}"):
-        digits_bundle.open_table()
+        digits_bundle.BUNDLE.open()
     assert not list((tmp_path / "cache").rglob("*.npy"))
 
 
@@ -134,8 +135,8 @@ def test_a_damaged_file_is_named_and_nothing_is_converted(copy: Path, tmp_path: 
 def test_a_damaged_manifest_is_named(copy: Path, harm: str) -> None:
     (copy / FILES.manifest).write_text(harm)
     with pytest.raises(UserError, match=r"digits\.json is damaged"):
-        digits_bundle.open_table()
-    state = digits_bundle.availability()
+        digits_bundle.BUNDLE.open()
+    state = digits_bundle.BUNDLE.availability()
     assert not state.ready
     assert "digits.json is damaged" in state.text
 
@@ -144,4 +145,4 @@ def test_a_table_of_other_settings_is_refused(copy: Path) -> None:
     path = copy / FILES.manifest
     path.write_text(json.dumps({**json.loads(path.read_text()), "digest": "0123456789abcdef"}))
     with pytest.raises(UserError, match=r"other settings \(0123456789abcdef, here 8c4051c95703fe0b\)"):
-        digits_bundle.open_table()
+        digits_bundle.BUNDLE.open()

@@ -75,7 +75,7 @@ def test_it_is_found_and_said_what_it_is(problem: NB1Shot1Problem, monkeypatch: 
     assert not any("original repository" in one.name for one in problem.judge.references)
     assert not problem.task.heavy and problem.task.passes == 36 * 1024
     monkeypatch.setenv("NAS_DATA", str(tmp_path))
-    if not (digits_bundle.BUNDLED / FILES.manifest).is_file():
+    if not (digits_bundle.BUNDLE.place / FILES.manifest).is_file():
         assert not DigitsBenchmark().availability().ready
         with pytest.raises(UserError, match="not built yet"):
             DigitsBenchmark().open(SEARCH, JUDGE)
