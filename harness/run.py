@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
+from harness import command, provenance, registry
 from harness import protocol as protocols
-from harness import provenance, registry
 from harness.engine import Engine
 from harness.plan import Plan, make
 from harness.problem import UserError
@@ -230,21 +230,9 @@ def _settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def main() -> None:
-    """Runs the command; a :class:`UserError` becomes one line and exit code 2."""
+    """Runs the command; see :func:`harness.command.run`."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        app()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except OSError as error:
-        from harness.cache import explain
-
-        print(f"error: {explain(error, 'read or write')}", file=sys.stderr)
-        sys.exit(2)
+    command.run(app)
 
 
 if __name__ == "__main__":

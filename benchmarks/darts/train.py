@@ -21,6 +21,7 @@ from benchmarks.darts.published import about, named
 from benchmarks.darts.recipe import recipe, recipes
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
+from harness import command
 from harness.cache import atomic, explain
 from harness.problem import Arch, UserError
 
@@ -284,21 +285,12 @@ def _list_recipes() -> None:
 
 
 def main() -> None:
-    """Runs the command; a :class:`UserError` becomes one line and exit code 2."""
+    """Runs the command; see :func:`harness.command.run`. Exit code 1: the loss was not a number."""
     try:
-        app()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on", file=sys.stderr)
-        sys.exit(130)
+        command.run(app, "interrupted; the same command goes on")
     except FloatingPointError as error:
         print(f"error: {error}; the checkpoint is of the epoch before", file=sys.stderr)
         sys.exit(1)
-    except OSError as error:
-        print(f"error: {explain(error, 'read or write')}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

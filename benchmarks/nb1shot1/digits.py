@@ -15,7 +15,8 @@ import typer
 from benchmarks.nb1shot1.unique import representatives
 from benchmarks.training.build import Folder
 from benchmarks.training.clock import save
-from benchmarks.training.commands import Out, Subject, commands, run
+from benchmarks.training.commands import Out, Subject, commands
+from harness.command import run
 from harness.seeds import derive
 
 SUBJECT = Subject("nb1shot1/1-digits", representatives, "benchmarks.nb1shot1.digits_task")

@@ -16,7 +16,8 @@ from benchmarks.nb201.unique import representatives
 from benchmarks.training import build as building
 from benchmarks.training.build import Folder
 from benchmarks.training.clock import save
-from benchmarks.training.commands import Device, Out, Subject, commands, run
+from benchmarks.training.commands import Device, Out, Subject, commands
+from harness.command import run
 from harness.problem import UserError
 from harness.seeds import derive
 

@@ -6,7 +6,6 @@ import importlib
 import itertools
 import random
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,12 +143,3 @@ def _within(wanted: list[building.Unit], cells: str | None) -> list[building.Uni
         raise UserError(f"--cells {cells!r} is not of the form A:B with 0 <= A < B <= {total}")
     size = building.CELLS_PER_SHARD
     return wanted[first // size : -(-last // size)]
-
-
-def run(app: typer.Typer) -> None:
-    """Runs the command; a :class:`UserError` becomes one line and exit code 2."""
-    try:
-        app()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
