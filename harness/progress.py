@@ -79,6 +79,11 @@ class Progress(Protocol):
     def tick(self, under_way: UnderWay) -> None: ...
 
 
+def _whole(states: dict[str, RowState]) -> tuple[float, int]:
+    """Runs done, those under way counted by their share, and all runs, of all rows."""
+    return sum(one.done + one.under_way for one in states.values()), sum(one.total for one in states.values())
+
+
 def _note(states: dict[str, RowState], under_way: UnderWay) -> None:
     for state in states.values():
         state.under_way = 0.0
@@ -129,7 +134,9 @@ class Lines:
 
     def _print(self, state: RowState) -> None:
         self._last = time.monotonic()
-        extra = "  ".join(text for text in (state.standing(), state.eta(self._last), state.failures()) if text)
+        done, total = _whole(self.states)
+        whole = f"({done:.0f}/{total} of all)" if len(self.states) > 1 else ""
+        extra = "  ".join(text for text in (state.standing(), state.eta(self._last), state.failures(), whole) if text)
         print(f"{state.name}  {state.count()}/{state.total}  {extra}", file=sys.stderr, flush=True)
 
 
@@ -150,6 +157,17 @@ class Bars:
             TextColumn("[red]{task.fields[failures]}"),
             console=Console(stderr=True),
             refresh_per_second=5,
+        )
+        done, total = _whole(states)
+        self._all = self._bars.add_task(
+            "all",
+            total=total,
+            completed=int(done),
+            count=f"{done:.0f}",
+            eta="",
+            standing="",
+            failures="",
+            visible=len(states) > 1,
         )
         self._ids: dict[str, Any] = {
             identity: self._bars.add_task(
@@ -187,3 +205,5 @@ class Bars:
             standing=state.standing(),
             failures=state.failures(),
         )
+        done, _ = _whole(self.states)
+        self._bars.update(self._all, completed=done, count=f"{done:.0f}")
