@@ -1,7 +1,7 @@
 """Regret at every epoch where a table does not hold all that may be proposed, and what regret is counted from.
 
 What lies outside the table is missing, and not at random. So a mean is drawn only where every run's proposal is in the table;
-elsewhere two bounds of it: as if each missing cell were the worst, or the best, of the recorded ones (SCIENCE, coverage).
+elsewhere two bounds of it: as if each missing cell were the worst, or the best, of the recorded ones.
 """
 
 from __future__ import annotations

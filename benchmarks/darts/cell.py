@@ -45,7 +45,7 @@ def cell_of(nodes: Sequence[Inputs]) -> Cell:
 
 
 def surviving(cell: Cell) -> tuple[int, ...]:
-    """The nodes that a cell input reaches, ascending: the output concatenates these (SparseNAS; METHODS 3.6)."""
+    """The nodes that a cell input reaches, ascending: the output concatenates these (SparseNAS)."""
     alive = set(range(INPUTS))
     for target, source in EDGES:
         if source in alive and cell[EDGE[target, source]]:

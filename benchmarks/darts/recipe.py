@@ -19,7 +19,7 @@ from harness.problem import UserError
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training recipe; the defaults are DARTS' for CIFAR-10 (METHODS 0.2)."""
+    """One training recipe; the defaults are DARTS' for CIFAR-10."""
 
     name: str = "darts"
     about: str = ""

@@ -188,7 +188,7 @@ class Supernet:
     def derive(self, scores: Sequence[Any]) -> Arch:
         """DARTS' rule: of each node the two inputs whose best operation scores highest, with that operation.
 
-        ``none`` takes part in no comparison; with edge decisions an operation's score is the product of both (METHODS 4.4).
+        ``none`` takes part in no comparison; with edge decisions an operation's score is the product of both.
         """
         arch: list[int] = []
         for kind in range(len(CELLS)):

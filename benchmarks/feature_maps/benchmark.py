@@ -24,7 +24,7 @@ PAPER: Final = {
     "imdb": Settings(features=2**24),
     "digits": Settings(features=1000, pool=64),
 }
-"""The sizes of METHODS 5.6 and 5.7 (D-37: the released code's 2^24 buckets, where the paper says 100K); of the digits, ours."""
+"""The sizes of the paper (D-37: the released code's 2^24 buckets, where the paper says 100K); of the digits, ours."""
 
 
 class FeatureMapsBenchmark:

@@ -23,7 +23,7 @@ from harness.problem import UserError
 Sizes = Mapping[str, int]
 
 PERMUTATION: Final = 0
-"""Seed of the permutation that divides IMDb's test reviews (METHODS 5.7); here of reviews in order of class and number."""
+"""Seed of the permutation that divides IMDb's test reviews; here of reviews in order of class and number."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Random Fourier features of images: the configurations, and the features of images block by block (METHODS 5.6)."""
+"""Random Fourier features of images: the configurations, and the features of images block by block."""
 
 from __future__ import annotations
 

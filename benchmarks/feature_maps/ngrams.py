@@ -1,4 +1,4 @@
-"""Hashed bags of n-grams: the configurations, and sparse features of reviews (METHODS 5.7).
+"""Hashed bags of n-grams: the configurations, and sparse features of reviews.
 
 The hash is MurmurHash3 of an n-gram's token numbers rather than of its letters, seeded per configuration: the same
 distribution over buckets, and all n-grams of a corpus at once.

@@ -1,6 +1,6 @@
 """Tokenisers that need no corpus and no download, and stop words.
 
-METHODS 5.7 has the released code strip punctuation where the paper tokenises on spaces: both are here, and a protocol's
+The released code strips punctuation where the paper tokenises on spaces: both are here, and a protocol's
 ``search`` table says which three stand in the space.
 """
 

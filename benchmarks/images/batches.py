@@ -74,7 +74,7 @@ def search_epoch(
     drop_last: bool = False,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Batches, Batches]:
-    """AutoDL's pairing (METHODS 0.4): the weight split shuffled, every image with one of the architecture split.
+    """AutoDL's pairing: the weight split shuffled, every image with one of the architecture split.
 
     The partner is drawn uniformly with replacement; both are augmented. The two have the same steps: ``zip`` them. AutoDL
     keeps the rest that fills no batch: 25 000 images in batches of 64 are 391 steps, the last of 40.
@@ -95,7 +95,7 @@ def reshuffled(
 ) -> Batches:
     """``steps`` batches, each the first of a fresh shuffle: no image twice in a batch, any image again in the next.
 
-    The validation batches of DARTS, PC-DARTS and GAEA, whose loader is made anew for every step (METHODS 8, hazard 4).
+    The validation batches of DARTS, PC-DARTS and GAEA, whose loader is made anew for every step.
     """
     size = min(size, len(data))
     device = data.images.device

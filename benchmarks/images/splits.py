@@ -85,7 +85,7 @@ def nb201(dataset: str) -> tuple[Rows, Rows]:
 
 
 def nb201_search_sets(dataset: str) -> tuple[ImageSet, ImageSet]:
-    """The images for weights and those for the architecture in a search on NAS-Bench-201, no others (METHODS 0.4).
+    """The images for weights and those for the architecture in a search on NAS-Bench-201, no others.
 
     CIFAR-10: the two halves of its training set. CIFAR-100 and ImageNet16-120: the whole training set, and the x-valid half of
     the *test* set, as the benchmark defines it. Digits: the training and the validation part.

@@ -1,6 +1,6 @@
 """The benchmark's own seconds for what it never timed: an additive model fitted on the trainings it did time.
 
-Seconds per image = base + the sum over edges of what the edge's operation costs (SCIENCE: R2 .993 on the published times,
+Seconds per image = base + the sum over edges of what the edge's operation costs (R2 .993 on the published times,
 where a line in multiply-adds has .585). A supernet that executes several operations on an edge pays for each of them. Such
 seconds are an estimate by extrapolation and are named so wherever they appear.
 """

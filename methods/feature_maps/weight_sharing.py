@@ -110,5 +110,5 @@ class WeightSharing:
         return [alive[i] for i in passed.tolist() if i not in dropped]
 
     def _draw(self, number: int) -> int:
-        """Which draw of random numbers a round uses: one for all where they are equally many, else a new one (METHODS 5.3)."""
+        """Which draw of random numbers a round uses: one for all where they are equally many, else a new one."""
         return 0 if self.growth == 1 else number + 1

@@ -166,7 +166,7 @@ class _Minimiser:
     """Per position, the covariance of its sign with the measured loss."""
 
     def weight(self, position: int) -> float:
-        """Of an input: its own coefficient and half of those it shares, in absolute value (METHODS 1.5)."""
+        """Of an input: its own coefficient and half of those it shares, in absolute value."""
         terms = ((monomial, value) for monomial, value in self.expansion.items() if position in monomial)
         return abs(sum(value / len(monomial) for monomial, value in terms))
 

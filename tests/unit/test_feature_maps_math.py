@@ -241,7 +241,7 @@ def test_a_review_is_counted_by_its_own_configuration_as_it_is_alone() -> None:
 @pytest.mark.parametrize("weighting", ngrams.WEIGHTINGS)
 @pytest.mark.parametrize("final", ngrams.FINALS)
 def test_weights_follow_the_formulas(weighting: str, final: str) -> None:
-    """METHODS 5.7: naive Bayes log2(p/q), SIF t a / (t a + count); then nothing, the l2 norm, or the number of n-grams."""
+    """Naive Bayes log2(p/q), SIF t a / (t a + count); then nothing, the l2 norm, or the number of n-grams."""
     features, one = 61, configuration(weighting=weighting, final=final, order=2)
     assigned = np.zeros(len(TEXTS), np.int64)
     counts = ngrams.count([one], corpus(), assigned, features)

@@ -14,7 +14,7 @@ class Experts:
 
     A round is one data point (in one cell, where cells share the experts): ``v <- v exp(rate * reward)``, after which an
     expert is dropped for good where even the best rewards to come could not bring it up to the leader:
-    ``v < max v * exp(-2 rate bound (rounds - round))``; ``rate = sqrt(2 ln N / (rounds bound^2))`` (METHODS 4.7).
+    ``v < max v * exp(-2 rate bound (rounds - round))``; ``rate = sqrt(2 ln N / (rounds bound^2))``.
 
     Args:
         edges, experts: rows, and operations in each.
