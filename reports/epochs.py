@@ -41,7 +41,7 @@ def families(study: Study, benchmark: str) -> dict[str, list[str]]:
 def accuracy(study: Study, traces: Traces) -> Drawing | None:
     """Draw the test accuracy of the cell proposed at each epoch (GAEA, figures 4 and 5)."""
     panels = [
-        Panel(f"{panel_title(study, benchmark, target)}: {base}", "epoch", "test accuracy (%)", _lines(curves))
+        Panel(f"{panel_title(study, benchmark, target)}: {base}", "epoch", "test accuracy (%)", _lines(curves, 100.0))
         for benchmark in study.benchmarks
         for target in study.targets(benchmark)
         for base, rows in families(study, benchmark).items()
@@ -58,7 +58,7 @@ def accuracy(study: Study, traces: Traces) -> Drawing | None:
 def entropy(study: Study, traces: Traces) -> Drawing | None:
     """Draw the entropy of the architecture weights at each epoch (GAEA, figure 1)."""
     panels = [
-        Panel(f"{benchmark}: {base}" if len(study.benchmarks) > 1 else base, "epoch", "entropy / ln |O|", _lines(curves))
+        Panel(f"{benchmark}: {base}" if len(study.benchmarks) > 1 else base, "epoch", "entropy / ln |O|", _lines(curves, 1.0))
         for benchmark in study.benchmarks
         for base, rows in families(study, benchmark).items()
         if len(curves := _curves(traces, benchmark, rows, lambda one: logged(one, "entropy"))) > 1
@@ -103,14 +103,17 @@ def _curves(
     return found
 
 
-def _lines(curves: dict[str, pd.DataFrame]) -> Callable[..., dict[str, Any]]:
+def _lines(curves: dict[str, pd.DataFrame], largest: float) -> Callable[..., dict[str, Any]]:
+    """Means with bands, within 0 and the largest value that there is."""
+
     def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
         handles = {}
         for row, table in curves.items():
             mean, runs = table.mean(axis=1), table.shape[1]
             if runs >= 3:
                 half = student_quantile(0.975, runs - 1) * table.std(axis=1, ddof=1) / np.sqrt(runs)
-                panel.fill_between(table.index, mean - half, mean + half, color=looks[row]["color"], alpha=0.18, linewidth=0)
+                low, high = ((mean + side * half).clip(0, largest) for side in (-1, 1))
+                panel.fill_between(table.index, low, high, color=looks[row]["color"], alpha=0.18, linewidth=0)
             (handles[row],) = panel.plot(mean.index, mean, markevery=max(len(mean) // 6, 1), **looks[row])
         return handles
 

@@ -21,6 +21,8 @@ Traces = list[dict[str, Any]]
 
 POINTS = 200  # of the common grid
 MARKS = 6  # markers per line
+READABLE = 9
+"""Lines that a panel holds."""
 
 
 def step_values(seconds: Sequence[np.ndarray], values: Sequence[np.ndarray], grid: np.ndarray) -> np.ndarray:
@@ -59,18 +61,40 @@ class Panel(NamedTuple):
 def regret(study: Study, traces: Traces) -> Drawing | None:
     """Draw the anytime regret, a panel per benchmark and target; None without traces that have one."""
     panels = [
-        Panel(panel_title(study, benchmark, target), "charged search time (s)", "test regret (percentage points)", draw)
+        Panel(panel_title(study, benchmark, target) + name, "charged search time (s)", "test regret (percentage points)", draw)
         for benchmark in study.benchmarks
         for target in study.targets(benchmark)
-        if (draw := _regret_of(traces, benchmark, target)) is not None
+        for name, rows in groups(study, benchmark)
+        if (draw := _regret_of(traces, benchmark, target, rows)) is not None
     ]
     if not panels:
         return None
     return Drawing("regret", render(study, panels), caption(study))
 
 
-def _regret_of(traces: Traces, benchmark: str, target: str) -> Callable[..., dict[str, Any]] | None:
+def groups(study: Study, benchmark: str) -> list[tuple[str, list[str]]]:
+    """Rows that share a panel, and what its title says of them: apart where all together could not be told apart.
+
+    The row that the others are compared with is in every panel.
+    """
+    rows, shared = study.rows(benchmark), study.shared_weights(benchmark)
+    if len(rows) <= READABLE:
+        return [("", rows)]
+    reference = [row for row in (study.reference(benchmark),) if row is not None]
+    kinds = ((", multi-trial", [row for row in rows if row not in shared]), (", weight sharing", shared))
+    found = []
+    for name, members in kinds:
+        others = [row for row in members if row not in reference]
+        size = READABLE - len(reference)
+        parts = [others[at : at + size] for at in range(0, len(others), size)]
+        for number, part in enumerate(parts, 1):
+            found.append((name + (f" {number}/{len(parts)}" if len(parts) > 1 else ""), reference + part))
+    return found
+
+
+def _regret_of(traces: Traces, benchmark: str, target: str, rows: Sequence[str]) -> Callable[..., dict[str, Any]] | None:
     mine = [one for one in traces if one["benchmark"] == benchmark and target in one["regret"] and len(one["seconds"])]
+    mine = [one for one in mine if one["row"] in rows]
 
     def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
         handles = {}

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import reports
-from reports import cells, clock, epochs, published, signal
+from reports import cells, clock, epochs, figures, published, signal
 from reports.study import Study
 
 SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
@@ -70,6 +70,17 @@ def made(multi_trial: bool = True, protocol: str = "gaea-2021") -> tuple[pd.Data
         "settings": {row: {"objective": row.rpartition(":")[2], "epochs": count} for row, (count, *_) in SEARCHES.items()},
     }  # fmt: skip
     return pd.DataFrame(runs), traces, facts
+
+
+def test_a_panel_holds_as_many_lines_as_can_be_told_apart_and_each_has_the_reference() -> None:
+    runs, _, facts = made()
+    line = runs[runs["row"] == "rsps"].iloc[0].to_dict()
+    more = pd.DataFrame([{**line, "row": f"rsps[lr={k}]", "run_id": f"more/{k}"} for k in range(9)])
+    assert [name for name, _ in figures.groups(Study(runs, facts, published.load()), BENCHMARK)] == [""]
+    found = figures.groups(Study(pd.concat([runs, more]), facts, published.load()), BENCHMARK)
+    assert [name for name, _ in found] == [", weight sharing 1/2", ", weight sharing 2/2"]
+    assert all(rows[0] == "random_search" and len(rows) <= figures.READABLE for _, rows in found)
+    assert sum(len(rows) - 1 for _, rows in found) == len(SEARCHES) + 9
 
 
 @pytest.fixture
