@@ -139,7 +139,10 @@ def _blocks(study: Study, traces: figures.Traces, trained: pd.DataFrame, drawn: 
             ("Stability under changed settings", stability.distances(study, benchmark)),
         )
     if study.skipped:
-        blocks += [Heading("Not measured here"), Bullets([(study.label(row), reason) for row, reason in study.skipped.items()])]
+        reasons: dict[str, list[str]] = {}
+        for row, reason in study.skipped.items():
+            reasons.setdefault(reason, []).append(study.label(row))
+        blocks += [Heading("Not measured here"), Bullets([("; ".join(rows), reason) for reason, rows in reasons.items()])]
     failed = tables.failed_runs(study)
     if failed is not None:
         blocks += [Heading("Failed runs"), failed]

@@ -17,6 +17,8 @@ FAMILY = 25  # rows tested together at most
 def results(study: Study, benchmark: str) -> Table:
     """Test accuracy per row and target, beside the published numbers where there are any."""
     targets, compared = study.targets(benchmark), study.compared(benchmark)
+    ran = study.rows(benchmark)
+    printed = [row for row in study.skipped if row not in ran and any((benchmark, row, one) in study.lines for one in targets)]
     both = compared and any(key[0] == benchmark for key in study.published_valid)
     columns = [Column("method", right=False), Column("seeds")]
     for target in targets:
@@ -24,9 +26,9 @@ def results(study: Study, benchmark: str) -> Table:
         columns += [Column("valid", name), Column("published valid", name)] if both else []
         columns += [Column("ours", name)] + ([Column("published", name), Column("Δ [95 %]", name)] if compared else [])
     columns += [Column("published in", right=False)] if compared else []
-    columns += [Column("charged s")] + ([Column("row verdict", right=False)] if compared or study.skipped else [])
+    columns += [Column("charged s")] + ([Column("row verdict", right=False)] if compared else [])
     table = Table(_results_caption(study, benchmark), columns)
-    for index, row in enumerate([*study.rows(benchmark), *(row for row in study.skipped if row not in study.rows(benchmark))]):
+    for index, row in enumerate([*ran, *(printed if compared else ())]):
         searches = study.searches(benchmark, row)
         cells = [study.label(row), study.seeds(benchmark, row) if len(searches) else "0"]
         for target in targets:
@@ -38,9 +40,9 @@ def results(study: Study, benchmark: str) -> Table:
         estimate = "≈ " if row in study.shared_weights(benchmark) else ""
         cost = searches.loc[searches["status"] == "done", "seconds"].mean()
         cells.append(estimate + number(cost, 0 if cost >= 10 else 2))
-        if compared or study.skipped:
+        if compared:
             cells.append(_in_words(study.row_verdict(benchmark, row)))
-        table.add(cells, rule=index > 0 and not len(searches) and bool(index == len(study.rows(benchmark))))
+        table.add(cells, rule=index > 0 and not len(searches) and bool(index == len(ran)))
     _add_optimum(table, study, benchmark, compared, both)
     return table
 
