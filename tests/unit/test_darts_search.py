@@ -9,6 +9,7 @@ import pytest
 from benchmarks.darts import task
 from benchmarks.darts.cell import OPS, inputs
 from benchmarks.darts.space import DartsSpace, cells
+from benchmarks.images.augment import STANDARD, Augmentation
 from harness.checkpoint import File
 from methods.one_shot.parts import search as frame
 from tests import made_darts
@@ -67,6 +68,23 @@ def test_two_operations_enter_each_node_of_ista_nas_and_of_conas_with_two_inputs
     assert sum(edge.bit_count() for edge in all_of_it) > 0
 
 
+def test_one_stage_ista_nas_is_as_accurate_with_its_weights_in_the_norms() -> None:
+    given = made_darts.view()
+    made_darts.search("ista_nas:one_stage", given)
+    (note,) = [line for line in given._trace.scalars if "accuracy_before_absorption" in line]
+    assert note["accuracy_after_absorption"] == note["accuracy_before_absorption"] > 0
+
+
+def test_rsps_probes_cells_under_its_shared_weights_and_others_are_discretised() -> None:
+    given = made_darts.view()
+    made_darts.search("rsps", given, probed=3)
+    assert len(given._trace.probes) == 3
+    assert all(probe.arch in DartsSpace("single") and 0 <= probe.shared <= 100 for probe in given._trace.probes)
+    given = made_darts.view()
+    made_darts.search("gaea_darts:bilevel", given)
+    assert {"accuracy_before_discretisation", "accuracy_after_discretisation"} <= set(given._trace.scalars[-1])
+
+
 def test_sparse_nas_keeps_what_has_weight() -> None:
     everything = ((1 << len(OPS)) - 1,) * 28
     assert made_darts.search("sparse_nas:hapg", second_order=False)[0] == everything  # at first all weights are 1/7
@@ -77,3 +95,12 @@ def test_sparse_nas_keeps_what_has_weight() -> None:
     # where a cell has lost all its nodes, what was proposed before stands
     with pytest.raises(IndexError):
         made_darts.search("sparse_nas:hapg", second_order=False, strength_step=0.0, first_strength=50.0)
+
+
+def test_cutout_changes_squares_of_the_images_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STANDARD, "digits", Augmentation())
+    task = made_darts.view().task
+    for (images, labels), (cut, same) in zip(task.batches("train", 16, 0), task.batches("train", 16, 0, cutout=4), strict=True):
+        assert labels.equal(same)
+        changed = (images != cut).flatten(1).sum(1)
+        assert 0 < changed.max() <= 16
