@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 SHORT = {"max_pool_3x3": "max", "avg_pool_3x3": "avg", "skip_connect": "skip", "sep_conv_3x3": "sep 3", "sep_conv_5x5": "sep 5"}
 SHORT |= {"dil_conv_3x3": "dil 3", "dil_conv_5x5": "dil 5"}
 
+LEGIBLE = 3
+"""Operations that are named on one edge; more are counted."""
+
 PLACES = ((0.0, 0.8), (0.0, -0.8), (1.1, 0.9), (2.0, -0.9), (2.9, 0.9), (3.8, -0.9), (4.9, 0.0))
 """Where the two inputs, the four nodes and the output are drawn."""
 
@@ -57,7 +60,7 @@ def drawings(study: Study, traces: Traces) -> Drawing | None:
     caption = (
         "Cells of the DARTS space, as the first finished search of each row proposed them: normal and reduction cell. k−2 and "
         "k−1 are the outputs of the two cells before; dotted lines lead to the output, which concatenates. Nodes that nothing "
-        "reaches are left out."
+        "reaches are left out; more than three operations on an edge are counted."
     )
     return Drawing("genotypes", render(study, panels, across=4), caption) if panels else None
 
@@ -77,7 +80,7 @@ def _draw(cell: Edges) -> Callable[..., dict[str, Any]]:
             (x0, y0), (x1, y1) = PLACES[source], PLACES[target]
             share = 0.3 + 0.1 * source  # edges that cross have their names in different places
             look = {"boxstyle": "round,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
-            text = "\n".join(filter(None, ops))
+            text = "\n".join(filter(None, ops)) if len(ops) <= LEGIBLE else f"{len(ops)} ops"
             if text:
                 panel.text(
                     x0 + share * (x1 - x0), y0 + share * (y1 - y0), text, ha="center", va="center", fontsize=5, bbox=look

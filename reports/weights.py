@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PREFIX = "weight/"
-SHORT = {**genotypes.SHORT, **cells.SHORT}
+SHORT = {**cells.SHORT, **genotypes.SHORT}
 
 
 def maps(study: Study, traces: Traces) -> Drawing | None:
