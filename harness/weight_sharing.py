@@ -8,8 +8,8 @@ a resumed search sees what it would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from harness.problem import Arch
@@ -85,6 +85,21 @@ class Supernet(Protocol):
     def derive(self, scores: Sequence[Any]) -> Arch:
         """The space's rule from a table of scores per decision, higher being better, to an architecture."""
         ...
+
+
+class Metered:
+    """For supernets: whether the passes of the moment are charged."""
+
+    metered = True
+
+    @contextmanager
+    def unmetered(self) -> Iterator[None]:
+        """See :meth:`Supernet.unmetered`."""
+        self.metered = False
+        try:
+            yield
+        finally:
+            self.metered = True
 
 
 class Task(Protocol):

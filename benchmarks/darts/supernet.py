@@ -6,8 +6,7 @@ The mathematics is DARTS' weighted sum over operations on each edge; what is sha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from typing import Any, cast
@@ -22,7 +21,7 @@ from benchmarks.darts.mixed import GROUPS, MixedEdges, Plan, added, plan, spread
 from benchmarks.darts.network import FactorizedReduce, Network, auxiliary_head
 from benchmarks.darts.size import network_size, op_size
 from harness.problem import Arch
-from harness.weight_sharing import Active, Decision
+from harness.weight_sharing import Active, Decision, Metered
 
 SEARCH = Macro(width=16, depth=8, auxiliary=False)
 """The papers' supernet for CIFAR-10."""
@@ -34,7 +33,7 @@ Pass = Callable[[float, int, bool], None]
 """Told of each pass: multiply-adds of an image, how many images, whether in training."""
 
 
-class Supernet:
+class Supernet(Metered):
     """See :class:`harness.weight_sharing.Supernet`.
 
     Decisions: ``normal`` and ``reduce``, a row per edge of :data:`benchmarks.darts.cell.EDGES`; where edges are decided on too,
@@ -77,7 +76,6 @@ class Supernet:
         _initialise(self.module, seed)
         self._prices = _Prices(macro, partial)
         self._charge = charge
-        self._metered = True
         self._everything: Active = tuple(
             tuple(tuple(range(len(one.options))) for _ in range(one.rows)) for one in self.decisions
         )
@@ -98,7 +96,7 @@ class Supernet:
             self._mixtures(one or self._everything, weights, straight_through, images.device)
             for one in (active if isinstance(active, list) else [cast(Active | None, active)])
         ]
-        if self._metered:
+        if self.metered:
             self._charge(self._prices(runs), len(images), torch.is_grad_enabled())
         found: tuple[Tensor, Tensor | None] = self.module(images, runs, self.drop_path if self.module.training else 0.0)
         logits, self.auxiliary = found
@@ -133,14 +131,6 @@ class Supernet:
                 entering = torch.split((table * idle).sum(-1), list(range(INPUTS, STATES)), -1)
                 mixture.idle = [one.sum(-1) for one in entering]
         return mixture
-
-    @contextmanager
-    def unmetered(self) -> Iterator[None]:
-        self._metered = False
-        try:
-            yield
-        finally:
-            self._metered = True
 
     def only(self, arch: Arch) -> Active:
         """Executes what the architecture's edges hold, and nothing on its other edges."""

@@ -7,8 +7,7 @@ these are one call here. Every convolution is followed by batch norm and ReLU.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from benchmarks.nb1shot1.cell import OPS
 from benchmarks.nb1shot1.space import SHORT_OPS, NB1Shot1Space
 from harness.problem import Arch
-from harness.weight_sharing import Active, Decision
+from harness.weight_sharing import Active, Decision, Metered
 
 CONV3, CONV1, MAXPOOL = range(len(OPS))
 BN_EPS, BN_MOMENTUM = 1e-5, 0.997
@@ -45,7 +44,7 @@ class Macro:
     """Norms keep running statistics for evaluation."""
 
 
-class Supernet:
+class Supernet(Metered):
     """See :class:`harness.weight_sharing.Supernet`.
 
     Decisions: ``operations``, a row per block; ``output``, which of the input and the blocks feed it; ``inputs J`` for each
@@ -74,7 +73,6 @@ class Supernet:
         self.module = _Module(self.blocks, macro)
         _initialise(self.module, seed)
         self._charge = charge
-        self._metered = True
         self._everything: Active = tuple(
             tuple(tuple(range(len(one.options))) for _ in range(one.rows)) for one in self.decisions
         )
@@ -88,7 +86,7 @@ class Supernet:
         straight_through: bool = False,
     ) -> Tensor:
         run = cast(Active, active or self._everything)
-        if self._metered:
+        if self.metered:
             counts = [sum(option == op for row in run[0] for option in row) for op in range(len(OPS))]
             self._charge(counts, len(images), torch.is_grad_enabled())
         logits: Tensor = self.module(images, self._mixtures(weights, run, straight_through))
@@ -113,14 +111,6 @@ class Supernet:
                 )
             )
         return mixtures
-
-    @contextmanager
-    def unmetered(self) -> Iterator[None]:
-        self._metered = False
-        try:
-            yield
-        finally:
-            self._metered = True
 
     def only(self, arch: Arch) -> Active:
         parents = self._space.parents(arch)

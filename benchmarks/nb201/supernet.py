@@ -7,8 +7,7 @@ batch norm that ends it. Operations without weight are not run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any, cast
@@ -35,7 +34,7 @@ from benchmarks.nb201.network import (
 )
 from benchmarks.nb201.space import EDGES, OPS
 from harness.problem import Arch
-from harness.weight_sharing import Active, Decision
+from harness.weight_sharing import Active, Decision, Metered
 
 LEAVING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source == node) for node in range(3))
 """The edges that leave each node."""
@@ -46,7 +45,7 @@ Pass = Callable[[Sequence[int], float, bool], None]
 Where the cells of the network differ, told of each of them with its share of the images."""
 
 
-class Supernet:
+class Supernet(Metered):
     """See :class:`harness.weight_sharing.Supernet`; one decision, ``operations``: six rows, the edges.
 
     Args:
@@ -75,7 +74,6 @@ class Supernet:
         _initialise(self.module, seed)
         self.cells = STAGES * macro.depth
         self._charge = charge
-        self._metered = True
         self._everything: Active = (tuple(tuple(range(len(self.ops))) for _ in EDGES),)
 
     def __call__(
@@ -90,7 +88,7 @@ class Supernet:
             self._mixture(one, weights, straight_through)
             for one in (active if isinstance(active, list) else [cast(Active, active)])
         ]
-        if self._metered:
+        if self.metered:
             for mixture in mixtures:
                 counts = [sum(row.count(op) for row in mixture.run) for op in range(len(OPS))]
                 self._charge(counts, len(images) / len(mixtures), torch.is_grad_enabled())
@@ -109,14 +107,6 @@ class Supernet:
                 )
                 mixture.idle = [torch.stack(some).sum(0) if some else None for some in idle]
         return mixture
-
-    @contextmanager
-    def unmetered(self) -> Iterator[None]:
-        self._metered = False
-        try:
-            yield
-        finally:
-            self._metered = True
 
     def only(self, arch: Arch) -> Active:
         options = tuple((op - self.ops[0],) for op in arch)
