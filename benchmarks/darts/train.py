@@ -21,8 +21,8 @@ from benchmarks.darts.published import about, named
 from benchmarks.darts.recipe import recipe, recipes
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
-from harness import command
 from harness.cache import atomic, explain
+from harness.command import run as run_command
 from harness.problem import Arch, UserError
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ def _list_recipes() -> None:
 def main() -> None:
     """Runs the command; see :func:`harness.command.run`. Exit code 1: the loss was not a number."""
     try:
-        command.run(app, "interrupted; the same command goes on")
+        run_command(app, "interrupted; the same command goes on")
     except FloatingPointError as error:
         print(f"error: {error}; the checkpoint is of the epoch before", file=sys.stderr)
         sys.exit(1)

@@ -17,7 +17,18 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 pytestmark = pytest.mark.usefixtures("made")
 
-SEARCH = ("--protocol", "digits", "--methods", "gaea_darts:erm", "--seeds", "1", "--set", "gaea_darts.epochs=4")
+SEARCH = (
+    "--protocol",
+    "digits",
+    "--benchmarks",
+    "nb201/digits",
+    "--methods",
+    "gaea_darts:erm",
+    "--seeds",
+    "1",
+    "--set",
+    "gaea_darts.epochs=4",
+)
 
 
 def runs(out: Path) -> list[dict[str, str]]:

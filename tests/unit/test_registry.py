@@ -278,6 +278,7 @@ def test_imports_point_one_way() -> None:
             "harness.problem",
             "harness.budget",
             "harness.cache",
+            "harness.command",
             "harness.seeds",
             "harness.unpickle",
             "harness.weight_sharing",
