@@ -87,7 +87,7 @@ def proposed(trace: dict[str, Any], target: str) -> pd.Series:
     last = np.searchsorted(made, ends.to_numpy(), side="right") - 1
     if not len(ends) or (last < 0).any():
         return pd.Series(dtype=float)
-    return pd.Series(np.asarray(trace["test"][target], dtype=float)[last], ends.index)
+    return pd.Series(np.asarray(trace["test"][target], dtype=float)[last], ends.index).dropna()
 
 
 def _curves(
