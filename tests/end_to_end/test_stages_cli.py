@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.engine import Finished, Task, attempt
+from harness.engine import Engine, Finished, Task, attempt, local
 from harness.plan import make
 from harness.protocol import Part, Protocol, Stage
+from harness.ray_engine import on_ray
 from harness.run import _carry_out
 from harness.store import Store
 from tests.unit.test_stages import METHOD
@@ -30,13 +31,23 @@ def inline(tasks: Iterable[Task], workers: int) -> Iterator[Finished]:
             yield task.row, run, attempt(task, run)
 
 
-def test_stages_follow_one_another_and_are_done_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param(inline, id="inline"),
+        pytest.param(local, id="local"),
+        pytest.param(on_ray, id="ray", marks=pytest.mark.ray),
+    ],
+)
+def test_stages_follow_one_another_and_are_done_once(
+    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "random_cell_of_mine.py").write_text(METHOD)
     rules = Protocol("made", "Made", 2, 900.0, {}, (Part("one-shot", ("darts/digits",)),), STAGES, comparable=False)
 
     def again(stages: tuple[Stage, ...] = STAGES) -> None:
         plan = make(dataclasses.replace(rules, stages=stages), methods=[str(tmp_path / "random_cell_of_mine.py")])
-        _carry_out(plan, tmp_path / "out", inline, 1, dry_run=False, retry_failed=False)
+        _carry_out(plan, tmp_path / "out", engine, 2, dry_run=False, retry_failed=False)
 
     again()
     with Store(tmp_path / "out") as store:
