@@ -45,7 +45,7 @@ def accuracy(study: Study, traces: Traces) -> Drawing | None:
         for benchmark in study.benchmarks
         for target in study.targets(benchmark)
         for base, rows in families(study, benchmark).items()
-        if len(curves := _curves(traces, benchmark, rows, lambda one, target=target: proposed(one, target))) > 1  # type: ignore[misc]
+        if len(curves := _curves(traces, benchmark, rows, lambda one, target=target: proposed(one, target).dropna())) > 1  # type: ignore[misc]
     ]
     text = (
         "Test accuracy, in percent, of the cell that a search proposed after each epoch, judged as in the table, never seen by "
@@ -87,7 +87,7 @@ def proposed(trace: dict[str, Any], target: str) -> pd.Series:
     last = np.searchsorted(made, ends.to_numpy(), side="right") - 1
     if not len(ends) or (last < 0).any():
         return pd.Series(dtype=float)
-    return pd.Series(np.asarray(trace["test"][target], dtype=float)[last], ends.index).dropna()
+    return pd.Series(np.asarray(trace["test"][target], dtype=float)[last], ends.index)
 
 
 def _curves(
