@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.nb201.functions import live
 from benchmarks.nb201.network import (
     PAPER,
     Macro,
@@ -61,12 +62,13 @@ def test_the_paper_s_network_takes_cifar_images() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(ARCH)
+@example((0, 0, 0, 0, 0, 2))
 def test_exactly_the_unused_edges_have_no_gradient(cell: tuple[int, ...]) -> None:
     network = Network(cell, SMALL).load(initial_parameters(cell, SMALL, 1))
     network(torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))).square().sum().backward()
     used = used_edges(cell)
     for name, value in network.named_parameters():
-        if name.startswith("stages."):
+        if name.startswith("stages.2.") or (name.startswith("stages.") and live(cell)):  # a dead cell reads no stage before it
             assert (value.grad is not None) == (int(name.split(".")[3]) in used), name
 
 
