@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.budget import Budget
 from harness.cache import atomic, explain
-from harness.problem import Probe, Proposal, Trace
+from harness.outcome import Probe, Proposal, Trace
 
 _DIGEST = 32
 

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.execute import execute
+from harness.outcome import Result
 from harness.plan import RowSpec, RunSpec
-from harness.problem import Result, UserError
+from harness.problem import UserError
 from harness.retrain import retrain
 
 TICK_S = 0.5

@@ -19,8 +19,9 @@ from typing import Any
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
+from harness.outcome import Proposal, Result, Trace
 from harness.plan import RowSpec, RunSpec
-from harness.problem import Judge, Problem, Proposal, Result, SearchView, Trace, UserError
+from harness.problem import Judge, Problem, SearchView, UserError
 
 
 class WallLimit(BaseException):

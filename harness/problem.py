@@ -1,4 +1,4 @@
-"""The contracts: what a method may hold, what a benchmark must offer, and what a finished search is.
+"""The contracts: what a method may hold, and what a benchmark must offer.
 
 The two sides of a benchmark are two types. A method holds a :class:`SearchView`, which knows validation values only;
 the harness alone holds the :class:`Judge`, which knows the test values.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from harness.budget import Budget
+from harness.outcome import Probe, Proposal, Trace
 from harness.seeds import derive
 
 Arch = tuple[int, ...]
@@ -266,21 +267,6 @@ class Checkpoint(Protocol):
     def save(self, state: bytes, budget: Budget, trace: Trace) -> None: ...
 
 
-class Proposal(NamedTuple):
-    """From this point of the search on, ``arch`` is what the method would return."""
-
-    queries: int
-    seconds: float
-    arch: Arch
-
-
-class Probe(NamedTuple):
-    """How good shared weights say that ``arch`` is."""
-
-    arch: Arch
-    shared: float
-
-
 class SearchView:
     """All that a method ever holds: the space, the ledger, seeds, and validation values for a price."""
 
@@ -403,43 +389,3 @@ class SearchView:
         """
         numbers = {name: float(value) for name, value in scalars.items()}
         self._trace.scalars.append({"seconds": self.budget.seconds, "epochs": self.budget.epochs, **numbers})
-
-
-@dataclass
-class Trace:
-    """What happened in a search, in order."""
-
-    seconds: list[float] = field(default_factory=list)
-    """Charged seconds after each query."""
-    accuracy: list[float] = field(default_factory=list)
-    """Validation accuracy that each query answered, percent."""
-    proposals: list[Proposal] = field(default_factory=list)
-    probes: list[Probe] = field(default_factory=list)
-    scalars: list[dict[str, float]] = field(default_factory=list)
-
-
-STATUSES = ("done", "failed", "timeout", "crashed")
-"""``failed``: the method raised, or proposed nothing usable; ``timeout``: past the wall limit; ``crashed``: its worker died."""
-
-
-@dataclass
-class Result:
-    """One finished search, judged."""
-
-    run_id: str
-    status: str
-    arch: str = ""
-    """The last proposal, in the space's spelling."""
-    scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    """``{target: {"valid", "test", "regret", "rank"}}`` of what the protocol reports."""
-    trace: dict[str, Sequence[float]] = field(default_factory=dict)
-    """Named columns: ``seconds``, ``accuracy`` (float32) per query; ``proposal_*``, ``TARGET/test`` per proposal; ``log/*``.
-
-    Per probed architecture ``probe/shared``, ``probe/TARGET`` (its test accuracy) and ``probe/at/K`` (its K-th number).
-    """
-    spent: dict[str, float] = field(default_factory=dict)
-    """Every currency of the ledger."""
-    wall_seconds: float = 0.0
-    """Real time of the search, never charged."""
-    error: str = ""
-    """Traceback or reason where the status is not ``done``."""

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from harness.engine import UnderWay
+from harness.outcome import Result
 from harness.plan import PlannedRow
-from harness.problem import Result
 
 LINES_EVERY_S = 5.0
 

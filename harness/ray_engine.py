@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from harness.engine import GRACE_S, TICK_S, Finished, Task, UnderWay, attempt, crashed
-from harness.problem import Result, UserError
+from harness.outcome import Result
+from harness.problem import UserError
 
 
 def on_ray(tasks: Iterable[Task], workers: int) -> Iterator[Finished | UnderWay]:

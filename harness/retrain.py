@@ -9,8 +9,8 @@ from pathlib import Path
 
 from harness.budget import Budget
 from harness.execute import WallLimit, checkpoint_file, open_problem, wall_limit, without_harness
+from harness.outcome import Result, Trace
 from harness.plan import RowSpec, RunSpec
-from harness.problem import Result, Trace
 
 
 def retrain(

@@ -56,7 +56,7 @@ def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
     total = 0.0
     known: dict[str, float | None] = {row.spec.identity: 0.0 for row in plan.rows if not row.todo}
     sampled = _sampled([row for row in plan.rows if row.todo], workers)
-    shown = "" if len(names) > 1 else names[0]
+    shown = names[0] if len(names) == 1 else ""
     for planned in plan.rows:
         if planned.spec.benchmark != shown:
             shown = planned.spec.benchmark

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.outcome import Result
 from harness.plan import RowSpec, RunSpec
-from harness.problem import Result, UserError
+from harness.problem import UserError
 
 STALE_S = 60.0
 """A claim whose heartbeat is older than this, or whose process on this host is gone, may be taken over."""

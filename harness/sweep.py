@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from harness.engine import Engine, Task
 from harness.execute import checkpoint_file
+from harness.outcome import Result
 from harness.plan import Plan, PlannedRow, RowSpec, RunSpec
-from harness.problem import Result
 from harness.progress import Progress
 from harness.store import Store
 

@@ -131,11 +131,10 @@ def discretised(study: Study, traces: Traces, benchmark: str) -> Table | None:
     )
     for row in study.rows(benchmark):
         mine = [one for one in traces if one["row"] == row and one["benchmark"] == benchmark]
-        before, after = (
-            pd.Series({one["world"]: _last(one, f"accuracy_{side}_discretisation") for one in mine}, dtype=float).dropna()
-            for side in ("before", "after")
-        )
-        if len(before):
+        ends = {one["world"]: (_last(one, "supernet_accuracy"), _last(one, "discretised_accuracy")) for one in mine}
+        known = {world: pair for world, pair in ends.items() if None not in pair}
+        before, after = (pd.Series({world: pair[side] for world, pair in known.items()}, dtype=float) for side in (0, 1))
+        if known:
             pair = paired(after, before)
             difference = with_interval(pair.difference, pair.interval, sign=True) if pair else MISSING
             means = [spread(*mean_std(side.to_numpy())) for side in (before, after)]

@@ -68,8 +68,8 @@ def correlations(study: Study, traces: Traces, benchmark: str) -> Table | None:
     table = Table(
         "Signal of shared weights: rank correlation, over the architectures of a run, between validation accuracy under "
         "shared weights and under weights of their own; mean over runs with its 95 % interval (Student t, within [−1, 1], "
-        "none below 3 runs). Best shared: the own accuracy, in percent, of the architecture that shared weights rank first; "
-        "best own: the best.",
+        "none below 3 runs). Best shared: the own accuracy, in percent, of the cell that shared weights rank first; best own: "
+        "the best.",
         [Column(name, right=name != "method") for name in names],
     )
     for (name, row, features), runs in _clouds(traces).items():
@@ -78,12 +78,16 @@ def correlations(study: Study, traces: Traces, benchmark: str) -> Table | None:
             chosen = [float(pair[1][pair[0].argmax()]) for pair in runs]
             best = [float(pair[1].max()) for pair in runs]
             sizes = sorted({pair.shape[1] for pair in runs})
-            interval = mean_interval(ranks)
-            within = interval and Interval(max(interval.low, -1.0), min(interval.high, 1.0))
-            rho = with_interval(mean_std(ranks)[0], within)
-            counts = [number(features, 0), str(len(runs)), ", ".join(map(str, sizes)), rho]
+            counts = [number(features, 0), str(len(runs)), ", ".join(map(str, sizes)), _mean_correlation(ranks)]
             table.add([study.label(row), *counts, number(mean_std(chosen)[0]), number(mean_std(best)[0])])
     return table if table.rows else None
+
+
+def _mean_correlation(values: list[float]) -> str:
+    """Mean over runs with its interval, within what a correlation can be."""
+    interval = mean_interval(values)
+    within = interval and Interval(max(interval.low, -1.0), min(interval.high, 1.0))
+    return with_interval(mean_std(values)[0], within)
 
 
 def ranking(study: Study, traces: Traces, trained: pd.DataFrame, benchmark: str) -> Table | None:
@@ -91,8 +95,9 @@ def ranking(study: Study, traces: Traces, trained: pd.DataFrame, benchmark: str)
     names = ["method", "own accuracy", "runs", "cells", "Kendall τ [95 %]", "Spearman [95 %]", "best shared", "best own"]
     table = Table(
         "Random cells under the weights that a search shares between all cells, against the same cells by themselves (CoNAS, "
-        "A.4): rank correlations over the cells of a run, mean over runs with its 95 % interval (Student t, none below 3 "
-        "runs). Best shared: the own accuracy, in percent, of the cell that shared weights rank first; best own: the best.",
+        "A.4): rank correlations over the cells of a run, mean over runs with its 95 % interval (Student t, within [−1, 1], "
+        "none below 3 runs). Best shared: the own accuracy, in percent, of the cell that shared weights rank first; best "
+        "own: the best.",
         [Column(name, right=name not in names[:2]) for name in names],
     )
     for (row, how), runs in _probed(study, traces, trained, benchmark).items():
@@ -101,7 +106,7 @@ def ranking(study: Study, traces: Traces, trained: pd.DataFrame, benchmark: str)
         cells = ", ".join(map(str, sorted({len(own) for _, own in runs})))
         chosen = [float(own[shared.argmax()]) for shared, own in runs]
         best = [float(own.max()) for _, own in runs]
-        means = [with_interval(mean_std(values)[0], mean_interval(values)) for values in (taus, rhos)]
+        means = [_mean_correlation(values) for values in (taus, rhos)]
         ends = [number(mean_std(values)[0]) for values in (chosen, best)]
         table.add([study.label(row), how, str(len(runs)), cells, *means, *ends])
     return table if table.rows else None

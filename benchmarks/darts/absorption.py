@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.darts.cell import EDGE, EDGES, INPUTS, NODES, STATES, inputs, surviving
-from benchmarks.darts.mixed import CONVS, GROUPS, SKIP, MixedEdges, SlotNorm
+from benchmarks.darts.mixed import MixedEdges, SlotNorm
 from benchmarks.darts.network import Network
+from benchmarks.darts.plan import CONVS, GROUPS, SKIP
 from benchmarks.darts.space import cells
 from benchmarks.darts.supernet import Supernet
 from harness.problem import Arch

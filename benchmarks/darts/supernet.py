@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from benchmarks.darts.cell import EDGE, EDGES, INPUTS, NODES, OPS, STATES
 from benchmarks.darts.macro import STEM_WIDTH, Macro, Place, places
-from benchmarks.darts.mixed import GROUPS, MixedEdges, Plan, added, plan, spread
+from benchmarks.darts.mixed import MixedEdges, added, spread
 from benchmarks.darts.network import FactorizedReduce, Network, auxiliary_head
+from benchmarks.darts.plan import GROUPS, Plan, plan
 from benchmarks.darts.size import network_size, op_size
 from harness.problem import Arch
 from harness.weight_sharing import Active, Decision, Metered

@@ -1,7 +1,7 @@
 """Training on a CPU with kernels that the machine's own C compiler makes: several times faster than calls of torch.
 
 The shared library is compiled once per source, compiler and instruction set, and kept in the cache. Where there is no
-compiler, :func:`library` answers None and training goes through torch.
+compiler, :func:`kernels` answers None and training goes through torch.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Array = npt.NDArray[Any]
 
 
 @cache
-def library(dtype: torch.dtype = torch.float32) -> ctypes.CDLL | None:
+def kernels(dtype: torch.dtype = torch.float32) -> ctypes.CDLL | None:
     """The kernels for float32 or float64, compiled where they are not in the cache; None without a working C compiler."""
     compiler = os.environ.get("CC", "cc")
     try:
@@ -68,12 +68,12 @@ def library(dtype: torch.dtype = torch.float32) -> ctypes.CDLL | None:
 
 def describe(dtype: torch.dtype = torch.float32) -> str:
     """What trains on a CPU here, in words."""
-    return "compiled kernels" if library(dtype) else "torch (no working C compiler; with one it is several times faster)"
+    return "compiled kernels" if kernels(dtype) else "torch (no working C compiler; with one it is several times faster)"
 
 
 def lanes(dtype: torch.dtype) -> int:
     """Images in a vector; 0 without kernels. A batch must be a multiple of twice as many."""
-    found = library(dtype)
+    found = kernels(dtype)
     return int(found.lanes()) if found else 0
 
 
@@ -146,10 +146,10 @@ class Network:
         eps: float = 1e-5,
         momentum: float = 0.1,
     ) -> None:
-        found = library(dtype)
+        found = kernels(dtype)
         if found is None or not fits(batch, dtype):
             raise ValueError(f"there are no kernels for batches of {batch}; they take multiples of {2 * lanes(dtype)}")
-        self._library, self._graph = found, graph
+        self._kernels, self._graph = found, graph
         width = lanes(dtype)
         blocks = batch // width
         forward, backward = graph.forward(), graph.backward()
@@ -200,7 +200,7 @@ class Network:
         if len(steps) != len(images.pixels) or (images.labels < 0).any():
             raise ValueError(f"{len(steps)} rates for {len(images.pixels)} batches, or a batch that is not whole")
         state, pixels, labels = ctypes.addressof(self._state), images.pixels.ctypes.data, images.labels.ctypes.data
-        self._library.train(state, pixels, labels, steps.ctypes.data, len(steps), momentum, decay)
+        self._kernels.train(state, pixels, labels, steps.ctypes.data, len(steps), momentum, decay)
 
     def evaluate(self, images: Images) -> tuple[int, float]:
         """Correct answers and summed cross entropy, by the norms' running statistics."""
@@ -208,7 +208,7 @@ class Network:
         correct, loss = ctypes.c_int64(0), ctypes.c_double(0)
         state, pixels, labels = ctypes.addressof(self._state), images.pixels.ctypes.data, images.labels.ctypes.data
         found = ctypes.addressof(correct), ctypes.addressof(loss)
-        self._library.evaluate(state, pixels, labels, len(images.pixels), *found)
+        self._kernels.evaluate(state, pixels, labels, len(images.pixels), *found)
         return correct.value, loss.value
 
 

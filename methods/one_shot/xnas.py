@@ -53,9 +53,8 @@ class Xnas(training.WeightTraining):
             view.propose(search.net.derive(mixtures))
             left = float(sum((mixture > 0).sum() for mixture in mixtures))
             search.record(Forward(mixtures, _alive(experts)), mixtures, alive=left)
-        mixtures = _mixtures(experts)
-        arch = search.net.derive(mixtures)
-        search.record_discretised(Forward(mixtures, _alive(experts)), arch)
+        arch = search.net.derive(_mixtures(experts))
+        search.record_discretised(arch)
         return arch
 
     def _reward(self, search: Search, experts: Sequence[Experts], valid: Batch, alive: Active) -> None:

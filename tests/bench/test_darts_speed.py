@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.supernet import SEARCH, Supernet
 from benchmarks.darts.task import MACROS
-from tests.unit.test_darts_supernet import Plain, ones, tables
+from tests.plain_darts import Plain, ones, tables
 
 pytestmark = pytest.mark.bench
 

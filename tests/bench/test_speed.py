@@ -25,8 +25,9 @@ from harness import registry
 from harness.budget import Budget
 from harness.cache import Table, TableWriter
 from harness.execute import execute
+from harness.outcome import Result
 from harness.plan import PlannedRow, RowSpec, make
-from harness.problem import Result, SearchView
+from harness.problem import SearchView
 from harness.store import Store
 from tests import official_files
 

@@ -148,14 +148,14 @@ def test_compiled_kernels_train_the_network_trained_alone(cell: Arch, macro: Mac
 def test_without_a_compiler_there_are_no_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_CACHE", str(tmp_path))
     monkeypatch.setenv("CC", str(tmp_path / "cc"))
-    native.library.cache_clear()
+    native.kernels.cache_clear()
     try:
         assert not native.fits(128, torch.float32)
         assert "torch" in native.describe(torch.float32)
         with pytest.raises(ValueError, match="no kernels for batches of 128"):
             native.Network(network_graph(IDENTITY, MACRO), initial_parameters(IDENTITY, MACRO, 0), 128)
     finally:
-        native.library.cache_clear()
+        native.kernels.cache_clear()
 
 
 @pytest.mark.skipif(not native.fits(128, torch.float32), reason="no C compiler")

@@ -7,7 +7,7 @@ import pytest
 
 from harness.budget import Budget
 from harness.checkpoint import File
-from harness.problem import Probe, Proposal, Trace
+from harness.outcome import Probe, Proposal, Trace
 
 
 def spent() -> tuple[Budget, Trace]:

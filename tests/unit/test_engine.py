@@ -14,8 +14,9 @@ import pytest
 from harness import engine as engines
 from harness import protocol as protocols
 from harness.engine import Engine, Task, local
+from harness.outcome import Result
 from harness.plan import PlannedRow, make
-from harness.problem import Result, UserError
+from harness.problem import UserError
 from harness.ray_engine import on_ray
 from harness.seeds import derive
 

@@ -8,8 +8,8 @@ import pytest
 
 from harness import protocol as protocols
 from harness.execute import _interpolate, execute, open_problem, probed
+from harness.outcome import Proposal, Trace
 from harness.plan import PlannedRow, make
-from harness.problem import Proposal, Trace
 
 pytestmark = pytest.mark.usefixtures("made")
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import bz2
 import contextlib
 import errno
-import io
 import json
 import os
 import pickle
 import random
 import sys
 import zipfile
-from collections import OrderedDict, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +21,8 @@ from benchmarks.nb201 import importer, official, records
 from benchmarks.nb201.table import Records
 from harness.cache import TableWriter, cache_root
 from harness.problem import MissingRecord, UserError
-from harness.unpickle import NotPlain, load_plain
 from tests import official_files
+from tests.unit.test_unpickle import Calls
 
 N = 13
 SEEDS = (777, 888, 999)
@@ -217,46 +215,6 @@ def test_a_wrong_table_is_refused(case: str, tmp_path: Path) -> None:
 def test_unknown_columns_are_named_and_ignored(tmp_path: Path) -> None:
     path = official_files.columns_table(tmp_path / "t.npz", c10_vla12=np.ones(15625))
     assert importer.import_path(path).meta["notes"] == ["ignored unknown columns: c10_vla12"]
-
-
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_plain_data_is_admitted(protocol: int) -> None:
-    data = {
-        "a": OrderedDict(x=[1, 2.5, None, "é"]),
-        "b": {(1, "s"): {1, 2}, "f": frozenset({3})},
-        "c": [np.float64(1.5), np.float32(0.25), np.int64(-3), np.bool_(True)],
-        "d": defaultdict(list, k=[1]),
-        "e": b"\x00\xff",
-    }
-    assert load_plain(io.BytesIO(pickle.dumps(data, protocol))) == data
-
-
-class Calls:
-    """Pickles as a call of anything."""
-
-    def __init__(self, function: Any, *arguments: Any) -> None:
-        self.call = function, arguments
-
-    def __reduce__(self) -> Any:
-        return self.call
-
-
-@pytest.mark.parametrize(
-    ("thing", "named"),
-    [
-        (Calls(os.system, "touch /tmp/owned"), "posix.system"),
-        (Calls(eval, "1"), "builtins.eval"),
-        (Calls(getattr, 1, "real"), "builtins.getattr"),
-        (Path("x"), "pathlib"),
-        (np.arange(3), "_reconstruct"),
-        (defaultdict(os.getcwd), "posix.getcwd"),
-        (np.dtype(object), "type 'O8'"),
-    ],
-)
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_everything_else_is_refused_by_name(thing: Any, named: str, protocol: int) -> None:
-    with pytest.raises(NotPlain, match=named):
-        load_plain(io.BytesIO(pickle.dumps([thing], protocol)))
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import progress
-from harness.problem import Result
+from harness.outcome import Result
 from harness.progress import Bars, Lines, RowState
 
 

@@ -51,14 +51,17 @@ def test_cells_trained_for_a_ranking_are_averaged_over_their_seeds_in_the_order_
 
 
 def test_discretisation_is_a_paired_difference() -> None:
-    log = {"accuracy_before_discretisation": [np.nan, 80.0], "accuracy_after_discretisation": [np.nan, 60.0]}
+    log = {"supernet_accuracy": [50.0, 80.0, np.nan], "discretised_accuracy": [np.nan, np.nan, 60.0]}
     traces = [{"row": "darts:erm", "benchmark": BENCHMARK, "world": world, "log": log} for world in range(3)]
     table = epochs.discretised(study_of(traces), traces, BENCHMARK)
     assert table is not None
     ((method, runs, before, after, difference),) = table.rows
     assert (method, runs, before, after) == ("darts:erm", "3", "80.00 ± 0.00", "60.00 ± 0.00")
     assert difference.startswith("−20.00")
-    assert epochs.discretised(study_of(traces), [{**one, "log": {}} for one in traces], BENCHMARK) is None
+    assert (
+        epochs.discretised(study_of(traces), [{**one, "log": {"supernet_accuracy": [80.0]}} for one in traces], BENCHMARK)
+        is None
+    )
 
 
 def test_cells_under_changed_settings_are_compared_switch_by_switch() -> None:

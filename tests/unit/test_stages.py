@@ -12,8 +12,8 @@ import pytest
 from benchmarks.darts.published import published
 from benchmarks.darts.space import DartsSpace
 from harness.frames import collect
+from harness.outcome import Result
 from harness.plan import RETRAINING, Plan, PlannedRow, RowSpec, RunSpec, make
-from harness.problem import Result
 from harness.protocol import Part, Protocol, Stage
 from harness.stages import extend
 from harness.store import Store

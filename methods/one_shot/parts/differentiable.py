@@ -97,9 +97,8 @@ def alternate(
             arch = best.arch
         search.view.propose(arch)
         search.record(Forward(table), table)
-    table = [p.detach() for p in architecture.probabilities()]
-    arch = best.arch if reported == "best" else search.net.derive(table)
-    search.record_discretised(Forward(table), arch)
+    arch = best.arch if reported == "best" else search.net.derive(architecture.probabilities())
+    search.record_discretised(arch)
     return arch
 
 

@@ -165,12 +165,11 @@ class Search:
                 scalars[name] = entropy(tables)
         self.view.log(epoch=self.epoch + 1, supernet_accuracy=accuracy, supernet_loss=loss, lr=self.lr, **scalars)
 
-    def record_discretised(self, forward: Forward, arch: Arch) -> None:
-        """Logs the supernet's validation accuracy in a pass, and with the operations of ``arch`` alone; not charged."""
+    def record_discretised(self, arch: Arch) -> None:
+        """Logs the supernet's validation accuracy with the operations of ``arch`` alone; not charged."""
         with self.net.unmetered():
-            before, _ = self.validate(forward, self.task.images["valid"])
-            after, _ = self.validate(Forward(active=self.net.only(arch)), self.task.images["valid"])
-        self.view.log(accuracy_before_discretisation=before, accuracy_after_discretisation=after)
+            accuracy, _ = self.validate(Forward(active=self.net.only(arch)), self.task.images["valid"])
+        self.view.log(discretised_accuracy=accuracy)
 
     def _seed(self, epoch: int) -> None:
         self.rng.seed(self.view.seed(f"choices of epoch {epoch}"))

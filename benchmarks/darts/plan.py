@@ -1,0 +1,120 @@
+"""Which operations of a DARTS cell run in a pass, in groups of edges whose sources are known at the same time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmarks.darts.cell import EDGES, INPUTS, OPS, STATES
+
+MAX, AVG, SKIP, SEP3, SEP5, DIL3, DIL5 = range(len(OPS))
+CONVS = (SEP3, SEP5, DIL3, DIL5)
+KERNEL = {SEP3: 3, SEP5: 5, DIL3: 3, DIL5: 5}
+
+
+class Group(NamedTuple):
+    """Edges whose sources are known at the same time; positions count its edges, target by target."""
+
+    sources: tuple[int, ...]
+    edges: tuple[int, ...]
+    targets: tuple[int, ...]
+
+    def row(self, position: int) -> int:
+        """Of the target in ``targets``."""
+        return position // len(self.sources)
+
+    def source(self, position: int) -> int:
+        """Of the source in ``sources``."""
+        return position % len(self.sources)
+
+
+def _group(*sources: int) -> Group:
+    edges = tuple(edge for edge, (_, source) in enumerate(EDGES) if source in sources)
+    return Group(sources, edges, tuple(range(max(INPUTS, sources[-1] + 1), STATES)))
+
+
+GROUPS = (_group(0, 1), _group(2), _group(3), _group(4))
+
+Rows = tuple[tuple[int, ...], ...]
+"""For each edge of a cell, the operations (as numbers) that are executed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a group executes in a pass. Its slots are one operation on one edge each, in the order of the fields."""
+
+    convs: tuple[tuple[int, ...], ...]
+    """For each of ``CONVS``, the positions of its edges."""
+    reductions: tuple[int, ...]
+    """Positions whose skip connection halves the size."""
+    plain: tuple[tuple[int, int], ...]
+    """(position, operation) of each pooling and each skip connection at unchanged size."""
+    values: tuple[tuple[int, int], ...]
+    """(operation, source) that those share: each is computed once. Poolings come first."""
+    rows: tuple[int, ...]
+    """Of the targets that they enter."""
+    cells: Tensor
+    """int64: where they stand in the table of ``rows`` and ``values``."""
+    own: Tensor
+    """int64: which of a group's stored scales and shifts they have."""
+    slots: Tensor
+    """int64: of each slot, ``edge * len(OPS) + operation``."""
+    identities: Tensor
+    """bool: the slots that are skip connections at unchanged size."""
+    first: Tensor | None
+    """int64: which of a group's stored first convolutions run; None: all. Likewise ``second``, ``reduced`` and ``kept``."""
+    second: Tensor | None
+    reduced: Tensor | None
+    kept: Tensor | None
+
+    @property
+    def separable(self) -> int:
+        return len(self.convs[0]) + len(self.convs[1])
+
+    @property
+    def dilated(self) -> int:
+        return len(self.convs[2]) + len(self.convs[3])
+
+
+@lru_cache(maxsize=1024)
+def plan(group: Group, operations: Rows, stride: int, affine: bool, device: torch.device) -> Plan:
+    """How ``group`` executes what ``operations`` name, its inputs being of twice the size where the stride is 2."""
+    running = [operations[edge] for edge in group.edges]
+    convs = tuple(tuple(at for at, ops in enumerate(running) if op in ops) for op in CONVS)
+    reductions = tuple(at for at, ops in enumerate(running) if stride == 2 and SKIP in ops)
+    kinds = (MAX, AVG) if stride == 2 else (MAX, AVG, SKIP)
+    normed = len(kinds) if affine else 2
+    entries = [(at, op) for at, ops in enumerate(running) for op in kinds if op in ops]
+    values = tuple(sorted({(op, group.source(at)) for at, op in entries}))
+    rows = sorted({group.row(at) for at, _ in entries})
+    cells = [rows.index(group.row(at)) * len(values) + values.index((op, group.source(at))) for at, op in entries]
+    slots = [(at, op) for op, positions in zip(CONVS, convs, strict=True) for at in positions]
+    slots += [(at, SKIP) for at in reductions] + entries
+    count = len(group.edges)
+
+    def numbers(found: list[int]) -> Tensor:
+        return torch.tensor(found, dtype=torch.int64, device=device)
+
+    def index(found: list[int], size: int) -> Tensor | None:
+        return None if len(found) == size else numbers(found)
+
+    first = [kind * count + at for kind, positions in enumerate(convs) for at in positions]
+    return Plan(
+        convs,
+        reductions,
+        tuple(entries),
+        values,
+        tuple(rows),
+        numbers(cells),
+        numbers([op * count + at for at, op in entries]),
+        numbers([group.edges[at] * len(OPS) + op for at, op in slots]),
+        torch.tensor([op == SKIP and stride == 1 for _, op in slots], dtype=torch.bool, device=device),
+        index(first, 4 * count),
+        index([one for one in first if one < 2 * count], 2 * count),
+        index(list(reductions), count),
+        index([op * len(group.sources) + source for op, source in values if affine or op != SKIP], normed * len(group.sources)),
+    )

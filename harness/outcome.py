@@ -1,0 +1,63 @@
+"""What a search leaves: its trace while it lasts, and its result once it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from harness.problem import Arch
+
+
+class Proposal(NamedTuple):
+    """From this point of the search on, ``arch`` is what the method would return."""
+
+    queries: int
+    seconds: float
+    arch: Arch
+
+
+class Probe(NamedTuple):
+    """How good shared weights say that ``arch`` is."""
+
+    arch: Arch
+    shared: float
+
+
+@dataclass
+class Trace:
+    """What happened in a search, in order."""
+
+    seconds: list[float] = field(default_factory=list)
+    """Charged seconds after each query."""
+    accuracy: list[float] = field(default_factory=list)
+    """Validation accuracy that each query answered, percent."""
+    proposals: list[Proposal] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
+    scalars: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass
+class Result:
+    """One finished search, judged."""
+
+    run_id: str
+    status: str
+    """``done``; ``failed``: the method raised, or proposed nothing usable; ``timeout``: past the wall limit; ``crashed``: its
+    worker died; ``sampled``: begun to see how long it takes, and never kept."""
+    arch: str = ""
+    """The last proposal, in the space's spelling."""
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    """``{target: {"valid", "test", "regret", "rank"}}`` of what the protocol reports."""
+    trace: dict[str, Sequence[float]] = field(default_factory=dict)
+    """Named columns: ``seconds``, ``accuracy`` (float32) per query; ``proposal_*``, ``TARGET/test`` per proposal; ``log/*``.
+
+    Per probed architecture ``probe/shared``, ``probe/TARGET`` (its test accuracy) and ``probe/at/K`` (its K-th number).
+    """
+    spent: dict[str, float] = field(default_factory=dict)
+    """Every currency of the ledger."""
+    wall_seconds: float = 0.0
+    """Real time of the search, never charged."""
+    error: str = ""
+    """Traceback or reason where the status is not ``done``."""
