@@ -8,18 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.nb201 import digits_clock, digits_table
+from benchmarks.nb201.digits import SUBJECT
+from benchmarks.nb201.digits_clock import FEATURES
 from benchmarks.nb201.digits_task import SETTINGS
-from benchmarks.nb201.space import OPS, official_order
+from benchmarks.nb201.space import official_order
 from benchmarks.nb201.unique import representatives
 from benchmarks.training import build as building
-from benchmarks.training import clock
 from benchmarks.training.build import Folder, units
+from benchmarks.training.clock import Clock, Line
 
 SIZES = {"train": 1024, "valid": 384, "test": 389}
-CLOCK = digits_clock.Clock(
-    train=digits_clock.Line(20.0, dict(zip(OPS, (0.0, 1.0, 5.0, 11.0, 3.0), strict=True)), 0.99, 0.5),
-    evaluate=digits_clock.Line(6.0, dict(zip(OPS, (0.0, 0.3, 1.5, 3.5, 1.0), strict=True)), 0.98, 0.2),
+CLOCK = Clock(
+    train=Line(20.0, dict(zip(FEATURES, (1.0, 5.0, 11.0, 3.0), strict=True)), 0.99, 0.5),
+    evaluate=Line(6.0, dict(zip(FEATURES, (0.3, 1.5, 3.5, 1.0), strict=True)), 0.98, 0.2),
     cells=200,
     made_with="nothing, a made clock",
 )
@@ -58,7 +59,7 @@ def build(path: Path, top: bool = True) -> Folder:
         folder.write(unit, shard(unit))
     for unit in units("top", building.top_cells(folder, representatives()), range(3, 5)) if top else ():
         folder.write(unit, shard(unit))
-    clock.save(CLOCK, path / "clock.json")
+    CLOCK.save(folder.clock)
     return folder
 
 
@@ -66,5 +67,5 @@ def table(path: Path, to: Path) -> Path:
     """Packs a made build of large shards in ``path`` into the table ``to``, which it returns."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(building, "CELLS_PER_SHARD", 2000)
-        digits_table.assemble(build(path), CLOCK, SIZES, to)
+        SUBJECT.assemble(build(path), to)
     return to

@@ -76,7 +76,7 @@ class SearchImages:
         return replace(whole, rows=whole.rows[rows], draws=draws, size=size)[0]
 
     def _prepared(self, part: str) -> Batches:
-        """A part as it is evaluated, shuffled; of images that are recorded under noise, the same draws as the records'."""
+        """A part as it is evaluated, shuffled; where they are noisy, with the draws of nb201/digits' records."""
         data, noise, count = self._parts[part], None, len(self._parts[part])
         if self.augmentation.noise:
             count *= NOISE_DRAWS

@@ -1,18 +1,13 @@
-"""The table of nb1shot1/1-digits: what its file of cells has, and how a finished build becomes the table."""
+"""The table of nb1shot1/1-digits: what its file of cells has, a row per different cell."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
-
 import numpy as np
 
-from benchmarks.nb1shot1.digits_clock import Clock, features
+from benchmarks.nb1shot1.digits_clock import features
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.unique import representatives
-from benchmarks.training import table
-from benchmarks.training.build import Folder
+from benchmarks.training.clock import Clock
 from benchmarks.training.table import Columns, Files
 
 FILES = Files("nb1shot1_digits")
@@ -25,7 +20,7 @@ def cells(clock: Clock) -> Columns:
 
     space, numbers = NB1Shot1Space(1), sorted(representatives())
     found = [space.cell(space.at(number)) for number in numbers]
-    made_of = features(found)
+    made_of = features(numbers)
     return {
         "cell": np.array(numbers, np.int16),
         "params": np.array([parameters(cell, SETTINGS.macro) for cell in found], np.int32),
@@ -33,10 +28,3 @@ def cells(clock: Clock) -> Columns:
         "train_us": clock.train.cost(made_of).astype(np.float32),
         "evaluate_us": clock.evaluate.cost(made_of).astype(np.float32),
     }
-
-
-def assemble(folder: Folder, clock: Clock, sizes: Mapping[str, int], to: Path) -> dict[str, int]:
-    """See :func:`benchmarks.training.table.assemble`."""
-    from benchmarks.nb1shot1.digits_task import SETTINGS
-
-    return table.assemble(folder, FILES, SETTINGS, representatives(), cells(clock), asdict(clock), sizes, to)

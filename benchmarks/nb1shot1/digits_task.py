@@ -58,12 +58,15 @@ class Task(digits.Task):
     def initial(self, cell: int, seed: int) -> dict[str, Tensor]:
         return initial_parameters(self.cell(cell), self.settings.macro, derive(NAME, "init", cell, seed))
 
+    def plain(self, cell: int, seed: int) -> Network:
+        return Network(self.cell(cell), self.settings.macro).load(self.initial(cell, seed))
+
     def train_in_torch(self, cells: Sequence[int], seeds: Sequence[int], recipe: str) -> Trained:
         """One after another, in PyTorch."""
         return digits.stacked([self._train_plain(cell, seed, recipe) for cell in cells for seed in seeds])
 
     def _train_plain(self, cell: int, seed: int, recipe: str) -> Trained:
-        network = Network(self.cell(cell), self.settings.macro).load(self.initial(cell, seed)).to(self.device, self.dtype)
+        network = self.plain(cell, seed).to(self.device, self.dtype)
         epochs, sgd = self.settings.epochs[recipe], self.settings.sgd(recipe)
         optimiser = torch.optim.SGD(network.parameters(), sgd.rate, sgd.momentum, weight_decay=sgd.decay, nesterov=True)
         one_draw = self.sizes["valid"]

@@ -7,50 +7,20 @@ what they are and what must not be claimed from them.
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmarks.nb201.unique import representatives
 from benchmarks.training import build as building
 from benchmarks.training.build import Folder
-from benchmarks.training.clock import save
 from benchmarks.training.commands import Device, Out, Subject, commands
 from harness.command import run
 from harness.problem import UserError
 from harness.seeds import derive
 
-SUBJECT = Subject("nb201/digits", representatives, "benchmarks.nb201.digits_task")
+SUBJECT = Subject("nb201/digits", "benchmarks.nb201")
 
 app = commands(SUBJECT)
-
-
-@app.command("time")
-def time_(out: Out, cells: Annotated[int, typer.Option(min=10, max=6466, help="How many to time.")] = 200) -> None:
-    """Times cells one by one and fits the clock; leave the machine alone meanwhile."""
-    from benchmarks.nb201 import digits_clock
-
-    chosen = random.Random(derive("nb201/digits", "clock")).sample(representatives(), cells)
-    clock = digits_clock.measure(chosen)
-    out.mkdir(parents=True, exist_ok=True)
-    save(clock, out / "clock.json")
-    for name, line in (("training", clock.train), ("evaluation", clock.evaluate)):
-        parts = ", ".join(f"{op} {cost:.1f}" for op, cost in line.per_edge.items())
-        typer.echo(
-            f"{name}: {line.base:.1f} us an image + per edge {{{parts}}}; R2 {line.r2:.3f}, residual {line.residual:.2f} us"
-        )
-
-
-@app.command()
-def assemble(out: Out, to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder for the Parquet files.")]) -> None:
-    """Packs a finished build and its clock into the table."""
-    from benchmarks.nb201 import digits_clock, digits_table
-    from benchmarks.nb201.digits_task import Task
-
-    written = digits_table.assemble(Folder(out), digits_clock.load(out / "clock.json"), Task().sizes, to)
-    for name, size in written.items():
-        typer.echo(f"{to / name}  {size} bytes")
 
 
 @app.command()
@@ -93,27 +63,6 @@ def siblings(
     typer.echo(
         f"root mean square of the differences {found:.2f} points; the seeds alone would make {np.mean(seeds) ** 0.5:.2f}"
     )
-
-
-@app.command()
-def statistics(
-    out: Out,
-    into: Annotated[Path | None, typer.Option(metavar="FILE", help="Put them between the marks of this datasheet.")] = None,
-) -> None:
-    """Prints what the records say of themselves, as Markdown; those of a NAS-Bench-201 table beside them where one is found."""
-    from benchmarks.nb201 import digits_clock, digits_datasheet, importer
-    from benchmarks.nb201.table import Records
-    from benchmarks.training.table import records
-
-    folder = Folder(out)
-    final, _ = records(folder)
-    clock = digits_clock.load(out / "clock.json") if (out / "clock.json").exists() else None
-    table = importer.find_table(lambda line: typer.echo(line, err=True))
-    text = digits_datasheet.markdown(final, folder.plan["settings"]["draws"], clock, Records(table) if table else None)
-    if into is None:
-        typer.echo(text, nl=False)
-    else:
-        digits_datasheet.into(into, text)
 
 
 def main() -> None:

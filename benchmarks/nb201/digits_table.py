@@ -1,19 +1,14 @@
-"""The table of nb201/digits: what its file of cells has, a row per string, and how a finished build becomes the table."""
+"""The table of nb201/digits: what its file of cells has, a row per string."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.nb201.digits_clock import Clock
+from benchmarks.nb201.digits_clock import features
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.unique import representatives
-from benchmarks.training import table
-from benchmarks.training.build import Folder
+from benchmarks.training.clock import Clock
 from benchmarks.training.table import Columns, Files
 
 FILES = Files("digits")
@@ -32,19 +27,12 @@ def cells(clock: Clock) -> Columns:
     from benchmarks.nb201.network import macs, parameters
 
     order = official_order()
-    numbers = np.array(order)
+    made_of = features(range(len(order)))
     return {
         "index": np.arange(len(order), dtype=np.int16),
         "representative": classes().astype(np.int16),
         "params": np.array([parameters(arch, SETTINGS.macro) for arch in order], np.int32),
         "macs": np.array([macs(arch, SETTINGS.macro) for arch in order], np.int32),
-        "train_us": clock.train.cost(numbers).astype(np.float32),
-        "evaluate_us": clock.evaluate.cost(numbers).astype(np.float32),
+        "train_us": clock.train.cost(made_of).astype(np.float32),
+        "evaluate_us": clock.evaluate.cost(made_of).astype(np.float32),
     }
-
-
-def assemble(folder: Folder, clock: Clock, sizes: Mapping[str, int], to: Path) -> dict[str, int]:
-    """See :func:`benchmarks.training.table.assemble`."""
-    from benchmarks.nb201.digits_task import SETTINGS
-
-    return table.assemble(folder, FILES, SETTINGS, representatives(), cells(clock), asdict(clock), sizes, to)

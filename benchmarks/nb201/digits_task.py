@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.nb201.batched_network import BatchedNetwork
 from benchmarks.nb201.graph import network_graph
-from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, Macro, initial_parameters
+from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, Macro, Network, initial_parameters
 from benchmarks.nb201.space import official_order
 from benchmarks.training import digits
 from benchmarks.training.batched import Batches, evaluate, train
@@ -53,6 +53,9 @@ class Task(digits.Task):
 
     def initial(self, cell: int, seed: int) -> dict[str, Tensor]:
         return initial_parameters(official_order()[cell], self.settings.macro, derive(NAME, "init", cell, seed))
+
+    def plain(self, cell: int, seed: int) -> Network:
+        return Network(official_order()[cell], self.settings.macro).load(self.initial(cell, seed))
 
     def side_by_side(self, seeds: Sequence[int], epoch: int) -> Batches:
         """The epoch of each of these seeds in the form that a batched network trains on."""

@@ -68,6 +68,11 @@ class Folder:
         self.path = path
 
     @property
+    def clock(self) -> Path:
+        """Where the clock that belongs to the records is kept."""
+        return self.path / "clock.json"
+
+    @property
     def plan(self) -> dict[str, Any]:
         """The content of ``build.json``. Raises :class:`UserError` where there is none."""
         try:

@@ -1,16 +1,17 @@
 """What training a network would cost one by one: some are timed so, and an additive model is fitted to them.
 
-Training many networks side by side, or on kernels of our own, gives no time that a search should be charged.
+Training many networks side by side, or on kernels of our own, gives no time that a search should be charged. Microseconds per
+image = base + the sum over what a cell is made of, which each benchmark counts in its own way.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,59 @@ if TYPE_CHECKING:
     from benchmarks.training.batched import Sgd
 
 Floats = npt.NDArray[np.float64]
-C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One additive model, microseconds per image."""
+
+    base: float
+    per: dict[str, float]
+    """What one of each of the things costs that a cell is made of, in the order of their columns."""
+    r2: float
+    residual: float
+    """Standard deviation of what the model leaves, microseconds per image."""
+
+    def cost(self, made_of: Floats) -> Floats:
+        """Of cells (N, things): (N,)."""
+        return np.asarray(self.base + made_of @ np.array(list(self.per.values())))
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Of a training step (forward, backward, update) and of a forward pass in evaluation."""
+
+    train: Line
+    evaluate: Line
+    cells: int
+    """How many were timed."""
+    made_with: str
+
+    def save(self, path: Path) -> None:
+        """As JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Clock:
+        """One that was saved. Raises :class:`UserError` where there is none."""
+        try:
+            values = json.loads(path.read_text())
+            return cls(**{**values, "train": Line(**values["train"]), "evaluate": Line(**values["evaluate"])})
+        except FileNotFoundError:
+            raise UserError(f"{path} is missing; run the command 'time --out {path.parent}' first") from None
+        except (ValueError, TypeError, KeyError):
+            raise UserError(f"{path} is damaged; delete it and repeat the command 'time'") from None
+
+
+def fit(names: Sequence[str], made_of: Floats, costs: Floats) -> Line:
+    """Least squares. What cells are made of (N, names), costs (N,) microseconds per image."""
+    design = np.concatenate([np.ones((len(made_of), 1)), made_of], axis=1)
+    found, *_ = np.linalg.lstsq(design, costs, rcond=None)
+    left = costs - design @ found
+    r2 = 1 - float(left @ left) / float(((costs - costs.mean()) ** 2).sum())
+    residual = float(np.sqrt(left @ left / (len(costs) - design.shape[1])))
+    return Line(float(found[0]), dict(zip(names, map(float, found[1:]), strict=True)), r2, residual)
 
 
 def time_alone(
@@ -68,31 +121,3 @@ def _median(work: Callable[[], object], times: int) -> float:
         work()
         taken.append(time.perf_counter() - began)
     return float(np.median(taken)) * 1e6
-
-
-def least_squares(features: Floats, costs: Floats) -> tuple[Floats, float, float]:
-    """Coefficients of the constant and of each feature (N, features), R2, and the standard deviation of what is left."""
-    design = np.concatenate([np.ones((len(features), 1)), features], axis=1)
-    found, *_ = np.linalg.lstsq(design, costs, rcond=None)
-    left = costs - design @ found
-    r2 = 1 - float(left @ left) / float(((costs - costs.mean()) ** 2).sum())
-    return found, r2, float(np.sqrt(left @ left / (len(costs) - design.shape[1])))
-
-
-def save(clock: Any, path: Path) -> None:
-    """A data class as JSON."""
-    path.write_text(json.dumps(asdict(clock), indent=1) + "\n")
-
-
-def saved(path: Path, kind: type[C], line: type) -> C:
-    """A clock of this kind that :func:`save` wrote, its ``train`` and ``evaluate`` of the kind ``line``.
-
-    Raises :class:`UserError` where there is none.
-    """
-    try:
-        values = json.loads(path.read_text())
-        return kind(**{**values, "train": line(**values["train"]), "evaluate": line(**values["evaluate"])})
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run the command 'time --out {path.parent}' first") from None
-    except (ValueError, TypeError, KeyError):
-        raise UserError(f"{path} is damaged; delete it and repeat the command 'time'") from None

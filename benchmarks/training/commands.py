@@ -1,4 +1,4 @@
-"""The commands ``build``, ``status`` and ``verify`` of every benchmark whose records come from training cells here."""
+"""The commands of every benchmark whose records come from training cells here: build, time, verify, assemble, describe."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import importlib
 import itertools
 import random
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from benchmarks.training import build as building
+from benchmarks.training import datasheet, table
 from benchmarks.training.build import Folder
+from benchmarks.training.clock import Clock, fit, time_alone
 from harness.problem import UserError
 from harness.seeds import derive
 
@@ -24,32 +26,50 @@ Device = Annotated[str, typer.Option(metavar="cpu|cuda", help="Where to train.")
 
 @dataclass(frozen=True)
 class Subject:
-    """What is built."""
+    """What is built: a benchmark, whose package has these modules, imported only where they are needed.
+
+    ``unique`` with ``representatives()``, the numbers of the cells to train; ``digits_task`` with ``SETTINGS`` and ``Task``;
+    ``digits_clock`` with ``FEATURES`` and ``features(numbers)``, what the cost of a cell is made of; ``digits_table`` with
+    ``FILES`` and ``cells(clock)``; ``digits_datasheet`` with ``markdown(folder, note)``.
+    """
 
     name: str
     """Of the benchmark."""
-    cells: Callable[[], Sequence[int]]
-    """The numbers of the cells to train."""
-    module: str
-    """With ``SETTINGS`` and ``Task``; imported only where it is needed, for it imports torch."""
+    package: str
+
+    def module(self, name: str) -> Any:
+        """A module of the package."""
+        return importlib.import_module(f"{self.package}.{name}")
+
+    @property
+    def cells(self) -> Sequence[int]:
+        """The numbers of the cells to train, in the order of the build."""
+        found: Sequence[int] = self.module("unique").representatives()
+        return found
 
     @property
     def settings(self) -> Any:
         """The settings of this benchmark."""
-        return importlib.import_module(self.module).SETTINGS
+        return self.module("digits_task").SETTINGS
 
     @property
     def task(self) -> Any:
         """The class of its task."""
-        return importlib.import_module(self.module).Task
+        return self.module("digits_task").Task
 
     def prepare(self, device: str) -> Any:
         """The task in this process, with the process set up for many small calls."""
         return building.prepare(self.task, self.settings, device)
 
+    def assemble(self, folder: Folder, to: Path) -> dict[str, int]:
+        """Packs a finished build and its clock into the table ``to``; answers each file's bytes. Raises :class:`UserError`."""
+        made, settings, clock = self.module("digits_table"), self.settings, Clock.load(folder.clock)
+        sizes = self.task(settings).sizes
+        return table.assemble(folder, made.FILES, settings, self.cells, made.cells(clock), asdict(clock), sizes, to)
+
     def units(self, kind: str, folder: Folder) -> list[building.Unit]:
         """Those of the pass ``main``, or of ``top`` once the other is finished."""
-        seeds, cells = folder.plan["seeds"], self.cells()
+        seeds, cells = folder.plan["seeds"], self.cells
         if kind == "main":
             return building.units(kind, cells, range(seeds))
         return building.units(kind, building.top_cells(folder, cells), range(seeds, seeds + building.EXTRA_SEEDS))
@@ -80,7 +100,7 @@ def commands(subject: Subject) -> typer.Typer:
     def status(out: Out) -> None:
         """How much is done, and how long the rest takes at the pace so far."""
         folder = Folder(out)
-        seeds, total = folder.plan["seeds"], len(subject.cells())
+        seeds, total = folder.plan["seeds"], len(subject.cells)
         shards, main = folder.shards(), subject.units("main", folder)
         done = [unit for unit in main if unit.name in shards]
         for unit in done:
@@ -128,6 +148,46 @@ def commands(subject: Subject) -> typer.Typer:
         typer.echo(f"{equal} of {len(chosen)} equal; largest difference {worst:.2f} points")
         if worst > tolerance:
             raise typer.Exit(1)
+
+    @app.command("time")
+    def time_(out: Out, cells: Annotated[int, typer.Option(min=10, help="How many to time.")] = 200) -> None:
+        """Times cells one by one and fits the clock; leave the machine alone meanwhile."""
+        import torch
+
+        all_of_them = subject.cells
+        chosen = random.Random(derive(subject.name, "clock")).sample(all_of_them, min(cells, len(all_of_them)))
+        settings, parts = subject.settings, subject.module("digits_clock")
+        task = subject.task(settings)
+        images, labels = task.batches(0, 0)
+        timed = time_alone((task.plain(cell, 0) for cell in chosen), images[0], labels[0], settings.sgd("short"))
+        made_of = parts.features(chosen)
+        made_with = f"torch {torch.__version__}, one thread, batch {settings.batch}"
+        training, evaluation = (fit(parts.FEATURES, made_of, costs) for costs in timed)
+        clock = Clock(training, evaluation, len(chosen), made_with)
+        clock.save(Folder(out).clock)
+        for name, line in (("training", clock.train), ("evaluation", clock.evaluate)):
+            costs = ", ".join(f"{what} {cost:.2f}" for what, cost in line.per.items())
+            typer.echo(f"{name}: {line.base:.1f} us an image + {{{costs}}}; R2 {line.r2:.3f}, residual {line.residual:.2f} us")
+
+    @app.command()
+    def assemble(
+        out: Out, to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder for the Parquet files.")]
+    ) -> None:
+        """Packs a finished build and its clock into the table."""
+        for name, size in subject.assemble(Folder(out), to).items():
+            typer.echo(f"{to / name}  {size} bytes")
+
+    @app.command()
+    def statistics(
+        out: Out,
+        into: Annotated[Path | None, typer.Option(metavar="FILE", help="Put them between the marks of this datasheet.")] = None,
+    ) -> None:
+        """Prints what the records say of themselves, as Markdown; agreement with the official table where one is found."""
+        text = subject.module("digits_datasheet").markdown(Folder(out), lambda line: typer.echo(line, err=True))
+        if into is None:
+            typer.echo(text, nl=False)
+        else:
+            datasheet.into(into, text)
 
     return app
 

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.images import digits
 from benchmarks.training import native
@@ -155,6 +155,10 @@ class Task(ABC):
     @abstractmethod
     def initial(self, cell: int, seed: int) -> dict[str, Tensor]:
         """The parameters that a cell starts from, by name."""
+
+    @abstractmethod
+    def plain(self, cell: int, seed: int) -> nn.Module:
+        """The untrained network of a cell alone, in PyTorch."""
 
     @abstractmethod
     def train_in_torch(self, cells: Sequence[int], seeds: Sequence[int], recipe: str) -> Trained:

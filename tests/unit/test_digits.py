@@ -18,13 +18,15 @@ import torch
 from typer.testing import CliRunner
 
 from benchmarks.images import digits as images
-from benchmarks.nb201 import digits, digits_bundle, digits_clock, digits_table
+from benchmarks.nb201 import digits, digits_bundle, digits_table
+from benchmarks.nb201.digits_clock import FEATURES, features
 from benchmarks.nb201.digits_table import FILES
 from benchmarks.nb201.digits_task import SETTINGS, Settings, Task
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.unique import representatives
-from benchmarks.training import build, clock, native
+from benchmarks.training import build, native
 from benchmarks.training.build import Folder, run, train_unit, units
+from benchmarks.training.clock import fit
 from benchmarks.training.table import LIMIT, LOSS_UNIT, records, whole
 from harness.problem import UserError
 from tests import made_digits
@@ -252,7 +254,7 @@ def test_an_unfinished_build_is_no_table(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_build_of_other_settings_is_no_table(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.settle(TINY, 1)
-    clock.save(made_digits.CLOCK, tmp_path / "clock.json")
+    made_digits.CLOCK.save(folder.clock)
     answer = CliRunner().invoke(digits.app, ["assemble", "--out", str(tmp_path), "--to", str(tmp_path / "table")])
     assert isinstance(answer.exception, UserError)
     assert f"other settings ({TINY.digest}, here {SETTINGS.digest})" in str(answer.exception)
@@ -260,12 +262,12 @@ def test_a_build_of_other_settings_is_no_table(tmp_path: Path) -> None:
 
 
 def test_the_clock_finds_its_own_coefficients() -> None:
-    cells = np.array(official_order()[:200])
-    costs = 5 + np.array([0.0, 1.0, 2.0, 4.0, 3.0])[cells].sum(1)
-    line = digits_clock.fit(cells, costs)
+    costs = 5 + np.array([0.0, 1.0, 2.0, 4.0, 3.0])[np.array(official_order()[:200])].sum(1)
+    made_of = features(range(200))
+    line = fit(FEATURES, made_of, costs)
     assert line.r2 == pytest.approx(1)
-    assert line.per_edge["nor_conv_3x3"] == pytest.approx(4)
-    np.testing.assert_allclose(line.cost(cells), costs)
+    assert line.per["nor_conv_3x3"] == pytest.approx(4)
+    np.testing.assert_allclose(line.cost(made_of), costs)
 
 
 @pytest.mark.parametrize("text", ["5", "7:3", "0:7000", "a:b"])

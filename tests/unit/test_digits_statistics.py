@@ -11,15 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from benchmarks.nb201 import digits, digits_datasheet, digits_table
-from benchmarks.nb201 import digits_statistics as statistics
-from benchmarks.nb201.digits_statistics import Accuracies
+from benchmarks.nb201 import digits, digits_statistics, digits_table
 from benchmarks.nb201.digits_task import SETTINGS
 from benchmarks.nb201.functions import function, live
 from benchmarks.nb201.space import OPS, NB201Space, official_order
 from benchmarks.nb201.unique import representatives
-from benchmarks.training import build
+from benchmarks.training import build, datasheet, statistics
 from benchmarks.training.build import Folder, units
+from benchmarks.training.statistics import Accuracies
 from harness.problem import UserError
 from tests import made_digits
 
@@ -80,7 +79,7 @@ def test_cells_that_are_the_same_function_are_as_far_apart_as_their_seeds() -> N
     names = [function(official_order()[cell]) for cell in UNIQUE]
     worth = {name: random.normal(80, 5) for name in set(names)}
     values = np.array([worth[name] for name in names])[:, None] + random.normal(0, 1, (len(UNIQUE), 3))
-    equal = statistics.equal_cells(Accuracies(UNIQUE, values, values))
+    equal = digits_statistics.equal_cells(Accuracies(UNIQUE, values, values))
     assert equal.expected == pytest.approx(1 / 3**0.5, rel=0.05)
     assert equal.found == pytest.approx(equal.expected, rel=0.1)
     assert equal.different == pytest.approx(5, rel=0.1)
@@ -111,7 +110,7 @@ def test_a_finished_build_fills_its_place_in_the_datasheet(tmp_path: Path, monke
     monkeypatch.setattr(build, "CELLS_PER_SHARD", 2000)
     folder = made_digits.build(tmp_path / "build")
     sheet = tmp_path / "sheet.md"
-    sheet.write_text(f"before\n{digits_datasheet.BEGIN}\nold\n{digits_datasheet.END}\nafter\n")
+    sheet.write_text(f"before\n{datasheet.BEGIN}\nold\n{datasheet.END}\nafter\n")
     command = ["statistics", "--out", str(folder.path), "--into", str(sheet)]
     assert CliRunner().invoke(digits.app, command).exit_code == 0
     text = sheet.read_text()
@@ -119,7 +118,7 @@ def test_a_finished_build_fills_its_place_in_the_datasheet(tmp_path: Path, monke
     assert text.endswith("after\n")
     assert "old" not in text
     assert "6,466 of 6,466 unique cells, 3 to 5 trainings each by either recipe.\n" in text
-    assert "| training step | 20.0 | 0.0 | 1.0 | 5.0 | 11.0 | 3.0 | 0.990 | 0.50 |" in text
+    assert "| training step | 20.0 | 1.0 | 5.0 | 11.0 | 3.0 | 0.990 | 0.50 |" in text
     tops = [line.split(" | ") for line in text.splitlines() if "| top tenth | 647 |" in line]
     assert len(tops) == 2
     assert all(0 < float(line[7]) < 1 for line in tops)  # five seeds: separate means are compared
@@ -131,10 +130,11 @@ def test_a_finished_build_fills_its_place_in_the_datasheet(tmp_path: Path, monke
 def test_a_document_without_a_place_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "sheet.md").write_text("nothing")
     with pytest.raises(UserError, match=r"sheet\.md has no place for statistics"):
-        digits_datasheet.into(tmp_path / "sheet.md", "text")
+        datasheet.into(tmp_path / "sheet.md", "text")
     assert (tmp_path / "sheet.md").read_text() == "nothing"
 
 
-def test_the_datasheet_has_the_place() -> None:
-    text = (Path(digits.__file__).parents[2] / "docs" / "digits.md").read_text()
-    assert text.index(digits_datasheet.BEGIN) < text.index(digits_datasheet.END)
+@pytest.mark.parametrize("sheet", ["digits.md", "nb1shot1-digits.md"])
+def test_the_datasheet_has_the_place(sheet: str) -> None:
+    text = (Path(digits.__file__).parents[2] / "docs" / sheet).read_text()
+    assert text.index(datasheet.BEGIN) < text.index(datasheet.END)

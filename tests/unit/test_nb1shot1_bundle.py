@@ -8,17 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.nb1shot1 import digits_bundle, digits_clock, digits_table
+from benchmarks.nb1shot1 import digits_bundle
 from benchmarks.nb1shot1.benchmark import DigitsBenchmark, NB1Shot1Problem
+from benchmarks.nb1shot1.digits import SUBJECT
 from benchmarks.nb1shot1.digits_table import FILES
-from benchmarks.nb1shot1.digits_task import SETTINGS
-from benchmarks.nb1shot1.unique import representatives
-from benchmarks.training import build
-from benchmarks.training.build import Folder, units
 from benchmarks.training.table import read
 from harness.budget import Budget
 from harness.problem import SearchView, UserError
-from tests import made_digits
+from tests import made_nb1shot1_digits
 from tests import made_nb1shot1_search as made
 from tests.made_nb1shot1_search import small
 
@@ -31,14 +28,7 @@ SEARCH, JUDGE = {"recipe": 12}, {"recipe": 36}
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished build without any training, packed by the real code."""
     root = tmp_path_factory.mktemp("digits")
-    folder = Folder(root / "build")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "CELLS_PER_SHARD", 2000)
-        folder.settle(SETTINGS, 3)
-        for unit in units("main", representatives(), range(3)):
-            folder.write(unit, made_digits.shard(unit, lambda cell: 0.5 + 0.4 * cell / 14_580))
-        line = digits_clock.Line(30.0, dict.fromkeys(digits_clock.FEATURES, 1.0), 0.9, 1.0)
-        digits_table.assemble(folder, digits_clock.Clock(line, line, 200, "a made clock"), made_digits.SIZES, root / "table")
+    SUBJECT.assemble(made_nb1shot1_digits.build(root / "build"), root / "table")
     return root / "table"
 
 

@@ -10,15 +10,17 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from benchmarks.nb1shot1 import digits, digits_clock
+from benchmarks.nb1shot1 import digits
+from benchmarks.nb1shot1.digits_clock import FEATURES, features
 from benchmarks.nb1shot1.digits_table import FILES
 from benchmarks.nb1shot1.digits_task import SETTINGS, SPACE, Settings, Task
 from benchmarks.nb1shot1.network import Macro, macs, parameters
 from benchmarks.nb1shot1.unique import representatives
-from benchmarks.training import build, clock, native
+from benchmarks.training import build, native
 from benchmarks.training.build import Folder, train_unit, units
+from benchmarks.training.clock import fit
 from benchmarks.training.table import read
-from tests import made_digits
+from tests import made_nb1shot1_digits
 
 TINY = Settings(epochs={"short": 1, "long": 2}, draws=2, macro=Macro(width=4, depth=1, channels=1, size=8, stem=1))
 
@@ -60,14 +62,8 @@ def test_a_build_is_counted_and_verified(tmp_path: Path, monkeypatch: pytest.Mon
     assert (answer.exit_code, "2 of 2 equal" in answer.output) == (0, True), answer.output
 
 
-def test_a_finished_build_becomes_three_small_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "CELLS_PER_SHARD", 2000)
-    folder, to = Folder(tmp_path / "build"), tmp_path / "table"
-    folder.settle(SETTINGS, 3)
-    for unit in units("main", representatives(), range(3)):
-        folder.write(unit, made_digits.shard(unit, lambda cell: 0.5 + 0.4 * cell / SPACE.size))
-    line = digits_clock.Line(30.0, dict.fromkeys(digits_clock.FEATURES, 1.0), 0.9, 1.0)
-    clock.save(digits_clock.Clock(line, line, 200, "nothing, a made clock"), folder.path / "clock.json")
+def test_a_finished_build_becomes_three_small_files(tmp_path: Path) -> None:
+    folder, to = made_nb1shot1_digits.build(tmp_path / "build"), tmp_path / "table"
     answer = CliRunner().invoke(digits.app, ["assemble", "--out", str(folder.path), "--to", str(to)])
     assert answer.exit_code == 0, answer.output
     sums = json.loads((to / FILES.manifest).read_text())["files"]
@@ -77,15 +73,16 @@ def test_a_finished_build_becomes_three_small_files(tmp_path: Path, monkeypatch:
     mine = (final["cell"] == shard["cells"][7]) & (final["seed"] == 2)
     assert final["long_test"][mine] == shard["long_test"][7, 2]
     cells = read(to / FILES.cells, sums[FILES.cells])
-    one = SPACE.cell(SPACE.at(int(cells["cell"][99])))
+    number = int(cells["cell"][99])
+    one = SPACE.cell(SPACE.at(number))
     assert cells["params"][99] == parameters(one, SETTINGS.macro)
     assert cells["macs"][99] == macs(one, SETTINGS.macro)
-    assert cells["train_us"][99] == pytest.approx(30 + digits_clock.features([one]).sum(), rel=1e-5)
+    assert cells["train_us"][99] == pytest.approx(30 + features([number]).sum(), rel=1e-5)
 
 
 def test_the_clock_finds_its_own_coefficients() -> None:
-    made_of = digits_clock.features([SPACE.cell(SPACE.at(number)) for number in representatives()[:200]])
-    line = digits_clock.fit(made_of, 5 + made_of @ np.arange(1.0, 6.0))
+    made_of = features(representatives()[:200])
+    line = fit(FEATURES, made_of, 5 + made_of @ np.arange(1.0, 6.0))
     assert line.r2 == pytest.approx(1)
     assert (line.base, line.per["maxpool3x3"]) == pytest.approx((5, 3))
 
@@ -93,3 +90,14 @@ def test_the_clock_finds_its_own_coefficients() -> None:
 def test_the_settings_are_those_of_the_datasheet() -> None:
     assert SETTINGS.macro == Macro(width=8, depth=1, channels=1, size=8, stem=1)
     assert SETTINGS.epochs == {"short": 12, "long": 36}
+
+
+def test_the_datasheet_speaks_of_every_cell_and_of_nas_bench_101(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_DATA", "")
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
+    answer = CliRunner().invoke(digits.app, ["statistics", "--out", str(made_nb1shot1_digits.build(tmp_path / "build").path)])
+    assert answer.exit_code == 0, answer.output
+    assert "2,685 of 2,685 unique cells, 3 trainings each by either recipe.\n" in answer.output
+    assert "| long | top tenth | 268 |" in answer.output
+    assert "| evaluation | 30.0 | 1.0 | 1.0 | 1.0 | 1.0 | 1.0 | 0.900 | 1.00 |" in answer.output
+    assert "Agreement with NAS-Bench-101: not measured, no table of it was found." in answer.output
