@@ -51,3 +51,14 @@ def test_a_search_killed_with_kill_9_goes_on_from_its_checkpoint(command: Comman
     assert command(*SEARCH, "--out", out).returncode == 0
     assert runs(out) == runs(tmp_path / "undisturbed")
     assert not list(out.rglob("*.ckpt"))
+
+
+def test_regret_and_entropy_of_every_epoch_where_the_table_has_every_cell(command: Command, tmp_path: Path) -> None:
+    short = ("pc_darts.epochs=2", "gaea_pc_darts.epochs=2", "gaea_pc_darts.warmup=1")
+    call = ["--protocol", "digits", "--benchmarks", "nb1shot1/1-digits", "--methods", "pc_darts,gaea_pc_darts", "--seeds", 2]
+    done = command(*call, *(word for setting in short for word in ("--set", setting)), "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob("digits*/")
+    assert {"regret_per_epoch.pdf", "entropy_per_epoch.pdf"} <= {path.name for path in folder.iterdir()}
+    lines = [line for line in (folder / "table.md").read_text().splitlines() if "| 1–2 |" in line]
+    assert len(lines) == 2 and all("| 2/2 |" in line for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -64,11 +65,11 @@ def test_it_is_found_and_said_what_it_is(problem: NB1Shot1Problem, monkeypatch: 
     assert {one.split for one in problem.judge.references} == {"test", "valid"}
     assert not any("original repository" in one.name for one in problem.judge.references)
     assert not problem.task.heavy and problem.task.passes == 36 * 1024
-    monkeypatch.setenv("NAS_DATA", str(tmp_path))
-    if not (digits_bundle.BUNDLE.place / FILES.manifest).is_file():
-        assert not DigitsBenchmark().availability().ready
-        with pytest.raises(UserError, match="not built yet"):
-            DigitsBenchmark().open(SEARCH, JUDGE)
+    monkeypatch.setenv("NAS_DATA", "")
+    monkeypatch.setattr(digits_bundle, "BUNDLE", dataclasses.replace(digits_bundle.BUNDLE, place=tmp_path))
+    assert not DigitsBenchmark().availability().ready
+    with pytest.raises(UserError, match="not built yet"):
+        DigitsBenchmark().open(SEARCH, JUDGE)
 
 
 @pytest.mark.usefixtures("small")
