@@ -130,8 +130,8 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         FigureCanvasAgg(figure)
         axes = figure.subplots(down, across, squeeze=False)
         handles: dict[str, Any] = {}
+        titles = [place.set_title(panel.title, loc="left") for place, panel in zip(axes.flat, panels, strict=False)]
         for index, (place, panel) in enumerate(zip(axes.flat, panels, strict=False)):
-            place.set_title(panel.title, loc="left")
             handles = {**panel.draw(place, looks), **handles}
             if index % across == 0 or panel.y != panels[index - 1].y:
                 place.set_ylabel(panel.y)
@@ -153,6 +153,9 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         figure.subplots_adjust(
             left=0.55 / width, right=1 - 0.1 / width, top=1 - 0.3 / height, bottom=bottom, wspace=0.2, hspace=0.42
         )
+        for place, title in zip(axes.flat, titles, strict=False):
+            share = place.get_window_extent().width / max(title.get_window_extent().width, 1)
+            title.set_fontsize(title.get_fontsize() * min(share, 1))  # as much smaller as a title too wide for its panel takes
         return {"pdf": _save(figure, "pdf", {"CreationDate": None}), "png": _save(figure, "png", {"Software": None})}
 
 
