@@ -27,19 +27,20 @@ def separable(channels: int, kernel: int, stride: int = 1, dilation: int = 1, af
 
 
 class FactorizedReduce(nn.Module):
-    """Halves the size: two 1x1 convolutions with stride 2, the second one pixel further right and down; then batch norm.
+    """Halves the size: two 1x1 convolutions of every second pixel, the second one from one pixel further; then batch norm.
 
-    The ReLU before is the caller's.
+    The ReLU before is the caller's. Pixels are taken first: with a stride of 2, oneDNN's backward pass (issue 6035) writes past
+    its workspace where a processor without AVX-512 gets channels-last images of fewer than 8 channels.
     """
 
     def __init__(self, inputs: int, outputs: int, affine: bool = True) -> None:
         super().__init__()
-        self.first = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
-        self.second = nn.Conv2d(inputs, outputs - outputs // 2, 1, stride=2, bias=False)
+        self.first = nn.Conv2d(inputs, outputs // 2, 1, bias=False)
+        self.second = nn.Conv2d(inputs, outputs - outputs // 2, 1, bias=False)
         self.norm = nn.BatchNorm2d(outputs, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.norm(torch.cat([self.first(x), self.second(x[:, :, 1:, 1:])], 1))
+        y: Tensor = self.norm(torch.cat([self.first(x[:, :, ::2, ::2]), self.second(x[:, :, 1::2, 1::2])], 1))
         return y
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from dataclasses import replace
 
@@ -132,6 +133,18 @@ def test_the_second_half_of_a_factorized_reduction_reads_the_pixel_further_right
     image = torch.arange(16.0).view(1, 1, 4, 4)
     out = module(image) * (1 + 1e-5) ** 0.5
     assert torch.allclose(out[0, 0], image[0, 0, ::2, ::2]) and torch.allclose(out[0, 1], image[0, 0, 1::2, 1::2])
+
+
+@pytest.mark.parametrize("inputs", [2, 4, 6, 8, 12])
+def test_gradients_of_a_factorized_reduction_are_exact_in_channels_last(inputs: int) -> None:
+    torch.manual_seed(inputs)
+    module, image = FactorizedReduce(inputs, 8).eval(), torch.randn(16, inputs, 8, 8)
+    exact = copy.deepcopy(module).double()
+    module(image.contiguous(memory_format=torch.channels_last)).square().sum().backward()
+    exact(image.double()).square().sum().backward()
+    for got, true in zip(module.parameters(), exact.parameters(), strict=True):
+        assert got.grad is not None and true.grad is not None
+        assert torch.allclose(got.grad.double(), true.grad, rtol=1e-4, atol=1e-2)
 
 
 def test_norms_outside_the_operations_stand_in_the_stem_and_at_both_inputs_of_every_cell() -> None:
