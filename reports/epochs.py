@@ -29,12 +29,19 @@ BASES = {
 
 
 def families(study: Study, benchmark: str) -> dict[str, list[str]]:
-    """By base row, itself and the rows that are drawn beside it, of those that ran."""
+    """By base row, itself and the rows that are drawn beside it, of those that ran.
+
+    Of a base that ran with several settings, it is the one with the row's own changes, else the one without any.
+    """
     ran = study.rows(benchmark)
     found: dict[str, list[str]] = {}
     for row in ran:
-        if BASES.get(row) in ran:
-            found.setdefault(BASES[row], [BASES[row]]).append(row)
+        name, mark, changes = row.partition("[")
+        bases = [other for other in ran if other.partition("[")[0] == BASES.get(name)]
+        likely = [f"{BASES.get(name)}{mark}{changes}", BASES.get(name), *(bases if len(bases) == 1 else ())]
+        base = next((one for one in likely if one in bases), None)
+        if base is not None:
+            found.setdefault(base, [base]).append(row)
     return found
 
 

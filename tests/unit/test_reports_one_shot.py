@@ -101,6 +101,24 @@ def test_each_method_is_drawn_beside_the_one_that_it_changes(study: Any) -> None
     }
 
 
+@pytest.mark.parametrize(
+    ("bases", "row", "base"),
+    [
+        (["pc_darts[epochs=2]"], "gaea_pc_darts[epochs=2, warmup=1]", "pc_darts[epochs=2]"),
+        (["pc_darts", "pc_darts[epochs=2]"], "gaea_pc_darts[epochs=2]", "pc_darts[epochs=2]"),
+        (["pc_darts", "pc_darts[epochs=2]"], "gaea_pc_darts[epochs=3]", "pc_darts"),
+        (["pc_darts[epochs=2]", "pc_darts[epochs=4]"], "gaea_pc_darts[epochs=3]", None),
+    ],
+)
+def test_rows_with_changed_settings_have_a_base_too(bases: list[str], row: str, base: str | None) -> None:
+    runs, _, facts = made()
+    line = runs[runs["row"] == "rsps"].iloc[0].to_dict()
+    found = epochs.families(
+        Study(pd.DataFrame([{**line, "row": one} for one in [*bases, row]]), facts, published.load()), BENCHMARK
+    )
+    assert found == ({base: [base, row]} if base else {})
+
+
 def test_the_proposal_at_an_epoch_is_the_one_in_force_when_it_ended() -> None:
     one = trace("gaea_darts:erm", 0)
     found = epochs.proposed(one, "cifar10")
