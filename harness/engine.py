@@ -181,6 +181,10 @@ def attempt(task: Task, run: RunSpec, report: Callable[[float], None] | None = N
     return Result(run.run_id, "sampled", wall_seconds=sample.whole) if sample and sample.whole else result
 
 
+PATIENCE = 10
+"""A run whose first part takes longer than so many samples is judged by it, its start included."""
+
+
 class _Sample:
     """Projects, from how far a run has come in a few seconds, how long it takes; and then ends it."""
 
@@ -192,11 +196,12 @@ class _Sample:
         now, (since, before) = time.monotonic(), self._from
         if share <= before:
             return
-        if now - since >= self.seconds:
-            self.whole = (now - since) / (share - before)
+        passed = now - since
+        if not before and passed < PATIENCE * self.seconds:
+            self._from = now, share  # what was before the first sign of progress is done once, and not in every part of a run
+        elif passed >= self.seconds:
+            self.whole = passed / (share - before)
             raise _Enough
-        if not before:  # what was before the first sign of progress is done once, and not in every part of a run
-            self._from = now, share
 
 
 class _Enough(BaseException):

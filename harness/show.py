@@ -75,7 +75,8 @@ def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
         print(f"  {planned.spec.row:{width}}{left:>7}  {limit:24}{about}", flush=True)
     for row, reason in plan.skipped.items():
         print(f"  {row:{width}}{'–':>7}  not measured here: {reason}")
-    for stage in plan.protocol.stages:
+    trained = any(getattr(plan.problems[row.spec.benchmark], "retraining", None) for row in plan.rows)
+    for stage in plan.protocol.stages if trained else ():
         if stage.name in plan.waiting or not plan.trainings:
             what = f"the best cell of each row by {stage.chosen_by}" if stage.chosen_by else f"every cell that is {stage.what}"
             print(f"  then {stage.name}: {what}, {_count(stage.seeds, 'training')} from scratch, priced once it is known")

@@ -176,14 +176,15 @@ def test_a_sampled_run_tells_how_long_the_whole_would_be(tmp_path: Path) -> None
         "@dataclasses.dataclass(frozen=True)\n"
         "class Slow:\n"
         "    def search(self, view):\n"
+        "        time.sleep(0.5)\n"
         "        for done in range(1000):\n"
         "            time.sleep(0.01)\n"
         "            view.progress((done + 1) / 1000)\n"
         "        return view.space.sample(view.rng)\n"
     )
     row, quick = planned(str(slow), "random_search", seeds=1)
-    found = results(local, [Task(one.spec, (one.spec.run(-1),), sample_s=0.1) for one in (row, quick)], workers=1)
+    found = results(local, [Task(one.spec, (one.spec.run(-1),), sample_s=0.5) for one in (row, quick)], workers=1)
     sampled, whole = (found[one.spec.run(-1).run_id] for one in (row, quick))
     assert sampled.status == "sampled"
-    assert sampled.wall_seconds >= 10
+    assert 10 <= sampled.wall_seconds < 200, "its start counted as if every part of it had one"
     assert whole.status == "done"
