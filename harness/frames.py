@@ -247,8 +247,16 @@ def _by_target(plan: Plan, of: Callable[[Problem], Mapping[str, Any]]) -> dict[s
 
 
 def _budgets(plan: Plan) -> str:
-    """Once where it is the same on all benchmarks."""
-    texts = {row.spec.benchmark: _budget(row.spec.budget) for row in _searches(plan)}
+    """Once where it is the same on all benchmarks, by the kind of method where a benchmark has several."""
+    kinds: dict[str, dict[str, str]] = {}
+    for row in _searches(plan):
+        kinds.setdefault(row.spec.benchmark, {})[row.spec.kind] = _budget(row.spec.budget)
+    texts = {
+        benchmark: "; ".join(f"{kind}: {text}" for kind, text in found.items())
+        if len(set(found.values())) > 1
+        else next(iter(found.values()))
+        for benchmark, found in kinds.items()
+    }
     if len(set(texts.values())) == 1:
         return next(iter(texts.values()))
     return "; ".join(f"{benchmark}: {text}" for benchmark, text in texts.items())

@@ -55,10 +55,13 @@ def test_a_search_killed_with_kill_9_goes_on_from_its_checkpoint(command: Comman
 
 def test_regret_and_entropy_of_every_epoch_where_the_table_has_every_cell(command: Command, tmp_path: Path) -> None:
     short = ("pc_darts.epochs=2", "gaea_pc_darts.epochs=2", "gaea_pc_darts.warmup=1")
-    call = ["--protocol", "digits", "--benchmarks", "nb1shot1/1-digits", "--methods", "pc_darts,gaea_pc_darts", "--seeds", 2]
+    rows = "random_search,pc_darts,gaea_pc_darts"
+    call = ["--protocol", "digits", "--benchmarks", "nb1shot1/1-digits", "--methods", rows, "--seeds", 2]
     done = command(*call, *(word for setting in short for word in ("--set", setting)), "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.glob("digits*/")
     assert {"regret_per_epoch.pdf", "entropy_per_epoch.pdf"} <= {path.name for path in folder.iterdir()}
-    cells = [[cell.strip() for cell in line.split("|")] for line in (folder / "table.md").read_text().splitlines()]
+    text = (folder / "table.md").read_text()
+    assert "**Budget:** multi-trial: 2 400 epochs" in text and "one-shot: each method's own" in text
+    cells = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
     assert [line[4] for line in cells if "1–2" in line] == ["2/2", "2/2"]
