@@ -190,17 +190,18 @@ class _Sample:
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.whole = seconds, 0.0
-        self._from = time.monotonic(), 0.0
+        self._began = time.monotonic()
+        self._from = self._began, 0.0
 
     def __call__(self, share: float) -> None:
         now, (since, before) = time.monotonic(), self._from
+        passed = now - since
         if share <= before:
             return
-        passed = now - since
         if not before and passed < PATIENCE * self.seconds:
-            self._from = now, share  # what was before the first sign of progress is done once, and not in every part of a run
+            self._from = now, share  # what came before the first sign of progress is done once, and not in every part of a run
         elif passed >= self.seconds:
-            self.whole = passed / (share - before)
+            self.whole = since - self._began + passed * (1 - before) / (share - before)
             raise _Enough
 
 

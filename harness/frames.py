@@ -248,15 +248,14 @@ def _by_target(plan: Plan, of: Callable[[Problem], Mapping[str, Any]]) -> dict[s
 
 def _budgets(plan: Plan) -> str:
     """Once where it is the same on all benchmarks, by the kind of method where a benchmark has several."""
-    kinds: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, dict[str, None]]] = {}
     for row in _searches(plan):
-        kinds.setdefault(row.spec.benchmark, {})[row.spec.kind] = _budget(row.spec.budget)
-    texts = {
-        benchmark: "; ".join(f"{kind}: {text}" for kind, text in found.items())
-        if len(set(found.values())) > 1
-        else next(iter(found.values()))
-        for benchmark, found in kinds.items()
-    }
+        found.setdefault(row.spec.benchmark, {}).setdefault(row.spec.kind, {})[_budget(row.spec.budget)] = None
+    texts = {}
+    for benchmark, kinds in found.items():
+        by_kind = {kind: " or ".join(budgets) for kind, budgets in kinds.items()}
+        same = len(set(by_kind.values())) == 1
+        texts[benchmark] = next(iter(by_kind.values())) if same else ", ".join(": ".join(pair) for pair in by_kind.items())
     if len(set(texts.values())) == 1:
         return next(iter(texts.values()))
     return "; ".join(f"{benchmark}: {text}" for benchmark, text in texts.items())

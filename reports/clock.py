@@ -14,7 +14,7 @@ from reports.statistics import holm, mean_std, paired
 from reports.study import Study
 
 ESTIMATE = (
-    "an estimate by extrapolation: an additive model of seconds per image, fitted on the benchmark's own recorded trainings, "
+    "an estimate by extrapolation: an additive model of seconds per image, fitted to the benchmark's own training seconds, "
     "applied to every pass of the supernet"
 )
 

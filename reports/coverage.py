@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from reports.epochs import logged, proposed
-from reports.figures import Drawing, Panel, Traces, panel_title, render
+from reports.figures import Drawing, Panel, Traces, logarithmic, panel_title, render
 from reports.formats import number, spread
 from reports.layout import Column, Table
 from reports.statistics import mean_std
@@ -35,7 +35,7 @@ def regret(study: Study, traces: Traces) -> Drawing | None:
         "Test regret of the cell that a search proposed after each epoch, in percentage points against the best mean of the "
         "recorded set, never seen by the search. Lines: mean over finished runs; bands: one standard deviation (ddof 0); both "
         "only where every run's cell is in the table. Elsewhere a pale area: the mean, were each missing cell the worst or the "
-        "best of those recorded."
+        "best of those recorded. The regret is drawn on a logarithmic axis where the means span a factor of ten."
     )
     return Drawing("regret_per_epoch", render(study, panels), text) if panels else None
 
@@ -150,7 +150,8 @@ def _lines(curves: dict[str, pd.DataFrame], span: float) -> Callable[..., dict[s
                 partly = ~whole | np.r_[~whole[1:], False] | np.r_[False, ~whole[:-1]]
                 panel.fill_between(table.index, low, high, where=partly, color=colour, alpha=0.07, linewidth=0)
             (handles[row],) = panel.plot(table.index, mean, markevery=max(len(mean) // 6, 1), **looks[row])
-        panel.set_ylim(bottom=0)
+        if not logarithmic(panel, 10.0):
+            panel.set_ylim(bottom=0)
         return handles
 
     return draw

@@ -31,7 +31,8 @@ BASES = {
 def families(study: Study, benchmark: str) -> dict[str, list[str]]:
     """By base row, itself and the rows that are drawn beside it, of those that ran.
 
-    Of a base that ran with several settings, it is the one with the row's own changes, else the one without any.
+    A base that ran with one set of settings is the one meant, whatever they are. Of several it is the one with the row's own
+    changes, else the one without any; where there is neither, the row has no base.
     """
     ran = study.rows(benchmark)
     found: dict[str, list[str]] = {}

@@ -126,7 +126,7 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
     across = min(across, len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(style.SETTINGS):
-        figure = Figure()
+        figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(down, across, squeeze=False)
         handles: dict[str, Any] = {}
@@ -144,15 +144,11 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         labels = [study.label(row) for row in named]
         lines = [handles[row] for row in named]
         per_line = max(1, min(len(named), int(across * 1.6)))
-        legend_inches = 0.22 * -(-len(named) // per_line) + 0.1
-        width, height = (3.1 * across + 0.3, 2.45 * down + legend_inches)
-        figure.set_size_inches(width, height)
+        legend_inches = 0.19 * -(-len(named) // per_line)
+        figure.set_size_inches(3.1 * across + 0.3, 2.45 * down + legend_inches)
         if named:
-            figure.legend(lines, labels, loc="lower center", ncols=per_line, frameon=False, handlelength=3.5)
-        bottom = (legend_inches + 0.42) / height
-        figure.subplots_adjust(
-            left=0.55 / width, right=1 - 0.1 / width, top=1 - 0.3 / height, bottom=bottom, wspace=0.2, hspace=0.42
-        )
+            figure.legend(lines, labels, loc="outside lower center", ncols=per_line, frameon=False, handlelength=3.5)
+        figure.draw_without_rendering()
         for place, title in zip(axes.flat, titles, strict=False):
             share = place.get_window_extent().width / max(title.get_window_extent().width, 1)
             title.set_fontsize(title.get_fontsize() * min(share, 1))  # as much smaller as a title too wide for its panel takes
@@ -188,14 +184,21 @@ def band(panel: Axes, times: Sequence[np.ndarray], values: Sequence[np.ndarray],
 
 def _finish(panel: Axes) -> None:
     """Set logarithmic axes with plain numbers, the lower edge just below the smallest mean that is not zero."""
+    panel.set_xscale("log")
+    logarithmic(panel)
+    plain_logarithmic(panel.xaxis, *panel.get_xlim())
+
+
+def logarithmic(panel: Axes, ratio: float = 1.0) -> bool:
+    """Make the vertical axis logarithmic where the lines span that ratio; answer whether it is."""
     lines = [np.asarray(line.get_ydata(), dtype=float) for line in panel.lines]
     positive = np.concatenate([values[values > 0] for values in lines]) if lines else np.empty(0)
-    panel.set_xscale("log")
-    if positive.size:  # a logarithmic axis cannot show lines that are zero throughout
-        panel.set_yscale("log", nonpositive="clip")
-        panel.set_ylim(max(positive.min() * 0.7, 1e-3), positive.max() * 1.2)
-        plain_logarithmic(panel.yaxis, *panel.get_ylim())
-    plain_logarithmic(panel.xaxis, *panel.get_xlim())
+    if not positive.size or positive.max() < ratio * positive.min():  # nor can it show lines that are zero throughout
+        return False
+    panel.set_yscale("log", nonpositive="clip")
+    panel.set_ylim(max(positive.min() * 0.7, 1e-3), positive.max() * 1.2)
+    plain_logarithmic(panel.yaxis, *panel.get_ylim())
+    return True
 
 
 def plain_logarithmic(axis: Axis, low: float, high: float) -> None:

@@ -20,10 +20,6 @@ from harness.cache import Table
 from harness.problem import Arch, Availability, UserError
 
 _MADE_BY: Final = {"cifar10": "NAS-Bench-101", "digits": digits_bundle.NAME}
-_SHARED: Final = (
-    "; weight sharing is charged per image pass by that line (no coefficient below zero) in the parameters and operations that "
-    "the supernet executes, a pass without gradients a third: an estimate by extrapolation"
-)
 
 
 class NB1Shot1Benchmark:
@@ -100,7 +96,7 @@ class NB1Shot1Problem:
         repeats = {2: "two", 3: "three"}.get(self._signal.repeats, str(self._signal.repeats))
         self.facts = {
             "source": f"{table.meta['kind']}; {_priced(table)}; it covers {where}",
-            "clock": _priced(table) + (_SHARED if clock else ""),
+            "clock": _priced(table) + (_shared(table, clock) if clock else ""),
             "search": f"validation accuracy of one of {repeats} {search['recipe']}-epoch trainings of {made_by}"
             + (f", on the covered {where}" if self.space is not whole else f", on all of space {number}"),
             f"judge:{data.name}": f"{made_by} test, {judge['recipe']} epochs, mean of {repeats} repeats",
@@ -166,10 +162,20 @@ def _clock(table: Table) -> Clock | None:
     return Clock(**fields) if fields else None
 
 
+def _shared(table: Table, clock: Clock) -> str:
+    line = "that line" if table.meta["clock"]["kind"] == "fitted" else "a line fitted to them"
+    return (
+        f"; weight sharing is charged per image pass by {line} (no coefficient below zero) in the parameters and operations "
+        f"that the supernet executes, a pass without gradients {clock.forward:.2f} of one with: an estimate by extrapolation"
+    )
+
+
 def _priced(table: Table) -> str:
     clock = table.meta["clock"]
     if clock["kind"] == "recorded":
         return "recorded training seconds"
+    if clock["kind"] == "modelled":
+        return f"training seconds of an additive model ({clock['on']})"
     return (
         f"training seconds fitted on parameters and operation counts (R2 {clock['r2']:.3f}, median error "
         f"{100 * clock['median_error']:.0f} %)"

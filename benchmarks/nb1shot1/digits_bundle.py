@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,9 +47,12 @@ def _converted(files: Mapping[str, Columns], manifest: Mapping[str, Any]) -> Con
     counts_of_ops = [[cell.ops.count(op) for op in range(len(OPS))] for cell in found]
     features = np.column_stack([np.ones(len(found)), cells["params"], np.array(counts_of_ops, np.float64)])
     longest = max(manifest["settings"]["epochs"].values())
-    fitted = clock.line(features, columns[f"seconds/{longest}"].mean(axis=1))
+    forward = float(cells["evaluate_us"].mean(dtype=float) / cells["train_us"].mean(dtype=float))
+    fitted = replace(clock.line(features, columns[f"seconds/{longest}"].mean(axis=1)), forward=forward)
+    timed = manifest["clock"]
+    model = {"kind": "modelled", "on": f"{timed['cells']} timed cells, R2 {timed['train']['r2']:.3f}"}
     kind = f"{NAME}, {seeds} seeds, settings {manifest['digest']}, packed at {manifest['commit']}"
-    meta = {"kind": kind, "data": {"name": "digits", **images}, "clock": {"kind": "recorded", **asdict(fitted)}}
+    meta = {"kind": kind, "data": {"name": "digits", **images}, "clock": {**model, **asdict(fitted)}}
     return columns, meta
 
 

@@ -16,9 +16,6 @@ from harness.seeds import derive
 MACROS = {"cifar10": (Macro(), 32), "digits": (Macro(width=8, channels=1, depth=1), 8)}
 """The supernet around the cell, and the side of its images."""
 
-FORWARD = 1 / 3
-"""Of a training pass' seconds: nobody recorded a pass forward alone; the backward one counts twice as much."""
-
 
 class NB1Shot1Task:
     """See :class:`harness.weight_sharing.Task`.
@@ -79,7 +76,7 @@ class NB1Shot1Task:
         parameters, macs = size.executed(counts)
         seconds = self._clock.of_size(parameters, counts) / self._passes * images
         self._meter(
-            seconds=seconds * (1 if training else FORWARD),
+            seconds=seconds * (1 if training else self._clock.forward),
             epochs=images / self.images["train"] if training else 0.0,
             macs=images * macs,
         )

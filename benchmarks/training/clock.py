@@ -58,11 +58,14 @@ class Clock:
         path.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> Clock:
-        """One that was saved. Raises :class:`UserError` where there is none."""
+    def load(cls, path: Path, names: Sequence[str] = ()) -> Clock:
+        """One that was saved. Raises :class:`UserError` where there is none, or where it prices other things than ``names``."""
         try:
             values = json.loads(path.read_text())
-            return cls(**{**values, "train": Line(**values["train"]), "evaluate": Line(**values["evaluate"])})
+            found = cls(**{**values, "train": Line(**values["train"]), "evaluate": Line(**values["evaluate"])})
+            if names and not list(names) == list(found.train.per) == list(found.evaluate.per):
+                raise KeyError("per")
+            return found
         except FileNotFoundError:
             raise UserError(f"{path} is missing; run the command 'time --out {path.parent}' first") from None
         except (ValueError, TypeError, KeyError):

@@ -1,4 +1,4 @@
-"""The commands of every benchmark whose records come from training cells here: build, time, verify, assemble, describe."""
+"""The commands of every benchmark whose records come from training cells here, from ``build`` to ``statistics``."""
 
 from __future__ import annotations
 
@@ -63,7 +63,11 @@ class Subject:
 
     def assemble(self, folder: Folder, to: Path) -> dict[str, int]:
         """Packs a finished build and its clock into the table ``to``; answers each file's bytes. Raises :class:`UserError`."""
-        made, settings, clock = self.module("digits_table"), self.settings, Clock.load(folder.clock)
+        made, settings, clock = (
+            self.module("digits_table"),
+            self.settings,
+            Clock.load(folder.clock, self.module("digits_clock").FEATURES),
+        )
         sizes = self.task(settings).sizes
         return table.assemble(folder, made.FILES, settings, self.cells, made.cells(clock), asdict(clock), sizes, to)
 

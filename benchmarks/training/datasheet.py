@@ -61,14 +61,15 @@ def noise(found: Found, among: Mapping[str, Rows]) -> Iterable[str]:
     rows = []
     for recipe, one in found.items():
         for name, members in among.items():
-            noise = statistics.noise(one, members)
-            spread = [points(noise.between), points(noise.within)]
-            rows.append([recipe, name, f"{noise.cells:,}", *spread, *map(_correlation, noise[3:])])
+            seen = statistics.noise(one, members)
+            rows.append(
+                [recipe, name, f"{seen.cells:,}", points(seen.between), points(seen.within), *map(_correlation, seen[3:])]
+            )
     yield (
         "How far the seeds hide the cells (validation; standard deviations in points, ρ of Spearman). The best are chosen by "
-        "the mean validation accuracy of the long recipe over its first three seeds, which makes its own figures among them "
-        "smaller than they would be among cells chosen otherwise. Reliability is the share of the variance between cells in "
-        "that of means of three seeds."
+        f"the mean validation accuracy of the long recipe over its first {found['long'].common} seeds, which makes its own "
+        "figures among them smaller than they would be among cells chosen otherwise. Reliability is the share of the variance "
+        "between cells in that of means of three seeds."
     )
     head = ["recipe", "among", "cells", "sd between cells", "sd between seeds", "ρ seed to seed", "reliability of three"]
     yield table([*head, "ρ mean of three, of two others", "ρ validation–test"], rows)
@@ -93,12 +94,15 @@ def agreement(name: str, long: Accuracies, theirs: Mapping[str, Floats] | None, 
         kind: what table it is.
         theirs_by: how long its cells were trained.
     """
-    if theirs is None:
+    if not theirs:
         yield f"Agreement with {name}: not measured, no table of it was found."
         return
     found = statistics.kendall(long, theirs)
     among = list(dict.fromkeys(group for _, group in found))
-    rows = [[target, *(f"{found[target, group][1]:.2f} ({found[target, group][0]:,})" for group in among)] for target in theirs]
+    rows = [
+        [target, *(f"{points(tau)} ({cells:,})" for cells, tau in (found[target, group] for group in among))]
+        for target in theirs
+    ]
     yield (
         f"Agreement with {name} ({kind}): Kendall's τ of mean test accuracies, long recipe and {theirs_by}, over unique cells "
         "(how many):"
@@ -114,8 +118,8 @@ def clock(folder: Folder) -> Iterable[str]:
     found = Clock.load(folder.clock)
     rows = []
     for name, line in (("training step", found.train), ("evaluation", found.evaluate)):
-        costs = [f"{cost:.1f}" for cost in line.per.values()]
-        rows.append([name, f"{line.base:.1f}", *costs, f"{line.r2:.3f}", f"{line.residual:.2f}"])
+        costs = [f"{cost:#.3g}" for cost in (line.base, *line.per.values())]
+        rows.append([name, *costs, f"{line.r2:.3f}", f"{line.residual:#.3g}"])
     made = f"fitted on {found.cells} cells, {found.made_with}"
     yield f"The clock, microseconds per image: base + what each thing costs that a cell is made of ({made})."
     yield table(["", "base", *found.train.per, "R²", "sd of the residual"], rows)
@@ -132,5 +136,5 @@ def _correlation(value: float) -> str:
 
 
 def points(value: float) -> str:
-    """Of accuracy, two digits."""
+    """Two digits."""
     return "–" if math.isnan(value) else f"{value:.2f}"

@@ -55,6 +55,18 @@ def test_list_shows_methods_benchmarks_and_protocols(command: Command) -> None:
     assert f"  {DEFAULT} (default)" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("table", "method", "stages"), [("nb1shot1/1-digits", "random_search", 0), ("darts/digits", "rsps", 4)]
+)
+def test_a_dry_run_names_trainings_where_cells_are_trained(
+    table: str, method: str, stages: int, command: Command, tmp_path: Path
+) -> None:
+    call = ["--protocol", "digits", "--benchmarks", table, "--methods", method, "--seeds", 1]
+    done = command(*call, "--dry-run", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("from scratch, priced once it is known") == stages
+
+
 def test_a_dry_run_prices_the_plan_and_leaves_nothing(command: Command, tmp_path: Path) -> None:
     done = command("--protocol", "nats-2021", "--benchmarks", "nb201/cifar10", "--dry-run", "--out", tmp_path / "out")
     assert done.returncode == 0

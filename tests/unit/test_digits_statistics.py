@@ -118,7 +118,7 @@ def test_a_finished_build_fills_its_place_in_the_datasheet(tmp_path: Path, monke
     assert text.endswith("after\n")
     assert "old" not in text
     assert "6,466 of 6,466 unique cells, 3 to 5 trainings each by either recipe.\n" in text
-    assert "| training step | 20.0 | 1.0 | 5.0 | 11.0 | 3.0 | 0.990 | 0.50 |" in text
+    assert "| training step | 20.0 | 1.00 | 5.00 | 11.0 | 3.00 | 0.990 | 0.500 |" in text
     tops = [line.split(" | ") for line in text.splitlines() if "| top tenth | 647 |" in line]
     assert len(tops) == 2
     assert all(0 < float(line[7]) < 1 for line in tops)  # five seeds: separate means are compared

@@ -99,5 +99,5 @@ def test_the_datasheet_speaks_of_every_cell_and_of_nas_bench_101(tmp_path: Path,
     assert answer.exit_code == 0, answer.output
     assert "2,685 of 2,685 unique cells, 3 trainings each by either recipe.\n" in answer.output
     assert "| long | top tenth | 268 |" in answer.output
-    assert "| evaluation | 30.0 | 1.0 | 1.0 | 1.0 | 1.0 | 1.0 | 0.900 | 1.00 |" in answer.output
+    assert "| evaluation | 30.0 | 1.00 | 1.00 | 1.00 | 1.00 | 1.00 | 0.900 | 1.00 |" in answer.output
     assert "Agreement with NAS-Bench-101: not measured, no table of it was found." in answer.output
