@@ -90,6 +90,9 @@ def _archive(path: Path) -> Iterator[Review]:
             content = archive.extractfile(member) if named else None
             if named and content:
                 yield Review(PARTS.index(named[1]), CLASSES.index(named[2]), int(named[3]), content.read().decode("utf-8"))
+        # an archive's end, or a header that is none, comes before the checksum of the compressed stream
+        while archive.fileobj is not None and archive.fileobj.read(1 << 20):
+            pass
 
 
 def _json_lines(path: Path) -> Iterator[Review]:

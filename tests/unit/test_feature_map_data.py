@@ -197,6 +197,16 @@ def test_a_damaged_file_is_one_line_and_leaves_nothing(form: str, spoil: str, ho
     assert not list((home.parent / "cache").rglob("*.npy"))
 
 
+def test_a_bit_anywhere_in_an_archive_is_missed_nowhere(home: Path) -> None:
+    path = FORMS_OF_REVIEWS["archive"](home)
+    whole = path.read_bytes()
+    header = whole.index(b"\0", 10) + 1  # gzip's, with the file's name, which no checksum covers
+    for at in range(header, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+        with pytest.raises(UserError):
+            reviews.read(path)
+
+
 def test_what_is_no_imdb_is_not_taken_for_it(home: Path) -> None:
     (home / "other.jsonl").write_text('{"text": "good"}\n')
     (home / "train" / "cats").mkdir(parents=True)
