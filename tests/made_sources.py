@@ -1,0 +1,36 @@
+"""Small files in the official layouts of NAS-Bench-201 and NATS-Bench to import, and empty folders to import into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.nb201 import records
+from tests import official_files
+
+N = 13
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NAS_DATA", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+
+
+@pytest.fixture
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables with a row for each architecture that the small files hold: 15 625 rows of curves take a gigabyte."""
+    monkeypatch.setattr(records, "SIZE", N + 3)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("published")
+    official_files.nas_bench_201(folder / "legacy.pth", N, legacy=True)
+    official_files.nas_bench_201(folder / "zip.pth", N, legacy=False)
+    official_files.nas_bench_201(folder / "v10.pth", N, legacy=True, version="1.0")
+    official_files.nats_folder(folder / "simple", N)
+    official_files.nats_file(folder / "single.pickle.pbz2", N)
+    return folder
