@@ -92,12 +92,22 @@ def _mean_correlation(values: list[float]) -> str:
 
 def ranking(study: Study, traces: Traces, trained: pd.DataFrame, benchmark: str) -> Table | None:
     """How a supernet ranks random cells against what they come to by themselves; None where no search probed cells."""
-    names = ["method", "own accuracy", "runs", "cells", "Kendall τ [95 %]", "Spearman [95 %]", "best shared", "best own"]
+    names = [
+        "method",
+        "own accuracy",
+        "runs",
+        "cells",
+        "Kendall τ [95 %]",
+        "Spearman [95 %]",
+        "shared",
+        "best shared",
+        "best own",
+    ]
     table = Table(
         "Random cells under the weights that a search shares between all cells, against the same cells by themselves (CoNAS, "
         "A.4): rank correlations over the cells of a run, mean over runs with its 95 % interval (Student t, within [−1, 1], "
-        "none below 3 runs). Best shared: the own accuracy, in percent, of the cell that shared weights rank first; best "
-        "own: the best.",
+        "none below 3 runs). Shared: mean validation accuracy of the cells under the shared weights, in percent; best shared: "
+        "the own accuracy of the cell that they rank first; best own: the best.",
         [Column(name, right=name not in names[:2]) for name in names],
     )
     for (row, how), runs in _probed(study, traces, trained, benchmark).items():
@@ -107,7 +117,8 @@ def ranking(study: Study, traces: Traces, trained: pd.DataFrame, benchmark: str)
         chosen = [float(own[shared.argmax()]) for shared, own in runs]
         best = [float(own.max()) for _, own in runs]
         means = [_mean_correlation(values) for values in (taus, rhos)]
-        ends = [number(mean_std(values)[0]) for values in (chosen, best)]
+        means_shared = [float(shared.mean()) for shared, _ in runs]
+        ends = [number(mean_std(values)[0]) for values in (means_shared, chosen, best)]
         table.add([study.label(row), how, str(len(runs)), cells, *means, *ends])
     return table if table.rows else None
 

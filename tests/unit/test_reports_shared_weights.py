@@ -30,10 +30,10 @@ def test_a_ranking_that_agrees_has_tau_one_and_what_is_not_judged_is_left_out() 
     traces = [probe(world, [10.0, 20.0, 30.0, 40.0], cifar10=[1.0, 2.0, 4.0, 3.0 + 2 * (world > 0)]) for world in range(3)]
     table = signal.ranking(study_of(traces), traces, pd.DataFrame(), BENCHMARK)
     assert table is not None
-    ((method, how, runs, cells, tau, rho, chosen, best),) = table.rows
+    ((method, how, runs, cells, tau, rho, shared, chosen, best),) = table.rows
     assert (method, how, runs, cells) == ("rsps", "CIFAR-10, test, as judged", "3", "4")
     assert float(tau.split()[0]) == pytest.approx(np.mean([2 / 3, 1, 1]), abs=0.006) and float(rho.split()[0]) > 0.9
-    assert (chosen, best) == ("4.33", "4.67")
+    assert (shared, chosen, best) == ("25.00", "4.33", "4.67")
     unjudged = [probe(0, [10.0, 20.0], cifar10=[np.nan, np.nan])]
     assert signal.ranking(study_of(unjudged), unjudged, pd.DataFrame(), BENCHMARK) is None
 
@@ -45,7 +45,7 @@ def test_cells_trained_for_a_ranking_are_averaged_over_their_seeds_in_the_order_
     trained = pd.DataFrame([{**line, "split": "test", "probed": True, "accuracy": accuracy} for accuracy in accuracies])
     table = signal.ranking(study_of(traces), traces, trained, BENCHMARK)
     assert table is not None
-    assert table.rows == [["rsps", "digits, test, trained by short", "1", "3", "1.00", "1.00", "90.50", "90.50"]]
+    assert table.rows == [["rsps", "digits, test, trained by short", "1", "3", "1.00", "1.00", "2.00", "90.50", "90.50"]]
     trained.loc[0, "accuracy"] = np.nan  # a training is still to come
     assert signal.ranking(study_of(traces), traces, trained, BENCHMARK) is None
 
