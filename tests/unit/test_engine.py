@@ -186,7 +186,7 @@ def test_a_sampled_run_tells_how_long_the_whole_would_be(tmp_path: Path) -> None
     found = results(local, [Task(one.spec, (one.spec.run(-1),), sample_s=0.1) for one in (row, quick)], workers=1)
     sampled, whole = (found[one.spec.run(-1).run_id] for one in (row, quick))
     assert sampled.status == "sampled"
-    assert sampled.wall_seconds > 0
+    assert sampled.wall_seconds >= 10
     assert whole.status == "done"
 
 

@@ -126,3 +126,9 @@ def test_strangers_have_no_number(stranger: object) -> None:
 def test_there_is_no_architecture_beyond_the_last() -> None:
     with pytest.raises(InvalidArchitecture, match="outside 0 to 14579"):
         SPACES[1].at(14_580)
+
+
+def test_one_architecture_in_thirty_is_a_convolution_beside_the_input() -> None:
+    space = NB1Shot1Space(1)
+    simplest = space.canonical(space.from_str("conv3x3(0) conv3x3(0,1) conv3x3(0,1) conv3x3(0,1) output(0,1)"))
+    assert sum(space.canonical(space.at(index)) == simplest for index in range(space.size)) == 486
