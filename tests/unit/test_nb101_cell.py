@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.nb1shot1.cell import Cell, InvalidCell, prune
 from benchmarks.nb1shot1.fingerprint import fingerprint
 from benchmarks.nb1shot1.size import network_size, vertex_channels
+from tests.plain_nb101 import plain_fingerprint
 
 
 @st.composite
@@ -62,6 +63,12 @@ def test_isomorphic_cells_share_the_hash(graph: tuple[list[list[int]], list[int]
     order = [0, *inner, size - 1]
     matrix = tuple(tuple(cell.matrix[source][target] for target in order) for source in order)
     assert fingerprint(Cell(matrix, tuple(cell.ops[vertex - 1] for vertex in inner))) == fingerprint(cell)
+
+
+@given(graphs())
+def test_the_compiled_hash_is_the_definitions(graph: tuple[list[list[int]], list[int]]) -> None:
+    if cell := pruned(graph):
+        assert fingerprint(cell) == plain_fingerprint(cell)
 
 
 @given(graphs())
