@@ -148,7 +148,8 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         figure.set_size_inches(3.1 * across + 0.3, 2.45 * down + legend_inches)
         if named:
             figure.legend(lines, labels, loc="outside lower center", ncols=per_line, frameon=False, handlelength=3.5)
-        figure.draw_without_rendering()
+        figure.draw_without_rendering()  # lays everything out, which is slow, and once is enough
+        figure.set_layout_engine("none")
         for place, title in zip(axes.flat, titles, strict=False):
             share = place.get_window_extent().width / max(title.get_window_extent().width, 1)
             title.set_fontsize(title.get_fontsize() * min(share, 1))  # as much smaller as a title too wide for its panel takes

@@ -27,7 +27,7 @@ SEARCH = (
     "--seeds",
     "1",
     "--set",
-    "gaea_darts.epochs=4",
+    "gaea_darts.epochs=2",
 )
 
 
