@@ -17,22 +17,42 @@ def network_size(cell: Cell) -> tuple[int, int]:
 
     A 3x3 convolution to 128 channels, then 3 stacks of 3 cells; between stacks the image is halved and the first cell doubles
     the channels; average pooling and a classifier with bias. A convolution has no bias and is followed by batch
-    normalisation with two parameters a channel.
+    normalisation with two parameters a channel. Edges out of a cell's input are 1x1 convolutions.
+    """
+    parameters, macs, added = _sizes(cell.matrix)
+    for of_op, op in zip(added, cell.ops, strict=True):
+        more_parameters, more_macs = of_op[op]
+        parameters += more_parameters
+        macs += more_macs
+    return parameters, macs
+
+
+@lru_cache(maxsize=4096)
+def _sizes(matrix: tuple[tuple[int, ...], ...]) -> tuple[int, int, list[list[tuple[int, int]]]]:
+    """Parameters and multiply-adds without the inner vertices' operations, and what each operation adds at each vertex.
+
+    A search space has few matrices, and each has many cells.
     """
     pixels, channels = IMAGE * IMAGE, STEM
-    parameters = _convolution(3, 3, STEM)
-    macs = pixels * 9 * 3 * STEM
+    parameters, macs = _convolution(3, 3, STEM, pixels)
+    added = [[(0, 0)] * len(_KERNEL) for _ in matrix[1:-1]]
     for stack in range(STACKS):
         doubling = int(stack > 0)
         for source, cells in ((channels >> doubling, doubling), (channels, CELLS_PER_STACK - doubling)):
-            if cells:
-                kernels, weights = _cell(cell, source, channels)
-                parameters += cells * weights
-                macs += cells * pixels * kernels
+            widths = vertex_channels(matrix, source, channels)
+            for width, edge in zip(widths, matrix[0], strict=True):
+                if edge:
+                    weights, products = _convolution(1, source, width, pixels)
+                    parameters, macs = parameters + cells * weights, macs + cells * products
+            for of_op, width in zip(added, widths[1:-1], strict=True):
+                for op, kernel in enumerate(_KERNEL):
+                    if kernel:
+                        weights, products = _convolution(kernel, width, width, pixels)
+                        of_op[op] = of_op[op][0] + cells * weights, of_op[op][1] + cells * products
         if stack < STACKS - 1:
             pixels //= 4
             channels *= 2
-    return parameters + (channels + 1) * CLASSES, macs + channels * CLASSES
+    return parameters + (channels + 1) * CLASSES, macs + channels * CLASSES, added
 
 
 @lru_cache(maxsize=4096)
@@ -53,16 +73,7 @@ def vertex_channels(matrix: tuple[tuple[int, ...], ...], source: int, target: in
     return channels
 
 
-def _cell(cell: Cell, source: int, target: int) -> tuple[int, int]:
-    """Multiplications per pixel, and parameters, of one cell. Edges out of the cell's input are 1x1 convolutions."""
-    channels = vertex_channels(cell.matrix, source, target)
-    projected = [width for width, edge in zip(channels, cell.matrix[0], strict=True) if edge]
-    layers = [(1, source, width) for width in projected]
-    layers += [(_KERNEL[op], width, width) for op, width in zip(cell.ops, channels[1:-1], strict=True) if _KERNEL[op]]
-    kernels = sum(kernel * kernel * inputs * outputs for kernel, inputs, outputs in layers)
-    return kernels, kernels + sum(2 * outputs for _, _, outputs in layers)
-
-
-def _convolution(kernel: int, inputs: int, outputs: int) -> int:
-    """Parameters of a convolution with its batch normalisation."""
-    return kernel * kernel * inputs * outputs + 2 * outputs
+def _convolution(kernel: int, inputs: int, outputs: int, pixels: int) -> tuple[int, int]:
+    """Parameters of a convolution with its batch normalisation, and its multiply-adds over so many pixels."""
+    weights = kernel * kernel * inputs * outputs
+    return weights + 2 * outputs, weights * pixels

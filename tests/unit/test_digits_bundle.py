@@ -43,9 +43,9 @@ def test_isomorphic_cells_share_accuracies_and_not_costs(records: Records) -> No
     accuracy = records.get("digits", 12, 0, "x-valid", "accuracy")
     seconds = records.get("digits", 12, 0, "train", "total_seconds")
     assert accuracy is not None and seconds is not None
-    differ = 0
+    differ, classes = 0, digits_table.classes()
     for index in range(0, 15625, 31):
-        representative = digits_table.classes()[index]
+        representative = classes[index]
         assert accuracy[index] == accuracy[representative]
         differ += seconds[index] != seconds[representative]
     assert differ > 50
