@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 OPS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """Operations of inner vertices; an operation's number is its label in the graph hash."""
+CONV3, CONV1, MAXPOOL = range(len(OPS))
+KERNEL = {CONV3: 3, CONV1: 1}
+"""Side of the kernel of each operation that has weights."""
 
 MAX_VERTICES = 7
 MAX_EDGES = 9

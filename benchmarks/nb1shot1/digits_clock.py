@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.nb1shot1.cell import OPS
+from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.training.clock import Floats
 
@@ -17,11 +18,10 @@ FEATURES = (*OPS, "projections", "thousand multiplications")
 def features(numbers: Sequence[int]) -> Floats:
     """Of the cells of these architectures: (cells, features)."""
     from benchmarks.nb1shot1.digits_task import SETTINGS
-    from benchmarks.nb1shot1.network import macs
 
     space, rows = NB1Shot1Space(1), []
     for number in numbers:
         cell = space.cell(space.at(number))
         counts = [cell.ops.count(op) for op in range(len(OPS))]
-        rows.append([*counts, sum(cell.matrix[0]), macs(cell, SETTINGS.macro) / 1000])
+        rows.append([*counts, sum(cell.matrix[0]), network_size(cell, SETTINGS.macro)[1] / 1000])
     return np.array(rows, float)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from benchmarks.nb1shot1.cell import Cell
 from benchmarks.nb1shot1.graph import network_graph
-from benchmarks.nb1shot1.network import BN_EPS, BN_MOMENTUM, Macro, Network, initial_parameters
+from benchmarks.nb1shot1.macro import Macro
+from benchmarks.nb1shot1.network import BN_EPS, BN_MOMENTUM, Network, initial_parameters
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.training import digits
 from benchmarks.training.digits import Trained

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.nb1shot1.cell import OPS
+from benchmarks.nb1shot1.cell import KERNEL, OPS
 
 if TYPE_CHECKING:
     from benchmarks.nb1shot1.supernet import Macro
@@ -33,7 +33,6 @@ class Footprint:
 
 def footprint(macro: Macro, blocks: int, size: int) -> Footprint:
     """Of a supernet for images of ``size`` x ``size``."""
-    kernels = {"conv3x3-bn-relu": 9, "conv1x1-bn-relu": 1, "maxpool3x3": 0}
     parameters, macs = 9 * macro.channels * macro.width + 2 * macro.width, size * size * 9 * macro.channels * macro.width
     op_parameters, op_macs = [0] * len(OPS), [0] * len(OPS)
     inputs = macro.width
@@ -46,9 +45,9 @@ def footprint(macro: Macro, blocks: int, size: int) -> Footprint:
             projected = 2 * blocks * channels
             parameters += inputs * projected + 2 * projected
             macs += size * size * inputs * projected
-            for op, name in enumerate(OPS):
-                weights = kernels[name] * part * part
-                op_parameters[op] += weights + 2 * part * bool(weights)
+            for op, kernel in KERNEL.items():
+                weights = kernel * kernel * part * part
+                op_parameters[op] += weights + 2 * part
                 op_macs[op] += size * size * weights
             inputs = blocks * channels
     last = macro.width << (macro.stacks - 1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.nb1shot1.cell import Cell
-from benchmarks.nb1shot1.network import KERNEL, Macro
+from benchmarks.nb1shot1.cell import KERNEL, Cell
+from benchmarks.nb1shot1.macro import Macro
 from benchmarks.nb1shot1.size import vertex_channels
 from benchmarks.training.graph import Graph, Value
 

@@ -7,56 +7,18 @@ and their shapes come from :func:`parameter_shapes` without building it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.nb1shot1.cell import Cell
-from benchmarks.nb1shot1.size import CELLS_PER_STACK, CLASSES, IMAGE, STACKS, STEM, vertex_channels
+from benchmarks.nb1shot1.cell import KERNEL, Cell
+from benchmarks.nb1shot1.macro import STACKS, Macro
+from benchmarks.nb1shot1.size import vertex_channels
 
-CONV3, CONV1, MAXPOOL = range(3)
-KERNEL = {CONV3: 3, CONV1: 1}
-"""Side of the kernel of each operation that has weights."""
 BN_EPS = 1e-5
 BN_MOMENTUM = 0.1
 """NAS-Bench-101 has 0.003 (TensorFlow's 0.997), which takes a thousand steps; our trainings on digits have some hundred."""
-
-
-@dataclass(frozen=True)
-class Macro:
-    """Everything about the network that is not the cell. The defaults are the paper's network for CIFAR-10."""
-
-    width: int = STEM
-    """Channels of the first stack; each later stack has twice as many at half the size."""
-    depth: int = CELLS_PER_STACK
-    """Cells per stack."""
-    channels: int = 3
-    """Of the input image."""
-    size: int = IMAGE
-    """Height and width of the input image, pixels; a multiple of 4."""
-    classes: int = CLASSES
-    stem: int = 3
-    """Kernel of the stem's convolution: 3 (the paper) or 1."""
-
-    def __post_init__(self) -> None:
-        if self.stem not in (1, 3):
-            raise ValueError(f"stem {self.stem} is no kernel of a stem; take 1 or 3")
-        if self.size % 2 ** (STACKS - 1):
-            raise ValueError(f"size {self.size} cannot be halved {STACKS - 1} times")
-
-    def places(self) -> list[tuple[str, int, int, int]]:
-        """Of every cell in order: its name, channels that come in and go out, and size."""
-        found, channels = [], self.width
-        for stack in range(STACKS):
-            for number in range(self.depth):
-                found.append((f"stacks.{stack}.{number}", channels, self.width << stack, self.size >> stack))
-                channels = self.width << stack
-        return found
-
-
-PAPER = Macro()
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -81,26 +43,7 @@ def parameter_shapes(cell: Cell, macro: Macro) -> Shapes:
         for vertex, op in enumerate(cell.ops, 1):
             if op in KERNEL:
                 shapes |= _layer(f"{name}.vertices.{vertex}", widths[vertex], widths[vertex], KERNEL[op])
-    last = macro.width << (STACKS - 1)
-    return shapes | {"classifier.weight": (macro.classes, last), "classifier.bias": (macro.classes,)}
-
-
-def parameters(cell: Cell, macro: Macro = PAPER) -> int:
-    """Number of trainable values."""
-    return sum(math.prod(shape) for shape in parameter_shapes(cell, macro).values())
-
-
-def macs(cell: Cell, macro: Macro = PAPER) -> int:
-    """Multiply-adds of one image, convolutions and the classifier counted."""
-    sizes = {name: size for name, _, _, size in macro.places()} | {"stem": macro.size}
-    total = 0
-    for name, shape in parameter_shapes(cell, macro).items():
-        if name == "classifier.weight":
-            total += math.prod(shape)
-        elif name.endswith(".conv.weight"):
-            place = "stem" if name.startswith("stem.") else ".".join(name.split(".")[:3])
-            total += math.prod(shape) * sizes[place] ** 2
-    return total
+    return shapes | {"classifier.weight": (macro.classes, macro.last), "classifier.bias": (macro.classes,)}
 
 
 def initial_parameters(cell: Cell, macro: Macro, seed: int) -> dict[str, Tensor]:
@@ -114,7 +57,7 @@ def initial_parameters(cell: Cell, macro: Macro, seed: int) -> dict[str, Tensor]
         if ".norm." in name:
             values[name] = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
         else:
-            fan_in = math.prod(shape[1:]) if len(shape) > 1 else macro.width << (STACKS - 1)
+            fan_in = math.prod(shape[1:]) if len(shape) > 1 else macro.last
             values[name] = (torch.rand(shape, generator=generator) * 2 - 1) / math.sqrt(fan_in)
     return values
 
@@ -175,7 +118,7 @@ class Network(nn.Module):
     Weights are PyTorch's defaults; load :func:`initial_parameters` (``load``) for weights that depend on a seed alone.
     """
 
-    def __init__(self, cell: Cell, macro: Macro = PAPER) -> None:
+    def __init__(self, cell: Cell, macro: Macro) -> None:
         super().__init__()
         self.macro = macro
         self.stem = ConvNormRelu(macro.channels, macro.width, macro.stem)
@@ -183,7 +126,7 @@ class Network(nn.Module):
         self.stacks = nn.ModuleList(
             nn.ModuleList(cells[stack * macro.depth : (stack + 1) * macro.depth]) for stack in range(STACKS)
         )
-        self.classifier = nn.Linear(macro.width << (STACKS - 1), macro.classes)
+        self.classifier = nn.Linear(macro.last, macro.classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)

@@ -15,12 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.nb1shot1.cell import OPS
+from benchmarks.nb1shot1.cell import KERNEL, MAXPOOL, OPS
 from benchmarks.nb1shot1.space import SHORT_OPS, NB1Shot1Space
 from harness.problem import Arch
 from harness.weight_sharing import Active, Decision, Metered
 
-CONV3, CONV1, MAXPOOL = range(len(OPS))
 BN_EPS, BN_MOMENTUM = 1e-5, 0.997
 """The momentum is TensorFlow's number given to PyTorch, as in the paper's code: statistics are those of the last batch."""
 
@@ -175,9 +174,8 @@ class _Mixed(nn.Module):
     def __init__(self, channels: int, macro: Macro) -> None:
         super().__init__()
         self.partial, self.part = macro.partial, channels // macro.partial
-        kernels = {CONV3: 3, CONV1: 1}
         self.convs = nn.ModuleDict(
-            {str(op): _ConvNormRelu(self.part, self.part, kernel, macro.track) for op, kernel in kernels.items()}
+            {str(op): _ConvNormRelu(self.part, self.part, kernel, macro.track) for op, kernel in KERNEL.items()}
         )
 
     def forward(self, x: Tensor, block: _Block) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 
 from benchmarks.nb1shot1.cell import Cell, prune
 from benchmarks.nb1shot1.graph import network_graph
-from benchmarks.nb1shot1.network import Macro, Network, initial_parameters, macs, parameter_shapes, parameters
+from benchmarks.nb1shot1.macro import PAPER, Macro
+from benchmarks.nb1shot1.network import Network, initial_parameters, parameter_shapes
 from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.training import native
@@ -39,9 +41,16 @@ def _samples(count: int) -> list[Cell]:
     return [space.cell(space.sample(rng)) for _ in range(count)]
 
 
-def test_its_parameters_and_multiplications_are_the_benchmark_s() -> None:
+@pytest.mark.parametrize("macro", [PAPER, SMALL, Macro(width=7, depth=2, channels=3, size=8, stem=3)])
+def test_its_parameters_and_multiplications_are_the_benchmark_s(macro: Macro) -> None:
+    sizes = {name: size for name, _, _, size in macro.places()} | {"stem": macro.size}
     for cell in [*CELLS.values(), *_samples(40)]:
-        assert (parameters(cell), macs(cell)) == network_size(cell)
+        shapes = parameter_shapes(cell, macro)
+        convolutions = {name: math.prod(shape) for name, shape in shapes.items() if name.endswith(".conv.weight")}
+        where = {name: "stem" if name.startswith("stem.") else ".".join(name.split(".")[:3]) for name in convolutions}
+        macs = sum(weights * sizes[where[name]] ** 2 for name, weights in convolutions.items())
+        parameters = sum(math.prod(shape) for shape in shapes.values())
+        assert network_size(cell, macro) == (parameters, macs + math.prod(shapes["classifier.weight"]))
 
 
 def test_the_module_has_these_parameters() -> None:

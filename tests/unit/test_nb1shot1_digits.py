@@ -14,7 +14,8 @@ from benchmarks.nb1shot1 import digits
 from benchmarks.nb1shot1.digits_clock import FEATURES, features
 from benchmarks.nb1shot1.digits_table import FILES
 from benchmarks.nb1shot1.digits_task import SETTINGS, SPACE, Settings, Task
-from benchmarks.nb1shot1.network import Macro, macs, parameters
+from benchmarks.nb1shot1.macro import Macro
+from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.unique import representatives
 from benchmarks.training import build, native
 from benchmarks.training.build import Folder, train_unit, units
@@ -75,8 +76,7 @@ def test_a_finished_build_becomes_three_small_files(tmp_path: Path) -> None:
     cells = read(to / FILES.cells, sums[FILES.cells])
     number = int(cells["cell"][99])
     one = SPACE.cell(SPACE.at(number))
-    assert cells["params"][99] == parameters(one, SETTINGS.macro)
-    assert cells["macs"][99] == macs(one, SETTINGS.macro)
+    assert (cells["params"][99], cells["macs"][99]) == network_size(one, SETTINGS.macro)
     assert cells["train_us"][99] == pytest.approx(30 + features([number]).sum(), rel=1e-5)
 
 

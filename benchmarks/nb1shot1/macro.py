@@ -1,0 +1,48 @@
+"""The network around a cell of NAS-Bench-101: how many cells of which width on images of which size. No weights, no PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STACKS = 3
+"""Of cells; between two of them the image is halved."""
+
+
+@dataclass(frozen=True)
+class Macro:
+    """Everything about the network that is not the cell. The defaults are the paper's network for CIFAR-10."""
+
+    width: int = 128
+    """Channels of the first stack; each later stack has twice as many at half the size."""
+    depth: int = 3
+    """Cells per stack."""
+    channels: int = 3
+    """Of the input image."""
+    size: int = 32
+    """Height and width of the input image, pixels; a multiple of 4."""
+    classes: int = 10
+    stem: int = 3
+    """Kernel of the stem's convolution: 3 (the paper) or 1."""
+
+    def __post_init__(self) -> None:
+        if self.stem not in (1, 3):
+            raise ValueError(f"stem {self.stem} is no kernel of a stem; take 1 or 3")
+        if self.size % 2 ** (STACKS - 1):
+            raise ValueError(f"size {self.size} cannot be halved {STACKS - 1} times")
+
+    @property
+    def last(self) -> int:
+        """Channels that come to the classifier."""
+        return self.width << (STACKS - 1)
+
+    def places(self) -> list[tuple[str, int, int, int]]:
+        """Of every cell in order: its name, channels that come in and go out, and size."""
+        found, channels = [], self.width
+        for stack in range(STACKS):
+            for number in range(self.depth):
+                found.append((f"stacks.{stack}.{number}", channels, self.width << stack, self.size >> stack))
+                channels = self.width << stack
+        return found
+
+
+PAPER = Macro()
