@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import made_digits, official_files
+from tests import made_digits, made_sources, official_files
 
 # contracts are inherited, so one property runs in several classes; timing belongs to tox -e bench
 hypothesis.settings.register_profile(
@@ -29,6 +29,12 @@ def made_data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     official_files.columns_table(data / "made_columns.parquet")
     made_digits.table(tmp_path_factory.mktemp("build"), data)
     return data, cache
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """NAS-Bench-201 and NATS-Bench in their official layouts, to read from; written once per session."""
+    return made_sources.write(tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture

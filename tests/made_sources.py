@@ -25,9 +25,8 @@ def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "SIZE", N + 3)
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("published")
+def write(folder: Path) -> Path:
+    """Every form that a whole table is published in, each with ``N`` architectures."""
     official_files.nas_bench_201(folder / "legacy.pth", N, legacy=True)
     official_files.nas_bench_201(folder / "zip.pth", N, legacy=False)
     official_files.nas_bench_201(folder / "v10.pth", N, legacy=True, version="1.0")

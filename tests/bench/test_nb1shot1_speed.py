@@ -14,6 +14,8 @@ from benchmarks.nb1shot1 import fingerprint as module
 from benchmarks.nb1shot1 import importer
 from benchmarks.nb1shot1.benchmark import NB1Shot1Problem
 from benchmarks.nb1shot1.cell import Cell
+from benchmarks.nb1shot1.cells import distinct_cells
+from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from harness.budget import Budget
 from harness.cache import Table
@@ -36,17 +38,24 @@ def test_cells_hashed_per_second(capsys: pytest.CaptureFixture[str]) -> None:
     """Cold: topologies are compiled on the way. Three rounds of each form in turn, of which the fastest counts."""
     found = cells()
     seconds: dict[str, list[float]] = {"plain": [], "cold": [], "warm": []}
+    hashes: dict[str, set[str]] = {}
     for _ in range(3):
         module._compiled.cache_clear()
         for form, hashed in (("plain", plain_fingerprint), ("cold", module.fingerprint), ("warm", module.fingerprint)):
             start = time.process_time()
-            hashes = {hashed(cell) for cell in found}
+            hashes[form] = {hashed(cell) for cell in found}
             seconds[form].append(time.process_time() - start)
     topologies = len({cell.matrix for cell in found})
     with capsys.disabled():
         speeds = ", ".join(f"{CELLS / min(times):,.0f} {form}" for form, times in seconds.items())
-        print(f"\n{CELLS:,} cells of {topologies} topologies, {len(hashes):,} hashes, cells a second: {speeds}")
-    assert len(hashes) > 1000
+        print(f"\n{CELLS:,} cells of {topologies} topologies, {len(hashes['warm']):,} hashes, cells a second: {speeds}")
+    assert hashes["plain"] == hashes["cold"] == hashes["warm"]
+
+
+def test_sizes_of_distinct_cells(benchmark: Any) -> None:
+    """What every import of NAS-Bench-101 works out."""
+    found = distinct_cells().cells
+    assert len(benchmark(lambda: [network_size(cell) for cell in found])) == 66_111
 
 
 @pytest.fixture(scope="module")

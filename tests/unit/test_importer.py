@@ -13,9 +13,9 @@ from benchmarks.nb201 import importer
 from benchmarks.nb201.table import Records
 from harness.problem import MissingRecord, UserError
 from tests import official_files
-from tests.made_sources import N, few_rows, folders, published
+from tests.made_sources import N, few_rows, folders
 
-__all__ = ["few_rows", "folders", "published"]
+__all__ = ["few_rows", "folders"]
 
 SEEDS = (777, 888, 999)
 

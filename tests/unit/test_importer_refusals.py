@@ -18,10 +18,10 @@ from benchmarks.nb201 import importer, official
 from harness.cache import TableWriter, cache_root
 from harness.problem import UserError
 from tests import official_files
-from tests.made_sources import N, few_rows, folders, published
+from tests.made_sources import N, few_rows, folders
 from tests.unit.test_unpickle import Calls
 
-__all__ = ["few_rows", "folders", "published"]
+__all__ = ["few_rows", "folders"]
 
 
 @contextlib.contextmanager

@@ -12,9 +12,9 @@ import pytest
 from benchmarks.nb201 import importer
 from harness.problem import UserError
 from tests import official_files
-from tests.made_sources import few_rows, folders, published
+from tests.made_sources import few_rows, folders
 
-__all__ = ["few_rows", "folders", "published"]
+__all__ = ["few_rows", "folders"]
 
 
 def test_importing_again_does_nothing_and_says_so(tmp_path: Path) -> None:
