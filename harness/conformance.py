@@ -10,14 +10,14 @@ import inspect
 import random
 import sys
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import numpy as np
 
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
-from harness.problem import Arch, InvalidArchitecture, MissingRecord, SearchSpace, SearchView
+from harness.problem import Arch, Facts, InvalidArchitecture, MissingRecord, SearchSpace, SearchView
 from harness.registry import MethodInfo
 from harness.seeds import derive, mix
 
@@ -67,7 +67,7 @@ class ToyProblem:
     fidelities = ToyOracle.fidelities
     checksum = "toy"
     record = "drawn"
-    facts: Mapping[str, str] = {}
+    facts = Facts("a made table", "a made validation accuracy", {})
 
     def oracle(self, world: int) -> ToyOracle:
         return ToyOracle(world)

@@ -204,8 +204,8 @@ def _facts(plan: Plan, provenance: Mapping[str, Any]) -> dict[str, Any]:
         "budget": _budgets(plan),
         "policy": "; ".join(dict.fromkeys(str(row.spec.budget["policy"]) for row in _searches(plan))),
         "record": "; ".join(dict.fromkeys(problem.record for problem in problems)),
-        "search": "; ".join(dict.fromkeys(problem.facts["search"] for problem in problems)),
-        "judge": _by_target(plan, lambda problem: {one: problem.facts[f"judge:{one}"] for one in problem.judge.optimum}),
+        "search": "; ".join(dict.fromkeys(problem.facts.search for problem in problems)),
+        "judge": _by_target(plan, lambda problem: {one: problem.facts.judge[one] for one in problem.judge.optimum}),
         "optimum": _by_target(plan, lambda problem: problem.judge.optimum),
         "worst": _by_target(plan, lambda problem: getattr(problem.judge, "worst", {})),
         "references": {
@@ -214,10 +214,10 @@ def _facts(plan: Plan, provenance: Mapping[str, Any]) -> dict[str, Any]:
             if hasattr(problem.judge, "references")
         },
         "set_size": _by_target(plan, lambda problem: problem.judge.set_size),
-        "clock": "; ".join(dict.fromkeys(problem.facts["clock"] for problem in problems if "clock" in problem.facts)),
+        "clock": "; ".join(dict.fromkeys(problem.facts.clock for problem in problems if problem.facts.clock)),
         "estimate": _estimates(plan),
         "stated_set": "; ".join(dict.fromkeys(problem.judge.stated_set for problem in problems)),
-        "table": "; ".join(dict.fromkeys(problem.facts["source"] for problem in problems)),
+        "table": "; ".join(dict.fromkeys(problem.facts.source for problem in problems)),
         "checksum": "; ".join(dict.fromkeys(problem.checksum[:16] for problem in problems)),
         "skipped": dict(plan.skipped),
         "known_rows": [row for info in registry.methods().values() for row in info.rows],

@@ -134,6 +134,20 @@ class Judge(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What the captions of a report say of a benchmark's data, one clause each."""
+
+    source: str
+    """The table or the images: their name, size and version."""
+    search: str
+    """What a search looks at: ``validation accuracy of ... after the 12-epoch training``."""
+    judge: Mapping[str, str]
+    """For each target of the judge, what its accuracies are."""
+    clock: str = ""
+    """What the charged seconds are, where that needs saying."""
+
+
 class Problem(Protocol):
     """A benchmark opened under a protocol: the space, and the two sides."""
 
@@ -144,8 +158,7 @@ class Problem(Protocol):
     """Identifies the table or the data; part of every run's identity."""
     record: str
     """The seed record in force: ``drawn`` (one recorded seed per query) or ``mean``."""
-    facts: Mapping[str, str]
-    """What a caption must say of the data: source, what was searched, what judged."""
+    facts: Facts
 
     def oracle(self, world: int) -> Oracle | None:
         """The search side in the world that ``world`` (a derived seed) fixes; None where nothing can be looked up."""

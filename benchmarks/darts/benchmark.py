@@ -13,7 +13,7 @@ from benchmarks.darts.recipe import recipe
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from benchmarks.images import importer
-from harness.problem import Arch, Availability
+from harness.problem import Arch, Availability, Facts
 
 IMAGES: Final = {"cifar10": (10, 3, 32), "digits": (10, 1, 8)}
 """Classes, channels and size of the images that are searched on."""
@@ -64,12 +64,12 @@ class DartsProblem:
         self.task = TrainingData(dataset)
         self.retraining = Retrainer(dataset)
         self.judge = DartsJudge(dataset, recipe(RECIPES[dataset]).macro(*IMAGES[dataset]))
-        self.facts = {
-            "source": f"{train.name}, {len(train):,} training and {len(test):,} test images",
-            "search": f"weight sharing on training images of {train.name} alone",
-            f"judge:{dataset}": "parameters and multiply-adds of the proposed cell; its accuracy takes a training",
-            "clock": "seconds of this machine",
-        }
+        self.facts = Facts(
+            source=f"{train.name}, {len(train):,} training and {len(test):,} test images",
+            search=f"weight sharing on training images of {train.name} alone",
+            judge={dataset: "parameters and multiply-adds of the proposed cell; its accuracy takes a training"},
+            clock="seconds of this machine",
+        )
 
     def oracle(self, world: int) -> None:
         """Nothing is tabulated."""

@@ -15,7 +15,7 @@ from benchmarks.feature_maps.data import OPENERS, Settings, Source
 from benchmarks.feature_maps.pool import PoolSpace
 from benchmarks.feature_maps.task import Task
 from benchmarks.images import importer as image_importer
-from harness.problem import Arch, Availability, Meter, UserError
+from harness.problem import Arch, Availability, Facts, Meter, UserError
 from harness.seeds import derive
 
 SPACES: Final = {"cifar10": "random-fourier", "imdb": "bag-of-ngrams", "digits": "random-fourier"}
@@ -74,14 +74,16 @@ class FeatureMapsProblem:
         self.checksum = source.checksum
         self.task = Opener(source, settings.features)
         self.judge = FeatureMapsJudge(dataset if source.name != "CIFAR-10 (JPEG-75)" else "cifar10-jpeg75", source, settings)
-        self.facts = {
-            "source": source.origin,
-            "search": f"validation points of {source.name}, by linear models on up to {settings.features:,} features that the "
+        self.facts = Facts(
+            source=source.origin,
+            search=f"validation points of {source.name}, by linear models on up to {settings.features:,} features that the "
             f"search pays for; {settings.pool} configurations drawn per world",
-            f"judge:{self.judge.target}": f"test points of {source.name}, by a classifier of its own that is trained on the "
-            f"training points with all {settings.features:,} features of the proposed configuration",
-            "clock": "processor seconds of solver calls and validation on this machine",
-        }
+            judge={
+                self.judge.target: f"test points of {source.name}, by a classifier of its own that is trained on the "
+                f"training points with all {settings.features:,} features of the proposed configuration"
+            },
+            clock="processor seconds of solver calls and validation on this machine",
+        )
 
     def oracle(self, world: int) -> None:
         """Nothing is tabulated."""

@@ -17,7 +17,7 @@ from benchmarks.nb1shot1.space import PARENTS, NB1Shot1Space
 from benchmarks.nb1shot1.table import complete, data_of, epochs_of
 from benchmarks.nb1shot1.training_data import TrainingData
 from harness.cache import Table
-from harness.problem import Arch, Availability, UserError
+from harness.problem import Arch, Availability, Facts, UserError
 
 _MADE_BY: Final = {"cifar10": "NAS-Bench-101", "digits": digits_bundle.NAME}
 
@@ -94,13 +94,13 @@ class NB1Shot1Problem:
         where = f"{len(covered):,} of {whole.topologies:,} topologies of space {number}"
         made_by = _MADE_BY[data.name]
         repeats = {2: "two", 3: "three"}.get(self._signal.repeats, str(self._signal.repeats))
-        self.facts = {
-            "source": f"{table.meta['kind']}; {_priced(table)}; it covers {where}",
-            "clock": _priced(table) + (_shared(table, clock) if clock else ""),
-            "search": f"validation accuracy of one of {repeats} {search['recipe']}-epoch trainings of {made_by}"
+        self.facts = Facts(
+            source=f"{table.meta['kind']}; {_priced(table)}; it covers {where}",
+            clock=_priced(table) + (_shared(table, clock) if clock else ""),
+            search=f"validation accuracy of one of {repeats} {search['recipe']}-epoch trainings of {made_by}"
             + (f", on the covered {where}" if self.space is not whole else f", on all of space {number}"),
-            f"judge:{data.name}": f"{made_by} test, {judge['recipe']} epochs, mean of {repeats} repeats",
-        }
+            judge={data.name: f"{made_by} test, {judge['recipe']} epochs, mean of {repeats} repeats"},
+        )
 
     def oracle(self, world: int) -> NB1Shot1Oracle:
         return NB1Shot1Oracle(self._signal, world)

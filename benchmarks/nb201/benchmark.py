@@ -13,7 +13,7 @@ from benchmarks.nb201.oracle import NB201Oracle, Signal
 from benchmarks.nb201.space import NB201Space, official_index
 from benchmarks.nb201.table import Records
 from benchmarks.nb201.training_data import TrainingData
-from harness.problem import Arch, Availability, UserError
+from harness.problem import Arch, Availability, Facts, UserError
 
 SEARCHED: Final = {
     "cifar10": "cifar10-valid",
@@ -88,14 +88,14 @@ class NB201Problem:
         if judge.get("searched_only"):
             reported = {dataset: reported[dataset]}
         self.judge = NB201Judge(records, int(judge["recipe"]), reported)
-        self.facts = {
-            "source": str(records.table.meta.get("kind", "unknown source")),
-            "search": f"validation accuracy (x-valid) of {SEARCHED[dataset]} after the {recipe}-epoch training",
-            **{
-                f"judge:{target}": f"{target}, {split}, {judge['recipe']} epochs, mean of recorded seeds"
+        self.facts = Facts(
+            source=str(records.table.meta.get("kind", "unknown source")),
+            search=f"validation accuracy (x-valid) of {SEARCHED[dataset]} after the {recipe}-epoch training",
+            judge={
+                target: f"{target}, {split}, {judge['recipe']} epochs, mean of recorded seeds"
                 for target, split in reported.items()
             },
-        }
+        )
 
     def oracle(self, world: int) -> NB201Oracle:
         return NB201Oracle(self._signal, world)

@@ -73,7 +73,7 @@ def test_search_keeps_to_the_covered_topologies(table: Table, problem: NB1Shot1P
     inside = covered(table, 1)
     assert set(TOPOLOGIES) <= inside and len(inside) < 180
     assert problem.space.admitted == tuple(sorted(inside))
-    assert problem.facts["search"].endswith(f"on the covered {len(inside)} of 180 topologies of space 1")
+    assert problem.facts.search.endswith(f"on the covered {len(inside)} of 180 topologies of space 1")
     oracle, rng = problem.oracle(1), random.Random(1)
     arch = problem.space.sample(rng)
     for _ in range(500):
@@ -177,4 +177,4 @@ def test_the_caption_says_that_costs_are_fitted_and_how_well(tmp_path: Path, mon
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     path = columns_table(tmp_path / "plain", trainings(rows_of(1, [0])))
     facts = NB1Shot1Problem(importer.import_path(path), 1, SEARCH, JUDGE).facts
-    assert "training seconds fitted on parameters and operation counts (R2 1.000, median error 0 %)" in facts["source"]
+    assert "training seconds fitted on parameters and operation counts (R2 1.000, median error 0 %)" in facts.source
