@@ -8,6 +8,7 @@ from typing import Any, Final
 
 CURRENCIES: Final = ("queries", "seconds", "epochs", "macs")
 POLICIES: Final = ("refuse", "allow_last")
+_NO_LIMIT: Final = math.inf
 
 
 class BudgetExhausted(BaseException):
@@ -29,10 +30,21 @@ class Budget:
     Currencies: ``queries``; ``seconds`` (charged, in the benchmark's own seconds); ``epochs`` (passes over the training
     images); ``macs`` (multiply-adds). Others that a benchmark names are kept in ``extra`` and may bind as well.
 
-    A method may read all of it and write none.
+    The harness holds it. A method holds its :class:`Spending`.
     """
 
-    __slots__ = ("_currency", "_epochs", "_exhausted", "_extra", "_limit", "_macs", "_policy", "_queries", "_seconds")
+    __slots__ = (
+        "_currency",
+        "_epochs",
+        "_exhausted",
+        "_extra",
+        "_limit",
+        "_macs",
+        "_policy",
+        "_queries",
+        "_refused",
+        "_seconds",
+    )
 
     def __init__(self, currency: str | None = None, limit: float = math.inf, policy: str = "refuse") -> None:
         if policy not in POLICIES:
@@ -48,6 +60,7 @@ class Budget:
         self._macs = 0.0
         self._extra: dict[str, float] = {}
         self._exhausted = False
+        self._refused = 0
 
     currency = property(lambda self: self._currency, doc="The currency that binds, or None.")
     limit = property(lambda self: self._limit, doc="How much of it may be spent.")
@@ -56,6 +69,8 @@ class Budget:
     epochs = property(lambda self: self._epochs, doc="Passes over the training images.")
     macs = property(lambda self: self._macs, doc="Multiply-adds.")
     exhausted = property(lambda self: self._exhausted, doc="Whether the search is over.")
+
+    refused = property(lambda self: self._refused, doc="Charges that were refused: one ends a search, more are its fault.")
 
     @property
     def extra(self) -> dict[str, float]:
@@ -91,9 +106,13 @@ class Budget:
             ValueError: a negative or non-finite cost.
         """
         if self._exhausted:
+            self._refused += 1
             raise BudgetExhausted
-        if not (seconds >= 0.0 and epochs >= 0.0 and macs >= 0.0) or seconds == math.inf:
-            raise ValueError(f"impossible cost: {seconds} seconds, {epochs} epochs, {macs} MACs")
+        if not (
+            0 <= queries < _NO_LIMIT and 0.0 <= seconds < _NO_LIMIT and 0.0 <= epochs < _NO_LIMIT and 0.0 <= macs < _NO_LIMIT
+        ) or (extra and not all(0.0 <= amount < _NO_LIMIT for amount in extra.values())):
+            named = {"queries": queries, "seconds": seconds, "epochs": epochs, "macs": macs, **extra}
+            raise ValueError(f"impossible cost: {', '.join(f'{amount} {name}' for name, amount in named.items())}")
         currency = self._currency
         if currency is not None:
             if currency == "seconds":
@@ -103,6 +122,7 @@ class Budget:
                 cost = {"queries": queries, "epochs": epochs, "macs": macs, **extra}.get(currency, 0.0)
             if before >= self._limit if self._policy == "allow_last" else before + cost > self._limit:
                 self._exhausted = True
+                self._refused += 1
                 raise BudgetExhausted
         self._queries += queries
         self._seconds += seconds
@@ -110,3 +130,26 @@ class Budget:
         self._macs += macs
         for name, amount in extra.items():
             self._extra[name] = self._extra.get(name, 0.0) + amount
+
+
+class Spending:
+    """What a method may know of its budget: all of the ledger to read, nothing to charge."""
+
+    __slots__ = ("__ledger",)
+
+    def __init__(self, ledger: Budget) -> None:
+        self.__ledger = ledger
+
+    currency = property(lambda self: self.__ledger.currency, doc="The currency that binds, or None.")
+    limit = property(lambda self: self.__ledger.limit, doc="How much of it may be spent.")
+    left = property(lambda self: self.__ledger.left, doc="What may still be spent of it; infinite when nothing binds.")
+    queries = property(lambda self: self.__ledger.queries, doc="Queries made.")
+    seconds = property(lambda self: self.__ledger.seconds, doc="Seconds charged, the benchmark's own.")
+    epochs = property(lambda self: self.__ledger.epochs, doc="Passes over the training images.")
+    macs = property(lambda self: self.__ledger.macs, doc="Multiply-adds.")
+    extra = property(lambda self: self.__ledger.extra, doc="What was spent in currencies that a benchmark names.")
+    exhausted = property(lambda self: self.__ledger.exhausted, doc="Whether the search is over.")
+
+    def spent(self, currency: str) -> float:
+        """Return what has been charged in ``currency`` so far."""
+        return self.__ledger.spent(currency)

@@ -1,4 +1,4 @@
-"""One run -> one result: the only place where a method meets a benchmark."""
+"""One run -> one result: the only place where a method meets a benchmark, and where the harness judges what came of it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from types import FrameType
 from typing import Any
 
 from harness import registry
+from harness.books import Booked, mismatch
 from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
-from harness.outcome import Proposal, Result, Trace
+from harness.outcome import Outcome, Proposal, Result, Trace, printable
 from harness.plan import RowSpec, RunSpec
 from harness.problem import Judge, Problem, SearchView, UserError
 
@@ -31,11 +32,23 @@ class WallLimit(BaseException):
 def execute(
     row: RowSpec, run: RunSpec, checkpoints: Path | None = None, report: Callable[[float], None] | None = None
 ) -> Result:
-    """Searches, then judges what was proposed. A method's fault becomes a status, never an exception.
+    """Search, then judge what was proposed, both in this process. See :func:`search` and :func:`judge`."""
+    return judge(row, run, search(row, run, checkpoints, report))
+
+
+def search(
+    row: RowSpec,
+    run: RunSpec,
+    checkpoints: Path | None = None,
+    report: Callable[[float], None] | None = None,
+    started: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Let the row's method search. A fault of the method becomes a status, never an exception.
 
     Args:
-        checkpoints: the folder where a long search keeps itself, so that a killed one goes on.
-        report: told the share (0 to 1) of a long search that is done.
+        checkpoints: the folder where a long search saves itself, so that a killed one goes on.
+        report: called with the share (0 to 1) of a long search that is done.
+        started: called when everything is open and the search begins.
 
     Raises:
         UserError: the benchmark's data changed since the plan was made.
@@ -43,11 +56,11 @@ def execute(
     problem = open_problem(row)
     method = registry.build(registry.method(row.method), row.settings)
     rule = row.budget
-    budget = Budget(rule["currency"], rule["limit"], rule["policy"])
+    ledger = Budget(rule["currency"], rule["limit"], rule["policy"])
     open_task = getattr(problem, "task", None)
     view = SearchView(
         problem.space,
-        budget,
+        ledger,
         problem.oracle(run.world_seed),
         run.method_seed,
         getattr(method, "proposes", "best_valid"),
@@ -55,8 +68,8 @@ def execute(
         checkpoint=checkpoint_file(checkpoints, run) if checkpoints else None,
         report=report,
     )
-    trace: Trace = view._trace
-    result = Result(run.run_id, "done")
+    status, text = "done", ""
+    started()
     start = time.perf_counter()
     try:
         with wall_limit(row.wall_limit_s):
@@ -66,22 +79,39 @@ def execute(
     except BudgetExhausted:
         pass
     except WallLimit:
-        result.status = "timeout"
-        result.error = f"still searching after {row.wall_limit_s:g} s of real time, the limit of {row.protocol}"
+        status, text = "timeout", f"still searching after {row.wall_limit_s:g} s of real time, the limit of {row.protocol}"
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a method raises, SystemExit too, costs its own run only
-        result.status = "failed"
-        result.error = without_harness(error)
-    result.wall_seconds = time.perf_counter() - start
-    result.spent = {name: budget.spent(name) for name in ("queries", "seconds", "epochs", "macs", *budget.extra)}
-    if trace.proposals:
-        try:
-            _judge(result, trace, problem, run.world_seed, rule)
-        except Exception as error:
-            result.status, result.error = "failed", f"what it proposed cannot be judged: {without_harness(error)}"
-    elif result.status == "done":
-        result.status, result.error = "failed", "the method ended without proposing an architecture"
+        status, text = "failed", without_harness(error)
+    wall = time.perf_counter() - start
+    spent = {name: ledger.spent(name) for name in ("queries", "seconds", "epochs", "macs", *ledger.extra)}
+    return Outcome(status, view._trace, spent, view._books.answers, view._books.trained, wall, text)
+
+
+def judge(row: RowSpec, run: RunSpec, outcome: Outcome) -> Result:
+    """Compare the outcome's ledger with what the harness noted, then score what was proposed with the test values.
+
+    The engine calls this in a process that the method never touched.
+    """
+    problem = open_problem(row)
+    result = Result(
+        run.run_id,
+        outcome.status,
+        wall_seconds=outcome.wall_seconds,
+        spent=outcome.spent,
+        error=printable(outcome.error),
+    )
+    try:
+        booked = Booked(outcome.trace, outcome.spent, outcome.answers, outcome.trained)
+        if reason := mismatch(booked, problem.oracle(run.world_seed), row.budget):
+            result.status, result.error = "rejected", f"ledger: {reason}"
+        elif outcome.trace.proposals:
+            _score(result, outcome.trace, problem, run.world_seed, row.budget)
+        elif outcome.status == "done":
+            result.status, result.error = "failed", "the method ended without proposing an architecture"
+    except Exception as error:
+        result.status, result.error = "failed", printable(f"what it proposed cannot be judged: {without_harness(error)}")
     return result
 
 
@@ -101,10 +131,10 @@ def open_problem(row: RowSpec) -> Problem:
 
 def checkpoint_file(folder: Path, run: RunSpec) -> File:
     """Where the run keeps itself while it lasts."""
-    return File(folder / f"{run.run_id}.ckpt")
+    return File(folder / f"{run.run_id}.ckpt", run.run_id)
 
 
-def _judge(result: Result, trace: Trace, problem: Problem, world: int, rule: Mapping[str, Any]) -> None:
+def _score(result: Result, trace: Trace, problem: Problem, world: int, rule: Mapping[str, Any]) -> None:
     judge, space = problem.judge, problem.space
     last = trace.proposals[-1]
     result.arch = space.to_str(last.arch)

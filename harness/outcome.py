@@ -1,4 +1,4 @@
-"""What a search leaves: its trace while it lasts, and its result once it is judged."""
+"""What a search leaves: its trace while it lasts, its outcome when it ends, and its result once it is judged."""
 
 from __future__ import annotations
 
@@ -39,13 +39,31 @@ class Trace:
 
 
 @dataclass
+class Outcome:
+    """One finished search before it is judged: what its own process says of it."""
+
+    status: str
+    """``done``, ``failed`` or ``timeout``."""
+    trace: Trace
+    spent: dict[str, float]
+    """Every currency of the ledger."""
+    answers: list[tuple[Arch, int | None]]
+    """Architecture and fidelity of each query that the oracle answered."""
+    trained: dict[str, float]
+    """By currency, what the training side charged."""
+    wall_seconds: float
+    error: str = ""
+
+
+@dataclass
 class Result:
     """One finished search, judged."""
 
     run_id: str
     status: str
-    """``done``; ``failed``: the method raised, or proposed nothing usable; ``timeout``: past the wall limit; ``crashed``: its
-    worker died; ``sampled``: begun to see how long it takes, and never kept."""
+    """``done``; ``failed``: the method raised, or proposed nothing usable; ``rejected``: its ledger is not what the harness
+    noted; ``timeout``: past the wall limit; ``crashed``: its process died; ``sampled``: begun to see how long it takes, and
+    never stored. Only ``done`` runs enter a mean."""
     arch: str = ""
     """The last proposal, in the space's spelling."""
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -61,3 +79,15 @@ class Result:
     """Real time of the search, never charged."""
     error: str = ""
     """Traceback or reason where the status is not ``done``."""
+
+
+ERROR_LIMIT = 10_000
+"""Characters of an error text that are kept."""
+
+
+def printable(text: str) -> str:
+    """Return ``text`` fit for a terminal and a table: control characters escaped, the middle of a long text left out."""
+    if len(text) > ERROR_LIMIT:
+        half = ERROR_LIMIT // 2
+        text = f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"
+    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in text)

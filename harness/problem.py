@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from harness.budget import Budget
+from harness.books import Books
+from harness.budget import Budget, Spending
 from harness.outcome import Probe, Proposal, Trace
 from harness.seeds import derive
 
@@ -269,29 +270,42 @@ class Method(Protocol):
         ...
 
 
-def _no_oracle(*_: object) -> Any:
-    raise MissingRecord("this benchmark answers no queries: methods train through view.task")
+_AXES = frozenset({"seconds", "epochs"})
+"""Names of logged columns that hold the moment of each line."""
 
 
 class Checkpoint(Protocol):
     """Where a long search is kept; see :class:`harness.checkpoint.File`."""
 
-    def load(self, budget: Budget, trace: Trace) -> bytes | None: ...
-    def save(self, state: bytes, budget: Budget, trace: Trace) -> None: ...
+    def load(self, budget: Budget, trace: Trace, books: Books) -> bytes | None: ...
+    def save(self, state: bytes, budget: Budget, trace: Trace, books: Books) -> None: ...
 
 
 class SearchView:
     """All that a method ever holds: the space, the ledger, seeds, and validation values for a price."""
 
     __slots__ = (
-        *("space", "budget", "fidelities", "rng", "_seed", "_measure", "_asked", "_auto", "_best", "_rung", "_trace"),
-        *("_open_task", "_task", "_checkpoint", "_report"),
+        *(
+            "space",
+            "budget",
+            "fidelities",
+            "rng",
+            "_ledger",
+            "_books",
+            "_seed",
+            "_measure",
+            "_asked",
+            "_auto",
+            "_best",
+            "_rung",
+        ),
+        *("_trace", "_open_task", "_task", "_checkpoint", "_report"),
     )
 
     def __init__(
         self,
         space: SearchSpace,
-        budget: Budget,
+        ledger: Budget,
         oracle: Oracle | None,
         seed: int,
         proposes: str = "best_valid",
@@ -301,13 +315,16 @@ class SearchView:
         report: Callable[[float], None] | None = None,
     ) -> None:
         self.space = space
-        self.budget = budget
+        self.budget = Spending(ledger)
+        """What has been spent, and what is left."""
         self.fidelities = oracle.fidelities if oracle else ()
         """Numbers of epochs that a query may ask for, ascending."""
         self.rng = random.Random(derive("rng", seed))
         """The method's own generator."""
+        self._ledger = ledger
+        self._books = Books(oracle)
         self._seed = seed
-        self._measure = oracle.measure if oracle else _no_oracle
+        self._measure = self._books.measure
         self._asked: dict[Any, int] = {}
         self._auto = proposes == "best_valid"
         self._best = float("-inf")
@@ -327,7 +344,7 @@ class SearchView:
         if self._task is None:
             if self._open_task is None:
                 raise UserError("this benchmark has nothing to train on: only queries answer here")
-            self._task = self._open_task(self.budget.charge)
+            self._task = self._open_task(self._books.meter(self._ledger))
         return self._task
 
     def resume(self) -> bytes | None:
@@ -335,12 +352,12 @@ class SearchView:
 
         None where the search begins anew. To be asked once, before anything else.
         """
-        return self._checkpoint.load(self.budget, self._trace) if self._checkpoint else None
+        return self._checkpoint.load(self._ledger, self._trace, self._books) if self._checkpoint else None
 
     def checkpoint(self, state: bytes) -> None:
         """Keeps ``state``, with the ledger and the trace, so that a killed search goes on from here."""
         if self._checkpoint:
-            self._checkpoint.save(state, self.budget, self._trace)
+            self._checkpoint.save(state, self._ledger, self._trace, self._books)
 
     def progress(self, share: float) -> None:
         """Tells whoever watches how much (0 to 1) of a long search is done."""
@@ -362,13 +379,15 @@ class SearchView:
             InvalidArchitecture, MissingRecord: nothing was charged.
         """
         key = arch if fidelity is None else (arch, fidelity)
+        ledger = self._ledger
+        if ledger.exhausted:
+            ledger.charge()  # raises, and counts that the search went on
         asked = self._asked.get(key, 0)
         accuracy, seconds, epochs, macs = self._measure(arch, fidelity, asked)
-        budget = self.budget
-        budget.charge(1, seconds, epochs, macs)
+        ledger.charge(1, seconds, epochs, macs)
         self._asked[key] = asked + 1
         trace = self._trace
-        trace.seconds.append(budget.seconds)
+        trace.seconds.append(ledger.seconds)
         trace.accuracy.append(accuracy)
         if self._auto:
             rung = self.fidelities[-1] if fidelity is None else fidelity
@@ -377,14 +396,14 @@ class SearchView:
                 self._best = float("-inf")
             if accuracy > self._best and rung == self._rung:
                 self._best = accuracy
-                trace.proposals.append(Proposal(budget.queries, budget.seconds, arch))
+                trace.proposals.append(Proposal(ledger.queries, ledger.seconds, arch))
         return Observation(accuracy, seconds)
 
     def propose(self, arch: Arch) -> None:
         """From now on ``arch`` is what this search would return. Raises :class:`InvalidArchitecture`."""
         if arch not in self.space:
             raise InvalidArchitecture(f"{arch!r} is not an architecture of {self.space.name}")
-        self._trace.proposals.append(Proposal(self.budget.queries, self.budget.seconds, arch))
+        self._trace.proposals.append(Proposal(self._ledger.queries, self._ledger.seconds, arch))
 
     def probe(self, arch: Arch, shared: float) -> None:
         """Keeps how good shared weights say that ``arch`` is, so that a report can hold it against how good it is.
@@ -398,7 +417,9 @@ class SearchView:
     def log(self, **scalars: float) -> None:
         """Keeps named numbers of this moment (entropy, supernet accuracy, ...) in the run's trace.
 
-        Raises TypeError or ValueError for what is no number.
+        Raises TypeError or ValueError for what is no number, and for ``seconds`` and ``epochs``, which the harness writes itself.
         """
+        for name in _AXES & scalars.keys():
+            raise ValueError(f"log: {name!r} is what the harness writes itself; choose another name")
         numbers = {name: float(value) for name, value in scalars.items()}
-        self._trace.scalars.append({"seconds": self.budget.seconds, "epochs": self.budget.epochs, **numbers})
+        self._trace.scalars.append({"seconds": self._ledger.seconds, "epochs": self._ledger.epochs, **numbers})

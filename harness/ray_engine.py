@@ -1,73 +1,109 @@
-"""Runs tasks on a Ray cluster, by the same code path as on this machine."""
+"""Runs tasks on a Ray cluster: every Ray actor drives one worker of :mod:`harness.engine`, so runs are kept apart as there."""
 
 from __future__ import annotations
 
 import logging
+import multiprocessing.connection
 import os
-import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
-from harness.engine import GRACE_S, TICK_S, Finished, Task, UnderWay, attempt, crashed
-from harness.outcome import Result
+from harness.engine import DEATHS, Finished, Surroundings, UnderWay, Worker
 from harness.problem import UserError
+from harness.worker import TICK_S, Task
 
 
-def on_ray(tasks: Iterable[Task], workers: int) -> Iterator[Finished | UnderWay]:
-    """A Ray cluster: the one ``RAY_ADDRESS`` names, else a local one with ``workers`` CPUs; at most ``workers`` tasks at once.
+def on_ray(tasks: Iterable[Task], workers: int, surroundings: Surroundings | None = None) -> Iterator[Finished | UnderWay]:
+    """Do the tasks with ``workers`` actors on the cluster that ``RAY_ADDRESS`` names, else on a local one with as many CPUs.
 
-    A task whose worker dies is split into single runs; the one that dies alone is the culprit.
+    An actor dies with its node, or when the system is short of memory: never by a method, which has a process of its own. What
+    it was doing goes to the other actors.
+
+    Raises:
+        UserError: Ray does not start, or runs stay undone because actors died.
     """
     try:
         import ray
     except ImportError:
         raise UserError("--engine ray needs Ray: pip install 'nas-harness[ray]'") from None
+    around = surroundings or Surroundings()
     if not ray.is_initialized():
         mine = None if os.environ.get("RAY_ADDRESS") else workers
-        ray.init(num_cpus=mine, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    remote = ray.remote(max_retries=0)(_run)
+        try:
+            ray.init(num_cpus=mine, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as error:
+            raise UserError(
+                f"Ray does not start: {str(error).strip().splitlines()[0] if str(error).strip() else error!r}"
+            ) from None
+    actor = ray.remote(max_restarts=0, max_task_retries=0)(_Actor)
     queue = iter(tasks)
     again: list[Task] = []
-    flying: dict[Any, Task] = {}
+    undone: list[str] = []
+    deaths: Counter[str] = Counter()
+    idle: list[Any] = []
+    flying: dict[Any, tuple[Any, Task]] = {}
+    alive, reason = workers, ""
     try:
         while True:
-            while len(flying) < workers and (task := again.pop() if again else next(queue, None)) is not None:
-                gpus = 1 if task.row.device == "cuda" else 0
-                flying[remote.options(num_gpus=gpus).remote(task)] = task
+            while (idle or len(flying) < alive) and (task := again.pop() if again else next(queue, None)) is not None:
+                mine = idle.pop() if idle else actor.options(num_gpus=int(task.row.device == "cuda")).remote(around)
+                flying[mine.do.remote(task)] = mine, task
             if not flying:
-                return
+                break
             ready, _ = ray.wait(list(flying), num_returns=1, timeout=TICK_S)
             if not ready:
-                yield []
+                yield [(task.row.identity, 0.0) for _, task in flying.values()]
             for reference in ready:
-                task = flying.pop(reference)
+                mine, task = flying.pop(reference)
                 try:
-                    results = ray.get(reference)
-                except ray.exceptions.RayError as error:
+                    finished = ray.get(reference)
+                except ray.exceptions.RayTaskError as error:
                     if isinstance(cause := getattr(error, "cause", None), UserError):
                         raise cause from None
-                    if len(task.runs) > 1:
-                        again += [replace(task, runs=(run,)) for run in task.runs]
+                    raise
+                except ray.exceptions.RayError as error:
+                    alive, reason = alive - 1, str(error).strip().splitlines()[0]
+                    deaths[task.runs[0].run_id] += 1
+                    if deaths[task.runs[0].run_id] < DEATHS and alive:
+                        again.append(task)
                     else:
-                        reason = str(error).splitlines()[0]
-                        why = f"the worker died in this run, or was {GRACE_S:g} s past its wall limit: {reason}"
-                        yield task.row, task.runs[0], crashed(task.runs[0], why)
+                        undone += [run.run_id for run in task.runs]
                     continue
-                for run, result in zip(task.runs, results, strict=True):
-                    yield task.row, run, result
+                idle.append(mine)
+                yield from finished
     finally:
-        for reference in flying:
-            ray.cancel(reference, force=True)
+        for mine, _ in flying.values():
+            ray.kill(mine)
+        for mine in idle:
+            ray.kill(mine)
+    if undone or again:
+        count = len(undone) + sum(len(task.runs) for task in again)
+        raise UserError(f"{count} runs stay undone, Ray actors died ({reason}); the same command goes on")
 
 
-def _run(task: Task) -> list[Result]:
-    """Done on a worker; a run that cannot be interrupted takes the worker down."""
-    results = []
-    for run in task.runs:
-        last_resort = threading.Timer(task.row.wall_limit_s + GRACE_S, os._exit, [1])
-        last_resort.daemon = True
-        last_resort.start()
-        results.append(attempt(task, run))
-        last_resort.cancel()
-    return results
+class _Actor:
+    """A process of the cluster that keeps one worker."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._worker: Worker | None = None
+        self._deaths: Counter[str] = Counter()
+
+    def do(self, task: Task) -> list[Finished]:
+        """Do the runs of ``task`` and return them, in order."""
+        finished: list[Finished] = []
+        todo = [task]
+        while todo:
+            if self._worker is not None and self._worker.alive:
+                self._worker.give(todo.pop())
+            else:
+                self._worker = Worker(todo.pop(), self._around)
+            worker = self._worker
+            while worker.alive and worker.left:
+                multiprocessing.connection.wait([worker.pipe], timeout=TICK_S)
+                finished += [(task.row, run, result) for run, result in worker.receive()]
+            if not worker.alive:
+                lost, todo = worker.settle(self._deaths)
+                finished += lost
+        return finished

@@ -7,14 +7,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.books import Books
 from harness.budget import Budget
 from harness.execute import WallLimit, checkpoint_file, open_problem, wall_limit, without_harness
-from harness.outcome import Result, Trace
+from harness.outcome import Result, Trace, printable
 from harness.plan import RowSpec, RunSpec
 
 
 def retrain(
-    row: RowSpec, run: RunSpec, checkpoints: Path | None = None, report: Callable[[float], None] | None = None
+    row: RowSpec,
+    run: RunSpec,
+    checkpoints: Path | None = None,
+    report: Callable[[float], None] | None = None,
+    started: Callable[[], None] = lambda: None,
 ) -> Result:
     """Trains ``run.arch`` as the row's settings say; goes on where a killed training left its checkpoint.
 
@@ -27,6 +32,7 @@ def retrain(
     problem = open_problem(row)
     file = checkpoint_file(checkpoints, run) if checkpoints else None
     result = Result(run.run_id, "done", run.arch)
+    started()
     start = time.perf_counter()
     try:
         with wall_limit(row.wall_limit_s):
@@ -35,8 +41,8 @@ def retrain(
                 row.settings,
                 run.world_seed,
                 row.device,
-                file.load(Budget(), Trace()) if file else None,
-                (lambda state: file.save(state, Budget(), Trace())) if file else lambda _: None,
+                file.load(Budget(), Trace(), Books(None)) if file else None,
+                (lambda state: file.save(state, Budget(), Trace(), Books(None))) if file else lambda _: None,
                 report or (lambda _: None),
             )
     except WallLimit:
@@ -45,7 +51,7 @@ def retrain(
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        result.status, result.error = "failed", without_harness(error)
+        result.status, result.error = "failed", printable(without_harness(error))
     else:
         sizes = {"parameters": trained.parameters, "macs": trained.macs}
         missing = dict.fromkeys(("valid", "test", "regret", "rank"), math.nan)

@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.nb201 import digits_bundle, importer
 from benchmarks.nb201.oracle import NB201Oracle, Signal
-from benchmarks.nb201.space import NB201Space, official_index
-from benchmarks.nb201.table import Records
+from benchmarks.nb201.space import NB201Space, official_number
+from benchmarks.nb201.table import SIZE, Records
 from benchmarks.nb201.training_data import TrainingData
 from harness.problem import Arch, Availability, Facts, UserError
 
@@ -105,7 +105,6 @@ class NB201Judge:
     """The reporting side: means over recorded seeds of the final training; regret and rank over all cells recorded."""
 
     def __init__(self, records: Records, recipe: int, reported: Mapping[str, str]) -> None:
-        self._index = official_index()
         self._columns: dict[str, list[list[float]]] = {}
         self.optimum: dict[str, float] = {}
         self.set_size: dict[str, int] = {}
@@ -124,11 +123,11 @@ class NB201Judge:
             self.set_size[target] = len(known)
         if not self._columns:
             raise UserError(f"the table has no {recipe}-epoch test accuracy of {', '.join(reported)}")
-        whole = all(size == len(self._index) for size in self.set_size.values())
+        whole = all(size == SIZE for size in self.set_size.values())
         self.stated_set = "all 15 625 cells" if whole else "the cells that the table has records of"
 
     def score(self, arch: Arch, world: int = 0) -> dict[str, dict[str, float]]:
-        i = self._index[arch]
+        i = official_number(arch)
         return {
             target: {"valid": valid[i], "test": test[i], "regret": regret[i], "rank": rank[i]}
             for target, (valid, test, regret, rank) in self._columns.items()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from array import array
+
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.nb201.space import official_index
-from benchmarks.nb201.table import MEAN, Records
-from harness.problem import Arch, InvalidArchitecture, MissingRecord, UserError
+from benchmarks.nb201.space import official_number
+from benchmarks.nb201.table import MEAN, SIZE, Records
+from harness.problem import Arch, MissingRecord, UserError
 from harness.seeds import mix
 
 Column = npt.NDArray[np.float64]
-Lists = tuple[list[list[float]], list[list[float]]]
+Numbers = "array[float]"
+Lists = tuple[list[Numbers], list[Numbers]]
 
 
 class Signal:
@@ -25,16 +28,15 @@ class Signal:
         if not self._trainings:
             raise UserError(f"the table has no x-valid accuracy of {dataset} for the {recipe}-epoch training")
         self.fidelities = tuple(sorted({epoch for found in self._trainings for epoch in found.epochs}))
-        self.index = official_index()
         self.loaded: dict[int, Lists] = {}
         """What :meth:`load` answered: most searches ask for the last epoch alone."""
         self.mean_cost = self._mean_cost(recipe)
         flops = records.costs(dataset, recipe)["flops"]
-        known = np.zeros(len(self.index)) if flops is None else np.nan_to_num(flops)
-        self.macs_per_epoch: list[float] = (known * 1e6 * train_images).tolist()
+        known = np.zeros(SIZE) if flops is None else np.nan_to_num(flops)
+        self.macs_per_epoch = _plain(known * 1e6 * train_images)
 
     def load(self, epoch: int) -> Lists:
-        """Validation accuracies and charged seconds after ``epoch``, by training and official index, as plain lists.
+        """Validation accuracies and charged seconds after ``epoch``, by training and official index, as plain arrays.
 
         NaN where there is none; a training whose time is not recorded cannot be charged, hence not be asked for. Raises
         :class:`MissingRecord` for an epoch without records.
@@ -43,8 +45,8 @@ class Signal:
             known = ", ".join(map(str, self.fidelities))
             raise MissingRecord(f"no validation accuracy after epoch {epoch} in this table; there is {known}")
         found = [one.after(epoch) for one in self._trainings if epoch in one.epochs]
-        accuracies = [np.where(np.isnan(seconds), np.nan, accuracy).tolist() for accuracy, seconds in found]
-        return self.loaded.setdefault(epoch, (accuracies, [seconds.tolist() for _, seconds in found]))
+        accuracies = [_plain(np.where(np.isnan(seconds), np.nan, accuracy)) for accuracy, seconds in found]
+        return self.loaded.setdefault(epoch, (accuracies, [_plain(seconds) for _, seconds in found]))
 
     def _mean_cost(self, recipe: int) -> float:
         """Seconds of a query to the last epoch: the mean over cells of the mean over a cell's trainings."""
@@ -52,6 +54,11 @@ class Signal:
         count = (~np.isnan(seconds)).sum(axis=0)
         each = np.nansum(seconds, axis=0)[count > 0] / count[count > 0]
         return float(each.mean()) if each.size else float("nan")
+
+
+def _plain(column: Column) -> Numbers:
+    """Return the column as an array whose items become Python numbers fast, and without a write into shared memory."""
+    return array("d", np.ascontiguousarray(column, dtype=np.float64).tobytes())
 
 
 class _Trainings:
@@ -90,23 +97,17 @@ class _Trainings:
 class NB201Oracle:
     """The search side: draws one recorded training per query, by the world, the cell, the epoch and how often it was asked."""
 
-    __slots__ = ("fidelities", "_signal", "_index", "_loaded", "_macs", "_world")
+    __slots__ = ("fidelities", "_signal", "_loaded", "_macs", "_world")
 
     def __init__(self, signal: Signal, world: int) -> None:
         self.fidelities = signal.fidelities
         self._signal = signal
-        self._index = signal.index
         self._loaded = signal.loaded
         self._macs = signal.macs_per_epoch
         self._world = world
 
     def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
-        try:
-            i = self._index[arch]
-            if type(sum(arch)) is not int:  # (1.0, ...) is the same key as (1, ...)
-                raise TypeError
-        except (KeyError, TypeError):
-            raise InvalidArchitecture(f"{arch!r} is not a cell of NAS-Bench-201: six plain ints, each 0 to 4") from None
+        i = official_number(arch)
         epoch = self.fidelities[-1] if fidelity is None else fidelity
         try:
             trials, seconds = self._loaded[epoch]

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import engine as engines
 from harness import protocol as protocols
+from harness import worker
 from harness.engine import Engine, Task, local
 from harness.outcome import Result
 from harness.plan import PlannedRow, make
@@ -108,10 +108,9 @@ def test_a_killed_worker_costs_the_run_it_was_in(engine: Engine) -> None:
     assert "crashed" in {result.status for result in found.values()}
 
 
-def test_what_cannot_be_interrupted_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "GRACE_S", 1.0)
+def test_what_cannot_be_interrupted_is_killed() -> None:
     rows = planned(bad("deaf"), "random_search", seeds=1, wall_limit_s=0.5)
-    found = results(local, tasks(rows))
+    found = results(local, [dataclasses.replace(task, grace_s=1.0) for task in tasks(rows)])
     assert [found[row.runs[0].run_id].status for row in rows] == ["timeout", "done"]
     assert "killed" in found[rows[0].runs[0].run_id].error
 
@@ -202,11 +201,11 @@ def test_a_sample_counts_the_start_of_a_run_once(
     signs: list[tuple[float, float]], whole: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(engines, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    sample = engines._Sample(1.0)
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    sample = worker.Sample(1.0)
     for now[0], share in signs:
         try:
             sample(share)
-        except engines._Enough:
+        except worker.Enough:
             break
     assert sample.whole == pytest.approx(whole)

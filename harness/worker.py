@@ -1,0 +1,340 @@
+"""A worker: a fresh process that opens benchmarks, forks one process per run, and judges what comes back.
+
+Three kinds of process keep the runs apart::
+
+    worker      opens benchmarks; never imports a method. Judges in a fork of itself.
+      host      a fork of the worker that imports one row's method and never runs it.
+        run     a fork of the host: one search, or one training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import pickle
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
+from typing import Any
+
+from harness import registry
+from harness.execute import judge, open_problem, search
+from harness.isolation import Board, Mailbox, end_group, fork, seed_globals
+from harness.outcome import Outcome, Result
+from harness.plan import RowSpec, RunSpec
+from harness.problem import Problem, UserError
+from harness.retrain import retrain
+from harness.seeds import derive
+
+TICK_S = 0.5
+"""The longest that finished runs, or news of a run under way, are held back."""
+GRACE_S = 10.0
+"""How long a run that cannot be interrupted (stuck in C code) goes on after its wall limit, before it is killed."""
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
+"""Signals by which a system short of memory, or a person, ends a process: no fault of the method, as long as it happens once."""
+TRIES = 2
+"""How often a run is started whose process is ended from outside."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A few runs of one row, done one after the other by one worker."""
+
+    row: RowSpec
+    runs: tuple[RunSpec, ...]
+    checkpoints: Path | None = None
+    """Where long searches save themselves."""
+    sample_s: float = 0.0
+    """After this many seconds, stop a run that reports its progress; its result is ``sampled``, with the projected seconds of
+    the whole run. 0: never."""
+    grace_s: float = GRACE_S
+    """How long after its wall limit a run that cannot be interrupted is killed."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """How far the run is that a worker is in."""
+
+    share: float
+
+
+Said = list[Result] | Share | UserError
+"""What a worker sends: finished runs in order, news of the run under way, or why it cannot work."""
+
+
+def attempt(
+    task: Task, run: RunSpec, report: Callable[[float], None] | None = None, started: Callable[[], None] = lambda: None
+) -> Outcome | Result:
+    """Search, or train, in this process. A KeyboardInterrupt can only be the method's own doing."""
+    sample = Sample(task.sample_s) if task.sample_s else None
+    try:
+        ended: Outcome | Result = (retrain if run.arch else search)(task.row, run, task.checkpoints, sample or report, started)
+    except KeyboardInterrupt:
+        return Result(run.run_id, "failed", error="KeyboardInterrupt, raised by the method itself")
+    return Result(run.run_id, "sampled", wall_seconds=sample.whole) if sample and sample.whole else ended
+
+
+PATIENCE = 10
+"""A run whose first part takes longer than this many samples is judged by it, its start included."""
+
+
+class Sample:
+    """Projects, from how far a run has come in a few seconds, how long it takes; then ends it."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.whole = seconds, 0.0
+        self._began = time.monotonic()
+        self._from = self._began, 0.0
+
+    def __call__(self, share: float) -> None:
+        now, (since, before) = time.monotonic(), self._from
+        passed = now - since
+        if share <= before:
+            return
+        if not before and passed < PATIENCE * self.seconds:
+            self._from = now, share  # what came before the first sign of progress is done once, and not in every part of a run
+        elif passed >= self.seconds:
+            self.whole = since - self._began + passed * (1 - before) / (share - before)
+            raise Enough
+
+
+class Enough(BaseException):
+    """Ends a run that was only sampled."""
+
+
+def work(pipe: Connection[Any, Any]) -> None:
+    """A worker's life: receive a task, do its runs, send results at least twice a second; end when the driver is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    worker = _Worker(pipe)
+    with contextlib.suppress(EOFError, OSError):
+        while (task := pipe.recv()) is not None:
+            try:
+                worker.do(task)
+            except UserError as error:
+                pipe.send(error)
+    worker.dismiss_host()
+
+
+class _Worker:
+    def __init__(self, pipe: Connection[Any, Any]) -> None:
+        self._pipe = pipe
+        self._host: _Host | None = None
+
+    def do(self, task: Task) -> None:
+        """Do every run of ``task`` and send the results, in order."""
+        problem = open_problem(task.row)
+        if self._host is None or self._host.row.identity != task.row.identity:
+            self.dismiss_host()
+            _load(problem)
+            gc.collect()
+            gc.freeze()  # a collection in a forked process would copy every page that it visits
+            self._host = _Host(task.row, self._pipe)
+        self._host.give(task)
+        ended: list[tuple[RunSpec, bytes | Result]] = []
+        sent = time.monotonic()
+        for index, run in enumerate(task.runs):
+            ended.append((run, self._run(index, run)))
+            if time.monotonic() - sent > TICK_S:
+                self._send(task, ended)
+                ended, sent = [], time.monotonic()
+        self._send(task, ended)
+
+    def dismiss_host(self) -> None:
+        if self._host is not None:
+            self._host.dismiss()
+            self._host = None
+
+    def _run(self, index: int, run: RunSpec) -> bytes | Result:
+        """The pickled outcome of a run, or the result of one that left none."""
+        assert self._host is not None
+        for tried in range(1, TRIES + 1):
+            status, outcome = self._host.run(index)
+            if outcome is not None:
+                return outcome
+            if self._host.overdue:
+                limit = self._host.row.wall_limit_s
+                return Result(run.run_id, "timeout", error=f"could not be interrupted after {limit:g} s of real time; killed")
+            if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) in FROM_OUTSIDE):
+                break
+        how = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
+        times = f", {tried} times" if tried > 1 else ""
+        return Result(run.run_id, "crashed", error=f"the process of this run died ({how}{times})")
+
+    def _send(self, task: Task, ended: list[tuple[RunSpec, bytes | Result]]) -> None:
+        if not ended:
+            return
+        results = _judged(task, ended)
+        if results is None:  # the judge itself died: find out by which run
+            each = [(run, _judged(task, [(run, outcome)])) for run, outcome in ended]
+            results = [
+                judged[0] if judged else Result(run.run_id, "crashed", error="the process that judged what it proposed died")
+                for run, judged in each
+            ]
+        self._pipe.send(results)
+
+
+def _load(problem: Problem) -> None:
+    """Ask one question, so that what the oracle loads at its first query is loaded once, and not in every run."""
+    if oracle := problem.oracle(0):
+        with contextlib.suppress(LookupError):
+            oracle.measure(problem.space.sample(random.Random(0)), None, 0)
+
+
+def _judged(task: Task, ended: list[tuple[RunSpec, bytes | Result]]) -> list[Result] | None:
+    """Judge outcomes in a fork of the worker, which no method has touched. None where that process died."""
+    if all(isinstance(outcome, Result) for _, outcome in ended):
+        return [outcome for _, outcome in ended if isinstance(outcome, Result)]
+    mailbox = Mailbox()
+
+    def body() -> None:
+        results = []
+        for run, outcome in ended:
+            left = outcome if isinstance(outcome, Result) else pickle.loads(outcome)
+            results.append(left if isinstance(left, Result) else judge(task.row, run, left))
+        mailbox.put(pickle.dumps(results, pickle.HIGHEST_PROTOCOL))
+
+    os.waitpid(fork(body), 0)
+    message = mailbox.get()
+    mailbox.close()
+    results: list[Result] | None = None if message is None else pickle.loads(message)
+    return results
+
+
+class _Host:
+    """The worker's end of a host: hands it runs, kills what is overdue, notices a driver that is gone."""
+
+    def __init__(self, row: RowSpec, driver: Connection[Any, Any]) -> None:
+        self.row = row
+        self.overdue = False
+        self._driver = driver
+        self._board, self._mailbox = Board(), Mailbox()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pipe, theirs = Pipe()
+        self._pid = fork(partial(_host, self.row, theirs, self._pipe, self._driver, self._board, self._mailbox))
+        theirs.close()
+
+    def give(self, task: Task) -> None:
+        """Say which task the next runs are of."""
+        self._task = task
+        with contextlib.suppress(OSError):  # a host that died is noticed at the first run
+            self._pipe.send(task)
+
+    def run(self, index: int) -> tuple[int, bytes | None]:
+        """Let the host do one run. Return the run's exit status and, where it left one, its pickled outcome."""
+        self.overdue = False
+        self._mailbox.clear()
+        self._board.clear()
+        said, handed = 0.0, time.monotonic()
+        try:
+            self._pipe.send(index)
+            while not self._pipe.poll():
+                ready = wait([self._pipe, self._driver], timeout=TICK_S)
+                if self._driver in ready and self._pipe not in ready:
+                    raise EOFError("the driver is gone")  # it says nothing while a task is being done
+                running = self._board.running_s
+                if max(running, time.monotonic() - handed if not running else 0.0) > self.row.wall_limit_s + self._task.grace_s:
+                    self._kill()
+                if self._board.share != said:
+                    said = self._board.share
+                    self._driver.send(Share(said))
+            status, error = self._pipe.recv()
+        except (EOFError, ConnectionError):
+            if self._driver.poll():
+                raise
+            return self._replace(), None  # the host died
+        if error is not None:
+            raise error
+        return status, self._mailbox.get() if status == 0 else None
+
+    def _kill(self) -> None:
+        """End the run, or the import of the method, that takes too long."""
+        self.overdue = True
+        if self._board.process:
+            end_group(self._board.process)
+        else:
+            os.kill(self._pid, signal.SIGKILL)
+
+    def _replace(self) -> int:
+        if self._board.process:
+            end_group(self._board.process)
+        _, status = os.waitpid(self._pid, 0)
+        self._pipe.close()
+        self._begin()
+        self.give(self._task)
+        return status
+
+    def dismiss(self) -> None:
+        """End the host and whatever runs in it."""
+        with contextlib.suppress(OSError):
+            os.kill(self._pid, signal.SIGKILL)
+        if self._board.process:
+            end_group(self._board.process)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+        self._pipe.close()
+        self._mailbox.close()
+
+
+def _host(
+    row: RowSpec,
+    pipe: Connection[Any, Any],
+    theirs: Connection[Any, Any],
+    driver: Connection[Any, Any],
+    board: Board,
+    mailbox: Mailbox,
+) -> None:
+    """A host's life: import the row's method once, then fork a process for each run and wait for it."""
+    theirs.close()
+    driver.close()
+    error: UserError | None = None
+    try:
+        if row.method:
+            registry.method(row.method)
+    except UserError as problem:
+        error = problem
+    if row.trained_on:
+        import torch  # noqa: F401  # once, and not in every run
+    gc.collect()
+    gc.freeze()
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            message = pipe.recv()
+            if isinstance(message, Task):
+                task = message
+                continue
+            if error is not None:
+                pipe.send((0, error))
+                continue
+            pid = fork(partial(_run, task, task.runs[message], board, mailbox), leads_group=True)
+            board.process = pid
+            _, status = os.waitpid(pid, 0)
+            end_group(pid)
+            board.process = 0
+            pipe.send((status, None))
+
+
+def _run(task: Task, run: RunSpec, board: Board, mailbox: Mailbox) -> None:
+    """A run's life: one search or training, whose outcome goes into the mailbox."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    seed_globals(derive("globals", run.method_seed, run.world_seed))
+    me = os.getpid()
+
+    def report(share: float) -> None:
+        board.share = share
+
+    outcome = attempt(task, run, report, board.start)
+    if os.getpid() == me:  # and not a child that the method forked and let return
+        mailbox.put(pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL))
+
+
+def main(descriptor: int) -> None:
+    """Entry point of a worker process that the local engine starts; ``descriptor`` is its end of a socket to the driver."""
+    work(Connection(descriptor))
