@@ -7,6 +7,7 @@ the trace must follow from that.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -49,13 +50,7 @@ class Books:
 
         def charge(queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float) -> None:
             ledger.charge(queries, seconds, epochs, macs, **extra)
-            for name, amount in (
-                ("queries", queries),
-                ("seconds", seconds),
-                ("epochs", epochs),
-                ("macs", macs),
-                *extra.items(),
-            ):
+            for name, amount in {"queries": queries, "seconds": seconds, "epochs": epochs, "macs": macs, **extra}.items():
                 if amount:
                     self.trained[name] = self.trained.get(name, 0.0) + amount
 
@@ -110,7 +105,7 @@ def mismatch(booked: Booked, oracle: Oracle | None, rule: Mapping[str, Any]) -> 
 def _disorder(trace: Trace, total: Mapping[str, float]) -> str:
     """What is impossible about the moments of the proposals."""
     moments = [(proposal.queries, proposal.seconds) for proposal in trace.proposals]
-    if any(later[0] < earlier[0] or later[1] < earlier[1] for earlier, later in zip(moments, moments[1:], strict=False)):
+    if any(later[0] < earlier[0] or later[1] < earlier[1] for earlier, later in itertools.pairwise(moments)):
         return "the proposals are not in order of time"
     if moments and not (moments[0] >= (0, 0.0) and moments[-1][0] <= total["queries"]):
         return f"a proposal was made after {moments[-1][0]} queries, and there were {total['queries']:g}"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 CURRENCIES: Final = ("queries", "seconds", "epochs", "macs")
 POLICIES: Final = ("refuse", "allow_last")
-_NO_LIMIT: Final = math.inf
+_INFINITE: Final = math.inf
 
 
 class BudgetExhausted(BaseException):
@@ -34,16 +34,8 @@ class Budget:
     """
 
     __slots__ = (
-        "_currency",
-        "_epochs",
-        "_exhausted",
-        "_extra",
-        "_limit",
-        "_macs",
-        "_policy",
-        "_queries",
-        "_refused",
-        "_seconds",
+        *("_currency", "_limit", "_policy", "_exhausted", "_refused"),
+        *("_queries", "_seconds", "_epochs", "_macs", "_extra"),
     )
 
     def __init__(self, currency: str | None = None, limit: float = math.inf, policy: str = "refuse") -> None:
@@ -108,9 +100,11 @@ class Budget:
         if self._exhausted:
             self._refused += 1
             raise BudgetExhausted
-        if not (
-            0 <= queries < _NO_LIMIT and 0.0 <= seconds < _NO_LIMIT and 0.0 <= epochs < _NO_LIMIT and 0.0 <= macs < _NO_LIMIT
-        ) or (extra and not all(0.0 <= amount < _NO_LIMIT for amount in extra.values())):
+        if (
+            not (0 <= queries < _INFINITE and 0.0 <= seconds < _INFINITE)
+            or not (0.0 <= epochs < _INFINITE and 0.0 <= macs < _INFINITE)
+            or (extra and not all(0.0 <= amount < _INFINITE for amount in extra.values()))
+        ):
             named = {"queries": queries, "seconds": seconds, "epochs": epochs, "macs": macs, **extra}
             raise ValueError(f"impossible cost: {', '.join(f'{amount} {name}' for name, amount in named.items())}")
         currency = self._currency

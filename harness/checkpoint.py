@@ -61,14 +61,17 @@ class File:
         except FileNotFoundError:
             return None
         except OSError as error:
-            return self._unusable(f"cannot be read ({error.strerror})")
+            self._refuse(f"cannot be read ({error.strerror})")
+            return None
         content = data[_DIGEST:]
         if hashlib.sha256(content).digest() != data[:_DIGEST]:
-            return self._unusable("is damaged")
+            self._refuse("is damaged")
+            return None
         (length,) = struct.unpack_from("<Q", content)
         header: Mapping[str, Any] = json.loads(content[8 : 8 + length])
         if header.get("run") != self.run_id:
-            return self._unusable("is the checkpoint of another run")
+            self._refuse("is the checkpoint of another run")
+            return None
         budget.restore(header["budget"])
         books.answers[:] = [(tuple(arch), fidelity) for arch, fidelity in header["answers"]]
         books.trained.update(header["trained"])
@@ -78,7 +81,7 @@ class File:
         trace.scalars[:] = header["scalars"]
         return content[8 + length :]
 
-    def _unusable(self, why: str) -> None:
+    def _refuse(self, why: str) -> None:
         print(f"warning: {self.path} {why}; this run starts from the beginning", file=sys.stderr, flush=True)
 
     def forget(self) -> None:

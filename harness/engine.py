@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing.connection
 import os
 import socket
 import subprocess
@@ -16,11 +15,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
 
 from harness.outcome import Result
 from harness.plan import RowSpec, RunSpec
 from harness.problem import UserError
 from harness.worker import TICK_S, Said, Share, Task
+
+__all__ = ["Engine", "Finished", "Surroundings", "Task", "UnderWay", "Worker", "local"]
 
 Finished = tuple[RowSpec, RunSpec, Result]
 UnderWay = list[tuple[str, float]]
@@ -65,7 +67,7 @@ def local(tasks: Iterable[Task], workers: int, surroundings: Surroundings | None
             crew.append(Worker(task, around))
             task = following() if len(crew) < workers else None
         while crew:
-            ready = multiprocessing.connection.wait([worker.pipe for worker in crew], timeout=TICK_S)
+            ready = wait([worker.pipe for worker in crew], timeout=TICK_S)
             if not ready:
                 yield [(worker.task.row.identity, worker.share) for worker in crew]
             for worker in list(crew):
@@ -97,9 +99,7 @@ class Worker:
 
     def __init__(self, task: Task, around: Surroundings) -> None:
         ours, theirs = socket.socketpair()
-        start = (
-            "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from harness.worker import main; main(int(sys.argv[2]))"
-        )
+        start = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import harness.worker as w; w.main(int(sys.argv[2]))"
         self.process = subprocess.Popen(
             [sys.executable, "-c", start, json.dumps(sys.path), str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
@@ -109,9 +109,7 @@ class Worker:
             process_group=0,  # Ctrl-C at the terminal goes to the driver alone
         )
         theirs.close()
-        self.pipe: multiprocessing.connection.Connection[Task | None, Said] = multiprocessing.connection.Connection(
-            ours.detach()
-        )
+        self.pipe: Connection[Task | None, Said] = Connection(ours.detach())
         self.alive = True
         self.give(task)
 

@@ -35,7 +35,7 @@ class Mailbox:
     def __init__(self) -> None:
         # in memory where the system can: a full disk loses no result
         anonymous = os.fdopen(os.memfd_create("outcome"), "w+b", buffering=0) if hasattr(os, "memfd_create") else None
-        self._file = anonymous or tempfile.TemporaryFile(buffering=0)
+        self._file = anonymous or tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
 
     def clear(self) -> None:
         """Forget the last message."""

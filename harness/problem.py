@@ -285,21 +285,8 @@ class SearchView:
     """All that a method ever holds: the space, the ledger, seeds, and validation values for a price."""
 
     __slots__ = (
-        *(
-            "space",
-            "budget",
-            "fidelities",
-            "rng",
-            "_ledger",
-            "_books",
-            "_seed",
-            "_measure",
-            "_asked",
-            "_auto",
-            "_best",
-            "_rung",
-        ),
-        *("_trace", "_open_task", "_task", "_checkpoint", "_report"),
+        *("space", "budget", "fidelities", "rng", "_seed", "_measure", "_asked", "_auto", "_best", "_rung"),
+        *("_ledger", "_books", "_trace", "_open_task", "_task", "_checkpoint", "_report"),
     )
 
     def __init__(
@@ -417,7 +404,7 @@ class SearchView:
     def log(self, **scalars: float) -> None:
         """Keeps named numbers of this moment (entropy, supernet accuracy, ...) in the run's trace.
 
-        Raises TypeError or ValueError for what is no number, and for ``seconds`` and ``epochs``, which the harness writes itself.
+        Raises TypeError or ValueError for what is no number, ValueError for ``seconds`` and ``epochs``, which are the harness's.
         """
         for name in _AXES & scalars.keys():
             raise ValueError(f"log: {name!r} is what the harness writes itself; choose another name")

@@ -33,9 +33,7 @@ def on_ray(tasks: Iterable[Task], workers: int, surroundings: Surroundings | Non
         try:
             ray.init(num_cpus=mine, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:
-            raise UserError(
-                f"Ray does not start: {str(error).strip().splitlines()[0] if str(error).strip() else error!r}"
-            ) from None
+            raise UserError(f"Ray does not start: {_first_line(error)}") from None
     actor = ray.remote(max_restarts=0, max_task_retries=0)(_Actor)
     queue = iter(tasks)
     again: list[Task] = []
@@ -63,7 +61,7 @@ def on_ray(tasks: Iterable[Task], workers: int, surroundings: Surroundings | Non
                         raise cause from None
                     raise
                 except ray.exceptions.RayError as error:
-                    alive, reason = alive - 1, str(error).strip().splitlines()[0]
+                    alive, reason = alive - 1, _first_line(error)
                     deaths[task.runs[0].run_id] += 1
                     if deaths[task.runs[0].run_id] < DEATHS and alive:
                         again.append(task)
@@ -80,6 +78,10 @@ def on_ray(tasks: Iterable[Task], workers: int, surroundings: Surroundings | Non
     if undone or again:
         count = len(undone) + sum(len(task.runs) for task in again)
         raise UserError(f"{count} runs stay undone, Ray actors died ({reason}); the same command goes on")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]
 
 
 class _Actor:

@@ -37,7 +37,7 @@ TICK_S = 0.5
 GRACE_S = 10.0
 """How long a run that cannot be interrupted (stuck in C code) goes on after its wall limit, before it is killed."""
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
-"""Signals by which a system short of memory, or a person, ends a process: no fault of the method, as long as it happens once."""
+"""Signals by which a system short of memory, or a person, ends a process: not the method's fault if it happens only once."""
 TRIES = 2
 """How often a run is started whose process is ended from outside."""
 
@@ -153,14 +153,16 @@ class _Worker:
     def _run(self, index: int, run: RunSpec) -> bytes | Result:
         """The pickled outcome of a run, or the result of one that left none."""
         assert self._host is not None
-        for tried in range(1, TRIES + 1):
+        tried = 0
+        while True:
+            tried += 1
             status, outcome = self._host.run(index)
             if outcome is not None:
                 return outcome
             if self._host.overdue:
                 limit = self._host.row.wall_limit_s
                 return Result(run.run_id, "timeout", error=f"could not be interrupted after {limit:g} s of real time; killed")
-            if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) in FROM_OUTSIDE):
+            if tried == TRIES or not (os.WIFSIGNALED(status) and os.WTERMSIG(status) in FROM_OUTSIDE):
                 break
         how = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
         times = f", {tried} times" if tried > 1 else ""

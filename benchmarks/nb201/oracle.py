@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,8 @@ from harness.problem import Arch, MissingRecord, UserError
 from harness.seeds import mix
 
 Column = npt.NDArray[np.float64]
-Numbers = "array[float]"
-Lists = tuple[list[Numbers], list[Numbers]]
+Numbers: TypeAlias = "array[float]"
+Lists: TypeAlias = "tuple[list[Numbers], list[Numbers]]"
 
 
 class Signal:
