@@ -80,6 +80,10 @@ def test_workers_and_order_change_nothing(engine: Engine) -> None:
         ("logs_function", "failed", "TypeError"),
         ("interrupts", "failed", "KeyboardInterrupt"),
         ("idles", "timeout", "still searching after 1 s"),
+        ("peeks", "rejected", "ledger: the oracle answered 1001 queries, the trace holds 1"),
+        ("rewinds", "rejected", "ledger: query 2 ended at"),
+        ("rewrites", "rejected", "the trace says 99.99"),
+        ("refunds", "failed", "impossible cost: -1000000000 queries"),
     ],
 )
 def test_a_bad_method_costs_its_own_runs_only(engine: Engine, name: str, status: str, reason: str) -> None:

@@ -1,0 +1,18 @@
+"""Draws from the global generators, against the contract: the harness seeds them for each run."""
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Draws from the global generators, against the contract."""
+
+    reference = "none"
+
+    def search(self, view):
+        for _ in range(5):
+            view.query(view.space.sample(random))
+            view.query(tuple(int(number) for number in np.random.randint(0, 5, 6)))

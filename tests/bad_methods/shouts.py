@@ -1,0 +1,13 @@
+"""Raises an error of fifty million characters with terminal escapes."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Raises an error of fifty million characters with terminal escapes."""
+
+    reference = "none"
+
+    def search(self, view):
+        raise ValueError("\x1b[31m" + "x" * 50_000_000 + "\x07the end")

@@ -1,0 +1,203 @@
+"""Nothing that one run does to its process reaches another run, of the same method or of another."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.engine import Surroundings, Task, local
+from harness.isolation import Board, Mailbox, end_group, fork
+from harness.outcome import ERROR_LIMIT, Result, printable
+from tests.unit.test_engine import bad, essence, planned, results, tasks
+
+pytestmark = pytest.mark.usefixtures("made")
+
+BUILT_IN = ("random_search", "regularized_evolution", "reinforce:lr_0.01")
+TWELVE = (
+    *("poisons_torch", "poisons_judge", "poisons_process", "global_dice", "peeks", "rewinds"),
+    *("kills", "exits", "forks", "splits", "raises", "swallows"),
+)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_built_in_rows_between_twelve_bad_methods_are_those_of_a_clean_sweep(workers: int) -> None:
+    rows = planned(*BUILT_IN, seeds=4)
+    clean = essence(results(local, tasks(rows), workers=2))
+    assert {result.status for result in clean.values()} == {"done"}
+    pairs = zip(TWELVE, tasks(rows, 1), strict=True)  # one run of a built-in row after each bad method
+    found = essence(
+        results(local, [task for name, good in pairs for task in (*tasks(planned(bad(name), seeds=1)), good)], workers)
+    )
+    assert len(found) == 24
+    assert {run_id: found[run_id] for run_id in clean} == clean
+
+
+def test_a_method_finds_every_process_as_its_import_left_it() -> None:
+    found = results(local, tasks(planned(bad("poisons_process"), seeds=4), 4), workers=1)
+    assert {result.error for result in found.values() if result.status != "done"} == set()
+
+
+def test_what_a_run_starts_ends_with_it() -> None:
+    results(local, tasks(planned(bad("poisons_process"), seeds=2)), workers=1)
+    left = subprocess.run(["pgrep", "-x", "-f", "sleep 600"], capture_output=True, text=True).stdout.split()
+    assert not left
+
+
+def test_a_method_that_draws_from_the_global_generators_repeats_itself() -> None:
+    rows = planned(bad("global_dice"), seeds=4)
+    first, again = (essence(results(local, tasks(rows, size), workers)) for size, workers in ((4, 1), (1, 2)))
+    assert first == again
+    assert len({tuple(result.trace["accuracy"]) for result in first.values()}) > 1
+
+
+def test_a_method_may_have_children() -> None:
+    found = results(local, tasks(planned(bad("family"), seeds=2)))
+    assert {result.status for result in found.values()} == {"done"}
+
+
+def test_a_run_that_is_killed_from_outside_once_is_done_again(tmp_path: Path) -> None:
+    (row,) = planned(bad("dies_once"), seeds=3)
+    spec = dataclasses.replace(row.spec, settings={"folder": str(tmp_path)})
+    found = results(local, [Task(spec, tuple(spec.run(world) for world in range(3)))], workers=1)
+    assert [result.status for result in found.values()] == ["done"] * 3
+    assert len(list(tmp_path.glob("*.mark"))) == 3
+
+
+def test_a_run_that_is_killed_each_time_has_crashed() -> None:
+    found = results(local, tasks(planned(bad("kills"), seeds=4)))
+    errors = {result.error for result in found.values() if result.status == "crashed"}
+    assert errors == {"the process of this run died (SIGKILL, 2 times)"}
+
+
+def test_a_fork_of_a_method_that_returns_too_is_no_second_result() -> None:
+    found = results(local, tasks(planned(bad("splits"), seeds=2)))
+    assert {result.spent["queries"] for result in found.values()} == {1}
+
+
+def test_an_error_text_is_short_and_cannot_steer_a_terminal() -> None:
+    (result,) = results(local, tasks(planned(bad("shouts"), seeds=1))).values()
+    assert len(result.error) < 1.1 * ERROR_LIMIT and result.error.endswith("the end")
+    assert "characters left out" in result.error and "\x1b" not in result.error and "\x07" not in result.error
+
+
+@pytest.mark.parametrize("text", ["plain", "two\nlines\tand a tab", "Umlaute äöü, 漢字"])
+def test_plain_text_stays_as_it_is(text: str) -> None:
+    assert printable(text) == text
+
+
+def test_the_wall_limit_begins_with_the_search_and_not_with_the_import(tmp_path: Path) -> None:
+    (tmp_path / "slow_import.py").write_text(
+        "import time\nfrom dataclasses import dataclass\ntime.sleep(1.5)\n@dataclass(frozen=True)\nclass M:\n"
+        '    """Takes long to import."""\n    reference = \'\'\n'
+        "    def search(self, view):\n        view.query(view.space.sample(view.rng))\n"
+    )
+    (row,) = planned(str(tmp_path / "slow_import.py"), seeds=2, wall_limit_s=1.0)
+    found = results(local, [dataclasses.replace(task, grace_s=1.0) for task in tasks([row])], workers=1)
+    assert {result.status for result in found.values()} == {"done"}
+
+
+def test_an_import_that_never_ends_is_a_timeout(tmp_path: Path) -> None:
+    file = tmp_path / "stuck.py"
+    text = (
+        'from dataclasses import dataclass\n@dataclass(frozen=True)\nclass M:\n    """Stuck."""\n    reference = \'\'\n'
+        "    def search(self, view):\n        view.query(view.space.sample(view.rng))\n"
+    )
+    file.write_text(text)
+    rows = planned(str(file), "random_search", seeds=1, wall_limit_s=0.5)
+    file.write_text("import time\ntime.sleep(600)\n" + text)
+    found = results(local, [dataclasses.replace(task, grace_s=0.5) for task in tasks(rows)], workers=1)
+    assert [result.status for result in found.values()] == ["timeout", "done"]
+
+
+def test_workers_start_in_the_surroundings_that_the_driver_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    around = Surroundings(threads=3)
+    monkeypatch.setenv("NAS_DATA", "/nowhere")
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    monkeypatch.chdir(tmp_path)
+    assert around.variables()["NAS_DATA"] != "/nowhere"
+    assert around.variables()["OMP_NUM_THREADS"] == around.variables()["MKL_NUM_THREADS"] == "3"
+    assert around.folder != str(tmp_path)
+
+
+def test_everything_leaves_with_a_driver_that_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys; from harness.engine import local; from tests.unit.test_engine import *\n"
+        "for said in local(tasks(planned(bad('idles'), seeds=2, wall_limit_s=500.0), 1), 2): print('on', flush=True)"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert driver.stdout is not None and driver.stdout.readline() == "on\n"
+    deadline = time.monotonic() + 60
+    while (
+        len(family := _descendants(driver.pid)) < 6 and time.monotonic() < deadline
+    ):  # two workers, their hosts, and their runs
+        time.sleep(0.05)
+    assert len(family) == 6
+    driver.kill()
+    driver.wait()
+    deadline = time.monotonic() + 10
+    while (alive := [pid for pid in family if _alive(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive
+
+
+def _descendants(pid: int) -> list[int]:
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children + [deeper for child in children for deeper in _descendants(child)]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_mailbox_holds_whole_messages_only() -> None:
+    mailbox = Mailbox()
+    assert mailbox.get() is None
+    mailbox.put(b"whole")
+    assert mailbox.get() == b"whole"
+    mailbox._file.truncate(mailbox._file.seek(0, os.SEEK_END) - 1)
+    assert mailbox.get() is None
+    mailbox.clear()
+    os.pwrite(mailbox._file.fileno(), b"foreign bytes that are no message", 0)
+    assert mailbox.get() is None
+
+
+def test_a_forked_process_ends_with_its_body_and_says_how() -> None:
+    def status(body: object) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(fork(body), 0)[1])  # type: ignore[arg-type]
+
+    assert status(lambda: None) == 0
+    assert status(lambda: os._exit(3)) == 3
+    assert status(lambda: os.kill(os.getpid(), signal.SIGKILL)) == -signal.SIGKILL
+
+
+def test_a_group_ends_with_everything_in_it() -> None:
+    board = Board()
+
+    def body() -> None:
+        board.process = subprocess.Popen(["sleep", "600"]).pid
+        board.start()
+        time.sleep(600)
+
+    leader = fork(body, leads_group=True)
+    while not board.running_s:
+        time.sleep(0.01)
+    end_group(leader)
+    os.waitpid(leader, 0)
+    deadline = time.monotonic() + 10
+    while _alive(board.process) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not _alive(board.process)
+
+
+def test_a_result_is_never_taken_from_a_process_that_died() -> None:
+    assert isinstance(next(iter(results(local, tasks(planned(bad("forks"), seeds=1))).values())), Result)
