@@ -404,7 +404,7 @@ class SearchView:
     def log(self, **scalars: float) -> None:
         """Keeps named numbers of this moment (entropy, supernet accuracy, ...) in the run's trace.
 
-        Raises TypeError or ValueError for what is no number, ValueError for ``seconds`` and ``epochs``, which are the harness's.
+        Raises TypeError or ValueError for what is no number, ValueError for the names ``seconds`` and ``epochs``.
         """
         for name in _AXES & scalars.keys():
             raise ValueError(f"log: {name!r} is what the harness writes itself; choose another name")
