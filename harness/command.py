@@ -27,8 +27,10 @@ def run(app: Callable[[], object], interrupted: str = "interrupted") -> None:
     """
     prepare_streams()
     try:
-        app()
-        sys.stdout.flush()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # a reader that went away shows here, and not when the interpreter ends
     except UserError as error:
         _end(f"error: {error}", 2)
     except KeyboardInterrupt:
@@ -40,7 +42,9 @@ def run(app: Callable[[], object], interrupted: str = "interrupted") -> None:
         from harness.cache import explain  # imports NumPy, which --help need not wait for
 
         _end(f"error: {explain(error, 'read or write')}", 2)
-    except SystemExit:
+    except SystemExit as end:
+        if end.code == 130:  # Typer's own word for an interrupt
+            _end(interrupted, 130)
         raise
     except BaseException as error:
         _end(fault(error), 3)

@@ -159,9 +159,8 @@ def _carry_out(plan: Plan, out: Path, engine: Engine, workers: int, *, retry_fai
                 with progress(plan.rows, store, workers) as display:
                     sweep(plan, store, engine, workers, display)
             except KeyboardInterrupt:
-                print("interrupted; finished runs are kept, the same command goes on", file=sys.stderr)
                 _report_if_any(plan, store, report_to)
-                raise typer.Exit(130) from None
+                raise
             ran = True
         if not ran:
             print(f"all {plan.total} runs were done before; writing the report", file=sys.stderr)
@@ -203,6 +202,7 @@ def _report_if_any(plan: Plan, store: Store, to: Path) -> None:
     try:
         extend(plan, store)
         if plan.total > plan.todo:
+            print("interrupted; writing the report of what is done (Ctrl-C again leaves it out)", file=sys.stderr)
             _say_written(_report(plan, store, to))
     except KeyboardInterrupt:
         print("the report was not written", file=sys.stderr)
@@ -286,7 +286,7 @@ def _settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
 def main() -> None:
     """Runs the command; see :func:`harness.command.run`."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    command.run(app)
+    command.run(app, "interrupted; finished runs are kept, the same command goes on")
 
 
 if __name__ == "__main__":
