@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.execute import execute
-from harness.machine import bound_memory
 from harness.outcome import Result
 from harness.plan import RowSpec, RunSpec
 from harness.problem import UserError
@@ -42,8 +41,6 @@ class Task:
     sample_s: float = 0.0
     """After so many seconds a run that says how far it is is stopped, its result being ``sampled``, with the seconds that it
     would have taken; 0: never."""
-    memory: int = 0
-    """Bytes that a run with ``sample_s`` may allocate; 0: any number."""
 
 
 Finished = tuple[RowSpec, RunSpec, Result]
@@ -177,8 +174,6 @@ class _Worker:
 def attempt(task: Task, run: RunSpec, report: Callable[[float], None] | None = None) -> Result:
     """A search or a training on a worker, where a KeyboardInterrupt can only be the method's own doing."""
     sample = _Sample(task.sample_s) if task.sample_s else None
-    if task.memory:
-        bound_memory(task.memory)
     try:
         result = (retrain if run.arch else execute)(task.row, run, task.checkpoints, sample or report)
     except KeyboardInterrupt:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.problem import UserError
@@ -63,9 +65,18 @@ def free_memory() -> int:
         return 0
 
 
-def bound_memory(limit: int) -> None:
-    """Let this process allocate at most ``limit`` bytes from now on: more is a MemoryError, not a machine without memory."""
+@contextmanager
+def bounded_memory(limit: int) -> Iterator[None]:
+    """Let this process, and each process that it starts in the body, allocate at most ``limit`` bytes.
+
+    More is a MemoryError of that process, and not a machine without memory. 0: no limit.
+    """
     import resource
 
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, hard))

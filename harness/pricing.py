@@ -69,8 +69,10 @@ def measure(plan: Plan, costs: Costs, workers: int) -> None:
 def _sampled(rows: Sequence[PlannedRow], workers: int) -> Iterator[tuple[str, float | None, str]]:
     """Yield by row identity the real seconds that one of its runs takes with all workers busy, or None and why it has none."""
     memory = int(MEMORY_SHARE * machine.free_memory() / workers)
-    for finished in local(_samples(rows, memory), workers):
-        if not isinstance(finished, list):
+    with machine.bounded_memory(memory):  # the workers inherit it
+        for finished in local(_samples(rows), workers):
+            if isinstance(finished, list):
+                continue
             spec, _, result = finished
             if result.status in ("done", "sampled"):
                 yield spec.identity, result.wall_seconds, ""
@@ -80,10 +82,10 @@ def _sampled(rows: Sequence[PlannedRow], workers: int) -> Iterator[tuple[str, fl
                 yield spec.identity, None, "fails at its first search"
 
 
-def _samples(rows: Iterable[PlannedRow], memory: int) -> Iterator[Task]:
+def _samples(rows: Iterable[PlannedRow]) -> Iterator[Task]:
     for row in rows:
         run = row.runs[0] if row.spec.kind == RETRAINING else row.spec.run(-1)
-        yield Task(row.spec, (run,), sample_s=SAMPLE_S, memory=memory)
+        yield Task(row.spec, (run,), sample_s=SAMPLE_S)
 
 
 def _about(row: PlannedRow, costs: Costs) -> str:

@@ -60,15 +60,17 @@ def test_a_system_that_says_nothing_has_the_cores_of_its_affinity(membership: st
     assert machine.cores() == 8
 
 
-def test_memory_beyond_the_bound_is_an_error_of_the_process_alone() -> None:
-    process = multiprocessing.get_context("fork").Process(target=_allocate)
-    process.start()
-    process.join()
+def test_memory_beyond_the_bound_is_an_error_of_the_process_that_asks_for_it() -> None:
+    with machine.bounded_memory(1 << 30):
+        process = multiprocessing.get_context("fork").Process(target=_allocate)
+        process.start()
+        process.join()
     assert process.exitcode == 7
+    with machine.bounded_memory(0):
+        assert len(bytearray(2 << 30)) == 2 << 30
 
 
 def _allocate() -> None:
-    machine.bound_memory(1 << 30)
     try:
         bytearray(8 << 30)
     except MemoryError:
