@@ -101,9 +101,12 @@ def _total(plan: Plan, costs: Costs, workers: int, without: Sequence[PlannedRow]
     rows = [row for row in plan.rows if row not in without]
     known = [row for row in rows if not row.todo or row.spec.identity in costs]
     works = [Work(row.spec.identity, len(row.todo), *costs.get(row.spec.identity, (0, 0.0))) for row in known]
-    text = f"{duration(seconds_left(works, workers) or 0.0)} on {_count(workers, 'worker')}"
     missing = sum(len(row.todo) for row in rows if row not in known)
-    return f"{text}, and {missing:,} runs of unknown price" if missing else text
+    unknown = f"{missing:,} runs of unknown price"
+    if missing and not any(work.left for work in works):
+        return unknown
+    text = f"{duration(seconds_left(works, workers) or 0.0)} on {_count(workers, 'worker')}"
+    return f"{text}, and {unknown}" if missing else text
 
 
 def _width(plan: Plan) -> int:

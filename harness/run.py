@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import signal
 import sys
@@ -217,10 +218,10 @@ def _report(plan: Plan, store: Store, to: Path) -> list[Path]:
     evidence = collect(plan, store, provenance.gather())
     try:
         return reports.write(to / name, evidence.runs, evidence.traces, evidence.facts, trained=evidence.trainings)
-    except PermissionError as error:
-        raise UserError(
-            f"cannot write {error.filename or to / name}: permission denied; --report-to DIR writes elsewhere"
-        ) from None
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise UserError(f"cannot write {to / name}: {error.strerror}; --report-to DIR writes the page elsewhere") from None
 
 
 def _say_written(files: Sequence[Path]) -> None:

@@ -140,6 +140,13 @@ def test_from_plan_to_table(command: Command, tmp_path: Path) -> None:
     again = command("--protocol", "smoke", *MULTI_TRIAL, "--seeds", 3, "--out", tmp_path)
     assert again.returncode == 0
     assert "all 24 runs were done before" in again.stderr
+    refused(
+        command(
+            "--protocol", "smoke", *MULTI_TRIAL, "--seeds", 3, "--out", tmp_path, "--report", "--report-to", "/sys/nowhere"
+        ),
+        "cannot write /sys/nowhere/smoke",
+        "--report-to DIR",
+    )
 
 
 def test_more_seeds_later_and_one_method_at_a_time_make_the_same_table(command: Command, tmp_path: Path) -> None:
