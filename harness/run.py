@@ -133,16 +133,18 @@ def run(
     else:
         if device == "cuda" and engine == "local":
             machine.require_cuda()
-        _carry_out(plan, out, runs_on, workers, retry_failed=retry_failed, report_to=report_to or out)
+        _carry_out(plan, out, runs_on, workers, retry_failed=retry_failed, report_to=report_to)
 
 
-def _carry_out(plan: Plan, out: Path, engine: Engine, workers: int, *, retry_failed: bool, report_to: Path) -> None:
+def _carry_out(
+    plan: Plan, out: Path, engine: Engine, workers: int, *, retry_failed: bool = False, report_to: Path | None = None
+) -> None:
     from harness.progress import progress
     from harness.stages import extend
     from harness.store import Store
     from harness.sweep import sweep
 
-    ran = False
+    ran, to = False, report_to or out
     with Store(out, provenance.gather()) as store:
         again = retry_failed
         while True:  # once for the searches, and once for every stage that reads what the one before has made
@@ -160,12 +162,12 @@ def _carry_out(plan: Plan, out: Path, engine: Engine, workers: int, *, retry_fai
                 with progress(plan.rows, store, workers) as display:
                     sweep(plan, store, engine, workers, display)
             except KeyboardInterrupt:
-                _report_if_any(plan, store, report_to)
+                _report_if_any(plan, store, to)
                 raise
             ran = True
         if not ran:
             print(f"all {plan.total} runs were done before; writing the report", file=sys.stderr)
-        _say_written(_report(plan, store, report_to))
+        _say_written(_report(plan, store, to))
         statuses = store.statuses()
     not_done = [run for row in plan.rows for run in row.runs if statuses.get(run.run_id) != "done"]
     if not_done:
