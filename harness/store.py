@@ -116,10 +116,11 @@ class Store:
     # -- writing ----------------------------------------------------------------------------------------------------
 
     def announce(self, rows: Sequence[PlannedRow], workers: int) -> None:
-        """Keep what this session is going to do, for ``--status``."""
+        """Keep what this session is going to do, for ``--status``. Said again, only the number of runs of a row changes."""
         with self.file.transaction("write to") as db:
             db.executemany(
-                "INSERT OR REPLACE INTO plans VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO plans VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET runs = excluded.runs, workers = excluded.workers",
                 [(self._session, self._spec(db, row.spec), len(row.runs), len(row.done), workers) for row in rows],
             )
 

@@ -88,6 +88,12 @@ def test_an_end_is_unknown_until_something_is_done(tmp_path: Path, living: int, 
     assert shown(tmp_path, capsys)[-1] == "ends: unknown until a run of every kind is done"
 
 
+def test_a_later_stage_counts_no_run_twice(tmp_path: Path, living: int, capsys: pytest.CaptureFixture[str]) -> None:
+    store = working(tmp_path, socket.gethostname(), living)
+    store.announce([PlannedRow(SPEC, list(RUNS), {RUNS[0].run_id, RUNS[1].run_id})], workers=2)
+    assert shown(tmp_path, capsys)[-2].split() == ["total", "2", "6", "1", "2"]
+
+
 def test_a_store_without_a_plan_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Store(tmp_path, {}).close()
     assert shown(tmp_path, capsys) == [f"no plan in {tmp_path / 'runs.sqlite'}"]
