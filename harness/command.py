@@ -2,26 +2,102 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable
+from typing import IO, TextIO
 
 from harness.problem import UserError
 
+EXIT_CODES = (
+    "0 all runs done, 1 some failed, 2 the call, the data or the disk were wrong, 3 a fault of the harness, 130 interrupted"
+)
+DEBUG = "NAS_DEBUG"
+"""With this environment variable set, a fault of the harness also prints its traceback."""
+
 
 def run(app: Callable[[], object], interrupted: str = "interrupted") -> None:
-    """Runs a command line. Exit code 2: the call, the data or the disk were wrong; 130: interrupted, and told so."""
+    """Run a command line and end the process with one line and an exit code if it does not go well.
+
+    Exit code 2: the call, the data or the disk were wrong; 3: the harness has a fault, its traceback is in a file; 130:
+    interrupted; 141: whoever read the output went away.
+    """
+    prepare_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # a reader that went away shows here, and not when the interpreter ends
     except UserError as error:
         _end(f"error: {error}", 2)
     except KeyboardInterrupt:
         _end(interrupted, 130)
+    except BrokenPipeError:
+        _silence()
+        sys.exit(141)
     except OSError as error:
         from harness.cache import explain  # imports NumPy, which --help need not wait for
 
         _end(f"error: {explain(error, 'read or write')}", 2)
+    except SystemExit as end:
+        if end.code == 130:  # Typer's own word for an interrupt
+            _end(interrupted, 130)
+        raise
+    except BaseException as error:
+        _end(fault(error), 3)
+
+
+def fault(error: BaseException) -> str:
+    """Return the line for an error that nobody foresaw. Its traceback goes into a file."""
+    text = "".join(traceback.format_exception(error))
+    if os.environ.get(DEBUG):
+        with contextlib.suppress(OSError):
+            print(text, file=sys.stderr)
+    reason = traceback.format_exception_only(error)[-1].strip().splitlines()[0][:300]
+    line = f"error: this is a fault of the harness: {reason}"
+    try:
+        handle, name = tempfile.mkstemp(prefix="nas-harness-fault-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{' '.join(sys.argv)}\n\n{text}")
+    except OSError:
+        return f"{line}; set {DEBUG}=1 to see where"
+    return f"{line}; please report it with {name}"
+
+
+def prepare_streams() -> None:
+    """Make output safe: what a stream cannot encode is written as an escape, and a closed stream swallows what it is given."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        stream: TextIO | None = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, _nowhere(number, mode))
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _nowhere(number: int, mode: str) -> IO[str]:
+    """Open the null device, under ``number`` if that is free, so that no other file comes to stand there."""
+    try:
+        os.fstat(number)
+    except OSError:
+        handle = os.open(os.devnull, os.O_RDWR)
+        if handle != number:
+            os.dup2(handle, number)
+            os.close(handle)
+        os.set_inheritable(number, True)
+        return os.fdopen(number, mode, encoding="utf-8", errors="backslashreplace")
+    return open(os.devnull, mode, encoding="utf-8", errors="backslashreplace")
+
+
+def _silence() -> None:
+    """Send the rest of the output nowhere: the interpreter flushes it when it ends."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(message: str, code: int) -> None:
-    print(message, file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr)
     sys.exit(code)

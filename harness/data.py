@@ -14,6 +14,7 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
+from harness import command
 from harness.cache import Table, cache_root, data_roots, explain
 from harness.problem import UserError
 
@@ -129,7 +130,11 @@ def verify() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns the exit code: 0 done, 2 the call or the data were wrong (one line on stderr)."""
+    """Runs the command line and returns the exit code: 0 done, 2 the call or the data were wrong (one line on stderr).
+
+    3: a fault of the harness, whose traceback is in a file.
+    """
+    command.prepare_streams()
     try:
         return int(app(args=None if arguments is None else list(arguments), standalone_mode=False) or 0)
     except UserError as error:
@@ -140,7 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = "interrupted; nothing was imported"
     except Exception as error:
         if not hasattr(error, "format_message"):
-            raise
+            print(command.fault(error), file=sys.stderr)
+            return 3
         message = error.format_message().replace("\n", " ")  # typer's own word on a wrong call
     if message:  # without a command, the help was all there is to say
         print(f"error: {message}", file=sys.stderr)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.engine import UnderWay
 from harness.outcome import Result
+from harness.pace import Work, clock, seconds_left
 from harness.plan import PlannedRow
+from harness.store import Store
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 LINES_EVERY_S = 5.0
+FRAME = 2
+"""Lines of a terminal that are left free: the cursor's, and one for a message."""
 
 
 @dataclass
@@ -22,43 +30,69 @@ class RowState:
 
     name: str
     total: int
-    done: int
+    kind: str = ""
+    done: int = 0
     failed: int = 0
     began: float | None = None
+    touched: float = 0.0
+    """When something happened in this row last."""
     fresh: int = 0
     """Runs finished by this command."""
-    sums: dict[str, float] = field(default_factory=dict)
+    judged: int = 0
+    """Runs that have a test accuracy, with their sum and their sum of squares."""
+    sum: float = 0.0
+    squares: float = 0.0
     target: str = ""
+    timed: int = 0
+    """Runs whose real time is known, with the sum."""
+    seconds: float = 0.0
+    running: int = 0
     under_way: float = 0.0
     """Runs' worth of work in the runs under way, as far as their methods tell."""
 
-    def add(self, result: Result) -> None:
+    def count_in(self, status: str, scores: Mapping[str, Mapping[str, float]], seconds: float) -> None:
+        """Count a finished run, whichever command finished it."""
         self.done += 1
+        self.failed += status != "done"
+        if status != "done":
+            return
+        self.timed += 1
+        self.seconds += seconds
+        for self.target, metrics in list(scores.items())[:1]:
+            test = metrics.get("test", float("nan"))
+            if test == test:
+                self.judged += 1
+                self.sum += test
+                self.squares += test**2
+
+    def add(self, result: Result) -> None:
+        """Count a run that this command finished."""
+        self.count_in(result.status, result.scores, result.wall_seconds)
         self.fresh += 1
         self.under_way = max(self.under_way - 1.0, 0.0)  # it is under way no more; the next tick tells exactly
-        self.failed += result.status != "done"
-        if result.status == "done" and result.scores:
-            self.target, scores = next(iter(result.scores.items()))
-            if scores["test"] == scores["test"]:
-                for name, value in (("n", 1.0), ("x", scores["test"]), ("xx", scores["test"] ** 2)):
-                    self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def left(self) -> float:
+        """Runs that are not done, those under way counted by the share that is left of them."""
+        return self.total - self.done - self.under_way
 
     def eta(self, now: float) -> str:
-        """Time left at the pace so far, as m:ss."""
+        """Time until the row is done at the pace so far, as m:ss."""
         if self.began is None or not self.fresh + self.under_way or self.done >= self.total:
             return ""
-        seconds = (now - self.began) / (self.fresh + self.under_way) * (self.total - self.done - self.under_way)
-        minutes, rest = divmod(round(seconds), 60)
-        hours, minutes = divmod(minutes, 60)
-        return f"eta {hours}:{minutes:02}:{rest:02}" if hours else f"eta {minutes}:{rest:02}"
+        return f"eta {clock((now - self.began) / (self.fresh + self.under_way) * self.left())}"
+
+    def work(self, now: float) -> Work:
+        """What is left of the row, and its cost: that of finished runs, else what the runs under way took so far."""
+        if self.timed or self.began is None:
+            return Work(self.kind, self.left(), self.timed, self.seconds)
+        return Work(self.kind, self.left(), self.under_way, (now - self.began) * max(self.running, 1))
 
     def standing(self) -> str:
-        """Test accuracy of the proposals so far; nothing where some of them were made before."""
-        n = self.sums.get("n", 0.0)
-        if not n or n + self.failed < self.done:
+        """Test accuracy of the proposals so far."""
+        if not self.judged:
             return ""
-        mean = self.sums["x"] / n
-        std = max(self.sums["xx"] / n - mean**2, 0.0) ** 0.5
+        mean = self.sum / self.judged
+        std = max(self.squares / self.judged - mean**2, 0.0) ** 0.5
         return f"{self.target} {mean:.2f} ± {std:.2f}"
 
     def count(self) -> str:
@@ -76,38 +110,70 @@ class Progress(Protocol):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None: ...
     def started(self, identity: str) -> None: ...
     def finished(self, identity: str, result: Result) -> None: ...
+    def elsewhere(self, identity: str) -> None: ...
     def tick(self, under_way: UnderWay) -> None: ...
+    def say(self, message: str) -> None: ...
 
 
-def _whole(states: dict[str, RowState]) -> tuple[float, int]:
-    """Runs done, those under way counted by their share, and all runs, of all rows."""
-    return sum(one.done + one.under_way for one in states.values()), sum(one.total for one in states.values())
-
-
-def _note(states: dict[str, RowState], under_way: UnderWay) -> None:
-    for state in states.values():
-        state.under_way = 0.0
-    for identity, share in under_way:
-        states[identity].under_way += share
-
-
-def progress(rows: Sequence[PlannedRow]) -> Progress:
-    """The display that suits standard error."""
+def progress(rows: Sequence[PlannedRow], store: Store, workers: int) -> Progress:
+    """Return the display that suits standard error. Runs that were done before count from the start."""
     many = len({row.spec.benchmark for row in rows}) > 1
-    states = {
-        row.spec.identity: RowState(
-            f"{row.spec.benchmark}  {row.spec.row}" if many else row.spec.row, len(row.runs), len(row.done)
-        )
-        for row in rows
-    }
-    return Bars(states) if sys.stderr.isatty() else Lines(states)
+    states = {}
+    for row in rows:
+        name = f"{row.spec.benchmark}  {row.spec.row}" if many else row.spec.row
+        states[row.spec.identity] = state = RowState(name, len(row.runs), row.spec.kind)
+        for run_id, status, scores, seconds in store.outcomes(row.spec.identity) if row.done else ():
+            if run_id in row.done:
+                state.count_in(status, scores, seconds)
+    return Bars(states, workers) if sys.stderr.isatty() else Lines(states, workers)
 
 
-class Lines:
+class _Display:
+    """The states of all rows, and how they change."""
+
+    def __init__(self, states: dict[str, RowState], workers: int = 1) -> None:
+        self.states, self.workers = states, workers
+
+    def started(self, identity: str) -> None:
+        state = self.states[identity]
+        state.touched = time.monotonic()
+        state.began = state.began or state.touched
+
+    def finished(self, identity: str, result: Result) -> None:
+        self.states[identity].add(result)
+        self.states[identity].touched = time.monotonic()
+
+    def elsewhere(self, identity: str) -> None:
+        """Another process has finished a run of the row."""
+        self.states[identity].done += 1
+
+    def tick(self, under_way: UnderWay) -> None:
+        for state in self.states.values():
+            state.under_way, state.running = 0.0, 0
+        now = time.monotonic()
+        for identity, share in under_way:
+            state = self.states[identity]
+            state.under_way += share
+            state.running += 1
+            state.touched = now
+
+    def whole(self) -> tuple[float, int]:
+        """Return the runs done, those under way counted by their share, and all runs, of all rows."""
+        states = self.states.values()
+        return sum(state.done + state.under_way for state in states), sum(state.total for state in states)
+
+    def eta(self) -> str:
+        """Time until everything is done, as m:ss; nothing while too little is known."""
+        now = time.monotonic()
+        seconds = seconds_left([state.work(now) for state in self.states.values()], self.workers)
+        return f"eta {clock(seconds)}" if seconds else ""
+
+
+class Lines(_Display):
     """A line when a row is complete, and every few seconds in between."""
 
-    def __init__(self, states: dict[str, RowState]) -> None:
-        self.states = states
+    def __init__(self, states: dict[str, RowState], workers: int = 1) -> None:
+        super().__init__(states, workers)
         self._last = time.monotonic()
         self._current: str | None = None
 
@@ -116,94 +182,84 @@ class Lines:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def started(self, identity: str) -> None:
-        self.states[identity].began = self.states[identity].began or time.monotonic()
-
     def finished(self, identity: str, result: Result) -> None:
-        state = self.states[identity]
-        state.add(result)
+        super().finished(identity, result)
         self._current = identity
+        state = self.states[identity]
         if state.done == state.total or time.monotonic() - self._last > LINES_EVERY_S:
             self._print(state)
 
     def tick(self, under_way: UnderWay) -> None:
-        _note(self.states, under_way)
-        self._current = max(under_way, key=lambda one: one[1], default=(self._current, 0.0))[0]
+        super().tick(under_way)
+        self._current = max(under_way, key=lambda run: run[1], default=(self._current, 0.0))[0]
         if self._current and time.monotonic() - self._last > LINES_EVERY_S:
             self._print(self.states[self._current])
 
+    def say(self, message: str) -> None:
+        with contextlib.suppress(OSError):  # a reader that went away stops no run
+            print(message, file=sys.stderr, flush=True)
+
     def _print(self, state: RowState) -> None:
         self._last = time.monotonic()
-        done, total = _whole(self.states)
-        whole = f"({done:.0f}/{total} of all)" if len(self.states) > 1 else ""
-        extra = "  ".join(text for text in (state.standing(), state.eta(self._last), state.failures(), whole) if text)
-        print(f"{state.name}  {state.count()}/{state.total}  {extra}", file=sys.stderr, flush=True)
+        done, total = self.whole()
+        whole = ", ".join(filter(None, (f"{done:.0f}/{total} of all", self.eta())))
+        parts = (state.standing(), state.eta(self._last), state.failures(), f"({whole})" if len(self.states) > 1 else "")
+        self.say(f"{state.name}  {state.count()}/{state.total}  {'  '.join(filter(None, parts))}")
 
 
-class Bars:
-    """One bar per row."""
+class Bars(_Display):
+    """A bar for all runs and one per row; on a terminal with fewer lines, for the rows where something happens."""
 
-    def __init__(self, states: dict[str, RowState]) -> None:
+    def __init__(self, states: dict[str, RowState], workers: int = 1) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.live import Live
 
-        self.states = states
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[count]}/{task.total}"),
-            TextColumn("{task.fields[eta]}"),
-            TextColumn("{task.fields[standing]}"),
-            TextColumn("[red]{task.fields[failures]}"),
-            console=Console(stderr=True),
-            refresh_per_second=5,
-        )
-        done, total = _whole(states)
-        self._all = self._bars.add_task(
-            "all",
-            total=total,
-            completed=int(done),
-            count=f"{done:.0f}",
-            eta="",
-            standing="",
-            failures="",
-            visible=len(states) > 1,
-        )
-        self._ids: dict[str, Any] = {
-            identity: self._bars.add_task(
-                state.name, total=state.total, completed=state.done, count=state.count(), eta="", standing="", failures=""
-            )
-            for identity, state in states.items()
-        }
+        super().__init__(states, workers)
+        self._console = Console(stderr=True)
+        self._stopped = False
+        self._live = Live(get_renderable=self.table, console=self._console, refresh_per_second=5)
 
     def __enter__(self) -> Bars:
-        self._bars.start()
+        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        self._stopped = True
+        self._live.stop()
 
-    def started(self, identity: str) -> None:
-        self.states[identity].began = self.states[identity].began or time.monotonic()
+    def say(self, message: str) -> None:
+        self._console.print(message, markup=False, highlight=False)
 
-    def finished(self, identity: str, result: Result) -> None:
-        self.states[identity].add(result)
-        self._show(identity)
+    def shown(self) -> list[RowState]:
+        """Return the rows to show, in the plan's order: all if they fit, else those under way and those touched last."""
+        states = list(self.states.values())
+        room = max(self._console.height - FRAME - (len(states) > 1), 1)
+        if len(states) <= room or self._stopped:
+            return states
+        busy = sorted(states, key=lambda state: (not state.running, -state.touched))[:room]
+        return [state for state in states if any(state is chosen for chosen in busy)]
 
-    def tick(self, under_way: UnderWay) -> None:
-        _note(self.states, under_way)
-        for identity in {identity for identity, _ in under_way}:
-            self._show(identity)
+    def table(self) -> Table:
+        """Draw the present state."""
+        from rich.table import Table
 
-    def _show(self, identity: str) -> None:
-        state = self.states[identity]
-        self._bars.update(
-            self._ids[identity],
-            completed=state.done + state.under_way,
-            count=state.count(),
-            eta=state.eta(time.monotonic()),
-            standing=state.standing(),
-            failures=state.failures(),
-        )
-        done, _ = _whole(self.states)
-        self._bars.update(self._all, completed=done, count=f"{done:.0f}")
+        now = time.monotonic()
+        table = Table.grid(padding=(0, 1))
+        for _ in range(6):
+            table.add_column(no_wrap=True)
+        if len(self.states) > 1:
+            done, total = self.whole()
+            table.add_row(*_line("all", done, total, f"{done:.0f}", [self.eta(), "", ""]))
+        for state in self.shown():
+            more = [state.eta(now), state.standing(), state.failures()]
+            table.add_row(*_line(state.name, state.done + state.under_way, state.total, state.count(), more))
+        return table
+
+
+def _line(name: str, completed: float, total: int, count: str, more: Iterable[str]) -> list[Any]:
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
+    eta, standing, failures = map(Text, more)
+    failures.stylize("red")
+    return [Text(name), ProgressBar(total, completed, width=20), Text(f"{count}/{total}"), eta, standing, failures]

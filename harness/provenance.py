@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shlex
+import string
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -34,29 +35,51 @@ def gather() -> dict[str, Any]:
 
 
 def command() -> str:
-    """The command line, as one would type it again."""
+    """Return the command line, as one would type it again."""
     name = Path(sys.argv[0]).name
     module = {"run.py": "python -m harness.run", "data.py": "python -m harness.data"}.get(name, name)
-    return " ".join([module, *map(shlex.quote, sys.argv[1:])])
+    return " ".join([module, *map(_quoted, sys.argv[1:])])
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a shell. The bytes of a name that is not valid UTF-8 are spelled, so that any file can hold it."""
+    data = os.fsencode(word)
+    try:
+        return shlex.quote(data.decode())
+    except UnicodeDecodeError:
+        plain = set(map(ord, string.ascii_letters + string.digits + "/._-+=:, "))
+        return "$'" + "".join(chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in data) + "'"
 
 
 def code() -> str:
-    """Version and git state of this checkout: ``0.1.0 (3f2a91c, modified)``."""
+    """Return the version and the git state of this checkout: ``0.1.0 (3f2a91c, modified)``."""
     number = _version("nas-harness") or "unpackaged"
     root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return number
     try:
         commit = _git(root, "rev-parse", "--short=10", "HEAD")
         changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return number
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{number} (commit unknown: {_refusal(error)})"
     return f"{number} ({commit}{', modified' if changed else ''})"
 
 
 def _git(root: Path, *words: str) -> str:
-    if not (root / ".git").exists():
-        raise FileNotFoundError(root / ".git")
     done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10)
     return done.stdout.strip()
+
+
+def _refusal(error: Exception) -> str:
+    """Return why git gave no answer, in a few words."""
+    if isinstance(error, subprocess.TimeoutExpired):
+        return "git does not answer"
+    if not isinstance(error, subprocess.CalledProcessError):
+        return "git cannot be run"
+    if "dubious ownership" in error.stderr:
+        return "git refuses (dubious ownership)"
+    first = next(iter(error.stderr.splitlines()), f"exit code {error.returncode}")
+    return f"git refuses ({first.removeprefix('fatal: ')[:80]})"
 
 
 def _version(name: str) -> str | None:

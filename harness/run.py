@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import re
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import command, provenance, registry
+from harness import command, machine, provenance, registry
 from harness import protocol as protocols
 from harness.engine import Engine
 from harness.plan import Plan, make
 from harness.problem import UserError
 from harness.protocol import Protocol
 
-EPILOG = """
+if TYPE_CHECKING:
+    from harness.store import Store
+
+EPILOG = f"""
 \b
 What there is, and whether it can run here:
   python -m harness.run --list
 What would run, and how long it would take:
   python -m harness.run --protocol nb201-2020 --dry-run
+  python -m harness.run --protocol nb201-2020 --price
+From another terminal: how far a sweep is, and the page of what there is so far:
+  python -m harness.run --status
+  python -m harness.run --protocol nb201-2020 --report
 Run it, resume it, report it:
   python -m harness.run --protocol nb201-2020 --seeds 500
 Your own method: does it keep the contract, and how does it compare:
@@ -34,7 +41,7 @@ Another hyperparameter:
   python -m harness.run --methods reinforce --set reinforce.lr=0.1
 
 Finished runs are kept in OUT/runs.sqlite and never repeated; the same command goes on where it stopped.
-Exit codes: 0 all runs done, 1 some failed, 2 the call was wrong, 130 interrupted.
+Exit codes: {command.EXIT_CODES}.
 """
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -62,10 +69,20 @@ def run(
         typer.Option("--set", metavar="METHOD.FIELD=VALUE", help="A hyperparameter; repeatable."),
     ] = None,
     engine: Annotated[str, typer.Option(metavar="local|ray", help="This machine's cores, or a Ray cluster.")] = "local",
-    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes. [default: one per core]")] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes. [default: one per usable core]")] = None,
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="For what trains.")] = "cpu",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the store and the reports.")] = Path("results"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its price; run nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its known price; run nothing.")] = False,
+    price: Annotated[
+        bool, typer.Option("--price", help="As --dry-run; begin a search of each row whose price is unknown, to time it.")
+    ] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Print what is done, running and failed in DIR, and when it will end; run nothing.")
+    ] = False,
+    report: Annotated[bool, typer.Option("--report", help="Write the page of what is done so far; run nothing.")] = False,
+    report_to: Annotated[
+        Path | None, typer.Option("--report-to", metavar="DIR", help="Folder for the page. [default: that of --out]")
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Print methods, benchmarks and protocols.")] = False,
     check: Annotated[
         str | None, typer.Option(metavar="METHOD", help="Test a method (a name or ./mine.py) against the contract.")
@@ -78,6 +95,7 @@ def run(
 ) -> None:
     """Runs search methods on benchmarks under one budget, and reports them beside the papers' numbers."""
     from harness import show
+    from harness import status as statuses
     from harness.store import Store
 
     if list_:
@@ -87,12 +105,14 @@ def run(
         if not show.contract(registry.method(check)):
             raise typer.Exit(1)
         return
-    if failed:
-        if (out / "runs.sqlite").exists():
-            with Store(out) as store:
+    if failed or status:
+        with Store(out, write=False) as store:
+            if not store.path.exists():
+                print(f"no runs in {out}")
+            elif failed:
                 show.failures(store)
-        else:
-            print(f"no runs in {out}")
+            else:
+                statuses.show(store)
         return
     if not (all_ or protocol or methods or benchmarks):
         raise UserError("nothing to do: say --all, --protocol, --methods or --benchmarks   (--help explains, --list shows all)")
@@ -105,26 +125,27 @@ def run(
     given = _settings(set_ or [])
     names = _with_data(rules, _split(benchmarks), if_found)
     plan = make(rules, methods=_split(methods), benchmarks=names, seeds=seeds, given=given, device=device)
-    cores = workers or os.cpu_count() or 1
-    _carry_out(plan, out, runs_on, cores, dry_run=dry_run, retry_failed=retry_failed)
+    workers = workers or machine.cores()
+    if dry_run or price:
+        _price(plan, out, workers, measure=price)
+    elif report:
+        _report_only(plan, out, report_to or out)
+    else:
+        if device == "cuda" and engine == "local":
+            machine.require_cuda()
+        _carry_out(plan, out, runs_on, workers, retry_failed=retry_failed, report_to=report_to)
 
 
-def _carry_out(plan: Plan, out: Path, engine: Engine, workers: int, *, dry_run: bool, retry_failed: bool) -> None:
-    from harness import show
+def _carry_out(
+    plan: Plan, out: Path, engine: Engine, workers: int, *, retry_failed: bool = False, report_to: Path | None = None
+) -> None:
     from harness.progress import progress
     from harness.stages import extend
     from harness.store import Store
     from harness.sweep import sweep
 
-    if dry_run:
-        if plan.protocol.stages and (out / "runs.sqlite").exists():
-            with Store(out) as store:
-                extend(plan, store)
-        show.price(plan, _statuses(out), workers)
-        return
-    ran = False
-    made_by = provenance.gather()
-    with Store(out, made_by) as store:
+    ran, to = False, report_to or out
+    with Store(out, provenance.gather()) as store:
         again = retry_failed
         while True:  # once for the searches, and once for every stage that reads what the one before has made
             extend(plan, store)
@@ -138,39 +159,75 @@ def _carry_out(plan: Plan, out: Path, engine: Engine, workers: int, *, dry_run: 
                 break
             again = False
             try:
-                with progress(plan.rows) as display:
+                with progress(plan.rows, store, workers) as display:
                     sweep(plan, store, engine, workers, display)
             except KeyboardInterrupt:
-                print("interrupted; finished runs are kept, the same command goes on", file=sys.stderr)
-                raise typer.Exit(130) from None
+                _report_if_any(plan, store, to)
+                raise
             ran = True
         if not ran:
             print(f"all {plan.total} runs were done before; writing the report", file=sys.stderr)
-        files = _report(plan, store, out)
+        _say_written(_report(plan, store, to))
         statuses = store.statuses()
-    print("report: " + "  ".join([str(files[0]), *(file.name for file in files[1:])]), file=sys.stderr)
     not_done = [run for row in plan.rows for run in row.runs if statuses.get(run.run_id) != "done"]
     if not_done:
         print(f"{len(not_done)} of {plan.total} runs failed (--failed shows why)", file=sys.stderr)
         raise typer.Exit(1)
 
 
-def _report(plan: Plan, store: object, out: Path) -> list[Path]:
+def _price(plan: Plan, out: Path, workers: int, *, measure: bool) -> None:
+    from harness import pricing
+    from harness.stages import extend
+    from harness.store import Store
+
+    with Store(out, write=False) as store:
+        extend(plan, store)
+        costs = store.costs()
+    pricing.show(plan, costs, workers)
+    if measure:
+        pricing.measure(plan, costs, workers)
+
+
+def _report_only(plan: Plan, out: Path, to: Path) -> None:
+    from harness.stages import extend
+    from harness.store import Store
+
+    with Store(out, write=False) as store:
+        extend(plan, store)
+        _say_written(_report(plan, store, to))
+    print(f"{plan.total - plan.todo} of {plan.total} runs are done", file=sys.stderr)
+
+
+def _report_if_any(plan: Plan, store: Store, to: Path) -> None:
+    """Write the page of an interrupted sweep. A second interrupt leaves it as it was."""
+    from harness.stages import extend
+
+    try:
+        extend(plan, store)
+        if plan.total > plan.todo:
+            print("interrupted; writing the report of what is done (Ctrl-C again leaves it out)", file=sys.stderr)
+            _say_written(_report(plan, store, to))
+    except KeyboardInterrupt:
+        print("the report was not written", file=sys.stderr)
+
+
+def _report(plan: Plan, store: Store, to: Path) -> list[Path]:
+    """Write the page of everything in the store that belongs to the plan, and return its files."""
     import reports
     from harness.frames import collect
 
     name = re.sub(r"[^\w.]+", "-", f"{plan.protocol.name} {plan.protocol.modified}".strip()).strip("-")
-    evidence = collect(plan, store, provenance.gather())  # type: ignore[arg-type]
-    return reports.write(out / name, evidence.runs, evidence.traces, evidence.facts, trained=evidence.trainings)
+    evidence = collect(plan, store, provenance.gather())
+    try:
+        return reports.write(to / name, evidence.runs, evidence.traces, evidence.facts, trained=evidence.trainings)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise UserError(f"cannot write {to / name}: {error.strerror}; --report-to DIR writes the page elsewhere") from None
 
 
-def _statuses(out: Path) -> dict[str, str]:
-    from harness.store import Store
-
-    if not (out / "runs.sqlite").exists():
-        return {}
-    with Store(out) as store:
-        return store.statuses()
+def _say_written(files: Sequence[Path]) -> None:
+    print("report: " + "  ".join([str(files[0]), *(file.name for file in files[1:])]), file=sys.stderr)
 
 
 def _with_data(rules: Protocol, names: Sequence[str], if_found: bool) -> list[str]:
@@ -232,7 +289,7 @@ def _settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
 def main() -> None:
     """Runs the command; see :func:`harness.command.run`."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    command.run(app)
+    command.run(app, "interrupted; finished runs are kept, the same command goes on")
 
 
 if __name__ == "__main__":

@@ -5,14 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import textwrap
 import time
-from collections.abc import Iterable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
 from harness import protocol as protocols
 from harness import registry
-from harness.engine import Task, local
-from harness.plan import RETRAINING, Plan, PlannedRow
 from harness.registry import MethodInfo
 from harness.store import Store
 
@@ -41,72 +38,6 @@ def everything() -> None:
     print("\nA method of your own: --methods ./my_method.py   Hyperparameters: --set method.field=value")
 
 
-def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
-    """The plan as a table, with what each row is expected to take here: a search of each is begun, timed and thrown away."""
-    for planned in plan.rows:
-        planned.done = {run.run_id for run in planned.runs if run.run_id in statuses}
-    methods = _count(len({row.spec.method for row in plan.rows if row.spec.kind != RETRAINING}), "method")
-    names = list(dict.fromkeys(row.spec.benchmark for row in plan.rows))
-    done = plan.total - plan.todo
-    rows = _count(len(plan.rows), "row")
-    runs = f"{plan.total:,} {'searches and trainings' if plan.trainings else 'searches'}"
-    print(f"{plan.protocol.name}: {rows} ({methods}), {runs} on {', '.join(names)}; {done:,} done")
-    width = max([len(row.spec.row) for row in plan.rows] + [len(row) for row in plan.skipped] + [6]) + 2
-    print(f"  {'row':{width}}{'runs':>7}  {'budget each':24}about")
-    total = 0.0
-    known: dict[str, float | None] = {row.spec.identity: 0.0 for row in plan.rows if not row.todo}
-    sampled = _sampled([row for row in plan.rows if row.todo], workers)
-    shown = names[0] if len(names) == 1 else ""
-    for planned in plan.rows:
-        if planned.spec.benchmark != shown:
-            shown = planned.spec.benchmark
-            print(f"  {shown}", flush=True)
-        while planned.spec.identity not in known:
-            known.update([next(sampled)])
-        seconds = known[planned.spec.identity]
-        rule = planned.spec.budget
-        limit = f"{rule['limit']:,.0f} charged {rule['currency']}" if rule["currency"] else "own schedule"
-        left = f"{len(planned.todo):,}"
-        if seconds is None:
-            about = "fails at its first search"
-        else:
-            total += seconds * len(planned.todo)
-            about = f"{_duration(seconds * len(planned.todo))} here"
-        print(f"  {planned.spec.row:{width}}{left:>7}  {limit:24}{about}", flush=True)
-    for row, reason in plan.skipped.items():
-        print(f"  {row:{width}}{'–':>7}  not measured here: {reason}")
-    trained = any(getattr(plan.problems[row.spec.benchmark], "retraining", None) for row in plan.rows)
-    for stage in plan.protocol.stages if trained else ():
-        if stage.name in plan.waiting or not plan.trainings:
-            what = f"the best cell of each row by {stage.chosen_by}" if stage.chosen_by else f"every cell that is {stage.what}"
-            print(f"  then {stage.name}: {what}, {_count(stage.seeds, 'training')} from scratch, priced once it is known")
-    print(f"  {'total':{width}}{plan.todo:>7,}  {'':24}{_duration(total / workers)} on {_count(workers, 'worker')}")
-
-
-def _sampled(rows: Iterable[PlannedRow], workers: int) -> Iterator[tuple[str, float | None]]:
-    """Of each row's identity, the real seconds that one of its searches takes with all workers busy; None where it fails."""
-    tasks = (
-        Task(row.spec, (row.runs[0] if row.spec.kind == RETRAINING else row.spec.run(-1),), sample_s=SAMPLE_S) for row in rows
-    )
-    for finished in local(tasks, workers):
-        if not isinstance(finished, list):
-            spec, _, result = finished
-            yield spec.identity, result.wall_seconds if result.status in ("done", "sampled") else None
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'s' * (n != 1)}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return time.strftime("%H h %M min" if seconds >= 3600 else "%M min", time.gmtime(seconds)).lstrip("0")
-
-
-SAMPLE_S = 1.0
 CONTRACT_LIMIT_S = 60.0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from harness.engine import Engine, Task
 from harness.execute import checkpoint_file
@@ -20,26 +20,49 @@ BATCH = 128
 BEAT_S = 10.0
 
 
-def sweep(plan: Plan, store: Store, engine: Engine, workers: int, progress: Progress) -> None:
-    """Does every run of ``plan`` that is not done, together with other processes that work on the same store.
+WAIT_S = 2.0
+"""Runs that another process holds are waited for in silence for this long."""
 
-    Runs that another living process holds are waited for, and taken over should it die.
+
+def sweep(plan: Plan, store: Store, engine: Engine, workers: int, progress: Progress) -> None:
+    """Do every run of ``plan`` that is not done, together with other processes that work on the same store.
+
+    Runs that another living process holds are waited for, and taken over if it dies.
+
+    Raises:
+        UserError: the store was lost, or cannot be written.
     """
+    store.announce(plan.rows, workers)
     while True:
         sweeper = _Sweep(plan, store, progress)
         sweeper.go(engine, workers)
-        held = sweeper.held
-        if not held:
+        if not sweeper.held or not _free(store, sweeper.held, progress):
             return
-        while held and not store.claimable([run for _, run in held]):
-            time.sleep(0.5)
-            finished = store.statuses()
-            for row, run in held:
-                if run.run_id in finished:
-                    row.done.add(run.run_id)
-            held = [(row, run) for row, run in held if run.run_id not in finished]
-        if not held:
-            return
+
+
+def _free(store: Store, held: list[tuple[PlannedRow, RunSpec]], progress: Progress) -> bool:
+    """Wait until other processes have finished all of ``held`` (False) or gave some of them up (True)."""
+    began = beaten = time.monotonic()
+    said = False
+    while held:
+        if store.claimable([run for _, run in held]):
+            return True
+        if not said and time.monotonic() - began > WAIT_S:
+            holders = store.holders([run for _, run in held])
+            said = bool(holders)
+            for host, runs in holders.items():
+                progress.say(f"waiting for {runs} run{'s' * (runs != 1)} held by {host}")
+        time.sleep(0.5)
+        if time.monotonic() - beaten > BEAT_S:
+            store.beat()
+            beaten = time.monotonic()
+        finished = store.finished([run for _, run in held])
+        for row, run in held:
+            if run.run_id in finished:
+                row.done.add(run.run_id)
+                progress.elsewhere(row.spec.identity)
+        held = [(row, run) for row, run in held if run.run_id not in finished]
+    return False
 
 
 class _Sweep:
@@ -50,11 +73,12 @@ class _Sweep:
         self.ready: dict[str, list[tuple[RunSpec, Result]]] = {}
         self.saved = self.beaten = time.monotonic()
         self.rows = {row.spec.identity: row for row in plan.rows}
-        self.checkpoints = store.path.parent / "checkpoints"
+        self.checkpoints = store.path.parent.absolute() / "checkpoints"
 
     def go(self, engine: Engine, workers: int) -> None:
+        running = engine(self.tasks(), workers)
         try:
-            for finished in engine(self.tasks(), workers):
+            for finished in running:
                 now = time.monotonic()
                 if not isinstance(finished, list):
                     self.keep(*finished)
@@ -64,8 +88,11 @@ class _Sweep:
                     self.store.beat()
                     self.beaten = now
                 if isinstance(finished, list):
+                    self.store.check()
                     self.progress.tick(finished)
         finally:
+            if isinstance(running, Generator):
+                running.close()  # stops the workers
             self.save()
 
     def tasks(self) -> Iterator[Task]:

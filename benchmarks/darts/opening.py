@@ -91,7 +91,7 @@ class Retrainer:
         training = Retraining(arch, how, images, seed, device)
         if state is not None:
             training.load(state)
-        curve = training.run(save, lambda line: report(line["epoch"] / how.epochs))
+        curve = training.run(save, watch=report)
         size = network_size(arch, training.network.macro)
         return Trained(
             curve.final,

@@ -112,17 +112,21 @@ class Retraining:
         save: Callable[[bytes], None] | None = None,
         told: Callable[[dict[str, float]], None] | None = None,
         until: int | None = None,
+        watch: Callable[[float], None] = lambda share: None,
     ) -> Curve:
-        """Trains to the end, or until so many epochs are done; after each, ``save`` gets the state and ``told`` its line."""
+        """Trains to the end, or until so many epochs are done; after each, ``save`` gets the state and ``told`` its line.
+
+        ``watch`` gets the share of the training that is done, after each batch.
+        """
         while self.epoch < min(self.recipe.epochs, until or self.recipe.epochs):
-            line = self.train_epoch()
+            line = self.train_epoch(watch)
             if save is not None:
                 save(self.state())
             if told is not None:
                 told(line)
         return self.curve
 
-    def train_epoch(self) -> dict[str, float]:
+    def train_epoch(self, watch: Callable[[float], None] = lambda share: None) -> dict[str, float]:
         """One epoch and, where it is due, an evaluation; its line of the curve."""
         recipe, number, started = self.recipe, self.epoch, time.perf_counter()
         rate, drop = recipe.learning_rate(number), recipe.drop_probability(number)
@@ -133,11 +137,12 @@ class Retraining:
         probability = torch.tensor(drop, device=self.device)
         totals = torch.zeros(3, device=self.device, dtype=torch.float64)
         self.model.train()
-        for images, labels in batches:
+        for step, (images, labels) in enumerate(batches, 1):
             loss, right = self._step(images, labels, self._keep(len(labels), probability, chance) if drop else None)
             totals += torch.stack(
                 [loss.double() * len(labels), right.double(), torch.ones_like(loss, dtype=torch.float64) * len(labels)]
             )
+            watch((number + min(step * recipe.batch / self.data.train_images, 1.0)) / recipe.epochs)
         if self.share[1] > 1:
             dist.all_reduce(totals)
         loss_sum, right_sum, seen = totals.tolist()

@@ -78,7 +78,7 @@ class IstaNas(training.WeightTraining):
             search = Search(view, self, none=False)
         codes = _Codes(search, self)
         search.keep(codes=codes)
-        for epoch in search.epochs():
+        for epoch in search.epochs(part="full" if self.one_stage else "train"):
             if self.one_stage and not self._goes_on(search, codes, epoch):
                 break
             if self.one_stage:

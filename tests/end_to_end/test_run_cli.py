@@ -16,8 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from harness.protocol import DEFAULT
+from harness.store import Store
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -67,13 +69,28 @@ def test_a_dry_run_names_trainings_where_cells_are_trained(
     assert done.stdout.count("from scratch, priced once it is known") == stages
 
 
-def test_a_dry_run_prices_the_plan_and_leaves_nothing(command: Command, tmp_path: Path) -> None:
+def test_a_dry_run_prints_the_plan_and_leaves_nothing(command: Command, tmp_path: Path) -> None:
     done = command("--protocol", "nats-2021", "--benchmarks", "nb201/cifar10", "--dry-run", "--out", tmp_path / "out")
     assert done.returncode == 0
     assert "regularized_evolution" in done.stdout
     assert "not measured here: needs validation accuracy after epoch 1, 4" in done.stdout
-    assert "total" in done.stdout
+    assert "unknown: --price measures it" in done.stdout
     assert not (tmp_path / "out").exists()
+
+
+def test_a_price_is_measured_on_request_and_read_from_the_store_afterwards(command: Command, tmp_path: Path) -> None:
+    call = ("--protocol", "smoke", "--methods", "random_search,reinforce:lr_0.5", "--out", tmp_path)
+    done = command(*call, "--price")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(" each, ") == 2
+    assert not list(tmp_path.iterdir())
+    command(*call[:2], "--methods", "random_search", "--seeds", 1, "--out", tmp_path)
+    before = (tmp_path / "runs.sqlite").read_bytes()
+    done = command(*call, "--seeds", 3, "--dry-run")
+    assert done.stdout.count("unknown: --price measures it") == 1
+    assert "3 runs of unknown price" in done.stdout
+    assert (tmp_path / "runs.sqlite").read_bytes() == before
+    assert {file.name for file in tmp_path.iterdir()} == {"runs.sqlite", "smoke"}
 
 
 def test_help_teaches(command: Command) -> None:
@@ -81,6 +98,7 @@ def test_help_teaches(command: Command) -> None:
     assert done.returncode == 0
     assert "python -m harness.run --methods ./my_method.py" in done.stdout
     assert "Exit codes: 0 all runs done, 1 some" in done.stdout
+    assert "130 interrupted" in " ".join(done.stdout.split())
 
 
 def test_an_empty_machine_is_told_what_to_put_where(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +140,13 @@ def test_from_plan_to_table(command: Command, tmp_path: Path) -> None:
     again = command("--protocol", "smoke", *MULTI_TRIAL, "--seeds", 3, "--out", tmp_path)
     assert again.returncode == 0
     assert "all 24 runs were done before" in again.stderr
+    refused(
+        command(
+            "--protocol", "smoke", *MULTI_TRIAL, "--seeds", 3, "--out", tmp_path, "--report", "--report-to", "/sys/nowhere"
+        ),
+        "cannot write /sys/nowhere/smoke",
+        "--report-to DIR",
+    )
 
 
 def test_more_seeds_later_and_one_method_at_a_time_make_the_same_table(command: Command, tmp_path: Path) -> None:
@@ -304,6 +329,41 @@ def test_a_disk_that_fills_up_keeps_what_was_saved(tmp_path: Path, command: Comm
     assert before.items() <= after.items()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_one_line_before_anything_runs(command: Command, tmp_path: Path) -> None:
+    refused(command("--protocol", "smoke", "--device", "cuda", "--out", tmp_path / "out"), "--device cuda", "--device cpu")
+    assert not (tmp_path / "out").exists()
+
+
+def test_streams_and_names_that_cannot_be_written_stop_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = os.fsencode(tmp_path) + b"/caf\xe9"
+    run = [sys.executable, "-m", "harness.run", "--protocol", "smoke", "--methods", "random_search", "--seeds", "3"]
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = subprocess.run([*run, "--out", out], capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"$'" in (Path(os.fsdecode(out)) / "smoke" / "table.md").read_bytes()
+    shown = subprocess.run([sys.executable, "-m", "harness.run", "--list"], capture_output=True, timeout=120)
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    silent = subprocess.run(["sh", "-c", '"$@" 2>&- >&- <&-', "sh", *run, "--out", str(tmp_path / "silent")], timeout=120)
+    assert silent.returncode == 0
+    assert len(runs(tmp_path / "silent")) == 3
+
+
+def test_a_fault_of_the_harness_is_one_line_and_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from harness import command; command.run(lambda: {}['search'])"
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    (file,) = tmp_path.iterdir()
+    assert done.returncode == 3
+    assert done.stderr == f"error: this is a fault of the harness: KeyError: 'search'; please report it with {file}\n"
+    assert "Traceback" in file.read_text()
+    monkeypatch.setenv("NAS_DEBUG", "1")
+    again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert again.returncode == 3
+    assert "Traceback" in again.stderr
+
+
 # -- kill, resume, share ---------------------------------------------------------------------------------------------------
 
 SWEEP = ("--protocol", "nb201-2020", "--methods", "bohb:nb201_2020,reinforce", "--seeds", "200")
@@ -374,16 +434,66 @@ def test_a_survivor_takes_over_the_runs_of_a_killed_process(
     assert runs(tmp_path) == undisturbed
 
 
-def test_an_interrupt_keeps_what_is_finished(tmp_path: Path, command: Command) -> None:
+def until_some_runs_are_done(sweep: subprocess.Popen[bytes], out: Path, least: int = 20) -> None:
+    while sweep.poll() is None:
+        time.sleep(0.1)
+        with Store(out, write=False) as store:
+            if len(store.statuses()) >= least:
+                return
+    pytest.fail(f"the sweep ended: {sweep.communicate()[1]!r}")
+
+
+def test_an_interrupt_keeps_what_is_finished_and_writes_the_page(tmp_path: Path) -> None:
     sweep = start(tmp_path, "--workers", "1")
-    time.sleep(1.3)
+    until_some_runs_are_done(sweep, tmp_path)
     sweep.send_signal(signal.SIGINT)
-    _, stderr = sweep.communicate(timeout=30)
+    _, stderr = sweep.communicate(timeout=60)
     assert sweep.returncode == 130
     assert b"Traceback" not in stderr
     assert b"the same command goes on" in stderr
+    assert "bohb" in (tmp_path / "nb201-2020" / "table.md").read_text()
     with sqlite3.connect(tmp_path / "runs.sqlite") as database:
         assert database.execute("SELECT COUNT(*) FROM claims").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("lose", ["remove", "move", "truncate"])
+def test_a_store_that_is_lost_under_a_sweep_ends_it(lose: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    sweep = start(out, "--workers", "1")
+    until_some_runs_are_done(sweep, out)
+    if lose == "remove":
+        shutil.rmtree(out)
+    elif lose == "move":
+        out.rename(tmp_path / "elsewhere")
+    else:
+        os.truncate(out / "runs.sqlite", 0)
+    _, stderr = sweep.communicate(timeout=60)
+    assert sweep.returncode == 2
+    last = stderr.decode().splitlines()[-1]
+    assert "while this command was using it" in last or (lose == "truncate" and "runs.sqlite" in last)
+    assert b"Traceback" not in stderr and b"report:" not in stderr
+
+
+def test_a_sweep_is_watched_and_reported_from_another_terminal(tmp_path: Path, command: Command) -> None:
+    assert command("--status", "--out", tmp_path / "none").stdout.startswith("no runs in")
+    sweep = start(tmp_path, "--workers", "1")
+    until_some_runs_are_done(sweep, tmp_path)
+    os.kill(sweep.pid, signal.SIGSTOP)  # so that it is still under way when it is looked at
+    shown = command("--status", "--out", tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert f"process {sweep.pid} on this host" in shown.stdout
+    assert shown.stdout.startswith("running: python -m harness.run --protocol nb201-2020")
+    assert "ends in about" in shown.stdout
+    page = command(*SWEEP, "--report", "--out", tmp_path, "--report-to", tmp_path / "page")
+    assert page.returncode == 0, page.stderr
+    assert (tmp_path / "page" / "nb201-2020" / "table.md").exists()
+    assert f"of {TOTAL} runs are done" in page.stderr
+    sweep.kill()
+    sweep.wait()
+    shown = command("--status", "--out", tmp_path)
+    assert shown.stdout.startswith("ended: ")
+    assert "ended without a word" in shown.stdout
+    assert "the same command goes on with them" in shown.stdout
 
 
 @pytest.mark.ray

@@ -49,7 +49,7 @@ def test_stages_follow_one_another_and_are_done_once(
 
     def again(stages: tuple[Stage, ...] = STAGES) -> None:
         plan = make(dataclasses.replace(rules, stages=stages), methods=[str(tmp_path / "random_cell_of_mine.py")])
-        _carry_out(plan, tmp_path / "out", engine, 2, dry_run=False, retry_failed=False)
+        _carry_out(plan, tmp_path / "out", engine, 2)
 
     again()
     with Store(tmp_path / "out") as store:

@@ -66,6 +66,16 @@ def test_a_stopped_training_goes_on_bit_for_bit() -> None:
     assert all(torch.equal(a, b) for a, b in zip(*momenta, strict=True))
 
 
+def test_a_training_says_after_each_batch_how_far_it_is() -> None:
+    shares: list[float] = []
+    how = dataclasses.replace(TINY, epochs=2)
+    data = made()
+    Retraining(CELL, how, data, 5).run(watch=shares.append)
+    assert len(shares) == 2 * math.ceil(data.train_images / how.batch)
+    assert shares == sorted(shares)
+    assert (shares[0] < 0.5, shares[-1]) == (True, 1.0)
+
+
 def test_a_light_checkpoint_leaves_the_momentum_out_and_says_so() -> None:
     first = Retraining(CELL, TINY, made(), 5, light=True)
     kept: list[bytes] = []

@@ -3,13 +3,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import socket
 import subprocess
 import sys
 import time
-from array import array
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ from harness import store as stores
 from harness.outcome import Result
 from harness.plan import RowSpec
 from harness.problem import UserError
-from harness.store import Store, pack, unpack
+from harness.store import Store
 
 SPEC = RowSpec(
     protocol="p",
@@ -68,7 +68,7 @@ def test_a_run_reads_back_as_it_was_saved(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_is_never_replaced(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
+    with Store(tmp_path, {}) as store:
         store.claim(SPEC, RUNS[:1])
         store.save(SPEC, [(RUNS[0], result(0))])
         store.save(SPEC, [(RUNS[0], result(0, "failed"))])
@@ -76,39 +76,58 @@ def test_a_finished_run_is_never_replaced(tmp_path: Path) -> None:
         assert store.claim(SPEC, RUNS[:1]) == []
 
 
-def test_a_claim_excludes_others_until_it_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    living = subprocess.Popen(["sleep", "60"])
-    mine, theirs = Store(tmp_path), Store(tmp_path)
-    theirs._owner = (theirs._owner[0], living.pid, 1.0)
-    try:
-        assert theirs.claim(SPEC, RUNS[:3]) == RUNS[:3]
-        assert mine.claim(SPEC, RUNS) == RUNS[3:]
-        theirs.close()
-        assert mine.claim(SPEC, RUNS[:3]) == RUNS[:3]
-    finally:
-        living.kill()
-        living.wait()
+def another(folder: Path, host: str, pid: int) -> Store:
+    """A store opened by another process."""
+    store = Store(folder, {})
+    with store.file.transaction("write to") as db:
+        db.execute("UPDATE sessions SET host = ?, pid = ? WHERE id = ?", (host, pid, store._session))
+    return store
+
+
+@pytest.fixture
+def living() -> Iterator[int]:
+    process = subprocess.Popen(["sleep", "60"])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+def test_a_claim_excludes_others_until_it_is_given_up(tmp_path: Path, living: int) -> None:
+    mine, theirs = Store(tmp_path, {}), another(tmp_path, socket.gethostname(), living)
+    assert theirs.claim(SPEC, RUNS[:3]) == RUNS[:3]
+    assert mine.claim(SPEC, RUNS) == RUNS[3:]
+    assert mine.holders(RUNS) == {socket.gethostname(): 3}
+    theirs.close()
+    assert mine.claim(SPEC, RUNS[:3]) == RUNS[:3]
 
 
 def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()
-    mine, theirs = Store(tmp_path), Store(tmp_path)
-    theirs._owner = (theirs._owner[0], dead.pid, 1.0)
+    mine, theirs = Store(tmp_path, {}), another(tmp_path, socket.gethostname(), dead.pid)
     theirs.claim(SPEC, RUNS)
     assert mine.claim(SPEC, RUNS) == RUNS
 
 
-def test_another_host_holds_its_runs_as_long_as_its_heart_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine, theirs = Store(tmp_path), Store(tmp_path)
-    theirs._owner = ("elsewhere", os.getpid(), 1.0)
+@pytest.mark.parametrize("ahead", [-300.0, 0.0, 300.0, 1e9])
+def test_another_host_holds_its_runs_while_its_heart_beats_whatever_its_clock_says(
+    ahead: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed, clock = 0.0, time.time
+    monkeypatch.setattr(stores.time, "monotonic", lambda: passed)
+    monkeypatch.setattr(stores.time, "time", lambda: clock() + ahead + passed)
+    mine, theirs = Store(tmp_path, {}), another(tmp_path, "elsewhere", os.getpid())
     theirs.claim(SPEC, RUNS)
+    theirs.beat()
+    monkeypatch.setattr(stores.time, "time", lambda: clock() + passed)
     assert mine.claim(SPEC, RUNS) == []
-    later = time.time() + stores.STALE_S + 1
-    monkeypatch.setattr(stores.time, "time", lambda: later)
+    passed += stores.STALE_S + 1
+    monkeypatch.setattr(stores.time, "time", lambda: clock() + ahead + passed)
     theirs.beat()
     assert mine.claim(SPEC, RUNS) == []
-    monkeypatch.setattr(stores.time, "time", lambda: later + stores.STALE_S + 1)
+    passed += stores.STALE_S - 1
+    assert mine.claim(SPEC, RUNS) == []
+    passed += 2
     assert mine.claim(SPEC, RUNS) == RUNS
 
 
@@ -121,7 +140,7 @@ def test_many_processes_may_create_one_store_at_once(tmp_path: Path) -> None:
 
 
 def test_forgotten_runs_can_be_claimed_again(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
+    with Store(tmp_path, {}) as store:
         store.claim(SPEC, RUNS)
         store.save(SPEC, [(RUNS[0], result(0, "failed"))])
         store.forget([RUNS[0].run_id])
@@ -132,8 +151,8 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_saved(tmp_path: Path) -> Non
     with Store(tmp_path, {}) as store:
         store.claim(SPEC, RUNS)
         store.save(SPEC, [(RUNS[0], result(0))])
-        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        pages = store.file._db.execute("PRAGMA page_count").fetchone()[0]
+        store.file._db.execute(f"PRAGMA max_page_count = {pages}")
         big = dataclasses.replace(result(1), error="x" * 200_000)
         with pytest.raises(
             UserError, match=r"cannot save runs in .*runs\.sqlite: database or disk is full; finished runs are safe"
@@ -155,25 +174,6 @@ def test_a_file_in_the_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(UserError, match="cannot open"):
         Store(tmp_path / "out")
-
-
-columns = st.dictionaries(
-    st.text(min_size=1, max_size=12),
-    st.one_of(
-        st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=30),
-        st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=30),
-        st.lists(st.floats(width=32), min_size=1, max_size=30).map(lambda values: array("f", values)),
-    ),
-    max_size=5,
-)
-
-
-@given(columns)
-def test_traces_survive_packing(trace: dict[str, list[float]]) -> None:
-    again = unpack(pack(trace))
-    assert list(again) == list(trace)
-    for name, values in trace.items():
-        np.testing.assert_array_equal(again[name], values)
 
 
 @given(st.sampled_from([field.name for field in dataclasses.fields(RowSpec) if field.name != "method"]))

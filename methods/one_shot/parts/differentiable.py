@@ -82,7 +82,7 @@ def alternate(
             gradients = [one * (arch_clip / (norm + 1e-6)).clamp(max=1.0) for one in gradients]
         architecture.step(gradients)
 
-    for epoch in search.epochs():
+    for epoch in search.epochs(part="full" if objective == "erm" else "train"):
         moves = begin(epoch)
         for train, valid in batches(search, objective, epoch):
             if order == "architecture_first" and moves:

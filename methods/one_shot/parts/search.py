@@ -59,6 +59,7 @@ class Search:
         """Likewise, for tensors; on the CPU, so that every device draws the same."""
         self.lr = settings.lr
         self.epoch = 0
+        self._steps, self._images, self._whole = 0, self.task.images["train"], float(settings.epochs)
         self._kept: dict[str, Any] = {"sgd": self.sgd}
 
     def new_generator(self, name: str) -> torch.Generator:
@@ -69,15 +70,16 @@ class Search:
         """Names what a resumed search must have again: objects with a state dictionary."""
         self._kept |= state
 
-    def epochs(self, evaluated: int = 0) -> Iterator[int]:
+    def epochs(self, evaluated: int = 0, part: Literal["train", "full"] = "train") -> Iterator[int]:
         """The epochs that are left, with the learning rate set; what happened in each is kept and shown when it ends.
 
         ``evaluated``: images that are evaluated after the last one, so that the share of the search that is done is told
-        with them: at a third of the price of training.
+        with them: at a third of the price of training. ``part``: the images that an epoch passes over, for the share within it.
         """
         settings = self.settings
         epochs = settings.epochs
-        whole = epochs + evaluated / self.task.images["train"] / 3
+        whole = self._whole = epochs + evaluated / self.task.images["train"] / 3
+        self._images = self.task.images[part]
         first = self._resume()
         written, cost = time.monotonic(), 0.0
         for epoch in range(first, epochs):
@@ -85,6 +87,7 @@ class Search:
             self.epoch = epoch
             horizon = settings.lr_horizon or epochs
             self.lr = cosine(epoch + settings.lr_ahead, horizon, settings.lr, settings.lr_end, settings.lr_restart)
+            self._steps = 0
             yield epoch
             self.view.progress((epoch + 1) / whole)
             ended = time.monotonic()
@@ -115,6 +118,8 @@ class Search:
         if self.settings.clip:
             self.sgd.clip(self.settings.clip, [one.grad for one in counted if one.grad is not None])
         self.sgd.step(self.lr)
+        self._steps += 1
+        self.view.progress((self.epoch + min(self._steps * self.settings.batch / self._images, 1.0)) / self._whole)
 
     @torch.no_grad()
     def evaluate(self, number: int, forward: Forward = EVERYTHING, batch: int = 512) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,77 @@
+"""How many cores there are for this process, and what bounds its memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from harness import machine
+
+
+@pytest.fixture
+def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A made file system of control groups, on a machine with 8 usable cores."""
+    monkeypatch.setattr(machine, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(machine, "MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    return tmp_path
+
+
+def put(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity here")
+def test_the_affinity_counts_and_not_the_machine() -> None:
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert machine.cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"), [("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("1000 100000", 1)]
+)
+def test_the_quota_of_a_container_counts(quota: str, cores: int, groups: Path) -> None:
+    put(groups / "membership", "0::/job/step\n")
+    put(groups / "cgroup" / "job" / "cpu.max", quota)
+    put(groups / "cgroup" / "job" / "step" / "cpu.max", "max 100000")
+    assert machine.cores() == cores
+
+
+def test_the_quota_of_an_old_container_counts(groups: Path) -> None:
+    put(groups / "membership", "4:cpu,cpuacct:/job\n2:memory:/job\n")
+    put(groups / "cgroup" / "cpu" / "job" / "cpu.cfs_quota_us", "300000")
+    put(groups / "cgroup" / "cpu" / "job" / "cpu.cfs_period_us", "100000")
+    put(groups / "cgroup" / "cpu" / "cpu.cfs_quota_us", "-1")
+    put(groups / "cgroup" / "cpu" / "cpu.cfs_period_us", "100000")
+    assert machine.cores() == 3
+
+
+@pytest.mark.parametrize("membership", ["", "nonsense", "0::/not/there", "\x00\xff"])
+def test_a_system_that_says_nothing_has_the_cores_of_its_affinity(membership: str, groups: Path) -> None:
+    put(groups / "membership", membership)
+    assert machine.cores() == 8
+
+
+def test_memory_beyond_the_bound_is_an_error_of_the_process_that_asks_for_it() -> None:
+    with machine.bounded_memory(1 << 30):
+        process = multiprocessing.get_context("fork").Process(target=_allocate)
+        process.start()
+        process.join()
+    assert process.exitcode == 7
+    with machine.bounded_memory(0):
+        assert len(bytearray(2 << 30)) == 2 << 30
+
+
+def _allocate() -> None:
+    try:
+        bytearray(8 << 30)
+    except MemoryError:
+        os._exit(7)

@@ -1,0 +1,95 @@
+"""A sweep next to other processes: it waits aloud, takes over, and stops its workers when the store is lost."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import sweep as sweeps
+from harness.engine import Finished, Task, UnderWay
+from harness.outcome import Result
+from harness.plan import Plan, PlannedRow
+from harness.problem import UserError
+from harness.progress import Lines, RowState
+from harness.protocol import Protocol
+from harness.store import Store
+from tests.unit.test_store import RUNS, SPEC, another, result
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return Plan(Protocol("p", "P", 6, 60.0, {}, ()), [PlannedRow(SPEC, list(RUNS))], {}, {})
+
+
+def lines() -> Lines:
+    return Lines({SPEC.identity: RowState("m:v", len(RUNS))})
+
+
+def engine(tasks: Iterable[Task], workers: int) -> Iterator[Finished | UnderWay]:
+    for task in tasks:
+        for run in task.runs:
+            yield task.row, run, Result(run.run_id, "done", scores={}, wall_seconds=1.0)
+
+
+def test_runs_that_another_host_holds_are_waited_for_aloud(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sweeps, "WAIT_S", 0.0)
+    theirs = another(tmp_path, "elsewhere", 1)
+    theirs.claim(SPEC, RUNS[:2])
+    passed = []
+
+    def sleep(_: float) -> None:  # while this process waits, the other host finishes what it holds
+        passed.append(1)
+        if len(passed) == 3:
+            theirs.save(SPEC, [(run, result(run.world)) for run in RUNS[:2]])
+
+    monkeypatch.setattr(sweeps.time, "sleep", sleep)
+    with Store(tmp_path, {}) as store:
+        display = lines()
+        sweeps.sweep(plan, store, engine, 1, display)
+        assert len(store.statuses()) == 6
+    assert plan.todo == 0
+    assert display.states[SPEC.identity].done == 6
+    assert capsys.readouterr().err.count("waiting for 2 runs held by elsewhere") == 1
+
+
+def test_runs_of_a_host_that_fell_silent_are_taken_over(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    another(tmp_path, "elsewhere", 1).claim(SPEC, RUNS[:2])
+    passed = [0.0]
+    monkeypatch.setattr("harness.store.time.monotonic", lambda: passed[0])
+    monkeypatch.setattr(sweeps.time, "sleep", lambda seconds: passed.__setitem__(0, passed[0] + 50 * seconds))
+    with Store(tmp_path, {}) as store:
+        sweeps.sweep(plan, store, engine, 1, lines())
+        assert len(store.statuses()) == 6
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_store_that_is_lost_ends_the_sweep_and_its_workers(busy: bool, plan: Plan, tmp_path: Path) -> None:
+    stopped = []
+
+    def losing(tasks: Iterable[Task], workers: int) -> Iterator[Finished | UnderWay]:
+        try:
+            task = next(iter(tasks))
+            shutil.rmtree(tmp_path / "out")
+            while True:
+                yield [(task.row.identity, 0.5)] if busy else (task.row, task.runs[0], result(0))
+        finally:
+            stopped.append(True)
+
+    store = Store(tmp_path / "out", {})
+    with pytest.raises(UserError, match="was removed or moved"):
+        sweeps.sweep(plan, store, losing, 1, lines())
+    assert stopped == [True]
+    store.close()
+
+
+def test_a_plan_is_announced_for_those_who_watch(plan: Plan, tmp_path: Path) -> None:
+    plan.rows[0].done = {RUNS[0].run_id}
+    with Store(tmp_path, {"command": "c"}) as store:
+        sweeps.sweep(plan, store, engine, 3, lines())
+        (announced,) = store.announced()
+    assert (announced.session.command, announced.runs, announced.done, announced.workers) == ("c", 6, 1, 3)
