@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import mmap
 import os
@@ -17,7 +18,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,49 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.look import is_folder, opened
 from harness.problem import UserError
 
 FORMAT = 1
+
+_DEPTH = 2
+_ENTRIES = 2000
+"""A folder is read up to this many entries: a larger one is an image collection, not a place for benchmark files."""
 
 
 def data_roots() -> list[Path]:
     """The folders of ``$NAS_DATA`` (several are separated as in ``PATH``) where official files lie as published."""
     return [Path(part).expanduser() for part in os.environ.get("NAS_DATA", "").split(os.pathsep) if part]
+
+
+def walk(whole: Callable[[Path], bool] = lambda folder: False) -> Iterator[Path]:
+    """Yield the data folders and what lies in them, two levels deep, a folder before its content.
+
+    Args:
+        whole: tells which folders are one source, and are not looked into.
+    """
+    for root in dict.fromkeys(data_roots()):
+        if is_folder(root):
+            yield from _below(Path(os.path.abspath(root)), _DEPTH, whole)
+
+
+def _below(folder: Path, depth: int, whole: Callable[[Path], bool]) -> Iterator[Path]:
+    yield folder
+    if whole(folder):
+        return
+    try:
+        with os.scandir(folder) as listed:
+            names = sorted(entry.name for entry in itertools.islice(listed, _ENTRIES))
+    except OSError:
+        return
+    for name in names:
+        path = folder / name
+        if name.startswith("."):
+            continue
+        if not is_folder(path):
+            yield path
+        elif depth:
+            yield from _below(path, depth - 1, whole)
 
 
 def cache_root() -> Path:
@@ -41,8 +77,8 @@ def cache_root() -> Path:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a regular file's bytes, in hex."""
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -10,16 +10,13 @@ import bz2
 import errno
 import gzip
 import io
-import itertools
 import lzma
 import os
 import stat
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
-
-from harness.cache import data_roots
 
 GLANCE = 1 << 20
 """Bytes that are read, and bytes that are unpacked, to tell what a file is."""
@@ -28,9 +25,6 @@ AT_ONCE = 256 << 20
 
 _PEEK = 16 << 20
 """Bytes that a library may read to list what an archive or a table contains."""
-_DEPTH = 2
-_ENTRIES = 2000
-"""A folder is read up to this many entries: a larger one is an image collection, not a place for benchmark files."""
 _KINDS = {
     stat.S_IFIFO: "is a named pipe",
     stat.S_IFSOCK: "is a socket",
@@ -198,33 +192,3 @@ def reason(error: BaseException) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     lines = "".join(letter if letter.isprintable() else " " for letter in text).split()
     return " ".join(lines)[:200] or type(error).__name__
-
-
-def walk(whole: Callable[[Path], bool] = lambda folder: False) -> Iterator[Path]:
-    """Yield the data folders and what lies in them, two levels deep, a folder before its content.
-
-    Args:
-        whole: tells which folders are one source, and are not looked into.
-    """
-    for root in dict.fromkeys(data_roots()):
-        if is_folder(root):
-            yield from _below(Path(os.path.abspath(root)), _DEPTH, whole)
-
-
-def _below(folder: Path, depth: int, whole: Callable[[Path], bool]) -> Iterator[Path]:
-    yield folder
-    if whole(folder):
-        return
-    try:
-        with os.scandir(folder) as listed:
-            names = sorted(entry.name for entry in itertools.islice(listed, _ENTRIES))
-    except OSError:
-        return
-    for name in names:
-        path = folder / name
-        if name.startswith("."):
-            continue
-        if not is_folder(path):
-            yield path
-        elif depth:
-            yield from _below(path, depth - 1, whole)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.look import is_file, walk
+from harness.cache import walk
+from harness.look import is_file
 
 
 def find_file(*names: str) -> Path | None:

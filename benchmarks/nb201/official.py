@@ -42,7 +42,7 @@ _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_HEAD = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 _KEYS = ("meta_archs", "arch2infos", "evaluated_indexes")
 _HEAD = 1 << 18
-_ENTRY = 256 << 20
+_ENTRY = 64 << 20
 """Bytes that the records of one architecture may unpack to; published ones take less than one million."""
 _RATIO = 64
 """A single file may unpack to this many times its size."""
@@ -282,7 +282,7 @@ def _check_published(path: Path, progress: Progress) -> None:
         return
     size = path.stat().st_size
     progress(0, size, "comparing with the published MD5")
-    with path.open("rb") as file:
+    with opened(path) as file:
         found = hashlib.file_digest(file, "md5").hexdigest()
     if not found.endswith(digits):
         raise UserError(
@@ -293,7 +293,7 @@ def _check_published(path: Path, progress: Progress) -> None:
 
 def _check_memory(path: Path, progress: Progress, force: bool) -> None:
     size = path.stat().st_size
-    with path.open("rb") as file:
+    with opened(path) as file:
         need = size * _MEMORY["pbz2" if file.read(3) == b"BZh" else "pth"]
     free = available_memory()
     text = f"{path.name} is read whole, which takes about {need / 1e9:.1f} GB of memory (estimate)"

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.cache import atomic
-from harness.look import is_file, is_folder, walk
+from harness.cache import atomic, walk
+from harness.look import is_file, is_folder
 
 
 def candidates(suffixes: tuple[str, ...], mark: str | None = None) -> Iterator[Path]:
