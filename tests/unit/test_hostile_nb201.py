@@ -176,7 +176,7 @@ def test_a_hostile_meta_file(case: str, tmp_path: Path) -> None:
 def test_folders_that_are_not_what_they_seem(
     clean: tuple[bytes, Entry, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(official, "_ENTRY", 1 << 20)
+    monkeypatch.setattr(official, "_ENTRY", 4 << 20)
     meta, entry, _ = clean
     cases: dict[str, tuple[dict[str, bytes], str]] = {
         "twice": ({"_0": packed(entry), "_000000": packed(entry)}, "holds architecture 0 twice: 0.pickle.pbz2 and 000000"),

@@ -247,7 +247,7 @@ RECORDS: dict[str, tuple[bytes, str]] = {
     "a matrix of texts": (nb101_files.content(ONE, adjacency="x" * 36), "record 4"),
     "a huge matrix": (nb101_files.content(ONE, adjacency="0" * 10_000), "are no cell from input to output"),
     "metrics are a list": (nb101_files.content(ONE, metrics=[1]), "no base64"),
-    "an endless integer": (nb101_files.content(ONE, metrics=base64.b64encode(b"\xff" * 99).decode()), "integer that is too long"),
+    "an endless integer": (nb101_files.content(ONE, metrics=base64.b64encode(b"\xff" * 99).decode()), "is too long"),
     "an evaluation is a number": (
         nb101_files.content(ONE, metrics=base64.b64encode(b"\x08\x01" * 3).decode()),
         "one of its evaluations is no message",
