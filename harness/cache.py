@@ -1,18 +1,24 @@
 """Where files lie, checksums, atomic writes, and the compact table that every oracle reads.
 
-A table is a folder: ``meta.json`` and one ``.npy`` file per column, memory-mapped when read. It is written beside its
-final place and renamed, so it is there whole or not at all; a column's SHA-256 is compared when it is first read.
+A table is a folder: ``meta.json`` and one ``.npy`` file per column, memory-mapped when read. It is written next to its
+final place and renamed, so it is there whole or not at all; a column's SHA-256 is compared when it is first read. What a killed
+process leaves unfinished is removed by the next one that writes a table there. Files get the permissions that the umask allows.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
+import itertools
 import json
 import mmap
 import os
+import re
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,14 +26,49 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.look import is_folder, opened
 from harness.problem import UserError
 
 FORMAT = 1
+
+_DEPTH = 2
+_ENTRIES = 2000
+"""A folder is read up to this many entries: a larger one is an image collection, not a place for benchmark files."""
 
 
 def data_roots() -> list[Path]:
     """The folders of ``$NAS_DATA`` (several are separated as in ``PATH``) where official files lie as published."""
     return [Path(part).expanduser() for part in os.environ.get("NAS_DATA", "").split(os.pathsep) if part]
+
+
+def walk(whole: Callable[[Path], bool] = lambda folder: False) -> Iterator[Path]:
+    """Yield the data folders and what lies in them, two levels deep, a folder before its content.
+
+    Args:
+        whole: tells which folders are one source, and are not looked into.
+    """
+    for root in dict.fromkeys(data_roots()):
+        if is_folder(root):
+            yield from _below(Path(os.path.abspath(root)), _DEPTH, whole)
+
+
+def _below(folder: Path, depth: int, whole: Callable[[Path], bool]) -> Iterator[Path]:
+    yield folder
+    if whole(folder):
+        return
+    try:
+        with os.scandir(folder) as listed:
+            names = sorted(entry.name for entry in itertools.islice(listed, _ENTRIES))
+    except OSError:
+        return
+    for name in names:
+        path = folder / name
+        if name.startswith("."):
+            continue
+        if not is_folder(path):
+            yield path
+        elif depth:
+            yield from _below(path, depth - 1, whole)
 
 
 def cache_root() -> Path:
@@ -36,8 +77,8 @@ def cache_root() -> Path:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a regular file's bytes, in hex."""
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -47,25 +88,63 @@ def explain(error: OSError, doing: str) -> UserError:
     return UserError(f"cannot {doing}:{where} {error.strerror or error}".replace(":  ", ": "))
 
 
+def printable(path: str | os.PathLike[str]) -> str:
+    """Return a path as text that every terminal and file can take: bytes that are no UTF-8 as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside ``path``; on success it replaces ``path``, on failure nothing is left behind."""
+    """Yield a temporary path next to ``path``; on success it replaces ``path``, on failure nothing is left behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _hidden(path)
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _hidden(path: Path) -> Path:
+    """Return a new name next to ``path``."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+
+
+_UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}")
+"""Names of what is being written, by this version or an earlier one."""
+
+
+_ABANDONED = 24 * 3600
+"""Seconds after which an unfinished folder is abandoned, on file systems that cannot lock a folder."""
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Share the lock on ``folder`` with all that write tables there; who holds it alone removes what killed ones left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove_unfinished(folder, time.time())
+        except BlockingIOError:
+            pass  # another process writes here
+        except OSError:
+            _remove_unfinished(folder, time.time() - _ABANDONED)
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _remove_unfinished(folder: Path, before: float) -> None:
+    for entry in os.scandir(folder):
+        if _UNFINISHED.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+            with contextlib.suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_mtime <= before:
+                    shutil.rmtree(entry.path, ignore_errors=True)
 
 
 class Table:
@@ -74,15 +153,22 @@ class Table:
     def __init__(self, path: Path) -> None:
         """Reads ``meta.json`` only. Raises :class:`UserError` where ``path`` is no readable table."""
         self.path = path
+        file = path / "meta.json"
         try:
-            self.meta: dict[str, Any] = json.loads((path / "meta.json").read_text())
+            self.meta: dict[str, Any] = json.loads(file.read_text())
             self._sums: dict[str, str] = self.meta["columns"]
-            if self.meta["format"] != FORMAT:
-                raise UserError(f"{path} has table format {self.meta['format']}, not {FORMAT}; delete it and import again")
+            number = self.meta["format"]
+            texts = [text for item in self._sums.items() for text in item]
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError(file)
         except FileNotFoundError:
             raise UserError(f"{path} holds no table (no meta.json)") from None
-        except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
-            raise UserError(f"{path / 'meta.json'} is damaged; delete {path} and import again") from None
+        except OSError as error:
+            raise UserError(f"{file} cannot be read: {error.strerror or error}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise UserError(f"{file} is damaged; delete {path} and import again") from None
+        if number != FORMAT:
+            raise UserError(f"{path} has table format {str(number)[:20]}, not {FORMAT}; delete it and import again")
         self._open: dict[str, npt.NDArray[Any]] = {}
 
     @property
@@ -125,8 +211,35 @@ class Table:
         )
 
 
+_DESCRIBED: dict[str, type | tuple[type, ...]] = {
+    "kind": str,
+    "n": int,
+    "source": dict,
+    "imported_at": str,
+    "import_seconds": (int, float),
+}
+"""What ``meta.json`` says of every imported table."""
+
+
+def imported(folder: Path, more: Sequence[str] = ()) -> Table:
+    """Open an imported table.
+
+    Args:
+        more: what its description says besides what all say.
+
+    Raises:
+        UserError: it is no table, or its description is damaged.
+    """
+    table = Table(folder)
+    described = {**_DESCRIBED, **dict.fromkeys(more, object)}
+    wrong = [name for name, kind in described.items() if name not in table.meta or not isinstance(table.meta[name], kind)]
+    if wrong:
+        raise UserError(f"{folder / 'meta.json'} is damaged: {wrong[0]} is missing or wrong; delete {folder} and import again")
+    return table
+
+
 class TableWriter:
-    """Writes a table beside its final place; :meth:`commit` renames it there, anything else leaves nothing.
+    """Writes a table next to its final place; :meth:`commit` renames it there, anything else leaves nothing.
 
     Use as a context manager::
 
@@ -137,15 +250,22 @@ class TableWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        self._folder = _hidden(path)
         self._names: set[str] = set()
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(_writing(path.parent))
+        try:
+            self._folder.mkdir()
+        except OSError:
+            self._held.close()
+            raise
 
     def __enter__(self) -> TableWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._held.close()
 
     def add(self, name: str, values: npt.ArrayLike) -> None:
         """Writes one column."""
@@ -161,10 +281,9 @@ class TableWriter:
         sums = {name: sha256(_file(self._folder, name)) for name in sorted(self._names)}
         text = json.dumps({"format": FORMAT, **meta, "columns": sums}, indent=1)
         (self._folder / "meta.json").write_text(text)
-        self._folder.chmod(0o777 & ~_umask())
         if self.path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.old.", dir=self.path.parent))
-            os.rename(self.path, old / "table")
+            old = _hidden(self.path)
+            os.rename(self.path, old)
             os.rename(self._folder, self.path)
             shutil.rmtree(old, ignore_errors=True)
         else:

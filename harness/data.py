@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import pkgutil
 import sys
 import time
@@ -15,7 +16,9 @@ from typing import Annotated, Any, Protocol
 import typer
 
 from harness import command
-from harness.cache import Table, cache_root, data_roots, explain
+from harness.cache import Table, cache_root, data_roots, explain, printable
+from harness.choice import chosen
+from harness.look import is_folder, odd
 from harness.problem import UserError
 
 app = typer.Typer(
@@ -53,6 +56,10 @@ class Importer(Protocol):
         """Why it is nothing here: ``is empty``, ``is no ...``."""
         ...
 
+    def passed_over(self) -> dict[str, str]:
+        """What cannot be used, by path, and why: ``is a named pipe``, ..."""
+        ...
+
     def import_path(self, path: Path, progress: Any, force: bool) -> Table:
         """Imports ``path``. Raises :class:`UserError`."""
         ...
@@ -76,9 +83,10 @@ def importers() -> list[Importer]:
 @app.command()
 def status() -> None:
     """For each benchmark: what is found and imported, the official files, and where their authors publish them."""
+    _print_any_name()
     roots = data_roots()
     print(f"data folders (NAS_DATA): {', '.join(map(_described, roots)) if roots else 'not set'}")
-    print(f"imported tables (NAS_CACHE): {cache_root()}")
+    print(f"imported tables (NAS_CACHE): {printable(cache_root())}")
     for importer in importers():
         listed, there = importer.sources(), importer.state()
         for needed_by in dict.fromkeys(source.needed_by for source in listed):
@@ -87,6 +95,7 @@ def status() -> None:
                 [source for source in listed if source.needed_by == needed_by],
                 [found for found in there if getattr(found, "needed_by", needed_by) == needed_by],
             )
+    _status_of_the_others()
     if not roots:
         print("\nto use one: put it into a folder and set NAS_DATA=/that/folder; or run 'python -m harness.data import PATH'")
 
@@ -99,13 +108,15 @@ def import_(
     force: Annotated[bool, typer.Option(help="Import again, and read a single file where memory seems too small.")] = False,
 ) -> None:
     """Imports a file or folder into the cache. What is already imported and intact is left as it is."""
-    if not path.exists():
-        raise UserError(f"{path} does not exist")
+    _print_any_name()
+    why = odd(path)
+    if why:
+        raise UserError(f"{printable(path)} {why}")
     known = importers()
-    importer = next((one for one in known if one.recognise(path)), None)
+    importer = next((importer for importer in known if importer.recognise(path)), None)
     if importer is None:
-        reasons = dict.fromkeys(one.unrecognised(path) for one in known)
-        raise UserError(f"{path} {'; it '.join(reasons)}. Nothing was imported.")
+        reasons = dict.fromkeys(importer.unrecognised(path) for importer in known)
+        raise UserError(f"{printable(path)} {'; it '.join(reasons)}. Nothing was imported.")
     with _progress() as progress:
         table = importer.import_path(path, progress, force)
     meta = table.meta
@@ -118,6 +129,7 @@ def import_(
 @app.command()
 def verify() -> None:
     """Compares every imported table with the checksums taken when it was imported."""
+    _print_any_name()
     lines = [line for importer in importers() for line in importer.verify()]
     damaged = [line for line in lines if line.startswith("damaged")]
     for line in lines:
@@ -159,7 +171,7 @@ def _status_of(title: str, listed: Sequence[Any], there: Sequence[Any]) -> None:
         print(f"  {'in use' if number == 0 else 'also there'}: {found.text}")
         for path in (found.source, found.table):
             if path is not None:
-                print(f"    {path}")
+                print(f"    {printable(path)}")
     if not there:
         print("  nothing found; any one of these will do, the first is preferred:")
     else:
@@ -170,8 +182,38 @@ def _status_of(title: str, listed: Sequence[Any], there: Sequence[Any]) -> None:
         print(f"      {source.remark}")
 
 
+def _status_of_the_others() -> None:
+    """Print what was passed over, and why: files that no importer knows and one could not look at, and damaged tables."""
+    failed: dict[str, str] = {}
+    known: set[str] = set()
+    for importer in importers():
+        failed = {**importer.passed_over(), **failed}
+        known |= {str(found.source) for found in importer.state() if found.source is not None}
+    lines = {path: why for path, why in failed.items() if path not in known}
+    if lines:
+        print("\npassed over:")
+    for path, why in lines.items():
+        print(f"  {why}" if "is damaged" in why else f"  not ours: {printable(path)} ({why})")
+
+
+def check_choice() -> None:
+    """Raise :class:`UserError` where ``NAS_TABLE`` names no table, with one line that lists what there is."""
+    text = chosen()
+    tables = [importer for importer in importers() if hasattr(importer, "matches")]
+    if not text or any(importer.matches(text) for importer in tables):
+        return
+    there = [f"{importer.NAME}: {found.text}" for importer in tables for found in importer.state()]
+    raise UserError(f"no table {text!r}; there is {'; '.join(there) or 'none'}. Name one by its path or the start of its kind")
+
+
+def _print_any_name() -> None:
+    """Let standard output take names that its encoding has no letters for."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def _described(root: Path) -> str:
-    return str(root) if root.is_dir() else f"{root} (no such folder)"
+    return printable(root) if is_folder(root) else f"{printable(root)} (no such folder)"
 
 
 @contextmanager

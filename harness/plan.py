@@ -122,6 +122,14 @@ class Plan:
     def todo(self) -> int:
         return sum(len(row.todo) for row in self.rows)
 
+    def tables(self) -> list[str]:
+        """Return which tables are looked up, one line each."""
+        names: dict[str, list[str]] = {}
+        for benchmark, problem in self.problems.items():
+            if problem.facts.table:
+                names.setdefault(problem.facts.table, []).append(benchmark)
+        return [f"{', '.join(benchmarks)}: {table}" for table, benchmarks in names.items()]
+
     @property
     def total(self) -> int:
         return sum(len(row.runs) for row in self.rows)

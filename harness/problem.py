@@ -147,6 +147,8 @@ class Facts:
     """For each target of the judge, what its accuracies are."""
     clock: str = ""
     """What the charged seconds are, where that needs saying."""
+    table: str = ""
+    """Which of the tables that its user may have is in use: kind, how many architectures of how many, file."""
 
 
 class Problem(Protocol):

@@ -64,6 +64,9 @@ def run(
     budget: Annotated[
         str | None, typer.Option(metavar="CURRENCY=AMOUNT", help="Another limit: seconds=6000, queries=100.")
     ] = None,
+    table: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The table to look up: its path, or the start of its kind's name.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="METHOD.FIELD=VALUE", help="A hyperparameter; repeatable."),
@@ -94,10 +97,11 @@ def run(
     ] = False,
 ) -> None:
     """Runs search methods on benchmarks under one budget, and reports them beside the papers' numbers."""
-    from harness import show
+    from harness import choice, show
     from harness import status as statuses
     from harness.store import Store
 
+    choice.choose(table)
     if list_:
         show.everything()
         return
@@ -122,9 +126,15 @@ def run(
     rules = protocols.protocol(protocol or protocols.DEFAULT)
     if budget:
         rules = rules.with_budget(budget)
+    if choice.chosen():
+        from harness import data
+
+        data.check_choice()
     given = _settings(set_ or [])
     names = _with_data(rules, _split(benchmarks), if_found)
     plan = make(rules, methods=_split(methods), benchmarks=names, seeds=seeds, given=given, device=device)
+    for line in plan.tables():
+        print(line, file=sys.stderr)
     workers = workers or machine.cores()
     if dry_run or price:
         _price(plan, out, workers, measure=price)

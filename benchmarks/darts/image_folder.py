@@ -16,12 +16,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from benchmarks.darts.data import Batch, Epoch, Split
-from harness.cache import data_roots
+from harness.cache import data_roots, printable
+from harness.look import is_folder, opened, reason
 from harness.problem import UserError
 from harness.seeds import derive, mix
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SUFFIXES = (".jpeg", ".jpg", ".png")
+FORMATS = ("JPEG", "PNG")
+PIXELS = 89_000_000
+"""Of an image; ImageNet's largest has fewer than 50 million."""
 JITTER, HUE = 0.4, 0.2
 """Brightness, contrast and saturation times 0.6 to 1.4, the hue turned by up to a fifth of the circle (DARTS' script)."""
 VALID_SHARE = 50
@@ -91,7 +95,7 @@ class FolderData:
 def image_folder() -> Path:
     """The folder ``imagenet`` in NAS_DATA. Raises :class:`UserError` where there is none."""
     for root in data_roots():
-        if (root / "imagenet" / "train").is_dir():
+        if is_folder(root / "imagenet" / "train"):
             return root / "imagenet"
     raise UserError("ImageNet is missing: put its folder imagenet, with train/CLASS and val/CLASS, into a folder of NAS_DATA")
 
@@ -112,7 +116,14 @@ class _Loaded:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        for images, labels in self._loader:
+        batches = iter(self._loader)
+        while True:
+            try:
+                images, labels = next(batches)
+            except StopIteration:
+                return
+            except UserError as error:  # PyTorch wraps what a worker raises in the text of its traceback
+                raise UserError(str(error).strip().splitlines()[-1].rpartition("UserError: ")[2]) from None
             yield self._data.standardised(images), labels.to(self._data._device, non_blocking=True)
 
 
@@ -138,16 +149,24 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, number: int) -> tuple[Tensor, int]:
         path = self._files.paths[number]
-        try:
-            with Image.open(path) as opened:
-                image = opened.convert("RGB")
-        except OSError as error:
-            raise UserError(f"{path} is damaged: {error}") from None
+        image = _decoded(path)
         if self._seed is None:
             image = central(image, self._size)
         else:
             image = augmented(image, self._size, random.Random(mix(derive("image", self._seed, number))))
         return torch.from_numpy(np.array(image)), self._files.labels[number]
+
+
+def _decoded(path: Path) -> Image.Image:
+    """Decode an image as RGB. Raises :class:`UserError`, one line, for anything that is no image of a sensible size."""
+    try:
+        with opened(path) as file, Image.open(file, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > PIXELS:
+                raise ValueError(f"{width:,} x {height:,} pixels are more than {PIXELS:,}")
+            return image.convert("RGB")
+    except Exception as error:  # of the decoders: damaged, cut short, no image, a pipe, too large
+        raise UserError(f"{printable(path)} is damaged, or no image: {reason(error)}") from None
 
 
 def central(image: Image.Image, size: int) -> Image.Image:
@@ -192,9 +211,9 @@ def _turned(image: Image.Image, share: float) -> Image.Image:
 
 
 def _files(folder: Path) -> tuple[list[str], Files]:
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"{folder} is no folder; images lie in DIR/train/CLASS/*.JPEG and DIR/val/CLASS/*.JPEG")
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    names = sorted(name for name in os.listdir(folder) if is_folder(folder / name))
     found = [
         (folder / name / file, label)
         for label, name in enumerate(names)
@@ -216,4 +235,4 @@ def _digest(folder: Path, *parts: Files) -> str:
     lines = (
         f"{path.relative_to(folder)} {label}" for part in parts for path, label in zip(part.paths, part.labels, strict=True)
     )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()

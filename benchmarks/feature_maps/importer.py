@@ -12,9 +12,25 @@ from benchmarks.feature_maps import reviews
 from benchmarks.feature_maps.tokens import TOKENISERS, encode
 from benchmarks.tables.importing import NOTHING, Library, Opened, Progress, Source, State
 from harness.cache import TableWriter, sha256
+from harness.look import is_file, is_folder
 from harness.problem import UserError
 
-__all__ = ["NAME", "Source", "State", "find_table", "import_path", "recognise", "sources", "state", "unrecognised", "verify"]
+__all__ = [
+    "NAME",
+    "Source",
+    "State",
+    "find_table",
+    "import_path",
+    "is_chosen",
+    "line",
+    "matches",
+    "passed_over",
+    "recognise",
+    "sources",
+    "state",
+    "unrecognised",
+    "verify",
+]
 
 FOLDER, ARCHIVE, LINES = "folder", "archive", "JSON lines"
 
@@ -46,14 +62,14 @@ class ImdbLibrary(Library):
         return reviews.recognise(path)
 
     def parts(self, path: Path) -> list[Path]:
-        if path.is_file():
+        if is_file(path):
             return [path]
         folders = [path / part / kind for part in reviews.PARTS for kind in reviews.CLASSES]
-        return [path, *(folder for folder in folders if folder.is_dir())]
+        return [path, *(folder for folder in folders if is_folder(folder))]
 
     def checksum(self, path: Path, progress: Progress) -> str:
         """Of a folder: SHA-256 of its files' names and SHA-256."""
-        if path.is_file():
+        if is_file(path):
             return super().checksum(path, progress)
         progress(0, 1, "checksum of the files")
         total = hashlib.sha256()
@@ -67,7 +83,9 @@ class ImdbLibrary(Library):
         try:
             found = reviews.read(path)
         except UserError as error:
-            raise UserError(f"{error}. {NOTHING}") from None
+            said = str(error)
+            where = "" if said.startswith(str(path)) else f"{path}: "
+            raise UserError(f"{where}{said}. {NOTHING}") from None
         return Opened(kind, lambda writer: _write(found, writer, progress))
 
     def foreign(self, path: Path) -> str:
@@ -96,3 +114,7 @@ find_table = LIBRARY.find_table
 import_path = LIBRARY.import_path
 verify = LIBRARY.verify
 unrecognised = LIBRARY.unrecognised
+passed_over = LIBRARY.passed_over
+matches = LIBRARY.matches
+is_chosen = LIBRARY.is_chosen
+line = LIBRARY.line

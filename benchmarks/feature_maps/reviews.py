@@ -5,23 +5,26 @@ Whatever the source, reviews come in one order: by part (train, test), class (ne
 
 from __future__ import annotations
 
-import bz2
-import gzip
+import errno
+import itertools
 import json
-import lzma
 import re
 import tarfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from harness.look import head, is_file, is_folder, look, opened, reader, reason
 from harness.problem import UserError
 
 PARTS: Final = ("train", "test")
 CLASSES: Final = ("neg", "pos")
 _MEMBER = re.compile(r"(?:.*/)?(train|test)/(neg|pos)/(\d+)_(\d+)\.txt")
-_OPENERS: Final[dict[str, Callable[..., IO[Any]]]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
+_TEXT: Final = 1 << 20
+"""Bytes that a review, or a line with one, may have; the longest published one has about 14 000."""
+_ARCHIVE: Final = 4 << 30
+"""Bytes that the whole data set may unpack to."""
+_DIGITS: Final = 9
 
 
 class Review(NamedTuple):
@@ -36,18 +39,22 @@ class Review(NamedTuple):
 
 
 def recognise(path: Path) -> str | None:
-    """Which form of IMDb ``path`` is, or None. Of files, the name decides and the first line of JSON lines."""
-    if path.is_dir():
-        return "folder" if (path / "train" / "pos").is_dir() or (path / "test" / "neg").is_dir() else None
+    """Return which form of IMDb ``path`` is, or None. Of files, the name decides and the first line of JSON lines.
+
+    Reads a bounded amount, and may raise anything.
+    """
+    if is_folder(path):
+        return "folder" if is_folder(path / "train" / "pos") or is_folder(path / "test" / "neg") else None
     name = path.name.lower()
     if re.fullmatch(r"aclimdb.*\.(tar\.gz|tgz|tar)", name):
-        return "archive"
+        return "archive" if is_file(path) else None
     if re.search(r"\.jsonl(\.xz|\.gz|\.bz2)?$", name):
         try:
-            with _lines(path) as file:
-                first = json.loads(file.readline())
-        except (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError):
-            return "JSON lines" if "imdb" in name else None
+            first = json.loads(head(path).split(b"\n", 1)[0])
+        except Exception:  # so that importing it says what is wrong
+            if "imdb" in name and is_file(path):
+                return "JSON lines"
+            raise
         return "JSON lines" if isinstance(first, dict) and {"split", "label", "text"} <= set(first) else None
     return None
 
@@ -55,13 +62,19 @@ def recognise(path: Path) -> str | None:
 def read(path: Path) -> list[Review]:
     """Every labelled review of ``path``, in order. Raises :class:`UserError`, one line, for what is damaged or missing."""
     readers = {"folder": _folder, "archive": _archive, "JSON lines": _json_lines}
-    form = recognise(path)
+    form = look(path, recognise).kind
     if form is None:
         raise UserError(f"{path} is not IMDb: neither the folder aclImdb, nor its archive, nor JSON lines; nothing imported")
     try:
         found = sorted(readers[form](path))
-    except (EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, gzip.BadGzipFile, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged ({error}); get it again") from None
+    except UserError:
+        raise
+    except OSError as error:
+        if error.errno is not None and error.errno != errno.EINVAL:
+            raise
+        raise UserError(f"{error.filename or path} is damaged ({reason(error)}); get it again") from None
+    except Exception as error:  # of the readers of archives, and of text that is none
+        raise UserError(f"{path} is damaged ({reason(error)}); get it again") from None
     for part, name in enumerate(PARTS):
         for label, kind in enumerate(CLASSES):
             numbers = [one.number for one in found if (one.part, one.label) == (part, label)]
@@ -80,35 +93,52 @@ def _folder(path: Path) -> Iterator[Review]:
         for label, kind in enumerate(CLASSES):
             for file in (path / name / kind).glob("*.txt"):
                 if member := _MEMBER.fullmatch(file.as_posix()):
-                    yield Review(part, label, int(member[3]), file.read_text(encoding="utf-8"))
+                    with opened(file) as content:
+                        yield _review(part, label, member[3], content.read(_TEXT + 1), file.name)
 
 
 def _archive(path: Path) -> Iterator[Review]:
-    with tarfile.open(path) as archive:
+    with reader(path, _ARCHIVE) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
         for member in archive:
             named = _MEMBER.fullmatch(member.name)
-            content = archive.extractfile(member) if named else None
+            content = archive.extractfile(member) if named and member.isfile() else None
             if named and content:
-                yield Review(PARTS.index(named[1]), CLASSES.index(named[2]), int(named[3]), content.read().decode("utf-8"))
+                part, label = PARTS.index(named[1]), CLASSES.index(named[2])
+                yield _review(part, label, named[3], content.read(_TEXT + 1), member.name)
         # an archive's end, or a header that is none, comes before the checksum of the compressed stream
-        while archive.fileobj is not None and archive.fileobj.read(1 << 20):
+        while stream.read(1 << 20):
             pass
 
 
+def _review(part: int, label: int, number: str, content: bytes, name: str) -> Review:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"review {name} is no UTF-8 text ({error.reason}); get it again") from None
+    if len(content) > _TEXT or len(number) > _DIGITS:
+        raise UserError(f"review {name} has more than {_TEXT:,} bytes, or a number that is too long; get it again")
+    return Review(part, label, int(number), text)
+
+
 def _json_lines(path: Path) -> Iterator[Review]:
-    with _lines(path) as file:
-        for count, line in enumerate(file, start=1):
+    with reader(path, _ARCHIVE) as file:
+        for count in itertools.count(1):
+            line = file.readline(_TEXT)
+            if not line:
+                return
             try:
-                one = json.loads(line)
-                if not (one["split"] in PARTS and one["label"] in (0, 1) and isinstance(one["text"], str)):
-                    raise ValueError
-                yield Review(PARTS.index(one["split"]), int(one["label"]), int(one.get("id", count)), one["text"])
-            except (ValueError, KeyError, TypeError):
+                yield _parsed(json.loads(line.decode("utf-8")), count)
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 raise UserError(
                     f"{path}, line {count} is no review: a JSON object with split (train, test), label (0, 1) and text"
                 ) from None
 
 
-def _lines(path: Path) -> IO[str]:
-    opened: IO[str] = _OPENERS.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8")
-    return opened
+def _parsed(value: Any, count: int) -> Review:
+    part, label, number, text = value["split"], value["label"], value.get("id", count), value["text"]
+    if not (isinstance(part, str) and isinstance(text, str) and label in (0, 1)):
+        raise ValueError
+    if len(str(number)) > _DIGITS:
+        raise ValueError
+    text.encode("utf-8")  # raises ValueError for half a character, which JSON can spell
+    return Review(PARTS.index(part), int(label), int(number), text)

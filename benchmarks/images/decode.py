@@ -12,10 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.images.pickled import PickledArray, load_batch
+from benchmarks.tables.npz import read_columns
+from harness.look import peek, reason
 from harness.problem import UserError
 
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 Progress = Callable[[int, int, str], None]
+_COLUMN = 1 << 30
+"""Bytes that a column may have."""
 JPEG_COLUMNS = {"header", "payload", "offsets", "labels", "n_train"}
 
 
@@ -31,6 +35,8 @@ def python_batch(file: IO[bytes], labels: str, side: int, classes: int | None = 
     data, numbers = batch.get("data"), batch.get(labels)
     if not isinstance(data, PickledArray) or not isinstance(numbers, list):
         raise UserError(f"it holds no array 'data' with a list {labels!r}")
+    if not all(type(number) is int and 0 <= number < 1 << 31 for number in numbers):
+        raise UserError(f"its list {labels!r} holds something that is no label")
     images, targets = data.array(), np.array(numbers, dtype=np.int64)
     if images.dtype != np.uint8 or images.shape != (len(targets), 3 * side * side):
         raise UserError(f"its images are {images.dtype} {images.shape}, not uint8 ({len(targets)}, {3 * side * side})")
@@ -51,12 +57,12 @@ def binary_batch(file: IO[bytes], label_bytes: int) -> Batch:
 
 
 def is_jpeg_columns(path: Path) -> bool:
-    """Whether an NPZ holds JPEG images as columns: one ``header`` for all, ``payload`` cut at ``offsets``."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {f"{name}.npy" for name in JPEG_COLUMNS} <= set(archive.namelist())
-    except (OSError, zipfile.BadZipFile):
-        return False
+    """Return whether an NPZ holds JPEG images as columns: one ``header`` for all, ``payload`` cut at ``offsets``.
+
+    Raises what the reader of zip archives raises on anything else.
+    """
+    with peek(path) as file, zipfile.ZipFile(file) as archive:
+        return {f"{name}.npy" for name in JPEG_COLUMNS} <= set(archive.namelist())
 
 
 def jpeg_columns(path: Path, progress: Progress) -> tuple[Batch, Batch]:
@@ -67,25 +73,31 @@ def jpeg_columns(path: Path, progress: Progress) -> tuple[Batch, Batch]:
     from PIL import Image
 
     try:
-        with np.load(path, allow_pickle=False) as columns:
-            header, payload, offsets, labels, n_train = (
-                columns[name] for name in ("header", "payload", "offsets", "labels", "n_train")
-            )
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
-        raise UserError(f"its columns cannot be read ({error})") from None
-    start, body, total = header.tobytes(), payload.tobytes(), len(labels)
-    if offsets.shape != (total + 1,) or int(offsets[-1]) != len(body):
+        columns = read_columns(path, JPEG_COLUMNS, _COLUMN)
+    except Exception as error:  # of the readers: no archive, encrypted, corrupt, too large, pickled
+        raise UserError(f"its columns cannot be read ({reason(error)})") from None
+    header, payload, offsets, labels, n_train = (
+        columns[name] for name in ("header", "payload", "offsets", "labels", "n_train")
+    )
+    numbers = offsets.dtype.kind in "iu" and labels.dtype.kind in "iu" and n_train.dtype.kind in "iu"
+    if not (numbers and labels.ndim == 1 and n_train.size == 1 and header.dtype == payload.dtype == np.uint8):
+        raise UserError("its columns are not of the kinds that they should be")
+    start, body, total, bounds = header.tobytes(), payload.tobytes(), len(labels), offsets.tolist()
+    if offsets.shape != (total + 1,) or bounds[0] < 0 or bounds[-1] != len(body) or sorted(bounds) != bounds:
         raise UserError("its offsets do not fit its payload")
+    cut, targets = int(n_train.reshape(-1)[0]), labels.astype(np.int64)
+    if not 0 < cut < total:
+        raise UserError(f"it has {total} images, {cut} of them to train on")
     images = np.empty((total, 3, 32, 32), dtype=np.uint8)
-    bounds = offsets.tolist()
     for row in range(total):
         if row % 1000 == 0:
             progress(row, total, "decoding images")
         try:
-            with Image.open(io.BytesIO(start + body[bounds[row] : bounds[row + 1]])) as image:
+            with Image.open(io.BytesIO(start + body[bounds[row] : bounds[row + 1]]), formats=["JPEG"]) as image:
+                if image.size != (32, 32) or image.mode != "RGB":
+                    raise ValueError(f"{image.mode} {image.size}")
                 images[row] = np.asarray(image).transpose(2, 0, 1)
-        except (OSError, ValueError) as error:
-            raise UserError(f"image {row} of {total} cannot be decoded ({error})") from None
+        except Exception as error:  # of a decoder of images
+            raise UserError(f"image {row} of {total} cannot be decoded ({reason(error)})") from None
     progress(total, total, "decoding images")
-    cut, targets = int(n_train), labels.astype(np.int64)
     return (images[:cut], targets[:cut]), (images[cut:], targets[cut:])

@@ -8,7 +8,6 @@ import io
 import os
 import tarfile
 import time
-import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +16,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.images.decode import Batch, Progress, is_jpeg_columns, jpeg_columns
-from benchmarks.images.search import candidates, find_file
+from benchmarks.images.search import find_file
 from benchmarks.images.sources import FORMS, SPLIT_COLUMNS, SPLIT_TEXTS, SPLITS_TITLE, Form, Source, sources, title
-from harness.cache import Table, TableWriter, cache_root, explain
+from harness.cache import Table, TableWriter, cache_root, explain, imported, printable, walk
+from harness.look import head, is_file, is_folder, look, odd, opened
 from harness.problem import UserError
 
 __all__ = ["NAME", "Source", "State", "find", "import_path", "recognise", "sources", "state", "unrecognised", "verify"]
 
 NAME = "images"
 _ARCHIVES = (".tar.gz", ".tgz")
+_MEMBER = 512 << 20
+"""Bytes that one file of a data set may have; the largest published one has about 100 million."""
 
 
 class State(NamedTuple):
@@ -46,15 +48,32 @@ class Found(NamedTuple):
 
 
 def recognise(path: Path) -> str | None:
-    """What ``path`` is, by its content or its official name, or None. Opens no pickle."""
-    form = _form(path)
-    return None if form is None else f"{form.name}, {form.kind}"
+    """Return what ``path`` is, by its content or its official name, or None. Opens no pickle, raises nothing."""
+    return look(path, _kind).kind
 
 
 def unrecognised(path: Path) -> str:
-    """Why ``path`` is nothing here."""
+    """Return why ``path`` is nothing here."""
     names = ", ".join(dict.fromkeys(form.name for form in FORMS))
-    return f"is none of the image data sets ({names})" if path.exists() else "does not exist"
+    why = look(path, _kind).why
+    return odd(path) or f"is none of the image data sets ({names})" + (f": {why}" if why else "")
+
+
+def passed_over() -> dict[str, str]:
+    """Return what cannot be used, by path, and why: files that could not be looked at, and damaged tables."""
+    failed = {}
+    for path in walk():
+        if is_folder(path) or path.name.lower().endswith((*_ARCHIVES, ".npz")):
+            why = look(path, _kind).why
+            if why:
+                failed[str(path)] = why
+    for form in FORMS:
+        if is_folder(_home(form)):
+            try:
+                imported(_home(form))
+            except UserError as error:
+                failed[str(_home(form))] = str(error)
+    return failed
 
 
 def state() -> list[State]:
@@ -83,9 +102,9 @@ def import_path(path: Path, progress: Progress = lambda done, total, text: None,
     Raises :class:`UserError`: not recognised, or damaged; then nothing was imported.
     """
     path = Path(os.path.abspath(path.expanduser()))
-    form = _form(path)
+    form = _form(path) if recognise(path) else None
     if form is None:
-        raise UserError(f"{path} {unrecognised(path)}. Nothing was imported.")
+        raise UserError(f"{printable(path)} {unrecognised(path)}. Nothing was imported.")
     try:
         known = _table(form, path)
         if known is not None and not force:
@@ -102,7 +121,7 @@ def verify() -> list[str]:
     for folder in sorted({_home(form) for form in FORMS}):
         if folder.is_dir():
             try:
-                Table(folder).verify()
+                imported(folder).verify()
                 lines.append(f"intact: {folder}")
             except UserError as error:
                 lines.append(f"damaged: {error}")
@@ -116,11 +135,11 @@ def _import(form: Form, path: Path, progress: Progress) -> Table:
         for (images, labels), count in zip((train, test), form.counts, strict=True):
             if len(images) != count or len(labels) != count:
                 raise UserError(f"it holds {len(images):,} images where the published set has {count:,}")
-            if labels.min() < 0 or labels.max() >= form.classes:
+            if not len(labels) or labels.min() < 0 or labels.max() >= form.classes:
                 raise UserError(f"it has labels outside 0 to {form.classes - 1}")
     except UserError as error:
         remedy = f"get it again ({form.published})" if form.train else "get it again"
-        raise UserError(f"{path} is damaged: {error}; {remedy}. Nothing was imported.") from None
+        raise UserError(f"{printable(path)} is damaged: {error}; {remedy}. Nothing was imported.") from None
     with TableWriter(_home(form)) as writer:
         for part, (images, labels) in (("train", train), ("test", test)):
             writer.add(f"{part}/images", images)
@@ -128,7 +147,7 @@ def _import(form: Form, path: Path, progress: Progress) -> Table:
         meta = {
             "benchmark": NAME,
             "kind": f"{form.name}, {form.kind}",
-            "source": {"file": path.name, "path": str(path), "stamp": _stamp(form, path)},
+            "source": {"file": printable(path.name), "path": printable(path), "stamp": _stamp(form, path)},
             "n": sum(form.counts),
             "unit": "images",
             "imported_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -140,7 +159,7 @@ def _import(form: Form, path: Path, progress: Progress) -> Table:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            return Table(_home(form))  # another process imported the same source meanwhile
+            return imported(_home(form))  # another process imported the same source meanwhile
 
 
 def _parts(form: Form, path: Path, progress: Progress) -> tuple[Batch, Batch]:
@@ -149,7 +168,7 @@ def _parts(form: Form, path: Path, progress: Progress) -> tuple[Batch, Batch]:
         return jpeg_columns(path, progress)
     if path.is_file():
         progress(0, 1, f"checksum of {path.name}")
-        with path.open("rb") as file:
+        with opened(path) as file:
             _compare("its", hashlib.file_digest(file, "md5").hexdigest(), form.md5)
     wanted = {member.name: member for member in (*form.train, *form.test)}
     batches: dict[str, Batch] = {}
@@ -176,15 +195,20 @@ def _contents(path: Path, names: set[str]) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of each of these files, in a folder or, in the order in which they lie there, in an archive."""
     if path.is_dir():
         for name in sorted(names):
-            if (path / name).is_file():
-                yield name, (path / name).read_bytes()
+            if is_file(path / name):
+                with opened(path / name) as file:
+                    content = file.read(_MEMBER + 1)
+                if len(content) > _MEMBER:
+                    raise UserError(f"{name} has more than {_MEMBER:,} bytes")
+                yield name, content
         return
     with tarfile.open(path, "r|gz") as archive:
         for member in archive:
             name = member.name.rsplit("/", 1)[-1]
-            file = archive.extractfile(member) if name in names and member.isfile() else None
-            if file is not None:
-                yield name, file.read()
+            wanted = name in names and member.isfile() and member.size <= _MEMBER
+            packed = archive.extractfile(member) if wanted else None
+            if packed is not None:
+                yield name, packed.read()
 
 
 def _compare(whose: str, found: str, published: str) -> None:
@@ -192,33 +216,41 @@ def _compare(whose: str, found: str, published: str) -> None:
         raise UserError(f"{whose} MD5 is {found}, that of the published file is {published}")
 
 
+def _kind(path: Path) -> str | None:
+    form = _form(path)
+    return None if form is None else f"{form.name}, {form.kind}"
+
+
 def _form(path: Path) -> Form | None:
-    """The form that ``path`` is: a folder by its files, an archive by its first entry or its name, an NPZ by its columns."""
+    """Return the form of a folder, by its files, of an archive, by its first entry or its name, or of an NPZ, by its columns.
+
+    Reads a bounded amount, and may raise anything.
+    """
     name = path.name.lower()
-    if path.is_dir():
-        return next((f for f in FORMS if f.train and all((path / m.name).is_file() for m in (f.train[0], *f.test))), None)
+    if is_folder(path):
+        return next((f for f in FORMS if f.train and all(is_file(path / m.name) for m in (f.train[0], *f.test))), None)
     if name.endswith(".npz") and is_jpeg_columns(path):
         return next(form for form in FORMS if form.decode is None)
-    if name.endswith(_ARCHIVES) and path.is_file():
+    if name.endswith(_ARCHIVES):
+        named = next((form for form in FORMS if form.archive == path.name), None)
+        if named is not None and is_file(path):
+            return named
         folder = _first_folder(path)
-        return next((form for form in FORMS if form.archive and (form.archive == path.name or form.folder == folder)), None)
+        return next((form for form in FORMS if form.archive and form.folder == folder), None)
     return None
 
 
-def _first_folder(archive: Path) -> str | None:
-    try:
-        with tarfile.open(archive, "r|gz") as opened:
-            first = opened.next()
-        return None if first is None else first.name.split("/")[0]
-    except (tarfile.TarError, OSError, EOFError, zlib.error):
-        return None
+def _first_folder(archive: Path) -> str:
+    with tarfile.open(fileobj=io.BytesIO(head(archive)), mode="r:") as entries:
+        first = entries.next()
+    return "" if first is None else first.name.split("/")[0]
 
 
 def _available() -> Iterator[Found]:
     """In order of preference: forms whose source is in the data folders, or whose table is still there."""
     sources_of: dict[str, Path] = {}
-    for path in candidates():
-        form = _form(path)
+    for path in walk():
+        form = _form(path) if recognise(path) else None
         if form is not None:
             sources_of.setdefault(form.key, path)
     for form in FORMS:
@@ -231,9 +263,9 @@ def _available() -> Iterator[Found]:
 def _table(form: Form, source: Path | None) -> Table | None:
     """The imported table, unless ``source`` is another than it was made of."""
     try:
-        table = Table(_home(form))
+        table = imported(_home(form))
         return table if source is None or table.meta["source"]["stamp"] == _stamp(form, source) else None
-    except (UserError, KeyError, TypeError):
+    except (UserError, KeyError, OSError):
         return None
 
 

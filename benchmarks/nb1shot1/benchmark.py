@@ -42,7 +42,7 @@ class NB1Shot1Benchmark:
         table = importer.find_table(lambda line: print(line, file=sys.stderr, flush=True))
         if table is None:
             raise UserError(f"{self.id} needs a NAS-Bench-101 table; see `python -m harness.data status`")
-        return NB1Shot1Problem(table, self.number, search, judge)
+        return NB1Shot1Problem(table, self.number, search, judge, importer.line(table))
 
 
 class DigitsBenchmark:
@@ -71,11 +71,12 @@ class NB1Shot1Problem:
         search: ``recipe``, the epochs of the longest training that may be asked for; ``within``: ``"table"`` keeps sampling,
             mutation and neighbours to the topologies that the table covers with all their operations, ``"space"`` does not.
         judge: ``recipe``, the epochs of the trainings whose test accuracy is reported.
+        line: which table it is; nothing if there is only one.
     """
 
     record = "drawn"
 
-    def __init__(self, table: Table, number: int, search: Mapping[str, Any], judge: Mapping[str, Any]) -> None:
+    def __init__(self, table: Table, number: int, search: Mapping[str, Any], judge: Mapping[str, Any], line: str = "") -> None:
         within = search.get("within", "table")
         if within not in ("table", "space"):
             raise UserError(f"nb1shot1 searches within 'table' or 'space', not {within!r}")
@@ -95,6 +96,7 @@ class NB1Shot1Problem:
         made_by = _MADE_BY[data.name]
         repeats = {2: "two", 3: "three"}.get(self._signal.repeats, str(self._signal.repeats))
         self.facts = Facts(
+            table=line,
             source=f"{table.meta['kind']}; {_priced(table)}; it covers {where}",
             clock=_priced(table) + (_shared(table, clock) if clock else ""),
             search=f"validation accuracy of one of {repeats} {search['recipe']}-epoch trainings of {made_by}"

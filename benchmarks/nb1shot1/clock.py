@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from benchmarks.nb1shot1.cell import OPS, Cell
 from benchmarks.nb1shot1.size import network_size
+from harness.look import is_file
 
 SAMPLE = "nb101_train_time_sample.parquet"
 """Recorded times; it is used together with the plain columns that lie beside it."""
@@ -83,7 +84,7 @@ def line(features: Floats, seconds: Floats) -> Clock:
 def beside(path: Path) -> Path | None:
     """The recorded times that lie beside a table of plain columns, or None."""
     sample = path.with_name(SAMPLE)
-    return sample if sample.is_file() and sample != path else None
+    return sample if is_file(sample) and sample != path else None
 
 
 def _features(cells: Sequence[Cell]) -> Floats:

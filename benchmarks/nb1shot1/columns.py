@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,26 +12,30 @@ from typing import Any
 import numpy as np
 
 from benchmarks.nb1shot1 import clock
-from benchmarks.nb1shot1.cell import Cell, InvalidCell, prune
+from benchmarks.nb1shot1.cell import MAX_VERTICES, Cell, InvalidCell, prune
 from benchmarks.nb1shot1.cells import distinct_cells
 from benchmarks.nb1shot1.fingerprint import fingerprint
 from benchmarks.nb1shot1.table import EPOCHS, IMAGES, REPEATS, Records
 from benchmarks.tables.importing import NOTHING
+from benchmarks.tables.values import impossible
+from harness.look import peek, reason
 from harness.problem import UserError
 
 PLAIN = "plain columns"
 _GRAPH = ("hash", "n_vertices", "adjacency_rowmajor", "ops_inner")
 _SECONDS = "train_time_108ep_s"
+_ROWS = 500_000
 
 
 def sniff(path: Path) -> str | None:
-    """:data:`PLAIN` where ``path`` is a table with the columns of a cell and of its longest training, or None."""
-    try:
-        if not all(name.encode() in _footer(path) for name in _GRAPH):
-            return None  # without importing the reader, which takes longer than listing everything
-        names = _names(path)
-    except Exception:  # whatever the reader raises on foreign content: it is not this format
-        return None
+    """Return :data:`PLAIN` where ``path`` is a table with the columns of a cell and of its longest training, or None.
+
+    May raise anything.
+    """
+    footer = _footer(path)
+    if not all(name.encode() in footer for name in _GRAPH):
+        return None  # without importing the reader, which takes longer than listing everything
+    names = _names(path)
     return PLAIN if {*_GRAPH, *_trained("val", EPOCHS[-1])} <= names else None
 
 
@@ -71,9 +76,9 @@ def _rows(path: Path) -> tuple[np.ndarray[Any, np.dtype[np.intp]], np.ndarray[An
     """The table row of every known cell of the file, and which of the file's cells are known."""
     row_of = {key: row for row, key in enumerate(distinct_cells().hashes)}
     keys = [key for key, _ in _cells(path, check=True)]
-    if len(set(keys)) < len(keys):
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise UserError(f"{path}: cell {repeated} has more than one row. {NOTHING}")
+    (key, count), *_ = [*Counter(keys).most_common(1), ("", 0)]
+    if count > 1:
+        raise UserError(f"{path}: cell {key} has more than one row. {NOTHING}")
     known = np.array([key in row_of for key in keys])
     return np.array([row_of[key] for key in keys if key in row_of], dtype=np.intp), known
 
@@ -83,19 +88,21 @@ def _cells(path: Path, check: bool = False) -> Iterable[tuple[str, Cell]]:
     table = _load(path, _GRAPH)
     for row, (key, size, adjacency, ops) in enumerate(zip(*(table[column] for column in _GRAPH), strict=True)):
         try:
+            if not (type(size) is int and 0 < size <= MAX_VERTICES and len(adjacency) == size * size):
+                raise InvalidCell(f"{str(size)[:20]} vertices and {len(adjacency)} digits")
             digits = [int(digit) for digit in adjacency]
             cell = prune([digits[at : at + size] for at in range(0, len(digits), size)], [int(op) for op in ops])
         except (InvalidCell, TypeError, ValueError) as error:
-            raise UserError(f"{path}: row {row} holds no cell ({error}). {NOTHING}") from None
+            raise UserError(f"{path}: row {row} holds no cell ({reason(error)}). {NOTHING}") from None
         if check and fingerprint(cell) != key:
-            raise UserError(f"{path}: the graph of row {row} does not have the hash {key}. {NOTHING}")
+            raise UserError(f"{path}: the graph of row {row} does not have the hash {_shown(key)}. {NOTHING}")
         yield key, cell
 
 
 def _counts(path: Path, columns: list[str]) -> np.ndarray[Any, np.dtype[np.int16]]:
     """Images classified rightly, of shape (rows, repeats); -1 where a value is empty."""
     table = _load(path, columns)
-    counts = np.stack([np.array([np.nan if v is None else v for v in table[name]], np.float64) for name in columns], axis=1)
+    counts = np.stack([_numbers(path, name, table[name]) for name in columns], axis=1)
     wrong = ~(np.isnan(counts) | ((counts >= 0) & (counts <= IMAGES) & (counts == np.floor(counts))))
     if wrong.any():
         row, repeat = np.argwhere(wrong)[0]
@@ -105,10 +112,21 @@ def _counts(path: Path, columns: list[str]) -> np.ndarray[Any, np.dtype[np.int16
 
 def _fit(sample: Path) -> clock.Clock:
     cells = [cell for _, cell in _cells(sample)]
-    seconds = np.array(_load(sample, [_SECONDS])[_SECONDS], dtype=np.float64)
-    if len(cells) < 10 or not (seconds > 0).all() or np.isinf(seconds).any():
+    seconds = _numbers(sample, _SECONDS, _load(sample, [_SECONDS])[_SECONDS])
+    if len(cells) < 10 or not (seconds > 0).all() or impossible(seconds, "seconds").any():
         raise UserError(f"{sample} does not hold a training time above zero for each of ten cells or more. {NOTHING}")
     return clock.fit(cells, seconds)
+
+
+def _numbers(path: Path, column: str, values: list[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    try:
+        return np.array([np.nan if value is None else float(value) for value in values], np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{path}: column {column} holds something that is no number ({reason(error)}). {NOTHING}") from None
+
+
+def _shown(key: Any) -> str:
+    return key if isinstance(key, str) and key.isalnum() and len(key) <= 40 else repr(str(key)[:40])
 
 
 def _trained(split: str, epochs: int) -> list[str]:
@@ -117,9 +135,12 @@ def _trained(split: str, epochs: int) -> list[str]:
 
 def _footer(path: Path) -> bytes:
     """The end of a Parquet file, in which its columns are named."""
-    with path.open("rb") as file:
+    with peek(path) as file:
         file.seek(-8, os.SEEK_END)
-        length = int.from_bytes(file.read(4), "little")
+        end = file.read(8)
+        if end[4:] != b"PAR1":
+            raise ValueError("does not end as a Parquet file does")
+        length = int.from_bytes(end[:4], "little")
         file.seek(-8 - length, os.SEEK_END)
         return file.read(length)
 
@@ -127,17 +148,21 @@ def _footer(path: Path) -> bytes:
 def _names(path: Path) -> set[str]:
     import pyarrow.parquet
 
-    return set(pyarrow.parquet.read_schema(path).names)
+    with peek(path) as file:
+        return set(pyarrow.parquet.read_schema(file).names)
 
 
 def _load(path: Path, columns: Iterable[str]) -> dict[str, list[Any]]:
     import pyarrow.parquet
 
     try:
-        loaded: dict[str, list[Any]] = pyarrow.parquet.read_table(path, columns=list(columns)).to_pydict()
+        with pyarrow.parquet.ParquetFile(path) as file:
+            if file.metadata.num_rows > _ROWS:
+                raise UserError(f"it has {file.metadata.num_rows:,} rows; NAS-Bench-101 has fewer than {_ROWS:,} cells")
+            names = [name for name in columns if name in file.schema_arrow.names]
+            loaded: dict[str, list[Any]] = file.read(columns=names).to_pydict()
     except Exception as error:  # the reader raises what it likes
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is damaged: {reason} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
+        raise UserError(f"{path} is damaged: {reason(error)} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
     if missing := set(columns) - set(loaded):
         raise UserError(f"{path} lacks the column {', '.join(sorted(missing))}. {NOTHING}")
     return loaded

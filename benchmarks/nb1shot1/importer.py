@@ -7,15 +7,33 @@ from pathlib import Path
 from benchmarks.nb1shot1 import clock, columns, official
 from benchmarks.nb1shot1.columns import PLAIN
 from benchmarks.nb1shot1.official import FULL, NB101, ONLY108
+from benchmarks.nb1shot1.table import CELLS
 from benchmarks.tables.importing import Library, Opened, Progress, Source, State
 
-__all__ = ["NAME", "Source", "State", "find_table", "import_path", "recognise", "sources", "state", "unrecognised", "verify"]
+__all__ = [
+    "NAME",
+    "Source",
+    "State",
+    "find_table",
+    "import_path",
+    "is_chosen",
+    "line",
+    "matches",
+    "passed_over",
+    "recognise",
+    "sources",
+    "state",
+    "unrecognised",
+    "verify",
+]
 
 
 class NB101Library(Library):
     """The published record files, the one with all epochs before the one with 108, before plain columns."""
 
     name = "nb1shot1"
+    size = CELLS
+    described = ("clock",)
     ranks = {NB101: 0, FULL: 0, ONLY108: 1, PLAIN: 2}
     suffixes = (".tfrecord", ".parquet")
 
@@ -50,7 +68,8 @@ class NB101Library(Library):
         ]
 
     def sniff(self, path: Path) -> str | None:
-        return official.sniff(path) or (columns.sniff(path) if path.suffix == ".parquet" else None)
+        kind = official.sniff(path)
+        return columns.sniff(path) if kind is None and path.suffix == ".parquet" else kind
 
     def parts(self, path: Path) -> list[Path]:
         sample = clock.beside(path) if path.suffix == ".parquet" else None
@@ -73,3 +92,4 @@ _library = NB101Library()
 NAME = _library.name
 sources, recognise, state, find_table = _library.sources, _library.recognise, _library.state, _library.find_table
 import_path, verify, unrecognised = _library.import_path, _library.verify, _library.unrecognised
+passed_over, matches, is_chosen, line = _library.passed_over, _library.matches, _library.is_chosen, _library.line

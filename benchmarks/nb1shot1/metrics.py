@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from benchmarks.tables.values import is_impossible
 from harness.problem import UserError
 
 _EVALUATION, _PARAMETERS = 1, 2
@@ -29,13 +31,25 @@ def final_evaluation(message: bytes) -> Evaluation:
     Raises :class:`UserError`, a clause, where the message is malformed or lacks it.
     """
     evaluations = [value for number, value in fields(message) if number == _EVALUATION]
-    if len(evaluations) != 3 or not isinstance(evaluations[2], bytes):
+    if len(evaluations) != 3:
         raise UserError(f"it has {len(evaluations)} evaluations instead of 3")
-    found = dict(fields(evaluations[2]))
+    return [_evaluation(value) for value in evaluations][-1]
+
+
+def _evaluation(value: int | float | bytes) -> Evaluation:
+    if not isinstance(value, bytes):
+        raise UserError("one of its evaluations is no message")
+    numbers = dict(fields(value))
     try:
-        return Evaluation(*(float(found[number]) for number in (_SECONDS, _VALID, _TEST)))
-    except (KeyError, ValueError):
-        raise UserError("its last evaluation lacks the training time or an accuracy") from None
+        evaluation = Evaluation(*(float(numbers[number]) for number in (_SECONDS, _VALID, _TEST)))
+    except (KeyError, ValueError, OverflowError):
+        raise UserError("one of its evaluations lacks the training time or an accuracy") from None
+    if is_impossible(evaluation.seconds, "seconds") or math.isnan(evaluation.seconds):
+        raise UserError(f"a training time of {evaluation.seconds} seconds")
+    for accuracy in evaluation[1:]:
+        if is_impossible(100 * accuracy, "accuracy") or math.isnan(accuracy):
+            raise UserError(f"an accuracy of {accuracy}, which is no share of 1")
+    return evaluation
 
 
 def fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
@@ -68,6 +82,8 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
     """An integer of seven bits a byte, low bits first, and where it ends."""
     value = shift = 0
     while True:
+        if shift > 63:
+            raise UserError("its metrics have an integer that is too long")
         byte = message[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.nb1shot1.cell import OPS, Cell, InvalidCell, prune
+from benchmarks.nb1shot1.cell import MAX_VERTICES, OPS, Cell, InvalidCell, prune
 from benchmarks.nb1shot1.cells import distinct_cells
 from benchmarks.nb1shot1.fingerprint import fingerprint
 from benchmarks.nb1shot1.metrics import final_evaluation
 from benchmarks.nb1shot1.table import EPOCHS, IMAGES, REPEATS, Records
 from benchmarks.nb1shot1.tfrecord import records
 from benchmarks.tables.importing import NOTHING, Progress
+from benchmarks.tables.values import is_impossible
 from harness.cache import sha256
+from harness.look import is_file, opened
 from harness.problem import UserError
 
 NB101 = "NAS-Bench-101"
@@ -41,9 +42,9 @@ _START = re.compile(rb'.{12}\["[0-9a-f]{32}", ?\d+, ?"[01]+", ?"input', re.DOTAL
 
 def sniff(path: Path) -> str | None:
     """:data:`NB101` where the first record looks like one of the benchmark's, or None."""
-    if not path.is_file():
+    if not is_file(path):
         return None
-    with path.open("rb") as file:
+    with opened(path) as file:
         return NB101 if _START.match(file.read(256)) else None
 
 
@@ -63,7 +64,7 @@ def read(path: Path, progress: Progress) -> tuple[str, Records]:
     seen: set[int] = set()
     number = 0
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             found = records(file, lambda position: progress(position, size, f"reading {path.name}"))
             for number, data in found:
                 try:
@@ -85,13 +86,13 @@ def _add(
     """Adds one training; whether it is of a cell that the spaces reach."""
     try:
         key, epochs, adjacency, operations, metrics = json.loads(data)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise UserError("it is no list of hash, epochs, adjacency, operations and metrics") from None
     row = row_of.get(key) if isinstance(key, str) else None
     if row is None:
         return False
-    if epochs not in EPOCHS:
-        raise UserError(f"a training of {epochs!r} epochs; there are {', '.join(map(str, EPOCHS))}")
+    if type(epochs) is not int or epochs not in EPOCHS:
+        raise UserError(f"a training of {str(epochs)[:20]} epochs; there are {', '.join(map(str, EPOCHS))}")
     if row not in seen:
         if fingerprint(_cell(adjacency, operations)) != key:
             raise UserError(f"its graph does not have the hash {key}")
@@ -106,7 +107,7 @@ def _add(
         evaluation = final_evaluation(base64.b64decode(metrics, validate=True))
     except (binascii.Error, TypeError, ValueError):
         raise UserError("its metrics are no base64") from None
-    if not 0 < evaluation.seconds < math.inf:
+    if is_impossible(evaluation.seconds, "seconds") or not evaluation.seconds > 0:
         raise UserError(f"a training time of {evaluation.seconds} seconds")
     content.valid[epochs][row, repeat] = _right(evaluation.valid)
     content.test[epochs][row, repeat] = _right(evaluation.test)
@@ -119,9 +120,13 @@ def _cell(adjacency: Any, operations: Any) -> Cell:
     try:
         names = operations.split(",")
         size = len(names)
+        if size > MAX_VERTICES:
+            raise InvalidCell(f"{size} operations; there may be {MAX_VERTICES}")
         digits = [int(digit) for digit in adjacency]
         if len(digits) != size * size or (names[0], names[-1]) != ("input", "output"):
-            raise InvalidCell(f"{len(digits)} digits and {size} operations {operations!r} are no cell from input to output")
+            raise InvalidCell(
+                f"{len(digits)} digits and {size} operations {operations[:100]!r} are no cell from input to output"
+            )
         return prune([digits[at : at + size] for at in range(0, size * size, size)], [OPS.index(op) for op in names[1:-1]])
     except (AttributeError, TypeError, ValueError) as error:
         raise UserError(str(error)) from None

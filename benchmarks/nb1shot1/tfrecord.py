@@ -16,6 +16,8 @@ _POLYNOMIAL = 0x82F63B78
 """Castagnoli's, reflected."""
 _BATCH = 4096
 """Records whose checksums are computed at once: a byte at a time over all of them."""
+_MOST = 1 << 14
+"""Bytes that a record may have; published ones have fewer than 2 000."""
 _HEADER = struct.Struct("<QI")
 
 
@@ -88,6 +90,8 @@ def _next(file: IO[bytes], number: int) -> tuple[bytes, int] | None:
     length, checksum = _HEADER.unpack(header)
     if checksum != _length_checksum(length):
         raise UserError(f"the length of record {number:,} does not match its checksum")
+    if length > _MOST:
+        raise UserError(f"record {number:,} has {length:,} bytes; there may be {_MOST:,}")
     body = file.read(length + 4)
     if len(body) < length + 4:
         raise UserError(f"record {number:,} stops after {len(body):,} of {length + 4:,} bytes")

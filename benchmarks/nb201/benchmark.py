@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
@@ -49,7 +50,14 @@ class NB201Benchmark:
         table = importer.find_table(lambda line: print(line, file=sys.stderr, flush=True))
         if table is None:
             raise UserError(f"{self.id} needs a NAS-Bench-201 or NATS-Bench table; see `python -m harness.data status`")
-        return NB201Problem(Records(table), self.dataset, int(search["recipe"]), judge)
+        line = importer.line(table)
+        problem = NB201Problem(Records(table), self.dataset, int(search["recipe"]), judge, line)
+        if problem.gaps and not importer.is_chosen(table):
+            raise UserError(
+                f"{self.id}: {problem.gaps[0]} in the table {line}; put a complete table into a folder of NAS_DATA, or search "
+                f"this part of the space with --table {shlex.quote(str(table.meta['kind']))}"
+            )
+        return problem
 
 
 class DigitsBenchmark:
@@ -73,9 +81,13 @@ def benchmarks() -> list[NB201Benchmark | DigitsBenchmark]:
 
 
 class NB201Problem:
-    """A table opened under a protocol."""
+    """A table opened under a protocol.
 
-    def __init__(self, records: Records, dataset: str, recipe: int, judge: Mapping[str, Any]) -> None:
+    Args:
+        table: which table it is, in one line; nothing if there is only one.
+    """
+
+    def __init__(self, records: Records, dataset: str, recipe: int, judge: Mapping[str, Any], table: str = "") -> None:
         self.space = NB201Space()
         self.checksum = records.table.checksum
         self._signal = Signal(records, SEARCHED[dataset], recipe, TRAIN_IMAGES[SEARCHED[dataset]])
@@ -88,8 +100,14 @@ class NB201Problem:
         if judge.get("searched_only"):
             reported = {dataset: reported[dataset]}
         self.judge = NB201Judge(records, int(judge["recipe"]), reported)
+        whole = SIZE
+        recorded = {f"the {recipe}-epoch training of {SEARCHED[dataset]}": self._signal.recorded, **self.judge.recorded}
+        self.gaps = [f"{what} is recorded for {n:,} of {whole:,} cells" for what, n in recorded.items() if n < whole]
+        """What the table lacks, one clause each."""
+        kind = str(records.table.meta.get("kind", "unknown source"))
         self.facts = Facts(
-            source=str(records.table.meta.get("kind", "unknown source")),
+            table=table,
+            source=kind + (f", a part of the space: {self.gaps[0]}" if self.gaps else ""),
             search=f"validation accuracy (x-valid) of {SEARCHED[dataset]} after the {recipe}-epoch training",
             judge={
                 target: f"{target}, {split}, {judge['recipe']} epochs, mean of recorded seeds"
@@ -108,6 +126,8 @@ class NB201Judge:
         self._columns: dict[str, list[list[float]]] = {}
         self.optimum: dict[str, float] = {}
         self.set_size: dict[str, int] = {}
+        self.recorded: dict[str, int] = {}
+        """How many cells have what is reported, by its name."""
         for target, split in reported.items():
             test = records.mean(target, recipe, split, "accuracy")
             valid = records.mean(SEARCHED[target], recipe, "x-valid", "accuracy")
@@ -121,6 +141,7 @@ class NB201Judge:
             self._columns[target] = [column.tolist() for column in columns]
             self.optimum[target] = best
             self.set_size[target] = len(known)
+            self.recorded[f"the {recipe}-epoch test accuracy ({split}) of {target}"] = len(known)
         if not self._columns:
             raise UserError(f"the table has no {recipe}-epoch test accuracy of {', '.join(reported)}")
         whole = all(size == SIZE for size in self.set_size.values())

@@ -11,11 +11,14 @@ import numpy.typing as npt
 
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.table import MEAN, RECIPES, SIZE, name
+from benchmarks.tables import npz, text
 from benchmarks.tables.importing import NOTHING
+from benchmarks.tables.values import impossible
+from harness.look import is_file, opened, peek, reason
 from harness.problem import UserError
 
 PLAIN = "plain columns"
-SUFFIXES = (".parquet", ".csv", ".npz")
+SUFFIXES = (".parquet", ".npz", *text.SUFFIXES)
 COMPANION = "nb201_seeds_200ep"
 
 _DATASET = {"c10valid": "cifar10-valid", "c10": "cifar10", "c100": "cifar100", "in16": "imagenet16-120"}
@@ -47,25 +50,26 @@ CHECKED = tuple(f"{short}_cost{recipe}_s" for short in _COST_OF for recipe in RE
 UNUSED = ("n_seeds_200", "c10_params_recorded_s777_M")
 """Known, and deliberately not imported: both tell how the official files came about."""
 
+_READ = {*METRICS, *SECONDS, *SIZES, *CHECKED}
+_COLUMN = 64 << 20
+"""Bytes that a column of an NPZ may have."""
+
 Columns = dict[str, npt.NDArray[Any]]
 
 
 def sniff(path: Path) -> str | None:
-    """:data:`PLAIN` where ``path`` is a table with known columns of means, or None. Raises nothing."""
-    try:
-        names = _names(path)
-    except Exception:  # whatever the readers raise on foreign content: it is not this format
-        return None
+    """Return :data:`PLAIN` where ``path`` is a table with known columns of means, or None. May raise anything."""
+    names = _names(path)
     identified = "index" in names or "arch_str" in names
     return PLAIN if identified and any(column in METRICS for column in names) else None
 
 
 def companion(path: Path) -> Path | None:
     """The table of per-seed values that lies beside ``path``, or None."""
-    if path.suffix.lower() not in SUFFIXES:
+    if not path.name.lower().endswith(SUFFIXES):
         return None
-    beside = (path.with_name(COMPANION + suffix) for suffix in SUFFIXES)
-    return next((file for file in beside if file.is_file() and file != path), None)
+    files = (path.with_name(COMPANION + suffix) for suffix in SUFFIXES)
+    return next((file for file in files if is_file(file) and file != path), None)
 
 
 def read(path: Path) -> tuple[Columns, list[str]]:
@@ -100,10 +104,10 @@ def _convert(path: Path, plain: Columns) -> tuple[Columns, list[str]]:
         values = _numbers(path, column, raw)
         if base in METRICS:
             dataset, recipe, split, metric = METRICS[base]
-            _within(path, column, values, 100.0 if metric == "accuracy" else np.inf)
+            _possible(path, column, values, metric)
             columns[name(dataset, recipe, seed, split, metric)] = values
             continue
-        _within(path, column, values, np.inf)
+        _possible(path, column, values, "cost")
         for recipe in RECIPES:
             columns.update(_per_recipe(column, recipe, values))
     _check_costs(path, plain)
@@ -144,11 +148,8 @@ def _ordered(path: Path) -> Columns:
     """The columns in the official order, without those that name the architecture."""
     try:
         plain = _load(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}. {NOTHING}") from None
     except Exception as error:  # the readers of three formats raise what they like
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is damaged: {reason} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
+        raise UserError(f"{path} is damaged: {reason(error)} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
     lengths = {column: values.shape for column, values in plain.items()}
     for column, shape in lengths.items():
         if shape != (SIZE,):
@@ -166,10 +167,11 @@ def _positions(path: Path, plain: Columns) -> npt.NDArray[np.int64]:
     if "arch_str" in plain:
         space = NB201Space()
         numbers = {space.to_str(arch): index for index, arch in enumerate(official_order())}
-        for text in plain["arch_str"]:
-            if text not in numbers:
-                raise UserError(f"{path}: {text!r} is no cell of NAS-Bench-201. {NOTHING}")
-        position = np.array([numbers[text] for text in plain["arch_str"]], dtype=np.int64)
+        cells = plain["arch_str"].tolist()
+        strange = next((cell for cell in cells if not isinstance(cell, str) or cell not in numbers), None)
+        if strange is not None:
+            raise UserError(f"{path}: {str(strange)[:100]!r} is no cell of NAS-Bench-201. {NOTHING}")
+        position = np.array([numbers[cell] for cell in cells], dtype=np.int64)
     if "index" in plain:
         index = _numbers(path, "index", plain["index"])
         if position is not None and not np.array_equal(index, position):
@@ -191,12 +193,12 @@ def _positions(path: Path, plain: Columns) -> npt.NDArray[np.int64]:
 def _numbers(path: Path, column: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     try:
         return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: column {column} holds something that is no number ({error}). {NOTHING}") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{path}: column {column} holds something that is no number ({reason(error)}). {NOTHING}") from None
 
 
-def _within(path: Path, column: str, values: npt.NDArray[np.float64], most: float) -> None:
-    wrong = np.flatnonzero((values < 0) | (values > most) | np.isinf(values))
+def _possible(path: Path, column: str, values: npt.NDArray[np.float64], metric: str) -> None:
+    wrong = np.flatnonzero(impossible(values, metric))
     if wrong.size:
         raise UserError(f"{path}: {column} of architecture {wrong[0]} is {values[wrong[0]]}, which is impossible. {NOTHING}")
 
@@ -208,32 +210,36 @@ def _split_seed(column: str) -> tuple[str, str]:
 
 
 def _names(path: Path) -> list[str]:
-    with path.open("rb") as file:
-        start = file.read(4)
-        if start == b"PAR1":
-            import pyarrow.parquet
-
-            return list(pyarrow.parquet.read_schema(path).names)
-        if start == b"PK\x03\x04":
-            with np.load(path, allow_pickle=False) as archive:
-                return list(archive.files)
-        file.seek(0)
-        header = file.readline(1 << 16).decode("utf-8-sig")
-    return [part.strip().strip('"') for part in header.strip().split(",")]
-
-
-def _load(path: Path) -> Columns:
-    with path.open("rb") as file:
+    with opened(path) as file:
         start = file.read(4)
     if start == b"PAR1":
         import pyarrow.parquet
 
-        table = pyarrow.parquet.read_table(path)
-        return {column: table.column(column).to_numpy() for column in table.column_names}
-    if start == b"PK\x03\x04":
-        with np.load(path, allow_pickle=False) as archive:
-            return {column: archive[column] for column in archive.files}
-    import pandas
+        with peek(path) as file:
+            return list(pyarrow.parquet.read_schema(file).names)
+    return npz.names(path) if start == b"PK\x03\x04" else text.style(path).names
 
-    frame = pandas.read_csv(path, encoding="utf-8-sig")
-    return {str(column).strip(): frame[column].to_numpy() for column in frame.columns}
+
+def _load(path: Path) -> Columns:
+    with opened(path) as file:
+        start = file.read(4)
+    if start == b"PAR1":
+        return _load_parquet(path)
+    if start == b"PK\x03\x04":
+        return npz.read_columns(path, npz.names(path), _COLUMN)
+    return text.read(path)
+
+
+def _load_parquet(path: Path) -> Columns:
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        if file.metadata.num_rows != SIZE:
+            raise UserError(f"it has {file.metadata.num_rows:,} rows, not one row for each of {SIZE:,} cells")
+        names = file.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise UserError("a column occurs twice")
+        wanted = [name for name in names if name in ("index", "arch_str") or _split_seed(name)[0] in _READ]
+        table = file.read(columns=wanted)
+    unknown = {name: np.full(SIZE, np.nan) for name in names if name not in wanted}
+    return {**{name: table.column(name).to_numpy() for name in wanted}, **unknown}

@@ -11,17 +11,35 @@ from benchmarks.nb201.columns import PLAIN
 from benchmarks.nb201.official import NATS, NB201, V10, V11
 from benchmarks.nb201.sources import sources
 from benchmarks.nb201.table import SIZE
-from benchmarks.tables.importing import Library, Opened, Progress, Source, State
+from benchmarks.tables import text
+from benchmarks.tables.importing import NOTHING, Library, Opened, Progress, Source, State
 from harness.cache import TableWriter, sha256
+from harness.look import is_folder, look
 from harness.problem import UserError
 
-__all__ = ["NAME", "Source", "State", "find_table", "import_path", "recognise", "sources", "state", "unrecognised", "verify"]
+__all__ = [
+    "NAME",
+    "Source",
+    "State",
+    "find_table",
+    "import_path",
+    "is_chosen",
+    "line",
+    "matches",
+    "passed_over",
+    "recognise",
+    "sources",
+    "state",
+    "unrecognised",
+    "verify",
+]
 
 
 class NB201Library(Library):
     """Official files, NATS-Bench before NAS-Bench-201 v1.1 before v1.0, before plain columns."""
 
     name = "nb201"
+    size = SIZE
     ranks = {NATS: 0, V11: 1, NB201: 1, V10: 2, PLAIN: 3}
     quick = frozenset({PLAIN})
     suffixes = (".pth", ".pbz2", *columns.SUFFIXES)
@@ -31,13 +49,17 @@ class NB201Library(Library):
         return sources()
 
     def sniff(self, path: Path) -> str | None:
-        return official.sniff(path) or (columns.sniff(path) if path.is_file() else None)
+        kind = official.sniff(path)
+        return columns.sniff(path) if kind is None and path.name.lower().endswith(columns.SUFFIXES) else kind
+
+    def count(self, path: Path) -> int | None:
+        return len(official.architecture_files(path)) if is_folder(path) else None
 
     def parts(self, path: Path) -> list[Path]:
-        if path.is_dir():
+        if is_folder(path):
             return [path, path / official.META]
-        beside = columns.companion(path)
-        return [path] if beside is None else [path, beside]
+        seeds = columns.companion(path)
+        return [path] if seeds is None else [path, seeds]
 
     def checksum(self, path: Path, progress: Progress) -> str:
         """Of a folder: SHA-256 of its file names, sizes and SHA-256."""
@@ -59,9 +81,11 @@ class NB201Library(Library):
     def foreign(self, path: Path) -> str:
         if path.is_dir():
             return f"is no NATS-Bench folder: it holds no {official.META} of the topology benchmark"
-        if columns.companion(path.with_name("-" + path.suffix)) == path:
+        if path.name.startswith(columns.COMPANION) and path.name.lower().endswith(columns.SUFFIXES):
             return "has values of single seeds only; it is used together with a table of means that lies beside it"
-        return "is not a NAS-Bench-201 or NATS-Bench topology file, nor a table of the known columns"
+        found = look(path, lambda path: text.described(path) if path.name.lower().endswith(text.SUFFIXES) else None).kind
+        known = "is not a NAS-Bench-201 or NATS-Bench topology file, nor a table of the known columns"
+        return known + (f": {found}" if found else "")
 
 
 def _write_plain(path: Path, writer: TableWriter) -> dict[str, Any]:
@@ -80,8 +104,8 @@ def _write_official(path: Path, opened: official.Content, writer: TableWriter, p
             progress(done, opened.count, "importing architectures")
             table.add(index, states)
     except UserError as error:
-        text = str(error)
-        raise error if "Nothing was imported" in text else UserError(f"{path}: {text}. Nothing was imported.") from None
+        said = str(error)
+        raise error if said.endswith(NOTHING) else UserError(f"{path}: {said}. {NOTHING}") from None
     progress(opened.count, opened.count, "importing architectures")
     notes = [] if opened.count == SIZE else [f"records of {opened.count:,} of {SIZE:,} architectures"]
     return {"seeds": _seeds(table.finish()), "n": opened.count, "notes": notes}
@@ -99,3 +123,4 @@ _library = NB201Library()
 NAME = _library.name
 recognise, state, find_table = _library.recognise, _library.state, _library.find_table
 import_path, verify, unrecognised = _library.import_path, _library.verify, _library.unrecognised
+passed_over, matches, is_chosen, line = _library.passed_over, _library.matches, _library.is_chosen, _library.line

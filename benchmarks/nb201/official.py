@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from benchmarks.nb201.shape import short
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.table import SIZE
 from benchmarks.tables.importing import NOTHING, Progress
 from harness.cache import explain
+from harness.look import bounded, head, is_file, is_folder, opened, peek, reason
 from harness.problem import UserError
 from harness.unpickle import NotPlain, load_plain
 
@@ -40,6 +42,10 @@ _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_HEAD = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 _KEYS = ("meta_archs", "arch2infos", "evaluated_indexes")
 _HEAD = 1 << 18
+_ENTRY = 64 << 20
+"""Bytes that the records of one architecture may unpack to; published ones take less than one million."""
+_RATIO = 64
+"""A single file may unpack to this many times its size."""
 _MEMORY = {"pth": 6, "pbz2": 30}
 """Estimates: memory needed to hold a single-file form, in multiples of the file's size."""
 
@@ -54,16 +60,29 @@ class Content:
 
 
 def sniff(path: Path) -> str | None:
-    """:data:`NATS` or :data:`NB201` (v1.0 and v1.1 differ only inside) by the first bytes, or None."""
-    if path.is_dir():
-        head = _head(path / META) if (path / META).is_file() else b"-"
-        # An unreadable meta file is taken for the benchmark's own, so that importing it says what is wrong.
-        return NATS if not head or b"~0|" in head else None
-    head = _head(path)
-    if b"~0|" not in head or not any(key.encode() in head for key in _KEYS):
+    """Return :data:`NATS` or :data:`NB201` (v1.0 and v1.1 differ only inside) by the first bytes, or None.
+
+    Raises whatever the readers raise on foreign content; :func:`harness.look.look` catches it.
+    """
+    if is_folder(path):
+        if not is_file(path / META):
+            return None
+        try:
+            start = head(path / META)
+        except Exception:  # an unreadable meta file is taken for the benchmark's own, so that importing it says what is wrong
+            return NATS
+        return NATS if not start or b"~0|" in start else None
+    with opened(path) as file:
+        magic = file.read(16)
+    if magic.startswith(b"BZh"):
+        start, kind = head(path), NATS
+    elif magic.startswith(_LEGACY_HEAD):
+        start, kind = head(path), NB201
+    elif magic.startswith(b"PK\x03\x04"):
+        start, kind = _pickled_head(path), NB201
+    else:
         return None
-    with path.open("rb") as file:
-        return NATS if file.read(3) == b"BZh" else NB201
+    return kind if b"~0|" in start and any(key.encode() in start for key in _KEYS) else None
 
 
 def open_source(path: Path, kind: str, progress: Progress, force: bool) -> Content:
@@ -77,12 +96,12 @@ def open_source(path: Path, kind: str, progress: Progress, force: bool) -> Conte
     _check_published(path, progress)
     _check_memory(path, progress, force)
     with damage(path), _Counted(path, progress) as raw, io.BufferedReader(raw, 1 << 20) as file:
-        content = _load_pbz2(file) if kind == NATS else _load_torch(file)
+        most = _RATIO * path.stat().st_size + _ENTRY
+        content = _load_pbz2(file, most) if kind == NATS else _load_torch(file, most)
     entries = _checked(path, content)
     if kind == NATS:
         return Content(NATS, len(entries), _drain(entries, {"12": "12", "200": "200"}))
-    trained = {dataset for entry in entries.values() for dataset in entry["less"]["dataset_seed"]}
-    kind = V11 if trained - {"cifar10-valid"} else V10  # v1.0 has the 12-epoch training of cifar10-valid only
+    kind = V11 if _short_trainings(entries) - {"cifar10-valid"} else V10  # v1.0 has the 12-epoch training of that set only
     return Content(kind, len(entries), _drain(entries, {"less": "12", "full": "200"}))
 
 
@@ -95,10 +114,12 @@ def damage(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: {error}. {NOTHING}") from None
     except UserError as error:
         raise UserError(f"{path} is damaged: {error} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{path} is damaged: {error} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
     except OSError as error:
+        if error.errno is None:
+            raise UserError(f"{path} is damaged: {error}. {NOTHING}") from None
         raise explain(error, f"read {path}") from None
+    except Exception as error:  # of the readers of archives: encrypted, an unknown method, corrupt, cut short
+        raise UserError(f"{path} is damaged: {reason(error)} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
 
 
 def check_order(path: Path, strings: Any) -> None:
@@ -109,7 +130,7 @@ def check_order(path: Path, strings: Any) -> None:
         raise UserError(f"{path} lists {found} architectures, not the {SIZE:,} of NAS-Bench-201. {NOTHING}")
     for index, arch in enumerate(official_order()):
         if strings[index] != space.to_str(arch):
-            raise UserError(f"{path}: architecture {index} is {strings[index]!r}, not {space.to_str(arch)}. {NOTHING}")
+            raise UserError(f"{path}: architecture {index} is {short(strings[index])}, not {space.to_str(arch)}. {NOTHING}")
 
 
 def available_memory() -> int | None:
@@ -137,44 +158,38 @@ class _Counted(io.FileIO):
         return count
 
 
-def _head(path: Path) -> bytes:
-    """The beginning of the pickle in ``path``; empty where there is none."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(1 << 20)
-            if start.startswith(b"BZh"):
-                return bz2.BZ2Decompressor().decompress(start, _HEAD)
-            if start.startswith(_LEGACY_HEAD):
-                return start[:_HEAD]
-            if start.startswith(b"PK\x03\x04"):
-                with zipfile.ZipFile(file) as archive, archive.open(_data_pickle(archive)) as pickled:
-                    return pickled.read(_HEAD)
-    except (OSError, zipfile.BadZipFile, UserError):
-        pass
-    return b""
+def _pickled_head(path: Path) -> bytes:
+    """Return the beginning of the pickle in a zip archive; empty where it holds none."""
+    with peek(path) as file, zipfile.ZipFile(file) as archive:
+        name = _data_pickle(archive)
+        if name is None:
+            return b""
+        with archive.open(name) as pickled:
+            return pickled.read(_HEAD)
 
 
-def _data_pickle(archive: zipfile.ZipFile) -> str:
-    for name in archive.namelist():
-        if name.endswith("/data.pkl"):
-            return name
-    raise UserError("this zip archive holds no data.pkl")
+def _data_pickle(archive: zipfile.ZipFile) -> str | None:
+    return next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
 
 
-def _load_pbz2(file: IO[bytes]) -> Any:
-    with bz2.open(file, "rb") as stream:
+def _load_pbz2(file: IO[bytes], most: int) -> Any:
+    with bounded(bz2.open(file, "rb"), most) as stream:
         content = load_plain(stream)
         _expect_end(stream)  # also makes bz2 compare the last block's checksum
     return content
 
 
-def _load_torch(file: IO[bytes]) -> Any:
+def _load_torch(file: IO[bytes], most: int) -> Any:
     start = file.read(2)
     file.seek(0)
     if start == b"PK":
-        with zipfile.ZipFile(file) as archive, archive.open(_data_pickle(archive)) as stream:
-            content = load_plain(stream)
-            _expect_end(stream)
+        with zipfile.ZipFile(file) as archive:
+            name = _data_pickle(archive)
+            if name is None:
+                raise UserError("this zip archive holds no data.pkl")
+            with bounded(archive.open(name), most) as stream:
+                content = load_plain(stream)
+                _expect_end(stream)
         return content
     if load_plain(file) != _LEGACY_MAGIC:
         raise UserError("it does not begin as torch.save begins")
@@ -208,7 +223,17 @@ def _checked(path: Path, content: Any) -> dict[int, Any]:
     entries = content["arch2infos"]
     if not isinstance(entries, dict) or not entries or not all(type(i) is int and 0 <= i < SIZE for i in entries):
         raise UserError(f"{path} holds no records of architectures 0 to {SIZE - 1}. {NOTHING}")
+    for index, entry in entries.items():
+        if not isinstance(entry, dict):
+            raise UserError(f"{path}: the entry of architecture {index} is a {type(entry).__name__}. {NOTHING}")
     return entries
+
+
+def _short_trainings(entries: Mapping[int, Any]) -> set[str]:
+    """Return the data sets of the 12-epoch trainings, as far as the entries have the expected shape."""
+    records = (entry.get("less") for entry in entries.values())
+    seeds = (record.get("dataset_seed") for record in records if isinstance(record, dict))
+    return {dataset for datasets in seeds if isinstance(datasets, dict) for dataset in datasets if isinstance(dataset, str)}
 
 
 def _drain(entries: dict[int, Any], recipes: Mapping[str, str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -222,7 +247,12 @@ def _open_folder(path: Path) -> Content:
     if not isinstance(meta, dict) or "meta_archs" not in meta:
         raise UserError(f"{path / META} is no NATS-Bench file: it lacks meta_archs. {NOTHING}")
     check_order(path / META, meta["meta_archs"])
-    files = {int(file.name.split(".")[0]): file for file in architecture_files(path)}
+    files: dict[int, Path] = {}
+    for file in architecture_files(path):
+        index = int(file.name.split(".")[0])
+        if index in files:
+            raise UserError(f"{path} holds architecture {index} twice: {files[index].name} and {file.name}. {NOTHING}")
+        files[index] = file
     if not files or max(files) >= SIZE:
         raise UserError(f"{path} holds no files 000000.pickle.pbz2 to {SIZE - 1:06d}.pickle.pbz2. {NOTHING}")
 
@@ -242,8 +272,8 @@ def architecture_files(folder: Path) -> list[Path]:
 
 
 def _load_file(path: Path) -> Any:
-    with damage(path), path.open("rb") as file:
-        return _load_pbz2(file)
+    with damage(path), opened(path) as file:
+        return _load_pbz2(file, _ENTRY)
 
 
 def _check_published(path: Path, progress: Progress) -> None:
@@ -252,7 +282,7 @@ def _check_published(path: Path, progress: Progress) -> None:
         return
     size = path.stat().st_size
     progress(0, size, "comparing with the published MD5")
-    with path.open("rb") as file:
+    with opened(path) as file:
         found = hashlib.file_digest(file, "md5").hexdigest()
     if not found.endswith(digits):
         raise UserError(
@@ -263,7 +293,7 @@ def _check_published(path: Path, progress: Progress) -> None:
 
 def _check_memory(path: Path, progress: Progress, force: bool) -> None:
     size = path.stat().st_size
-    with path.open("rb") as file:
+    with opened(path) as file:
         need = size * _MEMORY["pbz2" if file.read(3) == b"BZh" else "pth"]
     free = available_memory()
     text = f"{path.name} is read whole, which takes about {need / 1e9:.1f} GB of memory (estimate)"

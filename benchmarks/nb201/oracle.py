@@ -32,6 +32,8 @@ class Signal:
         self.loaded: dict[int, Lists] = {}
         """What :meth:`load` answered: most searches ask for the last epoch alone."""
         self.mean_cost = self._mean_cost(recipe)
+        self.recorded = self._recorded(recipe)
+        """How many cells can be asked for: with a validation accuracy and its price after the last epoch."""
         flops = records.costs(dataset, recipe)["flops"]
         known = np.zeros(SIZE) if flops is None else np.nan_to_num(flops)
         self.macs_per_epoch = _plain(known * 1e6 * train_images)
@@ -55,6 +57,11 @@ class Signal:
         count = (~np.isnan(seconds)).sum(axis=0)
         each = np.nansum(seconds, axis=0)[count > 0] / count[count > 0]
         return float(each.mean()) if each.size else float("nan")
+
+    def _recorded(self, recipe: int) -> int:
+        trainings = [training.after(recipe) for training in self._trainings]
+        known = [~np.isnan(accuracy) & ~np.isnan(seconds) for accuracy, seconds in trainings]
+        return int(np.any(known, axis=0).sum())
 
 
 def _plain(column: Column) -> Numbers:

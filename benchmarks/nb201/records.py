@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.nb201.official import NATS
+from benchmarks.nb201.shape import checked
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.table import DATASETS, SIZE, SPLITS, name
 from harness.cache import TableWriter
+from harness.look import reason
 from harness.problem import UserError
 
 _BLOCK = 256
@@ -33,16 +35,18 @@ class RecordColumns:
         self._waiting = 0
 
     def add(self, index: int, states: Mapping[str, Any]) -> None:
-        """The records of one architecture, by recipe. Raises :class:`UserError` where they are not as published."""
+        """Add the records of one architecture, by recipe. Raises :class:`UserError` where they are not as published."""
+        if not states:
+            raise UserError(f"architecture {index} has no records")
         for recipe, state in states.items():
             try:
-                self._add(index, recipe, self._results.create_from_state_dict(state))
-            except UserError:
-                raise
-            except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+                self._add(index, recipe, self._results.create_from_state_dict(checked(state, recipe)))
+            except UserError as error:
+                raise UserError(f"architecture {index}: {error}") from None
+            except Exception as error:  # the official classes check nothing
                 raise UserError(
                     f"architecture {index}: its {recipe}-epoch record is not laid out as published "
-                    f"({type(error).__name__}: {error})"
+                    f"({type(error).__name__}: {reason(error)})"
                 ) from None
         self._waiting += 1
         if self._waiting == _BLOCK:
@@ -58,15 +62,15 @@ class RecordColumns:
     def _add(self, index: int, recipe: str, results: Any) -> None:
         cell = NB201Space().to_str(official_order()[index])
         if results.arch_str != cell:
-            raise UserError(f"architecture {index} is {cell}, but its {recipe}-epoch record is of {results.arch_str}")
+            raise UserError(f"it is {cell}, but its {recipe}-epoch record is of {results.arch_str[:100]!r}")
         for official_name, seeds in results.dataset_seed.items():
             dataset = official_name.lower()
             if dataset not in DATASETS:
-                raise UserError(f"architecture {index} has records of an unknown data set {official_name!r}")
+                raise UserError(f"it has records of an unknown data set {official_name[:60]!r}")
             for seed in seeds:
                 trial = results.query(official_name, seed)
                 if trial.get_total_epoch() != int(recipe):
-                    raise UserError(f"architecture {index}: {trial.get_total_epoch()} epochs in a {recipe}-epoch record")
+                    raise UserError(f"{trial.get_total_epoch()} epochs in a {recipe}-epoch record")
                 self._add_trial(index, name(dataset, recipe, int(seed)), int(recipe), trial)
 
     def _add_trial(self, index: int, prefix: str, epochs: int, trial: Any) -> None:
@@ -87,8 +91,6 @@ class RecordColumns:
                 except (KeyError, ValueError):  # how the official packages say that it is not recorded
                     last = {"accuracy": None, "loss": None, "all_time": None}
             path = f"{prefix}/{split}"
-            if last["accuracy"] is not None and not 0 <= last["accuracy"] <= 100:
-                raise UserError(f"architecture {index}: {path} has an accuracy of {last['accuracy']}, which is no percentage")
             self._set(f"{path}/accuracy", index, last["accuracy"])
             self._set(f"{path}/loss", index, last["loss"])
             total = last["all_time"]

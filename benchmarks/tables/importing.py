@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from benchmarks.tables.search import candidates, entries, remember, stamp
-from harness.cache import Table, TableWriter, cache_root, explain, sha256
+from harness.cache import Table, TableWriter, cache_root, explain, imported, printable, sha256
+from harness.choice import chosen, named
+from harness.look import is_folder, look, odd, opened
 from harness.problem import UserError
 
 Progress = Callable[[int, int, str], None]
@@ -56,6 +58,10 @@ class Library(ABC):
 
     name: ClassVar[str]
     """The benchmark's folder in the cache."""
+    size: ClassVar[int | None] = None
+    """How many architectures a complete table records; None where tables are not counted so."""
+    described: ClassVar[tuple[str, ...]] = ()
+    """What ``meta.json`` says of a table besides what every table says; a table without it is damaged."""
     ranks: ClassVar[Mapping[str, int]]
     """Every kind of source, and of table; the lowest rank is preferred."""
     quick: ClassVar[frozenset[str]] = frozenset()
@@ -71,7 +77,10 @@ class Library(ABC):
 
     @abstractmethod
     def sniff(self, path: Path) -> str | None:
-        """The kind of source that ``path`` is, by its first bytes, or None. May raise OSError."""
+        """Return the kind of source that ``path`` is, by its first bytes, or None.
+
+        Reads a bounded amount, and may raise anything: see :func:`harness.look.look`.
+        """
 
     @abstractmethod
     def open(self, path: Path, kind: str, progress: Progress, force: bool) -> Opened:
@@ -80,6 +89,10 @@ class Library(ABC):
     @abstractmethod
     def foreign(self, path: Path) -> str:
         """What ``path``, which exists and is not recognised, is not: ``is no ...``."""
+
+    def count(self, path: Path) -> int | None:
+        """Return how many architectures a source records, where that is cheap to tell."""
+        return None
 
     def parts(self, path: Path) -> list[Path]:
         """What a source consists of: itself, and what is imported with it."""
@@ -92,51 +105,81 @@ class Library(ABC):
         return sums[0] if len(sums) == 1 else hashlib.sha256(" ".join(sums).encode()).hexdigest()
 
     def recognise(self, path: Path) -> str | None:
-        """What ``path`` is, by its content, or None. Opens no pickle."""
-        try:
-            return self.sniff(path)
-        except OSError:
-            return None
+        """Return what ``path`` is, by its content, or None. Opens no pickle, raises nothing."""
+        return look(path, self.sniff).kind
 
     def state(self) -> list[State]:
-        """What lies in the data folders and what is imported, best first. Imports nothing."""
-        found = []
-        for option in self._options():
-            table = option.table
-            if table is None:
-                found.append(State(f"{option.kind}, found, imported on first use", option.source, None))
-            else:
-                meta = table.meta
-                when = f"imported {meta['imported_at'][:10]} in {meta['import_seconds']} s"
-                text = f"{meta['kind']}, {meta['n']:,} {meta.get('unit', 'architectures')}, {when}"
-                found.append(State(text, option.source, table.path))
-        return found
+        """Return what lies in the data folders and what is imported, best first. Imports nothing."""
+        return [
+            State(option.text if option.table else f"{option.kind}, found, imported on first use", option.source, option.folder)
+            for option in self._options()
+        ]
+
+    def passed_over(self) -> dict[str, str]:
+        """Return what cannot be used, by path, and why: files that could not be looked at, and damaged tables."""
+        _, failed = self._sources()
+        for folder in self._folders():
+            try:
+                self._opened(folder)
+            except UserError as error:
+                failed[str(folder)] = str(error)
+        return failed
+
+    def matches(self, text: str) -> bool:
+        """Return whether ``text``, a path or the start of a kind's name, chooses one of the tables."""
+        return any(option.chosen_by(text) for option in self._options(text))
 
     def find_table(self, announce: Callable[[str], None]) -> Table | None:
-        """The best table there is, or None.
+        """Return the best table there is, or None.
 
-        What lies in the data folders but is not imported yet is imported, and ``announce`` is told in one line. A source that
-        cannot be imported is announced and passed over; where it is the only one, its :class:`UserError` is raised.
+        A source in the data folders that is not imported yet is imported, with one line to ``announce``. A source that cannot
+        be imported is announced and passed over; where it is the only one, its :class:`UserError` is raised. If ``NAS_TABLE``
+        names one of the tables, that one is used and no other.
         """
-        failed: UserError | None = None
-        for option in self._options():
+        failed: dict[Path, UserError] = {}
+        done: dict[Path, Table] = {}
+        text = chosen()
+        while True:
+            options = self._options(text)
+            options = [option for option in options if text and option.chosen_by(text)] or options
+            option = next((option for option in options if option.table is not None or option.source not in failed), None)
+            if option is None:
+                if failed:
+                    raise next(iter(failed.values()))
+                return None
             if option.table is not None:
                 return option.table
-            assert option.source is not None
+            source = option.source
+            assert source is not None
+            if source in done:
+                return done[source]
+            name = printable(source.name)
             if option.kind not in self.quick:
-                announce(f"importing {option.source.name} ({option.kind}), once; this takes a while …")
+                announce(f"importing {name} ({option.kind}), once; this takes a while …")
+            started = time.perf_counter()
             try:
-                started = time.perf_counter()
-                table = self.import_path(option.source)
+                table = self.import_path(source)
             except UserError as error:
-                announce(f"passing over {option.source.name}: {error}")
-                failed = failed or error
+                announce(f"passing over {name}: {error}")
+                failed[source] = error
                 continue
-            announce(f"importing {option.source.name} ({table.meta['kind']}) … {time.perf_counter() - started:.1f} s")
-            return table
-        if failed is not None:
-            raise failed
-        return None
+            announce(f"importing {name} ({table.meta['kind']}) … {time.perf_counter() - started:.1f} s")
+            done[source] = table  # it may be partial, or of another kind than it seemed: another source may be better
+
+    def is_chosen(self, table: Table) -> bool:
+        """Return whether ``NAS_TABLE`` names this table."""
+        text = chosen()
+        return bool(text) and any(
+            option.table is not None and option.table.path == table.path and option.chosen_by(text)
+            for option in self._options(text)
+        )
+
+    def line(self, table: Table) -> str:
+        """Return which table this is, in one line: its kind, how many architectures it records, where it lies."""
+        of = f" of {self.size:,}" if self.size else ""
+        unit = table.meta.get("unit", "architectures")
+        how = ", chosen" if self.is_chosen(table) else ""
+        return f"{table.meta['kind']}, {table.meta['n']:,}{of} {unit}, from {table.meta['source']['file']}{how}"
 
     def import_path(self, path: Path, progress: Progress = lambda done, total, text: None, force: bool = False) -> Table:
         """Imports a file or folder, whatever its name, and returns the table. What is imported and intact is left as it is.
@@ -150,22 +193,23 @@ class Library(ABC):
         path = Path(os.path.abspath(path.expanduser()))
         kind = self.recognise(path)
         if kind is None:
-            raise UserError(f"{path} {self.unrecognised(path)}. {NOTHING}")
-        mark = stamp(self.parts(path))
+            raise UserError(f"{printable(path)} {self.unrecognised(path)}. {NOTHING}")
         try:
-            known = _open_intact(self._known_table(path, mark))
+            mark = stamp(self.parts(path))
+            known = self._intact(self._known_table(path, mark))
             if known is not None and not force:
                 progress(1, 1, "already imported, nothing to do")
                 return known
             checksum = self.checksum(path, progress)
             same = (table.path for table in self._tables() if table.meta["source"]["sha256"] == checksum)
-            existing = _open_intact(next(same, None))
+            existing = self._intact(next(same, None))
             if existing is not None and not force:
                 progress(1, 1, "already imported under another name, nothing to do")
                 table = existing
             else:
                 table = self._import(path, kind, checksum, progress, force)
-            remember(self._home(), {str(path): {"stamp": mark, "kind": table.meta["kind"], "table": table.path.name}})
+            entry = {"stamp": mark, "kind": table.meta["kind"], "table": table.path.name, "why": ""}
+            remember(self._home(), {str(path): entry})
         except OSError as error:
             raise explain(error, f"import {path}") from None
         return table
@@ -175,7 +219,7 @@ class Library(ABC):
         lines = []
         for folder in self._folders():
             try:
-                table = Table(folder)
+                table = self._opened(folder)
                 table.verify()
                 lines.append(f"intact: {folder} ({table.meta['kind']}, {len(table.columns)} columns)")
             except UserError as error:
@@ -183,22 +227,26 @@ class Library(ABC):
         return lines
 
     def unrecognised(self, path: Path) -> str:
-        """Why ``path`` is nothing here: ``does not exist``, ``is empty``, ``is no ...``."""
-        if not path.exists():
-            return "does not exist"
-        if path.is_dir():
+        """Return why ``path`` is nothing here: ``does not exist``, ``is empty``, ``is no ...``."""
+        why = look(path, self.sniff).why
+        if odd(path):
+            return odd(path)
+        if is_folder(path):
             return self.foreign(path)
-        with path.open("rb") as file:
-            start = file.read(512)
+        try:
+            with opened(path) as file:
+                start, size = file.read(512), path.stat().st_size
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
         if not start:
             reason = "is empty"
         elif b"ustar" in start:
             reason = "is a tar archive; unpack it (tar xf) and import the folder"
         else:
-            reason = self.foreign(path)
+            reason = self.foreign(path) + (f": {why}" if why else "")
             if start[:4] in (b"PK\x03\x04", b"PAR1"):
                 reason = f"is damaged, or {reason}"
-        return f"{reason} ({path.stat().st_size:,} bytes present)"
+        return f"{reason} ({size:,} bytes present)"
 
     def _import(self, path: Path, kind: str, checksum: str, progress: Progress, force: bool) -> Table:
         started = time.perf_counter()
@@ -209,7 +257,7 @@ class Library(ABC):
             meta = {
                 "benchmark": self.name,
                 "kind": opened.kind,
-                "source": {"file": path.name, "path": str(path), "sha256": checksum},
+                "source": {"file": printable(path.name), "path": printable(path), "sha256": checksum},
                 **content,
                 "imported_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "import_seconds": round(time.perf_counter() - started, 2),
@@ -219,33 +267,58 @@ class Library(ABC):
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
-                return Table(target)  # another process imported the same source meanwhile
+                return self._opened(target)  # another process imported the same source meanwhile
 
-    def _options(self) -> list[_Option]:
-        """What could be used, best first: sources in the data folders, then tables whose source is not there (any more)."""
-        options = []
-        seen = entries(self._home())
-        learned: dict[str, Any] = {}
+    def _options(self, text: str = "") -> list[_Option]:
+        """Return what could be used, best first.
+
+        Complete tables come before partial ones, then what lies in the data folders before what is only imported, then the
+        better kind, then the table that records more. ``text`` may name a source elsewhere.
+        """
+        sources, _ = self._sources(text)
         tables = {table.path.name: table for table in self._tables()}
+        options = []
         used = set()
-        for path in candidates(self.suffixes, self.mark):
-            mark = stamp(self.parts(path))
-            entry = seen.get(str(path))
-            if entry is None or entry["stamp"] != mark:
-                entry = learned[str(path)] = {"stamp": mark, "kind": self.recognise(path), "table": None}
-            if entry["kind"] is None:
-                continue
-            table = tables.get(entry["table"] or "")
+        for path, entry in sources.items():
             used.add(entry["table"])
-            size = 0 if path.is_dir() else -path.stat().st_size  # a folder first; then the larger file, which has more
-            options.append(_Option((self.ranks[entry["kind"]], 0, size), entry["kind"], path, table))
+            options.append(self._option(entry["kind"], path, tables.get(entry["table"] or "")))
+        options += [self._option(table.meta["kind"], None, table) for name, table in tables.items() if name not in used]
+        return sorted(options, key=lambda option: option.rank)
+
+    def _option(self, kind: str, source: Path | None, table: Table | None) -> _Option:
+        number = table.meta["n"] if table is not None else None if source is None else self.count(source)
+        # a folder before files; of two files not imported yet, the larger one has more
+        more = -number if number is not None else 0 if source is None or is_folder(source) else -source.stat().st_size
+        return _Option((_partial(number, self.size), source is None, self.ranks[kind], more), kind, source, table)
+
+    def _sources(self, text: str = "") -> tuple[dict[Path, dict[str, Any]], dict[str, str]]:
+        """Return the usable sources in the data folders, and at the path ``text``; and why others could not be looked at."""
+        known = entries(self._home())
+        learned: dict[str, Any] = {}
+        sources: dict[Path, dict[str, Any]] = {}
+        failed: dict[str, str] = {}
+        elsewhere = [Path(os.path.abspath(Path(text).expanduser()))] if text and not odd(Path(text).expanduser()) else []
+        for path in dict.fromkeys([*elsewhere, *candidates(self.suffixes, self.mark)]):
+            why = odd(path)
+            if why:
+                failed[str(path)] = why
+                continue
+            try:
+                mark = stamp(self.parts(path))
+            except OSError as error:
+                failed[str(path)] = f"cannot be read: {error.strerror or error}"
+                continue
+            entry = known.get(str(path))
+            if entry is None or entry["stamp"] != mark or entry["kind"] not in {None, *self.ranks}:
+                kind, why = look(path, self.sniff)
+                entry = learned[str(path)] = {"stamp": mark, "kind": kind, "table": None, "why": why}
+            if entry["kind"] is not None:
+                sources[path] = entry
+            elif entry["why"]:
+                failed[str(path)] = entry["why"]
         if learned:
             remember(self._home(), learned)
-        for table in tables.values():
-            if table.path.name not in used:
-                kind = table.meta["kind"]
-                options.append(_Option((self.ranks[kind], 1, -table.meta["n"]), kind, None, table))
-        return sorted(options, key=lambda option: option.rank)
+        return sources, failed
 
     def _home(self) -> Path:
         return cache_root() / self.name
@@ -262,12 +335,28 @@ class Library(ABC):
         tables = []
         for folder in self._folders():
             try:
-                table = Table(folder)
+                tables.append(self._opened(folder))
             except UserError:
                 continue
-            if table.meta.get("kind") in self.ranks:
-                tables.append(table)
         return tables
+
+    def _opened(self, folder: Path) -> Table:
+        """Open an imported table. Raises :class:`UserError` where its description is damaged."""
+        table = imported(folder, self.described)
+        if table.meta["kind"] not in self.ranks:
+            kind = str(table.meta["kind"])[:60]
+            raise UserError(f"{folder} is damaged: it is of an unknown kind {kind!r}; delete it and import again")
+        return table
+
+    def _intact(self, folder: Path | None) -> Table | None:
+        if folder is None:
+            return None
+        try:
+            table = self._opened(folder)
+            table.verify()
+        except UserError:
+            return None
+        return table
 
     def _known_table(self, path: Path, mark: Any) -> Path | None:
         entry = entries(self._home()).get(str(path))
@@ -275,18 +364,33 @@ class Library(ABC):
 
 
 class _Option(NamedTuple):
-    rank: tuple[int, int, int]
+    """Something that could be used: a source in the data folders, an imported table, or both."""
+
+    rank: tuple[bool, bool, int, int]
+    """The lowest is best: partial, only imported, rank of the kind, minus how much it records."""
     kind: str
     source: Path | None
     table: Table | None
 
+    @property
+    def folder(self) -> Path | None:
+        return None if self.table is None else self.table.path
 
-def _open_intact(folder: Path | None) -> Table | None:
-    if folder is None:
-        return None
-    try:
-        table = Table(folder)
-        table.verify()
-    except UserError:
-        return None
-    return table
+    @property
+    def text(self) -> str:
+        """What the imported table is."""
+        assert self.table is not None
+        meta = self.table.meta
+        when = f"imported {meta['imported_at'][:10]} in {meta['import_seconds']} s"
+        return f"{meta['kind']}, {meta['n']:,} {meta.get('unit', 'architectures')}, {when}"
+
+    def chosen_by(self, text: str) -> bool:
+        """Return whether ``text`` is one of its paths, or the start of its kind."""
+        kind = self.kind if self.table is None else self.table.meta["kind"]
+        # a source that is not imported yet may turn out to be a more precise kind
+        precise = self.table is None and text.lower().startswith(kind.lower())
+        return precise or any(named(text, path, kind) for path in (self.source, self.folder))
+
+
+def _partial(number: int | None, size: int | None) -> bool:
+    return number is not None and size is not None and number < size

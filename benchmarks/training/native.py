@@ -1,7 +1,9 @@
 """Training on a CPU with kernels that the machine's own C compiler makes: several times faster than calls of torch.
 
-The shared library is compiled once per source, compiler and instruction set, and kept in the cache. Where there is no
-compiler, :func:`kernels` answers None and training goes through torch.
+The shared library is compiled once per source, compiler and instruction set, and kept in the cache, in a folder that only its
+owner can write, with its checksum. It is loaded only if owner, permissions and checksum are as they were left; else it is
+compiled again. ``CC`` names the compiler, with options if wanted. Without a compiler, :func:`kernels` returns None and training
+goes through torch.
 """
 
 from __future__ import annotations
@@ -9,7 +11,10 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import shlex
+import stat
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +28,7 @@ from torch import Tensor
 
 from benchmarks.training.batched import Sgd
 from benchmarks.training.graph import Graph
-from harness.cache import atomic, cache_root
+from harness.cache import atomic, cache_root, sha256
 
 SOURCE = Path(__file__).with_name("kernels.c")
 FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
@@ -35,35 +40,71 @@ Array = npt.NDArray[Any]
 
 @cache
 def kernels(dtype: torch.dtype = torch.float32) -> ctypes.CDLL | None:
-    """The kernels for float32 or float64, compiled where they are not in the cache; None without a working C compiler."""
-    compiler = os.environ.get("CC", "cc")
+    """Return the kernels for float32 or float64, compiled if the cache has none; None without a working C compiler."""
     try:
-        # the macros tell the compiler's version and every extension of the instruction set
-        macros = subprocess.run(
-            [compiler, "-march=native", "-dM", "-E", "-x", "c", os.devnull], capture_output=True, check=True
-        ).stdout
-        key = hashlib.sha256(SOURCE.read_bytes() + macros + " ".join((*FLAGS, REAL[dtype])).encode()).hexdigest()[:16]
-        path = cache_root() / "kernels" / f"{REAL[dtype]}-{key}.so"
-        if not path.exists():
-            with atomic(path) as temporary:
-                command = [
-                    compiler,
-                    *FLAGS,
-                    f"-DREAL={REAL[dtype]}",
-                    f"-DREAL_BYTES={dtype.itemsize}",
-                    str(SOURCE),
-                    "-o",
-                    str(temporary),
-                    "-lm",
-                ]
-                subprocess.run(command, capture_output=True, check=True)
-        found = ctypes.CDLL(str(path))
-    except (OSError, subprocess.CalledProcessError):
+        found = ctypes.CDLL(str(_library(dtype)))
+    except (OSError, ValueError, subprocess.CalledProcessError):  # ValueError: CC is no list of words
         return None
     found.train.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64, ctypes.c_double, ctypes.c_double]
     found.evaluate.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]
     found.train.restype = found.evaluate.restype = None
     return found
+
+
+def _library(dtype: torch.dtype) -> Path:
+    """Return the compiled library: the one in the cache where it is certainly ours and intact, else a new one."""
+    compiler = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    # the macros tell the compiler's version and every extension of the instruction set
+    macros = subprocess.run(
+        [*compiler, "-march=native", "-dM", "-E", "-x", "c", os.devnull], capture_output=True, check=True
+    ).stdout
+    made_of = SOURCE.read_bytes() + macros + " ".join((*compiler, *FLAGS, REAL[dtype])).encode()
+    name = f"{REAL[dtype]}-{hashlib.sha256(made_of).hexdigest()[:16]}.so"
+    folder = _own_folder(cache_root() / "kernels")
+    path, checksum = folder / name, folder / f"{name}.sha256"
+    if not _intact(path, checksum):
+        with atomic(path) as temporary:
+            macro = [f"-DREAL={REAL[dtype]}", f"-DREAL_BYTES={dtype.itemsize}"]
+            command = [*compiler, *FLAGS, *macro, str(SOURCE), "-o", str(temporary), "-lm"]
+            subprocess.run(command, capture_output=True, check=True)
+            temporary.chmod(0o700)
+            digest = sha256(temporary)
+        with atomic(checksum) as temporary:
+            temporary.write_text(digest)
+            temporary.chmod(0o600)
+    return path
+
+
+def _own_folder(folder: Path) -> Path:
+    """Return ``folder`` if nobody else can write there, else a folder of this process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.stat().st_uid == os.geteuid():
+            folder.chmod(0o700)
+        if _ours(folder) and (os.access(folder, os.W_OK) or any(folder.iterdir())):
+            return folder
+    except OSError:
+        pass
+    return Path(_temporary().name)
+
+
+@cache
+def _temporary() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that exists as long as this process."""
+    return tempfile.TemporaryDirectory(prefix="nas-kernels-")
+
+
+def _ours(path: Path) -> bool:
+    """Return whether only this user, or the system's administrator, can have written ``path``."""
+    state = path.lstat()
+    return state.st_uid in (os.geteuid(), 0) and not stat.S_ISLNK(state.st_mode) and not state.st_mode & 0o022
+
+
+def _intact(path: Path, checksum: Path) -> bool:
+    try:
+        return _ours(path) and _ours(checksum) and sha256(path) == checksum.read_text()
+    except (OSError, ValueError):
+        return False
 
 
 def describe(dtype: torch.dtype = torch.float32) -> str:

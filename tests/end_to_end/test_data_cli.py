@@ -112,3 +112,29 @@ def test_a_wrong_call(tmp_path: Path, arguments: tuple[str, ...]) -> None:
 def test_help_teaches(tmp_path: Path) -> None:
     code, out, _ = run(tmp_path, "--help")
     assert code == 0 and all(word in out for word in ("NAS_DATA", "NAS_CACHE", "status", "import", "verify"))
+
+
+def test_a_table_is_chosen_and_the_choice_is_said(tmp_path: Path, data: Path) -> None:
+    official_files.columns_table(data / "mine.npz")
+    environment = {**os.environ, "NAS_CACHE": str(tmp_path / "cache"), "NAS_DATA": str(data)}
+
+    def search(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [
+            sys.executable,
+            "-m",
+            "harness.run",
+            "--protocol",
+            "nb201-2020",
+            "--methods",
+            "random_search",
+            "--seeds",
+            "2",
+        ]
+        options = ["--workers", "1", "--out", str(tmp_path / "out"), *arguments]
+        return subprocess.run([*command, *options], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120)
+
+    done = search("--table", "plain")
+    line = "nb201/cifar10: plain columns, 15,625 of 15,625 architectures, from mine.npz, chosen"
+    assert done.returncode == 0 and line in done.stderr.splitlines()
+    wrong = search("--table", "natz")
+    assert is_one_error(wrong.returncode, wrong.stderr) and "no table 'natz'; there is nb201: plain columns" in wrong.stderr

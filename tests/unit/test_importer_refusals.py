@@ -81,8 +81,11 @@ def test_a_damaged_folder(damage: str, tmp_path: Path) -> None:
         ),
         "other": (tmp_path / "good" / "000000.pickle.pbz2").read_bytes(),
     }[damage]
-    other = "is .* but its 12-epoch record is of"
-    message = {"foreign": other, "other": other, "garbled": "not laid out as published"}.get(damage, "is damaged")
+    message = {
+        "foreign": "dataset_seed of its 12-epoch record is None, not a dictionary",
+        "other": "is .* but its 12-epoch record is of",
+        "garbled": "lists other trainings than it holds",
+    }.get(damage, "is damaged")
     with refused(f"{message}.*Nothing was imported"):
         importer.import_path(folder_with(tmp_path, content))
 

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.nb201 import importer
 from harness.problem import UserError
 from tests import official_files
-from tests.made_sources import few_rows, folders
+from tests.made_sources import N, few_rows, folders
 
 __all__ = ["few_rows", "folders"]
 
@@ -42,7 +42,8 @@ def test_a_damaged_table_is_imported_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("few_rows")
-def test_the_richest_source_is_used(published: Path, tmp_path: Path) -> None:
+def test_the_richest_source_is_used(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importer.NB201Library, "size", N)
     assert importer.find_table(print) is None
     data, said = tmp_path / "data", []
     official_files.columns_table(data / "columns.npz")
@@ -71,7 +72,8 @@ def test_the_richest_source_is_used(published: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_an_unusable_source_is_passed_over_aloud(tmp_path: Path) -> None:
+def test_an_unusable_source_is_passed_over_aloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importer.NB201Library, "size", 1)
     folder = official_files.nats_folder(tmp_path / "data" / "simple", 1, ("12",))
     (folder / "000000.pickle.pbz2").write_bytes(b"")
     with pytest.raises(UserError, match="is damaged"):

@@ -1,0 +1,194 @@
+"""Look at files that strangers wrote: without blocking, without failing, reading a bounded amount.
+
+A data folder may hold anything: pipes, links to nothing, archives that unpack to a thousand times their size. The functions
+here open regular files only, count every byte that they read or unpack, and turn whatever goes wrong into one clause.
+"""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import io
+import lzma
+import os
+import stat
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+GLANCE = 1 << 20
+"""Bytes that are read, and bytes that are unpacked, to tell what a file is."""
+AT_ONCE = 256 << 20
+"""A single read of more is refused: no reader here needs it, and a garbled length does."""
+
+_PEEK = 16 << 20
+"""Bytes that a library may read to list what an archive or a table contains."""
+_KINDS = {
+    stat.S_IFIFO: "is a named pipe",
+    stat.S_IFSOCK: "is a socket",
+    stat.S_IFCHR: "is a device",
+    stat.S_IFBLK: "is a device",
+}
+
+
+class Look(NamedTuple):
+    """The result of a look at a path."""
+
+    kind: str | None
+    """What the path is, or None where it is not known."""
+    why: str
+    """What prevented the look, as a clause such as ``is a named pipe``; empty where nothing did."""
+
+
+def look(path: Path, sniff: Callable[[Path], str | None]) -> Look:
+    """Return what ``sniff`` says of ``path``. Whatever it raises becomes the reason why the path is not known."""
+    why = odd(path)
+    if why:
+        return Look(None, why)
+    try:
+        return Look(sniff(path), "")
+    except Exception as error:  # the readers of a dozen formats raise nearly anything on foreign content
+        return Look(None, reason(error))
+
+
+def odd(path: Path) -> str:
+    """Return why ``path`` is neither a regular file nor a folder, as a clause, or an empty string."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "is a link to nothing" if path.is_symlink() else "does not exist"
+    except OSError as error:
+        return "is a loop of links" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror or error}"
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return ""
+    return _KINDS.get(stat.S_IFMT(mode), "is no regular file")
+
+
+def is_file(path: Path) -> bool:
+    """Return whether ``path`` is a regular file, or a link to one. Raises nothing."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether ``path`` is a folder, or a link to one. Raises nothing."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def opened(path: Path) -> io.BufferedReader:
+    """Open a regular file for reading. Raises OSError for anything else, without waiting for the other end of a pipe."""
+    why = odd(path)
+    if why:
+        raise OSError(errno.EINVAL, why, os.fspath(path))
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):  # it was replaced in the meantime
+        os.close(handle)
+        raise OSError(errno.EINVAL, "is no regular file", os.fspath(path))
+    return io.BufferedReader(io.FileIO(handle))
+
+
+def head(path: Path, most: int = GLANCE) -> bytes:
+    """Return the first bytes of a file, unpacked where it is a gzip, bzip2 or xz stream: ``most`` bytes at most."""
+    with opened(path) as file:
+        start = file.read(most)
+    if start.startswith(b"\x1f\x8b"):
+        return zlib.decompressobj(wbits=31).decompress(start, most)
+    if start.startswith(b"BZh"):
+        return bz2.BZ2Decompressor().decompress(start, most)
+    if start.startswith(b"\xfd7zXZ\0"):
+        return lzma.LZMADecompressor(memlimit=128 << 20).decompress(start, most)
+    return start
+
+
+def peek(path: Path) -> Bounded:
+    """Open a file for a library that lists its contents; reading more than a glance needs raises OSError."""
+    return Bounded(opened(path), _PEEK)
+
+
+def reader(path: Path, most: int) -> io.BufferedReader:
+    """Open a file to be read in order, unpacked where it is a gzip, bzip2 or xz stream: ``most`` unpacked bytes at most."""
+    file = opened(path)
+    start = file.read(6)
+    file.seek(0)
+    return bounded(_unpacking(file, start), most, (file,))
+
+
+def bounded(file: IO[bytes], most: int, others: tuple[IO[bytes], ...] = ()) -> io.BufferedReader:
+    """Return a buffered file that gives ``most`` bytes and then raises OSError; closing it closes ``file`` and the others."""
+    return io.BufferedReader(Bounded(file, most, others), GLANCE)
+
+
+def _unpacking(file: IO[bytes], start: bytes) -> IO[bytes]:
+    """Return the unpacked stream of a file that begins with the bytes ``start``, or the file itself."""
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+    if start.startswith(b"BZh"):
+        return bz2.BZ2File(file)
+    if start.startswith(b"\xfd7zXZ\0"):
+        return lzma.LZMAFile(file)
+    return file
+
+
+class Bounded(io.RawIOBase):
+    """A file that gives a bounded number of bytes and then raises OSError. Closing it closes the file."""
+
+    def __init__(self, file: IO[bytes], most: int, others: tuple[IO[bytes], ...] = ()) -> None:
+        self._file, self._most, self._left, self._others = file, most, most, others
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return up to ``size`` bytes; -1 means all."""
+        wanted = -1 if size is None else size
+        if wanted > AT_ONCE:
+            raise OSError(f"it asks for {wanted:,} bytes at once")
+        data = self._file.read(self._left + 1 if wanted < 0 else min(wanted, self._left + 1))
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError(f"it holds more than {self._most:,} bytes")
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer; return the number of bytes."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to a position."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._file.tell()
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return whether the file can be read out of order."""
+        return self._file.seekable()
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            for file in (self._file, *self._others):
+                file.close()
+        super().close()
+
+
+def reason(error: BaseException) -> str:
+    """Return what an exception says, as one short clause."""
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is, or its lengths are garbled"
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    lines = "".join(letter if letter.isprintable() else " " for letter in text).split()
+    return " ".join(lines)[:200] or type(error).__name__
