@@ -27,6 +27,8 @@ from harness.cache import Table, TableWriter
 EPOCHS = (4, 12, 36, 108)
 """Each is a training of its own, with its own complete schedule."""
 REPEATS = 3
+MODELLED = "modelled"
+"""The kind of a clock that priced every cell of a table, after some were timed."""
 IMAGES = 9_984
 """Every accuracy is a count of so many images: 39 batches of 256, of a set of 10 000."""
 
