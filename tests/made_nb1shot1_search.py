@@ -18,7 +18,6 @@ from harness.problem import Arch, Meter, SearchView
 from tests import made_search
 
 CLOCK = Clock(700.0, 1e-4, (10.0, 5.0, 20.0), r2=0.9, median_error=0.1, cells=100)
-PASSES = 108 * 40_000
 TINY = {
     **{"epochs": 3, "batch": 16, "warmup": 1, "candidates": 3, "selection_batch": 16, "selection_batches": 2},
     **{"finalists": 2, "controller_steps": 2, "controller_size": 8},
@@ -49,7 +48,7 @@ def view(number: int = 1, checkpoint: Any = None, meter: Callable[[Meter], Meter
     space = NB1Shot1Space(number)
 
     def task(world: int, device: str, charge: Meter) -> nb1shot1.NB1Shot1Task:
-        return nb1shot1.NB1Shot1Task("digits", space, CLOCK, PASSES, world, device, meter(charge))
+        return nb1shot1.NB1Shot1Task("digits", space, CLOCK, world, device, meter(charge))
 
     return SearchView(space, Budget(), None, 0, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 

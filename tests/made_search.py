@@ -20,7 +20,9 @@ from harness.budget import Budget
 from harness.problem import Arch, Meter, SearchView
 
 MACRO = Macro(width=2, depth=1, channels=1, size=8, stem=1, reduction="pool")
-CLOCK = Clock(Fit(1e-3, (0.0, 1e-4, 2e-4, 5e-4, 3e-4), 0.99, 1e-5), Fit(1e-4, (0.0, 1e-5, 2e-5, 5e-5, 3e-5), 0.99, 1e-6))
+CLOCK = Clock(
+    Fit(1e-3, (0.0, 1e-4, 2e-4, 5e-4, 3e-4), 0.99, 1e-5, 100), Fit(1e-4, (0.0, 1e-5, 2e-5, 5e-5, 3e-5), 0.99, 1e-6, 100)
+)
 SIZES = {"train": 32, "valid": 16}
 TINY = {
     **{"epochs": 2, "batch": 16, "candidates": 3, "selection_batch": 16, "controller_steps": 2, "controller_samples": 2},

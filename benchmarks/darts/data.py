@@ -14,8 +14,7 @@ from benchmarks.images import splits
 from benchmarks.images.augment import STANDARD, Augmentation, Draws, Resident
 from benchmarks.images.batches import Batches, epoch, in_order
 from benchmarks.images.dataset import ImageSet, load
-from benchmarks.images.digits import SIZES
-from benchmarks.images.task import NOISE_DRAWS
+from benchmarks.images.digits import DRAWS, SIZES
 from harness.problem import UserError
 from harness.seeds import derive
 
@@ -82,7 +81,7 @@ class ResidentData:
     held_out: Resident
     augmentation: Augmentation
     noise: Tensor | None
-    """Of images that are evaluated under noise: the draws of ``NOISE_DRAWS`` copies, (n, height, width, channels)."""
+    """Of images that are evaluated under noise: the draws of ``DRAWS`` copies, (n, height, width, channels)."""
     dtype: torch.dtype = torch.float32
 
     @property
@@ -139,7 +138,7 @@ def open_data(dataset: str, split: Split, device: str) -> ResidentData:
     noise = None
     if STANDARD[dataset].noise:
         generator = torch.Generator().manual_seed(derive("nb201/digits", "draws", split))
-        shape = (len(held_out) * NOISE_DRAWS, *held_out.images.shape[2:], held_out.images.shape[1])
+        shape = (len(held_out) * DRAWS, *held_out.images.shape[2:], held_out.images.shape[1])
         noise = torch.randn(shape, generator=generator).to(device)
     return ResidentData(
         f"{train.name}, trained on {len(train):,} images, {split} set of {len(held_out):,}",

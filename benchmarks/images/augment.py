@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmarks.images import digits
 from benchmarks.images.dataset import ImageSet
 
 
@@ -34,7 +35,7 @@ STANDARD = {
     "cifar10": Augmentation(padding=4, flip=True),
     "cifar100": Augmentation(padding=4, flip=True),
     "imagenet16-120": Augmentation(padding=2, flip=True),
-    "digits": Augmentation(noise=0.7),  # that of nb201/digits, whose records were made under it
+    "digits": Augmentation(noise=digits.NOISE),
 }
 """Training augmentation of the papers by data set; retraining in the DARTS space adds ``cutout=16``."""
 

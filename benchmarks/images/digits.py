@@ -16,6 +16,10 @@ from harness.seeds import derive
 SIZES = (1024, 384, 389)
 """Images in the training, validation and test part; a training part of whole batches of 128."""
 IMAGES = sum(SIZES)
+NOISE = 0.7
+"""Standard deviation of the Gaussian noise on every pixel, in standard deviations of the training pixels."""
+DRAWS = 8
+"""Noise draws of each evaluated image. One evaluated image is one draw of it: that is what a forward pass takes and costs."""
 
 
 @dataclass(frozen=True)

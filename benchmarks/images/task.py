@@ -12,15 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.images import splits
+from benchmarks.images import digits, splits
 from benchmarks.images.augment import STANDARD, Augmentation, Resident
 from benchmarks.images.batches import Batches, in_order, reshuffled, search_epoch
 from benchmarks.images.batches import epoch as shuffled
 from benchmarks.images.dataset import ImageSet, load
 from harness.seeds import derive
-
-NOISE_DRAWS = 8
-"""Draws of each evaluated image, where images are evaluated under noise."""
 
 Split = Literal["nb201", "halves"]
 Pairing = Literal["nb201", "darts"]
@@ -46,7 +43,7 @@ class SearchImages:
         self._parts = residents(dataset, split, device)
         self._pairing, self._world = pairing, world
         self._evaluated: dict[str, Batches] = {}
-        noisy = NOISE_DRAWS if self.augmentation.noise else 1
+        noisy = digits.DRAWS if self.augmentation.noise else 1
         self.counts: Mapping[str, int] = {
             **{name: len(part) for name, part in self._parts.items()},
             "plain": len(self._parts["valid"]) * noisy,
@@ -79,7 +76,7 @@ class SearchImages:
         """A part as it is evaluated, shuffled; where they are noisy, with the draws of nb201/digits' records."""
         data, noise, count = self._parts[part], None, len(self._parts[part])
         if self.augmentation.noise:
-            count *= NOISE_DRAWS
+            count *= digits.DRAWS
             generator = torch.Generator().manual_seed(derive("nb201/digits", "draws", part))
             noise = torch.randn(count, *data.images.shape[1:], generator=generator).to(self.device)
         order = torch.randperm(count, generator=self._generator("plain", part), device=self.device)

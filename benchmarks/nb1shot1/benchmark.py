@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from benchmarks.nb1shot1 import digits_bundle, importer
 from benchmarks.nb1shot1.clock import Clock
+from benchmarks.nb1shot1.digits_clock import DigitsClock
 from benchmarks.nb1shot1.oracle import NB1Shot1Oracle, Signal
 from benchmarks.nb1shot1.references import references
 from benchmarks.nb1shot1.space import PARENTS, NB1Shot1Space
-from benchmarks.nb1shot1.table import complete, data_of, epochs_of
+from benchmarks.nb1shot1.table import MODELLED, complete, data_of
 from benchmarks.nb1shot1.training_data import TrainingData
+from benchmarks.training.clock import Clock as TimedClock
 from harness.cache import Table
 from harness.problem import Arch, Availability, Facts, UserError
 
@@ -91,14 +93,14 @@ class NB1Shot1Problem:
         self.fidelities = self._signal.fidelities
         self.mean_cost = self._signal.mean_cost
         data, clock = data_of(table), _clock(table)
-        self.task = TrainingData(data.name, number, clock, max(epochs_of(table)) * data.train)
+        self.task = TrainingData(data.name, number, clock)
         where = f"{len(covered):,} of {whole.topologies:,} topologies of space {number}"
         made_by = _MADE_BY[data.name]
         repeats = {2: "two", 3: "three"}.get(self._signal.repeats, str(self._signal.repeats))
         self.facts = Facts(
             table=line,
             source=f"{table.meta['kind']}; {_priced(table)}; it covers {where}",
-            clock=_priced(table) + (_shared(table, clock) if clock else ""),
+            clock=_priced(table) + (_shared(clock) if clock else ""),
             search=f"validation accuracy of one of {repeats} {search['recipe']}-epoch trainings of {made_by}"
             + (f", on the covered {where}" if self.space is not whole else f", on all of space {number}"),
             judge={data.name: f"{made_by} test, {judge['recipe']} epochs, mean of {repeats} repeats"},
@@ -158,17 +160,19 @@ class NB1Shot1Judge:
         return {self._target: {"valid": valid, "test": test, "regret": self.optimum[self._target] - test, "rank": rank}}
 
 
-def _clock(table: Table) -> Clock | None:
-    """The line that prices what was never timed, or None where nothing was."""
+def _clock(table: Table) -> Clock | DigitsClock | None:
+    """The clock that prices what was never timed, or None where nothing was."""
     fields = {key: value for key, value in table.meta["clock"].items() if key not in ("kind", "on")}
+    if table.meta["clock"]["kind"] == MODELLED:
+        return DigitsClock(TimedClock.of(fields))
     return Clock(**fields) if fields else None
 
 
-def _shared(table: Table, clock: Clock) -> str:
-    line = "that line" if table.meta["clock"]["kind"] == "fitted" else "a line fitted to them"
+def _shared(clock: Clock | DigitsClock) -> str:
+    forward = f", a pass without gradients {clock.forward:.2f} of one with" if isinstance(clock, Clock) else ""
     return (
-        f"; weight sharing is charged per image pass by {line} (no coefficient below zero) in the parameters and operations "
-        f"that the supernet executes, a pass without gradients {clock.forward:.2f} of one with: an estimate by extrapolation"
+        "; weight sharing is charged per image pass what a line in the size of a network says of the table's networks that the "
+        f"supernet executes{forward}: an estimate by extrapolation"
     )
 
 
@@ -176,8 +180,10 @@ def _priced(table: Table) -> str:
     clock = table.meta["clock"]
     if clock["kind"] == "recorded":
         return "recorded training seconds"
-    if clock["kind"] == "modelled":
-        return f"training seconds of an additive model ({clock['on']})"
+    if clock["kind"] == MODELLED:
+        line = clock["train"]
+        fit = f"{clock['cells']} timed cells, R2 {line['r2']:.3f}, residual {line['residual']:.1f} us an image"
+        return f"training seconds of an additive model ({fit})"
     return (
         f"training seconds fitted on parameters and operation counts (R2 {clock['r2']:.3f}, median error "
         f"{100 * clock['median_error']:.0f} %)"

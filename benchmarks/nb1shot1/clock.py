@@ -2,7 +2,7 @@
 
 NAS-Bench-101 has times of whole trainings only. The line explains 87 % of their variance over random cells (parameters alone:
 84 %); what it says of one cell is an estimate, and is marked so wherever it is used. No coefficient is below zero, which costs
-.002 of R2: a supernet that executes more never costs less.
+.002 of R2: what executes more never costs less.
 """
 
 from __future__ import annotations
@@ -10,18 +10,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.nb1shot1.cell import OPS, Cell
+from benchmarks.nb1shot1.executed import FIRST_OP, PARAMETERS
 from benchmarks.nb1shot1.size import network_size
 from harness.look import is_file
 
+PASSES = 108 * 40_000
+"""Image passes of a timed training."""
 SAMPLE = "nb101_train_time_sample.parquet"
 """Recorded times; it is used together with the plain columns that lie beside it."""
 
 Floats = npt.NDArray[np.float64]
+
+
+class PassClock(Protocol):
+    """Prices what the table's networks consist of."""
+
+    def image(self, work: Floats, training: bool) -> Floats:
+        """Return the seconds of one image pass. ``work``: rows of :mod:`benchmarks.nb1shot1.executed`."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """One line per model, for captions."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,9 +60,10 @@ class Clock:
         """Estimated seconds of a 108-epoch training of each cell; shorter ones take their share of the epochs."""
         return np.asarray(_features(cells) @ [self.base, self.per_parameter, *self.per_op])
 
-    def of_size(self, parameters: float, ops: Sequence[int]) -> float:
-        """Seconds of such a training of any network with so many parameters and so many vertices of each operation."""
-        return self.base + self.per_parameter * parameters + sum(n * cost for n, cost in zip(ops, self.per_op, strict=True))
+    def image(self, work: Floats, training: bool) -> Floats:
+        """See :class:`PassClock`."""
+        whole = self.base + self.per_parameter * work[:, PARAMETERS] + work[:, FIRST_OP:] @ np.array(self.per_op)
+        return np.asarray(whole / PASSES * (1 if training else self.forward))
 
     @property
     def facts(self) -> Mapping[str, str]:
@@ -60,13 +78,9 @@ class Clock:
 
 def fit(cells: Sequence[Cell], seconds: Floats) -> Clock:
     """The least-squares line through recorded 108-epoch times, no coefficient below zero."""
-    return line(_features(cells), seconds)
-
-
-def line(features: Floats, seconds: Floats) -> Clock:
-    """Likewise through any times; ``features`` (cells, 5): one, parameters, and vertices of each operation."""
     from scipy.optimize import nnls
 
+    features = _features(cells)
     scale = features.max(axis=0).clip(1)
     solution = nnls(features / scale, seconds)[0] / scale
     base, per_parameter, *per_op = solution.tolist()

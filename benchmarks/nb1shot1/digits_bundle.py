@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.nb1shot1 import clock
-from benchmarks.nb1shot1.cell import OPS
+from benchmarks.nb1shot1.digits_clock import FEATURES
 from benchmarks.nb1shot1.digits_table import FILES
 from benchmarks.nb1shot1.space import NB1Shot1Space
+from benchmarks.nb1shot1.table import MODELLED
 from benchmarks.training.bundle import Bundle, Converted
 from benchmarks.training.table import Columns
 
@@ -21,14 +20,13 @@ NAME: Final = "nb1shot1/1-digits"
 
 
 def _converted(files: Mapping[str, Columns], manifest: Mapping[str, Any]) -> Converted:
-    """The columns of ``table.py``, and the clock of what was not trained.
+    """The columns of ``table.py``, and the clock that prices them.
 
     Only the seeds that every cell has: more of the best ones alone would favour what they are compared with.
     """
     cells, final = files[FILES.cells], files[FILES.final]
     space, seeds, images = NB1Shot1Space(1), manifest["seeds"][0], _images(manifest)
     numbers = cells["cell"].astype(np.int64)
-    found = [space.cell(space.at(number)) for number in numbers.tolist()]
     row_of = {space.canonical(space.at(number)): row for row, number in enumerate(numbers.tolist())}
     columns: dict[str, npt.NDArray[Any]] = {
         "hash": np.array(list(row_of), dtype="S32"),
@@ -44,15 +42,8 @@ def _converted(files: Mapping[str, Columns], manifest: Mapping[str, Any]) -> Con
             columns[f"{split}/{epochs}"] = counts
         seconds = epochs * images["train"] * cells["train_us"].astype(np.float64) * 1e-6
         columns[f"seconds/{epochs}"] = np.repeat(seconds[:, None], seeds, axis=1)
-    counts_of_ops = [[cell.ops.count(op) for op in range(len(OPS))] for cell in found]
-    features = np.column_stack([np.ones(len(found)), cells["params"], np.array(counts_of_ops, np.float64)])
-    longest = max(manifest["settings"]["epochs"].values())
-    forward = float(cells["evaluate_us"].mean(dtype=float) / cells["train_us"].mean(dtype=float))
-    fitted = replace(clock.line(features, columns[f"seconds/{longest}"].mean(axis=1)), forward=forward)
-    timed = manifest["clock"]
-    model = {"kind": "modelled", "on": f"{timed['cells']} timed cells, R2 {timed['train']['r2']:.3f}"}
     kind = f"{NAME}, {seeds} seeds, settings {manifest['digest']}, packed at {manifest['commit']}"
-    meta = {"kind": kind, "data": {"name": "digits", **images}, "clock": {**model, **asdict(fitted)}}
+    meta = {"kind": kind, "data": {"name": "digits", **images}, "clock": {"kind": MODELLED, **manifest["clock"]}}
     return columns, meta
 
 
@@ -70,5 +61,7 @@ BUNDLE: Final = Bundle(
     builder="benchmarks.nb1shot1.digits",
     size=NB1Shot1Space(1).size,
     digest="7219dc3afc739b57",  # of digits_task.SETTINGS, which takes torch to ask
+    prices=FEATURES,
     convert=_converted,
+    conversion=2,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.nb1shot1.cell import Cell
 from benchmarks.nb1shot1.graph import network_graph
-from benchmarks.nb1shot1.macro import Macro
+from benchmarks.nb1shot1.macro import DIGITS, Macro
 from benchmarks.nb1shot1.network import BN_EPS, BN_MOMENTUM, Network, initial_parameters
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.training import digits
@@ -27,7 +27,7 @@ SPACE = NB1Shot1Space(1)
 class Settings(digits.Settings):
     """Those of :class:`benchmarks.training.digits.Settings`, and the network."""
 
-    macro: Macro = field(default_factory=lambda: Macro(width=8, depth=1, channels=1, size=8, stem=1))
+    macro: Macro = DIGITS
 
 
 SETTINGS = Settings()

@@ -19,7 +19,7 @@ def network_size(cell: Cell, macro: Macro = PAPER) -> tuple[int, int]:
     A convolution has no bias and is followed by batch normalisation with two parameters a channel; edges out of a cell's input
     are 1x1 convolutions; the classifier has a bias.
     """
-    parameters, macs, added = _sizes(cell.matrix, macro)
+    parameters, macs, added = sizes(cell.matrix, macro)
     for of_op, op in zip(added, cell.ops, strict=True):
         more_parameters, more_macs = of_op[op]
         parameters += more_parameters
@@ -28,8 +28,8 @@ def network_size(cell: Cell, macro: Macro = PAPER) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4096)
-def _sizes(matrix: tuple[tuple[int, ...], ...], macro: Macro) -> tuple[int, int, list[list[tuple[int, int]]]]:
-    """Parameters and multiply-adds without the inner vertices' operations, and what each operation adds at each vertex.
+def sizes(matrix: tuple[tuple[int, ...], ...], macro: Macro) -> tuple[int, int, list[list[tuple[int, int]]]]:
+    """Return parameters and multiply-adds without the inner vertices' operations, and what each operation adds at each vertex.
 
     A search space has few matrices, and each has many cells.
     """

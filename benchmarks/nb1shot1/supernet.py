@@ -23,8 +23,8 @@ from harness.weight_sharing import Active, Decision, Metered
 BN_EPS, BN_MOMENTUM = 1e-5, 0.997
 """The momentum is TensorFlow's number given to PyTorch, as in the paper's code: statistics are those of the last batch."""
 
-Pass = Callable[[Sequence[int], float, bool], None]
-"""Told of each pass: how many blocks execute each operation, how many images, whether in training."""
+Pass = Callable[[Active, float, bool], None]
+"""Told of each pass: what it executes, how many images, whether in training."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Supernet(Metered):
         macro: Macro,
         *,
         seed: int = 0,
-        charge: Pass = lambda counts, images, training: None,
+        charge: Pass = lambda active, images, training: None,
     ) -> None:
         self._space, self.blocks = space, space.blocks
         self._chosen = [block for block, taken in enumerate(space.taken[:-1], 1) if taken < block]
@@ -86,8 +86,7 @@ class Supernet(Metered):
     ) -> Tensor:
         run = cast(Active, active or self._everything)
         if self.metered:
-            counts = [sum(option == op for row in run[0] for option in row) for op in range(len(OPS))]
-            self._charge(counts, len(images), torch.is_grad_enabled())
+            self._charge(run, len(images), torch.is_grad_enabled())
         logits: Tensor = self.module(images, self._mixtures(weights, run, straight_through))
         return logits
 

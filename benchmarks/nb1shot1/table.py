@@ -29,6 +29,8 @@ EPOCHS = (4, 12, 36, 108)
 REPEATS = 3
 CELLS = 66_111
 """Different cells of the three spaces."""
+MODELLED = "modelled"
+"""The kind of a clock that priced every cell of a table, after some were timed."""
 IMAGES = 9_984
 """Every accuracy is a count of so many images: 39 batches of 256, of a set of 10 000."""
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from benchmarks.images.task import SearchImages
-from benchmarks.nb1shot1.clock import Clock
-from benchmarks.nb1shot1.footprint import Footprint, footprint
+from benchmarks.nb1shot1 import macro as tables
+from benchmarks.nb1shot1.cell import OPS
+from benchmarks.nb1shot1.clock import PassClock
+from benchmarks.nb1shot1.executed import executed
+from benchmarks.nb1shot1.footprint import footprint
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import Macro, Supernet
 from harness.problem import Meter, UserError
 from harness.seeds import derive
+from harness.weight_sharing import Active
 
 MACROS = {"cifar10": (Macro(), 32), "digits": (Macro(width=8, channels=1, depth=1), 8)}
 """The supernet around the cell, and the side of its images."""
+TABLES = {"cifar10": tables.PAPER, "digits": tables.DIGITS}
+"""The networks that the tables' records were made with."""
 
 
 class NB1Shot1Task:
@@ -25,22 +31,19 @@ class NB1Shot1Task:
 
     Args:
         dataset: ``cifar10`` or ``digits``.
-        clock: the benchmark's seconds for whole trainings.
-        passes: image passes of a training that the clock knows the seconds of.
+        clock: the benchmark's seconds for a pass of one of its networks.
         world: the world's seed: order of the images, their augmentation, initial weights.
         charge: the search's meter.
     """
 
-    def __init__(
-        self, dataset: str, space: NB1Shot1Space, clock: Clock, passes: float, world: int, device: str, charge: Meter
-    ) -> None:
+    def __init__(self, dataset: str, space: NB1Shot1Space, clock: PassClock, world: int, device: str, charge: Meter) -> None:
         data = SearchImages(dataset, "halves", "darts", world, device)
         self.name, self.device, self.images = dataset, data.device, data.counts
         self.batches, self.pairs, self.plain = data.batches, data.pairs, data.plain
         self._macro, self._side = MACROS[dataset]
         self.classes = self._macro.classes
         self._space, self._world = space, world
-        self._clock, self._passes, self._meter = clock, passes, charge
+        self._clock, self._meter = clock, charge
 
     def supernet(
         self,
@@ -65,18 +68,19 @@ class NB1Shot1Task:
         macro = replace(self._macro, width=width, partial=partial, track=track)
         size = footprint(macro, self._space.blocks, self._side)
 
-        def charge(counts: Sequence[int], images: float, training: bool) -> None:
-            self._charge(size, counts, images, training)
+        @lru_cache(maxsize=4096)
+        def seconds(active: Active, training: bool) -> float:
+            """Return the price of one image: that of the dearest topology that the pass holds."""
+            return float(self._clock.image(executed(self._space, active, TABLES[self.name], partial), training).max())
+
+        def charge(active: Active, images: float, training: bool) -> None:
+            counts = [sum(op in row for row in active[0]) for op in range(len(OPS))]
+            self._meter(
+                seconds=images * seconds(active, training),
+                epochs=images / self.images["train"] if training else 0.0,
+                macs=images * size.macs_of(counts),
+            )
 
         net = Supernet(self._space, macro, seed=derive("supernet", self._world), charge=charge)
         net.module.to(self.device)
         return net
-
-    def _charge(self, size: Footprint, counts: Sequence[int], images: float, training: bool) -> None:
-        parameters, macs = size.executed(counts)
-        seconds = self._clock.of_size(parameters, counts) / self._passes * images
-        self._meter(
-            seconds=seconds * (1 if training else self._clock.forward),
-            epochs=images / self.images["train"] if training else 0.0,
-            macs=images * macs,
-        )

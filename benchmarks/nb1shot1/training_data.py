@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmarks.nb1shot1.clock import Clock
+from benchmarks.nb1shot1.clock import PassClock
 from harness.problem import Meter, UserError
 
 if TYPE_CHECKING:
@@ -19,9 +19,8 @@ class TrainingData:
     dataset: str
     number: int
     """Of the search space."""
-    clock: Clock | None
-    """Seconds of a training of ``passes`` image passes; None where the table has no times."""
-    passes: float
+    clock: PassClock | None
+    """None if the table has no times."""
 
     choices: ClassVar[frozenset[str]] = frozenset({"partial", "edges"})
     operations_on: ClassVar[str] = "nodes"
@@ -37,7 +36,7 @@ class TrainingData:
 
         if self.clock is None:
             raise UserError("the table has no training times, so weight sharing has no price")
-        return NB1Shot1Task(self.dataset, NB1Shot1Space(self.number), self.clock, self.passes, world, device, charge)
+        return NB1Shot1Task(self.dataset, NB1Shot1Space(self.number), self.clock, world, device, charge)
 
     def describe(self) -> str:
         """Which images a search trains on, for captions and identities. Raises :class:`UserError` where they are missing."""

@@ -27,8 +27,6 @@ SEARCHED: Final = {
 The judge reads ``cifar10``: models trained on all training images.
 """
 
-TRAIN_IMAGES: Final = {"cifar10-valid": 25_000, "cifar100": 50_000, "imagenet16-120": 151_700, "digits": 1_024}
-
 
 class NB201Benchmark:
     """Search on one dataset of NAS-Bench-201 by looking trainings up."""
@@ -90,10 +88,10 @@ class NB201Problem:
     def __init__(self, records: Records, dataset: str, recipe: int, judge: Mapping[str, Any], table: str = "") -> None:
         self.space = NB201Space()
         self.checksum = records.table.checksum
-        self._signal = Signal(records, SEARCHED[dataset], recipe, TRAIN_IMAGES[SEARCHED[dataset]])
+        self._signal = Signal(records, SEARCHED[dataset], recipe, records.images(SEARCHED[dataset]).train)
         self.fidelities = self._signal.fidelities
         self.record = self._signal.record
-        self.task = TrainingData(dataset, SEARCHED[dataset], recipe, TRAIN_IMAGES[SEARCHED[dataset]], records.table.path)
+        self.task = TrainingData(dataset, SEARCHED[dataset], recipe, records.table.path)
         self.mean_cost = self._signal.mean_cost
         """Mean charged seconds of one query to the last epoch, over all cells."""
         reported: Mapping[str, str] = judge["records"]
@@ -113,10 +111,23 @@ class NB201Problem:
                 target: f"{target}, {split}, {judge['recipe']} epochs, mean of recorded seeds"
                 for target, split in reported.items()
             },
+            clock=_priced(records),
         )
 
     def oracle(self, world: int) -> NB201Oracle:
         return NB201Oracle(self._signal, world)
+
+
+def _priced(records: Records) -> str:
+    """What the charged seconds are, where they were not recorded."""
+    timed = records.table.meta.get("clock")
+    if timed is None:
+        return ""
+    r2, residual = ([timed[kind][key] for kind in ("train", "evaluate")] for key in ("r2", "residual"))
+    return (
+        f"training and evaluation seconds of an additive model ({timed['cells']} timed cells, R2 {r2[0]:.3f} and {r2[1]:.3f}, "
+        f"residual {residual[0]:.1f} and {residual[1]:.1f} us an image)"
+    )
 
 
 class NB201Judge:

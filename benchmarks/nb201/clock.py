@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.nb201.space import OPS, official_order
+from benchmarks.training.clock import Clock as TimedClock
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Fit:
     r2: float
     residual: float
     """Standard deviation of the residual, seconds per image."""
+    cells: int
+    """How many were timed."""
 
     def __call__(self, counts: Sequence[int]) -> float:
         """Seconds per image with ``counts[o]`` edges that execute operation ``o``; never below zero."""
@@ -65,9 +68,21 @@ def fit(seconds: npt.NDArray[np.float64]) -> Fit:
     rest = seconds[timed] - design @ solution
     spread = float(((seconds[timed] - seconds[timed].mean()) ** 2).sum())
     r2 = 1.0 - float((rest**2).sum()) / spread if spread else 1.0
-    return Fit(float(solution[0]), (0.0, *map(float, solution[1:])), r2, float(rest.std()))
+    return Fit(float(solution[0]), (0.0, *map(float, solution[1:])), r2, float(rest.std()), int(timed.sum()))
+
+
+def stated(timed: TimedClock) -> Clock:
+    """The clock of a table whose seconds are this clock's: the same numbers, with the fit to the cells that were timed."""
+    lines = (timed.train, timed.evaluate)
+    return Clock(
+        *(
+            Fit(line.base * 1e-6, (0.0, *(line.per[op] * 1e-6 for op in OPS[1:])), line.r2, line.residual * 1e-6, timed.cells)
+            for line in lines
+        )
+    )
 
 
 def _said(found: Fit) -> str:
     costs = ", ".join(f"{op} {cost * 1e6:+.1f}" for op, cost in zip(OPS[1:], found.operations[1:], strict=True))
-    return f"{found.base * 1e6:.1f} us an image {costs} on each edge; R2 {found.r2:.3f}, residual {found.residual * 1e6:.1f} us"
+    fit = f"R2 {found.r2:.3f}, residual {found.residual * 1e6:.2f} us over {found.cells:,} timed cells"
+    return f"{found.base * 1e6:.1f} us an image {costs} on each edge; {fit}"

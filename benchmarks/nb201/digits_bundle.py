@@ -9,8 +9,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.nb201.digits_clock import FEATURES
 from benchmarks.nb201.digits_table import FILES
-from benchmarks.nb201.table import SIZE, name
+from benchmarks.nb201.table import SIZE, Images, name
 from benchmarks.training.bundle import Bundle, Converted, of_class
 from benchmarks.training.table import Columns
 
@@ -25,7 +26,7 @@ def _converted(files: Mapping[str, Columns], manifest: Mapping[str, Any]) -> Con
     """
     cells, final, curves = files[FILES.cells], files[FILES.final], files[FILES.curves]
     settings, sizes = manifest["settings"], manifest["sizes"]
-    images = sizes["train"] // settings["batch"] * settings["batch"]
+    images = Images(sizes["train"] // settings["batch"] * settings["batch"], sizes["valid"] * settings["draws"])
     train_seconds, pass_seconds = (cells[kind].astype(np.float64) * 1e-6 for kind in ("train_us", "evaluate_us"))
     columns: dict[str, npt.NDArray[Any]] = {}
     for seed in np.unique(final["seed"]).tolist():
@@ -44,10 +45,10 @@ def _converted(files: Mapping[str, Columns], manifest: Mapping[str, Any]) -> Con
             one_draw = np.where(rows >= 0, sizes["valid"] * pass_seconds, np.nan)
             columns[f"{prefix}/x-valid/seconds.curve"] = np.repeat(one_draw[:, None].astype(np.float32), epochs, axis=1)
             columns[f"{prefix}/x-valid/pass_seconds"] = one_draw * settings["draws"]
-            columns[f"{prefix}/train/total_seconds"] = np.where(rows >= 0, epochs * images * train_seconds, np.nan)
+            columns[f"{prefix}/train/total_seconds"] = np.where(rows >= 0, epochs * images.train * train_seconds, np.nan)
             columns[f"{prefix}/params"] = np.where(rows >= 0, cells["params"] / 1e6, np.nan)
             columns[f"{prefix}/flops"] = np.where(rows >= 0, cells["macs"] / 1e6, np.nan)
-    return columns, {"clock": manifest["clock"]}
+    return columns, {"images": {NAME: images._asdict()}, "clock": manifest["clock"]}
 
 
 BUNDLE: Final = Bundle(
@@ -57,5 +58,7 @@ BUNDLE: Final = Bundle(
     builder="benchmarks.nb201.digits",
     size=SIZE,
     digest="8c4051c95703fe0b",  # of digits_task.SETTINGS, which takes torch to ask
+    prices=FEATURES,
     convert=_converted,
+    conversion=2,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.nb201.batched_network import BatchedNetwork
 from benchmarks.nb201.graph import network_graph
-from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, Macro, Network, initial_parameters
+from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, DIGITS, Macro, Network, initial_parameters
 from benchmarks.nb201.space import official_order
 from benchmarks.training import digits
 from benchmarks.training.batched import Batches, evaluate, train
@@ -26,7 +26,7 @@ NAME = "nb201/digits"
 class Settings(digits.Settings):
     """Those of :class:`benchmarks.training.digits.Settings`, and the network."""
 
-    macro: Macro = field(default_factory=lambda: Macro(width=8, depth=1, channels=1, size=8, stem=1, reduction="pool"))
+    macro: Macro = DIGITS
 
 
 SETTINGS = Settings()

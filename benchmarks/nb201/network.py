@@ -59,6 +59,8 @@ class Macro:
 
 
 PAPER = Macro()
+DIGITS = Macro(width=8, depth=1, channels=1, size=8, stem=1, reduction="pool")
+"""Of nb201/digits."""
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -12,7 +12,7 @@ varies over epochs), float32 of shape (15625, epochs).
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,23 @@ REPORTED = {
 """Which split the official API calls ``valid``, ``test`` and ``valtest``."""
 
 
+class Images(NamedTuple):
+    """How many images pass through a network of the table."""
+
+    train: int
+    """In a training epoch."""
+    valid: int
+    """In one evaluation pass over ``x-valid``; several noise draws of an image are as many images."""
+
+
+IMAGES = {
+    "cifar10-valid": Images(25_000, 25_000),
+    "cifar100": Images(50_000, 5_000),
+    "imagenet16-120": Images(151_700, 3_000),
+}
+"""Of the official data sets that a search looks at."""
+
+
 def name(dataset: str, recipe: str | int, seed: str | int, *rest: str) -> str:
     """A column's name."""
     return "/".join((dataset, str(recipe), str(seed), *rest))
@@ -60,6 +77,11 @@ class Records:
     def seeds(self, dataset: str, recipe: str | int) -> tuple[str, ...]:
         """The seeds with any record, sorted, ``mean`` last; empty where there is none."""
         return self._seeds.get((dataset, str(recipe)), ())
+
+    def images(self, dataset: str) -> Images:
+        """The images of the table's trainings: from its ``meta.json``, under ``images``; else the official numbers."""
+        own = self.table.meta.get("images", {})
+        return Images(**own[dataset]) if dataset in own else IMAGES[dataset]
 
     def get(self, dataset: str, recipe: str | int, seed: str | int, split: str, metric: str) -> Floats | None:
         """One column, float64 of shape (15625,), or None where nothing is recorded."""

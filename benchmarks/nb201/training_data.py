@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.nb201 import clock
+from benchmarks.nb201.space import OPS
 from benchmarks.nb201.table import Records
+from benchmarks.training.clock import Clock as TimedClock
 from harness.cache import Table
 from harness.problem import Meter, UserError
 
@@ -22,13 +24,12 @@ if TYPE_CHECKING:
 class TrainingData:
     """Opens :class:`benchmarks.nb201.task.NB201Task` in a world, at the price of the table's clock.
 
-    ``searched`` is the official data set whose trainings were timed, ``images`` how many each of them trained on.
+    ``searched`` is the official data set whose trainings were timed.
     """
 
     dataset: str
     searched: str
     recipe: int
-    images: int
     table: Path
 
     @property
@@ -49,26 +50,25 @@ class TrainingData:
 
     @property
     def clock(self) -> clock.Clock:
-        """Fitted on the table's trainings, once per process."""
+        """The one that the table was priced by, else one fitted on the table's trainings, once per process."""
         return _clock(self)
 
 
 @lru_cache(maxsize=4)
 def _clock(data: TrainingData) -> clock.Clock:
-    records = Records(Table(data.table))
+    table = Table(data.table)
+    if "clock" in table.meta:  # its seconds are the clock's own, so a fit to them would say nothing of the timed cells
+        return clock.stated(TimedClock.of(table.meta["clock"], OPS[1:]))
+    records = Records(table)
+    images = records.images(data.searched)
     seeds = records.seeds(data.searched, data.recipe)
     totals = [records.get(data.searched, data.recipe, seed, "train", "total_seconds") for seed in seeds]
     passes = [records.get(data.searched, data.recipe, seed, "x-valid", "pass_seconds") for seed in seeds]
     fits = []
-    for columns, images in ((totals, data.images * data.recipe), (passes, _evaluated(data.dataset))):
+    for columns, count in ((totals, images.train * data.recipe), (passes, images.valid)):
         timed = [column for column in columns if column is not None]
         if not timed:
             raise UserError(f"the table has no times of {data.searched}, so weight sharing on it has no price")
         with np.errstate(all="ignore"):
-            fits.append(clock.fit(np.nanmean(np.stack(timed), axis=0) / images))
+            fits.append(clock.fit(np.nanmean(np.stack(timed), axis=0) / count))
     return clock.Clock(*fits)
-
-
-def _evaluated(dataset: str) -> int:
-    """Images of one x-valid pass."""
-    return {"cifar10": 25_000, "cifar100": 5_000, "imagenet16-120": 3_000, "digits": 384}[dataset]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.training.clock import Clock
 from benchmarks.training.table import Columns, Files, read
 from harness.cache import Table, TableWriter, cache_root, data_roots
 from harness.problem import Availability, UserError
@@ -39,6 +40,8 @@ class Bundle:
     """How many architectures it answers for."""
     digest: str
     """Of the settings that it is made with; a table of others is refused."""
+    prices: Sequence[str]
+    """What its clock says the cost of, beside the base."""
     convert: Callable[[Mapping[str, Columns], Mapping[str, Any]], Converted]
     """From the files by name and the manifest."""
     conversion: int = 1
@@ -95,6 +98,7 @@ class Bundle:
                 )
             if set(manifest["files"]) != {self.files.cells, self.files.final, self.files.curves}:
                 raise KeyError("files")
+            Clock.of(manifest["clock"], self.prices)
         except FileNotFoundError:
             raise UserError(f"{self.name} is {self.availability().text}") from None
         except (ValueError, KeyError, TypeError):

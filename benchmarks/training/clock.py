@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,14 +58,18 @@ class Clock:
         path.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
+    def of(cls, values: Mapping[str, Any], names: Sequence[str] = ()) -> Clock:
+        """Return the clock that ``asdict`` made ``values`` of. Raises KeyError if it prices other things than ``names``."""
+        found = cls(**{**values, "train": Line(**values["train"]), "evaluate": Line(**values["evaluate"])})
+        if names and not list(names) == list(found.train.per) == list(found.evaluate.per):
+            raise KeyError("per")
+        return found
+
+    @classmethod
     def load(cls, path: Path, names: Sequence[str] = ()) -> Clock:
         """One that was saved. Raises :class:`UserError` where there is none, or where it prices other things than ``names``."""
         try:
-            values = json.loads(path.read_text())
-            found = cls(**{**values, "train": Line(**values["train"]), "evaluate": Line(**values["evaluate"])})
-            if names and not list(names) == list(found.train.per) == list(found.evaluate.per):
-                raise KeyError("per")
-            return found
+            return cls.of(json.loads(path.read_text()), names)
         except FileNotFoundError:
             raise UserError(f"{path} is missing; run the command 'time --out {path.parent}' first") from None
         except (ValueError, TypeError, KeyError):

@@ -31,8 +31,7 @@ Counts = npt.NDArray[np.uint16]
 class Settings:
     """What decides the records, beside the network. Another value anywhere makes another benchmark."""
 
-    noise: float = 0.7
-    """Standard deviation of the Gaussian noise on every pixel, in standard deviations of the training pixels."""
+    noise: float = digits.NOISE
     batch: int = 128
     momentum: float = 0.9
     decay: float = 5e-4
@@ -41,8 +40,7 @@ class Settings:
     rates: dict[str, float] = field(default_factory=lambda: {"short": 0.0375, "long": 0.0125})
     """Initial learning rates. Low on purpose, and the same in sum over a training: a higher rate brings all good cells to the
     limit that the noise sets, where nothing but the seed tells them apart."""
-    draws: int = 8
-    """Noise draws of each validation and test image."""
+    draws: int = digits.DRAWS
 
     def sgd(self, recipe: str) -> Sgd:
         """The optimiser of a recipe."""

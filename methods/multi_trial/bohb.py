@@ -25,7 +25,7 @@ class Bohb:
     ``nb201_2020`` is the row of the NAS-Bench-201 paper: rungs 22.2 / 66.7 / 200 whose value the oracle ignores (every
     evaluation, promotions too, is the protocol's short training and is charged), incumbent among top-rung runs only.
     ``nats_2021`` is NATS-Bench's: rungs are true epochs 1 / 4 / 12, best seen wins (D-39). ``nb1shot1_2020`` is the 1Shot1
-    paper's script on NAS-Bench-101: true epochs 4 / 12 / 36 / 108. A new configuration without a record is drawn again.
+    paper's script on NAS-Bench-101: true epochs 4 / 12 / 36 / 108.
     """
 
     min_budget: Annotated[float, "smallest rung is at or above this"] = 12
@@ -89,16 +89,16 @@ class Bohb:
             ran: list[tuple[float, Arch]] = []
             for stage, (rung, count) in enumerate(self.bracket(iteration)):
                 top = rung == self.max_budget
-                leading = sorted(range(len(ran)), key=lambda i: -ran[i][0])[:count]
-                promoted = [ran[i][1] for i in sorted(leading)]
+                ranking = sorted(range(len(ran)), key=lambda i: -ran[i][0])
+                # whoever has no record on the next rung leaves its place to the next in rank
+                order = iter([ran[i][1] for i in (*sorted(ranking[:count]), *ranking[count:])])
                 ran = []
                 fidelity = int(rung) if self.fidelity == "epochs" else None
-                for i in range(count):
-                    # a new configuration is drawn after the previous one's result is known
-                    if stage:
-                        arch, observed = promoted[i], view.query(promoted[i], fidelity)
-                    else:
-                        arch, observed = query_recorded(view, model.suggest, fidelity)
+                for _ in range(count):
+                    try:  # a new configuration is drawn after the previous one's result is known
+                        arch, observed = query_recorded(view, order.__next__ if stage else model.suggest, fidelity)
+                    except StopIteration:
+                        break
                     accuracy = observed.valid_accuracy
                     model.learn(rung, arch, accuracy)
                     ran.append((accuracy, arch))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from harness.problem import Arch, SearchView
+from harness.problem import Arch, MissingRecord, SearchView
+from methods.multi_trial.parts.recorded import first_recorded
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,19 @@ class LocalSearch:
         seen: dict[Arch, float] = {}
 
         def accuracy(arch: Arch) -> float:
+            """Return what the architecture reached, minus infinity if it has no record."""
             if arch not in seen:
-                seen[arch] = view.query(arch).valid_accuracy
+                seen[arch] = -math.inf
+                with suppress(MissingRecord):
+                    seen[arch] = view.query(arch).valid_accuracy
             return seen[arch]
 
+        def start(arch: Arch) -> None:
+            if accuracy(arch) == -math.inf:
+                raise MissingRecord(f"the table has no record of {view.space.to_str(arch)}")
+
         while len(seen) < view.space.size:
-            current = view.space.sample(view.rng)
+            current, _ = first_recorded(lambda: view.space.sample(view.rng), start)
             while (better := self._step(view, current, accuracy)) is not None:
                 current = better
 

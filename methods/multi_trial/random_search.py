@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.problem import SearchView
+from methods.multi_trial.parts.recorded import query_recorded
 
 
 @dataclass(frozen=True)
@@ -15,4 +16,4 @@ class RandomSearch:
 
     def search(self, view: SearchView) -> None:
         while True:
-            view.query(view.space.sample(view.rng))
+            query_recorded(view, lambda: view.space.sample(view.rng))

@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Annotated
 
-from harness.problem import SearchView
+from harness.problem import Arch, SearchView
+from methods.multi_trial.parts.recorded import query_recorded
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,15 @@ class RegularizedEvolution:
 
     def search(self, view: SearchView) -> None:
         space, rng = view.space, view.rng
-        alive = deque((view.query(arch).valid_accuracy, arch) for arch in (space.sample(rng) for _ in range(self.population)))
+        alive: deque[tuple[float, Arch]] = deque()
+
+        def child() -> Arch:
+            tournament = (alive[int(rng.random() * self.population)] for _ in range(self.sample))
+            return space.mutate(max(tournament, key=lambda entry: entry[0])[1], rng)
+
         while True:
-            parent = max((alive[int(rng.random() * self.population)] for _ in range(self.sample)), key=lambda one: one[0])
-            child = space.mutate(parent[1], rng)
-            alive.append((view.query(child).valid_accuracy, child))
-            alive.popleft()
+            grown = len(alive) == self.population
+            arch, observed = query_recorded(view, child if grown else lambda: space.sample(rng))
+            alive.append((observed.valid_accuracy, arch))
+            if grown:
+                alive.popleft()

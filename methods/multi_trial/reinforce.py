@@ -17,8 +17,7 @@ class Reinforce:
 
     Loss of one sample: ``-sum(log pi(a)) * (reward - baseline)``, reward in percent (METHODS of NAS-Bench-201; the learning
     rate is documented as 0.5, 0.001 and 0.01 in three places, D-38, so the three are rows of their own). ``nb1shot1_2020`` is
-    the 1Shot1 paper's script: plain gradient ascent from uniform policies, reward as a share of 1, and another sample where
-    one has no record.
+    the 1Shot1 paper's script: plain gradient ascent from uniform policies, reward as a share of 1.
     """
 
     lr: Annotated[float, "Adam's learning rate (D-38)"] = 0.01

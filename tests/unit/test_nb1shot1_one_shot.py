@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from benchmarks.nb1shot1.clock import PASSES
+from benchmarks.nb1shot1.executed import executed
 from benchmarks.nb1shot1.footprint import footprint
+from benchmarks.nb1shot1.macro import DIGITS
+from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import Macro, Supernet
 from harness.checkpoint import File
-from harness.problem import UserError
+from harness.problem import Arch, UserError
 from harness.weight_sharing import Decision
 from methods.one_shot.parts import search as frame
 from methods.one_shot.parts.architecture import HardGumbel
@@ -80,8 +85,7 @@ def test_the_footprint_counts_what_is_executed(number: int, partial: int) -> Non
     macro = Macro(width=8, channels=3, partial=partial)
     net = Supernet(NB1Shot1Space(number), macro)
     found = footprint(macro, net.blocks, 32)
-    parameters, macs = found.executed([net.blocks] * 3)
-    assert parameters == sum(p.numel() for p in net.module.parameters())
+    macs = found.macs_of([net.blocks] * 3)
     counted = []
 
     def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
@@ -98,7 +102,7 @@ def test_the_footprint_counts_what_is_executed(number: int, partial: int) -> Non
     arch = NB1Shot1Space(number).at(5)
     with torch.no_grad():
         net(torch.zeros(1, 3, 32, 32), None, net.only(arch))
-    assert found.executed([arch[-net.blocks :].count(op) for op in range(3)])[1] == sum(counted)
+    assert found.macs_of([arch[-net.blocks :].count(op) for op in range(3)]) == sum(counted)
 
 
 def test_a_pass_costs_its_images_and_operations_and_a_third_without_gradients() -> None:
@@ -116,9 +120,46 @@ def test_a_pass_costs_its_images_and_operations_and_a_third_without_gradients() 
     assert forward["seconds"] == pytest.approx(mixture["seconds"] / 3)
     assert single["seconds"] < mixture["seconds"] and single["macs"] < mixture["macs"]
     assert (mixture["epochs"], forward["epochs"]) == (8 / 32, 0)
-    parameters = sum(p.numel() for p in net.module.parameters())
-    whole = made.CLOCK.base + made.CLOCK.per_parameter * parameters + 4 * sum(made.CLOCK.per_op)
-    assert mixture["seconds"] == pytest.approx(8 * whole / made.PASSES)
+    assert single["seconds"] == pytest.approx(8 * whole_training(NB1Shot1Space(1).at(0)) / PASSES)
+
+
+def whole_training(arch: Arch) -> float:
+    """Seconds of 108 epochs of the cell's own network, by the made clock."""
+    cell = NB1Shot1Space(1).cell(arch)
+    parameters = network_size(cell, DIGITS)[0]
+    return made.CLOCK.base + made.CLOCK.per_parameter * parameters + sum(made.CLOCK.per_op[op] for op in cell.ops)
+
+
+def test_a_pass_of_several_cells_costs_what_the_dearest_topology_costs_with_all_operations() -> None:
+    space, works = NB1Shot1Space(1), []
+    net = Supernet(space, Macro(width=4, channels=1))
+    for topology in range(space.topologies):
+        arch = space.at(topology * space.assignments)
+        blocks = len(space.used(arch)) - 2
+        cells = [space.cell((*arch[:-4], *(op,) * 4)) for op in range(3)]
+        sizes = [network_size(cell, DIGITS)[0] for cell in cells]
+        pooled = sizes[2]  # pooling has no weights
+        parameters = pooled + sum(size - pooled for size in sizes[:2])
+        works.append([parameters, sum(cells[0].matrix[0]), blocks, blocks, blocks])
+    found = executed(space, net._everything, DIGITS)
+    np.testing.assert_allclose(found[:, [0, 2, 3, 4, 5]], works)
+
+
+def test_loose_ends_are_not_charged() -> None:
+    space = NB1Shot1Space(2)
+    net = Supernet(space, Macro(width=4, channels=1))
+    arch = next(arch for arch in map(space.at, range(10_000)) if len(space.used(arch)) < 6)
+    a, b = (executed(space, net.only(one), DIGITS) for one in (arch, space.without_loose_ends(arch)))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_operations_on_part_of_the_channels_have_the_square_of_that_share() -> None:
+    space = NB1Shot1Space(1)
+    active = Supernet(space, Macro(width=4, channels=1)).only(space.at(0))
+    whole, part, none = (executed(space, active, DIGITS, partial)[0] for partial in (1, 2, 10**9))
+    assert whole[0] > part[0] > none[0] and whole[1] > part[1] > none[1]
+    np.testing.assert_allclose((part - none)[:2] * 4, (whole - none)[:2], rtol=1e-6)
+    assert (whole[2:] == part[2:]).all()
 
 
 @pytest.mark.parametrize("partial", [1, 2])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import Macro, Supernet
+from harness.weight_sharing import Active
 
 TINY = Macro(width=4, channels=1)
 SPACES = {number: NB1Shot1Space(number) for number in (1, 2, 3)}
@@ -140,10 +141,10 @@ def test_straight_through_gives_idle_operations_a_gradient() -> None:
 
 
 def test_every_pass_is_told_of() -> None:
-    passes: list[tuple[list[int], float, bool]] = []
-    net = Supernet(SPACES[3], TINY, charge=lambda counts, n, training: passes.append((list(counts), n, training)))
+    passes: list[tuple[Active, float, bool]] = []
+    net = Supernet(SPACES[3], TINY, charge=lambda *told: passes.append(told))
     x = images().float()
     net(x)
     with torch.no_grad(), net.unmetered():
         net(x)
-    assert passes == [([5, 5, 5], 5, True)]
+    assert passes == [(net._everything, 5, True)]
