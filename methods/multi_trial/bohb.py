@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
 
 from harness.problem import Arch, Problem, SearchView
-from methods.multi_trial.parts.recorded import query_recorded
+from methods.multi_trial.parts.recorded import first_recorded
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,10 @@ class Bohb:
                 # whoever has no record on the next rung leaves its place to the next in rank
                 order = iter([ran[i][1] for i in (*sorted(ranking[:count]), *ranking[count:])])
                 ran = []
-                fidelity = int(rung) if self.fidelity == "epochs" else None
+                measure = partial(view.query, fidelity=int(rung) if self.fidelity == "epochs" else None)
                 for _ in range(count):
                     try:  # a new configuration is drawn after the previous one's result is known
-                        arch, observed = query_recorded(view, order.__next__ if stage else model.suggest, fidelity)
+                        arch, observed = first_recorded(order.__next__ if stage else model.suggest, measure)
                     except StopIteration:
                         break
                     accuracy = observed.valid_accuracy

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 from harness.problem import Arch, MissingRecord, SearchView
@@ -32,9 +32,10 @@ class LocalSearch:
         def accuracy(arch: Arch) -> float:
             """Return what the architecture reached, minus infinity if it has no record."""
             if arch not in seen:
-                seen[arch] = -math.inf
-                with suppress(MissingRecord):
+                try:
                     seen[arch] = view.query(arch).valid_accuracy
+                except MissingRecord:
+                    seen[arch] = -math.inf
             return seen[arch]
 
         def start(arch: Arch) -> None:
@@ -42,7 +43,7 @@ class LocalSearch:
                 raise MissingRecord(f"the table has no record of {view.space.to_str(arch)}")
 
         while len(seen) < view.space.size:
-            current, _ = first_recorded(lambda: view.space.sample(view.rng), start)
+            current, _ = first_recorded(partial(view.space.sample, view.rng), start)
             while (better := self._step(view, current, accuracy)) is not None:
                 current = better
 

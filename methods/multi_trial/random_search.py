@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from harness.problem import SearchView
-from methods.multi_trial.parts.recorded import query_recorded
+from methods.multi_trial.parts.recorded import first_recorded
 
 
 @dataclass(frozen=True)
@@ -15,5 +16,6 @@ class RandomSearch:
     reference = "Li & Talwalkar 2019, arXiv:1902.07638"
 
     def search(self, view: SearchView) -> None:
+        draw = partial(view.space.sample, view.rng)
         while True:
-            query_recorded(view, lambda: view.space.sample(view.rng))
+            first_recorded(draw, view.query)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from harness.problem import Arch, SearchView
-from methods.multi_trial.parts.recorded import query_recorded
+from methods.multi_trial.parts.recorded import first_recorded
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,19 @@ class RegularizedEvolution:
             raise ValueError("population and sample must be at least 1")
 
     def search(self, view: SearchView) -> None:
-        space, rng = view.space, view.rng
+        space, rng, query = view.space, view.rng, view.query
         alive: deque[tuple[float, Arch]] = deque()
 
         def child() -> Arch:
             tournament = (alive[int(rng.random() * self.population)] for _ in range(self.sample))
             return space.mutate(max(tournament, key=lambda entry: entry[0])[1], rng)
 
-        while True:
-            grown = len(alive) == self.population
-            arch, observed = query_recorded(view, child if grown else lambda: space.sample(rng))
+        def grow(draw: Callable[[], Arch]) -> None:
+            arch, observed = first_recorded(draw, query)
             alive.append((observed.valid_accuracy, arch))
-            if grown:
-                alive.popleft()
+
+        for _ in range(self.population):
+            grow(partial(space.sample, rng))
+        while True:
+            grow(child)
+            alive.popleft()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from harness.problem import Arch, SearchView
-from methods.multi_trial.parts.recorded import query_recorded
+from methods.multi_trial.parts.recorded import first_recorded
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Reinforce:
                 below = cumulative <= rng.random((len(sizes), 1))
                 return tuple(np.minimum(below.sum(axis=1), np.array(sizes) - 1).tolist())
 
-            actions, observed = query_recorded(view, draw)
+            actions, observed = first_recorded(draw, view.query)
             reward = unit * observed.valid_accuracy
 
             numerator = self.momentum * numerator + (1 - self.momentum) * reward

@@ -141,6 +141,16 @@ def test_a_damaged_manifest_is_named(copy: Path, harm: str) -> None:
     assert "digits.json is damaged" in state.text
 
 
+@pytest.mark.parametrize("harm", [{}, {"per": {"conv": 1.0}}, {"r2": None, "more": 0}])
+def test_a_manifest_whose_clock_prices_other_things_is_damaged(copy: Path, harm: dict[str, object]) -> None:
+    path = copy / FILES.manifest
+    manifest = json.loads(path.read_text())
+    manifest["clock"] = {**manifest["clock"], "train": {**manifest["clock"]["train"], **harm}} if harm else {}
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"digits\.json is damaged"):
+        digits_bundle.BUNDLE.open()
+
+
 def test_a_table_of_other_settings_is_refused(copy: Path) -> None:
     path = copy / FILES.manifest
     path.write_text(json.dumps({**json.loads(path.read_text()), "digest": "0123456789abcdef"}))

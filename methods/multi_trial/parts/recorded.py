@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from harness.problem import Arch, MissingRecord, Observation, SearchView
+from harness.problem import Arch, MissingRecord
 
 T = TypeVar("T")
 
@@ -16,25 +16,26 @@ ATTEMPTS = 10_000
 """A method that draws this many architectures in a row without a record will not find one."""
 
 
-def query_recorded(view: SearchView, draw: Callable[[], Arch], fidelity: int | None = None) -> tuple[Arch, Observation]:
-    """Draw until the table has a record of the architecture, and query that; see :func:`first_recorded`."""
-    return first_recorded(draw, lambda arch: view.query(arch, fidelity))
-
-
 def first_recorded(draw: Callable[[], Arch], measure: Callable[[Arch], T]) -> tuple[Arch, T]:
-    """Return the first drawn architecture that can be measured, and its measurement.
+    """Return the first drawn architecture that has a record, and its measurement.
 
-    The result has the draw's distribution given that there is a record.
+    The architecture has the draw's distribution given that there is a record.
+
+    Args:
+        draw: proposes an architecture.
+        measure: ``view.query`` in most methods; raises :class:`MissingRecord` if there is no record.
 
     Raises:
         MissingRecord: :data:`ATTEMPTS` architectures in a row have no record.
     """
-    for _ in range(ATTEMPTS):
+    misses = 0
+    while True:
         arch = draw()
         try:
             return arch, measure(arch)
         except MissingRecord as error:
-            last = error
-    raise MissingRecord(
-        f"{ATTEMPTS:,} architectures in a row have no record ({last}); search a table that covers more of the space"
-    ) from None
+            misses += 1
+            if misses == ATTEMPTS:
+                raise MissingRecord(
+                    f"{misses:,} architectures in a row have no record ({error}); search a table that covers more of the space"
+                ) from None
