@@ -146,6 +146,8 @@ class Facts:
     """For each target of the judge, what its accuracies are."""
     clock: str = ""
     """What the charged seconds are, where that needs saying."""
+    supernet_clock: str = ""
+    """How a pass of a supernet is charged, where that needs saying."""
 
 
 class Problem(Protocol):

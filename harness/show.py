@@ -51,7 +51,7 @@ def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
     rows = _count(len(plan.rows), "row")
     runs = f"{plan.total:,} {'searches and trainings' if plan.trainings else 'searches'}"
     print(f"{plan.protocol.name}: {rows} ({methods}), {runs} on {', '.join(names)}; {done:,} done")
-    width = max([len(row.spec.row) for row in plan.rows] + [len(row) for row in plan.skipped] + [6]) + 2
+    width = max([len(row.spec.row) for row in plan.rows] + [len(row) for *_, row in plan.skipped] + [6]) + 2
     print(f"  {'row':{width}}{'runs':>7}  {'budget each':24}about")
     total = 0.0
     known: dict[str, float | None] = {row.spec.identity: 0.0 for row in plan.rows if not row.todo}
@@ -73,9 +73,10 @@ def price(plan: Plan, statuses: Mapping[str, str], workers: int) -> None:
             total += seconds * len(planned.todo)
             about = f"{_duration(seconds * len(planned.todo))} here"
         print(f"  {planned.spec.row:{width}}{left:>7}  {limit:24}{about}", flush=True)
-    for row, reason in plan.skipped.items():
-        print(f"  {row:{width}}{'–':>7}  not measured here: {reason}")
-    trained = any(getattr(plan.problems[row.spec.benchmark], "retraining", None) for row in plan.rows)
+    for (benchmark, _, row), reason in plan.skipped.items():
+        where = f" on {benchmark}" if len(plan.opened) > 1 else ""
+        print(f"  {row:{width}}{'–':>7}  not measured here{where}: {reason}")
+    trained = any(getattr(opened.problem, "retraining", None) for opened in plan.opened.values())
     for stage in plan.protocol.stages if trained else ():
         if stage.name in plan.waiting or not plan.trainings:
             what = f"the best cell of each row by {stage.chosen_by}" if stage.chosen_by else f"every cell that is {stage.what}"

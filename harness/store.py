@@ -179,6 +179,12 @@ class Store:
                     one["trace"] = unpack(values[-1])
                 yield one
 
+    def columns(self, identity: str, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield some columns of the finished runs of one row as they are stored, in order of world."""
+        query = f"SELECT {', '.join(names)} FROM runs WHERE spec = (SELECT id FROM specs WHERE identity = ?) ORDER BY world"
+        with self._explained("read"):
+            yield from self._db.execute(query, (identity,))
+
     def sessions(self, ids: Iterable[int]) -> list[dict[str, Any]]:
         """Provenance of the sessions that made some runs, oldest first."""
         with self._explained("read"):

@@ -96,7 +96,8 @@ class NB1Shot1Problem:
         repeats = {2: "two", 3: "three"}.get(self._signal.repeats, str(self._signal.repeats))
         self.facts = Facts(
             source=f"{table.meta['kind']}; {_priced(table)}; it covers {where}",
-            clock=_priced(table) + (_shared(table, clock) if clock else ""),
+            clock=_priced(table),
+            supernet_clock=_shared(table, clock) if clock else "",
             search=f"validation accuracy of one of {repeats} {search['recipe']}-epoch trainings of {made_by}"
             + (f", on the covered {where}" if self.space is not whole else f", on all of space {number}"),
             judge={data.name: f"{made_by} test, {judge['recipe']} epochs, mean of {repeats} repeats"},
@@ -165,8 +166,8 @@ def _clock(table: Table) -> Clock | None:
 def _shared(table: Table, clock: Clock) -> str:
     line = "that line" if table.meta["clock"]["kind"] == "fitted" else "a line fitted to them"
     return (
-        f"; weight sharing is charged per image pass by {line} (no coefficient below zero) in the parameters and operations "
-        f"that the supernet executes, a pass without gradients {clock.forward:.2f} of one with: an estimate by extrapolation"
+        f"weight sharing is charged per image pass by {line} (no coefficient below zero) in the parameters and operations "
+        f"that the supernet executes, a pass without gradients {clock.forward:.2f} of one with"
     )
 
 
