@@ -42,7 +42,7 @@ def _opened(plan: Plan, opened: Opened, shown: Mapping[str, Mapping[str, Any]]) 
     problem, rules, benchmark = opened.problem, opened.part, opened.benchmark
     judge: Any = problem.judge  # what the contract leaves open is looked for
     one_shot = rules.kind == "one-shot"
-    clock = getattr(getattr(problem, "task", None), "clock", None)
+    clock = getattr(getattr(problem, "task", None), "clock", None) if one_shot and shown else None  # fitted when asked for
     planned = [row for row in plan.rows if (row.spec.benchmark, row.spec.kind) == (benchmark, rules.kind)]
     skipped = {row: reason for (*place, row), reason in plan.skipped.items() if place == [benchmark, rules.kind]}
     missing = _without_runs(opened, plan.device) | {row.spec.row: NOT_YET for row in planned} | skipped
@@ -54,7 +54,7 @@ def _opened(plan: Plan, opened: Opened, shown: Mapping[str, Mapping[str, Any]]) 
         record=problem.record,
         clock=problem.facts.clock,
         supernet_clock=problem.facts.supernet_clock if one_shot else "",
-        estimate=dict(getattr(clock, "facts", {})) if one_shot else {},
+        estimate=dict(getattr(clock, "facts", {})),
         judge={target: problem.facts.judge[target] for target in judge.optimum},
         optimum=judge.optimum,
         worst=getattr(judge, "worst", {}),

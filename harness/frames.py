@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,19 @@ from harness.captions import parts
 from harness.current import current
 from harness.plan import Plan
 from harness.store import Store, unpack
+from reports.traces import Packed, Traces
 
 METRICS = ("test", "valid", "regret", "rank", "parameters", "macs")
 """Of a judge's scores, those that a report shows."""
+SHARED = ("protocol", "benchmark", "row", "method", "kind", "device", "label")
+OWN = ("world", "status", "error", "arch", "queries", "seconds", "epochs", "wall_seconds")
+COLUMNS = ("run_id", *SHARED, *OWN, "target", *METRICS)
 
-CHUNK = 2000
-"""Runs whose JSON is decoded in one call."""
+STORED = ("run_id", "world", "status", "error", "arch", "wall_seconds", "session", "spent", "scores", "trace")
+CHUNK = 500
+"""Runs that are read and decoded at once."""
+PER_QUERY = frozenset(("seconds", "accuracy"))
+"""Columns of a trace that no page shows; they are most of it."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +37,7 @@ class Evidence:
     """What a report is made of; see ``reports.write``."""
 
     runs: pd.DataFrame
-    traces: Iterable[dict[str, Any]]
-    """Read from the store one by one, as they are asked for."""
+    traces: Traces
     facts: dict[str, Any]
     trainings: pd.DataFrame
     """One line per training from scratch and stage that wants it; empty where the protocol has no stages."""
@@ -42,8 +49,9 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
     Reads only: the plan may have nothing to run, and the store may be empty.
     """
     shown, left_out = current(plan, store)
+    traces = Traces()
     sessions: Counter[int] = Counter()
-    frames = [_runs(plan, store, identity, spec, sessions) for identity, spec in shown.items()]
+    frames = [_runs(plan, store, identity, spec, traces, sessions) for identity, spec in shown.items()]
     facts = {
         "protocol": plan.protocol.name,
         "title": plan.protocol.title,
@@ -56,65 +64,61 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
         **{name: provenance[name] for name in ("command", "code", "host", "date")},
     }
     runs = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
-    return Evidence(runs, _traces(plan, store, shown), facts, _trainings(plan, store))
+    return Evidence(runs, traces, facts, _trainings(plan, store))
 
 
-SHARED = ("protocol", "benchmark", "row", "method", "kind", "device", "label")
-OWN = ("world", "status", "error", "arch", "queries", "seconds", "epochs", "wall_seconds")
-COLUMNS = ("run_id", *SHARED, *OWN, "target", *METRICS)
-
-
-def _runs(plan: Plan, store: Store, identity: str, spec: Mapping[str, Any], sessions: Counter[int]) -> pd.DataFrame:
-    """Return one line per finished run of a row and target; counts the runs of each session."""
+def _runs(
+    plan: Plan, store: Store, identity: str, spec: Mapping[str, Any], traces: Traces, sessions: Counter[int]
+) -> pd.DataFrame:
+    """Return one line per finished run of a row and target; adds to the traces, and to the runs of each session."""
     row, benchmark = spec["row"], spec["benchmark"]
     method = row.partition("[")[0].partition(":")[0]
     shared = dict(zip(SHARED, (spec["protocol"], benchmark, row, method, spec["kind"], spec["device"], ""), strict=True))
     targets = list(plan.opened[benchmark, spec["kind"]].problem.judge.optimum)
-    names = ("run_id", "world", "status", "error", "arch", "wall_seconds", "session", "spent", "scores")
-    columns = dict(zip(names, zip(*store.columns(identity, names), strict=True), strict=True))
-    sessions.update(columns["session"])
-    done = [status == "done" for status in columns["status"]]
-    spent = _decoded(columns["spent"])
-    scores = [made if finished else {} for made, finished in zip(_decoded(columns["scores"]), done, strict=True)]
-    frame = pd.DataFrame({name: columns[name] for name in ("run_id", "world", "status", "error", "arch", "wall_seconds")})
-    for name, missing in (("queries", 0), ("seconds", np.nan), ("epochs", np.nan)):
-        frame[name] = [one.get(name, missing) for one in spent]
-    for name, value in shared.items():
-        frame[name] = value
-    blocks = []
-    for target in targets:
-        of_target = [one.get(target, {}) for one in scores]
-        metrics = {name: np.array([one.get(name, np.nan) for one in of_target], dtype=float) for name in METRICS}
-        blocks.append(frame.assign(target=target, **metrics))
-    stacked = pd.concat(blocks)[list(COLUMNS)]
-    return stacked.sort_index(kind="stable")  # a run's targets stand together
+    tests = {target: f"{target}/test" for target in targets}
+    columns: dict[str, list[Any]] = {name: [] for name in (*OWN, "run_id")}
+    metrics: dict[str, list[dict[str, float]]] = {target: [] for target in targets}
+    packed = traces.row(benchmark, row)
+    stored = store.columns(identity, STORED)
+    while chunk := list(islice(stored, CHUNK)):
+        block = dict(zip(STORED, zip(*chunk, strict=True), strict=True))
+        spent, scores = (json.loads(f"[{','.join(block[name])}]") for name in ("spent", "scores"))
+        sessions.update(block["session"])
+        for name in ("run_id", "world", "status", "error", "arch", "wall_seconds"):
+            columns[name].extend(block[name])
+        for name, missing in (("queries", 0), ("seconds", np.nan), ("epochs", np.nan)):
+            columns[name].extend([one.get(name, missing) for one in spent])
+        done = [status == "done" for status in block["status"]]
+        for target in targets:
+            metrics[target].extend([one.get(target, {}) if ok else {} for one, ok in zip(scores, done, strict=True)])
+        for world, trace, cost, ok in zip(block["world"], block["trace"], spent, done, strict=True):
+            if ok:
+                _add(packed, world, unpack(trace, PER_QUERY), tests, cost)
+    frame = pd.DataFrame({**columns, **shared})
+    blocks = [
+        frame.assign(
+            target=target, **{name: np.array([one.get(name, np.nan) for one in values], dtype=float) for name in METRICS}
+        )
+        for target, values in metrics.items()
+    ]
+    return pd.concat(blocks)[list(COLUMNS)].sort_index(kind="stable")  # a run's targets stand together
 
 
-def _decoded(texts: Iterable[str]) -> list[Any]:
-    """Decode JSON texts many at a time, which takes half as long."""
-    texts = list(texts)
-    return [one for at in range(0, len(texts), CHUNK) for one in json.loads(f"[{','.join(texts[at : at + CHUNK])}]")]
-
-
-def _traces(plan: Plan, store: Store, shown: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the trace of every finished search, as ``reports.write`` takes them."""
-    for identity, spec in shown.items():
-        targets = list(plan.opened[spec["benchmark"], spec["kind"]].problem.judge.optimum)
-        for world, status, spent, packed in store.columns(identity, ("world", "status", "spent", "trace")):
-            if status == "done":
-                columns, spent = unpack(packed), json.loads(spent)
-                yield {
-                    "row": spec["row"],
-                    "benchmark": spec["benchmark"],
-                    "world": world,
-                    "seconds": columns["proposal_seconds"],
-                    "end": spent["seconds"],
-                    "queries": columns["proposal_queries"],
-                    "spent_queries": spent["queries"],
-                    "test": {target: columns[f"{target}/test"] for target in targets if f"{target}/test" in columns},
-                    "probe": {name[6:]: values for name, values in columns.items() if name.startswith("probe/")},
-                    "log": {name[4:]: values for name, values in columns.items() if name.startswith("log/")},
-                }
+def _add(packed: Packed, world: int, columns: Mapping[str, Any], tests: Mapping[str, str], spent: Mapping[str, float]) -> None:
+    log = probe = None
+    if len(columns) > 2 + len(tests):
+        log = {name[4:]: values for name, values in columns.items() if name.startswith("log/")}
+        probe = {name[6:]: values for name, values in columns.items() if name.startswith("probe/")}
+    packed.add(
+        world,
+        columns["proposal_seconds"],
+        {target: columns[name] for target, name in tests.items() if name in columns},
+        end=spent["seconds"],
+        queries=columns["proposal_queries"],
+        spent_queries=spent["queries"],
+        log=log,
+        probe=probe,
+    )
 
 
 def _trainings(plan: Plan, store: Store) -> pd.DataFrame:

@@ -111,22 +111,32 @@ class Opened:
     part: Part
     benchmark: str
     problem: Problem
-    trained_on: str
-    """The data that methods of the part's kind train on; empty for methods that only query."""
-    missing: str
-    """Why methods of the part's kind cannot run here; empty if they can."""
+
+    @cached_property
+    def _images(self) -> tuple[str, str]:
+        describe = None if self.part.kind == "multi-trial" else getattr(getattr(self.problem, "task", None), "describe", None)
+        try:
+            return (describe() if describe else ""), ""
+        except UserError as error:
+            return "", str(error)
+
+    @property
+    def trained_on(self) -> str:
+        """The data that methods of the part's kind train on; empty for methods that only query. Opens the data."""
+        return self._images[0]
 
     def obstacle(self, method: Any, device: str, named: bool = False) -> str:
-        """Return why a row cannot run here, or ``""``.
+        """Return why a row cannot run here, or ``""``; opens the data that it trains on only if nothing else is in the way.
 
         Args:
             method: the row's method object.
             named: the user asked for the row by name, so that it may take days.
         """
-        heavy = getattr(getattr(self.problem, "task", None), "heavy", False) and self.trained_on
-        if not self.missing and heavy and device == "cpu" and not named:
+        heavy = self.part.kind != "multi-trial" and getattr(getattr(self.problem, "task", None), "heavy", False)
+        if heavy and device == "cpu" and not named:
             return "takes days without a GPU: --device cuda, or name it with --methods"
-        return self.missing or getattr(method, "skip", lambda _: None)(self.problem) or ""
+        reason = getattr(method, "skip", lambda _: None)(self.problem)
+        return reason or ("" if registry.benchmark(self.benchmark).embedded else self._images[1])
 
 
 @dataclass
@@ -161,7 +171,7 @@ class Plan:
         if key not in self.opened:
             known = [one for one in self.opened.values() if one.benchmark == benchmark and one.part.search == part.search]
             problem = known[0].problem if known else registry.benchmark(benchmark).open(part.search, self.protocol.judge)
-            self.opened[key] = Opened(part, benchmark, problem, *_training_data(problem, part))
+            self.opened[key] = Opened(part, benchmark, problem)
         return self.opened[key]
 
     def problem(self, spec: RowSpec) -> Problem:
@@ -256,15 +266,6 @@ def _reasons(plan: Plan) -> str:
     everywhere = {benchmark for benchmark, *_ in plan.skipped}
     where = {reason: "" if set(names) == everywhere else f" on {', '.join(names)}" for reason, (_, names) in found.items()}
     return "; ".join(f"{', '.join(rows)}{where[reason]} {reason}" for reason, (rows, _) in found.items())
-
-
-def _training_data(problem: Problem, part: Part) -> tuple[str, str]:
-    """What methods of the part's kind train on, and why they cannot."""
-    describe = None if part.kind == "multi-trial" else getattr(getattr(problem, "task", None), "describe", None)
-    try:
-        return (describe() if describe else ""), ""
-    except UserError as error:
-        return "", str(error)
 
 
 def _benchmarks(protocol: Protocol, names: Sequence[str]) -> list[str]:

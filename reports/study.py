@@ -72,6 +72,10 @@ class Study:
         """One line per run."""
         return self.runs.drop_duplicates(["benchmark", "row", "run_id"])
 
+    @cached_property
+    def _no_runs(self) -> pd.DataFrame:
+        return self.runs.iloc[:0]
+
     def rows(self, benchmark: str) -> list[str]:
         """Rows that were run, by kind of method and name, the row that others are compared with first of its kind."""
         present = [str(row) for name, row in self._single if name == benchmark]
@@ -154,11 +158,11 @@ class Study:
 
     def searches(self, benchmark: str, row: str) -> pd.DataFrame:
         """One line per run of a row, failed runs included."""
-        return self._single.get((benchmark, row), self.runs.iloc[:0])
+        return self._single.get((benchmark, row), self._no_runs)
 
     def judged(self, benchmark: str, row: str, target: str) -> pd.DataFrame:
         """The finished runs of a row on one target; no test result where the table does not hold what was proposed."""
-        frame = self._groups.get((benchmark, row, target), self.runs.iloc[:0])
+        frame = self._groups.get((benchmark, row, target), self._no_runs)
         return frame[frame["status"] == "done"]
 
     def coverage(self, benchmark: str, row: str, target: str) -> tuple[int, int]:

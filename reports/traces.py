@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,9 @@ LOGGED = {"epoch", "seconds", "entropy", "supernet_accuracy", "discretised_accur
 LOGGED |= {"shared_accuracy", "own_accuracy", "features"}
 """What tables and figures read of a log; of the first search of a row, also the weights that it ended with."""
 WEIGHT = "weight/"
+GIVEN = ("world", "seconds", "test", "end", "queries", "spent_queries", "log", "probe")
+PIECES = 1024
+"""Arrays that a growing column holds before it joins them."""
 BLOCK = 4096
 """Searches that are evaluated on a grid at once."""
 
@@ -94,12 +97,15 @@ class RowTraces:
         for first in range(0, len(self), BLOCK):
             starts = self.starts[first : first + BLOCK + 1]
             flat = slice(starts[0], starts[-1])
-            count = len(starts) - 1
+            count, width = len(starts) - 1, len(grid) + 1
             columns = np.searchsorted(grid, times[flat])  # the first point of the grid at which a proposal is in force
-            cells = np.repeat(np.arange(count), np.diff(starts)) * (len(grid) + 1) + columns
-            made = np.bincount(cells, minlength=count * (len(grid) + 1)).reshape(count, -1)[:, :-1].cumsum(axis=1)
-            taken = values[np.maximum(starts[:-1, None] + made - 1, 0)] if len(values) else np.zeros(made.shape)
-            yield np.where(made > 0, taken, np.nan)
+            cells = np.repeat(np.arange(count), np.diff(starts)) * width + columns
+            last = np.bincount(cells, minlength=count * width).reshape(count, width)[:, :-1].cumsum(axis=1) - 1
+            missing = last < 0
+            last += starts[:-1, None]
+            table = np.append(values, np.nan)[np.minimum(last, len(values))]
+            table[missing] = np.nan
+            yield table
 
     def mean_on_grid(self, times: np.ndarray, values: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation (ddof 1) over searches at each point of the grid."""
@@ -129,63 +135,125 @@ class Traces:
     """The traces of all rows.
 
     Args:
-        traces: one mapping per finished search, read once: row, benchmark, world, and what it has of seconds and queries at
-            each change of its proposal, test ({target: percent after each change}), end (charged seconds in all),
-            spent_queries, log and probe ({name: values}).
+        traces: one mapping per finished search, read once: row, benchmark, and the arguments of :meth:`Packed.add`.
     """
 
     def __init__(self, traces: Iterable[Mapping[str, Any]] = ()) -> None:
-        packed: dict[tuple[str, str], _Packed] = {}
+        self._packed: dict[tuple[str, str], Packed] = {}
+        self._rows: dict[tuple[str, str], RowTraces] = {}
         for trace in traces:
-            packed.setdefault((trace["benchmark"], trace["row"]), _Packed()).add(trace)
-        self._rows = {key: row.finished() for key, row in packed.items()}
-        self._none = _Packed().finished()
+            self.row(trace["benchmark"], trace["row"]).add(**{name: trace[name] for name in GIVEN if name in trace})
+
+    def row(self, benchmark: str, row: str) -> Packed:
+        """Return where the searches of a row are added."""
+        self._rows.pop((benchmark, row), None)
+        return self._packed.setdefault((benchmark, row), Packed())
 
     def of(self, benchmark: str, row: str) -> RowTraces:
         """Return the searches of one row; none if it has no finished search."""
-        return self._rows.get((benchmark, row), self._none)
+        key = benchmark, row
+        if key not in self._rows:
+            self._rows[key] = self._packed.get(key, Packed()).finished()
+        return self._rows[key]
 
 
-@dataclass
-class _Packed:
-    """Flat columns that grow."""
+class Packed:
+    """The searches of one row as they arrive."""
 
-    worlds: array[int] = field(default_factory=lambda: array("q"))
-    end: array[float] = field(default_factory=lambda: array("d"))
-    spent_queries: array[float] = field(default_factory=lambda: array("d"))
-    starts: array[int] = field(default_factory=lambda: array("q", [0]))
-    seconds: array[float] = field(default_factory=lambda: array("d"))
-    queries: array[float] = field(default_factory=lambda: array("d"))
-    test: dict[str, array[float]] = field(default_factory=dict)
-    logs: dict[int, Log] = field(default_factory=dict)
-    probes: dict[int, Log] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._worlds: list[int] = []
+        self._end: list[float] = []
+        self._spent_queries: list[float] = []
+        self._counts: list[int] = []
+        self._seconds, self._queries = _Flat(), _Flat()
+        self._test: dict[str, _Flat] = {}
+        self._logs: dict[int, Log] = {}
+        self._probes: dict[int, Log] = {}
 
-    def add(self, trace: Mapping[str, Any]) -> None:
-        at, begin = len(self.worlds), self.starts[-1]
-        seconds = np.asarray(trace.get("seconds", ()), dtype=float)
-        end = begin + len(seconds)
-        self.worlds.append(trace["world"])
-        self.end.append(trace.get("end", np.nan))
-        self.spent_queries.append(trace.get("spent_queries", np.nan))
-        self.starts.append(end)
-        self.seconds.frombytes(seconds.tobytes())
-        self.queries.frombytes(np.asarray(trace.get("queries", np.full(len(seconds), np.nan)), dtype=float).tobytes())
-        for target, values in trace.get("test", {}).items():
-            column = self.test.setdefault(target, array("d"))
-            column.extend([np.nan] * (begin - len(column)))  # of searches that were not judged on the target
-            column.frombytes(np.asarray(values, dtype=float).tobytes())
-        log = {k: values for k, values in trace.get("log", {}).items() if k in LOGGED or (at == 0 and k.startswith(WEIGHT))}
+    def add(
+        self,
+        world: int,
+        seconds: Sequence[float] | np.ndarray = (),
+        test: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        end: float = np.nan,
+        queries: Sequence[float] | np.ndarray | None = None,
+        spent_queries: float = np.nan,
+        log: Log | None = None,
+        probe: Log | None = None,
+    ) -> None:
+        """Add one finished search.
+
+        Args:
+            world: number of its world.
+            seconds: charged seconds at each change of its proposal, ascending.
+            test: by target, test accuracy in percent after each change.
+            end: charged seconds in all.
+            queries: queries made before each change.
+            spent_queries: queries made in all.
+            log: columns that it logged.
+            probe: columns on architectures that it probed.
+        """
+        at, begin, count = len(self._worlds), self._seconds.length, len(seconds)
+        self._worlds.append(world)
+        self._end.append(end)
+        self._spent_queries.append(spent_queries)
+        self._counts.append(count)
+        self._seconds.append(seconds)
+        self._queries.append(np.full(count, np.nan) if queries is None else queries)
+        for target, values in test.items():
+            column = self._test.setdefault(target, _Flat())
+            column.pad(begin)  # searches before that were not judged on the target
+            column.append(values)
         if log:
-            self.logs[at] = log
-        if trace.get("probe"):
-            self.probes[at] = trace["probe"]
+            used = {name: col for name, col in log.items() if name in LOGGED or (at == 0 and name.startswith(WEIGHT))}
+            if used:
+                self._logs[at] = used
+        if probe:
+            self._probes[at] = probe
 
     def finished(self) -> RowTraces:
-        total = self.starts[-1]
-        for column in self.test.values():
-            column.extend([np.nan] * (total - len(column)))
-        flat = [np.array(column, dtype=float) for column in (self.end, self.spent_queries, self.seconds, self.queries)]
-        end, spent_queries, seconds, queries = flat
-        test = {target: np.array(column, dtype=float) for target, column in self.test.items()}
-        worlds, starts = np.array(self.worlds, dtype=np.int64), np.array(self.starts, dtype=np.int64)
-        return RowTraces(worlds, end, spent_queries, starts, seconds, queries, test, self.logs, self.probes)
+        """Return the searches so far."""
+        for column in self._test.values():
+            column.pad(self._seconds.length)
+        return RowTraces(
+            np.array(self._worlds, dtype=np.int64),
+            np.array(self._end, dtype=float),
+            np.array(self._spent_queries, dtype=float),
+            np.concatenate([[0], np.cumsum(np.array(self._counts, dtype=np.int64))]),
+            self._seconds.whole(),
+            self._queries.whole(),
+            {target: column.whole() for target, column in self._test.items()},
+            self._logs,
+            self._probes,
+        )
+
+
+class _Flat:
+    """A column that grows; pieces are joined now and then, so that what they are views of can be freed."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._joined: list[np.ndarray] = []
+        self._pieces: list[Any] = []
+
+    def append(self, values: Sequence[float] | np.ndarray) -> None:
+        self._pieces.append(values)
+        self.length += len(values)
+        if len(self._pieces) == PIECES:
+            self._join()
+
+    def pad(self, length: int) -> None:
+        """Fill with NaN up to a length."""
+        if self.length < length:
+            self.append(np.full(length - self.length, np.nan))
+
+    def whole(self) -> np.ndarray:
+        self._join()
+        self._joined = [np.concatenate([np.empty(0), *self._joined])]
+        return self._joined[0]
+
+    def _join(self) -> None:
+        if self._pieces:
+            self._joined.append(np.concatenate(self._pieces))
+            self._pieces = []

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import reports
-from reports import published, report
+from reports import published, report, style
 from reports.facts import Part
 from reports.formats import number, signed, with_interval
 from reports.layout import Column, Table, latex_text
@@ -260,6 +260,15 @@ def test_zero_regret_can_be_drawn(tmp_path):
     runs, traces, facts = study(seeds=3)
     flat = [{**trace, "test": {target: np.full(3, best) for target, best in OPTIMUM.items()}} for trace in traces]
     assert (tmp_path / "regret.png") in reports.write(tmp_path, runs, flat, facts)
+
+
+def test_a_row_looks_the_same_in_every_figure():
+    known = [f"m{k}" for k in range(30)] + ["random_search"]
+    everything = style.looks([*known, "mine", "mine[lr=1]"], known, "random_search")
+    for rows in (["m3"], ["m29", "mine"], ["mine[lr=1]", "m7", "random_search"]):
+        assert style.looks(rows, known, "random_search") == {row: everything[row] for row in rows}
+    assert [row for row, look in everything.items() if look["color"] == "#000000"] == ["random_search"]
+    assert len({str(look) for look in everything.values()}) == len(everything)
 
 
 def test_numbers_are_typeset():

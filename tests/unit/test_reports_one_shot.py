@@ -193,6 +193,31 @@ def test_at_equal_budget_a_search_answers_what_it_would_have_returned_then(study
     assert "no paper is compared" in table.caption and "estimate" in table.caption
 
 
+def test_a_limit_that_cuts_no_search_off_has_no_table_that_repeats_the_results() -> None:
+    runs, traces, facts = made()
+    whole = Traces({**one, "end": 1e6} if one["row"] == "random_search" else one for one in traces)
+    assert clock.equal_budget(Study(runs, facts, published.load()), whole, BENCHMARK) is None
+
+
+def test_random_search_is_read_at_the_charge_of_each_row(study: Any) -> None:
+    table = clock.own_charge(*study, BENCHMARK)
+    assert table is not None and [row[0] for row in table.rows] == study[0].shared_weights(BENCHMARK)
+    # a search of gaea_darts:erm is charged 5 000 s, more than random search spent: its last proposal counts
+    whole = row_of(table, "gaea_darts:erm")
+    assert (whole["charged s"], whole["n"], whole["random_search"]) == ("5 000", "5", "93.00 ± 0.00")
+    cheap = [{**one, "end": 300.0} if one["row"] == "rsps" else one for one in made()[1]]
+    early = row_of(clock.own_charge(study[0], Traces(cheap), BENCHMARK), "rsps")
+    assert (early["charged s"], early["random_search"], early["test"]) == ("300", "80.00 ± 0.00", "88.20 ± 0.14")
+    assert early["difference [95 %]"].startswith("+8.20")
+    nothing = [{**one, "end": 5.0} if one["row"] == "rsps" else one for one in made()[1]]
+    assert row_of(clock.own_charge(study[0], Traces(nothing), BENCHMARK), "rsps")["n"] == "0", "no proposal after 5 s"
+
+
+def test_a_comparison_that_cannot_be_significant_says_so_in_every_table(study: Any) -> None:
+    for table in (clock.equal_budget(*study, BENCHMARK), clock.own_charge(*study, BENCHMARK)):
+        assert "no difference on CIFAR-10 can be significant" in table.caption
+
+
 def test_without_random_search_the_cheapest_row_is_the_limit() -> None:
     runs, traces, facts = made(multi_trial=False)
     alone, packed = Study(runs, facts, published.load()), Traces(traces)
