@@ -26,13 +26,14 @@ def pack(trace: Mapping[str, Sequence[float]]) -> bytes:
     return zlib.compress(struct.pack("<I", len(header)) + header + body, 1)
 
 
-def unpack(blob: bytes) -> dict[str, npt.NDArray[Any]]:
-    """The inverse of :func:`pack`."""
+def unpack(blob: bytes, skip: frozenset[str] = frozenset()) -> dict[str, npt.NDArray[Any]]:
+    """The inverse of :func:`pack`, without the columns named in ``skip``."""
     data = zlib.decompress(blob)
     (length,) = struct.unpack_from("<I", data)
     at, columns = 4 + length, {}
     for name, dtype, n in _header(data[4:at]):
-        columns[name] = np.frombuffer(data, dtype, n, at)
+        if name not in skip:
+            columns[name] = np.frombuffer(data, dtype, n, at)
         at += n * dtype.itemsize
     return columns
 

@@ -104,15 +104,54 @@ class PlannedRow:
         return [run for run in self.runs if run.run_id not in self.done]
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A benchmark opened for one part of a protocol; two parts of one benchmark may search it in different ways."""
+
+    part: Part
+    benchmark: str
+    problem: Problem
+
+    @cached_property
+    def _images(self) -> tuple[str, str]:
+        describe = None if self.part.kind == "multi-trial" else getattr(getattr(self.problem, "task", None), "describe", None)
+        try:
+            return (describe() if describe else ""), ""
+        except UserError as error:
+            return "", str(error)
+
+    @property
+    def trained_on(self) -> str:
+        """The data that methods of the part's kind train on; empty for methods that only query. Opens the data."""
+        return self._images[0]
+
+    def obstacle(self, method: Any, device: str, named: bool = False) -> str:
+        """Return why a row cannot run here, or ``""``; opens the data that it trains on only if nothing else is in the way.
+
+        Args:
+            method: the row's method object.
+            named: the user asked for the row by name, so that it may take days.
+        """
+        heavy = self.part.kind != "multi-trial" and getattr(getattr(self.problem, "task", None), "heavy", False)
+        if heavy and device == "cpu" and not named:
+            return "takes days without a GPU: --device cuda, or name it with --methods"
+        reason = getattr(method, "skip", lambda _: None)(self.problem)
+        return reason or ("" if registry.benchmark(self.benchmark).embedded else self._images[1])
+
+
 @dataclass
 class Plan:
     """What a command is going to do."""
 
     protocol: Protocol
     rows: list[PlannedRow]
-    skipped: dict[str, str]
-    """Rows of the protocol that cannot run here, and why."""
-    problems: dict[str, Problem]
+    device: str = "cpu"
+    opened: dict[tuple[str, str], Opened] = field(default_factory=dict)
+    """By benchmark and kind of method, the parts that are open; see :meth:`open`."""
+    closed: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By benchmark and kind of method, why a part cannot be opened here."""
+    skipped: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """By benchmark, kind of method, and row (or stage), why it cannot run here."""
     trainings: list[Training] = field(default_factory=list)
     """Of the stages after the search, as far as their inputs are known; see :mod:`harness.stages`."""
     waiting: dict[str, str] = field(default_factory=dict)
@@ -124,15 +163,49 @@ class Plan:
 
     def tables(self) -> list[str]:
         """Return which tables are looked up, one line each."""
-        names: dict[str, list[str]] = {}
-        for benchmark, problem in self.problems.items():
-            if problem.facts.table:
-                names.setdefault(problem.facts.table, []).append(benchmark)
+        names: dict[str, dict[str, None]] = {}
+        for opened in self.opened.values():
+            if table := opened.problem.facts.table:
+                names.setdefault(table, {})[opened.benchmark] = None
         return [f"{', '.join(benchmarks)}: {table}" for table, benchmarks in names.items()]
 
     @property
     def total(self) -> int:
         return sum(len(row.runs) for row in self.rows)
+
+    def open(self, part: Part, benchmark: str) -> Opened:
+        """Return the benchmark opened for a part, from memory the second time. Raises :class:`UserError` if it cannot be."""
+        key = benchmark, part.kind
+        if key not in self.opened:
+            known = [one for one in self.opened.values() if one.benchmark == benchmark and one.part.search == part.search]
+            problem = known[0].problem if known else registry.benchmark(benchmark).open(part.search, self.protocol.judge)
+            self.opened[key] = Opened(part, benchmark, problem)
+        return self.opened[key]
+
+    def problem(self, spec: RowSpec) -> Problem:
+        """Return the problem that a planned search meets."""
+        return self.opened[spec.benchmark, spec.kind].problem
+
+    def spec(self, opened: Opened, row: str, info: MethodInfo, settings: Mapping[str, Any], device: str) -> RowSpec:
+        """Return the specification of a row as the present code would run it."""
+        part, problem = opened.part, opened.problem
+        return RowSpec(
+            protocol=self.protocol.name,
+            benchmark=opened.benchmark,
+            row=row,
+            method=info.reference,
+            kind=part.kind,
+            settings=settings,
+            budget=part.budget.on(opened.benchmark, getattr(problem, "mean_cost", None)),
+            search=dict(part.search),
+            judge=dict(self.protocol.judge),
+            checksum=problem.checksum,
+            record=problem.record,
+            method_version=info.version,
+            wall_limit_s=part.wall_limit_s or self.protocol.wall_limit_s,
+            device=device,
+            trained_on=opened.trained_on,
+        )
 
 
 def make(
@@ -143,6 +216,7 @@ def make(
     seeds: int | None = None,
     given: Mapping[str, Mapping[str, str]] | None = None,
     device: str = "cpu",
+    report_only: bool = False,
 ) -> Plan:
     """The plan for ``protocol`` restricted to the named methods and benchmarks.
 
@@ -151,6 +225,7 @@ def make(
         benchmarks: ids or their first part (``nb201``); none means all of the protocol's.
         seeds: how many worlds; none means the protocol's number.
         given: ``{method: {setting: text}}`` from ``--set``; the rows it changes are named after the change.
+        report_only: nothing will run: a benchmark without data stands in ``closed``, and a plan without rows is no error.
 
     Raises:
         UserError: an unknown name, or data that is not there.
@@ -159,62 +234,46 @@ def make(
     for name in given:
         registry.method(name)
     wanted = _benchmarks(protocol, benchmarks)
-    plan = Plan(protocol, [], {}, {})
+    plan = Plan(protocol, [], device)
     for part in protocol.parts:
         rows = rows_of(part, methods)
         for benchmark_id in [one for one in part.benchmarks if one in wanted] if rows else []:
-            problem = registry.benchmark(benchmark_id).open(part.search, protocol.judge)
-            plan.problems[benchmark_id] = problem
-            trained_on, missing = _training_data(problem, part)
-            if not missing and not methods and device == "cpu" and getattr(getattr(problem, "task", None), "heavy", False):
-                missing = "takes days without a GPU: --device cuda, or name it with --methods" if trained_on else ""
+            try:
+                opened = plan.open(part, benchmark_id)
+            except UserError as error:
+                if not report_only:
+                    raise
+                plan.closed[benchmark_id, part.kind] = str(error)
+                continue
             for row, info in rows.items():
                 texts = {**given.get(info.reference, {}), **given.get(info.name, {}), **given.get(row, {})}
-                values = registry.settings(info, row, problem.space.name, preset(part, row), texts)
+                values = registry.settings(info, row, opened.problem.space.name, preset(part, row), texts)
                 name = registry.altered(info, row, texts)
                 if (benchmark_id, name) in {(planned.spec.benchmark, planned.spec.row) for planned in plan.rows}:
                     continue  # variants that --set made equal
-                reason = missing or getattr(registry.build(info, values), "skip", lambda _: None)(problem)
+                reason = opened.obstacle(registry.build(info, values), device, named=bool(methods))
                 if reason:
-                    plan.skipped[name] = reason
+                    plan.skipped[benchmark_id, part.kind, name] = reason
                     continue
-                spec = RowSpec(
-                    protocol=protocol.name,
-                    benchmark=benchmark_id,
-                    row=name,
-                    method=info.reference,
-                    kind=part.kind,
-                    settings=values,
-                    budget=part.budget.on(benchmark_id, getattr(problem, "mean_cost", None)),
-                    search=dict(part.search),
-                    judge=dict(protocol.judge),
-                    checksum=problem.checksum,
-                    record=problem.record,
-                    method_version=info.version,
-                    wall_limit_s=part.wall_limit_s or protocol.wall_limit_s,
-                    device=device,
-                    trained_on=trained_on,
-                )
+                spec = plan.spec(opened, name, info, values, device)
                 worlds = range(seeds or part.seeds or protocol.seeds)
                 plan.rows.append(PlannedRow(spec, [spec.run(world) for world in worlds]))
-    if not plan.rows:
+    if not plan.rows and not report_only:
         kinds = ", ".join(sorted({part.kind for part in protocol.parts}))
-        rows_of_reason: dict[str, list[str]] = {}
-        for row, reason in plan.skipped.items():
-            rows_of_reason.setdefault(reason, []).append(row)
-        skipped = "; ".join(f"{', '.join(rows)} {reason}" for reason, rows in rows_of_reason.items())
-        why = skipped or f"it runs {kinds} methods, and none of {', '.join(methods) or 'these'} is one"
+        why = _reasons(plan) or f"it runs {kinds} methods, and none of {', '.join(methods) or 'these'} is one"
         raise UserError(f"nothing to run under {protocol.name}: {why}")
     return plan
 
 
-def _training_data(problem: Problem, part: Part) -> tuple[str, str]:
-    """What methods of the part's kind train on, and why they cannot."""
-    describe = None if part.kind == "multi-trial" else getattr(getattr(problem, "task", None), "describe", None)
-    try:
-        return (describe() if describe else ""), ""
-    except UserError as error:
-        return "", str(error)
+def _reasons(plan: Plan) -> str:
+    """Why rows cannot run, once per reason; the benchmarks are named if the reason does not hold on all of them."""
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for (benchmark, _, row), reason in plan.skipped.items():
+        rows, benchmarks = found.setdefault(reason, ({}, {}))
+        rows[row] = benchmarks[benchmark] = None
+    everywhere = {benchmark for benchmark, *_ in plan.skipped}
+    where = {reason: "" if set(names) == everywhere else f" on {', '.join(names)}" for reason, (_, names) in found.items()}
+    return "; ".join(f"{', '.join(rows)}{where[reason]} {reason}" for reason, (rows, _) in found.items())
 
 
 def _benchmarks(protocol: Protocol, names: Sequence[str]) -> list[str]:

@@ -36,9 +36,10 @@ def show(plan: Plan, costs: Costs, workers: int) -> None:
         limit = f"{rule['limit']:,.0f} charged {rule['currency']}" if rule["currency"] else "own schedule"
         done, todo = len(planned.runs) - len(planned.todo), len(planned.todo)
         print(f"  {planned.spec.row:{width}}{done:>7,}{todo:>8,}  {limit:24}{_about(planned, costs)}")
-    for row, reason in plan.skipped.items():
-        print(f"  {row:{width}}{'–':>7}{'–':>8}  not measured here: {reason}")
-    trained = any(getattr(plan.problems[row.spec.benchmark], "retraining", None) for row in plan.rows)
+    for (benchmark, _, row), reason in plan.skipped.items():
+        where = f" on {benchmark}" if len(plan.opened) > 1 else ""
+        print(f"  {row:{width}}{'–':>7}{'–':>8}  not measured here{where}: {reason}")
+    trained = any(getattr(opened.problem, "retraining", None) for opened in plan.opened.values())
     for stage in plan.protocol.stages if trained else ():
         if stage.name in plan.waiting or not plan.trainings:
             what = f"the best cell of each row by {stage.chosen_by}" if stage.chosen_by else f"every cell that is {stage.what}"
@@ -110,7 +111,7 @@ def _total(plan: Plan, costs: Costs, workers: int, without: Sequence[PlannedRow]
 
 
 def _width(plan: Plan) -> int:
-    return max([len(row.spec.row) for row in plan.rows] + [len(row) for row in plan.skipped] + [6]) + 2
+    return max([len(row.spec.row) for row in plan.rows] + [len(row) for *_, row in plan.skipped] + [6]) + 2
 
 
 def _count(n: int, what: str) -> str:

@@ -149,6 +149,8 @@ class Facts:
     """What the charged seconds are, where that needs saying."""
     table: str = ""
     """Which of the tables that its user may have is in use: kind, how many architectures of how many, file."""
+    supernet_clock: str = ""
+    """How a pass of a supernet is charged, where that needs saying."""
 
 
 class Problem(Protocol):

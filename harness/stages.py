@@ -45,13 +45,13 @@ def _spec(plan: Plan, stage: Stage, planned: PlannedRow) -> RowSpec | None:
     """The row of the stage's trainings on a benchmark; None where it has none there, or cannot run here."""
     search = planned.spec
     recipe = stage.recipe_of(search.row)
-    retrainer: Retrainer | None = getattr(plan.problems[search.benchmark], "retraining", None)
+    retrainer: Retrainer | None = getattr(plan.problem(search), "retraining", None)
     if retrainer is None:
         return None
     try:
         settings = retrainer.describe(recipe, stage.split, stage.data)
     except UserError as error:
-        plan.skipped[f"stage {stage.name}"] = str(error)
+        plan.skipped[search.benchmark, search.kind, f"stage {stage.name}"] = str(error)
         return None
     return RowSpec(
         protocol=search.protocol,
@@ -102,7 +102,7 @@ def _cells(plan: Plan, stage: Stage, planned: PlannedRow, store: Store) -> Itera
     searches = [one for one in store.rows(planned.spec.identity, trace=stage.probed) if one["run_id"] in wanted]
     done = [one for one in searches if one["status"] == "done"]
     if stage.probed:
-        space = plan.problems[planned.spec.benchmark].space
+        space = plan.problem(planned.spec).space
         found = [(one["world"], space.to_str(arch)) for one in done for arch in probed(one["trace"])]
     else:
         found = [(one["world"], one["arch"]) for one in done]

@@ -247,6 +247,12 @@ class Store:
                     run["trace"] = self._unpacked(values[-1], run["run_id"])
                 yield run
 
+    def columns(self, identity: str, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield some columns of the finished runs of one row as they are stored, in order of world."""
+        query = f"SELECT {', '.join(names)} FROM runs WHERE spec = (SELECT id FROM specs WHERE identity = ?) ORDER BY world"
+        with self.file.use("read") as db:
+            yield from db.execute(query, (identity,))
+
     def sessions(self, ids: Iterable[int]) -> list[dict[str, Any]]:
         """Return the provenance of the sessions with these ids, oldest first: ``id`` and the gathered facts.
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reports.traces import Traces
+
 
 def write(
     folder: Path,
     runs: pd.DataFrame,
-    traces: Iterable[dict[str, Any]],
+    traces: Traces | Iterable[dict[str, Any]],
     facts: dict[str, Any],
     published: pd.DataFrame | None = None,
     trained: pd.DataFrame | None = None,

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.figures import Drawing, Panel, Traces, band, panel_title, plain_logarithmic, render
-from reports.formats import MISSING, probability, spread, target_name, with_interval
+from reports.figures import Drawing, Panel, band, panel_title, plain_logarithmic, render
+from reports.formats import MISSING, spread, target_name
 from reports.layout import Column, Table
-from reports.statistics import holm, mean_std, paired
+from reports.pairs import compare, noted
+from reports.statistics import mean_std
 from reports.study import Study
+from reports.traces import RowTraces, Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +29,7 @@ def error(study: Study, traces: Traces) -> Drawing | None:
         Panel(panel_title(study, benchmark, target), label, "test error (%)", _drawer(mine, target, budget))
         for benchmark in study.benchmarks
         for target in study.targets(benchmark)
-        if (mine := _without_optimum(traces, benchmark, target))
+        if (mine := _without_optimum(study, traces, benchmark, target))
         for budget, label in BUDGETS.items()
     ]
     if not panels:
@@ -41,21 +43,27 @@ def error(study: Study, traces: Traces) -> Drawing | None:
     return Drawing("error", render(study, panels, across=2), text)
 
 
-def _without_optimum(traces: Traces, benchmark: str, target: str) -> Traces:
-    mine = [one for one in traces if one["benchmark"] == benchmark and target in one.get("test", {}) and len(one["seconds"])]
-    return [one for one in mine if target not in one["regret"] and np.isfinite(one["test"][target]).all()]
+def _without_optimum(study: Study, traces: Traces, benchmark: str, target: str) -> dict[str, RowTraces]:
+    """By row, the searches judged on a target whose best nobody knows; no search with a proposal that has no record."""
+    best = study.of_target("optimum", benchmark, target)
+    if best is not None and np.isfinite(best):
+        return {}
+    found = {}
+    for row in study.rows(benchmark):
+        mine = traces.of(benchmark, row).proposing(target)
+        if len(mine):
+            mine = mine.where(np.minimum.reduceat(np.isfinite(mine.test[target]), mine.starts[:-1]))
+        if len(mine):
+            found[row] = mine
+    return found
 
 
-def _drawer(traces: Traces, target: str, budget: str) -> Callable[..., dict[str, Any]]:
+def _drawer(searches: dict[str, RowTraces], target: str, budget: str) -> Callable[..., dict[str, Any]]:
     def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
         handles = {}
-        for row, look in looks.items():
-            mine = [one for one in traces if one["row"] == row]
-            if mine:
-                times = [np.asarray(one[budget], dtype=float) for one in mine]
-                errors = [100 - np.asarray(one["test"][target]) for one in mine]
-                end = max(float(one["end"]) if budget == "seconds" else float(one["spent_queries"]) for one in mine)
-                handles[row] = band(panel, times, errors, end, look)
+        for row, mine in searches.items():
+            times, ends = _spent(mine, budget)
+            handles[row] = band(panel, mine, times, 100 - mine.test[target], float(ends.max()), looks[row])
         panel.set_xscale("log")
         plain_logarithmic(panel.xaxis, *panel.get_xlim())
         means = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in panel.lines])
@@ -78,38 +86,42 @@ def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
         "Test accuracy, in percent, of the proposal in force when a search had spent what "
         f"{study.label(reference)} spent in all in the same world: exactly what it would have returned under that budget. "
         "Mean ± standard deviation (ddof 0) over the n worlds in which it had a proposal by then; paired "
-        "difference from random search in points, Wilcoxon's signed-rank "
-        "test, Holm's correction over the rows.",
+        "difference from random search in points, Wilcoxon's signed-rank test, Holm's correction per target over the rows "
+        "without a variant name and, apart from them, over the rows with one.",
         columns,
     )
+    remarks: list[str] = []
     for target in study.targets(benchmark):
-        mine = _without_optimum(traces, benchmark, target)
-        limits = {one["world"]: one for one in mine if one["row"] == reference}
-        if not limits:
+        mine = _without_optimum(study, traces, benchmark, target)
+        if reference not in mine:
             continue
         cells: dict[str, list[str]] = {}
         for budget in BUDGETS:
-            reached = {row: _at(mine, row, target, budget, limits) for row in study.rows(benchmark)}
-            found = {row: paired(values, reached[reference]) for row, values in reached.items() if row != reference}
-            tested = {row: pair for row, pair in found.items() if pair is not None}
-            corrected = dict(zip(tested, holm([pair.p for pair in tested.values()]), strict=True))
+            limits = dict(zip(mine[reference].worlds.tolist(), _spent(mine[reference], budget)[1].tolist(), strict=True))
+            reached = {row: _at(mine.get(row), target, budget, limits) for row in study.rows(benchmark)}
+            others = {row: values for row, values in reached.items() if row != reference}
+            found = compare(others, reached[reference], target_name(target))
+            remarks += found.remarks
             for row, values in reached.items():
                 text = spread(*mean_std(values.to_numpy())) if len(values) else MISSING
-                pair = tested.get(row)
-                versus = [with_interval(pair.difference, pair.interval, sign=True), probability(corrected[row])] if pair else []
-                cells.setdefault(row, []).extend([str(len(values)), text, *(versus or [MISSING] * 2)])
+                cells.setdefault(row, []).extend([str(len(values)), text, *found.cells(row)])
         for row, texts in cells.items():
             table.add([study.label(row), target_name(target), *texts])
+    table.caption += noted(remarks)
     return table if table.rows else None
 
 
-def _at(traces: Traces, row: str, target: str, budget: str, limits: dict[int, dict[str, Any]]) -> pd.Series:
+def _spent(searches: RowTraces, budget: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return when proposals change (flat) and what each search spent in all, in one currency."""
+    if budget == "seconds":
+        return searches.seconds, searches.end
+    return searches.queries, searches.spent_queries
+
+
+def _at(searches: RowTraces | None, target: str, budget: str, limits: dict[int, float]) -> pd.Series:
     """Test accuracy by world of the proposal in force once a row has spent its limit there."""
-    found = {}
-    for one in traces:
-        if one["row"] == row and one["world"] in limits:
-            limit = limits[one["world"]]["end" if budget == "seconds" else "spent_queries"]
-            last = int(np.searchsorted(np.asarray(one[budget], dtype=float), limit, side="right")) - 1
-            if last >= 0:
-                found[one["world"]] = float(one["test"][target][last])
-    return pd.Series(found, dtype=float)
+    if searches is None:
+        return pd.Series(dtype=float)
+    allowed = pd.Series(searches.worlds).map(limits).to_numpy(dtype=float)  # NaN, which nothing reaches, without a limit
+    last = searches.in_force(_spent(searches, budget)[0], allowed)
+    return pd.Series(searches.test[target][last[last >= 0]], searches.worlds[last >= 0])

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from reports.epochs import logged
-from reports.figures import Drawing, Panel, Traces, render
+from reports.figures import Drawing, Panel, render
 from reports.formats import number, spread
 from reports.layout import Column, Table
 from reports.statistics import mean_std
 from reports.study import Study
+from reports.traces import Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +68,7 @@ def operations(study: Study, traces: Traces, benchmark: str) -> Table | None:
         columns_of = (counts["skip_connect"], counts["none"], counts["avg_pool_3x3"], convolutions)
         means = [spread(*mean_std(column.to_numpy(dtype=float)), 1) for column in columns_of]
         collapsed = number(100 * float((convolutions == 0).mean()), 0)
-        mine = [logged(one, "entropy") for one in traces if one["row"] == row and one["benchmark"] == benchmark]
+        mine = [logged(one.log, "entropy") for one in traces.of(benchmark, row).logging()]
         last = [float(one.iloc[-1]) for one in mine if len(one)]
         entropy = spread(*mean_std(last), 3) if last else "n/a"
         table.add([study.label(row), str(len(found)), str(len(set(found))), *means, collapsed, entropy])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from reports.figures import Traces
-from reports.formats import MISSING, number, probability, spread, target_name, with_interval
+from reports.formats import MISSING, number, spread, target_name, thousands
 from reports.layout import Column, Table
-from reports.statistics import holm, mean_std, paired
+from reports.pairs import compare, noted
+from reports.statistics import mean_std
 from reports.study import Study
+from reports.traces import RowTraces, Traces
 
 ESTIMATE = (
     "an estimate by extrapolation: an additive model of seconds per image, fitted to the benchmark's own training seconds, "
@@ -25,8 +24,9 @@ def costs(study: Study, benchmark: str) -> Table | None:
     if not rows:
         return None
     names = ["method", "runs", "charged s (estimate)", "published", "unit", "measured wall s", "device", "image passes"]
-    fit = (study.facts.get("estimate") or {}).get(benchmark) or {}
-    models = "; ".join(f"{name.removeprefix('clock:')}: {text}" for name, text in fit.items())
+    parts = study.parts(benchmark)
+    said = [f"{name.removeprefix('clock:')}: {text}" for part in parts for name, text in part.estimate.items()]
+    models = thousands("; ".join([part.supernet_clock for part in parts if part.supernet_clock] + said))
     table = Table(
         f"What weight sharing costs, mean per run. Charged seconds are {ESTIMATE}{f' ({models})' if models else ''}. They are "
         "not comparable with the published search seconds, which were measured on the authors' machines and stand beside them. "
@@ -48,18 +48,29 @@ def costs(study: Study, benchmark: str) -> Table | None:
 
 def limits(study: Study, traces: Traces, benchmark: str) -> dict[int, float]:
     """Charged seconds by world that every row may spend: those of random search there, else of the cheapest row on average."""
-    mine = [one for one in traces if one["benchmark"] == benchmark]
     reference = study.reference(benchmark)
     if reference is not None:
-        return {one["world"]: float(one["end"]) for one in mine if one["row"] == reference}
-    means = pd.Series({row: np.mean([one["end"] for one in mine if one["row"] == row]) for row in {one["row"] for one in mine}})
-    return dict.fromkeys({one["world"] for one in mine}, float(means.min())) if len(means) else {}
+        return _ends(traces.of(benchmark, reference))
+    rows = [mine for row in study.rows(benchmark) if len(mine := traces.of(benchmark, row))]
+    worlds = {int(world) for mine in rows for world in mine.worlds}
+    return dict.fromkeys(worlds, min(float(mine.end.mean()) for mine in rows)) if rows else {}
+
+
+def _ends(searches: RowTraces) -> dict[int, float]:
+    return dict(zip(searches.worlds.tolist(), searches.end.tolist(), strict=True))
 
 
 def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
-    """Every row cut off at the same charged seconds; None where no row shares weights. Never compared with a paper."""
+    """Every row cut off at the same charged seconds, never compared with a paper.
+
+    None where no row shares weights, or where every search ended before the limit: that is the table of results.
+    """
     allowed = limits(study, traces, benchmark)
     if not study.shared_weights(benchmark) or not allowed:
+        return None
+    rows = study.rows(benchmark)
+    shares = {row: _share(traces.of(benchmark, row), allowed) for row in rows}
+    if all(np.isnan(share) or share == 100 for share in shares.values()):
         return None
     reference = study.reference(benchmark)
     whose = f"those of {study.label(reference)} in the same world" if reference else "the mean of the cheapest row"
@@ -71,38 +82,76 @@ def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
         f"({whose}), exactly what it would have returned if stopped there. Test accuracy in percent, mean ± standard deviation "
         "(ddof 0) over the n runs that had a proposal by then; no paper is compared. Seconds of weight sharing are "
         f"{ESTIMATE}. Schedules were not shortened to fit: a learning rate that was to fall later had not fallen yet."
-        + (" Paired differences from random search in points, Wilcoxon's test, Holm's correction." if reference else ""),
+        + (f" Paired differences from random search in points; {TESTED}." if reference else ""),
         columns,
     )
+    remarks: list[str] = []
     for target in study.targets(benchmark):
-        found = {row: _at(traces, benchmark, row, target, allowed) for row in study.rows(benchmark)}
-        pairs = {row: paired(found[row][0], found[reference][0]) for row in found if row != reference} if reference else {}
-        tested = {row: pair for row, pair in pairs.items() if pair is not None}
-        corrected = dict(zip(tested, holm([pair.p for pair in tested.values()]), strict=True))
-        for row, (values, share) in found.items():
-            text = spread(*mean_std(values.to_numpy())) if len(values) else MISSING
-            cells = [study.label(row), target_name(target), number(share, 0), str(len(values)), text]
-            if reference:
-                pair = tested.get(row)
-                versus = [with_interval(pair.difference, pair.interval, sign=True), probability(corrected[row])] if pair else []
-                cells += versus or [MISSING] * 2
-            table.add(cells)
+        values = {row: _at(traces.of(benchmark, row), target, allowed) for row in rows}
+        others = {row: found for row, found in values.items() if row != reference}
+        found = compare(others, values[reference], target_name(target)) if reference else None
+        remarks += found.remarks if found else []
+        for row in rows:
+            text = spread(*mean_std(values[row].to_numpy())) if len(values[row]) else MISSING
+            cells = [study.label(row), target_name(target), number(shares[row], 0), str(len(values[row])), text]
+            table.add(cells + (found.cells(row) if found else []))
+    table.caption += noted(remarks)
     return table
 
 
-def _at(traces: Traces, benchmark: str, row: str, target: str, allowed: dict[int, float]) -> tuple[pd.Series, float]:
-    """Test accuracy by world of the proposal in force at the limit, and the share of the searches done by then, percent."""
-    found: dict[int, float] = {}
-    shares: list[float] = []
-    for one in traces:
-        if one["row"] == row and one["benchmark"] == benchmark and one["world"] in allowed:
-            limit = allowed[one["world"]]
-            shares.append(min(1.0, limit / one["end"]) if one["end"] else 1.0)
-            last = _in_force(one, limit)
-            if last >= 0:
-                found[one["world"]] = float(one["test"][target][last])
-    return pd.Series(found, dtype=float), 100 * float(np.mean(shares)) if shares else float("nan")
+TESTED = (
+    "Wilcoxon's signed-rank test, Holm's correction per target over the rows without a variant name and, apart from them, over "
+    "the rows with one"
+)
 
 
-def _in_force(trace: dict[str, Any], limit: float) -> int:
-    return int(np.searchsorted(np.asarray(trace["seconds"], dtype=float), limit * (1 + 1e-12), side="right")) - 1
+def own_charge(study: Study, traces: Traces, benchmark: str) -> Table | None:
+    """Random search stopped at what each row of weight sharing was charged in the same world; None where one did not run."""
+    rows, reference = study.shared_weights(benchmark), study.reference(benchmark)
+    if not rows or reference is None or reference in rows:
+        return None
+    name = study.label(reference)
+    names = ["method", "target", "charged s", "n", "test", name, "difference [95 %]", "p (Holm)"]
+    table = Table(
+        f"The same charge for both: the proposal of {name} in force once it had been charged what the row's search was charged "
+        "in all in the same world. Test accuracy in percent, mean ± standard deviation (ddof 0) over the n worlds in which "
+        f"{name} had a proposal by then; charged seconds of weight sharing are {ESTIMATE}. Paired differences in points; "
+        f"{TESTED}.",
+        [Column(column, right=column not in ("method", "target")) for column in names],
+    )
+    remarks: list[str] = []
+    for target in study.targets(benchmark):
+        gains, cells = {}, {}
+        for row in rows:
+            allowed = _ends(traces.of(benchmark, row))
+            then, ours = _at(traces.of(benchmark, reference), target, allowed), study.by_world(benchmark, row, target)
+            pairs = pd.DataFrame({"ours": ours, "then": then}).dropna()
+            charged = np.mean([allowed[int(world)] for world in pairs.index]) if len(pairs) else float("nan")
+            means = [spread(*mean_std(pairs[side].to_numpy())) for side in ("ours", "then")]
+            cells[row] = [number(float(charged), 0 if charged >= 10 else 2), str(len(pairs)), *means]
+            gains[row] = pairs["ours"] - pairs["then"]
+        worlds = {world for gain in gains.values() for world in gain.index}
+        found = compare(gains, pd.Series(0.0, sorted(worlds), dtype=float), target_name(target))
+        remarks += found.remarks
+        for row in rows:
+            table.add([study.label(row), target_name(target), *cells[row], *found.cells(row)])
+    table.caption += noted(remarks)
+    return table
+
+
+def _share(searches: RowTraces, allowed: dict[int, float]) -> float:
+    """The share of the searches done at the limit, mean in percent; NaN where no search has a limit."""
+    limit = pd.Series(searches.worlds).map(allowed).to_numpy(dtype=float)
+    limited = ~np.isnan(limit)
+    ends = searches.end[limited]
+    done = np.where(ends > 0, np.minimum(1.0, limit[limited] / np.where(ends > 0, ends, 1.0)), 1.0)
+    return 100 * float(done.mean()) if len(done) else float("nan")
+
+
+def _at(searches: RowTraces, target: str, allowed: dict[int, float]) -> pd.Series:
+    """Test accuracy by world of the proposal in force at the limit."""
+    if target not in searches.test:
+        return pd.Series(dtype=float)
+    limit = pd.Series(searches.worlds).map(allowed).to_numpy(dtype=float)  # NaN, which nothing reaches, without a limit
+    last = searches.in_force(searches.seconds, limit * (1 + 1e-12))
+    return pd.Series(searches.test[target][last[last >= 0]], searches.worlds[last >= 0])

@@ -7,18 +7,19 @@ elsewhere two bounds of it: as if each missing cell were the worst, or the best,
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from reports.epochs import logged, proposed
-from reports.figures import Drawing, Panel, Traces, logarithmic, panel_title, render
+from reports.figures import Drawing, Panel, logarithmic, panel_title, render
 from reports.formats import number, spread
 from reports.layout import Column, Table
 from reports.statistics import mean_std
 from reports.study import Study
+from reports.traces import Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +67,7 @@ def covered(study: Study, traces: Traces, benchmark: str) -> Table | None:
 
 def references(study: Study, benchmark: str) -> Table | None:
     """The errors that regret may be counted from, per split; None where the benchmark states none."""
-    stated = (study.facts.get("references") or {}).get(benchmark)
+    stated = _references(study, benchmark)
     if not stated:
         return None
     names = ["split", "reference", "error (%)", "best cell's regret"]
@@ -79,6 +80,10 @@ def references(study: Study, benchmark: str) -> Table | None:
     for one in stated:
         table.add([one["split"], one["name"], number(one["error"], 4), number(one["kept"])])
     return table
+
+
+def _references(study: Study, benchmark: str) -> tuple[Mapping[str, Any], ...]:
+    return next((part.references for part in study.parts(benchmark) if part.references), ())
 
 
 def final(study: Study, benchmark: str, row: str, target: str) -> str:
@@ -102,7 +107,7 @@ def bounds(regrets: np.ndarray, span: float) -> tuple[float, float]:
 def _partial(study: Study) -> Iterator[tuple[str, str, float]]:
     """Benchmarks that state references: with each target, and the largest regret of a recorded cell."""
     for benchmark in study.benchmarks:
-        if benchmark in (study.facts.get("references") or {}):
+        if _references(study, benchmark):
             for target in study.targets(benchmark):
                 best, worst = (study.of_target(name, benchmark, target) for name in ("optimum", "worst"))
                 if best is not None and worst is not None:
@@ -114,8 +119,8 @@ def _curves(study: Study, traces: Traces, benchmark: str, target: str) -> dict[s
     best = study.of_target("optimum", benchmark, target)
     found: dict[str, pd.DataFrame] = {}
     for row in study.rows(benchmark):
-        mine = [one for one in traces if one["row"] == row and one["benchmark"] == benchmark and target in one["test"]]
-        curves = {one["world"]: best - proposed(one, target) for one in mine if len(logged(one, "epoch"))}
+        mine = [one for one in traces.of(benchmark, row).logging() if target in one.test]
+        curves = {one.world: best - proposed(one, target) for one in mine if len(logged(one.log, "epoch"))}
         known = {world: curve for world, curve in curves.items() if len(curve)}
         if known:
             table = pd.DataFrame(known)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.figures import Drawing, Panel, Traces, panel_title, render
+from reports.figures import Drawing, Panel, panel_title, render
 from reports.formats import MISSING, number, probability, spread, with_interval
 from reports.layout import Column, Table
 from reports.statistics import mean_std, paired, student_quantile
 from reports.study import Study
+from reports.traces import Log, Search, Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +70,7 @@ def entropy(study: Study, traces: Traces) -> Drawing | None:
         Panel(f"{benchmark}: {base}" if len(study.benchmarks) > 1 else base, "epoch", "entropy / ln |O|", _lines(curves, 1.0))
         for benchmark in study.benchmarks
         for base, rows in families(study, benchmark).items()
-        if len(curves := _curves(traces, benchmark, rows, lambda one: logged(one, "entropy"))) > 1
+        if len(curves := _curves(traces, benchmark, rows, lambda one: logged(one.log, "entropy"))) > 1
     ]
     text = (
         "Entropy of the weights on operations after each epoch, mean over edges of −Σ p ln p / ln |O|: 1 where all operations "
@@ -78,9 +79,8 @@ def entropy(study: Study, traces: Traces) -> Drawing | None:
     return Drawing("entropy_per_epoch", render(study, panels), text) if panels else None
 
 
-def logged(trace: dict[str, Any], name: str) -> pd.Series:
+def logged(log: Log, name: str) -> pd.Series:
     """What a search logged under a name, by epoch."""
-    log = trace.get("log", {})
     if "epoch" not in log or name not in log:
         return pd.Series(dtype=float)
     return (
@@ -88,23 +88,20 @@ def logged(trace: dict[str, Any], name: str) -> pd.Series:
     )
 
 
-def proposed(trace: dict[str, Any], target: str) -> pd.Series:
+def proposed(search: Search, target: str) -> pd.Series:
     """Test accuracy of the proposal in force at the end of each epoch; only of methods that define one at every epoch."""
-    ends = logged(trace, "seconds")
-    made = np.asarray(trace["seconds"], dtype=float)
-    last = np.searchsorted(made, ends.to_numpy(), side="right") - 1
+    ends = logged(search.log, "seconds")
+    last = np.searchsorted(search.seconds, ends.to_numpy(), side="right") - 1
     if not len(ends) or (last < 0).any():
         return pd.Series(dtype=float)
-    return pd.Series(np.asarray(trace["test"][target], dtype=float)[last], ends.index)
+    return pd.Series(search.test[target][last], ends.index)
 
 
-def _curves(
-    traces: Traces, benchmark: str, rows: Sequence[str], of: Callable[[dict[str, Any]], pd.Series]
-) -> dict[str, pd.DataFrame]:
+def _curves(traces: Traces, benchmark: str, rows: Sequence[str], of: Callable[[Search], pd.Series]) -> dict[str, pd.DataFrame]:
     """By row, a table (epochs, runs)."""
     found = {}
     for row in rows:
-        mine = {one["world"]: of(one) for one in traces if one["row"] == row and one["benchmark"] == benchmark}
+        mine = {one.world: of(one) for one in traces.of(benchmark, row).logging()}
         known = {world: curve for world, curve in mine.items() if len(curve)}
         if known:
             found[row] = pd.DataFrame(known).dropna()
@@ -138,8 +135,8 @@ def discretised(study: Study, traces: Traces, benchmark: str) -> Table | None:
         [Column(name, right=name != "method") for name in names],
     )
     for row in study.rows(benchmark):
-        mine = [one for one in traces if one["row"] == row and one["benchmark"] == benchmark]
-        ends = {one["world"]: (_last(one, "supernet_accuracy"), _last(one, "discretised_accuracy")) for one in mine}
+        mine = traces.of(benchmark, row).logging()
+        ends = {one.world: (_last(one.log, "supernet_accuracy"), _last(one.log, "discretised_accuracy")) for one in mine}
         known = {world: pair for world, pair in ends.items() if None not in pair}
         before, after = (pd.Series({world: pair[side] for world, pair in known.items()}, dtype=float) for side in (0, 1))
         if known:
@@ -150,9 +147,9 @@ def discretised(study: Study, traces: Traces, benchmark: str) -> Table | None:
     return table if table.rows else None
 
 
-def _last(trace: dict[str, Any], name: str) -> float | None:
+def _last(log: Log, name: str) -> float | None:
     """What a search logged last under a name."""
-    values = np.asarray(trace.get("log", {}).get(name, []), dtype=float)
+    values = np.asarray(log.get(name, []), dtype=float)
     known = values[np.isfinite(values)]
     return float(known[-1]) if len(known) else None
 
@@ -168,7 +165,7 @@ def entropies(study: Study, traces: Traces, benchmark: str) -> Table | None:
         [Column(name, right=name not in ("method", "base", "falls faster")) for name in names],
     )
     for base, rows in families(study, benchmark).items():
-        curves = _curves(traces, benchmark, rows, lambda one: logged(one, "entropy"))
+        curves = _curves(traces, benchmark, rows, lambda one: logged(one.log, "entropy"))
         for row in rows[1:]:
             cells = [study.label(row), study.label(base)]
             if base not in curves or row not in curves:

@@ -11,34 +11,17 @@ import numpy as np
 from reports import style
 from reports.formats import target_name
 from reports.statistics import student_quantile
-from reports.study import Study
+from reports.study import REFERENCE, Study
+from reports.traces import RowTraces, Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-Traces = list[dict[str, Any]]
-
 POINTS = 200  # of the common grid
 MARKS = 6  # markers per line
 READABLE = 9
 """Lines that a panel holds."""
-
-
-def step_values(seconds: Sequence[np.ndarray], values: Sequence[np.ndarray], grid: np.ndarray) -> np.ndarray:
-    """Evaluate step functions on a common grid: (runs, grid) with NaN before a run's first proposal.
-
-    Args:
-        seconds: ascending times at which each run's value changes.
-        values: the value from each of those times on.
-        grid: times at which to evaluate.
-    """
-    table = np.full((len(seconds), grid.size), np.nan)
-    for index, (times, steps) in enumerate(zip(seconds, values, strict=True)):
-        last = np.searchsorted(times, grid, side="right") - 1
-        made = last >= 0
-        table[index, made] = np.asarray(steps, dtype=float)[last[made]]
-    return table
 
 
 class Drawing(NamedTuple):
@@ -65,11 +48,11 @@ def regret(study: Study, traces: Traces) -> Drawing | None:
         for benchmark in study.benchmarks
         for target in study.targets(benchmark)
         for name, rows in groups(study, benchmark)
-        if (draw := _regret_of(traces, benchmark, target, rows)) is not None
+        if (draw := _regret_of(study, traces, benchmark, target, rows)) is not None
     ]
     if not panels:
         return None
-    return Drawing("regret", render(study, panels), caption(study))
+    return Drawing("regret", render(study, panels), caption())
 
 
 def groups(study: Study, benchmark: str) -> list[tuple[str, list[str]]]:
@@ -92,22 +75,22 @@ def groups(study: Study, benchmark: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _regret_of(traces: Traces, benchmark: str, target: str, rows: Sequence[str]) -> Callable[..., dict[str, Any]] | None:
-    mine = [one for one in traces if one["benchmark"] == benchmark and target in one["regret"] and len(one["seconds"])]
-    mine = [one for one in mine if one["row"] in rows]
+def _regret_of(
+    study: Study, traces: Traces, benchmark: str, target: str, rows: Sequence[str]
+) -> Callable[..., dict[str, Any]] | None:
+    best = study.of_target("optimum", benchmark, target)
+    if best is None or not np.isfinite(best):
+        return None
+    drawn = {row: mine for row in rows if len(mine := traces.of(benchmark, row).proposing(target))}
 
     def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
         handles = {}
-        for row, look in looks.items():
-            of_row = [one for one in mine if one["row"] == row]
-            if of_row:
-                seconds = [np.asarray(one["seconds"], dtype=float) for one in of_row]
-                ends = max(float(one["end"]) for one in of_row)
-                handles[row] = band(panel, seconds, [one["regret"][target] for one in of_row], ends, look)
+        for row, mine in drawn.items():
+            handles[row] = band(panel, mine, mine.seconds, best - mine.test[target], float(mine.end.max()), looks[row])
         _finish(panel)
         return handles
 
-    return draw if mine else None
+    return draw if drawn else None
 
 
 def panel_title(study: Study, benchmark: str, target: str) -> str:
@@ -122,7 +105,7 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
     from matplotlib.figure import Figure
 
     rows = list(dict.fromkeys(row for benchmark in study.benchmarks for row in study.rows(benchmark)))
-    looks = {row: style.line(index) for index, row in enumerate(rows)}
+    looks = style.looks(rows, study.facts.get("known_rows") or [], REFERENCE)
     across = min(across, len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(style.SETTINGS):
@@ -162,21 +145,20 @@ def _save(figure: Any, kind: str, metadata: dict[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def band(panel: Axes, times: Sequence[np.ndarray], values: Sequence[np.ndarray], end: float, look: dict[str, Any]) -> Any:
-    """Draw one row's mean and its band, from the time at which every run has a value to ``end``, its longest run's.
+def band(panel: Axes, searches: RowTraces, times: np.ndarray, values: np.ndarray, end: float, look: dict[str, Any]) -> Any:
+    """Draw one row's mean and its band, from the time at which every search has a value to ``end``, its longest search's.
 
     Args:
-        times: of each run, ascending: when its value changes.
-        values: of each run, the value from each of those times on.
+        times: flat: when the value of a search changes.
+        values: flat: the value from each of those times on.
     """
-    start = max(max(float(one[0]) for one in times), 1e-9)
+    start = max(float(times[searches.starts[:-1]].max()), 1e-9)
     end = max(end, start * (1 + 1e-9))
     grid = np.geomspace(start, end, POINTS)
     grid[0] = start  # geomspace may round below the start, where the slowest run has nothing yet
-    table = step_values(times, values, grid)
-    mean = table.mean(axis=0)
-    if len(times) >= 3:
-        half = student_quantile(0.975, len(times) - 1) * table.std(axis=0, ddof=1) / np.sqrt(len(times))
+    mean, std = searches.mean_on_grid(times, values, grid)
+    if len(searches) >= 3:
+        half = student_quantile(0.975, len(searches) - 1) * std / np.sqrt(len(searches))
         panel.fill_between(grid, mean - half, mean + half, color=look["color"], alpha=0.18, linewidth=0, step="post")
     first = len(panel.lines) * 5 % (POINTS // MARKS)  # rows that overlap keep their markers apart
     (drawn,) = panel.plot(grid, mean, drawstyle="steps-post", markevery=(first, POINTS // MARKS), **look)
@@ -213,10 +195,10 @@ def plain_logarithmic(axis: Axis, low: float, high: float) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def caption(study: Study) -> str:
+def caption() -> str:
     """Say what the regret figure shows."""
     return (
-        f"Anytime test regret against the best of {study.stated_set}, in percentage points, over charged search seconds. "
+        "Anytime test regret against the best of the stated set, in percentage points, over charged search seconds. "
         "Both axes are logarithmic. Lines: mean over finished runs, drawn from the time at which every run has a proposal. "
         "Bands: pointwise 95 % interval of the mean (Student t), none below 3 runs. A line that ends at the lower edge has "
         "reached zero regret."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import isfinite
+import re
+from math import floor, isfinite, log10
 
 from reports.statistics import Interval
 
@@ -57,5 +58,14 @@ def with_interval(value: float | None, interval: Interval | None, digits: int = 
 
 
 def probability(p: float) -> str:
-    """Format a p value with two significant digits, bounded below."""
-    return "< 0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
+    """Format a p value with two significant digits, bounded below; with more where it would read as the threshold .05."""
+    if p < 1e-4:
+        return "< 0.0001"
+    digits = 2 if p >= 0.1 else 1 - floor(log10(p))
+    text = f"{p:.{digits}f}"
+    return f"{p:.4f}" if float(text) == 0.05 else text
+
+
+def thousands(text: str) -> str:
+    """Return prose with a thin space between thousands where it has a comma."""
+    return re.sub(r"(?<=\d),(?=\d{3}\b)", "\N{NARROW NO-BREAK SPACE}", text)

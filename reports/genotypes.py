@@ -6,8 +6,9 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from reports.figures import Drawing, Panel, Traces, render
+from reports.figures import Drawing, Panel, render
 from reports.study import Study
+from reports.traces import Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from reports.figures import Drawing, Panel, Traces, render
+from reports.figures import Drawing, Panel, render
 from reports.formats import MISSING, number, probability, target_name, with_interval
 from reports.layout import Column, Table
 from reports.statistics import Interval, kendall, mean_interval, mean_std, paired, rank_correlation
 from reports.study import Study
+from reports.traces import Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,15 +22,16 @@ Clouds = dict[tuple[str, str, int], list[np.ndarray]]
 """By benchmark, row and number of features: of each run the accuracies (2, architectures), shared and own."""
 
 
-def _clouds(traces: Traces) -> Clouds:
+def _clouds(study: Study, traces: Traces) -> Clouds:
     found: Clouds = {}
-    for one in traces:
-        log = one.get("log", {})
-        if {"shared_accuracy", "own_accuracy", "features"} <= set(log):
-            for features in np.unique(log["features"]):
-                here = log["features"] == features
-                pair = np.array([log["shared_accuracy"][here], log["own_accuracy"][here]])
-                found.setdefault((one["benchmark"], one["row"], int(features)), []).append(pair)
+    for benchmark in study.benchmarks:
+        for row in study.rows(benchmark):
+            for one in traces.of(benchmark, row).logging():
+                if {"shared_accuracy", "own_accuracy", "features"} <= set(one.log):
+                    for features in np.unique(one.log["features"]):
+                        here = one.log["features"] == features
+                        pair = np.array([one.log["shared_accuracy"][here], one.log["own_accuracy"][here]])
+                        found.setdefault((benchmark, row, int(features)), []).append(pair)
     return dict(sorted(found.items()))
 
 
@@ -42,7 +44,7 @@ def signal(study: Study, traces: Traces) -> Drawing | None:
             "shared weights: validation (%)",
             _scatter(row, runs),
         )
-        for (benchmark, row, features), runs in _clouds(traces).items()
+        for (benchmark, row, features), runs in _clouds(study, traces).items()
     ]
     if not panels:
         return None
@@ -72,7 +74,7 @@ def correlations(study: Study, traces: Traces, benchmark: str) -> Table | None:
         "the best.",
         [Column(name, right=name != "method") for name in names],
     )
-    for (name, row, features), runs in _clouds(traces).items():
+    for (name, row, features), runs in _clouds(study, traces).items():
         if name == benchmark:
             ranks = [rank_correlation(pair[0], pair[1]) for pair in runs]
             chosen = [float(pair[1][pair[0].argmax()]) for pair in runs]
@@ -128,23 +130,24 @@ def _probed(
 ) -> dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]]:
     """By row and what tells a cell's own accuracy: of each run the accuracies (cells,), shared and own."""
     found: dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]] = {}
-    for one in traces:
-        probe = {name: np.asarray(values, dtype=float) for name, values in one.get("probe", {}).items()}
-        if one["benchmark"] != benchmark or "shared" not in probe:
-            continue
-        for target in study.targets(benchmark):
-            if target in probe and np.isfinite(probe[target]).all():
-                pair = probe["shared"], probe[target]
-                found.setdefault((one["row"], f"{target_name(target)}, test, as judged"), []).append(pair)
-        if "probed" in trained:
-            mine = trained[trained["probed"] & (trained["benchmark"] == benchmark)]
-            mine = mine[(mine["row"] == one["row"]) & (mine["world"] == one["world"])]
-            for (_, recipe, data, split), group in mine.groupby(["stage", "recipe", "data", "split"], sort=False):
-                accuracies = group["accuracy"].to_numpy(dtype=float)
-                if len(accuracies) % len(probe["shared"]) == 0 and np.isfinite(accuracies).all():
-                    own = accuracies.reshape(len(probe["shared"]), -1).mean(1)  # in the order of the probes, seed by seed
-                    how = f"{target_name(str(data))}, {split}, trained by {recipe}"
-                    found.setdefault((one["row"], how), []).append((probe["shared"], own))
+    for row in study.rows(benchmark):
+        for one in traces.of(benchmark, row).probing():
+            probe = {name: np.asarray(values, dtype=float) for name, values in one.probe.items()}
+            if "shared" not in probe:
+                continue
+            for target in study.targets(benchmark):
+                if target in probe and np.isfinite(probe[target]).all():
+                    pair = probe["shared"], probe[target]
+                    found.setdefault((row, f"{target_name(target)}, test, as judged"), []).append(pair)
+            if "probed" in trained:
+                mine = trained[trained["probed"] & (trained["benchmark"] == benchmark)]
+                mine = mine[(mine["row"] == row) & (mine["world"] == one.world)]
+                for (_, recipe, data, split), group in mine.groupby(["stage", "recipe", "data", "split"], sort=False):
+                    accuracies = group["accuracy"].to_numpy(dtype=float)
+                    if len(accuracies) % len(probe["shared"]) == 0 and np.isfinite(accuracies).all():
+                        own = accuracies.reshape(len(probe["shared"]), -1).mean(1)  # in the order of the probes, seed by seed
+                        how = f"{target_name(str(data))}, {split}, trained by {recipe}"
+                        found.setdefault((row, how), []).append((probe["shared"], own))
     return found
 
 
@@ -170,13 +173,12 @@ def objectives(study: Study, benchmark: str) -> Table | None:
                 if pair is not None:
                     cells = [str(pair.n), with_interval(pair.difference, pair.interval, sign=True), probability(pair.p)]
                 against = f"{study.label(other)} against {study.label(row)}"
-                table.add([against, target_name(target), *cells, _differing(study, other, row)])
+                table.add([against, target_name(target), *cells, _differing(study, benchmark, other, row)])
     return table if table.rows else None
 
 
-def _differing(study: Study, one: str, other: str) -> str:
+def _differing(study: Study, benchmark: str, one: str, other: str) -> str:
     """Settings of two rows that differ besides their objective."""
-    settings = study.facts.get("settings") or {}
-    first, second = settings.get(one, {}), settings.get(other, {})
+    first, second = (study.settings(benchmark, row) for row in (one, other))
     names = [name for name in first if name != "objective" and first[name] != second.get(name)]
     return ", ".join(f"{name} {first[name]} / {second.get(name)}" for name in names) or MISSING

@@ -34,6 +34,8 @@ def distances(study: Study, benchmark: str) -> Table | None:
     for row in sorted(study.rows(benchmark), key=lambda row: "[" in row):
         families.setdefault(row.partition("[")[0], []).append(row)
     for base, *others in families.values():
+        if not others:
+            continue
         reference = _found(study, benchmark, base)
         for row in others:
             mine = _found(study, benchmark, row)

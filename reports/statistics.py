@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf, isinf, sqrt
+from math import inf, isinf, ldexp, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 RESAMPLES = 4000
 BOOTSTRAP_FROM = 50  # runs; below, the bootstrap covers less than it says and Student t is used
+BOOTSTRAP_UP_TO = 2000  # runs; above, the mean is as good as normal, and the bootstrap's draws do not fit in memory
 EXACT_UP_TO = 50  # pairs; above, the signed-rank statistic is as good as normal
 
 
@@ -45,20 +46,23 @@ def mean_std(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval | None:
-    """Confidence interval of a mean: Student t for n < 50, bias-corrected accelerated bootstrap above, None for n < 3."""
+    """Return the confidence interval of a mean; None for n < 3.
+
+    From 50 to 2 000 values the bias-corrected accelerated bootstrap, otherwise Student t.
+    """
     array = np.asarray(values, dtype=float)
     if array.size < 3:
         return None
     mean = float(array.mean())
     if np.ptp(array) == 0:
         return Interval(mean, mean)
-    if array.size >= BOOTSTRAP_FROM:
+    if BOOTSTRAP_FROM <= array.size <= BOOTSTRAP_UP_TO:
         return _bca(array, level)
     half = student_quantile(0.5 + level / 2, array.size - 1) * float(array.std(ddof=1)) / sqrt(array.size)
     return Interval(mean - half, mean + half)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _resample_weights(n: int) -> np.ndarray:
     """Bootstrap weights (RESAMPLES, n), each row summing to 1; drawn once per n from a fixed seed."""
     drawn = np.random.default_rng(n).integers(0, n, (RESAMPLES, n)) + n * np.arange(RESAMPLES)[:, None]
@@ -173,12 +177,12 @@ def signed_rank(differences: Sequence[float] | np.ndarray) -> float:
     ways[0] = 1.0
     for rank in doubled:
         ways[rank:] = ways[rank:] + ways[:-rank]
-    return min(1.0, 2 * float(ways[: round(2 * observed) + 1].sum() / 2.0**n))
+    return min(1.0, ldexp(float(ways[: round(2 * observed) + 1].sum()), 1 - n))
 
 
 def smallest_p(pairs: int) -> float:
-    """Smallest two-sided p that a signed-rank test of so many pairs can give."""
-    return min(1.0, 2 / 2.0**pairs)
+    """Return the smallest two-sided p that a signed-rank test can give, 2/2ⁿ; 0 where no float is that small."""
+    return min(1.0, ldexp(1.0, 1 - pairs))
 
 
 def kendall(one: np.ndarray, other: np.ndarray) -> float:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 # Okabe and Ito's palette without its yellow, which is too light for a line on white.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
-MARKERS = ("o", "s", "^", "D", "v", "X", "P", "*", "<")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (8, 2)))
+MARKERS = ("s", "^", "D", "v", "X", "P", "*")
+LOOKS = 210
+"""Lines that differ: the colours but black, the dashes and the markers cycle at different lengths."""
 
 SETTINGS: Any = {
     "font.size": 8,
@@ -31,12 +35,30 @@ SETTINGS: Any = {
 }
 
 
-def line(index: int) -> dict[str, Any]:
-    """Line style of the index-th row: colour, dash and marker cycle at different lengths, so that no two rows look alike."""
-    return {
-        "color": COLOURS[index % len(COLOURS)],
-        "linestyle": DASHES[index % len(DASHES)],
-        "marker": MARKERS[index % len(MARKERS)],
-        "markerfacecolor": "white",
-        "markeredgewidth": 0.9,
-    }
+def looks(rows: Iterable[str], known: Sequence[str], reference: str) -> dict[str, dict[str, Any]]:
+    """Return the line style of each row: bound to its name, so that a row looks the same in every figure and report.
+
+    Args:
+        rows: the rows to draw.
+        known: every registered row, in a fixed order; any other row gets a free style by a hash of its name.
+        reference: the method that others are compared with: black, as no other row is.
+    """
+    places = {row: index for index, row in enumerate(known)}
+    found: dict[str, dict[str, Any]] = {}
+    taken = set(places.values())
+    for row in sorted(set(rows)):
+        if row.rpartition(":")[2] == reference:
+            found[row] = _line("#000000", "-", "o")
+            continue
+        place = places.get(row)
+        if place is None:
+            place = zlib.crc32(row.encode()) % LOOKS
+            while place in taken and len(taken) < LOOKS:
+                place = (place + 1) % LOOKS
+            taken.add(place)
+        found[row] = _line(COLOURS[1 + place % (len(COLOURS) - 1)], DASHES[place % len(DASHES)], MARKERS[place % len(MARKERS)])
+    return found
+
+
+def _line(colour: str, dash: Any, marker: str) -> dict[str, Any]:
+    return {"color": colour, "linestyle": dash, "marker": marker, "markerfacecolor": "white", "markeredgewidth": 0.9}

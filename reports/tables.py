@@ -7,18 +7,17 @@ from math import isfinite, nan
 from reports import coverage
 from reports.formats import MISSING, bracket, number, probability, short_name, signed, spread, target_name, with_interval
 from reports.layout import Column, Table
-from reports.statistics import holm, mean_interval, mean_std, paired, smallest_p
+from reports.pairs import Comparison, compare, families, noted
+from reports.statistics import mean_interval, mean_std
 from reports.study import Study
 from reports.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict
-
-FAMILY = 25  # rows tested together at most
 
 
 def results(study: Study, benchmark: str) -> Table:
     """Test accuracy per row and target, beside the published numbers where there are any."""
     targets, compared = study.targets(benchmark), study.compared(benchmark)
     ran = study.rows(benchmark)
-    printed = [row for row in study.skipped if row not in ran and any((benchmark, row, one) in study.lines for one in targets)]
+    printed = study.printed(benchmark)
     both = compared and any(key[0] == benchmark for key in study.published_valid)
     columns = [Column("method", right=False), Column("seeds")]
     for target in targets:
@@ -83,16 +82,8 @@ def _add_optimum(table: Table, study: Study, benchmark: str, compared: bool, bot
     table.add(cells + [""] * (len(table.columns) - len(cells)), rule=True)
 
 
-def _both_names(target: str) -> str:
-    name, short = target_name(target), short_name(target)
-    return name if name == short else f"{name} ({short})"
-
-
 def _results_caption(study: Study, benchmark: str) -> str:
-    records = [
-        f"{_both_names(t)}: {study.of_target('judge', benchmark, t) or 'record not stated'}" for t in study.targets(benchmark)
-    ]
-    text = f"Test accuracy in percent, mean ± standard deviation (ddof 0) over finished runs. Judged by: {'; '.join(records)}."
+    text = "Test accuracy in percent, mean ± standard deviation (ddof 0) over finished runs."
     if study.compared(benchmark):
         margins = [
             f"{short_name(t)} {number(study.margin(t))}" for t in study.targets(benchmark) if study.margin(t) is not None
@@ -100,7 +91,7 @@ def _results_caption(study: Study, benchmark: str) -> str:
         letters = "; ".join(f"{LETTERS[name]} = {name}" for name in VERDICTS if name != NOT_MEASURED)
         text += f" Δ = ours − published in points, with Welch’s 95 % interval; letters: {letters}."
         text += f" δ, fixed in advance: {', '.join(margins)}." if margins else " No δ was fixed."
-    text += f" charged s: {study.facts.get('clock') or 'simulated search seconds'} per run, mean."
+    text += " charged s: charged search seconds, mean per run."
     return text + (" ≈: estimated by extrapolation, see the costs." if study.shared_weights(benchmark) else "")
 
 
@@ -140,7 +131,8 @@ def agreement(study: Study, benchmark: str) -> Table:
 
 def intervals(study: Study, benchmark: str) -> Table:
     """Regret, rank, validation accuracy and cost per row and target, with intervals."""
-    sizes, targets = study.facts.get("set_size") or {}, study.targets(benchmark)
+    targets = study.targets(benchmark)
+    sizes = [size for target in targets if (size := study.of_target("set_size", benchmark, target))]
     published_valid = study.published_valid
     shown = any(key[0] == benchmark for key in published_valid)
     ranked = any(study.finished(benchmark, row, t)["regret"].notna().any() for row in study.rows(benchmark) for t in targets)
@@ -150,9 +142,10 @@ def intervals(study: Study, benchmark: str) -> Table:
     names += ["published validation"] if shown else []
     names += ["queries", "wall s", "failed"]
     table = Table(
-        (_regret_caption(study, bool(sizes)) if ranked else "")
+        (_regret_caption(bool(sizes)) if ranked else "")
         + "Validation accuracy in percent, mean ± std. Queries and wall seconds (this machine’s, never "
-        "charged) per run, mean. failed: runs that did not finish.",
+        "charged) per run, mean. failed: runs that did not finish or were rejected, which are in no mean."
+        + _rejected(study, benchmark),
         [Column(name, right=name not in ("method", "target")) for name in names],
     )
     for row in study.rows(benchmark):
@@ -184,10 +177,17 @@ def intervals(study: Study, benchmark: str) -> Table:
     return table
 
 
-def _regret_caption(study: Study, percentile: bool) -> str:
+def _rejected(study: Study, benchmark: str) -> str:
+    """Name the rows whose ledger does not agree with what the oracle answered."""
+    counts = {row: int((study.searches(benchmark, row)["status"] == "rejected").sum()) for row in study.rows(benchmark)}
+    rows = ", ".join(f"{study.label(row)} ({count})" for row, count in counts.items() if count)
+    return f" Rejected, because what the method booked is not what the benchmark answered: {rows}." if rows else ""
+
+
+def _regret_caption(percentile: bool) -> str:
     return (
-        f"Regret in percentage points against the best of {study.stated_set}: mean and its 95 % interval (Student t below "
-        "50 runs, BCa bootstrap from 50, none below 3). Rank: median of 1 + the number of strictly better architectures"
+        "Regret in percentage points against the best of the stated set: mean and its 95 % interval (BCa bootstrap from 50 to "
+        "2 000 runs, Student t otherwise, none below 3). Rank: median of 1 + the number of strictly better architectures"
     ) + ("; percentile: that rank over the size of the set, in percent. " if percentile else ". ")
 
 
@@ -197,38 +197,31 @@ def against_random_search(study: Study, benchmark: str) -> Table | None:
     rows = [row for row in study.rows(benchmark) if row != baseline]
     if not rows or baseline is None:
         return None
-    names = ["method", "target", "pairs", "difference [95 %]", "p", "p (Holm)", "beyond δ"]
+    names = ["method", "target", "pairs", "difference [95 %]", "p", "p (Holm)"]
+    bounded = any(study.margin(target) is not None for target in study.targets(benchmark))
+    names += ["beyond δ"] if bounded else []
     table = Table("", [Column(name, right=name not in ("method", "target", "beyond δ")) for name in names])
-    families = [[row for row in rows if ":" not in row], [row for row in rows if ":" in row]]
-    remarks = []
-    for family in filter(None, families):
-        cells: dict[tuple[str, str], list[str]] = {}
-        for target in study.targets(benchmark):
-            reference = study.by_world(benchmark, baseline, target)
-            found = {row: paired(study.by_world(benchmark, row, target), reference) for row in family}
-            tested = {row: pair for row, pair in found.items() if pair is not None}
-            corrected = dict(zip(tested, holm([pair.p for pair in tested.values()]), strict=True))
-            for row, pair in tested.items():
-                margin = study.margin(target)
-                beyond = MISSING if margin is None else "yes" if abs(pair.difference) > margin else "no"
-                difference = with_interval(pair.difference, pair.interval, sign=True)
-                cells[row, target] = [str(pair.n), difference, probability(pair.p), probability(corrected[row]), beyond]
-            if tested and smallest_p(min(pair.n for pair in tested.values())) * len(tested) > 0.05:
-                remarks.append(
-                    f"with these pairs and {len(tested)} rows no difference on {target_name(target)} can be significant"
-                )
-        for row in family:
-            for index, target in enumerate(study.targets(benchmark)):
-                found_cells = cells.get((row, target), ["0", *[MISSING] * 4])
-                table.add([study.label(row), target_name(target), *found_cells], rule=index == 0 and bool(table.rows))
-        if len(family) > FAMILY:
-            remarks.append(f"a family of {len(family)} rows is larger than the {FAMILY} that the protocol allows")
+    found: dict[str, Comparison] = {}
+    for target in study.targets(benchmark):
+        reference = study.by_world(benchmark, baseline, target)
+        found[target] = compare({row: study.by_world(benchmark, row, target) for row in rows}, reference, target_name(target))
+    for row in (row for family in families(rows) for row in family):
+        for index, (target, comparison) in enumerate(found.items()):
+            margin, pair = study.margin(target), comparison.pairs.get(row)
+            beyond = MISSING if margin is None or pair is None else "yes" if abs(pair.difference) > margin else "no"
+            difference, corrected = comparison.cells(row)
+            cells = [str(pair.n if pair else 0), difference, probability(pair.p) if pair else MISSING, corrected]
+            cells += [beyond] if bounded else []
+            table.add([study.label(row), target_name(target), *cells], rule=index == 0 and bool(table.rows))
     table.caption = (
         f"Each row against {study.label(baseline)} on the same world seeds: mean difference of test accuracy in points with "
         "its 95 % interval; Wilcoxon’s signed-rank test (exact up to 50 pairs), corrected by Holm per target over the rows "
-        "without a variant name and, apart from them, over the rows with one. beyond δ: whether the mean difference is larger "
-        "than the margin, which matters where many seeds make every difference significant."
-    ) + "".join(f" Note: {remark}." for remark in dict.fromkeys(remarks))
+        "without a variant name and, apart from them, over the rows with one."
+    )
+    if bounded:
+        table.caption += " beyond δ: whether the mean difference is larger than the margin"
+        table.caption += ", which matters where many seeds make every difference significant."
+    table.caption += noted([remark for comparison in found.values() for remark in comparison.remarks])
     return table
 
 
@@ -248,7 +241,7 @@ def failed_runs(study: Study) -> Table | None:
 
 def tally(study: Study) -> str:
     """One sentence: how many rows carry which verdict."""
-    found = [study.row_verdict(b, row) for b in study.benchmarks for row in [*study.rows(b), *study.skipped]]
+    found = [study.row_verdict(b, row) for b in study.benchmarks for row in [*study.rows(b), *study.printed(b)]]
     names = [verdict.name for verdict in found if verdict is not None]
     counts = [f"{names.count(name)} {name}" for name in VERDICTS if name in names]
     return f"Row verdicts: {', '.join(counts)}." if counts else ""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reports import cells, genotypes
-from reports.figures import Drawing, Panel, Traces, render
+from reports.figures import Drawing, Panel, render
 from reports.study import Study
+from reports.traces import WEIGHT, Log, Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PREFIX = "weight/"
 SHORT = {**cells.SHORT, **genotypes.SHORT}
 
 
@@ -23,8 +23,8 @@ def maps(study: Study, traces: Traces) -> Drawing | None:
     panels = []
     for benchmark in study.benchmarks:
         for row in study.rows(benchmark):
-            mine = [one for one in traces if one["benchmark"] == benchmark and one["row"] == row]
-            for name, (options, table) in _tables(min(mine, key=lambda one: one["world"])).items() if mine else ():
+            first = traces.of(benchmark, row).logs.get(0, {})
+            for name, (options, table) in _tables(first).items():
                 panels.append(
                     Panel(f"{study.label(row)}, {name} ({(table == 0).mean():.0%} zero)", "", "edge", _draw(options, table))
                 )
@@ -35,12 +35,12 @@ def maps(study: Study, traces: Traces) -> Drawing | None:
     return Drawing("weights", render(study, panels), text) if panels else None
 
 
-def _tables(trace: dict[str, Any]) -> dict[str, tuple[list[str], np.ndarray]]:
+def _tables(log: Log) -> dict[str, tuple[list[str], np.ndarray]]:
     """By decision, its options and absolute weights (rows, options)."""
     found: dict[str, dict[tuple[int, str], float]] = {}
-    for name, values in trace.get("log", {}).items():
-        if name.startswith(PREFIX):
-            decision, row, option = name.removeprefix(PREFIX).split("/")
+    for name, values in log.items():
+        if name.startswith(WEIGHT):
+            decision, row, option = name.removeprefix(WEIGHT).split("/")
             found.setdefault(decision, {})[int(row), option] = abs(float(values[-1]))
     tables = {}
     for decision, weights in found.items():

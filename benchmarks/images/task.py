@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.images import digits, splits
+from benchmarks.images import digits
 from benchmarks.images.augment import STANDARD, Augmentation, Resident
 from benchmarks.images.batches import Batches, in_order, reshuffled, search_epoch
 from benchmarks.images.batches import epoch as shuffled
-from benchmarks.images.dataset import ImageSet, load
+from benchmarks.images.dataset import ImageSet
+from benchmarks.images.parts import Split, parts
 from harness.seeds import derive
 
-Split = Literal["nb201", "halves"]
 Pairing = Literal["nb201", "darts"]
 
 
@@ -88,15 +88,6 @@ class SearchImages:
         return torch.Generator(self.device).manual_seed(derive("images", self._world, *names))
 
 
-def parts(dataset: str, split: Split) -> tuple[ImageSet, ImageSet]:
-    """The images that train weights and those that choose. Raises :class:`UserError` where they are missing."""
-    if split == "nb201" or dataset == "digits":
-        return splits.nb201_search_sets(dataset)
-    train, _ = load(dataset)
-    first, second = splits.halves(len(train))
-    return train.rows(first), train.rows(second)
-
-
 @lru_cache(maxsize=2)
 def residents(dataset: str, split: Split, device: str) -> dict[str, Resident]:
     """The parts on a device, once per process: ``train``, ``valid``, and ``full``.
@@ -113,9 +104,3 @@ def joined(first: ImageSet, second: ImageSet) -> ImageSet:
     """All images of both."""
     images = np.concatenate([first.images, second.images])
     return replace(first, images=images, labels=np.concatenate([first.labels, second.labels]))
-
-
-def describe(dataset: str, split: Split) -> str:
-    """Which images those are, for captions and identities. Raises :class:`UserError` where they are missing."""
-    train, valid = parts(dataset, split)
-    return f"{train.name}, {len(train):,} + {len(valid):,} images, {train.checksum[:12]}"

@@ -100,7 +100,8 @@ class NB1Shot1Problem:
         self.facts = Facts(
             table=line,
             source=f"{table.meta['kind']}; {_priced(table)}; it covers {where}",
-            clock=_priced(table) + (_shared(clock) if clock else ""),
+            clock=_priced(table),
+            supernet_clock=_shared(clock) if clock else "",
             search=f"validation accuracy of one of {repeats} {search['recipe']}-epoch trainings of {made_by}"
             + (f", on the covered {where}" if self.space is not whole else f", on all of space {number}"),
             judge={data.name: f"{made_by} test, {judge['recipe']} epochs, mean of {repeats} repeats"},
@@ -171,8 +172,8 @@ def _clock(table: Table) -> Clock | DigitsClock | None:
 def _shared(clock: Clock | DigitsClock) -> str:
     forward = f", a pass without gradients {clock.forward:.2f} of one with" if isinstance(clock, Clock) else ""
     return (
-        "; weight sharing is charged per image pass what a line in the size of a network says of the table's networks that the "
-        f"supernet executes{forward}: an estimate by extrapolation"
+        "weight sharing is charged per image pass what a line in the size of a network says of the table's networks that the "
+        f"supernet executes{forward}"
     )
 
 

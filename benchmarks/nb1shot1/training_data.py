@@ -40,6 +40,6 @@ class TrainingData:
 
     def describe(self) -> str:
         """Which images a search trains on, for captions and identities. Raises :class:`UserError` where they are missing."""
-        from benchmarks.images.task import describe
+        from benchmarks.images.parts import describe
 
         return describe(self.dataset, "halves")

@@ -91,9 +91,7 @@ def _kill(pid: int) -> int:
     return 1
 
 
-def test_a_killed_import_leaves_nothing_and_the_next_one_is_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_import_leaves_nothing_and_the_next_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(SEED)
     table = tmp_path / "columns.parquet"
     official_files.columns_table(table)

@@ -179,6 +179,26 @@ def test_a_file_of_ones_own_stands_beside_what_was_run_before(command: Command, 
     assert "random_search" in table
 
 
+def test_the_next_command_keeps_every_row_of_the_first_on_the_page(command: Command, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Mine:\n    '''The first cells.'''\n"
+        "    reference = 'me'\n    def search(self, view):\n        while True:\n"
+        "            view.query(view.space.sample(view.rng))\n"
+    )
+    call = ("--protocol", "smoke", "--benchmarks", "nb201/digits", "--out", tmp_path)
+    assert command(*call, "--methods", "random_search,local_search,gdas", "--seeds", 2).returncode == 0
+    expected = {"random_search", "local_search", "gdas"}
+    for methods, more in ((f"{mine},random_search", {"mine"}), ("gdas", set()), ("enas", {"enas"}), ("bohb", {"bohb"})):
+        expected |= more
+        assert command(*call, "--methods", methods, "--seeds", 3).returncode == 0
+        with (tmp_path / "smoke" / "runs.csv").open() as file:
+            rows = {line["method"] for line in csv.DictReader(file)}
+        assert rows == expected, f"after --methods {methods}"
+        table = (tmp_path / "smoke" / "table.md").read_text()
+        assert all(f"| {row} " in table for row in ("random_search", "local_search", "gdas"))
+
+
 def test_another_budget_or_setting_is_reported_apart(command: Command, tmp_path: Path) -> None:
     command("--protocol", "nb201-2020", "--methods", "random_search", "--seeds", 3, "--budget", "queries=5", "--out", tmp_path)
     table = (tmp_path / "nb201-2020-budget-queries-5" / "table.md").read_text()

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from reports import coverage, published, tables
+from reports.facts import Part
 from reports.study import Study
+from reports.traces import Traces
 
 BENCHMARK, TARGET = "nb1shot1/1", "cifar10"
 BEST, WORST, EPOCHS, NAN = 94.0, 80.0, 4, float("nan")
@@ -38,39 +40,40 @@ def study() -> Study:
             runs.append({**named, "world": world, "status": "done", "error": "", "target": TARGET, **metrics, **spent})
     kept = [{"split": "test", "name": "best mean", "error": 6.0, "kept": 0.0}]
     kept += [{"split": "test", "name": "best single", "error": 5.65, "kept": 0.35}]
-    facts = {"optimum": {TARGET: BEST}, "worst": {TARGET: WORST}, "references": {BENCHMARK: kept}, "judge": {TARGET: "x"}}
-    return Study(pd.DataFrame(runs), facts, published.load().iloc[:0])
+    bounds = {"optimum": {TARGET: BEST}, "worst": {TARGET: WORST}}
+    part = Part(BENCHMARK, "one-shot", judge={TARGET: "x"}, references=tuple(kept), **bounds)
+    return Study(pd.DataFrame(runs), {"parts": [part]}, published.load().iloc[:0])
 
 
 @pytest.fixture
-def traces() -> list[dict[str, Any]]:
+def traces() -> Traces:
     ends = [10.0 * epoch for epoch in range(1, EPOCHS + 1)]
-    return [
+    return Traces(
         {
             **{"row": row, "benchmark": BENCHMARK, "world": world, "seconds": ends, "end": ends[-1]},
             **{"test": {TARGET: np.array(values)}, "log": {"epoch": list(range(1, EPOCHS + 1)), "seconds": ends}},
         }
         for row, tests in TESTS.items()
         for world, values in enumerate(tests)
-    ]
+    )
 
 
-def test_coverage_is_told_by_epoch_and_a_mean_only_where_all_are_covered(study: Study, traces: list[dict[str, Any]]) -> None:
+def test_coverage_is_told_by_epoch_and_a_mean_only_where_all_are_covered(study: Study, traces: Traces) -> None:
     table = coverage.covered(study, traces, BENCHMARK)
     assert table is not None
     rows = [row[:4] for row in table.rows]
     assert rows == [
+        ["gaea_pc_darts", TARGET, "1–3", "3/3"],
+        ["gaea_pc_darts", TARGET, "4–4", "2/3"],
         ["pc_darts", TARGET, "1–1", "3/3"],
         ["pc_darts", TARGET, "2–2", "2/3"],
         ["pc_darts", TARGET, "3–3", "1/3"],
         ["pc_darts", TARGET, "4–4", "3/3"],
-        ["gaea_pc_darts", TARGET, "1–3", "3/3"],
-        ["gaea_pc_darts", TARGET, "4–4", "2/3"],
     ]
     found = [row[4] for row in table.rows]
-    assert found[0] == f"2.00 ± {np.std([1, 2, 3]):.2f}"
-    assert found[1] == "1.33 to 6.00"  # (1 + 3) / 3, and with the missing one at 94 - 80
-    assert found[5] == "0.83 to 5.50"
+    assert found[2] == f"2.00 ± {np.std([1, 2, 3]):.2f}"
+    assert found[3] == "1.33 to 6.00"  # (1 + 3) / 3, and with the missing one at 94 - 80
+    assert found[1] == "0.83 to 5.50"
 
 
 def test_bounds_are_the_means_of_the_best_and_of_the_worst_case() -> None:
@@ -94,9 +97,9 @@ def test_references_stand_with_the_regret_they_leave(study: Study) -> None:
     assert coverage.references(study, "nb201/cifar10") is None
 
 
-def test_the_figure_is_drawn_where_references_are_stated(study: Study, traces: list[dict[str, Any]]) -> None:
+def test_the_figure_is_drawn_where_references_are_stated(study: Study, traces: Traces) -> None:
     drawn = coverage.regret(study, traces)
     assert drawn is not None and drawn.stem == "regret_per_epoch"
     assert drawn.files["png"].startswith(b"\x89PNG") and drawn.files["pdf"].startswith(b"%PDF")
-    study.facts["references"] = {}
+    study.facts["parts"] = []
     assert coverage.regret(study, traces) is None

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from reports import published
+from reports.facts import Part
 from reports.genotypes import edges
 from reports.report import write
 from reports.study import Study
@@ -91,8 +92,7 @@ def test_the_papers_numbers_stand_beside(tmp_path) -> None:
         "protocol": "darts",
         "title": "DARTS",
         "host": {"accelerator": "NVIDIA H100"},
-        "judge": {"cifar10": ""},
-        "planned": {"pc_darts": 2},
+        "parts": [Part("darts/cifar10", judge={"cifar10": ""}, planned={"pc_darts": 2})],
     }
     told = printed(Study(runs, facts, published.load()), "darts/cifar10", "cifar10")
     assert "2.57 ± 0.07 (3.60 M; 0.1 GPU-days; SparseNAS T1" in told["pc_darts"]

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 import reports
-from reports import figures, published, report
+from reports import published, report, style
+from reports.facts import Part
 from reports.formats import number, signed, with_interval
 from reports.layout import Column, Table, latex_text
 from reports.statistics import Interval
@@ -49,7 +50,7 @@ def study(seeds=12, failing=2, protocol="nb201-2020"):
                 )  # fmt: skip
             if not failed:
                 seconds = np.array([50.0 + world, 900.0, 5_000.0])
-                regret = {t: np.array([5.0, 2.0, OPTIMUM[t] - tests[t]]) for t in tests}
+                test = {t: np.array([OPTIMUM[t] - 5.0, OPTIMUM[t] - 2.0, tests[t]]) for t in tests}
                 traces.append(
                     {
                         "row": row,
@@ -57,17 +58,22 @@ def study(seeds=12, failing=2, protocol="nb201-2020"):
                         "world": world,
                         "seconds": seconds,
                         "end": 12e3,
-                        "regret": regret,
+                        "test": test,
                     }
                 )
     facts = {
         "protocol": protocol, "title": "Search on CIFAR-10 & transfer",
         "command": "python -m harness.run --protocol nb201-2020",
-        "budget": "12 000 charged seconds", "policy": "refuse", "record": "mean", "search": "12-epoch validation accuracy",
-        "judge": dict.fromkeys(OPTIMUM, "200-epoch mean"), "stated_set": "the 15 625 cells", "set_size": 15_625,
-        "optimum": OPTIMUM, "table": "NAS-Bench-201 v1.1", "checksum": "sha256:0f", "code": "0.1 (abc)", "host": "a host",
-        "date": "2024-01-01", "modified": "", "skipped": {"rsps": "needs CIFAR-10"}, "comparable": True,
-        "planned": dict.fromkeys(MEANS, seeds), "warnings": ["made-up data"],
+        "parts": [
+            Part(
+                "nb201/cifar10", budget="12 000 charged seconds", record="mean", search="12-epoch validation accuracy",
+                judge=dict.fromkeys(OPTIMUM, "200-epoch mean"), stated_set="the 15,625 cells",
+                set_size=dict.fromkeys(OPTIMUM, 15_625), optimum=OPTIMUM, table="NAS-Bench-201 v1.1", checksum="sha256:0f",
+                planned=dict.fromkeys(MEANS, seeds), skipped={"rsps": "needs CIFAR-10"},
+            )
+        ],
+        "code": "0.1 (abc)", "host": "a host", "date": "2024-01-01", "modified": "", "comparable": True,
+        "warnings": ["made-up data"],
     }  # fmt: skip
     return pd.DataFrame(runs), traces, facts
 
@@ -147,7 +153,9 @@ def test_everything_the_table_was_made_of_is_in_its_caption(written):
     text = (written[0] / "table.md").read_text()
     for fact in (
         "12 000 charged seconds",
-        "refuse",
+        "**Regret and rank against:** the 15 625 cells",
+        "**Best of that set:** CIFAR-10: 94.37; CIFAR-100: 73.51; ImageNet-16-120: 47.31",
+        "**Judged by:** CIFAR-10 (C10): 200-epoch mean",
         "sha256:0f",
         "0.1 (abc)",
         "a host",
@@ -187,7 +195,7 @@ def test_a_modified_protocol_is_not_compared(tmp_path):
 
 def test_without_published_numbers_there_are_no_published_columns(tmp_path):
     runs, traces, facts = study(seeds=4, protocol="digits")
-    reports.write(tmp_path, runs, traces, {**facts, "skipped": {}})
+    reports.write(tmp_path, runs, traces, facts)
     text = (tmp_path / "table.md").read_text()
     assert "published" not in text
     assert "verdict" not in text
@@ -245,18 +253,22 @@ def test_a_crash_leaves_the_old_file(tmp_path, monkeypatch):
 def test_runs_alone_are_enough(tmp_path):
     runs, _, _ = study(seeds=3)
     reports.write(tmp_path, runs, [], {"protocol": "nb201-2020"})
-    assert "record not stated" in (tmp_path / "table.md").read_text()
-
-
-def test_step_functions_hold_their_value_and_miss_before_the_first():
-    found = figures.step_values([np.array([1.0, 3.0])], [np.array([9.0, 4.0])], np.array([0.5, 1.0, 2.9, 3.0, 50.0]))
-    np.testing.assert_array_equal(found, [[np.nan, 9.0, 9.0, 4.0, 4.0]])
+    assert "## Results" in (tmp_path / "table.md").read_text()
 
 
 def test_zero_regret_can_be_drawn(tmp_path):
     runs, traces, facts = study(seeds=3)
-    flat = [{**trace, "regret": {target: np.zeros(3) for target in OPTIMUM}} for trace in traces]
+    flat = [{**trace, "test": {target: np.full(3, best) for target, best in OPTIMUM.items()}} for trace in traces]
     assert (tmp_path / "regret.png") in reports.write(tmp_path, runs, flat, facts)
+
+
+def test_a_row_looks_the_same_in_every_figure():
+    known = [f"m{k}" for k in range(30)] + ["random_search"]
+    everything = style.looks([*known, "mine", "mine[lr=1]"], known, "random_search")
+    for rows in (["m3"], ["m29", "mine"], ["mine[lr=1]", "m7", "random_search"]):
+        assert style.looks(rows, known, "random_search") == {row: everything[row] for row in rows}
+    assert [row for row, look in everything.items() if look["color"] == "#000000"] == ["random_search"]
+    assert len({str(look) for look in everything.values()}) == len(everything)
 
 
 def test_numbers_are_typeset():

@@ -12,7 +12,9 @@ import pytest
 
 import reports
 from reports import cells, clock, epochs, figures, published, signal
+from reports.facts import Part
 from reports.study import Study
+from reports.traces import Search, Traces
 
 SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
 GOOD = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
@@ -38,7 +40,7 @@ def trace(row: str, world: int) -> dict[str, Any]:
         log["entropy"] = np.linspace(1, entropy + world / 100, count).tolist()
     return {
         "row": row, "benchmark": BENCHMARK, "world": world, "arch": arch, "seconds": made, "end": made[-1], "queries": made * 0,
-        "spent_queries": 0, "test": {"cifar10": tests}, "regret": {"cifar10": 94.37 - tests}, "log": log,
+        "spent_queries": 0, "test": {"cifar10": tests}, "log": log,
     }  # fmt: skip
 
 
@@ -46,7 +48,7 @@ def random_search(world: int) -> dict[str, Any]:
     made, tests = np.array([10.0, 600.0]), np.array([80.0, 93.0])
     return {
         "row": "random_search", "benchmark": BENCHMARK, "world": world, "arch": GOOD, "seconds": made, "end": 1000.0 + world,
-        "queries": [1, 50], "spent_queries": 99, "test": {"cifar10": tests}, "regret": {"cifar10": 94.37 - tests}, "log": {},
+        "queries": [1, 50], "spent_queries": 99, "test": {"cifar10": tests}, "log": {},
     }  # fmt: skip
 
 
@@ -59,15 +61,21 @@ def made(multi_trial: bool = True, protocol: str = "gaea-2021") -> tuple[pd.Data
             "method": one["row"].partition(":")[0], "kind": "multi-trial" if one["row"] == "random_search" else "one-shot",
             "device": "cpu", "label": "", "world": one["world"], "status": "done", "target": "cifar10", "error": "",
             "test": one["test"]["cifar10"][-1], "valid": one["test"]["cifar10"][-1] - 3, "rank": 5.0, "arch": one["arch"],
-            "regret": one["regret"]["cifar10"][-1], "queries": 0, "seconds": one["end"], "epochs": 50.0, "wall_seconds": 7.0,
+            "regret": 94.37 - one["test"]["cifar10"][-1], "queries": 0, "seconds": one["end"], "epochs": 50.0,
+            "wall_seconds": 7.0,
         }
         for one in traces
     ]  # fmt: skip
     facts = {
-        "protocol": protocol, "title": "GAEA", "command": "python -m harness.run", "judge": {"cifar10": "ori-test"},
-        "optimum": {"cifar10": 94.37}, "comparable": True, "planned": dict.fromkeys(SEARCHES, WORLDS),
-        "estimate": {BENCHMARK: {"clock:training": "142.0 us an image; R2 0.993, residual 8.1 us"}},
-        "settings": {row: {"objective": row.rpartition(":")[2], "epochs": count} for row, (count, *_) in SEARCHES.items()},
+        "protocol": protocol, "title": "GAEA", "command": "python -m harness.run", "comparable": True,
+        "parts": [
+            Part(
+                BENCHMARK, "one-shot", judge={"cifar10": "ori-test"}, optimum={"cifar10": 94.37},
+                planned=dict.fromkeys(SEARCHES, WORLDS),
+                estimate={"clock:training": "142.0 us an image; R2 0.993, residual 8.1 us"},
+                settings={row: {"objective": row.rpartition(":")[2], "epochs": n} for row, (n, *_) in SEARCHES.items()},
+            )
+        ],
     }  # fmt: skip
     return pd.DataFrame(runs), traces, facts
 
@@ -84,9 +92,9 @@ def test_a_panel_holds_as_many_lines_as_can_be_told_apart_and_each_has_the_refer
 
 
 @pytest.fixture
-def study() -> tuple[Study, list[dict[str, Any]]]:
+def study() -> tuple[Study, Traces]:
     runs, traces, facts = made()
-    return Study(runs, facts, published.load()), traces
+    return Study(runs, facts, published.load()), Traces(traces)
 
 
 def row_of(table: Any, *start: str) -> dict[str, str]:
@@ -120,13 +128,17 @@ def test_rows_with_changed_settings_have_a_base_too(bases: list[str], row: str, 
 
 
 def test_the_proposal_at_an_epoch_is_the_one_in_force_when_it_ended() -> None:
-    one = trace("gaea_darts:erm", 0)
+    def search(row: str) -> Search:
+        (one,) = Traces([trace(row, 0)]).of(BENCHMARK, row).logging()
+        return one
+
+    one = search("gaea_darts:erm")
     found = epochs.proposed(one, "cifar10")
     assert found.index.tolist() == list(range(1, 26))
     assert found.iloc[-1] == pytest.approx(94.1) and found.iloc[0] == 10
-    one["seconds"] = one["seconds"] + 1  # each a second after its epoch: none at the end of the first
-    assert epochs.proposed(one, "cifar10").empty
-    assert epochs.proposed(trace("rsps", 0), "cifar10").empty, "it proposes at its end only"
+    late = one._replace(seconds=one.seconds + 1)  # each a second after its epoch: none at the end of the first
+    assert epochs.proposed(late, "cifar10").empty
+    assert epochs.proposed(search("rsps"), "cifar10").empty, "it proposes at its end only"
 
 
 def test_the_entropy_falls_faster_or_not_over_common_epochs(study: Any) -> None:
@@ -136,14 +148,14 @@ def test_the_entropy_falls_faster_or_not_over_common_epochs(study: Any) -> None:
     assert faster["difference [95 %]"].startswith("−")
     slower = [
         {**one, "log": {**one["log"], "entropy": np.linspace(1, 0.95, len(one["log"]["epoch"]))}}
-        if one["row"].startswith("gaea") else one for one in study[1]
+        if one["row"].startswith("gaea") else one for one in made()[1]
     ]  # fmt: skip
-    assert row_of(epochs.entropies(study[0], slower, BENCHMARK), "gaea_darts:erm")["falls faster"] == "no"
+    assert row_of(epochs.entropies(study[0], Traces(slower), BENCHMARK), "gaea_darts:erm")["falls faster"] == "no"
 
 
 def test_a_method_without_a_distribution_has_no_entropy_rather_than_zero(study: Any) -> None:
-    assert epochs.logged(trace("rsps", 0), "entropy").empty
-    without = [{**one, "log": {k: v for k, v in one["log"].items() if k != "entropy"}} for one in study[1]]
+    assert epochs.logged(trace("rsps", 0)["log"], "entropy").empty
+    without = Traces({**one, "log": {k: v for k, v in one["log"].items() if k != "entropy"}} for one in made()[1])
     assert set(row_of(epochs.entropies(study[0], without, BENCHMARK), "gaea_darts:erm").values()) >= {"–", "0"}
     assert epochs.entropy(study[0], without) is None
 
@@ -181,11 +193,36 @@ def test_at_equal_budget_a_search_answers_what_it_would_have_returned_then(study
     assert "no paper is compared" in table.caption and "estimate" in table.caption
 
 
+def test_a_limit_that_cuts_no_search_off_has_no_table_that_repeats_the_results() -> None:
+    runs, traces, facts = made()
+    whole = Traces({**one, "end": 1e6} if one["row"] == "random_search" else one for one in traces)
+    assert clock.equal_budget(Study(runs, facts, published.load()), whole, BENCHMARK) is None
+
+
+def test_random_search_is_read_at_the_charge_of_each_row(study: Any) -> None:
+    table = clock.own_charge(*study, BENCHMARK)
+    assert table is not None and [row[0] for row in table.rows] == study[0].shared_weights(BENCHMARK)
+    # a search of gaea_darts:erm is charged 5 000 s, more than random search spent: its last proposal counts
+    whole = row_of(table, "gaea_darts:erm")
+    assert (whole["charged s"], whole["n"], whole["random_search"]) == ("5 000", "5", "93.00 ± 0.00")
+    cheap = [{**one, "end": 300.0} if one["row"] == "rsps" else one for one in made()[1]]
+    early = row_of(clock.own_charge(study[0], Traces(cheap), BENCHMARK), "rsps")
+    assert (early["charged s"], early["random_search"], early["test"]) == ("300", "80.00 ± 0.00", "88.20 ± 0.14")
+    assert early["difference [95 %]"].startswith("+8.20")
+    nothing = [{**one, "end": 5.0} if one["row"] == "rsps" else one for one in made()[1]]
+    assert row_of(clock.own_charge(study[0], Traces(nothing), BENCHMARK), "rsps")["n"] == "0", "no proposal after 5 s"
+
+
+def test_a_comparison_that_cannot_be_significant_says_so_in_every_table(study: Any) -> None:
+    for table in (clock.equal_budget(*study, BENCHMARK), clock.own_charge(*study, BENCHMARK)):
+        assert "no difference on CIFAR-10 can be significant" in table.caption
+
+
 def test_without_random_search_the_cheapest_row_is_the_limit() -> None:
     runs, traces, facts = made(multi_trial=False)
-    alone = Study(runs, facts, published.load())
-    assert set(clock.limits(alone, traces, BENCHMARK).values()) == {1030.0}
-    assert row_of(clock.equal_budget(alone, traces, BENCHMARK), "rsps")["n"] == "5"
+    alone, packed = Study(runs, facts, published.load()), Traces(traces)
+    assert set(clock.limits(alone, packed, BENCHMARK).values()) == {1030.0}
+    assert row_of(clock.equal_budget(alone, packed, BENCHMARK), "rsps")["n"] == "5"
 
 
 def test_charged_published_and_measured_seconds_stand_side_by_side(study: Any) -> None:

@@ -153,7 +153,8 @@ def test_trainings_are_no_searches_in_a_report(method: str, store: Store) -> Non
     extend(plan, store)
     train(plan, store, "digits", dict.fromkeys(CELLS, 80.0))
     evidence = collect(plan, store, {"command": "", "code": "", "host": "", "date": ""})
-    assert len(evidence.runs) == 3 and set(evidence.facts["planned"].values()) == {3}
+    (part,) = evidence.facts["parts"]
+    assert len(evidence.runs) == 3 and set(part.planned.values()) == {3}
 
 
 def test_a_training_is_known_by_all_that_its_result_depends_on(method: str, store: Store) -> None:
@@ -183,7 +184,7 @@ def test_a_stage_without_its_data_is_left_out_and_named(method: str, store: Stor
     plan = planned(method, dataclasses.replace(EACH, data="imagenet", recipe="imagenet_darts"))
     search(plan, store, CELLS)
     extend(plan, store)
-    assert not plan.trainings and "ImageNet is missing" in plan.skipped["stage each"]
+    assert not plan.trainings and "ImageNet is missing" in plan.skipped["darts/digits", "one-shot", "stage each"]
 
 
 def test_identities_of_searches_are_what_they_were() -> None:

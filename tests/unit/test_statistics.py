@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.statistics import Interval, holm, mean_interval, mean_std, paired, signed_rank, smallest_p, welch
+from reports.formats import probability
+from reports.pairs import compare, families
+from reports.statistics import (
+    BOOTSTRAP_UP_TO,
+    Interval,
+    holm,
+    mean_interval,
+    mean_std,
+    paired,
+    signed_rank,
+    smallest_p,
+    welch,
+)
 
 ACCURACIES = st.lists(st.floats(0, 100).map(lambda x: round(x, 2)), min_size=3, max_size=30)
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=25)
@@ -131,6 +143,55 @@ def test_signed_rank_of_equal_methods_is_one():
 
 def test_smallest_p_is_reached_when_all_seeds_agree():
     assert signed_rank([0.1, 0.2, 0.3]) == smallest_p(3) == 0.25
+
+
+@pytest.mark.parametrize("pairs", [1_022, 1_023, 1_024, 1_025, 100_000])
+def test_any_number_of_pairs_has_finite_statistics(pairs):
+    values = np.random.default_rng(0).normal(93, 1, pairs)
+    ours, reference = pd.Series(values), pd.Series(values[::-1])
+    found = paired(ours, reference)
+    assert found.n == pairs and 0 <= found.p <= 1 and np.isfinite(found.interval).all()
+    assert 0 <= smallest_p(pairs) < 1e-300
+    assert compare({"mine": ours}, reference, "t").remarks == []
+    assert np.isfinite(mean_interval(values)).all() and np.isfinite(welch(values, 93.0, 1.0, 500).interval(0.95)).all()
+
+
+def test_intervals_of_the_bootstrap_and_of_student_meet_where_one_takes_over():
+    values = np.random.default_rng(1).normal(93, 1, BOOTSTRAP_UP_TO + 1)
+    bootstrap, student = mean_interval(values[:-1]), mean_interval(values)
+    assert bootstrap == pytest.approx(student, abs=0.003)
+
+
+def test_rows_are_corrected_within_their_family_and_a_family_without_power_is_named():
+    reference = pd.Series(np.zeros(10))
+    better = pd.Series(np.arange(1.0, 11.0))
+    plain, variants = [f"m{k}" for k in range(9)], [f"m:{k}" for k in range(18)]
+    found = compare(dict.fromkeys([*plain, *variants], better), reference, "digits")
+    smallest = 2 / 2**10
+    assert found.pairs["m0"].p == smallest and found.corrected["m0"] == pytest.approx(9 * smallest)
+    assert found.corrected["m:0"] == pytest.approx(18 * smallest) and found.remarks == []
+    (remark,) = compare(dict.fromkeys(plain * 1 + [f"n{k}" for k in range(17)], better), reference, "digits").remarks[:1]
+    assert remark == "with these pairs and 26 rows no difference on digits can be significant"
+    assert families([*variants, *plain]) == [plain, variants] and families(plain) == [plain]
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        *[(0.0527, "0.053"), (0.0499, "0.0499"), (0.0504, "0.0504"), (0.05, "0.0500"), (2 / 2**10, "0.0020"), (0.02, "0.020")],
+        *[(0.1, "0.10"), (0.54, "0.54"), (1.0, "1.00"), (0.00049, "0.00049"), (0.00001, "< 0.0001"), (0.0, "< 0.0001")],
+    ],
+)
+def test_a_p_value_is_never_printed_as_the_threshold_that_it_is_not(p, text):
+    assert probability(p) == text
+
+
+@given(st.floats(1e-4, 1))
+def test_a_printed_p_value_lies_on_the_side_of_the_threshold_where_it_is(p):
+    printed = float(probability(p))
+    assert printed == pytest.approx(p, rel=0.06) and (p < 0.0499 or p > 0.0501 or abs(printed - 0.05) < 1e-3)
+    if abs(p - 0.05) > 1e-4:
+        assert (printed < 0.05) == (p < 0.05)
 
 
 def test_pairs_are_matched_by_world():

@@ -1,0 +1,87 @@
+"""Which rows of a store stand on a page: those that the present code would run in the same way, whichever command made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from harness import registry
+from harness.plan import RETRAINING, Plan, preset
+from harness.problem import UserError
+from harness.store import Store
+
+CHANGES = {
+    "method_version": "made by another version of the method",
+    "settings": "made with other settings",
+    "budget": "made under another budget",
+    "checksum": "made on other data",
+    "trained_on": "trained on other images",
+    "search": "searched by other rules",
+    "judge": "judged by other rules",
+    "record": "made with another seed record",
+    "wall_limit_s": "made under another limit of real time",
+}
+"""Fields of a row's specification, and what it means that one differs today."""
+
+
+class Current(NamedTuple):
+    """Rows of a store under one protocol."""
+
+    shown: dict[str, dict[str, Any]]
+    """Specifications by identity, one per row and benchmark, of rows that have finished runs."""
+    left_out: dict[str, list[str]]
+    """By reason, the rows on benchmarks that are in the store and not on the page."""
+
+
+def current(plan: Plan, store: Store) -> Current:
+    """Return the stored rows of the plan's protocol that mean today what they meant when they were made.
+
+    The plan's own specification of a row comes first, then the newest; of one row on two devices one is shown.
+    """
+    planned = {row.spec.identity for row in plan.rows}
+    candidates: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
+    left_out: dict[str, dict[str, None]] = {}
+    for identity, spec in store.specs().items():
+        if spec.get("protocol") != plan.protocol.name or spec.get("kind") == RETRAINING:
+            continue
+        reason = "" if identity in planned else _change(plan, spec)
+        if reason:
+            left_out.setdefault(reason, {})[f"{spec['row']} on {spec['benchmark']}"] = None
+        else:
+            candidates.setdefault((spec["benchmark"], spec["row"]), []).append((identity, spec))
+    shown = {}
+    for (benchmark, row), specs in candidates.items():
+        *others, (identity, spec) = sorted(specs, key=lambda one: one[0] in planned)  # stable: the newest is the last
+        shown[identity] = spec
+        for _, other in others:
+            left_out.setdefault(f"made with --device {other['device']}", {})[f"{row} on {benchmark}"] = None
+    return Current(shown, {reason: list(rows) for reason, rows in left_out.items()})
+
+
+def _change(plan: Plan, spec: Mapping[str, Any]) -> str:
+    """Return what differs between a stored row and the same row as the present code would run it, or ``""``."""
+    benchmark, row = str(spec.get("benchmark")), str(spec.get("row"))
+    part = next((one for one in plan.protocol.parts if one.kind == spec["kind"] and benchmark in one.benchmarks), None)
+    if part is None:
+        return f"the protocol does not search there with {spec['kind']} methods"
+    try:
+        info = registry.method(spec["method"])
+        opened = plan.open(part, benchmark)
+        settings = spec["settings"]
+        if "[" not in row:  # otherwise the name of the row says its settings
+            settings = registry.settings(info, row, opened.problem.space.name, preset(part, row), {})
+        today = plan.spec(opened, row, info, settings, spec["device"]).plain()
+    except UserError as error:
+        return str(error)
+    today["method"] = spec["method"]  # a name or a path: the version says what it is
+    if not (today["trained_on"] and spec.get("trained_on")):
+        today["trained_on"] = spec.get("trained_on")  # no images here now, or none recorded then
+    stored = _normal(spec)
+    changed = [name for name, value in _normal(today).items() if stored.get(name) != value]
+    return next((CHANGES.get(name, f"made with another {name}") for name in changed), "")
+
+
+def _normal(value: Any) -> Any:
+    """Return ``value`` as it is after a journey through JSON: tuples are lists."""
+    return json.loads(json.dumps(value))

@@ -1,0 +1,259 @@
+"""The traces of finished searches, packed row by row into flat columns, so that 100 000 of them take little memory and time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Log = Mapping[str, Any]
+"""Columns of numbers by name."""
+
+LOGGED = {"epoch", "seconds", "entropy", "supernet_accuracy", "discretised_accuracy"}
+LOGGED |= {"shared_accuracy", "own_accuracy", "features"}
+"""What tables and figures read of a log; of the first search of a row, also the weights that it ended with."""
+WEIGHT = "weight/"
+GIVEN = ("world", "seconds", "test", "end", "queries", "spent_queries", "log", "probe")
+PIECES = 1024
+"""Arrays that a growing column holds before it joins them."""
+BLOCK = 4096
+"""Searches that are evaluated on a grid at once."""
+
+
+class Search(NamedTuple):
+    """One finished search: its proposal changes at some charged seconds, and each is worth a test accuracy."""
+
+    world: int
+    seconds: np.ndarray
+    test: dict[str, np.ndarray]
+    """By target, in percent."""
+    log: Log
+    probe: Log
+
+
+@dataclass(frozen=True)
+class RowTraces:
+    """The finished searches of one row on one benchmark; a flat column holds the values of one search after the other."""
+
+    worlds: np.ndarray
+    end: np.ndarray
+    """Charged seconds of each search."""
+    spent_queries: np.ndarray
+    starts: np.ndarray
+    """Where each search begins in the flat columns; one more element says where the last one ends."""
+    seconds: np.ndarray
+    """Flat: charged seconds at each change of the proposal, ascending within a search."""
+    queries: np.ndarray
+    """Flat: queries made before each change."""
+    test: dict[str, np.ndarray]
+    """By target, flat: test accuracy from each change on, in percent; NaN if there is no record."""
+    logs: dict[int, Log]
+    """By position of the search; only of searches that logged something."""
+    probes: dict[int, Log]
+
+    def __len__(self) -> int:
+        return len(self.worlds)
+
+    def where(self, chosen: np.ndarray) -> RowTraces:
+        """Return the searches for which ``chosen`` is true."""
+        counts = np.diff(self.starts)
+        flat = np.repeat(chosen, counts)
+        places = {int(old): new for new, old in enumerate(np.flatnonzero(chosen))}
+        return RowTraces(
+            self.worlds[chosen],
+            self.end[chosen],
+            self.spent_queries[chosen],
+            np.concatenate([[0], np.cumsum(counts[chosen])]),
+            self.seconds[flat],
+            self.queries[flat],
+            {target: values[flat] for target, values in self.test.items()},
+            {places[at]: log for at, log in self.logs.items() if at in places},
+            {places[at]: log for at, log in self.probes.items() if at in places},
+        )
+
+    def proposing(self, target: str) -> RowTraces:
+        """Return the searches that proposed something and whose proposals are judged on a target."""
+        return self.where(np.diff(self.starts) > 0) if target in self.test else self.where(np.zeros(len(self), dtype=bool))
+
+    def in_force(self, times: np.ndarray, limits: np.ndarray) -> np.ndarray:
+        """Return, for each search, the flat position of its proposal at its limit; -1 if it had none by then.
+
+        Args:
+            times: flat: ``seconds`` or ``queries``.
+            limits: one per search.
+        """
+        reached = np.concatenate([[0], np.cumsum(times <= np.repeat(limits, np.diff(self.starts)))])
+        counts = reached[self.starts[1:]] - reached[self.starts[:-1]]
+        return np.where(counts > 0, self.starts[:-1] + counts - 1, -1)
+
+    def on_grid(self, times: np.ndarray, values: np.ndarray, grid: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield tables (searches, grid) of a flat column as step functions, some searches at a time.
+
+        A search has NaN before its first proposal.
+        """
+        for first in range(0, len(self), BLOCK):
+            starts = self.starts[first : first + BLOCK + 1]
+            flat = slice(starts[0], starts[-1])
+            count, width = len(starts) - 1, len(grid) + 1
+            columns = np.searchsorted(grid, times[flat])  # the first point of the grid at which a proposal is in force
+            cells = np.repeat(np.arange(count), np.diff(starts)) * width + columns
+            last = np.bincount(cells, minlength=count * width).reshape(count, width)[:, :-1].cumsum(axis=1) - 1
+            missing = last < 0
+            last += starts[:-1, None]
+            table = np.append(values, np.nan)[np.minimum(last, len(values))]
+            table[missing] = np.nan
+            yield table
+
+    def mean_on_grid(self, times: np.ndarray, values: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation (ddof 1) over searches at each point of the grid."""
+        number, mean, squares = 0, np.zeros(len(grid)), np.zeros(len(grid))
+        for table in self.on_grid(times, values, grid):
+            here, total = table.mean(axis=0), number + len(table)
+            squares += ((table - here) ** 2).sum(axis=0) + (here - mean) ** 2 * (number * len(table) / total)
+            mean = here if not number else mean + (here - mean) * (len(table) / total)
+            number = total
+        return mean, np.sqrt(squares / (number - 1)) if number > 1 else np.full(len(grid), np.nan)
+
+    def logging(self) -> Iterator[Search]:
+        """Yield the searches that logged something."""
+        yield from map(self._search, self.logs)
+
+    def probing(self) -> Iterator[Search]:
+        """Yield the searches that probed architectures."""
+        yield from map(self._search, self.probes)
+
+    def _search(self, at: int) -> Search:
+        flat = slice(self.starts[at], self.starts[at + 1])
+        test = {target: values[flat] for target, values in self.test.items()}
+        return Search(int(self.worlds[at]), self.seconds[flat], test, self.logs.get(at, {}), self.probes.get(at, {}))
+
+
+class Traces:
+    """The traces of all rows.
+
+    Args:
+        traces: one mapping per finished search, read once: row, benchmark, and the arguments of :meth:`Packed.add`.
+    """
+
+    def __init__(self, traces: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._packed: dict[tuple[str, str], Packed] = {}
+        self._rows: dict[tuple[str, str], RowTraces] = {}
+        for trace in traces:
+            self.row(trace["benchmark"], trace["row"]).add(**{name: trace[name] for name in GIVEN if name in trace})
+
+    def row(self, benchmark: str, row: str) -> Packed:
+        """Return where the searches of a row are added."""
+        self._rows.pop((benchmark, row), None)
+        return self._packed.setdefault((benchmark, row), Packed())
+
+    def of(self, benchmark: str, row: str) -> RowTraces:
+        """Return the searches of one row; none if it has no finished search."""
+        key = benchmark, row
+        if key not in self._rows:
+            self._rows[key] = self._packed.get(key, Packed()).finished()
+        return self._rows[key]
+
+
+class Packed:
+    """The searches of one row as they arrive."""
+
+    def __init__(self) -> None:
+        self._worlds: list[int] = []
+        self._end: list[float] = []
+        self._spent_queries: list[float] = []
+        self._counts: list[int] = []
+        self._seconds, self._queries = _Flat(), _Flat()
+        self._test: dict[str, _Flat] = {}
+        self._logs: dict[int, Log] = {}
+        self._probes: dict[int, Log] = {}
+
+    def add(
+        self,
+        world: int,
+        seconds: Sequence[float] | np.ndarray = (),
+        test: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        end: float = np.nan,
+        queries: Sequence[float] | np.ndarray | None = None,
+        spent_queries: float = np.nan,
+        log: Log | None = None,
+        probe: Log | None = None,
+    ) -> None:
+        """Add one finished search.
+
+        Args:
+            world: number of its world.
+            seconds: charged seconds at each change of its proposal, ascending.
+            test: by target, test accuracy in percent after each change.
+            end: charged seconds in all.
+            queries: queries made before each change.
+            spent_queries: queries made in all.
+            log: columns that it logged.
+            probe: columns on architectures that it probed.
+        """
+        at, begin, count = len(self._worlds), self._seconds.length, len(seconds)
+        self._worlds.append(world)
+        self._end.append(end)
+        self._spent_queries.append(spent_queries)
+        self._counts.append(count)
+        self._seconds.append(seconds)
+        self._queries.append(np.full(count, np.nan) if queries is None else queries)
+        for target, values in test.items():
+            column = self._test.setdefault(target, _Flat())
+            column.pad(begin)  # searches before that were not judged on the target
+            column.append(values)
+        if log:
+            used = {name: col for name, col in log.items() if name in LOGGED or (at == 0 and name.startswith(WEIGHT))}
+            if used:
+                self._logs[at] = used
+        if probe:
+            self._probes[at] = probe
+
+    def finished(self) -> RowTraces:
+        """Return the searches so far."""
+        for column in self._test.values():
+            column.pad(self._seconds.length)
+        return RowTraces(
+            np.array(self._worlds, dtype=np.int64),
+            np.array(self._end, dtype=float),
+            np.array(self._spent_queries, dtype=float),
+            np.concatenate([[0], np.cumsum(np.array(self._counts, dtype=np.int64))]),
+            self._seconds.whole(),
+            self._queries.whole(),
+            {target: column.whole() for target, column in self._test.items()},
+            self._logs,
+            self._probes,
+        )
+
+
+class _Flat:
+    """A column that grows; pieces are joined now and then, so that what they are views of can be freed."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._joined: list[np.ndarray] = []
+        self._pieces: list[Any] = []
+
+    def append(self, values: Sequence[float] | np.ndarray) -> None:
+        self._pieces.append(values)
+        self.length += len(values)
+        if len(self._pieces) == PIECES:
+            self._join()
+
+    def pad(self, length: int) -> None:
+        """Fill with NaN up to a length."""
+        if self.length < length:
+            self.append(np.full(length - self.length, np.nan))
+
+    def whole(self) -> np.ndarray:
+        self._join()
+        self._joined = [np.concatenate([np.empty(0), *self._joined])]
+        return self._joined[0]
+
+    def _join(self) -> None:
+        if self._pieces:
+            self._joined.append(np.concatenate(self._pieces))
+            self._pieces = []
