@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import registry
+from harness import registry, source
 from harness.plan import RETRAINING, Plan, PlannedRow, preset
 from harness.problem import Problem, UserError
 from harness.protocol import Protocol
@@ -151,7 +151,7 @@ def _is_current(plan: Plan, spec: Mapping[str, Any]) -> bool:
     """Whether the row's method is still the same, and its settings are those that its name stands for."""
     try:
         info = registry.method(spec["method"])
-        if info.version != spec["method_version"]:
+        if spec["code"] != source.of_search(info.file, plan.problems[spec["benchmark"]], spec["kind"]):
             return False
         if "[" in spec["row"]:  # its name says its settings
             return True

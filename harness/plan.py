@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from harness import registry
+from harness import registry, source
 from harness.problem import Problem, UserError
 from harness.protocol import Part, Protocol
 from harness.registry import MethodInfo
@@ -32,7 +32,8 @@ class RowSpec:
     judge: Mapping[str, Any]
     checksum: str
     record: str
-    method_version: str
+    code: str
+    """Digest of the source that a run executes; see :mod:`harness.source`."""
     wall_limit_s: float
     device: str = "cpu"
     trained_on: str = ""
@@ -45,7 +46,7 @@ class RowSpec:
     @cached_property
     def identity(self) -> str:
         """Digest of all of this: a change of any field makes new runs."""
-        fields = {**self.plain(), "method": None}  # a name or a path: the version says what it is
+        fields = {**self.plain(), "method": None}  # a name or a path: the code says what it is
         return hashlib.sha256(json.dumps(fields, sort_keys=True, default=list).encode()).hexdigest()
 
     def run(self, world: int) -> RunSpec:
@@ -182,7 +183,7 @@ def make(
                     judge=dict(protocol.judge),
                     checksum=problem.checksum,
                     record=problem.record,
-                    method_version=info.version,
+                    code=source.of_search(info.file, problem, part.kind),
                     wall_limit_s=part.wall_limit_s or protocol.wall_limit_s,
                     device=device,
                     trained_on=trained_on,

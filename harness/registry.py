@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import difflib
-import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -56,11 +55,6 @@ class MethodInfo:
     @property
     def paper(self) -> str:
         return str(getattr(self.cls, "reference", ""))
-
-    @property
-    def version(self) -> str:
-        """SHA-256 of the method's source and of the parts under ``methods`` that it imports."""
-        return _source_version(self.file)
 
 
 @cache
@@ -241,33 +235,3 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 def _package_folder(name: str) -> str:
     return str(importlib.import_module(name).__path__[0])
-
-
-def _source_version(file: Path) -> str:
-    """Follows imports of ``methods.*`` from ``file``; the digest covers each file once, in order of path."""
-    todo, seen = [file], {}
-    while todo:
-        path = todo.pop()
-        if path in seen:
-            continue
-        source = path.read_text()
-        seen[path] = source
-        for node in ast.walk(ast.parse(source)):
-            places: list[Path] = []
-            if isinstance(node, ast.ImportFrom):
-                words = node.module.split(".") if node.module else []
-                if node.level:
-                    base = path.parents[node.level - 1].joinpath(*words)
-                elif words and words[0] == "methods":
-                    base = Path(_package_folder("methods"), *words[1:])
-                else:
-                    continue
-                places = [base, *(base / alias.name for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                names = [alias.name.split(".") for alias in node.names]
-                places = [Path(_package_folder("methods"), *words[1:]) for words in names if words[0] == "methods"]
-            todo += [part for place in places if (part := place.parent / f"{place.name}.py").is_file()]
-    digest = hashlib.sha256()
-    for path in sorted(seen, key=lambda one: one.name):
-        digest.update(path.name.encode() + b"\0" + seen[path].encode())
-    return digest.hexdigest()

@@ -176,31 +176,6 @@ def test_an_outside_package_adds_methods_and_benchmarks(mine: registry.MethodInf
     assert "elsewhere/x" in registry.benchmarks.__wrapped__()
 
 
-def test_the_version_follows_the_source_and_the_parts_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "methods" / "multi_trial"
-    package.mkdir(parents=True)
-    monkeypatch.setattr(registry, "_package_folder", lambda name: str(tmp_path / name))
-    method, part = package / "m.py", package / "part.py"
-    method.write_text("from methods.multi_trial import part\n")
-    part.write_text("x = 1\n")
-    (package / "unrelated.py").write_text("y = 1\n")
-    before = registry._source_version(method)
-    (package / "unrelated.py").write_text("y = 2\n")
-    assert registry._source_version(method) == before
-    package_name = "methods.multi_trial"
-    for statement in (
-        "from . import part",
-        "from .part import x",
-        f"from {package_name}.part import x",
-        f"import {package_name}.part",
-    ):
-        method.write_text(statement + "\n")
-        part.write_text("x = 1\n")
-        before = registry._source_version(method)
-        part.write_text("x = 2\n")
-        assert registry._source_version(method) != before, statement
-
-
 def test_every_protocol_names_benchmarks_rows_and_presets_that_exist() -> None:
     for rules in protocols.protocols().values():
         for part in rules.parts:
