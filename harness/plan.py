@@ -149,8 +149,7 @@ def make(
         UserError: an unknown name, or data that is not there.
     """
     given = given or {}
-    for name in given:
-        registry.method(name)
+    used: set[str] = set()
     wanted = _benchmarks(protocol, benchmarks)
     plan = Plan(protocol, [], {}, {})
     for part in protocol.parts:
@@ -162,7 +161,8 @@ def make(
             if not missing and not methods and device == "cpu" and getattr(getattr(problem, "task", None), "heavy", False):
                 missing = "takes days without a GPU: --device cuda, or name it with --methods" if trained_on else ""
             for row, info in rows.items():
-                texts = {**given.get(info.reference, {}), **given.get(info.name, {}), **given.get(row, {})}
+                texts, names = registry.texts_for(info, row, given)
+                used |= names
                 values = registry.settings(info, row, problem.space.name, preset(part, row), texts)
                 name = registry.altered(info, row, texts)
                 if (benchmark_id, name) in {(planned.spec.benchmark, planned.spec.row) for planned in plan.rows}:
@@ -190,6 +190,8 @@ def make(
                 )
                 worlds = range(seeds or part.seeds or protocol.seeds)
                 plan.rows.append(PlannedRow(spec, [spec.run(world) for world in worlds]))
+    for name in given.keys() - used:
+        _refuse_setting(name, given[name], methods)
     if not plan.rows:
         kinds = ", ".join(sorted({part.kind for part in protocol.parts}))
         rows_of_reason: dict[str, list[str]] = {}
@@ -199,6 +201,14 @@ def make(
         why = skipped or f"it runs {kinds} methods, and none of {', '.join(methods) or 'these'} is one"
         raise UserError(f"nothing to run under {protocol.name}: {why}")
     return plan
+
+
+def _refuse_setting(name: str, fields: Mapping[str, str], methods: Sequence[str]) -> None:
+    """A setting that changes no row is a mistake."""
+    info = next(iter(registry.select_rows([name]).values()))
+    settings = " ".join(f"--set {name}.{field}={text}" for field, text in fields.items())
+    runs = f"--methods {','.join(methods)} does not run {info.name}" if methods else f"{info.name} does not run here"
+    raise UserError(f"{settings} changes no row: {runs}")
 
 
 def _training_data(problem: Problem, part: Part) -> tuple[str, str]:

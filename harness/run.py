@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from harness import command, provenance, registry
+from harness import command, packages, provenance, registry
 from harness import protocol as protocols
 from harness.engine import Engine
 from harness.plan import Plan, make
@@ -102,9 +102,10 @@ def run(
     rules = protocols.protocol(protocol or protocols.DEFAULT)
     if budget:
         rules = rules.with_budget(budget)
-    given = _settings(set_ or [])
-    names = _with_data(rules, _split(benchmarks), if_found)
-    plan = make(rules, methods=_split(methods), benchmarks=names, seeds=seeds, given=given, device=device)
+    chosen = registry.split(methods or [])
+    given = _settings(set_ or [], chosen)
+    names = _with_data(rules, registry.split(benchmarks or []), if_found)
+    plan = make(rules, methods=chosen, benchmarks=names, seeds=seeds, given=given, device=device)
     cores = workers or os.cpu_count() or 1
     _carry_out(plan, out, runs_on, cores, dry_run=dry_run, retry_failed=retry_failed)
 
@@ -215,22 +216,22 @@ def _engine(name: str) -> Engine:
     raise UserError(f"engine {name!r} is not local or ray")
 
 
-def _split(values: Sequence[str] | None) -> list[str]:
-    return [one.strip() for value in values or () for one in value.split(",") if one.strip()]
-
-
-def _settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+def _settings(texts: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, str]]:
     given: dict[str, dict[str, str]] = {}
     for text in texts:
-        form = re.fullmatch(r"([^=]+)\.(\w+)=(.*)", text)
+        form = re.fullmatch(r"([^=]+)\.(\w+)=(.*)", text, re.DOTALL)
         if form is None:
-            raise UserError(f"--set {text!r} is not of the form method.field=value")
+            name = methods[0] if len(methods) == 1 else "METHOD"
+            hint = f"; did you mean {name}.{text}?" if re.fullmatch(r"\w+=.*", text, re.DOTALL) else ""
+            raise UserError(f"--set {text!r} is not of the form method.field=value{hint}")
         given.setdefault(form[1], {})[form[2]] = form[3]
     return given
 
 
 def main() -> None:
     """Runs the command; see :func:`harness.command.run`."""
+    for place in packages.SHADOWING:
+        print(f"not used: {place} has the name of one of the harness's own packages", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     command.run(app)
 

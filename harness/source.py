@@ -22,9 +22,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from harness.packages import PROJECT
 from harness.problem import Problem, Retrainer
 
-PROJECT: Final = Path(__file__).resolve().parents[1]
 OURS: Final = ("methods", "benchmarks", "harness")
 EXECUTE: Final = Path(__file__).with_name("execute.py")
 RETRAIN: Final = Path(__file__).with_name("retrain.py")
@@ -32,6 +32,7 @@ RETRAIN: Final = Path(__file__).with_name("retrain.py")
 NOT_IN_A_RUN: Final = (
     # plan, start, keep and show runs
     *("harness.plan", "harness.protocol", "harness.registry", "harness.engine", "harness.store", "harness.command"),
+    "harness.packages",
     # find and import official files: the checksum of the imported table or images is part of a run's identity
     *("harness.cache", "harness.unpickle", "benchmarks.tables.*", "benchmarks.*.importer", "benchmarks.*.sources"),
     # make and open the bundled tables: likewise
