@@ -13,7 +13,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -122,17 +122,26 @@ def _dumped(value: Any, hint: Any, name: str) -> Any:
     return simple
 
 
-def _simple(value: Any, hint: Any, sequence: Callable[[Iterable[Any]], Any]) -> Any:
-    """The value for the types of nearly all fields, without Pydantic; else ``_OTHER``. Tuples become ``sequence``."""
+def _simple(value: Any, hint: Any, sequence: type) -> Any:
+    """The value for the types of nearly all fields, without Pydantic; else ``_OTHER``.
+
+    Tuples become a ``sequence``: a list in a plain value, a tuple in a field.
+    """
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         return value if any(type(option) is type(value) and option == value for option in parts) else _OTHER
     if origin in (typing.Union, types.UnionType):
         return next((done for part in parts if (done := _simple(value, part, sequence)) is not _OTHER), _OTHER)
-    if origin is tuple and isinstance(value, (tuple, list)):
-        each = [parts[0]] * len(value) if parts[-1] is ... else list(parts)
+    if origin in (tuple, list) and parts and isinstance(value, (tuple, list)):
+        each = [parts[0]] * len(value) if origin is list or parts[-1] is ... else list(parts)
         done = [_simple(item, part, sequence) for item, part in zip(value, each, strict=False)]
-        return sequence(done) if len(each) == len(value) and all(item is not _OTHER for item in done) else _OTHER
+        complete = len(each) == len(value) and all(item is not _OTHER for item in done)
+        return _OTHER if not complete else done if origin is list else sequence(done)
+    if origin in (dict, Mapping) and isinstance(value, dict) and all(type(key) is parts[0] is str for key in value):
+        items = {key: _simple(item, parts[1], sequence) for key, item in value.items()}
+        return _OTHER if any(item is _OTHER for item in items.values()) else items
+    if hint is Any and sequence is tuple:
+        return value
     if hint is float and type(value) is int:
         return float(value)
     return value if hint in (bool, int, float, str, type(None)) and type(value) is hint else _OTHER

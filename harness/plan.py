@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from harness import registry, source
+from harness.opening import open_benchmark
 from harness.problem import Problem, UserError
 from harness.protocol import Part, Protocol
 from harness.registry import MethodInfo
@@ -155,7 +156,7 @@ def make(
     for part in protocol.parts:
         rows = rows_of(part, methods)
         for benchmark_id in [one for one in part.benchmarks if one in wanted] if rows else []:
-            problem = registry.benchmark(benchmark_id).open(part.search, protocol.judge)
+            problem = open_benchmark(benchmark_id, part.search, protocol.judge)
             plan.problems[benchmark_id] = problem
             trained_on, missing = _training_data(problem, part)
             if not missing and not methods and device == "cpu" and getattr(getattr(problem, "task", None), "heavy", False):
@@ -228,7 +229,7 @@ def _benchmarks(protocol: Protocol, names: Sequence[str]) -> list[str]:
     for name in names:
         matching = [one for one in offered if one == name or one.startswith(f"{name}/")]
         if not matching:
-            registry.benchmark(name)  # an unknown name says so
+            registry.matching(name)  # an unknown name says so
             raise UserError(f"protocol {protocol.name} does not search {name}; it searches {', '.join(offered)}")
         wanted += matching
     return wanted

@@ -84,11 +84,11 @@ def _skipped_if_broken(what: str) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:
-        reason = f": {error}" if isinstance(error, UserError) else f" cannot be imported: {_line(error)}"
+        reason = f": {error}" if isinstance(error, UserError) else f" cannot be imported: {in_a_line(error)}"
         print(f"left out: {what}{reason}", file=sys.stderr)
 
 
-def _line(error: BaseException) -> str:
+def in_a_line(error: BaseException) -> str:
     """An exception in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
@@ -138,7 +138,7 @@ def _method_from_file(path: str) -> MethodInfo:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise UserError(f"{path} cannot be imported: {_line(error)}") from error
+        raise UserError(f"{path} cannot be imported: {in_a_line(error)}") from error
     return _info(module, file.stem, "multi-trial", file, path)
 
 
@@ -300,6 +300,11 @@ def benchmark(name: str) -> Benchmark:
     if name not in known:
         raise UserError(f"no benchmark {name!r}{suggest(name, known)}   (--list shows all)")
     return known[name]
+
+
+def matching(name: str) -> list[str]:
+    """The ids of the benchmark, or of all benchmarks that begin like ``nb201/``. Raises :class:`UserError`."""
+    return [one for one in benchmarks() if one.startswith(f"{name}/")] or [benchmark(name).id]
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

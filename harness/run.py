@@ -44,7 +44,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def run(
     all_: Annotated[bool, typer.Option("--all", help="Every row of the protocol.")] = False,
     protocol: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"Named rules of the comparison. [default: {protocols.DEFAULT}]")
+        str | None,
+        typer.Option(metavar="NAME", help=f"Rules of the comparison, or their FILE.toml. [default: {protocols.DEFAULT}]"),
     ] = None,
     methods: Annotated[
         list[str] | None,
@@ -99,7 +100,7 @@ def run(
     if device not in ("cpu", "cuda"):
         raise UserError(f"device {device!r} is not cpu or cuda")
     runs_on = _engine(engine)
-    rules = protocols.protocol(protocol or protocols.DEFAULT)
+    rules = protocols.chosen(protocol, registry.split(benchmarks or []))
     if budget:
         rules = rules.with_budget(budget)
     chosen = registry.split(methods or [])
