@@ -133,6 +133,7 @@ def make(
     protocol: Protocol,
     *,
     methods: Sequence[str] = (),
+    everything: bool = False,
     benchmarks: Sequence[str] = (),
     seeds: int | None = None,
     given: Mapping[str, Mapping[str, str]] | None = None,
@@ -142,6 +143,7 @@ def make(
 
     Args:
         methods: ``method``, ``method:variant`` or ``file.py``; none means every row of the protocol.
+        everything: every row of the protocol, and those of ``methods``.
         benchmarks: ids or their first part (``nb201``); none means all of the protocol's.
         seeds: how many worlds; none means the protocol's number.
         given: ``{method: {setting: text}}`` from ``--set``; the rows it changes are named after the change.
@@ -154,13 +156,13 @@ def make(
     wanted = _benchmarks(protocol, benchmarks)
     plan = Plan(protocol, [], {}, {})
     for part in protocol.parts:
-        rows = rows_of(part, methods)
+        named = rows_of(part, methods) if methods else {}
+        rows = {**rows_of(part), **named} if everything or not methods else named
         for benchmark_id in [one for one in part.benchmarks if one in wanted] if rows else []:
             problem = open_benchmark(benchmark_id, part.search, protocol.judge)
             plan.problems[benchmark_id] = problem
             trained_on, missing = _training_data(problem, part)
-            if not missing and not methods and device == "cpu" and getattr(getattr(problem, "task", None), "heavy", False):
-                missing = "takes days without a GPU: --device cuda, or name it with --methods" if trained_on else ""
+            heavy = trained_on and device == "cpu" and getattr(getattr(problem, "task", None), "heavy", False)
             for row, info in rows.items():
                 texts, names = registry.texts_for(info, row, given)
                 used |= names
@@ -168,7 +170,10 @@ def make(
                 name = registry.altered(info, row, texts)
                 if (benchmark_id, name) in {(planned.spec.benchmark, planned.spec.row) for planned in plan.rows}:
                     continue  # variants that --set made equal
-                reason = missing or getattr(registry.build(info, values), "skip", lambda _: None)(problem)
+                too_long = (
+                    "takes days without a GPU: --device cuda, or name it with --methods" if heavy and row not in named else ""
+                )
+                reason = missing or too_long or getattr(registry.build(info, values), "skip", lambda _: None)(problem)
                 if reason:
                     plan.skipped[name] = reason
                     continue
@@ -199,7 +204,8 @@ def make(
         for row, reason in plan.skipped.items():
             rows_of_reason.setdefault(reason, []).append(row)
         skipped = "; ".join(f"{', '.join(rows)} {reason}" for reason, rows in rows_of_reason.items())
-        why = skipped or f"it runs {kinds} methods, and none of {', '.join(methods) or 'these'} is one"
+        others = ", ".join(f"{row} is a {info.kind} method" for row, info in registry.select_rows(methods).items())
+        why = skipped or f"it runs {kinds} methods there, and {others or 'there is none'}"
         raise UserError(f"nothing to run under {protocol.name}: {why}")
     return plan
 

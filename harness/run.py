@@ -30,6 +30,8 @@ Run it, resume it, report it:
 Your own method: does it keep the contract, and how does it compare:
   python -m harness.run --check ./my_method.py
   python -m harness.run --methods ./my_method.py --seeds 50
+Every row, and yours:
+  python -m harness.run --all --methods ./my_method.py --benchmarks nb201/digits --seeds 3
 Another hyperparameter:
   python -m harness.run --methods reinforce --set reinforce.lr=0.1
 
@@ -42,7 +44,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(epilog=EPILOG)
 def run(
-    all_: Annotated[bool, typer.Option("--all", help="Every row of the protocol.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every row of the protocol; with --methods, those too.")] = False,
     protocol: Annotated[
         str | None,
         typer.Option(metavar="NAME", help=f"Rules of the comparison, or their FILE.toml. [default: {protocols.DEFAULT}]"),
@@ -106,7 +108,7 @@ def run(
     chosen = registry.split(methods or [])
     given = _settings(set_ or [], chosen)
     names = _with_data(rules, registry.split(benchmarks or []), if_found)
-    plan = make(rules, methods=chosen, benchmarks=names, seeds=seeds, given=given, device=device)
+    plan = make(rules, methods=chosen, everything=all_, benchmarks=names, seeds=seeds, given=given, device=device)
     cores = workers or os.cpu_count() or 1
     _carry_out(plan, out, runs_on, cores, dry_run=dry_run, retry_failed=retry_failed)
 
