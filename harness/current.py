@@ -12,7 +12,7 @@ from harness.problem import UserError
 from harness.store import Store
 
 CHANGES = {
-    "method_version": "made by another version of the method",
+    "code": "made by other code",
     "settings": "made with other settings",
     "budget": "made under another budget",
     "checksum": "made on other data",

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from harness import registry
+from harness import registry, source
+from harness.opening import open_benchmark
 from harness.problem import Problem, UserError
 from harness.protocol import Part, Protocol
 from harness.registry import MethodInfo
@@ -32,7 +33,8 @@ class RowSpec:
     judge: Mapping[str, Any]
     checksum: str
     record: str
-    method_version: str
+    code: str
+    """Digest of the source that a run executes; see :mod:`harness.source`."""
     wall_limit_s: float
     device: str = "cpu"
     trained_on: str = ""
@@ -45,7 +47,7 @@ class RowSpec:
     @cached_property
     def identity(self) -> str:
         """Digest of all of this: a change of any field makes new runs."""
-        fields = {**self.plain(), "method": None}  # a name or a path: the version says what it is
+        fields = {**self.plain(), "method": None}  # a name or a path: the code says what it is
         return hashlib.sha256(json.dumps(fields, sort_keys=True, default=list).encode()).hexdigest()
 
     def run(self, world: int) -> RunSpec:
@@ -178,7 +180,7 @@ class Plan:
         key = benchmark, part.kind
         if key not in self.opened:
             known = [one for one in self.opened.values() if one.benchmark == benchmark and one.part.search == part.search]
-            problem = known[0].problem if known else registry.benchmark(benchmark).open(part.search, self.protocol.judge)
+            problem = known[0].problem if known else open_benchmark(benchmark, part.search, self.protocol.judge)
             self.opened[key] = Opened(part, benchmark, problem)
         return self.opened[key]
 
@@ -201,7 +203,7 @@ class Plan:
             judge=dict(self.protocol.judge),
             checksum=problem.checksum,
             record=problem.record,
-            method_version=info.version,
+            code=source.of_search(info.file, problem, part.kind),
             wall_limit_s=part.wall_limit_s or self.protocol.wall_limit_s,
             device=device,
             trained_on=opened.trained_on,
@@ -212,6 +214,7 @@ def make(
     protocol: Protocol,
     *,
     methods: Sequence[str] = (),
+    everything: bool = False,
     benchmarks: Sequence[str] = (),
     seeds: int | None = None,
     given: Mapping[str, Mapping[str, str]] | None = None,
@@ -222,6 +225,7 @@ def make(
 
     Args:
         methods: ``method``, ``method:variant`` or ``file.py``; none means every row of the protocol.
+        everything: every row of the protocol, and those of ``methods``.
         benchmarks: ids or their first part (``nb201``); none means all of the protocol's.
         seeds: how many worlds; none means the protocol's number.
         given: ``{method: {setting: text}}`` from ``--set``; the rows it changes are named after the change.
@@ -231,12 +235,12 @@ def make(
         UserError: an unknown name, or data that is not there.
     """
     given = given or {}
-    for name in given:
-        registry.method(name)
+    used: set[str] = set()
     wanted = _benchmarks(protocol, benchmarks)
     plan = Plan(protocol, [], device)
     for part in protocol.parts:
-        rows = rows_of(part, methods)
+        named = rows_of(part, methods) if methods else {}
+        rows = {**rows_of(part), **named} if everything or not methods else named
         for benchmark_id in [one for one in part.benchmarks if one in wanted] if rows else []:
             try:
                 opened = plan.open(part, benchmark_id)
@@ -246,23 +250,35 @@ def make(
                 plan.closed[benchmark_id, part.kind] = str(error)
                 continue
             for row, info in rows.items():
-                texts = {**given.get(info.reference, {}), **given.get(info.name, {}), **given.get(row, {})}
+                texts, names = registry.texts_for(info, row, given)
+                used |= names
                 values = registry.settings(info, row, opened.problem.space.name, preset(part, row), texts)
                 name = registry.altered(info, row, texts)
                 if (benchmark_id, name) in {(planned.spec.benchmark, planned.spec.row) for planned in plan.rows}:
                     continue  # variants that --set made equal
-                reason = opened.obstacle(registry.build(info, values), device, named=bool(methods))
+                reason = opened.obstacle(registry.build(info, values), device, named=row in named)
                 if reason:
                     plan.skipped[benchmark_id, part.kind, name] = reason
                     continue
                 spec = plan.spec(opened, name, info, values, device)
                 worlds = range(seeds or part.seeds or protocol.seeds)
                 plan.rows.append(PlannedRow(spec, [spec.run(world) for world in worlds]))
+    for name in given.keys() - used:
+        _refuse_setting(name, given[name], methods)
     if not plan.rows and not report_only:
         kinds = ", ".join(sorted({part.kind for part in protocol.parts}))
-        why = _reasons(plan) or f"it runs {kinds} methods, and none of {', '.join(methods) or 'these'} is one"
+        others = ", ".join(f"{row} is a {info.kind} method" for row, info in registry.select_rows(methods).items())
+        why = _reasons(plan) or f"it runs {kinds} methods there, and {others or 'there is none'}"
         raise UserError(f"nothing to run under {protocol.name}: {why}")
     return plan
+
+
+def _refuse_setting(name: str, fields: Mapping[str, str], methods: Sequence[str]) -> None:
+    """A setting that changes no row is a mistake."""
+    info = next(iter(registry.select_rows([name]).values()))
+    settings = " ".join(f"--set {name}.{field}={text}" for field, text in fields.items())
+    runs = f"--methods {','.join(methods)} does not run {info.name}" if methods else f"{info.name} does not run here"
+    raise UserError(f"{settings} changes no row: {runs}")
 
 
 def _reasons(plan: Plan) -> str:
@@ -284,7 +300,7 @@ def _benchmarks(protocol: Protocol, names: Sequence[str]) -> list[str]:
     for name in names:
         matching = [one for one in offered if one == name or one.startswith(f"{name}/")]
         if not matching:
-            registry.benchmark(name)  # an unknown name says so
+            registry.matching(name)  # an unknown name says so
             raise UserError(f"protocol {protocol.name} does not search {name}; it searches {', '.join(offered)}")
         wanted += matching
     return wanted

@@ -1,23 +1,23 @@
-"""Named protocols, read from ``benchmarks/protocols.toml``: a budget, a search signal, seeds, and what judges."""
+"""Named protocols: a budget, a search signal, seeds, and what judges. See :mod:`harness.protocol_files` for where they lie."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.budget import CURRENCIES, POLICIES
+from harness import registry
+from harness.budget import CURRENCIES
 from harness.problem import UserError
 from harness.registry import suggest
 
 DEFAULT = "digits"
 MEAN_COST = "mean_cost"
+COMMON_QUERIES = 100
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,13 @@ class BudgetRule:
             if mean_cost is None:
                 raise UserError(f"{benchmark} knows no mean cost of a query, which the limit is a multiple of; say --budget")
             limit = limit[MEAN_COST] * mean_cost
+        if isinstance(limit, Mapping):
+            if benchmark not in limit:
+                raise UserError(f"the budget has no limit for {benchmark}, only for {', '.join(limit)}; say --budget")
+            limit = limit[benchmark]
         return {
             "currency": self.currency,
-            "limit": float(limit[benchmark] if isinstance(limit, Mapping) else limit),
+            "limit": float(limit),
             "policy": self.policy,
             "interpolate": self.interpolate,
         }
@@ -145,37 +149,74 @@ class Protocol:
 
 @cache
 def protocols() -> dict[str, Protocol]:
-    """All protocols, by name."""
-    file = Path(importlib.import_module("benchmarks").__path__[0]) / "protocols.toml"
-    return {name: _protocol(name, table) for name, table in tomllib.loads(file.read_text()).items()}
+    """All protocols of the project and of installed packages, by name."""
+    from harness import protocol_files
+
+    return {name: rules for name, (rules, _) in protocol_files.everywhere().items()}
 
 
 def protocol(name: str) -> Protocol:
-    """The protocol of that name. Raises :class:`UserError`."""
+    """The protocol of that name, or in that file: ``./mine.toml``, ``./mine.toml:NAME``. Raises :class:`UserError`."""
     known = protocols()
+    if ".toml" in name:
+        return _in_file(name)
     if name not in known:
         raise UserError(f"no protocol {name!r}{suggest(name, known)}   (there are {', '.join(known)})")
     return known[name]
 
 
-def _protocol(name: str, table: Mapping[str, Any]) -> Protocol:
-    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    parts = tuple(
-        _part(key, value) for key, value in table.items() if isinstance(value, dict) and key not in ("judge", "stages")
-    )
-    stages = tuple(Stage(name=key, **value) for key, value in table.get("stages", {}).items())
-    for number, stage in enumerate(stages):
-        if stage.chosen_by and stage.chosen_by not in [one.name for one in stages[:number]]:
-            raise ValueError(f"protocols.toml: stage {name}.{stage.name} is chosen by {stage.chosen_by!r}, no stage before it")
-    return Protocol(name=name, judge=table["judge"], parts=parts, stages=stages, **plain)
+def _in_file(text: str) -> Protocol:
+    from harness import protocol_files
+
+    path, _, which = text.rpartition(".toml")
+    file, which = Path(f"{path}.toml"), which.removeprefix(":")
+    registered = protocol_files.everywhere()
+    read = protocol_files.protocols_in(file)
+    if not which and len(read) == 1:
+        which = next(iter(read))
+    if which not in read:
+        raise UserError(f"{file} has the protocols {', '.join(read)}; pass --protocol {file}:NAME{suggest(which, read)}")
+    if which in registered and registered[which][1].resolve() != file.resolve():
+        raise UserError(f"{file}: a protocol {which!r} is already in {registered[which][1]}; rename yours")
+    return read[which]
 
 
-def _part(key: str, table: Mapping[str, Any]) -> Part:
-    """A part is named after its kind, or says its kind where there are several of one."""
-    rule = BudgetRule(**table.get("budget", {}))
-    if isinstance(rule.limit, Mapping) and MEAN_COST in rule.limit and rule.currency != "seconds":
-        raise ValueError(f"protocols.toml: a limit in mean costs is one of seconds, not of {rule.currency}")
-    if rule.policy not in POLICIES:
-        raise ValueError(f"protocols.toml: budget policy {rule.policy!r} is not one of {', '.join(POLICIES)}")
-    rest = {key: value for key, value in table.items() if key not in ("budget", "benchmarks", "kind")}
-    return Part(kind=table.get("kind", key), benchmarks=tuple(table["benchmarks"]), budget=rule, **rest)
+def chosen(name: str | None, benchmarks: Sequence[str]) -> Protocol:
+    """The protocol of a command: the named one; else the default; else common rules for benchmarks that no protocol names.
+
+    Args:
+        benchmarks: ids of the benchmarks, or their first part, that the command names.
+
+    Raises:
+        UserError: no such protocol, or the benchmarks have several.
+    """
+    if name:
+        return protocol(name)
+    offered = {one for part in protocol(DEFAULT).parts for one in part.benchmarks}
+    others = [one for one in benchmarks if not any(id == one or id.startswith(f"{one}/") for id in offered)]
+    ids = [id for one in others for id in registry.matching(one)]
+    if not ids:
+        return protocol(DEFAULT)
+    under = [rules.name for rules in protocols().values() if any(id in part.benchmarks for part in rules.parts for id in ids)]
+    if under:
+        raise UserError(f"{', '.join(others)}: pass --protocol with one of {', '.join(under)}")
+    if len(others) < len(benchmarks):
+        raise UserError(f"no protocol names {', '.join(others)}: name it alone, for common rules, or pass --protocol FILE.toml")
+    return common(ids)
+
+
+def common(benchmarks: Sequence[str]) -> Protocol:
+    """Rules for benchmarks that no protocol names: the same number of queries for all that look up, own schedules else."""
+    kinds = dict.fromkeys(kind for one in benchmarks for kind in registry.benchmark(one).kinds)
+    parts = [
+        Part(
+            kind,
+            tuple(one for one in benchmarks if kind in registry.benchmark(one).kinds),
+            BudgetRule("queries", COMMON_QUERIES) if kind == "multi-trial" else BudgetRule(),
+            wall_limit_s=None if kind == "multi-trial" else 86_400,
+            seeds=None if kind == "multi-trial" else 3,
+        )
+        for kind in kinds
+    ]
+    title = f"Common rules: {COMMON_QUERIES} queries for each search that looks up, own schedules for what trains"
+    return Protocol("common", title, seeds=10, wall_limit_s=600, judge={}, parts=tuple(parts), comparable=False)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import difflib
-import hashlib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 import types
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from harness import hyperparameters
+from harness.packages import PROJECT
 from harness.problem import Benchmark, UserError
 
 METHOD_GROUP = "nas_harness.methods"
@@ -57,30 +58,53 @@ class MethodInfo:
     def paper(self) -> str:
         return str(getattr(self.cls, "reference", ""))
 
-    @property
-    def version(self) -> str:
-        """SHA-256 of the method's source and of the parts under ``methods`` that it imports."""
-        return _source_version(self.file)
-
 
 @cache
 def methods() -> dict[str, MethodInfo]:
-    """Every method of the checkout and of installed packages, by name. Imports no torch."""
-    found = {}
-    folder = Path(_package_folder("methods"))
-    for file in sorted(folder.glob("*/*.py")):
+    """Every method of the checkout and of installed packages, by name. Imports no torch. Names what is broken, and skips it."""
+    known: dict[str, MethodInfo] = {}
+    for file in sorted((PROJECT / "methods").glob("*/*.py")):
         if not file.name.startswith("_"):
-            kind = file.parent.name.replace("_", "-")
-            try:
+            with _skipped_if_broken(str(file)):
                 module = importlib.import_module(f"methods.{file.parent.name}.{file.stem}")
-                found[file.stem] = _info(module, file.stem, kind, file, file.stem)
-            except Exception as error:  # one broken file must not take the others along
-                print(f"left out: {file} cannot be imported: {type(error).__name__}: {error}", file=sys.stderr)
+                known[file.stem] = _info(module, file.stem, _kind(file.parent), file, file.stem)
     for point in entry_points(group=METHOD_GROUP):
-        loaded = point.load()
-        module = loaded if isinstance(loaded, types.ModuleType) else sys.modules[loaded.__module__]
-        found[point.name] = _info(module, point.name, "multi-trial", Path(str(module.__file__)), point.name)
-    return found
+        with _skipped_if_broken(f"method {point.name!r} of {_distribution(point)}"):
+            if point.name in known:
+                raise UserError(f"the name is taken by {known[point.name].file}")
+            loaded = point.load()
+            module = loaded if isinstance(loaded, types.ModuleType) else sys.modules[loaded.__module__]
+            known[point.name] = _info(module, point.name, "multi-trial", Path(str(module.__file__)), point.name)
+    return known
+
+
+@contextmanager
+def _skipped_if_broken(what: str) -> Iterator[None]:
+    """One file that cannot be used must not take the others along."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        reason = f": {error}" if isinstance(error, UserError) else f" cannot be imported: {in_a_line(error)}"
+        print(f"left out: {what}{reason}", file=sys.stderr)
+
+
+def in_a_line(error: BaseException) -> str:
+    """An exception in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
+
+
+def _kind(folder: Path) -> str:
+    return folder.name.replace("_", "-")
+
+
+@cache
+def kinds() -> list[str]:
+    """The kinds of method that the project has: the folders of its methods."""
+    return [_kind(folder) for folder in sorted((PROJECT / "methods").iterdir()) if (folder / "__init__.py").is_file()]
 
 
 def method(reference: str) -> MethodInfo:
@@ -90,9 +114,12 @@ def method(reference: str) -> MethodInfo:
         file = Path(reference).resolve()
         if file.stem in known and file != known[file.stem].file.resolve():
             raise UserError(f"{file} has the name of a registered method, {file.stem!r}; rename the file")
-        return _method_from_file(str(file))
+        return known[file.stem] if file.stem in known else _method_from_file(str(file))
     if reference not in known:
-        raise UserError(f"no method {reference!r}{suggest(reference, known)}   (--list shows all)")
+        path = reference + ".py"
+        hint = f"; did you mean '{path if '/' in path else './' + path}'?" if Path(path).is_file() else ""
+        hint = hint or suggest(reference, known)
+        raise UserError(f"no method {reference!r}{hint}   (--list shows all)")
     return known[reference]
 
 
@@ -101,13 +128,17 @@ def _method_from_file(path: str) -> MethodInfo:
     file = Path(path)
     if not file.is_file():
         raise UserError(f"no method file {path}")
+    if wrong := re.search(r"[^\w.-]", file.stem):
+        raise UserError(f"{path}: a method has its file's name, which may not contain {wrong[0]!r}; rename the file")
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))  # a helper next to the file can be imported, and replaces nothing
     spec = importlib.util.spec_from_file_location(f"nas_harness_file_{file.stem}", file)
     assert spec is not None and spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{path} cannot be imported: {in_a_line(error)}") from error
     return _info(module, file.stem, "multi-trial", file, path)
 
 
@@ -121,7 +152,10 @@ def _info(module: types.ModuleType, name: str, kind: str, file: Path, reference:
         raise UserError(f"{file} must define one class with a search(view) function; it defines {len(own)}")
     if not dataclasses.is_dataclass(own[0]):
         raise UserError(f"{file}: {own[0].__name__} must be a (frozen) dataclass of its hyperparameters")
-    return MethodInfo(name, getattr(own[0], "kind", kind), own[0], file, reference)
+    kind = getattr(own[0], "kind", kind)
+    if kind not in kinds() and (close := suggest(str(kind), kinds())):
+        raise UserError(f"{file}: {own[0].__name__} has kind = {kind!r}{close}")
+    return MethodInfo(name, kind, own[0], file, reference)
 
 
 def select_rows(names: Iterable[str], belonging: Mapping[str, list[str]] | None = None) -> dict[str, MethodInfo]:
@@ -131,15 +165,53 @@ def select_rows(names: Iterable[str], belonging: Mapping[str, list[str]] | None 
     """
     selected: dict[str, MethodInfo] = {}
     for name in names:
-        reference, _, variant = name.partition(":")
+        reference, variant = _parted(name)
         info = method(reference)
         if variant and f"{info.name}:{variant}" not in info.rows:
             raise UserError(f"no row {name!r}{suggest(name, info.rows)}")
         named = [variant] if variant else (belonging or {}).get(info.name)
-        for row in info.rows if named is None else [info.row(one) for one in named]:
+        rows = info.rows if named is None else [info.row(one) for one in named]
+        for row in rows:
             if selected.setdefault(row, info).file != info.file:
                 raise UserError(f"{selected[row].file} and {info.file} have the same name; rename one of them")
     return selected
+
+
+def split(values: Iterable[str]) -> list[str]:
+    """The names in comma-separated lists. A path may contain commas: what is a file is one name."""
+    names = []
+    for value in values:
+        parts = value.split(",")
+        while parts:
+            joined = {n: ",".join(parts[:n]).strip() for n in range(len(parts), 0, -1)}
+            n = next((n for n, name in joined.items() if Path(_parted(name)[0]).is_file()), 1)
+            names.append(joined[n])
+            del parts[:n]
+    return [name for name in names if name]
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """A method and its variant: ``reinforce:lr_0.5``, ``./mine.py``, ``./a:b/mine.py:variant``."""
+    if name.endswith(".py"):
+        return name, ""
+    path, is_path, variant = name.rpartition(".py:")
+    if is_path:
+        return f"{path}.py", variant
+    method_name, _, variant = name.partition(":")
+    return method_name, variant
+
+
+def texts_for(info: MethodInfo, row: str, given: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, str], set[str]]:
+    """The ``--set`` values for a row, and the names that they were given for: of its method, of its file, or of the row."""
+    texts: dict[str, str] = {}
+    names = set()
+    for name, fields in sorted(given.items(), key=lambda item: bool(_parted(item[0])[1])):  # what names a row comes last
+        reference, variant = _parted(name)
+        is_file = reference.endswith(".py") and Path(reference).resolve() == info.file.resolve()
+        if (reference == info.name or is_file) and variant in ("", row.partition(":")[2]):
+            texts |= fields
+            names.add(name)
+    return texts, names
 
 
 def altered(info: MethodInfo, row: str, given: Mapping[str, str]) -> str:
@@ -155,119 +227,87 @@ def altered(info: MethodInfo, row: str, given: Mapping[str, str]) -> str:
 
 
 def settings(info: MethodInfo, row: str, space: str, preset: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
-    """Resolved hyperparameters: defaults, the paper's values on ``space``, the variant, the protocol's preset, ``--set``.
+    """Resolved hyperparameters as plain values: defaults, the paper's on ``space``, the variant, the preset, ``--set``.
 
     ``given`` holds text from the command line. Raises :class:`UserError` for an unknown field or an impossible value.
     """
-    hints = typing.get_type_hints(info.cls)
-    fields = {field.name: field for field in dataclasses.fields(info.cls)}
-    values = {name: field.default for name, field in fields.items()}
-    variant = row.partition(":")[2]
-    layers: list[Mapping[str, Any]] = [getattr(info.cls, "settings", {}).get(space, {})]
-    layers += [getattr(info.cls, "variants", {}).get(variant, {}), preset]
-    for layer in layers:
-        for name, value in layer.items():
-            if name not in fields:
-                raise UserError(f"{row} has no setting {name!r}{suggest(name, fields)}")
-            values[name] = value
-    for name, text in given.items():
-        if name not in fields:
-            raise UserError(f"{row} has no setting {name!r}{suggest(name, fields)}")
-        values[name] = parse(text, hints[name], f"{info.name}.{name}")
-    build(info, values)
-    return values
+    types = hyperparameters.types_of(info.cls)
+    values = hyperparameters.defaults(info.cls)
+    variant = getattr(info.cls, "variants", {}).get(row.partition(":")[2], {})
+    layers = [getattr(info.cls, "settings", {}).get(space, {}), variant, preset, given]
+    for name in (name for layer in layers for name in layer if name not in types):
+        raise UserError(f"{row} has no setting {name!r}{suggest(name, types)}")
+    values |= {**layers[0], **layers[1]}
+    values |= {name: hyperparameters.from_plain(value, types[name], f"{info.name}.{name}") for name, value in preset.items()}
+    plain = {name: hyperparameters.to_plain(value, types[name], f"{info.name}.{name}") for name, value in values.items()}
+    plain |= {name: hyperparameters.from_text(text, types[name], f"{info.name}.{name}") for name, text in given.items()}
+    for name in types:
+        if name not in plain:
+            raise UserError(f"{info.name}.{name} has no default: give it one, or pass --set {info.name}.{name}=VALUE")
+    build(info, plain)
+    return {name: plain[name] for name in types}
 
 
 def build(info: MethodInfo, values: Mapping[str, Any]) -> Any:
-    """The method object. Raises :class:`UserError` where its constructor refuses the values."""
+    """The method object from plain values. Raises :class:`UserError` if its constructor refuses them."""
+    types = hyperparameters.types_of(info.cls)
+    arguments = {name: hyperparameters.from_plain(value, types[name], f"{info.name}.{name}") for name, value in values.items()}
     try:
-        return info.cls(**values)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{info.name}: {error}") from error
-
-
-def parse(text: str, hint: Any, name: str) -> Any:
-    """``text`` as the type of a field. Raises :class:`UserError` that says what was expected."""
-    if typing.get_origin(hint) is typing.Literal:
-        options = {str(option): option for option in typing.get_args(hint)}
-        if text not in options:
-            raise UserError(f"{name} is one of {', '.join(options)}, not {text!r}")
-        return options[text]
-    if hint is str:
-        return text
-    try:
-        value = ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text.lower(), text))
-    except (ValueError, SyntaxError):
-        raise UserError(f"{name} expects {getattr(hint, '__name__', hint)}, not {text!r}") from None
-    if hint is float and type(value) is int:
-        value = float(value)
-    if isinstance(value, list):
-        value = tuple(value)
-    accepted = tuple(typing.get_origin(h) or h for h in (typing.get_args(hint) if _is_union(hint) else (hint,)))
-    if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in accepted):
-        raise UserError(f"{name} expects {getattr(hint, '__name__', hint)}, not {text!r}")
-    return value
-
-
-def _is_union(hint: Any) -> bool:
-    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+        return info.cls(**arguments)
+    except Exception as error:
+        problem = str(error) if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
+        raise UserError(f"{info.name}: {problem}") from error
 
 
 @cache
 def benchmarks() -> dict[str, Benchmark]:
     """Every benchmark, by id: from ``benchmarks/*/benchmark.py`` and from installed packages. Opens no data."""
-    modules = [
-        importlib.import_module(f"benchmarks.{file.parent.name}.benchmark")
-        for file in sorted(Path(_package_folder("benchmarks")).glob("*/benchmark.py"))
-    ]
-    found = [one for module in modules for one in module.benchmarks()]
-    found += [one for point in entry_points(group=BENCHMARK_GROUP) for one in point.load()()]
-    return {one.id: one for one in found}
+    known: dict[str, Benchmark] = {}
+    for file in sorted((PROJECT / "benchmarks").glob("*/benchmark.py")):
+        known |= _space(file.parent.name)
+    return {**_outside_benchmarks(), **known}
+
+
+@cache
+def _space(folder: str) -> dict[str, Benchmark]:
+    """The benchmarks of one folder."""
+    file = PROJECT / "benchmarks" / folder / "benchmark.py"
+    with _skipped_if_broken(str(file)):
+        return {one.id: one for one in importlib.import_module(f"benchmarks.{folder}.benchmark").benchmarks()}
+    return {}
+
+
+@cache
+def _outside_benchmarks() -> dict[str, Benchmark]:
+    """The benchmarks of installed packages. Ids that begin like a folder of the project's are the project's."""
+    known: dict[str, Benchmark] = {}
+    for point in entry_points(group=BENCHMARK_GROUP):
+        with _skipped_if_broken(f"benchmarks {point.name!r} of {_distribution(point)}"):
+            for one in point.load()():
+                space = one.id.partition("/")[0]
+                if one.id in known or (PROJECT / "benchmarks" / space / "benchmark.py").is_file():
+                    raise UserError(f"the name {one.id!r} is taken; another one must come before the '/'")
+                known[one.id] = one
+    return known
 
 
 def benchmark(name: str) -> Benchmark:
-    """The benchmark with that id. Raises :class:`UserError`."""
+    """The benchmark with that id; imports its search space alone. Raises :class:`UserError`."""
+    space = name.partition("/")[0]
+    if (PROJECT / "benchmarks" / space / "benchmark.py").is_file() and name in _space(space):
+        return _space(space)[name]
     known = benchmarks()
     if name not in known:
         raise UserError(f"no benchmark {name!r}{suggest(name, known)}   (--list shows all)")
     return known[name]
 
 
+def matching(name: str) -> list[str]:
+    """The ids of the benchmark, or of all benchmarks that begin like ``nb201/``. Raises :class:`UserError`."""
+    return [one for one in benchmarks() if one.startswith(f"{name}/")] or [benchmark(name).id]
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """``; did you mean ...?``, or nothing where no known name is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _package_folder(name: str) -> str:
-    return str(importlib.import_module(name).__path__[0])
-
-
-def _source_version(file: Path) -> str:
-    """Follows imports of ``methods.*`` from ``file``; the digest covers each file once, in order of path."""
-    todo, seen = [file], {}
-    while todo:
-        path = todo.pop()
-        if path in seen:
-            continue
-        source = path.read_text()
-        seen[path] = source
-        for node in ast.walk(ast.parse(source)):
-            places: list[Path] = []
-            if isinstance(node, ast.ImportFrom):
-                words = node.module.split(".") if node.module else []
-                if node.level:
-                    base = path.parents[node.level - 1].joinpath(*words)
-                elif words and words[0] == "methods":
-                    base = Path(_package_folder("methods"), *words[1:])
-                else:
-                    continue
-                places = [base, *(base / alias.name for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                names = [alias.name.split(".") for alias in node.names]
-                places = [Path(_package_folder("methods"), *words[1:]) for words in names if words[0] == "methods"]
-            todo += [part for place in places if (part := place.parent / f"{place.name}.py").is_file()]
-    digest = hashlib.sha256()
-    for path in sorted(seen, key=lambda one: one.name):
-        digest.update(path.name.encode() + b"\0" + seen[path].encode())
-    return digest.hexdigest()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import command, machine, provenance, registry
+from harness import command, machine, packages, provenance, registry
 from harness import protocol as protocols
 from harness.engine import Engine
 from harness.plan import Plan, make
@@ -37,6 +37,8 @@ Run it, resume it, report it:
 Your own method: does it keep the contract, and how does it compare:
   python -m harness.run --check ./my_method.py
   python -m harness.run --methods ./my_method.py --seeds 50
+Every row, and yours:
+  python -m harness.run --all --methods ./my_method.py --benchmarks nb201/digits --seeds 3
 Another hyperparameter:
   python -m harness.run --methods reinforce --set reinforce.lr=0.1
 
@@ -49,9 +51,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(epilog=EPILOG)
 def run(
-    all_: Annotated[bool, typer.Option("--all", help="Every row of the protocol.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every row of the protocol; with --methods, those too.")] = False,
     protocol: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"Named rules of the comparison. [default: {protocols.DEFAULT}]")
+        str | None,
+        typer.Option(metavar="NAME", help=f"Rules of the comparison, or their FILE.toml. [default: {protocols.DEFAULT}]"),
     ] = None,
     methods: Annotated[
         list[str] | None,
@@ -123,16 +126,28 @@ def run(
     if device not in ("cpu", "cuda"):
         raise UserError(f"device {device!r} is not cpu or cuda")
     runs_on = _engine(engine)
-    rules = protocols.protocol(protocol or protocols.DEFAULT)
+    rules = protocols.chosen(protocol, registry.split(benchmarks or []))
     if budget:
         rules = rules.with_budget(budget)
     if choice.chosen():
         from harness import data
 
         data.check_choice()
-    given = _settings(set_ or [])
-    names = _with_data(rules, _split(benchmarks), if_found)
-    plan = make(rules, methods=_split(methods), benchmarks=names, seeds=seeds, given=given, device=device)
+    chosen = registry.split(methods or [])
+    given = _settings(set_ or [], chosen)
+    names = registry.split(benchmarks or [])
+    if not report:
+        names = _with_data(rules, names, if_found)
+    plan = make(
+        rules,
+        methods=chosen,
+        everything=all_,
+        benchmarks=names,
+        seeds=seeds,
+        given=given,
+        device=device,
+        report_only=report,
+    )
     for line in plan.tables():
         print(line, file=sys.stderr)
     workers = workers or machine.cores()
@@ -282,22 +297,22 @@ def _engine(name: str) -> Engine:
     raise UserError(f"engine {name!r} is not local or ray")
 
 
-def _split(values: Sequence[str] | None) -> list[str]:
-    return [one.strip() for value in values or () for one in value.split(",") if one.strip()]
-
-
-def _settings(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+def _settings(texts: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, str]]:
     given: dict[str, dict[str, str]] = {}
     for text in texts:
-        form = re.fullmatch(r"([^=]+)\.(\w+)=(.*)", text)
+        form = re.fullmatch(r"([^=]+)\.(\w+)=(.*)", text, re.DOTALL)
         if form is None:
-            raise UserError(f"--set {text!r} is not of the form method.field=value")
+            name = methods[0] if len(methods) == 1 else "METHOD"
+            hint = f"; did you mean {name}.{text}?" if re.fullmatch(r"\w+=.*", text, re.DOTALL) else ""
+            raise UserError(f"--set {text!r} is not of the form method.field=value{hint}")
         given.setdefault(form[1], {})[form[2]] = form[3]
     return given
 
 
 def main() -> None:
     """Runs the command; see :func:`harness.command.run`."""
+    for place in packages.SHADOWING:
+        print(f"not used: {place} has the name of one of the harness's own packages", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     command.run(app, "interrupted; finished runs are kept, the same command goes on")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from harness import source
 from harness.execute import probed
 from harness.plan import RETRAINING, Plan, PlannedRow, RowSpec, RunSpec, Training
 from harness.problem import Retrainer, UserError
@@ -67,7 +68,7 @@ def _spec(plan: Plan, stage: Stage, planned: PlannedRow) -> RowSpec | None:
         judge=search.judge,
         checksum=search.checksum,
         record="none",
-        method_version="",
+        code=source.of_training(retrainer),
         wall_limit_s=stage.wall_limit_s or plan.protocol.wall_limit_s,
         device=search.device,
         trained_on=settings["images"],

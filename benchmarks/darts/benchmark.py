@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from benchmarks.darts.macro import Macro
-from benchmarks.darts.opening import Retrainer, TrainingData
+from benchmarks.darts.opening import TrainingData
 from benchmarks.darts.recipe import recipe
+from benchmarks.darts.retrainer import Retrainer
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from benchmarks.images import importer

@@ -3,8 +3,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
@@ -116,34 +116,6 @@ def test_an_unknown_setting_or_value_is_named(mine: registry.MethodInfo) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "hint", "value"),
-    [
-        ("3", int, 3),
-        ("3", float, 3.0),
-        ("1e-3", float, 0.001),
-        ("true", bool, True),
-        ("(0.5, 0.9)", tuple[float, float], (0.5, 0.9)),
-        ("none", int | None, None),
-        ("best", Literal["best", "first"], "best"),
-        ("12", str, "12"),
-    ],
-)
-def test_text_becomes_the_type_of_the_field(text: str, hint: object, value: object) -> None:
-    parsed = registry.parse(text, hint, "m.f")
-    assert parsed == value
-    assert type(parsed) is type(value)
-
-
-@pytest.mark.parametrize(
-    ("text", "hint"),
-    [("x", int), ("true", int), ("1", bool), ("[", float), ("none", float), ("last", Literal["best", "first"])],
-)
-def test_text_of_another_type_is_refused(text: str, hint: object) -> None:
-    with pytest.raises(UserError, match=r"m\.f"):
-        registry.parse(text, hint, "m.f")
-
-
-@pytest.mark.parametrize(
     ("source", "complaint"),
     [
         ("x = 1", "must define one class with a search"),
@@ -159,46 +131,191 @@ def test_an_unusable_file_says_why(tmp_path: Path, source: str, complaint: str) 
         registry.method(str(file))
 
 
-def test_an_outside_package_adds_methods_and_benchmarks(mine: registry.MethodInfo, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Point:
-        def __init__(self, name: str, value: object) -> None:
-            self.name, self.load = name, lambda: value
+class Point:
+    """An entry point of an installed package."""
 
-    class Elsewhere:
-        id = "elsewhere/x"
+    dist = None
 
-    points = {
-        registry.METHOD_GROUP: [Point("theirs", sys.modules[mine.cls.__module__])],
-        registry.BENCHMARK_GROUP: [Point("any", lambda: [Elsewhere()])],
-    }
+    def __init__(self, name: str, load: Callable[[], object]) -> None:
+        self.name, self.value, self.load = name, f"package.{name}", load
+
+
+class Elsewhere:
+    id = "elsewhere/x"
+
+
+def outside(
+    monkeypatch: pytest.MonkeyPatch, methods: Sequence[Point] = (), benchmarks: Sequence[Point] = ()
+) -> tuple[dict[str, registry.MethodInfo], dict[str, object]]:
+    points = {registry.METHOD_GROUP: methods, registry.BENCHMARK_GROUP: benchmarks}
     monkeypatch.setattr(registry, "entry_points", lambda group: points[group])
-    assert registry.methods.__wrapped__()["theirs"].rows == ["theirs:small", "theirs:large"]
-    assert "elsewhere/x" in registry.benchmarks.__wrapped__()
+    registry._outside_benchmarks.cache_clear()
+    try:
+        return registry.methods.__wrapped__(), registry.benchmarks.__wrapped__()
+    finally:
+        registry._outside_benchmarks.cache_clear()
 
 
-def test_the_version_follows_the_source_and_the_parts_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "methods" / "multi_trial"
-    package.mkdir(parents=True)
-    monkeypatch.setattr(registry, "_package_folder", lambda name: str(tmp_path / name))
-    method, part = package / "m.py", package / "part.py"
-    method.write_text("from methods.multi_trial import part\n")
-    part.write_text("x = 1\n")
-    (package / "unrelated.py").write_text("y = 1\n")
-    before = registry._source_version(method)
-    (package / "unrelated.py").write_text("y = 2\n")
-    assert registry._source_version(method) == before
-    package_name = "methods.multi_trial"
-    for statement in (
-        "from . import part",
-        "from .part import x",
-        f"from {package_name}.part import x",
-        f"import {package_name}.part",
-    ):
-        method.write_text(statement + "\n")
-        part.write_text("x = 1\n")
-        before = registry._source_version(method)
-        part.write_text("x = 2\n")
-        assert registry._source_version(method) != before, statement
+def broken(*_: object) -> object:
+    raise ModuleNotFoundError("No module named 'not_there'")
+
+
+def test_an_outside_package_adds_methods_and_benchmarks(mine: registry.MethodInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    methods, benchmarks = outside(
+        monkeypatch,
+        [Point("theirs", lambda: sys.modules[mine.cls.__module__])],
+        [Point("any", lambda: lambda: [Elsewhere()])],
+    )
+    assert methods["theirs"].rows == ["theirs:small", "theirs:large"]
+    assert "elsewhere/x" in benchmarks
+
+
+def test_a_broken_package_takes_nothing_else_along(
+    mine: registry.MethodInfo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    methods, benchmarks = outside(
+        monkeypatch,
+        [Point("theirs", broken), Point("exits", sys.exit), Point("good", lambda: sys.modules[mine.cls.__module__])],
+        [Point("bad", broken), Point("worse", lambda: broken), Point("any", lambda: lambda: [Elsewhere()])],
+    )
+    assert {"good", "random_search"} <= set(methods) and {"elsewhere/x", "nb201/digits"} <= set(benchmarks)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith("left out: ") and " of package." in line for line in lines)
+    assert "left out: method 'theirs' of package.theirs cannot be imported: ModuleNotFoundError: No module" in lines[0]
+
+
+def test_a_package_cannot_take_the_name_of_what_is_built_in(
+    mine: registry.MethodInfo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Digits:
+        id = "nb201/digits"
+
+    methods, benchmarks = outside(
+        monkeypatch,
+        [Point("random_search", lambda: sys.modules[mine.cls.__module__])],
+        [Point("any", lambda: lambda: [Digits()])],
+    )
+    assert methods["random_search"].file.parent.name == "multi_trial"
+    assert not isinstance(benchmarks["nb201/digits"], Digits)
+    assert "the name is taken" in (said := capsys.readouterr().err) and "'nb201/digits' is taken" in said
+
+
+def test_a_broken_benchmark_folder_takes_no_other_along(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = registry.importlib.import_module
+    monkeypatch.setattr(
+        registry.importlib, "import_module", lambda name: broken() if name == "benchmarks.nb1shot1.benchmark" else real(name)
+    )
+    registry._space.cache_clear()
+    known = registry.benchmarks.__wrapped__()
+    registry._space.cache_clear()
+    assert "nb201/digits" in known and "nb1shot1/1" not in known
+    assert "nb1shot1/benchmark.py cannot be imported: ModuleNotFoundError" in capsys.readouterr().err
+
+
+def test_a_benchmark_imports_its_own_space_alone() -> None:
+    modules = loaded_by("from harness import registry; registry.benchmark('nb201/digits')")
+    assert not [name for name in modules if name.startswith(("benchmarks.darts", "benchmarks.nb1shot1", "benchmarks.feature"))]
+
+
+# -- files of the user's ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mine", "\N{BOM}" + METHOD),
+        ("latin", "# -*- coding: latin-1 -*-\n" + METHOD.replace("Mine", "Für mich")),
+        ("windows", METHOD.replace("\n", "\r\n")),
+    ],
+)
+def test_a_file_in_any_encoding_that_python_reads_is_a_method(tmp_path: Path, name: str, text: str, made: Path) -> None:
+    file = tmp_path / f"{name}.py"
+    file.write_bytes(text.encode("latin-1" if name == "latin" else "utf-8"))
+    plan = make(protocols.protocol("smoke"), methods=[str(file)], seeds=1)
+    assert {row.spec.row for row in plan.rows} == {f"{name}:small", f"{name}:large"}
+
+
+@pytest.mark.parametrize("statement", ["import sys; sys.exit(0)", "raise SystemExit", "exit()"])
+def test_a_file_that_exits_when_imported_is_refused(tmp_path: Path, statement: str) -> None:
+    file = tmp_path / f"exits{abs(hash(statement))}.py"
+    file.write_text(statement)
+    with pytest.raises(UserError, match="cannot be imported: SystemExit"):
+        registry.method(str(file))
+
+
+@pytest.mark.parametrize("folder", ["a,b", "a:b", "a b", "a.py:b"])
+def test_a_path_may_hold_what_separates_names_elsewhere(tmp_path: Path, folder: str) -> None:
+    file = tmp_path / folder / "mine.py"
+    file.parent.mkdir()
+    file.write_text(METHOD)
+    assert registry.split([f"random_search,{file},bohb"]) == ["random_search", str(file), "bohb"]
+    assert registry.split([f"{file}:small", "bohb, darts,"]) == [f"{file}:small", "bohb", "darts"]
+    assert list(registry.select_rows([str(file)])) == ["mine:small", "mine:large"]
+    assert list(registry.select_rows([f"{file}:small"])) == ["mine:small"]
+
+
+@pytest.mark.parametrize("name", ["a:b", "a[b]", "a,b", "a=b"])
+def test_a_file_whose_name_cannot_be_a_rows_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text(METHOD)
+    with pytest.raises(UserError, match="rename the file"):
+        registry.method(str(tmp_path / f"{name}.py"))
+
+
+def test_a_helper_next_to_the_file_can_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "part_of_mine.py").write_text("DEFAULT = 7\n")
+    (tmp_path / "with_part.py").write_text("from part_of_mine import DEFAULT\n" + METHOD.replace("= 3", "= DEFAULT"))
+    assert registry.settings(registry.method(str(tmp_path / "with_part.py")), "with_part", "x", {}, {}) == {"k": 7}
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("oneshot", "did you mean 'one-shot'"), ("multi_trial", "did you mean 'multi-trial'")]
+)
+def test_a_kind_that_is_misspelt_is_named(tmp_path: Path, kind: str, words: str) -> None:
+    file = tmp_path / f"of_{kind}.py"
+    file.write_text(METHOD + f"    kind = {kind!r}\n")
+    with pytest.raises(UserError, match=f"has kind = {kind!r}; {words}"):
+        registry.method(str(file))
+
+
+# -- settings from the command line ----------------------------------------------------------------------------------------
+
+
+def planned_rows(method: str, **given: dict[str, str]) -> list[str]:
+    return [row.spec.row for row in make(protocols.protocol("smoke"), methods=[method], given=given, seeds=1).rows]
+
+
+def test_a_setting_is_given_for_a_method_its_file_or_its_row(tmp_path: Path, made: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(METHOD)
+    replaced = ["mine[k=7]"]  # the variants set nothing else
+    assert planned_rows(str(file), mine={"k": "7"}) == replaced
+    assert planned_rows(str(file), **{str(file): {"k": "7"}}) == replaced
+    assert planned_rows(str(file), **{"mine:small": {"k": "7"}}) == ["mine[k=7]", "mine:large"]
+    assert planned_rows(str(file), **{f"{file}:large": {"k": "7"}, "mine": {"k": "8"}}) == ["mine[k=8]", "mine[k=7]"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("bohb", r"--set bohb\.k=7 changes no row: --methods random_search does not run bohb"),
+        ("random_serch", "no method 'random_serch'; did you mean 'random_search'"),
+        ("reinforce:lr_0.5", r"--set reinforce:lr_0\.5\.k=7 changes no row"),
+        ("./nowhere.py", "no method file"),
+    ],
+)
+def test_a_setting_that_changes_no_row_is_refused(made: Path, name: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        planned_rows("random_search", **{name: {"k": "7"}})
+
+
+def test_a_file_is_suggested_where_its_name_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_own.py").write_text(METHOD)
+    with pytest.raises(UserError, match=r"no method 'my_own'; did you mean '\./my_own\.py'"):
+        registry.method("my_own")
 
 
 def test_every_protocol_names_benchmarks_rows_and_presets_that_exist() -> None:
@@ -268,6 +385,9 @@ def test_listing_and_planning_import_nothing_heavy(made: Path) -> None:
     heavy = {"torch", "pandas", "pyarrow", "sklearn", "matplotlib", "scipy", "ray", "nas_201_api", "nats_bench"}
     assert not heavy & loaded_by("from harness import show; show.everything()")
     assert not heavy & loaded_by("import harness.execute, harness.engine, harness.store, harness.sweep")
+    rows = "methods=['random_search', 'bohb', 'reinforce', 'local_search', 'regularized_evolution']"
+    plan = f"from harness.plan import make; from harness.protocol import protocol; make(protocol('nb201-2020'), {rows})"
+    assert not {"pydantic", "torch", "pandas"} & loaded_by(plan), "pydantic is for settings that are not simple"
 
 
 def test_imports_point_one_way() -> None:

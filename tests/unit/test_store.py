@@ -32,7 +32,7 @@ SPEC = RowSpec(
     judge={},
     checksum="c",
     record="drawn",
-    method_version="1",
+    code="1",
     wall_limit_s=60.0,
 )
 RUNS = [SPEC.run(world) for world in range(6)]

@@ -1,0 +1,126 @@
+"""A table of 1 024 architectures, made by a formula: replace the formula by your recorded trainings.
+
+An architecture is five operations, each one of four. A search sees the validation accuracy of one of three recorded trainings
+and pays its seconds. The test accuracy, the mean of the three, is known to the judge alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from harness.problem import Arch, Availability, Facts, InvalidArchitecture, MissingRecord, SearchSpace
+from harness.seeds import derive
+
+OPERATIONS = ("none", "skip", "conv", "pool")
+EPOCHS = 20
+TRAININGS = 3
+
+
+class FiveOperations(SearchSpace):
+    """Five positions; an architecture is spelled ``conv-skip-none-pool-conv``."""
+
+    name = "my_benchmark"
+    cardinalities = (len(OPERATIONS),) * 5
+
+    def to_str(self, arch: Arch) -> str:
+        return "-".join(OPERATIONS[operation] for operation in arch)
+
+    def from_str(self, text: str) -> Arch:
+        words = text.split("-")
+        if len(words) != len(self.cardinalities) or not set(words) <= set(OPERATIONS):
+            raise InvalidArchitecture(f"{text!r} is not five of {', '.join(OPERATIONS)} joined by '-'")
+        return tuple(OPERATIONS.index(word) for word in words)
+
+
+def records() -> dict[Arch, tuple[list[float], list[float], float]]:
+    """Return validation accuracies and test accuracies of three trainings, and seconds, for each architecture."""
+    table = {}
+    for arch in itertools.product(range(len(OPERATIONS)), repeat=5):
+        noise = random.Random(derive("my_benchmark", *arch))
+        good = 60 + 5 * arch.count(2) + 2 * arch.count(3) + 4 * (arch[0] == 1 and arch[4] == 2)
+        valid = [good + noise.gauss(0, 1) for _ in range(TRAININGS)]
+        test = [good - 0.5 + noise.gauss(0, 0.5) for _ in range(TRAININGS)]
+        table[arch] = (valid, test, 30.0 + 20.0 * arch.count(2))
+    return table
+
+
+class Oracle:
+    """What a search may ask, in one world."""
+
+    fidelities = (EPOCHS,)
+
+    def __init__(self, answers: Mapping[Arch, tuple[list[float], float]], world: int) -> None:
+        self._answers, self._world = answers, world
+
+    def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
+        """Return validation accuracy (percent), seconds, epochs and multiply-adds."""
+        if arch not in self._answers:
+            raise InvalidArchitecture(f"{arch!r} is not an architecture of my_benchmark")
+        if fidelity not in (None, EPOCHS):
+            raise MissingRecord(f"no record after {fidelity} epochs, only after {EPOCHS}")
+        valid, seconds = self._answers[arch]
+        drawn = derive(self._world, "my_benchmark", *arch, asked) % TRAININGS
+        return valid[drawn], seconds, float(EPOCHS), 1e6 * seconds
+
+
+class Judge:
+    """What the harness alone may ask."""
+
+    stated_set = "all 1 024 architectures"
+
+    def __init__(self, valid: Mapping[Arch, float], test: Mapping[Arch, float]) -> None:
+        self._valid, self._test = valid, test
+        self._ranks = {accuracy: rank for rank, accuracy in reversed(list(enumerate(sorted(test.values(), reverse=True), 1)))}
+        self.optimum = {"images": max(test.values())}
+        self.set_size = {"images": len(test)}
+
+    def score(self, arch: Arch, world: int = 0) -> dict[str, dict[str, float]]:
+        test = self._test[arch]
+        regret, rank = self.optimum["images"] - test, float(self._ranks[test])
+        return {"images": {"valid": self._valid[arch], "test": test, "regret": regret, "rank": rank}}
+
+
+class Problem:
+    """The table, opened: the space, the side of the search and the side of the judge."""
+
+    fidelities = (EPOCHS,)
+    record = "drawn"
+    facts = Facts(
+        source="a made table of 1 024 architectures",
+        search=f"validation accuracy of one of three {EPOCHS}-epoch trainings",
+        judge={"images": "test accuracy, mean of three trainings"},
+    )
+
+    def __init__(self) -> None:
+        table = records()
+        self.space = FiveOperations()
+        self.checksum = hashlib.sha256(repr(sorted(table.items())).encode()).hexdigest()
+        self._answers = {arch: (valid, seconds) for arch, (valid, _, seconds) in table.items()}
+        means = {arch: (sum(valid) / TRAININGS, sum(test) / TRAININGS) for arch, (valid, test, _) in table.items()}
+        self.judge = Judge({arch: mean[0] for arch, mean in means.items()}, {arch: mean[1] for arch, mean in means.items()})
+
+    def oracle(self, world: int) -> Oracle:
+        return Oracle(self._answers, world)
+
+
+class MyBenchmark:
+    """What the harness lists."""
+
+    id = "my_benchmark/images"
+    kinds = ("multi-trial",)
+    embedded = True
+
+    def availability(self) -> Availability:
+        return Availability(True, "bundled, 1 024 architectures")
+
+    def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> Problem:
+        return Problem()
+
+
+def benchmarks() -> list[MyBenchmark]:
+    """Return the benchmarks of this package: its entry point."""
+    return [MyBenchmark()]

@@ -1,0 +1,36 @@
+# Your own weight-sharing method: the weights of a supernet and the architecture's parameters are trained side by side.
+from dataclasses import dataclass
+from typing import Annotated
+
+
+@dataclass(frozen=True)
+class MyWeightSharing:
+    """Descends the training loss in weights and the validation loss in a softmax over operations."""
+
+    epochs: Annotated[int, "passes over the training images"] = 10
+    batch: Annotated[int, "images per step"] = 64
+    lr: Annotated[float, "learning rate of the weights"] = 0.025
+    arch_lr: Annotated[float, "learning rate of the architecture's parameters"] = 0.01
+    kind = "one-shot"  # it trains through view.task; see harness/weight_sharing.py
+    proposes = "self"  # it says itself which architecture it would return
+    reference = "my paper"
+
+    def search(self, view):
+        import torch  # inside, so that --list need not wait for it
+        import torch.nn.functional as F
+
+        task = view.task
+        supernet = task.supernet()
+        tables = [torch.zeros(d.rows, len(d.options), device=task.device, requires_grad=True) for d in supernet.decisions]
+        of_weights = torch.optim.SGD(supernet.module.parameters(), self.lr, momentum=0.9, weight_decay=3e-4)
+        of_tables = torch.optim.Adam(tables, self.arch_lr)
+        for epoch in range(self.epochs):
+            for train, valid in task.pairs(self.batch, epoch):
+                for optimizer, (images, labels) in ((of_tables, valid), (of_weights, train)):
+                    optimizer.zero_grad()
+                    probabilities = [table.softmax(-1) for table in tables]
+                    F.cross_entropy(supernet(images, probabilities), labels).backward()
+                    optimizer.step()
+            view.propose(supernet.derive([table.detach() for table in tables]))
+            view.log(epoch=epoch + 1)
+            view.progress((epoch + 1) / self.epochs)

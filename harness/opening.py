@@ -1,0 +1,64 @@
+"""Opens a benchmark under a protocol and checks that it offers what the harness reads, so that a mistake is one line."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from harness import registry
+from harness.problem import Facts, Problem, SearchSpace, UserError
+
+
+def open_benchmark(name: str, search: Mapping[str, Any], judge: Mapping[str, Any]) -> Problem:
+    """Return the benchmark opened for a protocol's ``search`` and ``judge`` tables. Raises :class:`UserError`."""
+    benchmark = registry.benchmark(name)
+    try:
+        problem = benchmark.open(search, judge)
+    except UserError:
+        raise
+    except KeyError as error:
+        raise UserError(f"{name} needs {error} in the search or the judge table of its protocol") from error
+    except Exception as error:
+        raise UserError(f"{name} cannot be opened: {registry.in_a_line(error)}") from error
+    for fault in _faults(problem):
+        raise UserError(f"{name}: {fault} (see Problem in harness/problem.py)")
+    return problem
+
+
+_PARTS: Final[Mapping[str, Any]] = {
+    "space": SearchSpace,
+    "fidelities": tuple,
+    "checksum": str,
+    "record": str,
+    "facts": Facts,
+    "facts.source": str,
+    "facts.search": str,
+    "facts.judge": Mapping,
+    "facts.clock": str,
+    "judge.optimum": Mapping,
+    "judge.set_size": Mapping,
+    "judge.stated_set": str,
+    "judge.score": Callable,
+    "oracle": Callable,
+}
+"""What the harness reads of a problem, and its types."""
+
+
+def _faults(problem: Problem) -> Iterator[str]:
+    """What is wrong with an opened benchmark, each in a clause. The first one may cause the others."""
+    for path, kind in _PARTS.items():
+        try:
+            value = operator.attrgetter(path)(problem)
+        except AttributeError:
+            yield f"its problem has no {path}, a {kind.__name__}"
+            continue
+        if not isinstance(value, kind):
+            yield f"its problem's {path} must be a {kind.__name__}, not {value!r:.80}"
+    if not problem.checksum:
+        yield "its problem's checksum is empty; it identifies the data in every run's identity"
+    for target in problem.judge.optimum:
+        if target not in problem.facts.judge:
+            yield f"its problem's facts.judge says nothing of the judge's target {target!r}"
+        if target not in problem.judge.set_size:
+            yield f"its judge's set_size has no target {target!r}"

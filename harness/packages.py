@@ -1,0 +1,33 @@
+"""The project's own packages are the ones next to this one, whatever lies in the folder where a command is started."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Final
+
+PROJECT: Final = Path(__file__).resolve().parents[1]
+"""The folder that holds ``harness``, ``methods``, ``benchmarks`` and ``reports``."""
+
+
+def claim(*names: str) -> list[str]:
+    """Import the project's packages by their folder, and return the places of packages that would have been found instead."""
+    shadowing = []
+    for name in names:
+        folder = PROJECT / name
+        found = importlib.util.find_spec(name)
+        place = Path(found.origin) if found and found.origin else None
+        if place and place.resolve() == folder / "__init__.py":
+            continue
+        if place:
+            shadowing.append(str(place.parent if place.name == "__init__.py" else place))
+        spec = importlib.util.spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return shadowing
+
+
+SHADOWING: Final = claim("methods", "benchmarks", "reports")
+"""Packages of the user's that have the name of one of ours; they are not used."""

@@ -1,0 +1,129 @@
+"""Protocols from TOML files: which files there are, and what their tables mean. A mistake is named with file, table and key."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.budget import POLICIES
+from harness.hyperparameters import defaults, from_plain, types_of
+from harness.packages import PROJECT
+from harness.problem import UserError
+from harness.protocol import MEAN_COST, BudgetRule, Part, Protocol, Stage
+from harness.registry import BENCHMARK_GROUP, kinds, suggest
+
+NAME = "protocols.toml"
+Table = TypeVar("Table")
+
+
+def everywhere() -> dict[str, tuple[Protocol, Path]]:
+    """Return the protocols of the project and of installed packages, with their files. Imports no package.
+
+    Raises :class:`UserError` for a mistake in one of the project's files. A package with a mistake is skipped and named.
+    """
+    known: dict[str, tuple[Protocol, Path]] = {}
+    for file in [PROJECT / "benchmarks" / NAME, *sorted((PROJECT / "benchmarks").glob(f"*/{NAME}"))]:
+        _add(known, file)
+    for file in dict.fromkeys(_outside()):
+        try:
+            _add(known, file)
+        except UserError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return known
+
+
+def _add(known: dict[str, tuple[Protocol, Path]], file: Path) -> None:
+    read = protocols_in(file)
+    for name in read:
+        if name in known:
+            raise UserError(f"{file}: a protocol {name!r} is already in {known[name][1]}; rename one of them")
+    known.update({name: (rules, file) for name, rules in read.items()})
+
+
+def _outside() -> Iterator[Path]:
+    """The protocol files of packages that offer benchmarks: next to the module of the entry point, or at the package's top."""
+    for point in entry_points(group=BENCHMARK_GROUP):
+        top, *rest = point.module.split(".")
+        try:
+            spec = importlib.util.find_spec(top)
+        except (ImportError, ValueError):
+            continue
+        for folder in map(Path, (spec and spec.submodule_search_locations) or ()):
+            for place in (folder.joinpath(*rest[:-1]), folder):
+                if (place / NAME).is_file():
+                    yield place / NAME
+
+
+def protocols_in(file: Path) -> dict[str, Protocol]:
+    """Return the protocols in a file, by name. Raises :class:`UserError`."""
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"{file} cannot be read as a protocol file: {getattr(error, 'strerror', None) or error}") from error
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise UserError(f"{file}: {name!r} stands outside a table; a protocol is a table [NAME]")
+    return {name: _protocol(file, name, table) for name, table in tables.items()}
+
+
+def _protocol(file: Path, name: str, table: Mapping[str, Any]) -> Protocol:
+    where = f"{file}: [{name}]"
+    if "judge" not in table:
+        raise UserError(f"{where} needs a table [{name}.judge]{suggest('judge', table)}")
+    own = types_of(Protocol).keys() - {"name", "parts", "modified"}
+    parts = {key: value for key, value in table.items() if isinstance(value, dict) and key not in own}
+    if not parts:
+        raise UserError(f"{where} needs a table for a kind of method, such as [{name}.multi-trial]")
+    stages: dict[str, Stage] = {}
+    for key, value in _table(table.get("stages", {}), f"{file}: [{name}.stages]").items():
+        of_stage = f"{file}: [{name}.stages.{key}]"
+        stage = _read(Stage, value, of_stage, name=key)
+        if stage.chosen_by and stage.chosen_by not in stages:
+            raise UserError(f"{of_stage} is chosen by {stage.chosen_by!r}, and no stage before it has that name")
+        stages[key] = stage
+    return _read(
+        Protocol,
+        {key: value for key, value in table.items() if key not in (*parts, "stages")},
+        where,
+        name=name,
+        modified="",
+        parts=tuple(_part(f"{file}: [{name}.{key}]", key, value) for key, value in parts.items()),
+        stages=tuple(stages.values()),
+    )
+
+
+def _part(where: str, key: str, table: Mapping[str, Any]) -> Part:
+    """A part is named after its kind. If there are several of one kind, they say it: ``kind = "multi-trial"``."""
+    kind = table.get("kind", key)
+    if kind not in kinds() and (close := suggest(str(kind), kinds())):
+        raise UserError(f"{where} is for methods of the kind {kind!r}{close}")
+    rest = {name: value for name, value in table.items() if name not in ("budget", "kind")}
+    rule = _read(BudgetRule, table.get("budget", {}), f"{where[:-1]}.budget]")
+    if isinstance(rule.limit, Mapping) and MEAN_COST in rule.limit and rule.currency != "seconds":
+        raise UserError(f"{where} has a limit in mean costs, which is one of seconds, not of {rule.currency}")
+    if rule.policy not in POLICIES:
+        raise UserError(f"{where} has the budget policy {rule.policy!r}, which is not one of {', '.join(POLICIES)}")
+    return _read(Part, rest, where, kind=kind, budget=rule)
+
+
+def _table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{where} must be a table, not {value!r}")
+    return value
+
+
+def _read(cls: type[Table], table: Any, where: str, **given: Any) -> Table:
+    """The dataclass of a table; ``given`` are the fields that do not come from it."""
+    kind: Any = cls
+    types = {name: hint for name, hint in types_of(kind).items() if name not in given}
+    for key in _table(table, where):
+        if key not in types:
+            raise UserError(f"{where} has no key {key!r}" + (suggest(key, types) or f"; its keys are {', '.join(types)}"))
+    for name in sorted(types.keys() - table.keys() - defaults(kind).keys()):
+        raise UserError(f"{where} needs a key {name!r}")
+    return cls(**{key: from_plain(value, types[key], f"{where} {key}") for key, value in table.items()}, **given)
