@@ -21,6 +21,7 @@ CHANGES = {
     "judge": "judged by other rules",
     "record": "made with another seed record",
     "wall_limit_s": "made under another limit of real time",
+    "threads": "trained with another number of threads",
 }
 """Fields of a row's specification, and what it means that one differs today."""
 

@@ -37,6 +37,8 @@ class RowSpec:
     """Digest of the source that a run executes; see :mod:`harness.source`."""
     wall_limit_s: float
     device: str = "cpu"
+    threads: int = 1
+    """Threads of a run that trains on the processor: with more, sums are added in another order."""
     trained_on: str = ""
     """The data that a method of this kind trains on; nothing where it asks an oracle alone."""
 
@@ -148,6 +150,7 @@ class Plan:
     protocol: Protocol
     rows: list[PlannedRow]
     device: str = "cpu"
+    threads: int = 1
     opened: dict[tuple[str, str], Opened] = field(default_factory=dict)
     """By benchmark and kind of method, the parts that are open; see :meth:`open`."""
     closed: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -206,6 +209,7 @@ class Plan:
             code=source.of_search(info.file, problem, part.kind),
             wall_limit_s=part.wall_limit_s or self.protocol.wall_limit_s,
             device=device,
+            threads=self.threads if opened.trained_on else 1,
             trained_on=opened.trained_on,
         )
 
@@ -219,6 +223,7 @@ def make(
     seeds: int | None = None,
     given: Mapping[str, Mapping[str, str]] | None = None,
     device: str = "cpu",
+    threads: int = 1,
     report_only: bool = False,
 ) -> Plan:
     """The plan for ``protocol`` restricted to the named methods and benchmarks.
@@ -237,7 +242,7 @@ def make(
     given = given or {}
     used: set[str] = set()
     wanted = _benchmarks(protocol, benchmarks)
-    plan = Plan(protocol, [], device)
+    plan = Plan(protocol, [], device, threads)
     for part in protocol.parts:
         named = rows_of(part, methods) if methods else {}
         rows = {**rows_of(part), **named} if everything or not methods else named

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +16,7 @@ import typer
 
 from harness import command, machine, packages, provenance, registry
 from harness import protocol as protocols
-from harness.engine import Engine
+from harness.engine import Engine, Surroundings, local
 from harness.plan import Plan, make
 from harness.problem import UserError
 from harness.protocol import Protocol
@@ -76,6 +78,9 @@ def run(
     ] = None,
     engine: Annotated[str, typer.Option(metavar="local|ray", help="This machine's cores, or a Ray cluster.")] = "local",
     workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes. [default: one per usable core]")] = None,
+    threads: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Threads of each run that trains; another number gives other last digits.")
+    ] = 1,
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="For what trains.")] = "cpu",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the store and the reports.")] = Path("results"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its known price; run nothing.")] = False,
@@ -105,6 +110,7 @@ def run(
     from harness.store import Store
 
     choice.choose(table)
+    around = Surroundings(threads=threads)  # before a user's file is imported, which may change folder and environment
     if list_:
         show.everything()
         return
@@ -125,7 +131,7 @@ def run(
         raise UserError("nothing to do: say --all, --protocol, --methods or --benchmarks   (--help explains, --list shows all)")
     if device not in ("cpu", "cuda"):
         raise UserError(f"device {device!r} is not cpu or cuda")
-    runs_on = _engine(engine)
+    runs_on = _engine(engine, around)
     rules = protocols.chosen(protocol, registry.split(benchmarks or []))
     if budget:
         rules = rules.with_budget(budget)
@@ -146,8 +152,10 @@ def run(
         seeds=seeds,
         given=given,
         device=device,
+        threads=threads,
         report_only=report,
     )
+    os.chdir(around.folder)
     for line in plan.tables():
         print(line, file=sys.stderr)
     workers = workers or machine.cores()
@@ -285,15 +293,13 @@ def _with_data(rules: Protocol, names: Sequence[str], if_found: bool) -> list[st
     return list(names)
 
 
-def _engine(name: str) -> Engine:
+def _engine(name: str, around: Surroundings) -> Engine:
     if name == "local":
-        from harness.engine import local
-
-        return local
+        return partial(local, surroundings=around)
     if name == "ray":
         from harness.ray_engine import on_ray
 
-        return on_ray
+        return partial(on_ray, surroundings=around)
     raise UserError(f"engine {name!r} is not local or ray")
 
 

@@ -71,6 +71,7 @@ def _spec(plan: Plan, stage: Stage, planned: PlannedRow) -> RowSpec | None:
         code=source.of_training(retrainer),
         wall_limit_s=stage.wall_limit_s or plan.protocol.wall_limit_s,
         device=search.device,
+        threads=search.threads,
         trained_on=settings["images"],
     )
 

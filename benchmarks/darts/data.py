@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from benchmarks.images import splits
+from benchmarks.darts.parts import Split, parts
 from benchmarks.images.augment import STANDARD, Augmentation, Draws, Resident
 from benchmarks.images.batches import Batches, epoch, in_order
-from benchmarks.images.dataset import ImageSet, load
-from benchmarks.images.digits import DRAWS, SIZES
+from benchmarks.images.digits import DRAWS
 from harness.problem import UserError
 from harness.seeds import derive
-
-Split = Literal["test", "valid"]
-"""``test``: trained on all training images, evaluated on the test set; ``valid``: trained on nine tenths of the training
-images (45 000 of CIFAR's 50 000), evaluated on the rest, the test set out of reach."""
 
 Batch = tuple[Tensor, Tensor]
 
@@ -151,12 +146,3 @@ def open_data(dataset: str, split: Split, device: str) -> ResidentData:
         noise,
         torch.bfloat16 if device.startswith("cuda") else torch.float32,
     )
-
-
-def parts(dataset: str, split: Split) -> tuple[ImageSet, ImageSet]:
-    """The images trained on, and those held out."""
-    train, test = load(dataset)
-    if split == "test":
-        return train, test
-    first, second = splits.cut(len(train), SIZES[0] if dataset == "digits" else len(train) * 9 // 10)
-    return train.rows(first), train.rows(second)

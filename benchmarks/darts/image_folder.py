@@ -15,7 +15,8 @@ from PIL import Image, ImageEnhance
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from benchmarks.darts.data import Batch, Epoch, Split
+from benchmarks.darts.data import Batch, Epoch
+from benchmarks.darts.parts import Split
 from harness.cache import data_roots, printable
 from harness.look import is_folder, opened, reason
 from harness.problem import UserError

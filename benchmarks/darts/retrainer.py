@@ -83,7 +83,7 @@ def _images(dataset: str, split: str) -> tuple[str, int, int, int]:
 
         folder = FolderData(image_folder(), "test" if split == "test" else "valid", "cpu", workers=0)
         return f"{folder.name}, {folder.checksum[:12]}", folder.classes, folder.channels, folder.size
-    from benchmarks.darts.data import parts
+    from benchmarks.darts.parts import parts
 
     train, held_out = parts(dataset, "test" if split == "test" else "valid")
     words = f"{train.name}, {len(train):,} + {len(held_out):,} images, {train.checksum[:12]}"

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -106,6 +107,7 @@ def load(dataset: str, announce: Callable[[str], None] | None = None) -> tuple[I
     return train, test
 
 
+@cache
 def _digits() -> tuple[ImageSet, ImageSet]:
     """The digits with :mod:`benchmarks.images.digits`' split and standardisation, as whole grey levels 0 to 16."""
     from sklearn.datasets import load_digits
