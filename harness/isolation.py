@@ -72,7 +72,8 @@ class Board:
 
     def clear(self) -> None:
         """Before a run: no process, not started, nothing done."""
-        self._numbers[0] = self._numbers[1] = self._numbers[2] = 0.0
+        for index in range(4):
+            self._numbers[index] = 0.0
 
     @property
     def process(self) -> int:
@@ -100,6 +101,15 @@ class Board:
     @share.setter
     def share(self, share: float) -> None:
         self._numbers[2] = share
+
+    @property
+    def count(self) -> int:
+        """How many runs have left an outcome."""
+        return int(self._numbers[3])
+
+    @count.setter
+    def count(self, count: int) -> None:
+        self._numbers[3] = count
 
 
 def fork(body: Callable[[], None], *, leads_group: bool = False) -> int:

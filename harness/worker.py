@@ -64,6 +64,8 @@ class Share:
     share: float
 
 
+Ended = tuple[tuple[RunSpec, ...], bytes | Result]
+"""Runs whose process has ended, and their pickled outcomes; or one run that left none, and its result."""
 Said = list[Result] | Share | UserError
 """What a worker sends: finished runs in order, news of the run under way, or why it cannot work."""
 
@@ -136,10 +138,17 @@ class _Worker:
             gc.freeze()  # a collection in a forked process would copy every page that it visits
             self._host = _Host(task.row, self._pipe)
         self._host.give(task)
-        ended: list[tuple[RunSpec, bytes | Result]] = []
+        ended: list[Ended] = []
         sent = time.monotonic()
-        for index, run in enumerate(task.runs):
-            ended.append((run, self._run(index, run)))
+        at, alone = 0, False
+        while at < len(task.runs):
+            status, message = self._host.run(at, alone)
+            if message is None and self._host.together:
+                alone = True  # some run of a pure method took its process down: find out which
+                continue
+            runs = task.runs[at : at + (self._host.count if message is not None else 1)]
+            ended.append((runs, self._without_outcome(runs[0], at, status) if message is None else message))
+            at += len(runs)
             if time.monotonic() - sent > TICK_S:
                 self._send(task, ended)
                 ended, sent = [], time.monotonic()
@@ -150,35 +159,36 @@ class _Worker:
             self._host.dismiss()
             self._host = None
 
-    def _run(self, index: int, run: RunSpec) -> bytes | Result:
-        """The pickled outcome of a run, or the result of one that left none."""
+    def _without_outcome(self, run: RunSpec, index: int, status: int) -> bytes | Result:
+        """Do a run again whose process was ended from outside. Return its outcome, or the result of a run without one."""
         assert self._host is not None
-        tried = 0
-        while True:
+        tried, message = 1, None
+        while not self._host.overdue and _from_outside(status) and tried < TRIES:
+            status, message = self._host.run(index, alone=True)
             tried += 1
-            status, outcome = self._host.run(index)
-            if outcome is not None:
-                return outcome
-            if self._host.overdue:
-                limit = self._host.row.wall_limit_s
-                return Result(run.run_id, "timeout", error=f"could not be interrupted after {limit:g} s of real time; killed")
-            if tried == TRIES or not (os.WIFSIGNALED(status) and os.WTERMSIG(status) in FROM_OUTSIDE):
-                break
+            if message is not None:
+                return message
+        if self._host.overdue:
+            limit = self._host.row.wall_limit_s
+            return Result(run.run_id, "timeout", error=f"could not be interrupted after {limit:g} s of real time; killed")
         how = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
         times = f", {tried} times" if tried > 1 else ""
         return Result(run.run_id, "crashed", error=f"the process of this run died ({how}{times})")
 
-    def _send(self, task: Task, ended: list[tuple[RunSpec, bytes | Result]]) -> None:
+    def _send(self, task: Task, ended: list[Ended]) -> None:
         if not ended:
             return
         results = _judged(task, ended)
-        if results is None:  # the judge itself died: find out by which run
-            each = [(run, _judged(task, [(run, outcome)])) for run, outcome in ended]
-            results = [
-                judged[0] if judged else Result(run.run_id, "crashed", error="the process that judged what it proposed died")
-                for run, judged in each
-            ]
+        if results is None:  # the judge itself died: find out by which runs
+            results = []
+            for runs, message in ended:
+                why = "the process that judged what it proposed died"
+                results += _judged(task, [(runs, message)]) or [Result(run.run_id, "crashed", error=why) for run in runs]
         self._pipe.send(results)
+
+
+def _from_outside(status: int) -> bool:
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) in FROM_OUTSIDE
 
 
 def _load(problem: Problem) -> None:
@@ -188,17 +198,18 @@ def _load(problem: Problem) -> None:
             oracle.measure(problem.space.sample(random.Random(0)), None, 0)
 
 
-def _judged(task: Task, ended: list[tuple[RunSpec, bytes | Result]]) -> list[Result] | None:
+def _judged(task: Task, ended: list[Ended]) -> list[Result] | None:
     """Judge outcomes in a fork of the worker, which no method has touched. None where that process died."""
-    if all(isinstance(outcome, Result) for _, outcome in ended):
-        return [outcome for _, outcome in ended if isinstance(outcome, Result)]
+    if all(isinstance(message, Result) for _, message in ended):
+        return [message for _, message in ended if isinstance(message, Result)]
     mailbox = Mailbox()
 
     def body() -> None:
         results = []
-        for run, outcome in ended:
-            left = outcome if isinstance(outcome, Result) else pickle.loads(outcome)
-            results.append(left if isinstance(left, Result) else judge(task.row, run, left))
+        for runs, message in ended:
+            outcomes = [message] if isinstance(message, Result) else pickle.loads(message)
+            for run, outcome in zip(runs, outcomes, strict=True):
+                results.append(outcome if isinstance(outcome, Result) else judge(task.row, run, outcome))
         mailbox.put(pickle.dumps(results, pickle.HIGHEST_PROTOCOL))
 
     os.waitpid(fork(body), 0)
@@ -214,6 +225,9 @@ class _Host:
     def __init__(self, row: RowSpec, driver: Connection[Any, Any]) -> None:
         self.row = row
         self.overdue = False
+        """Whether the last run was killed because it took too long."""
+        self.together = False
+        """Whether the last process was to do several runs."""
         self._driver = driver
         self._board, self._mailbox = Board(), Mailbox()
         self._begin()
@@ -229,14 +243,24 @@ class _Host:
         with contextlib.suppress(OSError):  # a host that died is noticed at the first run
             self._pipe.send(task)
 
-    def run(self, index: int) -> tuple[int, bytes | None]:
-        """Let the host do one run. Return the run's exit status and, where it left one, its pickled outcome."""
+    @property
+    def count(self) -> int:
+        """How many outcomes the last message holds."""
+        return self._board.count
+
+    def run(self, first: int, alone: bool) -> tuple[int, bytes | None]:
+        """Let the host do a run, or several of a pure method. Return the exit status of their process and what it left.
+
+        Args:
+            first: position of the run in the task.
+            alone: not several, whatever the method.
+        """
         self.overdue = False
         self._mailbox.clear()
         self._board.clear()
         said, handed = 0.0, time.monotonic()
         try:
-            self._pipe.send(index)
+            self._pipe.send((first, alone))
             while not self._pipe.poll():
                 ready = wait([self._pipe, self._driver], timeout=TICK_S)
                 if self._driver in ready and self._pipe not in ready:
@@ -247,10 +271,11 @@ class _Host:
                 if self._board.share != said:
                     said = self._board.share
                     self._driver.send(Share(said))
-            status, error = self._pipe.recv()
+            status, self.together, error = self._pipe.recv()
         except (EOFError, ConnectionError):
             if self._driver.poll():
                 raise
+            self.together = False
             return self._replace(), None  # the host died
         if error is not None:
             raise error
@@ -297,9 +322,10 @@ def _host(
     theirs.close()
     driver.close()
     error: UserError | None = None
+    pure = False
     try:
         if row.method:
-            registry.method(row.method)
+            pure = bool(getattr(registry.method(row.method).cls, "pure", False))
     except UserError as problem:
         error = problem
     if row.trained_on:
@@ -313,28 +339,35 @@ def _host(
                 task = message
                 continue
             if error is not None:
-                pipe.send((0, error))
+                pipe.send((0, False, error))
                 continue
-            pid = fork(partial(_run, task, task.runs[message], board, mailbox), leads_group=True)
+            first, alone = message
+            last = len(task.runs) if pure and not alone else first + 1
+            pid = fork(partial(_run, task, task.runs[first:last], board, mailbox), leads_group=True)
             board.process = pid
             _, status = os.waitpid(pid, 0)
             end_group(pid)
             board.process = 0
-            pipe.send((status, None))
+            pipe.send((status, last > first + 1, None))
 
 
-def _run(task: Task, run: RunSpec, board: Board, mailbox: Mailbox) -> None:
-    """A run's life: one search or training, whose outcome goes into the mailbox."""
+def _run(task: Task, runs: tuple[RunSpec, ...], board: Board, mailbox: Mailbox) -> None:
+    """A run's life: one search or training, whose outcome goes into the mailbox; of a pure method several, for a moment."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    seed_globals(derive("globals", run.method_seed, run.world_seed))
-    me = os.getpid()
+    me, began = os.getpid(), time.monotonic()
 
     def report(share: float) -> None:
         board.share = share
 
-    outcome = attempt(task, run, report, board.start)
+    outcomes: list[Outcome | Result] = []
+    for run in runs:
+        seed_globals(derive("globals", run.method_seed, run.world_seed))
+        outcomes.append(attempt(task, run, report, board.start))
+        if time.monotonic() - began > TICK_S:
+            break
     if os.getpid() == me:  # and not a child that the method forked and let return
-        mailbox.put(pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL))
+        board.count = len(outcomes)
+        mailbox.put(pickle.dumps(outcomes, pickle.HIGHEST_PROTOCOL))
 
 
 def main(descriptor: int) -> None:

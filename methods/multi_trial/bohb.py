@@ -41,6 +41,7 @@ class Bohb:
     min_bandwidth: Annotated[float, "kernel bandwidths are clipped below here, not above"] = 0.3
 
     reference = "Falkner et al. 2018, arXiv:1807.01774; Dong & Yang 2020, arXiv:2001.00326"
+    pure = True
     proposes = "self"
     variants = {
         "nb201_2020": {},

@@ -21,6 +21,7 @@ class LocalSearch:
     move: Annotated[Literal["best", "first"], "evaluate all neighbours, or take the first better one"] = "best"
 
     reference = "White et al. 2021, arXiv:2005.02960"
+    pure = True
 
     def __post_init__(self) -> None:
         if self.move not in ("best", "first"):

@@ -14,6 +14,7 @@ class RandomSearch:
     """Uniform architectures until the budget is spent; the best validation accuracy wins."""
 
     reference = "Li & Talwalkar 2019, arXiv:1902.07638"
+    pure = True
 
     def search(self, view: SearchView) -> None:
         draw = partial(view.space.sample, view.rng)

@@ -20,6 +20,7 @@ class RegularizedEvolution:
     sample: Annotated[int, "tournament size, drawn with replacement"] = 3
 
     reference = "Real et al. 2019, arXiv:1802.01548"
+    pure = True
     settings = {"nb1shot1": {"population": 100, "sample": 10}}  # the defaults of the 1Shot1 paper's scripts
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ class Reinforce:
     reward: Annotated[Literal["percent", "share"], "accuracy in percent, or as a share of 1"] = "percent"
 
     reference = "Williams 1992; Dong & Yang 2020, arXiv:2001.00326"
+    pure = True
     variants = {
         "lr_0.01": {"lr": 0.01},
         "lr_0.001": {"lr": 0.001},

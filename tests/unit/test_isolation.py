@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from harness import registry
 from harness.engine import Surroundings, Task, local
 from harness.isolation import Board, Mailbox, end_group, fork
 from harness.outcome import ERROR_LIMIT, Result, printable
+from harness.seeds import derive
 from tests.unit.test_engine import bad, essence, planned, results, tasks
 
 pytestmark = pytest.mark.usefixtures("made")
@@ -201,3 +203,24 @@ def test_a_group_ends_with_everything_in_it() -> None:
 
 def test_a_result_is_never_taken_from_a_process_that_died() -> None:
     assert isinstance(next(iter(results(local, tasks(planned(bad("forks"), seeds=1))).values())), Result)
+
+
+@pytest.mark.parametrize("name", [name for name, info in registry.methods().items() if getattr(info.cls, "pure", False)])
+def test_a_pure_method_does_the_same_among_others_as_in_a_process_of_its_own(name: str) -> None:
+    rows = planned(name, seeds=6)
+    together, alone = (essence(results(local, tasks(rows, size), workers=1)) for size in (6, 1))
+    assert together == alone
+    assert {result.status for result in alone.values()} == {"done"}
+
+
+def test_a_pure_method_whose_process_dies_costs_one_run(tmp_path: Path) -> None:
+    (tmp_path / "claims.py").write_text(
+        "import os\nfrom dataclasses import dataclass\n@dataclass(frozen=True)\nclass Claims:\n    '''Is not what it says.'''\n"
+        "    reference = ''\n    pure = True\n    def search(self, view):\n"
+        "        view.query(view.space.sample(view.rng))\n        if view.seed('which') % 3 == 0:\n            os._exit(1)\n"
+    )
+    rows = planned(str(tmp_path / "claims.py"), seeds=8)
+    collected = results(local, tasks(rows, 8), workers=1)
+    doomed = {run.run_id: derive("which", run.method_seed) % 3 == 0 for row in rows for run in row.runs}
+    assert {run_id: result.status == "crashed" for run_id, result in collected.items()} == doomed
+    assert 0 < sum(doomed.values()) < 8
