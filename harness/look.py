@@ -86,7 +86,7 @@ def opened(path: Path) -> io.BufferedReader:
     """Open a regular file for reading. Raises OSError for anything else, without waiting for the other end of a pipe."""
     why = odd(path)
     if why:
-        raise OSError(errno.EINVAL, why, os.fspath(path))
+        raise OSError(errno.EINVAL if path.exists() else errno.ENOENT, why, os.fspath(path))
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(handle).st_mode):  # it was replaced in the meantime
         os.close(handle)

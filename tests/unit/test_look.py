@@ -159,6 +159,8 @@ def test_a_reader_counts_what_it_gives(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="holds more than 60 bytes"):
             file.read()
     assert odd(tmp_path / "y") == "does not exist"
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        opened(tmp_path / "y")
     assert look(tmp_path / "x", lambda path: str(1 / 0)).why == "division by zero"
 
 
