@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness import registry
-from harness.conformance import ToySpace
+from harness.conformance.toy import ToySpace
 from harness.opening import open_benchmark
 from harness.problem import Facts, UserError
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.budget import Budget, BudgetExhausted
-from harness.conformance import ToyOracle, ToySpace
+from harness.conformance.toy import ToyOracle, ToySpace
 from harness.problem import InvalidArchitecture, MissingRecord, SearchView
 from harness.seeds import derive, mix
 
