@@ -11,11 +11,10 @@ from harness import protocol as protocols
 from harness import registry
 from harness.engine import Task, local
 from harness.plan import RETRAINING, Plan, PlannedRow
-from harness.registry import MethodInfo
 from harness.store import Store
 
 if TYPE_CHECKING:
-    from harness.conformance.methods import Claim
+    from harness.conformance.claims import Claim
 
 
 def everything() -> None:
@@ -110,23 +109,24 @@ def _duration(seconds: float) -> str:
 SAMPLE_S = 1.0
 
 
-def contract(info: MethodInfo) -> bool:
-    """The claims of the contract, and which of them ``info`` breaks. True if it keeps all that were checked.
+def contract(name: str) -> bool:
+    """Print the claims of the contract of a method or a benchmark, and which it breaks. True if it keeps all that were checked.
 
-    Each search has a process of its own, so that a method that never ends, or ends its process, is told so too.
+    Args:
+        name: a method, its file, the id of a benchmark, or ``module:function`` that returns benchmarks.
     """
-    from harness.conformance.methods import check
-    from harness.conformance.searches import spawned
+    from harness import conformance
 
-    return verdict(info.name, check(info, again=spawned))
+    verdicts = [_verdict(subject, claims) for subject, claims in conformance.of(name)]
+    return all(verdicts)
 
 
-def verdict(name: str, claims: Iterable[Claim]) -> bool:
+def _verdict(name: str, claims: Iterable[Claim]) -> bool:
     """Print claims as they are checked, and the verdict. True if all that were checked hold."""
     broken = unchecked = 0
     for claim in claims:
         broken, unchecked = broken + bool(claim.problem), unchecked + (not claim.checked)
-        answer = "no" if claim.problem else "yes" if claim.checked else "not checked"
+        answer = "no" if claim.problem else "yes" if claim.checked else "–    not checked:"
         print(f"  {answer:4} {claim.text}{f': {claim.problem}' if claim.problem else ''}", flush=True)
     rest = f" as far as it was checked ({_count(unchecked, 'claim')} not)" if unchecked else ""
     print(f"{name} {'breaks' if broken else 'keeps'} the contract{'' if broken else rest}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, NamedTuple
 
 from harness import registry, source
+from harness.conformance.claims import Claim, Lost, problem_of, require, said
 from harness.conformance.searches import Outcome, Run, Search, forked
 from harness.conformance.toy import ToyProblem, ToySharingProblem
 from harness.problem import UserError
@@ -20,23 +20,6 @@ SHORT = 2
 """Epochs of a checked search of a weight-sharing method, if it has such a hyperparameter and accepts the value."""
 
 
-class Claim(NamedTuple):
-    """A sentence of the contract."""
-
-    text: str
-    problem: str = ""
-    """How the method breaks it; nothing where it holds."""
-    checked: bool = True
-
-
-class Broken(Exception):
-    """A claim of the contract does not hold; the text says how."""
-
-
-class Lost(Broken):
-    """A search did not come back: there is no use in starting another."""
-
-
 def check(info: MethodInfo, first: Run = forked, again: Run = forked) -> Iterator[Claim]:
     """Yield each claim of the contract for each row, and how the method breaks it.
 
@@ -45,7 +28,7 @@ def check(info: MethodInfo, first: Run = forked, again: Run = forked) -> Iterato
         again: runs it once more, to compare.
     """
     for claim in (_is_described, _is_frozen):
-        yield Claim(_said(claim), _problem(claim, info))
+        yield Claim(said(claim), problem_of(claim, info))
     if info.kind == "one-shot":
         for name in ["harness.conformance.toy_sharing", *source.executed(info.file)]:
             if name.startswith(("harness.", "methods.")):  # once for all searches: PyTorch and scikit-learn take seconds
@@ -61,11 +44,11 @@ def check(info: MethodInfo, first: Run = forked, again: Run = forked) -> Iterato
             continue
         for rule in (_respects_budget, _is_deterministic, _proposes_what_it_may, _leaves_its_process_alone, _ends_when_told):
             try:
-                problem = _problem(rule, _Searches(search, first, again))
+                problem = problem_of(rule, _Searches(search, first, again))
             except Lost as lost:
-                yield Claim(f"{row}: {_said(rule)}", str(lost))
+                yield Claim(f"{row}: {said(rule)}", str(lost))
                 return
-            yield Claim(f"{row}: {_said(rule)}", problem)
+            yield Claim(f"{row}: {said(rule)}", problem)
 
 
 class _Searches(NamedTuple):
@@ -80,7 +63,7 @@ class _Searches(NamedTuple):
         outcome = (self.again if once_more else self.first)(dataclasses.replace(self.search, **changes))
         if outcome.lost:
             raise Lost(outcome.error)
-        _require(not outcome.error, outcome.error)
+        require(not outcome.error, outcome.error)
         return outcome
 
     @property
@@ -117,41 +100,20 @@ def _shortened(info: MethodInfo, settings: Mapping[str, Any]) -> dict[str, Any]:
     return shorter
 
 
-def _require(holds: bool, problem: str) -> None:
-    if not holds:
-        raise Broken(problem)
-
-
-def _said(claim: Callable[..., Any]) -> str:
-    return (inspect.getdoc(claim) or "").rstrip(".")
-
-
-def _problem(claim: Callable[[Any], None], subject: Any) -> str:
-    try:
-        claim(subject)
-    except Lost:
-        raise
-    except (Broken, UserError) as error:
-        return str(error)
-    except Exception as error:
-        return registry.in_a_line(error)
-    return ""
-
-
 def _is_described(info: MethodInfo) -> None:
     """has a docstring, a reference, and a sentence for every hyperparameter."""
-    _require(bool(info.summary), "its class has no docstring")
-    _require(bool(info.paper), "it has no `reference`")
+    require(bool(info.summary), "its class has no docstring")
+    require(bool(info.paper), "it has no `reference`")
     hints = typing.get_type_hints(info.cls, include_extras=True)
     for field in dataclasses.fields(info.cls):
         described = typing.get_origin(hints[field.name]) is Annotated and isinstance(hints[field.name].__metadata__[0], str)
-        _require(described, f"hyperparameter {field.name} is not Annotated[type, 'what it is']")
+        require(described, f"hyperparameter {field.name} is not Annotated[type, 'what it is']")
 
 
 def _is_frozen(info: MethodInfo) -> None:
     """is a frozen dataclass whose defaults are a valid method."""
     params = getattr(info.cls, "__dataclass_params__", None)
-    _require(params is not None and params.frozen, "its class is not @dataclass(frozen=True)")
+    require(params is not None and params.frozen, "its class is not @dataclass(frozen=True)")
     registry.settings(info, info.name, "", {}, {})
 
 
@@ -159,35 +121,35 @@ def _respects_budget(run: _Searches) -> None:
     """never spends more than it may."""
     outcome = run(**run.limited)
     limit, currency = run.limited["limit"], run.limited["currency"]
-    _require(outcome.spent <= limit, f"it spent {outcome.spent:g} of {limit:g} {currency}")
-    _require(outcome.paid > 0, "it asked nothing" if not run.search.trains else "it trained nothing")
+    require(outcome.spent <= limit, f"it spent {outcome.spent:g} of {limit:g} {currency}")
+    require(outcome.paid > 0, "it asked nothing" if not run.search.trains else "it trained nothing")
 
 
 def _is_deterministic(run: _Searches) -> None:
     """does the same with the same seeds in another process, and something else with another."""
     first, again, other = run(**run.whole), run(once_more=True, **run.whole), run(seed=1, **run.whole)
-    _require(
+    require(
         first.trace == again.trace,
         "two searches with the same seeds differ: it draws from a global generator, one is not seeded from view.seed, "
         "or an order depends on the process (a set of text, for example)",
     )
     if not run.search.trains:  # whose randomness may all be the world's: order of the images, initial weights
-        _require(first.trace != other.trace or first.paid <= 1, "another seed makes no difference")
+        require(first.trace != other.trace or first.paid <= 1, "another seed makes no difference")
 
 
 def _proposes_what_it_may(run: _Searches) -> None:
     """proposes architectures of the space, and the best it saw if the harness proposes for it."""
     outcome = run(**run.whole)
     space = (ToySharingProblem if run.search.trains else ToyProblem).space
-    _require(bool(outcome.proposals), "it ended without proposing")
+    require(bool(outcome.proposals), "it ended without proposing")
     for arch in outcome.proposals:
-        _require(arch in space, f"it proposed {arch!r}")
+        require(arch in space, f"it proposed {arch!r}")
 
 
 def _leaves_its_process_alone(run: _Searches) -> None:
     """leaves global generators and settings of the process as they were."""
     outcome = run(twice=True, **run.whole)
-    _require(not outcome.touched, f"it changed {outcome.touched}")
+    require(not outcome.touched, f"it changed {outcome.touched}")
 
 
 def _ends_when_told(run: _Searches) -> None:
@@ -195,5 +157,5 @@ def _ends_when_told(run: _Searches) -> None:
     currency = "epochs" if run.search.trains else "queries"
     for limit in (0.5, 1, 3) if run.search.trains else (1, 2, 5, 30):
         outcome = run(seed=derive("limit", limit if isinstance(limit, int) else "half"), currency=currency, limit=float(limit))
-        _require(outcome.spent <= limit, f"it spent {outcome.spent:g} of {limit:g} {currency}")
-        _require(outcome.refused <= 1, f"it went on asking {outcome.refused - 1} times after BudgetExhausted")
+        require(outcome.spent <= limit, f"it spent {outcome.spent:g} of {limit:g} {currency}")
+        require(outcome.refused <= 1, f"it went on asking {outcome.refused - 1} times after BudgetExhausted")

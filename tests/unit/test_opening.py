@@ -26,6 +26,8 @@ def made(**changes: Any) -> SimpleNamespace:
 
 def opened(problem: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     class Toy:
+        id = "mine/toy"
+
         def open(self, search: object, judge: object) -> Any:
             return problem() if callable(problem) else problem
 
