@@ -6,6 +6,7 @@ the harness alone holds the :class:`Judge`, which knows the test values.
 
 from __future__ import annotations
 
+import operator
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,20 @@ class InvalidArchitecture(ValueError):
 
 class MissingRecord(LookupError):
     """The table has no such record. Missing stays missing: nothing is charged and nothing is imputed."""
+
+
+def as_arch(value: object) -> Arch:
+    """Return an architecture as a tuple of ints: lists, arrays and NumPy's integers mean the same.
+
+    Raises :class:`InvalidArchitecture` for anything else, such as text, floats and truth values.
+    """
+    numbers = value.tolist() if hasattr(value, "tolist") else value
+    try:
+        if not isinstance(numbers, (tuple, list)) or any(isinstance(number, bool) for number in numbers):
+            raise TypeError
+        return tuple(operator.index(number) for number in numbers)
+    except TypeError:
+        raise InvalidArchitecture(f"{value!r:.200} is not an architecture: a tuple of ints") from None
 
 
 class SearchSpace(ABC):
