@@ -34,7 +34,7 @@ class Budget:
     """
 
     __slots__ = (
-        *("_currency", "_limit", "_policy", "_exhausted", "_refused"),
+        *("_currency", "_limit", "_policy", "_exhausted"),
         *("_queries", "_seconds", "_epochs", "_macs", "_extra"),
     )
 
@@ -52,7 +52,6 @@ class Budget:
         self._macs = 0.0
         self._extra: dict[str, float] = {}
         self._exhausted = False
-        self._refused = 0
 
     currency = property(lambda self: self._currency, doc="The currency that binds, or None.")
     limit = property(lambda self: self._limit, doc="How much of it may be spent.")
@@ -61,8 +60,6 @@ class Budget:
     epochs = property(lambda self: self._epochs, doc="Passes over the training images.")
     macs = property(lambda self: self._macs, doc="Multiply-adds.")
     exhausted = property(lambda self: self._exhausted, doc="Whether the search is over.")
-
-    refused = property(lambda self: self._refused, doc="Charges that were refused: one ends a search, more are its fault.")
 
     @property
     def extra(self) -> dict[str, float]:
@@ -98,7 +95,6 @@ class Budget:
             ValueError: a negative or non-finite cost.
         """
         if self._exhausted:
-            self._refused += 1
             raise BudgetExhausted
         if (
             not (0 <= queries < _INFINITE and 0.0 <= seconds < _INFINITE)
@@ -116,7 +112,6 @@ class Budget:
                 cost = {"queries": queries, "epochs": epochs, "macs": macs, **extra}.get(currency, 0.0)
             if before >= self._limit if self._policy == "allow_last" else before + cost > self._limit:
                 self._exhausted = True
-                self._refused += 1
                 raise BudgetExhausted
         self._queries += queries
         self._seconds += seconds

@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from harness import registry
-from harness.problem import Facts, Problem, SearchSpace, UserError
+from harness.problem import Benchmark, Facts, Problem, SearchSpace, UserError
 
 
 def open_benchmark(name: str, search: Mapping[str, Any], judge: Mapping[str, Any]) -> Problem:
-    """Return the benchmark opened for a protocol's ``search`` and ``judge`` tables. Raises :class:`UserError`."""
-    benchmark = registry.benchmark(name)
+    """Return the benchmark of that name, opened and checked; see :func:`opened`."""
+    return opened(registry.benchmark(name), search, judge)
+
+
+def opened(benchmark: Benchmark, search: Mapping[str, Any], judge: Mapping[str, Any]) -> Problem:
+    """Return a benchmark opened for a protocol's ``search`` and ``judge`` tables. Raises :class:`UserError`."""
+    name = benchmark.id
     try:
         problem = benchmark.open(search, judge)
     except UserError:

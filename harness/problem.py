@@ -6,6 +6,8 @@ the harness alone holds the :class:`Judge`, which knows the test values.
 
 from __future__ import annotations
 
+import contextlib
+import operator
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +33,20 @@ class InvalidArchitecture(ValueError):
 
 class MissingRecord(LookupError):
     """The table has no such record. Missing stays missing: nothing is charged and nothing is imputed."""
+
+
+def as_arch(value: object) -> Arch:
+    """Return an architecture as a tuple of ints: lists, arrays and NumPy's integers mean the same.
+
+    Raises :class:`InvalidArchitecture` for anything else, such as text, floats and truth values.
+    """
+    numbers = value.tolist() if hasattr(value, "tolist") else value
+    try:
+        if not isinstance(numbers, (tuple, list)) or any(isinstance(number, bool) for number in numbers):
+            raise TypeError
+        return tuple(operator.index(number) for number in numbers)
+    except TypeError:
+        raise InvalidArchitecture(f"{value!r:.200} is not an architecture: a tuple of ints") from None
 
 
 class SearchSpace(ABC):
@@ -370,12 +386,19 @@ class SearchView:
             BudgetExhausted: the search is over.
             InvalidArchitecture, MissingRecord: nothing was charged.
         """
-        key = arch if fidelity is None else (arch, fidelity)
         ledger = self._ledger
         if ledger.exhausted:
-            ledger.charge()  # raises, and counts that the search went on
+            ledger.charge()  # raises: nothing is asked after the end
+        if type(arch) is not tuple:
+            arch = as_arch(arch)
+        key = arch if fidelity is None else (arch, fidelity)
         asked = self._asked.get(key, 0)
-        accuracy, seconds, epochs, macs = self._measure(arch, fidelity, asked)
+        try:
+            accuracy, seconds, epochs, macs = self._measure(arch, fidelity, asked)
+        except InvalidArchitecture:
+            if all(type(number) is int for number in arch):
+                raise
+            return self.query(as_arch(arch), fidelity)
         ledger.charge(1, seconds, epochs, macs)
         self._asked[key] = asked + 1
         trace = self._trace
@@ -388,23 +411,28 @@ class SearchView:
                 self._best = float("-inf")
             if accuracy > self._best and rung == self._rung:
                 self._best = accuracy
-                trace.proposals.append(Proposal(ledger.queries, ledger.seconds, arch))
+                trace.proposals.append(Proposal(ledger.queries, ledger.seconds, as_arch(arch)))
         return Observation(accuracy, seconds)
 
     def propose(self, arch: Arch) -> None:
         """From now on ``arch`` is what this search would return. Raises :class:`InvalidArchitecture`."""
-        if arch not in self.space:
-            raise InvalidArchitecture(f"{arch!r} is not an architecture of {self.space.name}")
-        self._trace.proposals.append(Proposal(self._ledger.queries, self._ledger.seconds, arch))
+        self._trace.proposals.append(Proposal(self._ledger.queries, self._ledger.seconds, self._known(arch)))
 
     def probe(self, arch: Arch, shared: float) -> None:
         """Keeps how good shared weights say that ``arch`` is, so that a report can hold it against how good it is.
 
         That is found out after the search, and changes nothing of it. Raises :class:`InvalidArchitecture`.
         """
-        if arch not in self.space:
-            raise InvalidArchitecture(f"{arch!r} is not an architecture of {self.space.name}")
-        self._trace.probes.append(Probe(arch, float(shared)))
+        self._trace.probes.append(Probe(self._known(arch), float(shared)))
+
+    def _known(self, arch: Arch) -> Arch:
+        """Return an architecture of the space as a tuple of ints. Raises :class:`InvalidArchitecture`."""
+        if arch in self.space:
+            return arch
+        with contextlib.suppress(InvalidArchitecture):
+            if (plain := as_arch(arch)) in self.space:
+                return plain
+        raise InvalidArchitecture(f"{arch!r:.200} is not an architecture of {self.space.name}")
 
     def log(self, **scalars: float) -> None:
         """Keeps named numbers of this moment (entropy, supernet accuracy, ...) in the run's trace.

@@ -96,7 +96,8 @@ def run(
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Print methods, benchmarks and protocols.")] = False,
     check: Annotated[
-        str | None, typer.Option(metavar="METHOD", help="Test a method (a name or ./mine.py) against the contract.")
+        str | None,
+        typer.Option(metavar="NAME", help="Test a method (or ./mine.py) or a benchmark against the contract."),
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Print why runs failed; run nothing.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do failed runs again.")] = False,
@@ -115,7 +116,7 @@ def run(
         show.everything()
         return
     if check:
-        if not show.contract(registry.method(check)):
+        if not show.contract(check):
             raise typer.Exit(1)
         return
     if failed or status:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import textwrap
-import time
-from multiprocessing.connection import Connection
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from harness import protocol as protocols
 from harness import registry
-from harness.registry import MethodInfo
 from harness.store import Store
+
+if TYPE_CHECKING:
+    from harness.conformance.claims import Claim
 
 
 def everything() -> None:
@@ -38,48 +38,28 @@ def everything() -> None:
     print("\nA method of your own: --methods ./my_method.py   Hyperparameters: --set method.field=value")
 
 
-CONTRACT_LIMIT_S = 60.0
+def contract(name: str) -> bool:
+    """Print the claims of the contract of a method or a benchmark, and which it breaks. True if it keeps all that were checked.
 
-
-def contract(info: MethodInfo) -> bool:
-    """The claims of the contract, and which of them ``info`` breaks. True where it keeps them all.
-
-    Checked in a process of its own, so that a method that never ends, or ends its process, is told so too.
+    Args:
+        name: a method, its file, the id of a benchmark, or ``module:function`` that returns benchmarks.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_check, args=(info.reference, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    kept, deadline = True, time.monotonic() + CONTRACT_LIMIT_S
-    verdict = f"was still busy after {CONTRACT_LIMIT_S:g} s: it does not let BudgetExhausted through, or never asks"
-    while ours.poll(max(0.0, deadline - time.monotonic())):
-        try:
-            message = ours.recv()
-        except EOFError:
-            process.join()
-            verdict = f"ended the process (exit code {process.exitcode})"
-            break
-        if message is None:
-            verdict = ""
-            break
-        claim, problem = message
-        kept = kept and not problem
-        print(f"  {'no ' if problem else 'yes'}  {claim}{f': {problem}' if problem else ''}", flush=True)
-    process.kill()
-    if verdict:
-        kept = False
-        print(f"  no   the next check: it {verdict}")
-    print(f"{info.name} {'keeps' if kept else 'breaks'} the contract")
-    return kept
+    from harness import conformance
+
+    verdicts = [_verdict(subject, claims) for subject, claims in conformance.of(name)]
+    return all(verdicts)
 
 
-def _check(reference: str, pipe: Connection[Any, Any]) -> None:
-    from harness.conformance import check
-
-    for claim in check(registry.method(reference)):
-        pipe.send(claim)
-    pipe.send(None)
+def _verdict(name: str, claims: Iterable[Claim]) -> bool:
+    """Print claims as they are checked, and the verdict. True if all that were checked hold."""
+    broken = unchecked = 0
+    for claim in claims:
+        broken, unchecked = broken + bool(claim.problem), unchecked + (not claim.checked)
+        answer = "no" if claim.problem else "yes" if claim.checked else "–    not checked:"
+        print(f"  {answer:4} {claim.text}{f': {claim.problem}' if claim.problem else ''}", flush=True)
+    rest = f" as far as it was checked ({unchecked} claim{'s' * (unchecked != 1)} not)" if unchecked else ""
+    print(f"{name} {'breaks' if broken else 'keeps'} the contract{'' if broken else rest}")
+    return not broken
 
 
 def failures(store: Store) -> None:

@@ -36,6 +36,8 @@ TICK_S = 0.5
 """The longest that finished runs, or news of a run under way, are held back."""
 GRACE_S = 10.0
 """How long a run that cannot be interrupted (stuck in C code) goes on after its wall limit, before it is killed."""
+START_S = 300.0
+"""How long the import of a method may take, until its search begins: the wall limit counts from there."""
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
 """Signals by which a system short of memory, or a person, ends a process: not the method's fault if it happens only once."""
 TRIES = 2
@@ -55,6 +57,8 @@ class Task:
     the whole run. 0: never."""
     grace_s: float = GRACE_S
     """How long after its wall limit a run that cannot be interrupted is killed."""
+    start_s: float = START_S
+    """How long the method's import may take."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +173,7 @@ class _Worker:
             if message is not None:
                 return message
         if self._host.overdue:
-            limit = self._host.row.wall_limit_s
-            return Result(run.run_id, "timeout", error=f"could not be interrupted after {limit:g} s of real time; killed")
+            return Result(run.run_id, "timeout", error=self._host.overdue)
         how = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
         times = f", {tried} times" if tried > 1 else ""
         return Result(run.run_id, "crashed", error=f"the process of this run died ({how}{times})")
@@ -224,8 +227,8 @@ class _Host:
 
     def __init__(self, row: RowSpec, driver: Connection[Any, Any]) -> None:
         self.row = row
-        self.overdue = False
-        """Whether the last run was killed because it took too long."""
+        self.overdue = ""
+        """Why the last run was killed, if it took too long."""
         self.together = False
         """Whether the last process was to do several runs."""
         self._driver = driver
@@ -255,7 +258,7 @@ class _Host:
             first: position of the run in the task.
             alone: not several, whatever the method.
         """
-        self.overdue = False
+        self.overdue = ""
         self._mailbox.clear()
         self._board.clear()
         said, handed = 0.0, time.monotonic()
@@ -266,7 +269,8 @@ class _Host:
                 if self._driver in ready and self._pipe not in ready:
                     raise EOFError("the driver is gone")  # it says nothing while a task is being done
                 running = self._board.running_s
-                if max(running, time.monotonic() - handed if not running else 0.0) > self.row.wall_limit_s + self._task.grace_s:
+                late = running > self.row.wall_limit_s + self._task.grace_s
+                if late or (not running and time.monotonic() - handed > self._task.start_s):
                     self._kill()
                 if self._board.share != said:
                     said = self._board.share
@@ -283,7 +287,10 @@ class _Host:
 
     def _kill(self) -> None:
         """End the run, or the import of the method, that takes too long."""
-        self.overdue = True
+        if self._board.running_s:
+            self.overdue = f"could not be interrupted after {self.row.wall_limit_s:g} s of real time; killed"
+        else:
+            self.overdue = f"the search had not begun after {self._task.start_s:g} s of real time; killed"
         if self._board.process:
             end_group(self._board.process)
         else:

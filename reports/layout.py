@@ -151,7 +151,7 @@ def to_latex(title: str, blocks: Sequence[Block]) -> str:
 
 
 def latex_text(text: str) -> str:
-    """Escape plain text; a character that the fonts lack is decomposed or becomes a question mark."""
+    """Escape plain text; a character that the fonts lack is decomposed, or written as its code point."""
     return "".join(_LATEX.get(char) or (char if " " <= char < "\x7f" else _latin(char)) for char in text)
 
 
@@ -161,7 +161,7 @@ def _latin(char: str) -> str:
     if "LATIN" in unicodedata.name(char, "") and ord(char) < 0x17F:
         return char
     plain = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode()
-    return "".join(_LATEX.get(letter, letter) for letter in plain) or "?"
+    return "".join(_LATEX.get(letter, letter) for letter in plain) or f"U+{ord(char):04X}"
 
 
 def _latex_block(block: Block) -> str:

@@ -51,7 +51,8 @@ class Conas(training.WeightTraining):
         "darts": {
             **training.DARTS,
             **{"measurements": 3000, "threshold": 1.5, "penalty": 10.0, "terms": 12, "rounds": 4},
-        }
+        },
+        "toy_sharing": {"measurements": 20},
     }
 
     def skip(self, problem: Problem) -> str | None:

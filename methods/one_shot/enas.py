@@ -47,7 +47,8 @@ class Enas(training.WeightTraining):
             **{"controller_lr": 3.5e-4, "controller_steps": 300, "controller_samples": 1, "controller_size": 64},
             **{"controller_beta": 0.1, "op_bound": 0.5, "baseline_moves": "every_update"},
             **{"candidates": 1000, "selection_batch": 64, "finalists": 5, "selects": "every_epoch"},
-        }
+        },
+        "toy_sharing": {"controller_steps": 2, "controller_samples": 3, "candidates": 10},
     }
 
     def skip(self, problem: Problem) -> str | None:

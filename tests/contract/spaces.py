@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.conformance import benchmarks as claims
 from harness.problem import Arch, InvalidArchitecture, SearchSpace
 
 seeds = st.integers(0, 2**32)
@@ -27,8 +28,7 @@ class SpaceContract:
 
     @given(seeds)
     def test_strings_round_trip(self, seed: int) -> None:
-        arch = self.arch(seed)
-        assert self.space.from_str(self.space.to_str(arch)) == arch
+        claims.strings_round_trip(self.space, [self.arch(seed)])
 
     @given(seeds)
     def test_a_mutation_is_a_neighbour(self, seed: int) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb201.space import NB201Space
-from harness.conformance import ToySpace
+from harness.conformance.toy import ToySpace
 from tests.contract.spaces import SpaceContract, seeds
 
 

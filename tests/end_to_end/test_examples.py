@@ -88,6 +88,13 @@ def test_my_benchmark_is_installed_and_one_command_makes_a_table(elsewhere: Comm
     assert "| random_search " in text and "Common rules: 100 queries" in text and "a made table of 1 024 architectures" in text
 
 
+def test_my_benchmark_keeps_the_contract(elsewhere: Command, installed: Path) -> None:
+    for name in ("my_benchmark/images", "my_benchmark", "my_benchmark.benchmark:benchmarks"):
+        done = elsewhere("--check", name, on_path=installed)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.splitlines()[-1] == "my_benchmark/images keeps the contract"
+
+
 def test_my_protocol_rules_my_benchmark(elsewhere: Command, installed: Path, tmp_path: Path) -> None:
     protocol = EXAMPLES / "my_protocol.toml"
     call = ("--protocol", protocol, "--methods", f"{EXAMPLES / 'my_method.py'},random_search", "--seeds", 3, "--out", "out")

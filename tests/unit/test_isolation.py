@@ -100,8 +100,8 @@ def test_the_wall_limit_begins_with_the_search_and_not_with_the_import(tmp_path:
         '    """Takes long to import."""\n    reference = \'\'\n'
         "    def search(self, view):\n        view.query(view.space.sample(view.rng))\n"
     )
-    (row,) = planned(str(tmp_path / "slow_import.py"), seeds=2, wall_limit_s=1.0)
-    found = results(local, [dataclasses.replace(task, grace_s=1.0) for task in tasks([row])], workers=1)
+    (row,) = planned(str(tmp_path / "slow_import.py"), seeds=2, wall_limit_s=0.5)
+    found = results(local, [dataclasses.replace(task, grace_s=0.5) for task in tasks([row])], workers=1)
     assert {result.status for result in found.values()} == {"done"}
 
 
@@ -114,8 +114,9 @@ def test_an_import_that_never_ends_is_a_timeout(tmp_path: Path) -> None:
     file.write_text(text)
     rows = planned(str(file), "random_search", seeds=1, wall_limit_s=0.5)
     file.write_text("import time\ntime.sleep(600)\n" + text)
-    found = results(local, [dataclasses.replace(task, grace_s=0.5) for task in tasks(rows)], workers=1)
+    found = results(local, [dataclasses.replace(task, start_s=2.0) for task in tasks(rows)], workers=1)
     assert [result.status for result in found.values()] == ["timeout", "done"]
+    assert "had not begun after 2 s" in next(iter(found.values())).error
 
 
 def test_workers_start_in_the_surroundings_that_the_driver_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.nb201.space import EDGES, NB201Space
 from harness.budget import Budget, BudgetExhausted
-from harness.conformance import ToyOracle, ToySpace
+from harness.conformance.toy import ToyOracle, ToySpace
 from harness.problem import Arch, SearchView
 from methods.multi_trial.bohb import Bohb, CategoricalDensity
 from methods.multi_trial.local_search import LocalSearch

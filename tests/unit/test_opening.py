@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness import registry
-from harness.conformance import ToySpace
+from harness.conformance.toy import ToySpace
 from harness.opening import open_benchmark
 from harness.problem import Facts, UserError
 
@@ -26,6 +26,8 @@ def made(**changes: Any) -> SimpleNamespace:
 
 def opened(problem: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     class Toy:
+        id = "mine/toy"
+
         def open(self, search: object, judge: object) -> Any:
             return problem() if callable(problem) else problem
 

@@ -311,3 +311,11 @@ def test_published_numbers_can_be_given(tmp_path):
     nothing = published.load().iloc[:0]
     reports.write(tmp_path, runs, traces, facts, nothing)
     assert "published in" not in (tmp_path / "table.md").read_text()
+
+
+def test_names_in_any_script_stay_apart_in_latex() -> None:
+    names = ["\u6211\u7684\u65b9\u6cd5", "\u6211\u7684\u6a21\u578b", "\u043c\u0435\u0442\u043e\u0434", "m\u00e9thode"]
+    written = [latex_text(name) for name in names]
+    assert len(set(written)) == len(names)
+    assert not any("?" in text for text in written)
+    assert written[3] == "m\u00e9thode"

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.budget import Budget, BudgetExhausted
-from harness.conformance import ToyOracle, ToySpace
-from harness.problem import InvalidArchitecture, MissingRecord, SearchView
+from harness.conformance.toy import ToyOracle, ToySpace
+from harness.problem import InvalidArchitecture, MissingRecord, SearchView, as_arch
 from harness.seeds import derive, mix
 
 
@@ -93,3 +98,51 @@ def test_mix_spreads_neighbouring_keys() -> None:
     assert len({mix(key) for key in range(10_000)}) == 10_000
     shares = [sum(mix(key) % 3 == k for key in range(9_000)) / 9_000 for k in range(3)]
     assert all(abs(share - 1 / 3) < 0.02 for share in shares)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1))
+def test_an_architecture_may_be_any_sequence_of_ints(numbers: list[int]) -> None:
+    same = (tuple(numbers), numbers, np.array(numbers), tuple(np.array(numbers, np.uint8)), [np.int64(n) for n in numbers])
+    for value in same:
+        assert as_arch(value) == tuple(numbers)
+        assert {type(n) for n in as_arch(value)} == {int}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("0-1-2", b"012", 3, None, {0, 1}, {0: 1}, (0, 1.0), [True, 0], [[0], [1]]),
+        *(np.array([0.5]), np.array([True]), np.int64(3)),
+    ],
+)
+def test_what_is_no_sequence_of_ints_is_no_architecture(value: object) -> None:
+    with pytest.raises(InvalidArchitecture, match="is not an architecture: a tuple of ints"):
+        as_arch(value)
+
+
+@pytest.mark.parametrize("same", [[3, 2, 1, 3], np.array([3, 2, 1, 3]), (np.int64(3), np.int8(2), 1, 3)])
+def test_a_search_may_name_architectures_by_any_sequence_of_ints(same: Any) -> None:
+    searched, plain = view(), view()
+    assert searched.query(same) == plain.query((3, 2, 1, 3))
+    assert searched.query((3, 2, 1, 3)) == plain.query((3, 2, 1, 3))
+    searched.propose(same)
+    searched.probe(same, 50.0)
+    archs = [*(proposal.arch for proposal in searched._trace.proposals), searched._trace.probes[0].arch]
+    assert {*archs} == {(3, 2, 1, 3)} and {type(number) for arch in archs for number in arch} == {int}
+
+
+@pytest.mark.parametrize("name", ["seconds", "epochs"])
+def test_the_harness_alone_writes_the_moments_of_what_is_logged(name: str) -> None:
+    searched = view()
+    with pytest.raises(ValueError, match=name):
+        searched.log(**{name: -7.0})
+    assert searched._trace.scalars == []
+
+
+def test_nothing_is_asked_after_the_end() -> None:
+    searched = view(limit=130.0)
+    searched.query((1, 1, 1, 1))
+    for _ in range(3):
+        with pytest.raises(BudgetExhausted):
+            searched.query((3, 2, 1, 3))
+    assert len(searched._books.answers) == 2  # the one that was booked, and the one that the budget refused

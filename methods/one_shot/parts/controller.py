@@ -67,9 +67,10 @@ class Controller:
     ) -> None:
         self.decisions = decisions
         options = max(len(one.options) for one in decisions)
-        self.net = nn.ModuleDict(
-            {"lstm": nn.LSTM(size, size, 2), "embedding": nn.Embedding(options, size), "output": nn.Linear(size, options)}
-        )
+        with torch.random.fork_rng(devices=[]):  # PyTorch draws weights from its global generator; they are replaced below
+            self.net = nn.ModuleDict(
+                {"lstm": nn.LSTM(size, size, 2), "embedding": nn.Embedding(options, size), "output": nn.Linear(size, options)}
+            )
         self.start = nn.Parameter(torch.empty(1, size))
         self.parameters = [self.start, *self.net.parameters()]
         small = {"lstm.weight_hh_l0", "lstm.weight_ih_l0", "embedding.weight", "output.weight"}

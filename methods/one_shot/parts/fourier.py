@@ -57,7 +57,8 @@ def lasso(
         raise ValueError(f"scale is 'released' or 'paper', not {scale!r}")
     # scikit-learn minimises 1/(2m) |y - Au|^2 + alpha |u|_1
     alpha = penalty / len(values) / (2 if scale == "paper" else 1)
-    model = Lasso(alpha=alpha, fit_intercept=False, copy_X=False, tol=tolerance, max_iter=10_000)
+    # coefficients are visited in order; the seed only keeps scikit-learn from drawing one from NumPy's global generator
+    model = Lasso(alpha=alpha, fit_intercept=False, copy_X=False, tol=tolerance, max_iter=10_000, random_state=0)
     coefficients: Array = model.fit(features, values).coef_
     return coefficients
 

@@ -1,0 +1,180 @@
+"""The contract of a benchmark that has recorded values: its claims, checked on a problem that a protocol opened.
+
+``tests/contract`` makes each of them a test for the project's own benchmarks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from harness import protocol as protocols
+from harness.budget import Budget
+from harness.conformance.claims import Claim, problem_of, require, said
+from harness.conformance.reach import JudgeLike, reachable
+from harness.opening import opened
+from harness.problem import Arch, Benchmark, MissingRecord, Problem, SearchSpace, SearchView
+
+WORLDS = (1, 2**40 + 3)
+SAMPLES = 50
+
+
+def check(benchmark: Benchmark) -> Iterator[Claim]:
+    """Yield each claim of the contract, and how the benchmark breaks it.
+
+    Raises :class:`UserError` for a benchmark that cannot be opened.
+    """
+    search, judge, protocol = _tables(benchmark)
+    problem = opened(benchmark, search, judge)
+    yield Claim(f"can be opened{f' under {protocol}' if protocol else ''} and has what the harness reads")
+    archs = _recorded(problem)
+    require(bool(archs), "it has no record of any architecture that its space samples")
+    for claim in (samples_are_members, strings_round_trip, mutations_are_neighbours):
+        yield Claim(said(claim), problem_of(claim, problem.space, archs))
+    if problem.oracle(WORLDS[0]) is None:
+        yield Claim("its oracle: nothing can be looked up", checked=False)
+    else:
+        for rule in (queries_depend_on_what_is_asked, worlds_differ_if_drawn, costs_are_positive, none_is_the_last_fidelity):
+            yield Claim(said(rule), problem_of(rule, problem, archs))
+        yield Claim(said(less_training_costs_less), problem_of(less_training_costs_less, problem, archs[:5]))
+        for rule in (judge_agrees_with_itself, view_leads_to_no_test_value):
+            yield Claim(said(rule), problem_of(rule, problem, archs))
+    if getattr(problem, "task", None) is not None:
+        yield Claim("its training side: run a weight-sharing method on it, such as --methods rsps", checked=False)
+
+
+def _tables(benchmark: Benchmark) -> tuple[Any, Any, str]:
+    """The search and judge tables of a protocol that names the benchmark; empty ones if there is none."""
+    parts = [
+        (part, rules) for rules in protocols.protocols().values() for part in rules.parts if benchmark.id in part.benchmarks
+    ]
+    part, rules = min(parts, key=lambda pair: pair[0].kind != "multi-trial", default=(None, None))
+    return (part.search, rules.judge, rules.name) if part and rules else ({}, {}, "")
+
+
+def sampled(problem: Problem, n: int = SAMPLES) -> list[Arch]:
+    """Return architectures of the space."""
+    rng = random.Random(5)
+    return [problem.space.sample(rng) for _ in range(n)]
+
+
+def _recorded(problem: Problem) -> list[Arch]:
+    """Sampled architectures of which there is a record; all of them where nothing can be looked up."""
+    oracle, archs = _oracle(problem, WORLDS[0]), []
+    for arch in sampled(problem, 10 * SAMPLES):
+        with contextlib.suppress(MissingRecord):
+            if oracle is not None:
+                oracle.measure(arch, None, 0)
+            archs.append(arch)
+    return archs[:SAMPLES]
+
+
+def samples_are_members(space: SearchSpace, archs: Sequence[Arch]) -> None:
+    """its space contains what it samples, and nothing else."""
+    for arch in archs:
+        require(arch in space and hash(arch) == hash(tuple(arch)), f"it sampled {arch!r}, which it does not contain")
+    for other in ((), (-1,) * len(archs[0]), tuple(space.cardinalities), "text", None):
+        require(other not in space, f"it contains {other!r}")
+
+
+def strings_round_trip(space: SearchSpace, archs: Sequence[Arch]) -> None:
+    """its space reads what it writes."""
+    for arch in archs:
+        again = space.from_str(space.to_str(arch))
+        require(again == arch, f"{arch!r} is written {space.to_str(arch)!r}, which is read as {again!r}")
+
+
+def mutations_are_neighbours(space: SearchSpace, archs: Sequence[Arch]) -> None:
+    """its space mutates an architecture to a neighbour or to itself, and neighbours are mutual."""
+    for seed, arch in enumerate(archs):
+        around = set(space.neighbors(arch))
+        mutant = space.mutate(arch, random.Random(seed))
+        require(mutant in around or mutant == arch, f"the mutant {mutant!r} of {arch!r} is no neighbour of it")
+    for other in around:
+        require(
+            other in space and arch in set(space.neighbors(other)), f"{other!r} is a neighbour of {arch!r}, not the reverse"
+        )
+
+
+def queries_depend_on_what_is_asked(problem: Problem, archs: Sequence[Arch]) -> None:
+    """a query depends on world, architecture, fidelity and count alone."""
+    for world in WORLDS:
+        first, again = _oracle(problem, world), _oracle(problem, world)
+        forwards = [first.measure(arch, None, 0) for arch in archs]
+        backwards = [again.measure(arch, None, 0) for arch in reversed(archs)]
+        require(forwards == backwards[::-1], "asked in another order, it answers otherwise")
+
+
+def worlds_differ_if_drawn(problem: Problem, archs: Sequence[Arch]) -> None:
+    """worlds differ where records are drawn, and only there."""
+    a, b = ([_oracle(problem, world).measure(arch, None, 0)[0] for arch in archs] for world in WORLDS)
+    answers = "differently" if a != b else "alike"
+    require((a != b) == (problem.record == "drawn"), f"its record is {problem.record!r}, and two worlds answer {answers}")
+
+
+def costs_are_positive(problem: Problem, archs: Sequence[Arch]) -> None:
+    """accuracies are percentages, and costs are positive and finite."""
+    oracle = _oracle(problem, 1)
+    for arch in archs:
+        accuracy, seconds, epochs, macs = oracle.measure(arch, None, 0)
+        require(0 <= accuracy <= 100, f"the accuracy of {arch!r} is {accuracy}")
+        require(
+            0 < seconds < math.inf and epochs > 0 and macs >= 0, f"{arch!r} costs {seconds} s, {epochs} epochs, {macs} MACs"
+        )
+
+
+def none_is_the_last_fidelity(problem: Problem, archs: Sequence[Arch]) -> None:
+    """fidelities ascend, and None means the last."""
+    oracle = _oracle(problem, 1)
+    require(problem.fidelities == oracle.fidelities == tuple(sorted(oracle.fidelities)), f"they are {problem.fidelities}")
+    for arch in archs:
+        last = oracle.measure(arch, oracle.fidelities[-1], 0)
+        require(oracle.measure(arch, None, 0) == last, f"{arch!r} after None and after {oracle.fidelities[-1]} epochs differ")
+
+
+def less_training_costs_less(problem: Problem, archs: Sequence[Arch]) -> None:
+    """less training costs less."""
+    oracle = _oracle(problem, 1)
+    for arch in archs:
+        costs = [oracle.measure(arch, fidelity, 0)[2] for fidelity in oracle.fidelities]
+        require(costs == sorted(costs), f"the epochs of {arch!r} are {costs}")
+
+
+def judge_agrees_with_itself(problem: Problem, archs: Sequence[Arch]) -> None:
+    """the judge's regret is the distance to its optimum, and its first rank is the optimum."""
+    judge = problem.judge
+    for arch in archs:
+        scores = judge.score(arch, WORLDS[0])
+        require(set(scores) == set(judge.optimum), f"it scores {sorted(scores)}, and has optima of {sorted(judge.optimum)}")
+        for target, metrics in scores.items():
+            require(set(metrics) == {"valid", "test", "regret", "rank"}, f"the scores of {target} are {sorted(metrics)}")
+            regret = judge.optimum[target] - metrics["test"]
+            require(metrics["regret"] == regret >= 0, f"the regret of {arch!r} is {metrics['regret']}, and should be {regret}")
+            require((metrics["rank"] == 1) == (regret == 0), f"{arch!r} has regret {regret} and rank {metrics['rank']}")
+
+
+def view_leads_to_no_test_value(problem: Problem, archs: Sequence[Arch]) -> None:
+    """no test value can be reached from what a search holds."""
+    scores = [metrics for arch in archs for metrics in problem.judge.score(arch, WORLDS[0]).values()]
+    seen = _seen(problem, archs[0])
+    held = {value for value in seen if isinstance(value, float)}
+    secret = {metrics["test"] for metrics in scores} - {metrics["valid"] for metrics in scores}
+    oracle = _oracle(problem, WORLDS[0])
+    secret -= {oracle.measure(arch, None, asked)[0] for arch in archs for asked in range(20)}
+    found = held & secret
+    require(not found, f"the view leads to the test accuracies {sorted(found)[:3]}")
+    require(not [value for value in seen if isinstance(value, JudgeLike)], "the view leads to the judge")
+
+
+def _seen(problem: Problem, arch: Arch) -> list[Any]:
+    """Everything that a search in progress can reach."""
+    view = SearchView(problem.space, Budget(), _oracle(problem, 1), seed=0)
+    view.query(arch)
+    return list(reachable(view))
+
+
+def _oracle(problem: Problem, world: int) -> Any:
+    return problem.oracle(world)

@@ -1,0 +1,161 @@
+"""The contract of a method: its claims, checked on small made problems, so that no data is needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NamedTuple
+
+from harness import registry, source
+from harness.conformance.claims import Claim, Lost, problem_of, require, said
+from harness.conformance.searches import Outcome, Run, Search, forked
+from harness.conformance.toy import ToyProblem, ToySharingProblem
+from harness.problem import UserError
+from harness.registry import MethodInfo
+from harness.seeds import derive
+
+SHORT = 2
+"""Epochs of a checked search of a weight-sharing method, if it has such a hyperparameter and accepts the value."""
+
+
+def check(info: MethodInfo, first: Run = forked, again: Run = forked) -> Iterator[Claim]:
+    """Yield each claim of the contract for each row, and how the method breaks it.
+
+    Args:
+        first: runs a search.
+        again: runs it once more, to compare.
+    """
+    for claim in (_is_described, _is_frozen):
+        yield Claim(said(claim), problem_of(claim, info))
+    if info.kind == "one-shot":
+        for name in ["harness.conformance.toy_sharing", *source.executed(info.file)]:
+            if name.startswith(("harness.", "methods.")):  # once for all searches: PyTorch and scikit-learn take seconds
+                importlib.import_module(name)
+    for row in info.rows:
+        try:
+            search, reason = _row(info, row)
+        except UserError as error:
+            yield Claim(f"{row}: runs with its default settings", str(error))
+            continue
+        if reason:
+            yield Claim(f"{row}: its searches: it {reason}", checked=False)
+            continue
+        for rule in (_respects_budget, _is_deterministic, _proposes_what_it_may, _leaves_its_process_alone, _ends_when_told):
+            try:
+                problem = problem_of(rule, _Searches(search, first, again))
+            except Lost as lost:
+                yield Claim(f"{row}: {said(rule)}", str(lost))
+                return
+            yield Claim(f"{row}: {said(rule)}", problem)
+
+
+class _Searches(NamedTuple):
+    """The searches that a claim is checked by."""
+
+    search: Search
+    first: Run
+    again: Run
+
+    def __call__(self, *, once_more: bool = False, **changes: Any) -> Outcome:
+        """The outcome of a search that came to an ordinary end."""
+        outcome = (self.again if once_more else self.first)(dataclasses.replace(self.search, **changes))
+        if outcome.lost:
+            raise Lost(outcome.error)
+        require(not outcome.error, outcome.error)
+        return outcome
+
+    @property
+    def limited(self) -> dict[str, Any]:
+        """A budget that is soon spent."""
+        return {"currency": "epochs", "limit": 2.5} if self.search.trains else {"currency": "seconds", "limit": 1000.0}
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The budget of a whole search: a method that trains ends by itself."""
+        return {} if self.search.trains else {"currency": "queries", "limit": 60.0}
+
+
+def _row(info: MethodInfo, row: str) -> tuple[Search, str]:
+    """The search of a row, and why it cannot be checked."""
+    trains = info.kind == "one-shot"
+    problem = ToySharingProblem() if trains else ToyProblem()
+    settings = registry.settings(info, row, problem.space.name, {}, {})
+    if trains:
+        settings = _shortened(info, settings)
+    skip = getattr(registry.build(info, settings), "skip", lambda _: None)
+    reason = (
+        skip(problem) if info.kind in ("one-shot", "multi-trial") else f"is a {info.kind} method, for which there is no toy"
+    )
+    return Search(info.reference, settings, trains), reason or ""
+
+
+def _shortened(info: MethodInfo, settings: Mapping[str, Any]) -> dict[str, Any]:
+    shorter = {name: min(value, SHORT) if name == "epochs" else value for name, value in settings.items()}
+    try:
+        registry.build(info, shorter)
+    except UserError:
+        return dict(settings)
+    return shorter
+
+
+def _is_described(info: MethodInfo) -> None:
+    """has a docstring, a reference, and a sentence for every hyperparameter."""
+    require(bool(info.summary), "its class has no docstring")
+    require(bool(info.paper), "it has no `reference`")
+    hints = typing.get_type_hints(info.cls, include_extras=True)
+    for field in dataclasses.fields(info.cls):
+        described = typing.get_origin(hints[field.name]) is Annotated and isinstance(hints[field.name].__metadata__[0], str)
+        require(described, f"hyperparameter {field.name} is not Annotated[type, 'what it is']")
+
+
+def _is_frozen(info: MethodInfo) -> None:
+    """is a frozen dataclass whose defaults are a valid method."""
+    params = getattr(info.cls, "__dataclass_params__", None)
+    require(params is not None and params.frozen, "its class is not @dataclass(frozen=True)")
+    registry.settings(info, info.name, "", {}, {})
+
+
+def _respects_budget(run: _Searches) -> None:
+    """never spends more than it may."""
+    outcome = run(**run.limited)
+    limit, currency = run.limited["limit"], run.limited["currency"]
+    require(outcome.spent <= limit, f"it spent {outcome.spent:g} of {limit:g} {currency}")
+    require(outcome.paid > 0, "it asked nothing" if not run.search.trains else "it trained nothing")
+
+
+def _is_deterministic(run: _Searches) -> None:
+    """does the same with the same seeds in another process, and something else with another."""
+    first, again, other = run(**run.whole), run(once_more=True, **run.whole), run(seed=1, **run.whole)
+    require(
+        first.trace == again.trace,
+        "two searches with the same seeds differ: it draws from a global generator, one is not seeded from view.seed, "
+        "or an order depends on the process (a set of text, for example)",
+    )
+    if not run.search.trains:  # whose randomness may all be the world's: order of the images, initial weights
+        require(first.trace != other.trace or first.paid <= 1, "another seed makes no difference")
+
+
+def _proposes_what_it_may(run: _Searches) -> None:
+    """proposes architectures of the space, and the best it saw if the harness proposes for it."""
+    outcome = run(**run.whole)
+    space = (ToySharingProblem if run.search.trains else ToyProblem).space
+    require(bool(outcome.proposals), "it ended without proposing")
+    for arch in outcome.proposals:
+        require(arch in space, f"it proposed {arch!r}")
+
+
+def _leaves_its_process_alone(run: _Searches) -> None:
+    """leaves global generators and settings of the process as they were."""
+    outcome = run(twice=True, **run.whole)
+    require(not outcome.touched, f"it changed {outcome.touched}")
+
+
+def _ends_when_told(run: _Searches) -> None:
+    """lets BudgetExhausted through, whatever the budget."""
+    currency = "epochs" if run.search.trains else "queries"
+    for limit in (0.5, 1, 3) if run.search.trains else (1, 2, 5, 30):
+        outcome = run(seed=derive("limit", limit if isinstance(limit, int) else "half"), currency=currency, limit=float(limit))
+        require(outcome.spent <= limit, f"it spent {outcome.spent:g} of {limit:g} {currency}")
+        require(outcome.refused <= 1, f"it went on asking {outcome.refused - 1} times after BudgetExhausted")

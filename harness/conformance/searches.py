@@ -1,0 +1,204 @@
+"""One search of a method on a small made problem, in a process of its own, and what it left."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+from harness import registry
+from harness.budget import Budget, BudgetExhausted
+from harness.conformance.toy import ToyProblem, ToySharingProblem
+from harness.problem import Arch, SearchView, UserError
+
+LIMIT_S = 60.0
+"""Real seconds after which a search is ended."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is to be searched; plain values, so that it travels to any process."""
+
+    method: str
+    settings: Mapping[str, Any]
+    trains: bool = False
+    """Whether the method trains shared weights."""
+    seed: int = 0
+    currency: str | None = None
+    limit: float = float("inf")
+    twice: bool = False
+    """Searches once before, so that what is imported for the first time is imported."""
+
+
+@dataclass
+class Outcome:
+    """What a search left."""
+
+    error: str = ""
+    """What kept it from an ordinary end."""
+    lost: bool = False
+    """It did not end, or took its process down."""
+    trace: str = ""
+    proposals: list[Arch] = field(default_factory=list)
+    spent: float = 0.0
+    """Of the currency that binds."""
+    paid: int = 0
+    """Charges that were booked."""
+    refused: int = 0
+    """Charges that were refused."""
+    touched: str = ""
+    """State of the process that it changed."""
+
+
+Run = Callable[[Search], Outcome]
+
+
+def here(search: Search) -> Outcome:
+    """Return the outcome of a search in this process."""
+    before = _settings(search.trains)
+    if search.twice:
+        _attempt(search)
+    before |= _generators(search.trains)
+    outcome = _attempt(search)
+    after = _settings(search.trains) | _generators(search.trains)
+    outcome.touched = ", ".join(name for name, value in after.items() if before[name] != value)
+    return outcome
+
+
+def _attempt(search: Search) -> Outcome:
+    outcome = Outcome()
+    try:
+        _search(search, outcome)
+    except BudgetExhausted:
+        pass
+    except UserError as error:
+        outcome.error = str(error)
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        outcome.error = f"{registry.in_a_line(error)} (line {last.lineno} of {last.filename})"
+    return outcome
+
+
+def _search(search: Search, outcome: Outcome) -> None:
+    method = registry.build(registry.method(search.method), search.settings)
+    budget = _Ledger(outcome, search.currency, search.limit)
+    problem = ToySharingProblem() if search.trains else ToyProblem()
+    view = SearchView(
+        problem.space,
+        budget,
+        problem.oracle(7),
+        search.seed,
+        getattr(method, "proposes", "best_valid"),
+        task=(lambda charge: problem.task(7, "cpu", charge)) if isinstance(problem, ToySharingProblem) else _undeclared,
+    )
+    try:
+        returned = method.search(view)
+        if returned is not None:
+            view.propose(returned)
+    finally:
+        trace = view._trace
+        outcome.trace, outcome.proposals = repr(trace), [proposal.arch for proposal in trace.proposals]
+        outcome.spent = budget.spent(search.currency or "seconds")
+
+
+class _Ledger(Budget):
+    """A ledger that counts what it books and what it refuses."""
+
+    __slots__ = ("_outcome",)
+
+    def __init__(self, outcome: Outcome, currency: str | None, limit: float) -> None:
+        super().__init__(currency, limit)
+        self._outcome = outcome
+
+    def charge(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().charge(*args, **kwargs)
+        except BudgetExhausted:
+            self._outcome.refused += 1
+            raise
+        self._outcome.paid += 1
+
+
+def _undeclared(_: object) -> Any:
+    raise UserError('it trains through view.task and does not say so: add kind = "one-shot" to its class')
+
+
+def _generators(trains: bool) -> dict[str, object]:
+    """The states of the global generators."""
+    import numpy as np
+
+    states: dict[str, object] = {
+        "the global generator of random": random.getstate(),
+        "the global generator of numpy": str(np.random.get_state(legacy=False)),
+    }
+    if trains:
+        import torch
+
+        states["the global generator of torch"] = torch.get_rng_state().tolist()
+    return states
+
+
+def _settings(trains: bool) -> dict[str, object]:
+    """What else a search must leave as it is in its process."""
+    settings: dict[str, object] = {"the working directory": os.getcwd(), "the environment": dict(os.environ)}
+    if trains:
+        import torch
+
+        settings["torch's default dtype"] = torch.get_default_dtype()
+        settings["whether torch computes gradients"] = torch.is_grad_enabled()
+    else:
+        settings["sys.modules: it imported torch, which nothing that asks a table needs"] = "torch" in sys.modules
+    return settings
+
+
+def forked(search: Search) -> Outcome:
+    """Return the outcome of a search in a copy of this process, which no earlier search has touched."""
+    return _elsewhere(search, "fork")
+
+
+def spawned(search: Search) -> Outcome:
+    """Return the outcome of a search in a new interpreter, whose hashes of text are other ones."""
+    return _elsewhere(search, "spawn")
+
+
+def _elsewhere(search: Search, how: str) -> Outcome:
+    context: Any = multiprocessing.get_context(how)
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(search, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        if not ours.poll(LIMIT_S):
+            busy = f"it was still busy after {LIMIT_S:g} s: it does not let BudgetExhausted through, or never asks"
+            return Outcome(error=busy, lost=True)
+        outcome: Outcome = ours.recv()
+        return outcome
+    except EOFError:
+        process.join()
+        return Outcome(error=f"it ended the process (exit code {process.exitcode})", lost=True)
+    finally:
+        process.kill()
+        process.join()
+
+
+def _send(search: Search, pipe: Connection[Any, Any]) -> None:
+    _scramble(search.trains)
+    pipe.send(here(search))
+
+
+def _scramble(trains: bool) -> None:
+    """Seed the global generators at random: a search that draws from one shows it by its result."""
+    import numpy as np
+
+    random.seed()
+    np.random.seed()
+    if trains:
+        import torch
+
+        torch.seed()

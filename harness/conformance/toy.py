@@ -1,0 +1,87 @@
+"""A small made problem that answers queries, so that a method can be checked without data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.problem import Arch, Facts, InvalidArchitecture, Meter, MissingRecord, SearchSpace
+from harness.seeds import mix
+
+
+class ToySpace(SearchSpace):
+    """96 architectures: four positions with 4, 3, 2 and 4 choices, spelled ``3-0-1-2``."""
+
+    name = "toy"
+    cardinalities: tuple[int, ...] = (4, 3, 2, 4)
+
+    def to_str(self, arch: Arch) -> str:
+        return "-".join(map(str, arch))
+
+    def from_str(self, text: str) -> Arch:
+        parts = text.split("-")
+        arch = tuple(int(part) for part in parts if part.isascii() and part.isdigit())
+        if arch not in self or len(parts) != len(arch):
+            raise InvalidArchitecture(f"{text!r} is not numbers such as 3-0-1-2")
+        return arch
+
+
+class ToyOracle:
+    """Three recorded trainings per architecture and epoch, around a value that grows with every position's choice."""
+
+    fidelities = tuple(range(1, 13))
+
+    def __init__(self, world: int) -> None:
+        self._world = world
+
+    def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
+        if arch not in ToySpace():
+            raise InvalidArchitecture(f"{arch!r} is not an architecture of toy")
+        epochs = 12 if fidelity is None else fidelity
+        if epochs not in self.fidelities:
+            raise MissingRecord(f"no record after epoch {epochs}")
+        trial = mix(self._world ^ hash((arch, epochs, asked))) % 3
+        noise = (mix(hash((arch, epochs, trial))) % 1000) / 1000 - 0.5
+        return 60.0 + 3.0 * sum(arch) + 0.5 * epochs + noise, 10.0 * epochs, float(epochs), 1e6 * epochs
+
+
+class ToyProblem:
+    """The search side only; what :meth:`Method.skip` may look at."""
+
+    space = ToySpace()
+    fidelities = ToyOracle.fidelities
+    checksum = "toy"
+    record = "drawn"
+    facts = Facts("a made table", "a made validation accuracy", {})
+
+    def oracle(self, world: int) -> ToyOracle:
+        return ToyOracle(world)
+
+
+class ToySharingSpace(ToySpace):
+    """64 architectures: an operation on each of three edges."""
+
+    name = "toy_sharing"
+    cardinalities = (4, 4, 4)
+
+
+class ToyTraining:
+    """Opens the training side."""
+
+    def __call__(self, world: int, device: str, charge: Meter) -> Any:
+        from harness.conformance.toy_sharing import ToyTask
+
+        return ToyTask(world, device, charge)
+
+
+class ToySharingProblem:
+    """A problem to train on; nothing can be looked up."""
+
+    space = ToySharingSpace()
+    fidelities = ()
+    checksum = "toy"
+    record = "none"
+    facts = Facts("made images", "a supernet on made images", {})
+    task = ToyTraining()
+
+    def oracle(self, world: int) -> None:
+        return None

@@ -1,0 +1,160 @@
+"""A small made problem to train on, so that a weight-sharing method can be checked without data, in seconds on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness.problem import Arch, Meter
+from harness.seeds import derive
+from harness.weight_sharing import Active, Decision, Metered
+
+if TYPE_CHECKING:
+    from harness.weight_sharing import Batch
+
+OPERATIONS = ("none", "skip", "linear", "tanh")
+EDGES = ((1, 0), (2, 0), (2, 1))
+"""(target, source) of each edge of a cell with three nodes."""
+CELLS = 2
+WIDTH = 4
+IMAGES = 24
+SIDE = 4
+
+
+torch.optim.Adam([nn.Parameter(torch.zeros(1))])  # the first optimiser of a process imports for seconds; forked ones need not
+
+
+class ToyTask:
+    """See :class:`harness.weight_sharing.Task`: 24 training and 24 validation images of two classes, bright left or right."""
+
+    name = "toy"
+    classes = 2
+
+    def __init__(self, world: int, device: str, charge: Meter) -> None:
+        torch.set_num_threads(1)
+        self.device = torch.device(device)
+        self._world, self._charge = world, charge
+        self._parts = {part: self._images(part) for part in ("train", "valid")}
+        self._parts["full"] = tuple(torch.cat(both) for both in zip(*self._parts.values(), strict=True))  # type: ignore[assignment]
+        self.images = {**{part: len(labels) for part, (_, labels) in self._parts.items()}, "plain": IMAGES}
+
+    def supernet(self, *, none: bool = True, track: bool = False, bias: bool = False, channels: int = 0) -> ToySupernet:
+        """The supernet with this world's weights. Norms and biases are left out: the choices exist and change nothing."""
+        return ToySupernet(none, derive("supernet", self._world), self._pay).to(self.device)
+
+    def batches(self, part: str, batch: int, epoch: int, stream: str = "", cutout: int = 0) -> list[Batch]:
+        images, labels = self._parts[part]
+        order = torch.randperm(len(labels), generator=self._generator("order", part, stream, epoch))
+        return [(images[rows], labels[rows]) for rows in torch.split(order, batch)]
+
+    def pairs(self, batch: int, epoch: int) -> Iterable[tuple[Batch, Batch]]:
+        both = (self.batches(part, batch, epoch, "pairs") for part in ("train", "valid"))
+        return zip(*both, strict=True)
+
+    def plain(self, part: str, batch: int, number: int) -> Batch:
+        images, labels = self._parts[part]
+        rows = torch.arange(number * batch, (number + 1) * batch) % len(labels)
+        return images[rows], labels[rows]
+
+    def _images(self, part: str) -> Batch:
+        labels = torch.arange(IMAGES) % self.classes
+        images = 0.5 * torch.randn(IMAGES, 1, SIDE, SIDE, generator=self._generator("images", part))
+        images[labels == 0, :, :, : SIDE // 2] += 1
+        images[labels == 1, :, :, SIDE // 2 :] += 1
+        return images.to(self.device), labels.to(self.device)
+
+    def _generator(self, *names: str | int) -> torch.Generator:
+        return torch.Generator().manual_seed(derive("toy", self._world, *names))
+
+    def _pay(self, operations: int, images: int) -> None:
+        training = torch.is_grad_enabled()
+        seconds = images * (1 + operations) * (3 if training else 1) / 1000
+        self._charge(seconds=seconds, epochs=images / IMAGES if training else 0.0, macs=1000 * seconds)
+
+
+class ToySupernet(Metered):
+    """See :class:`harness.weight_sharing.Supernet`: two cells of three nodes, an operation on each edge."""
+
+    cells = CELLS
+
+    def __init__(self, none: bool, seed: int, pay: Any) -> None:
+        self._ops = tuple(range(len(OPERATIONS)))[0 if none else 1 :]
+        targets = tuple(target for target, _ in EDGES)
+        self.decisions = (Decision("operations", len(EDGES), tuple(OPERATIONS[op] for op in self._ops), targets=targets),)
+        self.module = _Network()
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in self.module.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) / parameter.shape[-1] ** 0.5)
+        self._pay = pay
+
+    def to(self, device: torch.device) -> ToySupernet:
+        self.module.to(device)
+        return self
+
+    def __call__(
+        self,
+        images: Tensor,
+        weights: Sequence[Tensor] | None = None,
+        active: Active | Sequence[Active] | None = None,
+        *,
+        straight_through: bool = False,
+    ) -> Tensor:
+        everything = (tuple(tuple(range(len(self._ops))) for _ in EDGES),)
+        of_cells: list[Any] = active if isinstance(active, list) else [active or everything] * CELLS
+        if self.metered:
+            self._pay(sum(len(row) for cell in of_cells for row in cell[0]), len(images))
+        logits: Tensor = self.module(images, of_cells, None if weights is None else weights[0], self._ops, straight_through)
+        return logits
+
+    def only(self, arch: Arch) -> Active:
+        if min(arch) < self._ops[0]:
+            raise ValueError(f"{arch} has an edge without operation, and this supernet has no 'none'")
+        return (tuple((op - self._ops[0],) for op in arch),)
+
+    def holding(self, active: Active) -> Arch:
+        if any(len(row) > 1 for row in active[0]):
+            raise ValueError(f"{active[0]} executes several operations on an edge")
+        return tuple(self._ops[row[0]] if row else 0 for row in active[0])
+
+    def derive(self, scores: Sequence[Any]) -> Arch:
+        table = torch.as_tensor(scores[0]).detach().cpu()
+        return tuple(self._ops[int(row.argmax())] if row.max() > 0 else 0 for row in table)
+
+
+class _Network(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Parameter(torch.empty(WIDTH, SIDE * SIDE))
+        self.maps = nn.ParameterList(nn.Parameter(torch.empty(len(EDGES), 2, WIDTH, WIDTH)) for _ in range(CELLS))
+        self.head = nn.Parameter(torch.empty(2, WIDTH))
+
+    def forward(
+        self, images: Tensor, active: Sequence[Any], weights: Tensor | None, ops: tuple[int, ...], straight_through: bool
+    ) -> Tensor:
+        x = F.linear(images.flatten(1), self.stem)
+        for maps, cell in zip(self.maps, active, strict=True):
+            nodes = [x, torch.zeros_like(x), torch.zeros_like(x)]
+            for edge, (target, source) in enumerate(EDGES):
+                nodes[target] = nodes[target] + sum(
+                    self._terms(nodes[source], maps[edge], cell[0][edge], weights, edge, ops, straight_through)
+                )
+            x = nodes[2] + 0.1 * x  # what is never zero, so that every cell learns something
+        return F.linear(x, self.head)
+
+    @staticmethod
+    def _terms(
+        x: Tensor, maps: Tensor, run: tuple[int, ...], weights: Tensor | None, edge: int, ops: tuple[int, ...], through: bool
+    ) -> Iterator[Tensor | int]:
+        yield 0
+        for option, op in enumerate(ops):
+            weight = None if weights is None else weights[..., edge, option].reshape(-1, 1)
+            if option in run:
+                value = (x * 0, x, F.linear(x, maps[0]), torch.tanh(F.linear(x, maps[1])))[op]
+                yield value if weight is None else value * weight
+            elif through and weight is not None:
+                yield weight.expand_as(x)
