@@ -27,10 +27,8 @@ OWN = ("world", "status", "error", "arch", "queries", "seconds", "epochs", "wall
 COLUMNS = ("run_id", *SHARED, *OWN, "target", *METRICS)
 
 STORED = ("run_id", "world", "status", "error", "arch", "wall_seconds", "session", "spent", "scores", "trace")
-CHUNK = 500
+CHUNK = 200
 """Runs that are read and decoded at once."""
-PER_QUERY = frozenset(("seconds", "accuracy"))
-"""Columns of a trace that no page shows; they are most of it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,10 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
     shown, left_out = current(plan, store)
     traces = Traces()
     sessions: Counter[int] = Counter()
-    frames = [_runs(plan, store, identity, spec, traces, sessions) for identity, spec in shown.items()]
+    frames = [
+        _runs(plan, store, identity, spec, traces.row(spec["benchmark"], spec["row"]), sessions)
+        for identity, spec in shown.items()
+    ]
     facts = {
         "protocol": plan.protocol.name,
         "title": plan.protocol.title,
@@ -69,17 +70,15 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
 
 
 def _runs(
-    plan: Plan, store: Store, identity: str, spec: Mapping[str, Any], traces: Traces, sessions: Counter[int]
+    plan: Plan, store: Store, identity: str, spec: Mapping[str, Any], traces: Packed, sessions: Counter[int]
 ) -> pd.DataFrame:
     """Return one line per finished run of a row and target; adds to the traces, and to the runs of each session."""
     row, benchmark = spec["row"], spec["benchmark"]
     method = row.partition("[")[0].partition(":")[0]
     shared = dict(zip(SHARED, (spec["protocol"], benchmark, row, method, spec["kind"], spec["device"], ""), strict=True))
     targets = list(plan.opened[benchmark, spec["kind"]].problem.judge.optimum)
-    tests = {target: f"{target}/test" for target in targets}
     columns: dict[str, list[Any]] = {name: [] for name in (*OWN, "run_id")}
     metrics: dict[str, list[dict[str, float]]] = {target: [] for target in targets}
-    packed = traces.row(benchmark, row)
     stored = store.columns(identity, STORED)
     while chunk := list(islice(stored, CHUNK)):
         block = dict(zip(STORED, zip(*chunk, strict=True), strict=True))
@@ -92,9 +91,9 @@ def _runs(
         done = [status == "done" for status in block["status"]]
         for target in targets:
             metrics[target].extend([one.get(target, {}) if ok else {} for one, ok in zip(scores, done, strict=True)])
-        for world, trace, cost, ok in zip(block["world"], block["trace"], spent, done, strict=True):
-            if ok:
-                _add(packed, world, unpack(trace, PER_QUERY), tests, cost)
+        finished = [place for place, ok in enumerate(done) if ok]
+        unpacked = [unpack(block["trace"][place], per_query=False) for place in finished]
+        traces.add([block["world"][place] for place in finished], [spent[place] for place in finished], unpacked, targets)
     frame = pd.DataFrame({**columns, **shared})
     blocks = [
         frame.assign(
@@ -103,23 +102,6 @@ def _runs(
         for target, values in metrics.items()
     ]
     return pd.concat(blocks)[list(COLUMNS)].sort_index(kind="stable")  # a run's targets stand together
-
-
-def _add(packed: Packed, world: int, columns: Mapping[str, Any], tests: Mapping[str, str], spent: Mapping[str, float]) -> None:
-    log = probe = None
-    if len(columns) > 2 + len(tests):
-        log = {name[4:]: values for name, values in columns.items() if name.startswith("log/")}
-        probe = {name[6:]: values for name, values in columns.items() if name.startswith("probe/")}
-    packed.add(
-        world,
-        columns["proposal_seconds"],
-        {target: columns[name] for target, name in tests.items() if name in columns},
-        end=spent["seconds"],
-        queries=columns["proposal_queries"],
-        spent_queries=spent["queries"],
-        log=log,
-        probe=probe,
-    )
 
 
 def _trainings(plan: Plan, store: Store) -> pd.DataFrame:

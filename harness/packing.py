@@ -12,12 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+PER_QUERY = frozenset(("seconds", "accuracy"))
+"""Columns of a trace with a value per query: most of it, written last, so that a reader without use for them unpacks little."""
+FIRST = 1024
+"""Bytes that such a reader unpacks at first."""
 _DTYPES = {"f4": "<f4", "i8": "<i4", "i4": "<i4"}
 
 
 def pack(trace: Mapping[str, Sequence[float]]) -> bytes:
-    """Return a JSON header and then the columns: float64 values, or float32 and int32 for columns of these types."""
-    arrays = {name: np.asarray(values) for name, values in trace.items()}
+    """Named columns of numbers as one compressed blob: a JSON header, then float64 values (float32, int32 where given so)."""
+    ordered = sorted(trace.items(), key=lambda item: item[0] in PER_QUERY)
+    arrays = {name: np.asarray(values) for name, values in ordered}
     if any(array.ndim != 1 for array in arrays.values()):
         raise ValueError("a trace has columns of numbers only")
     columns = {name: array.astype(_DTYPES.get(array.dtype.str[1:], "<f8")) for name, array in arrays.items()}
@@ -26,15 +31,21 @@ def pack(trace: Mapping[str, Sequence[float]]) -> bytes:
     return zlib.compress(struct.pack("<I", len(header)) + header + body, 1)
 
 
-def unpack(blob: bytes, skip: frozenset[str] = frozenset()) -> dict[str, npt.NDArray[Any]]:
-    """The inverse of :func:`pack`, without the columns named in ``skip``."""
-    data = zlib.decompress(blob)
+def unpack(blob: bytes, *, per_query: bool = True) -> dict[str, npt.NDArray[Any]]:
+    """The inverse of :func:`pack`; without the columns of :data:`PER_QUERY` if ``per_query`` is false."""
+    stream = zlib.decompressobj()
+    data = stream.decompress(blob, 0 if per_query else FIRST)
     (length,) = struct.unpack_from("<I", data)
+    if len(data) < 4 + length:
+        data += stream.decompress(stream.unconsumed_tail)
     at, columns = 4 + length, {}
     for name, dtype, n in _header(data[4:at]):
-        if name not in skip:
+        end = at + n * dtype.itemsize
+        if per_query or name not in PER_QUERY:
+            if len(data) < end:
+                data += stream.decompress(stream.unconsumed_tail)
             columns[name] = np.frombuffer(data, dtype, n, at)
-        at += n * dtype.itemsize
+        at = end
     return columns
 
 

@@ -18,6 +18,9 @@ from reports.verdict import MARGINS, Verdict, judge_row, judge_target
 REFERENCE = "random_search"
 """The row that others are compared with: a method of this name, or a method's variant."""
 
+MEASURED = ("world", "status", "test", "valid", "regret", "rank")
+"""Columns of the runs that differ between targets, and what tells runs apart."""
+
 NO_METHOD = "this version has no such method"
 
 
@@ -61,7 +64,8 @@ class Study:
 
     @cached_property
     def _groups(self) -> dict[tuple[Any, ...], pd.DataFrame]:
-        return dict(iter(self.runs.groupby(["benchmark", "row", "target"], sort=False)))
+        keys = ["benchmark", "row", "target"]
+        return dict(iter(self.runs[[*keys, *MEASURED]].groupby(keys, sort=False)))
 
     @cached_property
     def _single(self) -> dict[tuple[Any, ...], pd.DataFrame]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +15,6 @@ LOGGED = {"epoch", "seconds", "entropy", "supernet_accuracy", "discretised_accur
 LOGGED |= {"shared_accuracy", "own_accuracy", "features"}
 """What tables and figures read of a log; of the first search of a row, also the weights that it ended with."""
 WEIGHT = "weight/"
-GIVEN = ("world", "seconds", "test", "end", "queries", "spent_queries", "log", "probe")
-PIECES = 1024
-"""Arrays that a growing column holds before it joins them."""
 BLOCK = 4096
 """Searches that are evaluated on a grid at once."""
 
@@ -100,11 +96,12 @@ class RowTraces:
             count, width = len(starts) - 1, len(grid) + 1
             columns = np.searchsorted(grid, times[flat])  # the first point of the grid at which a proposal is in force
             cells = np.repeat(np.arange(count), np.diff(starts)) * width + columns
-            last = np.bincount(cells, minlength=count * width).reshape(count, width)[:, :-1].cumsum(axis=1) - 1
-            missing = last < 0
-            last += starts[:-1, None]
-            table = np.append(values, np.nan)[np.minimum(last, len(values))]
-            table[missing] = np.nan
+            made = np.bincount(cells, minlength=count * width).reshape(count, width)[:, :-1].cumsum(axis=1)
+            late = np.flatnonzero(made[:, 0] == 0)  # without a proposal at first
+            missing = made[late] == 0
+            made += starts[:-1, None] - 1
+            table = values[made] if len(values) else np.empty(made.shape)
+            table[late] = np.where(missing, np.nan, table[late])
             yield table
 
     def mean_on_grid(self, times: np.ndarray, values: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +109,8 @@ class RowTraces:
         number, mean, squares = 0, np.zeros(len(grid)), np.zeros(len(grid))
         for table in self.on_grid(times, values, grid):
             here, total = table.mean(axis=0), number + len(table)
-            squares += ((table - here) ** 2).sum(axis=0) + (here - mean) ** 2 * (number * len(table) / total)
+            table -= here
+            squares += np.einsum("ij,ij->j", table, table) + (here - mean) ** 2 * (number * len(table) / total)
             mean = here if not number else mean + (here - mean) * (len(table) / total)
             number = total
         return mean, np.sqrt(squares / (number - 1)) if number > 1 else np.full(len(grid), np.nan)
@@ -135,14 +133,21 @@ class Traces:
     """The traces of all rows.
 
     Args:
-        traces: one mapping per finished search, read once: row, benchmark, and the arguments of :meth:`Packed.add`.
+        traces: one mapping per finished search, read once: row, benchmark, world, and what there is of seconds and queries (at
+            each change of its proposal, ascending), test ({target: percent after each change}), end (charged seconds in
+            all), spent_queries, log and probe ({name: values}).
     """
 
     def __init__(self, traces: Iterable[Mapping[str, Any]] = ()) -> None:
         self._packed: dict[tuple[str, str], Packed] = {}
         self._rows: dict[tuple[str, str], RowTraces] = {}
         for trace in traces:
-            self.row(trace["benchmark"], trace["row"]).add(**{name: trace[name] for name in GIVEN if name in trace})
+            seconds = trace.get("seconds", ())
+            columns = {"proposal_seconds": seconds, "proposal_queries": trace.get("queries", np.full(len(seconds), np.nan))}
+            columns |= {f"{target}/test": values for target, values in trace.get("test", {}).items()}
+            columns |= {f"{kind}/{name}": col for kind in ("log", "probe") for name, col in trace.get(kind, {}).items()}
+            spent = {"seconds": trace.get("end", np.nan), "queries": trace.get("spent_queries", np.nan)}
+            self.row(trace["benchmark"], trace["row"]).add([trace["world"]], [spent], [columns], list(trace.get("test", {})))
 
     def row(self, benchmark: str, row: str) -> Packed:
         """Return where the searches of a row are added."""
@@ -172,43 +177,44 @@ class Packed:
 
     def add(
         self,
-        world: int,
-        seconds: Sequence[float] | np.ndarray = (),
-        test: Mapping[str, Any] = MappingProxyType({}),
-        *,
-        end: float = np.nan,
-        queries: Sequence[float] | np.ndarray | None = None,
-        spent_queries: float = np.nan,
-        log: Log | None = None,
-        probe: Log | None = None,
+        worlds: Iterable[int],
+        spent: Sequence[Mapping[str, float]],
+        columns: Sequence[Mapping[str, Any]],
+        targets: Sequence[str],
     ) -> None:
-        """Add one finished search.
+        """Add finished searches, some at a time.
 
         Args:
-            world: number of its world.
-            seconds: charged seconds at each change of its proposal, ascending.
-            test: by target, test accuracy in percent after each change.
-            end: charged seconds in all.
-            queries: queries made before each change.
-            spent_queries: queries made in all.
-            log: columns that it logged.
-            probe: columns on architectures that it probed.
+            worlds: the number of each search's world.
+            spent: of each search, ``seconds`` and ``queries`` charged in all.
+            columns: of each search, the columns of its trace: ``proposal_seconds``, ``proposal_queries``, ``TARGET/test``,
+                ``log/NAME`` and ``probe/NAME``.
+            targets: what proposals are judged on.
         """
-        at, begin, count = len(self._worlds), self._seconds.length, len(seconds)
-        self._worlds.append(world)
-        self._end.append(end)
-        self._spent_queries.append(spent_queries)
-        self._counts.append(count)
+        at, begin = len(self._worlds), self._seconds.length
+        self._worlds.extend(worlds)
+        self._end.extend([one["seconds"] for one in spent])
+        self._spent_queries.extend([one["queries"] for one in spent])
+        seconds = [one["proposal_seconds"] for one in columns]
+        self._counts.extend(map(len, seconds))
         self._seconds.append(seconds)
-        self._queries.append(np.full(count, np.nan) if queries is None else queries)
-        for target, values in test.items():
+        self._queries.append([one["proposal_queries"] for one in columns])
+        for target in targets:
+            name = f"{target}/test"
             column = self._test.setdefault(target, _Flat())
             column.pad(begin)  # searches before that were not judged on the target
-            column.append(values)
+            column.append([one[name] if name in one else np.full(len(one["proposal_seconds"]), np.nan) for one in columns])
+        for place, one in enumerate(columns, at):
+            if len(one) > 2 + len(targets):
+                self._note(place, one)
+
+    def _note(self, at: int, columns: Mapping[str, Any]) -> None:
+        """Keep what a search logged and probed, as far as anything is made of it."""
+        log = {name[4:]: values for name, values in columns.items() if name.startswith("log/")}
+        log = {name: values for name, values in log.items() if name in LOGGED or (at == 0 and name.startswith(WEIGHT))}
+        probe = {name[6:]: values for name, values in columns.items() if name.startswith("probe/")}
         if log:
-            used = {name: col for name, col in log.items() if name in LOGGED or (at == 0 and name.startswith(WEIGHT))}
-            if used:
-                self._logs[at] = used
+            self._logs[at] = log
         if probe:
             self._probes[at] = probe
 
@@ -230,30 +236,22 @@ class Packed:
 
 
 class _Flat:
-    """A column that grows; pieces are joined now and then, so that what they are views of can be freed."""
+    """A column that grows."""
 
     def __init__(self) -> None:
         self.length = 0
-        self._joined: list[np.ndarray] = []
-        self._pieces: list[Any] = []
+        self._pieces: list[np.ndarray] = []
 
-    def append(self, values: Sequence[float] | np.ndarray) -> None:
-        self._pieces.append(values)
-        self.length += len(values)
-        if len(self._pieces) == PIECES:
-            self._join()
+    def append(self, arrays: Sequence[Any]) -> None:
+        if arrays:
+            self._pieces.append(np.concatenate(arrays))  # copied, so that what they are views of can be freed
+            self.length += len(self._pieces[-1])
 
     def pad(self, length: int) -> None:
         """Fill with NaN up to a length."""
         if self.length < length:
-            self.append(np.full(length - self.length, np.nan))
+            self.append([np.full(length - self.length, np.nan)])
 
     def whole(self) -> np.ndarray:
-        self._join()
-        self._joined = [np.concatenate([np.empty(0), *self._joined])]
-        return self._joined[0]
-
-    def _join(self) -> None:
-        if self._pieces:
-            self._joined.append(np.concatenate(self._pieces))
-            self._pieces = []
+        self._pieces = [np.concatenate([np.empty(0), *self._pieces])]
+        return self._pieces[0]

@@ -75,9 +75,8 @@ def test_chosen_searches_are_the_whole_of_those_chosen(searches: list[list[tuple
 
 
 def test_a_search_that_was_not_judged_on_a_target_has_no_value_there() -> None:
-    made = Traces()
-    for world, tests in enumerate(({"a": [1.0]}, {"b": [2.0]}, {"a": [3.0], "b": [4.0]}, {})):
-        made.row("b", "r").add(world, [1.0], tests)
+    tests: list[dict[str, list[float]]] = [{"a": [1.0]}, {"b": [2.0]}, {"a": [3.0], "b": [4.0]}, {}]
+    made = Traces({"row": "r", "benchmark": "b", "world": k, "seconds": [1.0], "test": test} for k, test in enumerate(tests))
     row = made.of("b", "r")
     np.testing.assert_array_equal(row.test["a"], [1, np.nan, 3, np.nan])
     np.testing.assert_array_equal(row.test["b"], [np.nan, 2, 4, np.nan])
@@ -94,13 +93,13 @@ def test_only_the_first_search_keeps_its_maps_of_weights() -> None:
 
 
 @given(st.integers(0, 200), st.integers(0, 400))
-def test_a_stored_trace_without_its_long_columns_has_the_others_unchanged(short: int, long: int) -> None:
+def test_a_stored_trace_without_its_columns_per_query_has_the_others_unchanged(short: int, long: int) -> None:
     trace = {
         "seconds": np.arange(long) / 7,
         "accuracy": np.arange(long, dtype=np.float32),
         "proposal_seconds": np.arange(short) / 3,
     }
-    whole, part = (unpack(pack(trace), skip) for skip in (frozenset(), frozenset({"seconds", "accuracy"})))
+    whole, part = (unpack(pack(trace), per_query=wanted) for wanted in (True, False))
     assert set(part) == {"proposal_seconds"} and set(whole) == set(trace)
     for name, values in trace.items():
         np.testing.assert_array_equal(whole[name], values)
