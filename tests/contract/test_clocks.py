@@ -18,7 +18,6 @@ from benchmarks.nb1shot1.digits_table import FILES
 from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb201.benchmark import SEARCHED, NB201Problem
-from benchmarks.nb201.space import official_index
 from benchmarks.nb201.table import Records
 from benchmarks.training.table import read
 from harness import registry
@@ -58,7 +57,7 @@ class NB201Clock(ClockContract):
     def pass_seconds(self, problem: NB201Problem, arch: Arch) -> float:
         column = self.records(problem).mean(problem.task.searched, problem.task.recipe, "x-valid", "pass_seconds")
         assert column is not None
-        return float(column[official_index()[arch]])
+        return float(column[problem.space.index(arch)])
 
     def epoch_images(self, problem: NB201Problem) -> int:
         return {"cifar10": 25_000, "cifar100": 50_000, "imagenet16-120": 151_700, "digits": 1_024}[problem.task.dataset]
