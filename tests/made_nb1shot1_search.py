@@ -58,4 +58,4 @@ def search(row: str, given: SearchView | None = None, **changes: Any) -> tuple[A
     mine = given or view()
     arch = method(row, **changes).search(mine)
     trace = mine._trace
-    return arch, {"proposals": trace.proposals, "scalars": repr(trace.scalars), "spent": mine.budget.snapshot()}
+    return arch, {"proposals": trace.proposals, "scalars": repr(trace.scalars), "spent": mine._ledger.snapshot()}

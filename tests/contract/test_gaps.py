@@ -9,7 +9,7 @@ import pytest
 
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
-from harness.conformance import ToyOracle, ToyProblem, ToySpace
+from harness.conformance.toy import ToyOracle, ToyProblem, ToySpace
 from harness.problem import Arch, MissingRecord, SearchView
 from harness.seeds import mix
 from methods.multi_trial.parts.recorded import first_recorded

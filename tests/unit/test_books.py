@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.books import Booked, mismatch
 from harness.budget import Budget, BudgetExhausted, Spending
-from harness.conformance import ToyOracle, ToySpace
+from harness.conformance.toy import ToyOracle, ToySpace
 from harness.outcome import Proposal
 from harness.problem import SearchView
 

@@ -66,7 +66,7 @@ def test_it_is_found_and_said_what_it_is(problem: NB1Shot1Problem, monkeypatch: 
     assert not any("original repository" in one.name for one in problem.judge.references)
     priced = "training seconds of an additive model (200 timed cells, R2 0.900, residual "
     assert f"; {priced}" in problem.facts.source and problem.facts.clock.startswith(priced)
-    assert "says of the table's networks that the supernet executes: an estimate" in problem.facts.clock
+    assert problem.facts.supernet_clock.endswith("says of the table's networks that the supernet executes")
     assert not problem.task.heavy
     monkeypatch.setenv("NAS_DATA", "")
     monkeypatch.setattr(digits_bundle, "BUNDLE", dataclasses.replace(digits_bundle.BUNDLE, place=tmp_path))
