@@ -57,7 +57,6 @@ SHARING = {("nb201/digits", "darts:bilevel"), ("nb1shot1/1-digits", "darts:bilev
         ("benchmarks/images/splits.py", SHARING),
         ("methods/one_shot/parts/training.py", SHARING),
         ("methods/multi_trial/random_search.py", TABULAR),
-        ("harness/weight_sharing.py", SHARING),
         *((f"harness/{name}.py", TABULAR | SHARING) for name in ("problem", "budget", "seeds", "execute")),
     ],
 )
@@ -65,6 +64,11 @@ def test_one_line_of_what_a_run_executes_makes_new_runs(
     file: str, rows: set[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert changed_by(file, monkeypatch) == rows
+
+
+def test_one_line_of_the_contract_of_weight_sharing_makes_new_runs_of_what_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = changed_by("harness/weight_sharing.py", monkeypatch)
+    assert changed >= SHARING and ("nb201/digits", "random_search") not in changed
 
 
 @pytest.mark.parametrize(
