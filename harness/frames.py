@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -16,7 +17,8 @@ from harness import registry
 from harness.captions import parts
 from harness.current import current
 from harness.packing import unpack
-from harness.plan import Plan
+from harness.plan import RETRAINING, Plan, PlannedRow, RowSpec
+from harness.stages import extend
 from harness.store import Store
 from reports.traces import Packed, Traces
 
@@ -66,7 +68,7 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
         **{name: provenance[name] for name in ("command", "code", "host", "date")},
     }
     runs = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
-    return Evidence(runs, traces, facts, _trainings(plan, store))
+    return Evidence(runs, traces, facts, _trainings(_with_stored_rows(plan, store, shown), store))
 
 
 def _runs(
@@ -102,6 +104,21 @@ def _runs(
         for target, values in metrics.items()
     ]
     return pd.concat(blocks)[list(COLUMNS)].sort_index(kind="stable")  # a run's targets stand together
+
+
+def _with_stored_rows(plan: Plan, store: Store, shown: Mapping[str, Mapping[str, Any]]) -> Plan:
+    """Return a plan whose trainings are those of every row on the page whose cells are trained from scratch."""
+    searches = {row.spec.identity: row for row in plan.rows if row.spec.kind != RETRAINING}
+    rows = {identity: searches.get(identity) or PlannedRow(RowSpec(**spec), []) for identity, spec in shown.items()}
+    rows = {identity: row for identity, row in rows.items() if getattr(plan.problem(row.spec), "retraining", None)}
+    for identity, row in rows.items():
+        if identity not in searches:
+            row.runs = [row.spec.run(world) for (world,) in store.columns(identity, ("world",))]
+    ordered = sorted(rows.values(), key=lambda row: (row.spec.benchmark, row.spec.row))
+    whole = dataclasses.replace(plan, rows=ordered, trainings=[], waiting={}, skipped=dict(plan.skipped))
+    if ordered:
+        extend(whole, store)
+    return whole
 
 
 def _trainings(plan: Plan, store: Store) -> pd.DataFrame:

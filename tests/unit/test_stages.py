@@ -147,6 +147,19 @@ def test_the_papers_choice_on_test_is_told_apart_and_trained_with_fresh_seeds(me
     assert set(lines.loc[lines["stage"] == "on_test", "chosen_on"]) == {"test"}
 
 
+def test_trainings_stay_on_the_page_of_a_command_that_names_another_method(method: str, store: Store, tmp_path: Path) -> None:
+    plan = planned(method, EACH)
+    search(plan, store, CELLS)
+    extend(plan, store)
+    train(plan, store, "digits", dict.fromkeys(CELLS, 80.0))
+    other = tmp_path / "another.py"
+    other.write_text(METHOD)
+    facts = {"command": "", "code": "", "host": "", "date": ""}
+    before, after = (collect(one, store, facts).trainings for one in (plan, planned(str(other), EACH)))
+    assert len(before) == 6 and before["accuracy"].notna().all()
+    assert after.equals(before)
+
+
 def test_trainings_are_no_searches_in_a_report(method: str, store: Store) -> None:
     plan = planned(method, EACH)
     search(plan, store, CELLS)
