@@ -57,7 +57,7 @@ def search(
     method = registry.build(registry.method(row.method), row.settings)
     rule = row.budget
     ledger = Budget(rule["currency"], rule["limit"], rule["policy"])
-    open_task = getattr(problem, "task", None)
+    open_task = getattr(problem, "task", None) if row.kind != "multi-trial" else None
     view = SearchView(
         problem.space,
         ledger,

@@ -351,7 +351,10 @@ class SearchView:
         """
         if self._task is None:
             if self._open_task is None:
-                raise UserError("this benchmark has nothing to train on: only queries answer here")
+                raise UserError(
+                    'nothing to train on: a method that trains through view.task says kind = "one-shot" on its class, '
+                    "and needs a benchmark with a training side"
+                )
             self._task = self._open_task(self._books.meter(self._ledger))
         return self._task
 

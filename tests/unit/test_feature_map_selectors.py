@@ -97,7 +97,7 @@ def test_same_seeds_same_search_and_other_seeds_another(row: str) -> None:
 @pytest.mark.parametrize("row", ROWS)
 def test_every_solver_call_is_paid_for_and_none_is_made_beyond_the_budget(row: str) -> None:
     free, _ = run(row, size=64)
-    spent = free.budget.snapshot()
+    spent = free._ledger.snapshot()
     assert spent["queries"] == spent["extra"]["solver_calls"] > 1
     for limit in (1, 3, 6):
         view, task = run(row, size=64, budget=Budget("solver_calls", limit))
@@ -115,7 +115,7 @@ def test_a_killed_search_goes_on_to_the_same_end(row: str, tmp_path: Any) -> Non
             run(row, size=32, file=file, dies_at=dies_at)
     resumed, task = run(row, size=32, file=file)
     assert repr(resumed._trace) == repr(whole._trace)
-    assert resumed.budget.snapshot() == whole.budget.snapshot()
+    assert resumed._ledger.snapshot() == whole.budget.snapshot()
     assert len(task.calls) < whole.budget.queries
 
 
