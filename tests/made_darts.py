@@ -75,5 +75,5 @@ def search(row: str, given: SearchView | None = None, **changes: Any) -> tuple[A
     return trace.proposals[-1].arch, {
         "proposals": trace.proposals,
         "scalars": repr(trace.scalars),
-        "spent": mine.budget.snapshot(),
+        "spent": mine._ledger.snapshot(),
     }
