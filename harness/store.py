@@ -243,7 +243,7 @@ def _json(value: Any) -> str:
 
 PER_QUERY = frozenset(("seconds", "accuracy"))
 """Columns of a trace with a value per query: most of it, written last, so that a reader without use for them unpacks little."""
-FIRST = 512
+FIRST = 1024
 """Bytes that such a reader unpacks at first."""
 _DTYPES = {"f4": "<f4", "i8": "<i4", "i4": "<i4"}
 
