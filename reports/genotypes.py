@@ -55,8 +55,7 @@ def drawings(study: Study, traces: Traces) -> Drawing | None:
         for row in study.rows(benchmark):
             searches = study.searches(benchmark, row)
             done = searches[searches["status"] == "done"].sort_values("world")
-            texts = [text for text in done["arch"] if isinstance(text, str) and edges(text)]
-            for name, cell in edges(texts[0]).items() if texts else ():
+            for name, cell in edges(str(done["arch"].iloc[0])).items() if len(done) else ():
                 panels.append(Panel(f"{study.label(row)}, {name}", "", "", _draw(cell)))
     caption = (
         "Cells of the DARTS space, as the first finished search of each row proposed them: normal and reduction cell. k−2 and "

@@ -15,7 +15,7 @@ LOGGED = {"epoch", "seconds", "entropy", "supernet_accuracy", "discretised_accur
 LOGGED |= {"shared_accuracy", "own_accuracy", "features"}
 """What tables and figures read of a log; of the first search of a row, also the weights that it ended with."""
 WEIGHT = "weight/"
-BLOCK = 4096
+BLOCK = 1024
 """Searches that are evaluated on a grid at once."""
 
 

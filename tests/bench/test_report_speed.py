@@ -33,16 +33,19 @@ print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 METHODS = "random_search,regularized_evolution,local_search,reinforce,bohb"
 
 
-@pytest.mark.parametrize(("protocol", "benchmark"), [("digits", "nb201/digits"), ("nb201-2020", "nb201/cifar10")])
+@pytest.mark.parametrize(
+    ("protocol", "table", "most"),
+    [("digits", "nb201/digits", 500), ("nb201-2020", "nb201/cifar10", 700)],  # MB; the second is judged on three targets
+)
 def test_a_report_over_100_000_searches(
-    protocol: str, benchmark: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    protocol: str, table: str, most: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = make(protocols.protocol(protocol), methods=METHODS.split(","), benchmarks=[benchmark], seeds=SEEDS)
+    plan = make(protocols.protocol(protocol), methods=METHODS.split(","), benchmarks=[table], seeds=SEEDS)
     with Store(tmp_path, {"command": "c", "code": "1", "host": {}, "date": "d"}) as store:
         made_store.fill(store, plan)
-    arguments = [protocol, METHODS, benchmark, str(SEEDS), str(tmp_path)]
+    arguments = [protocol, METHODS, table, str(SEEDS), str(tmp_path)]
     done = subprocess.run([sys.executable, "-c", WRITE, *arguments], capture_output=True, text=True, check=True)
     seconds, megabytes = map(float, done.stdout.split())
     with capsys.disabled():
         print(f"\nreport of {protocol}, {plan.total:,} searches: {seconds:.1f} s of CPU, {megabytes:.0f} MB")
-    assert megabytes < 500
+    assert megabytes < most
