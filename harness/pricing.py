@@ -37,7 +37,7 @@ def show(plan: Plan, costs: Costs, workers: int) -> None:
         done, todo = len(planned.runs) - len(planned.todo), len(planned.todo)
         print(f"  {planned.spec.row:{width}}{done:>7,}{todo:>8,}  {limit:24}{_about(planned, costs)}")
     for (benchmark, _, row), reason in plan.skipped.items():
-        where = f" on {benchmark}" if len(plan.opened) > 1 else ""
+        where = f" on {benchmark}" if len({name for name, _ in plan.opened}) > 1 else ""
         print(f"  {row:{width}}{'–':>7}{'–':>8}  not measured here{where}: {reason}")
     trained = any(getattr(opened.problem, "retraining", None) for opened in plan.opened.values())
     for stage in plan.protocol.stages if trained else ():

@@ -398,10 +398,14 @@ class SearchView:
         asked = self._asked.get(key, 0)
         try:
             accuracy, seconds, epochs, macs = self._measure(arch, fidelity, asked)
-        except InvalidArchitecture:
+        except InvalidArchitecture as error:
+            try:
+                plain = as_arch(arch)  # NumPy's integers mean the same
+            except InvalidArchitecture:
+                raise error from None
             if all(type(number) is int for number in arch):
                 raise
-            return self.query(as_arch(arch), fidelity)
+            return self.query(plain, fidelity)
         ledger.charge(1, seconds, epochs, macs)
         self._asked[key] = asked + 1
         trace = self._trace

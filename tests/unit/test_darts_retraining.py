@@ -16,7 +16,6 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from PIL import Image
 
-from benchmarks.darts import data as images
 from benchmarks.darts.data import ResidentData, open_data
 from benchmarks.darts.image_folder import FolderData, augmented, central
 from benchmarks.darts.published import published
@@ -192,7 +191,7 @@ def test_a_choice_on_validation_sees_no_test_image(monkeypatch: pytest.MonkeyPat
     pixels = np.arange(100, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 32, 32), np.uint8)
     train = ImageSet("CIFAR-10", pixels, np.arange(100) % 10, 10, (0.5,) * 3, (0.2,) * 3, "", "sum")
     test = dataclasses.replace(train, images=pixels + 100)
-    monkeypatch.setattr(images, "load", lambda dataset: (train, test))
+    monkeypatch.setattr("benchmarks.darts.parts.load", lambda dataset: (train, test))
     open_data.cache_clear()
     whole, choice = open_data("cifar10", "test", "cpu"), open_data("cifar10", "valid", "cpu")
     open_data.cache_clear()

@@ -50,7 +50,7 @@ def test_a_search_proposes_cells_and_a_killed_one_resumes_to_the_same_end(
         assert passes.count == 0 < len({made_darts.search(row, made_darts.view(seed))[0] for seed in range(3)}) == 3
         return
     assert made_darts.view().budget.epochs == 0 < left["spent"]["epochs"]
-    kept = File(tmp_path / "search.ckpt")
+    kept = File(tmp_path / "search.ckpt", "a run")
     with pytest.raises(Killed):
         made_darts.search(row, made_darts.view(checkpoint=kept, meter=Counter(int(0.8 * passes.count))))
     resumed = Counter()

@@ -109,7 +109,7 @@ def test_every_solver_call_is_paid_for_and_none_is_made_beyond_the_budget(row: s
 @pytest.mark.parametrize("row", ROWS)
 def test_a_killed_search_goes_on_to_the_same_end(row: str, tmp_path: Any) -> None:
     whole, _ = run(row, size=32)
-    file = File(tmp_path / "run.ckpt")
+    file = File(tmp_path / "run.ckpt", "a run")
     for dies_at in (2, 3):
         with pytest.raises(KeyboardInterrupt):
             run(row, size=32, file=file, dies_at=dies_at)

@@ -49,7 +49,7 @@ def test_it_proposes_every_epoch_pays_and_resumes_to_the_same_end(
     ends = [line["seconds"] for line in epochs]
     assert trace.proposals[0].seconds <= ends[0], "a cell is proposed by the end of the first epoch"
     assert all(proposal.arch in view.space for proposal in trace.proposals)
-    kept = File(tmp_path / "kept.ckpt")
+    kept = File(tmp_path / "kept.ckpt", "a run")
     with pytest.raises(Killed):
         made.search(row, made.view(checkpoint=kept, meter=Counter(int(0.8 * passes.count))))
     resumed = Counter()

@@ -43,7 +43,7 @@ def test_a_killed_search_resumes_to_the_same_end(row: str, tmp_path: Path, monke
     passes = Counter()
     expected = made_search.search(row, made_search.view(meter=passes))
     for share in (0.7, 0.98):
-        kept = File(tmp_path / f"{share}.ckpt")
+        kept = File(tmp_path / f"{share}.ckpt", "a run")
         with pytest.raises(Killed):
             made_search.search(row, made_search.view(checkpoint=kept, meter=Counter(int(share * passes.count))))
         resumed = Counter()

@@ -78,12 +78,12 @@ def test_rows_made_on_a_gpu_stay_when_a_command_runs_on_the_cpu(store: Store) ->
 
 def test_a_row_that_is_left_out_says_why(store: Store, tmp_path: Path) -> None:
     before = planned("smoke", "random_search", "local_search", benchmarks=("nb201/digits",))
-    before.rows[0].spec = dataclasses.replace(before.rows[0].spec, method_version="another")
+    before.rows[0].spec = dataclasses.replace(before.rows[0].spec, code="another")
     before.rows[0].runs = [before.rows[0].spec.run(world) for world in range(3)]
     made_store.fill(store, before)
     text = page(planned("smoke", "regularized_evolution", benchmarks=("nb201/digits",)), store, tmp_path)
     left_out = section(text, "In the store, not on this page")
-    assert "**random_search on nb201/digits:** made by another version of the method" in left_out
+    assert "**random_search on nb201/digits:** made by other code" in left_out
     assert "| local_search " in text and "| random_search " not in text
 
 
@@ -92,7 +92,8 @@ def test_facts_stand_under_the_benchmark_they_belong_to_once(store: Store, tmp_p
     made_store.fill(store, plan)
     text = page(plan, store, tmp_path)
     cells, graphs = section(text, "Results on nb201/digits"), section(text, "Results on nb1shot1/1-digits")
-    assert "additive model" not in cells and "space 1" not in cells
+    assert "space 1" not in cells and "15 625" not in graphs
+    assert "**Charged seconds:** training and evaluation seconds of an additive model" in cells
     assert "**Charged seconds:** training seconds of an additive model" in graphs
     assert "weight sharing is charged" not in text, "no row shares weights"
     assert text.count("2 685 distinct cells of space 1") == 1
