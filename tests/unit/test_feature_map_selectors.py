@@ -115,7 +115,7 @@ def test_a_killed_search_goes_on_to_the_same_end(row: str, tmp_path: Any) -> Non
             run(row, size=32, file=file, dies_at=dies_at)
     resumed, task = run(row, size=32, file=file)
     assert repr(resumed._trace) == repr(whole._trace)
-    assert resumed._ledger.snapshot() == whole.budget.snapshot()
+    assert resumed._ledger.snapshot() == whole._ledger.snapshot()
     assert len(task.calls) < whole.budget.queries
 
 
