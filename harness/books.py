@@ -1,6 +1,6 @@
 """The harness's own books of a search: what the oracle answered and what training charged, to hold against the ledger.
 
-A search runs in a process of its own and could write into everything that it reaches there. So the books are compared after
+A search runs in its own process and could write into everything that it reaches there. So the books are compared after
 the search, in a process that the method never touched: the oracle is asked once more what it answered, and every number of
 the trace must follow from that.
 """

@@ -281,7 +281,7 @@ class Method(Protocol):
     {field: value}}``, the papers' values away from the home space), ``variants`` (``{name: {field: value}}``, what the
     papers report as separate rows; the one of no name is the method's own row), ``reference`` (the paper),
     ``skip(problem) -> str | None`` (why it cannot run), and ``pure`` (True: a search leaves nothing behind in its process, so
-    that several short ones may share one; the contract is tested, and without it every search has a process of its own).
+    that several short ones may share one; the contract is tested, and without it every search has its own process).
     """
 
     reference: ClassVar[str]

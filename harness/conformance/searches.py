@@ -1,4 +1,4 @@
-"""One search of a method on a small made problem, in a process of its own, and what it left."""
+"""One search of a method on a small made problem, in a separate process, and what it left."""
 
 from __future__ import annotations
 
