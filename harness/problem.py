@@ -363,7 +363,10 @@ class SearchView:
 
         None where the search begins anew. To be asked once, before anything else.
         """
-        return self._checkpoint.load(self._ledger, self._trace, self._books) if self._checkpoint else None
+        state = self._checkpoint.load(self._ledger, self._trace, self._books) if self._checkpoint else None
+        for (arch, fidelity), accuracy in zip(self._books.answers, self._trace.accuracy, strict=False):
+            self._note(arch, fidelity, accuracy)
+        return state
 
     def checkpoint(self, state: bytes) -> None:
         """Keeps ``state``, with the ledger and the trace, so that a killed search goes on from here."""
@@ -407,19 +410,27 @@ class SearchView:
                 raise
             return self.query(plain, fidelity)
         ledger.charge(1, seconds, epochs, macs)
-        self._asked[key] = asked + 1
         trace = self._trace
         trace.seconds.append(ledger.seconds)
         trace.accuracy.append(accuracy)
-        if self._auto:
-            rung = self.fidelities[-1] if fidelity is None else fidelity
-            if rung > self._rung:
-                self._rung = rung
-                self._best = float("-inf")
-            if accuracy > self._best and rung == self._rung:
-                self._best = accuracy
-                trace.proposals.append(Proposal(ledger.queries, ledger.seconds, as_arch(arch)))
+        if self._note(arch, fidelity, accuracy):
+            trace.proposals.append(Proposal(ledger.queries, ledger.seconds, as_arch(arch)))
         return Observation(accuracy, seconds)
+
+    def _note(self, arch: Arch, fidelity: int | None, accuracy: float) -> bool:
+        """Count a query, and return whether its architecture is the new incumbent."""
+        key = arch if fidelity is None else (arch, fidelity)
+        self._asked[key] = self._asked.get(key, 0) + 1
+        if not self._auto:
+            return False
+        rung = self.fidelities[-1] if fidelity is None else fidelity
+        if rung > self._rung:
+            self._rung = rung
+            self._best = float("-inf")
+        if accuracy > self._best and rung == self._rung:
+            self._best = accuracy
+            return True
+        return False
 
     def propose(self, arch: Arch) -> None:
         """From now on ``arch`` is what this search would return. Raises :class:`InvalidArchitecture`."""

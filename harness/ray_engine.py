@@ -88,7 +88,9 @@ class _Actor:
     """A process of the cluster that keeps one worker."""
 
     def __init__(self, around: Surroundings) -> None:
-        self._around = around
+        settings = {name: value for name, value in around.environment.items() if name.startswith("NAS_")}
+        # this node's own environment, in which Ray names the actor's GPUs; the harness's settings unless the node has its own
+        self._around = Surroundings(environment={**settings, **os.environ}, threads=around.threads)
         self._worker: Worker | None = None
         self._deaths: Counter[str] = Counter()
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.budget import Budget, BudgetExhausted
+from harness.checkpoint import File
 from harness.conformance.toy import ToyOracle, ToySpace
 from harness.problem import InvalidArchitecture, MissingRecord, SearchView, as_arch
 from harness.seeds import derive, mix
@@ -146,3 +149,23 @@ def test_nothing_is_asked_after_the_end() -> None:
         with pytest.raises(BudgetExhausted):
             searched.query((3, 2, 1, 3))
     assert len(searched._books.answers) == 2  # the one that was booked, and the one that the budget refused
+
+
+@pytest.mark.parametrize("killed_after", [1, 10, 25])
+def test_a_resumed_search_asks_and_proposes_as_if_it_had_not_been_killed(killed_after: int, tmp_path: Path) -> None:
+    rng = random.Random(3)
+    queries = [(ToySpace().sample(rng), rng.choice([None, 4, 12])) for _ in range(20)] * 2  # each is asked twice
+
+    def searched(checkpoint: File | None, until: int) -> SearchView:
+        mine = SearchView(ToySpace(), Budget(), ToyOracle(7), 0, checkpoint=checkpoint)
+        first = int(mine.resume() or b"0")
+        for number, query in enumerate(queries[first:until], start=first + 1):
+            mine.query(*query)
+            mine.checkpoint(str(number).encode())
+        return mine
+
+    whole = searched(None, len(queries))
+    searched(File(tmp_path / "a.ckpt", "a"), killed_after)
+    resumed = searched(File(tmp_path / "a.ckpt", "a"), len(queries))
+    assert resumed._trace == whole._trace
+    assert resumed._books.answers == whole._books.answers
