@@ -70,9 +70,9 @@ class Budget:
         """What has been charged in ``currency`` so far."""
         return float(getattr(self, currency)) if currency in CURRENCIES else self._extra.get(currency, 0.0)
 
-    def snapshot(self) -> dict[str, float | dict[str, float]]:
+    def snapshot(self) -> dict[str, Any]:
         """Everything spent, for a checkpoint."""
-        return {**{name: getattr(self, name) for name in CURRENCIES}, "extra": self.extra}
+        return {**{name: getattr(self, name) for name in CURRENCIES}, "extra": self.extra, "exhausted": self._exhausted}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Takes up a :meth:`snapshot` in a ledger that has booked nothing yet."""
@@ -81,6 +81,7 @@ class Budget:
         self._queries, self._seconds = int(snapshot["queries"]), float(snapshot["seconds"])
         self._epochs, self._macs = float(snapshot["epochs"]), float(snapshot["macs"])
         self._extra = dict(snapshot["extra"])
+        self._exhausted = bool(snapshot["exhausted"])
 
     @property
     def left(self) -> float:

@@ -35,7 +35,7 @@ class File:
         content = {
             "run": self.run_id,
             "budget": budget.snapshot(),
-            "answers": books.answers,
+            "answers": books.answers[: len(trace.accuracy)],
             "trained": books.trained,
             "seconds": list(trace.seconds),
             "accuracy": list(trace.accuracy),
@@ -43,7 +43,7 @@ class File:
             "probes": [[list(probe.arch), probe.shared] for probe in trace.probes],
             "scalars": trace.scalars,
         }
-        header = json.dumps(content).encode()
+        header = json.dumps(content, default=lambda number: number.item()).encode()
         data = struct.pack("<Q", len(header)) + header + state
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

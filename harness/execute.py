@@ -104,7 +104,7 @@ def judge(row: RowSpec, run: RunSpec, outcome: Outcome) -> Result:
     )
     try:
         booked = Booked(outcome.trace, outcome.spent, outcome.answers, outcome.trained)
-        if reason := mismatch(booked, problem.oracle(run.world_seed), row.budget):
+        if outcome.status == "done" and (reason := mismatch(booked, problem.oracle(run.world_seed), row.budget)):
             result.status, result.error = "rejected", f"ledger: {reason}"
         elif outcome.trace.proposals:
             _score(result, outcome.trace, problem, run.world_seed, row.budget)

@@ -118,8 +118,9 @@ def fork(body: Callable[[], None], *, leads_group: bool = False) -> int:
     Args:
         leads_group: the process leads a process group, by which :func:`end_group` ends all that it started.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a full disk or a closed stream is no reason not to run
+            stream.flush()
     parent = os.getpid()
     pid = os.fork()
     if pid:
@@ -153,8 +154,9 @@ def _child(body: Callable[[], None], parent: int, leads_group: bool) -> NoReturn
 
 def end_group(leader: int) -> None:
     """Kill every process of the group that ``leader`` led."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
+    if leader > 1:  # 0 would be the caller's own group
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
 
 
 def seed_globals(seed: int) -> None:

@@ -364,8 +364,9 @@ class SearchView:
         None where the search begins anew. To be asked once, before anything else.
         """
         state = self._checkpoint.load(self._ledger, self._trace, self._books) if self._checkpoint else None
-        for (arch, fidelity), accuracy in zip(self._books.answers, self._trace.accuracy, strict=False):
-            self._note(arch, fidelity, accuracy)
+        if state is not None:
+            for (arch, fidelity), accuracy in zip(self._books.answers, self._trace.accuracy, strict=False):
+                self._note(arch, fidelity, accuracy)
         return state
 
     def checkpoint(self, state: bytes) -> None:

@@ -116,9 +116,10 @@ class _Sweep:
         self.progress.finished(row.identity, result)
 
     def save(self) -> None:
-        ready, self.ready = self.ready, {}
-        for identity, finished in ready.items():
+        for identity in list(self.ready):
+            finished = self.ready[identity]
             self.store.save(self.rows[identity].spec, finished)
+            del self.ready[identity]  # not before: an interrupt while saving loses nothing
             self.rows[identity].done.update(run.run_id for run, _ in finished)
             for run, result in finished if self.checkpoints.is_dir() else ():
                 if result.status == "done":  # what failed can be tried again from where it was

@@ -117,6 +117,7 @@ class Enough(BaseException):
 def work(pipe: Connection[Any, Any]) -> None:
     """A worker's life: receive a task, do its runs, send results at least twice a second; end when the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    _default_signals()
     worker = _Worker(pipe)
     with contextlib.suppress(EOFError, OSError):
         while (task := pipe.recv()) is not None:
@@ -194,10 +195,16 @@ def _from_outside(status: int) -> bool:
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) in FROM_OUTSIDE
 
 
+def _default_signals() -> None:
+    """Undo what this process inherited, or an import changed: children are waited for, and the wall limit rings."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM})
+
+
 def _load(problem: Problem) -> None:
     """Ask one question, so that what the oracle loads at its first query is loaded once, and not in every run."""
     if oracle := problem.oracle(0):
-        with contextlib.suppress(LookupError):
+        with contextlib.suppress(Exception):
             oracle.measure(problem.space.sample(random.Random(0)), None, 0)
 
 
@@ -291,14 +298,13 @@ class _Host:
             self.overdue = f"could not be interrupted after {self.row.wall_limit_s:g} s of real time; killed"
         else:
             self.overdue = f"the search had not begun after {self._task.start_s:g} s of real time; killed"
-        if self._board.process:
-            end_group(self._board.process)
+        if process := self._board.process:
+            end_group(process)
         else:
             os.kill(self._pid, signal.SIGKILL)
 
     def _replace(self) -> int:
-        if self._board.process:
-            end_group(self._board.process)
+        end_group(self._board.process)
         _, status = os.waitpid(self._pid, 0)
         self._pipe.close()
         self._begin()
@@ -309,8 +315,7 @@ class _Host:
         """End the host and whatever runs in it."""
         with contextlib.suppress(OSError):
             os.kill(self._pid, signal.SIGKILL)
-        if self._board.process:
-            end_group(self._board.process)
+        end_group(self._board.process)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
         self._pipe.close()
@@ -335,6 +340,7 @@ def _host(
             pure = bool(getattr(registry.method(row.method).cls, "pure", False))
     except UserError as problem:
         error = problem
+    _default_signals()
     if row.trained_on:
         import torch  # noqa: F401  # once, and not in every run
     gc.collect()
@@ -350,16 +356,18 @@ def _host(
                 continue
             first, alone = message
             last = len(task.runs) if pure and not alone else first + 1
-            pid = fork(partial(_run, task, task.runs[first:last], board, mailbox), leads_group=True)
+            pid = fork(partial(_run, task, task.runs[first:last], pipe, board, mailbox), leads_group=True)
             board.process = pid
-            _, status = os.waitpid(pid, 0)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # its id stays taken until its group has ended
             end_group(pid)
             board.process = 0
+            _, status = os.waitpid(pid, 0)
             pipe.send((status, last > first + 1, None))
 
 
-def _run(task: Task, runs: tuple[RunSpec, ...], board: Board, mailbox: Mailbox) -> None:
+def _run(task: Task, runs: tuple[RunSpec, ...], pipe: Connection[Any, Any], board: Board, mailbox: Mailbox) -> None:
     """A run's life: one search or training, whose outcome goes into the mailbox; of a pure method several, for a moment."""
+    pipe.close()  # the host's: what a run leaves behind must not keep it open
     signal.signal(signal.SIGINT, signal.default_int_handler)
     me, began = os.getpid(), time.monotonic()
 
