@@ -132,6 +132,9 @@ def run(
         raise UserError("nothing to do: say --all, --protocol, --methods or --benchmarks   (--help explains, --list shows all)")
     if device not in ("cpu", "cuda"):
         raise UserError(f"device {device!r} is not cpu or cuda")
+    for option, values in (("--methods", methods), ("--benchmarks", benchmarks)):
+        if values and not registry.split(values):
+            raise UserError(f"{option} names nothing; leave it out to mean all")
     runs_on = _engine(engine, around)
     rules = protocols.chosen(protocol, registry.split(benchmarks or []))
     if budget:

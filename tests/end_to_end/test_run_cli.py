@@ -523,3 +523,9 @@ def test_a_sweep_on_ray_is_the_sweep_on_this_machine(
     done = command(*SWEEP, "--engine", "ray", "--workers", 2, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert runs(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("option", ["--methods", "--benchmarks"])
+def test_an_option_that_names_nothing_does_not_mean_everything(option: str, command: Command, tmp_path: Path) -> None:
+    done = command("--all", option, "", "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (2, f"error: {option} names nothing; leave it out to mean all\n")
