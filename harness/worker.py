@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import registry
-from harness.execute import judge, open_problem, search
+from harness.execute import judge, open_problem, search, without_harness
 from harness.isolation import Board, Mailbox, end_group, fork, seed_globals
-from harness.outcome import Outcome, Result
+from harness.outcome import Outcome, Result, printable
 from harness.plan import RowSpec, RunSpec
 from harness.problem import Problem, UserError
 from harness.retrain import retrain
@@ -377,7 +377,10 @@ def _run(task: Task, runs: tuple[RunSpec, ...], pipe: Connection[Any, Any], boar
     outcomes: list[Outcome | Result] = []
     for run in runs:
         seed_globals(derive("globals", run.method_seed, run.world_seed))
-        outcomes.append(attempt(task, run, report, board.start))
+        try:
+            outcomes.append(attempt(task, run, report, board.start))
+        except Exception as error:  # before the search began: a method that refuses its settings, an oracle that does not open
+            outcomes.append(Result(run.run_id, "failed", error=printable(without_harness(error))))
         if time.monotonic() - began > TICK_S:
             break
     if os.getpid() == me:  # and not a child that the method forked and let return

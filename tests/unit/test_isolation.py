@@ -225,3 +225,16 @@ def test_a_pure_method_whose_process_dies_costs_one_run(tmp_path: Path) -> None:
     doomed = {run.run_id: derive("which", run.method_seed) % 3 == 0 for row in rows for run in row.runs}
     assert {run_id: result.status == "crashed" for run_id, result in collected.items()} == doomed
     assert 0 < sum(doomed.values()) < 8
+
+
+def test_a_method_that_refuses_its_settings_late_has_failed_and_says_why(tmp_path: Path) -> None:
+    file = tmp_path / "picky.py"
+    text = (
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Picky:\n    '''Changes its mind.'''\n"
+        "    reference = ''\n    def search(self, view):\n        view.query(view.space.sample(view.rng))\n"
+    )
+    file.write_text(text)
+    rows = planned(str(file), seeds=1)
+    file.write_text(text + "    def __post_init__(self):\n        raise RuntimeError('not today')\n")
+    (result,) = results(local, tasks(rows), workers=1).values()
+    assert result.status == "failed" and "not today" in result.error
