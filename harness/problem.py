@@ -324,7 +324,7 @@ class SearchView:
     ) -> None:
         self.space = space
         self.budget = Spending(ledger)
-        """What has been spent, and what is left."""
+        """What has been spent, and what may still be spent."""
         self.fidelities = oracle.fidelities if oracle else ()
         """Numbers of epochs that a query may ask for, ascending."""
         self.rng = random.Random(derive("rng", seed))

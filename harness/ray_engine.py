@@ -17,8 +17,8 @@ from harness.worker import TICK_S, Task
 def on_ray(tasks: Iterable[Task], workers: int, surroundings: Surroundings | None = None) -> Iterator[Finished | UnderWay]:
     """Do the tasks with ``workers`` actors on the cluster that ``RAY_ADDRESS`` names, else on a local one with as many CPUs.
 
-    An actor dies with its node, or when the system is short of memory: never by a method, which has a process of its own. What
-    it was doing goes to the other actors.
+    An actor dies with its node, or when the system is short of memory: never by a method, which runs in a separate process.
+    What it was doing goes to the other actors.
 
     Raises:
         UserError: Ray does not start, or runs stay undone because actors died.

@@ -1,4 +1,4 @@
-"""Has children of its own, as a data loader with workers has."""
+"""Starts child processes, as a data loader with workers does."""
 
 import multiprocessing
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Good:
-    """Has children of its own, as a data loader with workers has."""
+    """Starts child processes, as a data loader with workers does."""
 
     reference = "none"
 
