@@ -166,7 +166,7 @@ def _listed(value: Any) -> Any:
 @cache
 def _adapter(hint: Any, name: str) -> TypeAdapter[Any]:
     """Pydantic's converter for a type. Raises :class:`UserError` for a type that has no plain form."""
-    from pydantic import PlainSerializer, PlainValidator, TypeAdapter
+    from pydantic import ConfigDict, PlainSerializer, PlainValidator, TypeAdapter
     from pydantic.errors import PydanticUserError
 
     try:
@@ -174,6 +174,8 @@ def _adapter(hint: Any, name: str) -> TypeAdapter[Any]:
             raise TypeError
         if _from_numpy(hint):
             hint = Annotated[Any, PlainValidator(hint), PlainSerializer(lambda value: value.item())]
+        with contextlib.suppress(PydanticUserError):  # a dataclass takes no settings from outside
+            return TypeAdapter(hint, config=ConfigDict(ser_json_inf_nan="constants"))
         return TypeAdapter(hint)
     except (PydanticUserError, TypeError):
         raise UserError(f"{name} has the type {type_name(hint)}, which no setting can have; use {TYPES}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -16,6 +17,8 @@ from harness import registry
 from harness.budget import Budget, BudgetExhausted
 from harness.conformance.toy import ToyProblem, ToySharingProblem
 from harness.problem import Arch, SearchView, UserError
+
+_HASH_SEEDS = itertools.count(1)
 
 LIMIT_S = 60.0
 """Real seconds after which a search is ended."""
@@ -163,8 +166,16 @@ def forked(search: Search) -> Outcome:
 
 
 def spawned(search: Search) -> Outcome:
-    """Return the outcome of a search in a new interpreter, whose hashes of text are other ones."""
-    return _elsewhere(search, "spawn")
+    """Return the outcome of a search in a new interpreter, whose hashes of text differ from every earlier one's."""
+    before = os.environ.get("PYTHONHASHSEED")
+    os.environ["PYTHONHASHSEED"] = str(next(_HASH_SEEDS))  # tox sets one seed for all processes
+    try:
+        return _elsewhere(search, "spawn")
+    finally:
+        if before is None:
+            del os.environ["PYTHONHASHSEED"]
+        else:
+            os.environ["PYTHONHASHSEED"] = before
 
 
 def _elsewhere(search: Search, how: str) -> Outcome:

@@ -63,6 +63,12 @@ def test_a_value_comes_back_from_its_plain_form(data: st.DataObject) -> None:
     assert to_plain(again, hint, "m.f") == plain or plain != plain
 
 
+@pytest.mark.parametrize("value", [np.float32("inf"), np.float32("-inf"), np.float32("nan")])
+def test_a_number_of_numpy_may_be_infinite_or_not_a_number(value: np.float32) -> None:
+    assert repr(to_plain(value, np.float32, "m.f")) == repr(value.item())
+    assert to_plain([float("inf")], Any, "m.f") == [float("inf")]
+
+
 @given(st.data())
 def test_the_plain_form_as_text_means_the_same(data: st.DataObject) -> None:
     hint, values = data.draw(st.sampled_from([pair for pair in TYPES if pair[0] not in (str, str | None, Any)]))
