@@ -100,10 +100,26 @@ def _values(text: str) -> Iterator[Any]:
     """What ``text`` may mean besides a word."""
     if text.lower() in _WORDS:
         yield _WORDS[text.lower()]
-    for read in (json.loads, ast.literal_eval):
+    for read in (json.loads, _literal):
         with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
             yield read(text)
             return
+
+
+def _literal(text: str) -> Any:
+    """Return the value of a Python literal in which the names ``inf`` and ``nan`` are numbers."""
+    tree = ast.parse(text.strip(), mode="eval")
+    for node in ast.walk(tree):
+        for name, child in ast.iter_fields(node):
+            if isinstance(child, ast.Name):
+                setattr(node, name, _constant(child))
+            elif isinstance(child, list):
+                setattr(node, name, [_constant(item) for item in child])
+    return ast.literal_eval(tree)
+
+
+def _constant(node: ast.AST) -> ast.AST:
+    return ast.Constant(float(node.id)) if isinstance(node, ast.Name) and node.id in ("inf", "nan") else node
 
 
 def _loaded(value: Any, hint: Any, name: str) -> Any:

@@ -13,11 +13,11 @@ import pytest
 
 from tests import made_digits, made_sources, official_files
 
-# contracts are inherited, so one property runs in several classes; timing belongs to tox -e bench
-hypothesis.settings.register_profile(
-    "contracts", suppress_health_check=[hypothesis.HealthCheck.differing_executors], deadline=None, max_examples=50
-)
-hypothesis.settings.load_profile("contracts")
+# One property runs in several classes, which inherit it. Speed is measured by tox -e bench.
+SHARED = {"suppress_health_check": [hypothesis.HealthCheck.differing_executors], "deadline": None}
+hypothesis.settings.register_profile("fixed", max_examples=50, derandomize=True, **SHARED)
+hypothesis.settings.register_profile("random", max_examples=500, **SHARED)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 REAL_DATA = os.environ.get("NAS_DATA", "")
 

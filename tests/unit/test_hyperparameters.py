@@ -84,6 +84,8 @@ def test_the_plain_form_as_text_means_the_same(data: st.DataObject) -> None:
     [
         ("3", int, 3),
         ("3", float, 3.0),
+        ("(1, -inf)", tuple[float, ...], (1.0, float("-inf"))),
+        ("{'a': inf}", dict[str, float], {"a": float("inf")}),
         ("1e-3", float, 0.001),
         ("inf", float, math.inf),
         ("true", bool, True),
