@@ -1,8 +1,9 @@
-"""Where files lie, checksums, atomic writes, and the compact table that every oracle reads.
+"""Data and cache folders, checksums, atomic writes, and the compact table that every oracle reads.
 
-A table is a folder: ``meta.json`` and one ``.npy`` file per column, memory-mapped when read. It is written next to its
-final place and renamed, so it is there whole or not at all; a column's SHA-256 is compared when it is first read. What a killed
-process leaves unfinished is removed by the next one that writes a table there. Files get the permissions that the umask allows.
+A table is a folder: ``meta.json`` and one ``.npy`` file per column, memory-mapped when read. It is written next to its final
+place and renamed, so it is complete or absent. The SHA-256 of a column is compared when the column is first read. A killed
+process may leave an unfinished folder; the next process that writes a table in the same place removes it. Files get the
+permissions that the umask allows.
 """
 
 from __future__ import annotations
@@ -33,28 +34,28 @@ FORMAT = 1
 
 _DEPTH = 2
 _ENTRIES = 2000
-"""A folder is read up to this many entries: a larger one is an image collection, not a place for benchmark files."""
+"""Entries read of each folder. A folder with more entries is an image collection, not a place for benchmark files."""
 
 
 def data_roots() -> list[Path]:
-    """The folders of ``$NAS_DATA`` (several are separated as in ``PATH``) where official files lie as published."""
+    """Return the folders of ``$NAS_DATA``, which contain official files as published. Several are separated as in ``PATH``."""
     return [Path(part).expanduser() for part in os.environ.get("NAS_DATA", "").split(os.pathsep) if part]
 
 
-def walk(whole: Callable[[Path], bool] = lambda folder: False) -> Iterator[Path]:
-    """Yield the data folders and what lies in them, two levels deep, a folder before its content.
+def walk(is_source: Callable[[Path], bool] = lambda folder: False) -> Iterator[Path]:
+    """Yield the data folders and their content, two levels deep, a folder before its content.
 
     Args:
-        whole: tells which folders are one source, and are not looked into.
+        is_source: returns whether a folder is a single source; its content is not listed.
     """
     for root in dict.fromkeys(data_roots()):
         if is_folder(root):
-            yield from _below(Path(os.path.abspath(root)), _DEPTH, whole)
+            yield from _below(Path(os.path.abspath(root)), _DEPTH, is_source)
 
 
-def _below(folder: Path, depth: int, whole: Callable[[Path], bool]) -> Iterator[Path]:
+def _below(folder: Path, depth: int, is_source: Callable[[Path], bool]) -> Iterator[Path]:
     yield folder
-    if whole(folder):
+    if is_source(folder):
         return
     try:
         with os.scandir(folder) as listed:
@@ -68,11 +69,11 @@ def _below(folder: Path, depth: int, whole: Callable[[Path], bool]) -> Iterator[
         if not is_folder(path):
             yield path
         elif depth:
-            yield from _below(path, depth - 1, whole)
+            yield from _below(path, depth - 1, is_source)
 
 
 def cache_root() -> Path:
-    """``$NAS_CACHE``, else ``~/.cache/nas-harness``: imported tables live here."""
+    """Return the folder of imported tables: ``$NAS_CACHE``, or ``~/.cache/nas-harness``."""
     return Path(os.environ.get("NAS_CACHE") or Path.home() / ".cache" / "nas-harness").expanduser()
 
 
@@ -83,19 +84,19 @@ def sha256(path: Path) -> str:
 
 
 def explain(error: OSError, doing: str) -> UserError:
-    """An operating system's refusal (full disk, no permission) as one line for people."""
+    """Return an error of the operating system (full disk, no permission) as one line for people."""
     where = f" {error.filename}" if error.filename else ""
     return UserError(f"cannot {doing}:{where} {error.strerror or error}".replace(":  ", ": "))
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """Return a path as text that every terminal and file can take: bytes that are no UTF-8 as escapes."""
+    """Return a path as text for any terminal or file: bytes that are not UTF-8 become escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path next to ``path``; on success it replaces ``path``, on failure nothing is left behind."""
+    """Yield a temporary path next to ``path``. On success it replaces ``path``; on failure it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _hidden(path)
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -112,16 +113,16 @@ def _hidden(path: Path) -> Path:
 
 
 _UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}")
-"""Names of what is being written, by this version or an earlier one."""
+"""Names of unfinished files and folders, of this version and of earlier ones."""
 
 
 _ABANDONED = 24 * 3600
-"""Seconds after which an unfinished folder is abandoned, on file systems that cannot lock a folder."""
+"""Seconds after which an unfinished folder counts as abandoned, on file systems that cannot lock a folder."""
 
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Share the lock on ``folder`` with all that write tables there; who holds it alone removes what killed ones left."""
+    """Share the lock on ``folder`` with all processes that write tables there. The only writer removes unfinished folders."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -151,7 +152,7 @@ class Table:
     """A compact table, opened read-only."""
 
     def __init__(self, path: Path) -> None:
-        """Reads ``meta.json`` only. Raises :class:`UserError` where ``path`` is no readable table."""
+        """Read ``meta.json`` only. Raises :class:`UserError` if ``path`` is not a readable table."""
         self.path = path
         file = path / "meta.json"
         try:
@@ -162,7 +163,7 @@ class Table:
             if not all(isinstance(text, str) for text in texts):
                 raise TypeError(file)
         except FileNotFoundError:
-            raise UserError(f"{path} holds no table (no meta.json)") from None
+            raise UserError(f"{path} is not a table (no meta.json)") from None
         except OSError as error:
             raise UserError(f"{file} cannot be read: {error.strerror or error}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -178,16 +179,18 @@ class Table:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 over the names and checksums of all columns: the identity of the content."""
+        """SHA-256 of the names and checksums of all columns; identifies the content."""
         return _content_checksum(self._sums)
 
     def __contains__(self, name: str) -> bool:
         return name in self._sums
 
     def column(self, name: str) -> npt.NDArray[Any]:
-        """The column as a memory-mapped, read-only array.
+        """Return a column as a memory-mapped, read-only array.
 
-        Raises KeyError for a name that is not there, :class:`UserError` where the bytes are not those imported.
+        Raises:
+            KeyError: the table has no such column.
+            UserError: the bytes differ from those imported.
         """
         if name not in self._open:
             expected = self._sums[name]
@@ -198,7 +201,7 @@ class Table:
         return self._open[name]
 
     def verify(self) -> None:
-        """Compares the checksum of every column. Raises :class:`UserError` that names the first damaged one."""
+        """Compare the checksum of every column. Raises :class:`UserError` with the name of the first damaged column."""
         for name in self.columns:
             try:
                 _mapped(_file(self.path, name), self._sums[name])
@@ -218,17 +221,17 @@ _DESCRIBED: dict[str, type | tuple[type, ...]] = {
     "imported_at": str,
     "import_seconds": (int, float),
 }
-"""What ``meta.json`` says of every imported table."""
+"""Entries of ``meta.json`` that every imported table has, and their types."""
 
 
 def imported(folder: Path, more: Sequence[str] = ()) -> Table:
     """Open an imported table.
 
     Args:
-        more: what its description says besides what all say.
+        more: further entries that the description must have.
 
     Raises:
-        UserError: it is no table, or its description is damaged.
+        UserError: ``folder`` is not a table, or its description is damaged.
     """
     table = Table(folder)
     described = {**_DESCRIBED, **dict.fromkeys(more, object)}
@@ -239,7 +242,7 @@ def imported(folder: Path, more: Sequence[str] = ()) -> Table:
 
 
 class TableWriter:
-    """Writes a table next to its final place; :meth:`commit` renames it there, anything else leaves nothing.
+    """Writes a table next to its final place. :meth:`commit` renames it; without a commit it is removed.
 
     Use as a context manager::
 
@@ -252,12 +255,12 @@ class TableWriter:
         self.path = path
         self._folder = _hidden(path)
         self._names: set[str] = set()
-        self._held = contextlib.ExitStack()
-        self._held.enter_context(_writing(path.parent))
+        self._resources = contextlib.ExitStack()
+        self._resources.enter_context(_writing(path.parent))
         try:
             self._folder.mkdir()
         except OSError:
-            self._held.close()
+            self._resources.close()
             raise
 
     def __enter__(self) -> TableWriter:
@@ -265,19 +268,19 @@ class TableWriter:
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._held.close()
+        self._resources.close()
 
     def add(self, name: str, values: npt.ArrayLike) -> None:
-        """Writes one column."""
+        """Write one column."""
         file = self._new(name)
         np.save(file, np.ascontiguousarray(values), allow_pickle=False)
 
     def create(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.memmap[Any, Any]:
-        """A column to be filled piece by piece, on disk rather than in memory."""
+        """Return a new column on disk, to be filled piece by piece."""
         return np.lib.format.open_memmap(self._new(name), mode="w+", dtype=np.dtype(dtype), shape=shape)
 
     def commit(self, meta: Mapping[str, Any]) -> Table:
-        """Checksums the columns, writes ``meta.json``, and renames the folder into place, replacing an older table."""
+        """Compute the checksums, write ``meta.json``, and rename the folder into place. An older table is replaced."""
         sums = {name: sha256(_file(self._folder, name)) for name in sorted(self._names)}
         text = json.dumps({"format": FORMAT, **meta, "columns": sums}, indent=1)
         (self._folder / "meta.json").write_text(text)
@@ -298,9 +301,9 @@ class TableWriter:
 
 
 def _mapped(file: Path, checksum: str) -> npt.NDArray[Any]:
-    """A ``.npy`` file mapped once, for its checksum and for its values; ``np.load`` would open it again for each.
+    """Return a ``.npy`` file, mapped once for its checksum and its values; ``np.load`` would open it a second time.
 
-    Raises ValueError where the bytes are others than the checksum says.
+    Raises ValueError if the bytes do not match the checksum.
     """
     with file.open("rb") as stream:
         mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

@@ -1,4 +1,4 @@
-"""Which table its user chose: ``NAS_TABLE`` holds a path, or the start of a kind's name."""
+"""The table that the user chose: ``NAS_TABLE`` is a path, or the start of a kind's name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def chosen() -> str:
 
 
 def named(text: str, path: Path | None, kind: str) -> bool:
-    """Return whether ``text`` is this path, or the start of this kind's name; upper and lower case are the same in a kind."""
+    """Return whether ``text`` is this path, or the start of this kind's name in upper or lower case."""
     if kind and kind.lower().startswith(text.lower()):
         return True
     return path is not None and os.path.abspath(os.path.expanduser(text)) == os.path.abspath(path)

@@ -1,7 +1,7 @@
-"""Look at files that strangers wrote: without blocking, without failing, reading a bounded amount.
+"""Examine untrusted files without blocking or failing, and read a bounded amount of each.
 
-A data folder may hold anything: pipes, links to nothing, archives that unpack to a thousand times their size. The functions
-here open regular files only, count every byte that they read or unpack, and turn whatever goes wrong into one clause.
+A data folder may contain anything: pipes, dangling links, archives that unpack to a thousand times their size. These functions
+open regular files only, count every byte that they read or unpack, and turn every error into one clause.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 GLANCE = 1 << 20
-"""Bytes that are read, and bytes that are unpacked, to tell what a file is."""
+"""Bytes to read, and bytes to unpack, when recognising a file."""
 AT_ONCE = 256 << 20
-"""A single read of more is refused: no reader here needs it, and a garbled length does."""
+"""Largest single read. No reader of the project needs more; a garbled length requests more."""
 
 _PEEK = 16 << 20
 """Bytes that a library may read to list what an archive or a table contains."""
@@ -37,24 +37,24 @@ class Look(NamedTuple):
     """The result of a look at a path."""
 
     kind: str | None
-    """What the path is, or None where it is not known."""
+    """Kind of the path, or None if it is not recognised."""
     why: str
-    """What prevented the look, as a clause such as ``is a named pipe``; empty where nothing did."""
+    """Why the path could not be examined, as a clause such as ``is a named pipe``; empty if it could."""
 
 
 def look(path: Path, sniff: Callable[[Path], str | None]) -> Look:
-    """Return what ``sniff`` says of ``path``. Whatever it raises becomes the reason why the path is not known."""
+    """Return the kind that ``sniff`` returns for ``path``. An exception of ``sniff`` becomes the reason ``why``."""
     why = odd(path)
     if why:
         return Look(None, why)
     try:
         return Look(sniff(path), "")
-    except Exception as error:  # the readers of a dozen formats raise nearly anything on foreign content
+    except Exception as error:  # the readers of a dozen formats raise almost any exception on foreign content
         return Look(None, reason(error))
 
 
 def odd(path: Path) -> str:
-    """Return why ``path`` is neither a regular file nor a folder, as a clause, or an empty string."""
+    """Return why ``path`` is neither a regular file nor a folder, as a clause; empty if it is one of them."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def odd(path: Path) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether ``path`` is a regular file, or a link to one. Raises nothing."""
+    """Return whether ``path`` is a regular file, or a link to one. Never raises."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):
@@ -75,7 +75,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether ``path`` is a folder, or a link to one. Raises nothing."""
+    """Return whether ``path`` is a folder, or a link to one. Never raises."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError):
@@ -83,7 +83,7 @@ def is_folder(path: Path) -> bool:
 
 
 def opened(path: Path) -> io.BufferedReader:
-    """Open a regular file for reading. Raises OSError for anything else, without waiting for the other end of a pipe."""
+    """Open a regular file for reading. Raise OSError for anything else, without waiting for the other end of a pipe."""
     why = odd(path)
     if why:
         raise OSError(errno.EINVAL if path.exists() else errno.ENOENT, why, os.fspath(path))
@@ -95,7 +95,7 @@ def opened(path: Path) -> io.BufferedReader:
 
 
 def head(path: Path, most: int = GLANCE) -> bytes:
-    """Return the first bytes of a file, unpacked where it is a gzip, bzip2 or xz stream: ``most`` bytes at most."""
+    """Return at most ``most`` bytes of the start of a file, unpacked if it is a gzip, bzip2 or xz stream."""
     with opened(path) as file:
         start = file.read(most)
     if start.startswith(b"\x1f\x8b"):
@@ -108,25 +108,25 @@ def head(path: Path, most: int = GLANCE) -> bytes:
 
 
 def peek(path: Path) -> Bounded:
-    """Open a file for a library that lists its contents; reading more than a glance needs raises OSError."""
+    """Open a file for a library that lists its contents. Reading more than 16 MiB raises OSError."""
     return Bounded(opened(path), _PEEK)
 
 
 def reader(path: Path, most: int) -> io.BufferedReader:
-    """Open a file to be read in order, unpacked where it is a gzip, bzip2 or xz stream: ``most`` unpacked bytes at most."""
+    """Open a file to read in order, unpacked if it is a gzip, bzip2 or xz stream: at most ``most`` unpacked bytes."""
     file = opened(path)
     start = file.read(6)
     file.seek(0)
     return bounded(_unpacking(file, start), most, (file,))
 
 
-def bounded(file: IO[bytes], most: int, others: tuple[IO[bytes], ...] = ()) -> io.BufferedReader:
-    """Return a buffered file that gives ``most`` bytes and then raises OSError; closing it closes ``file`` and the others."""
-    return io.BufferedReader(Bounded(file, most, others), GLANCE)
+def bounded(file: IO[bytes], most: int, also_close: tuple[IO[bytes], ...] = ()) -> io.BufferedReader:
+    """Return a buffered file that gives ``most`` bytes and then raises OSError. Closing it closes all files."""
+    return io.BufferedReader(Bounded(file, most, also_close), GLANCE)
 
 
 def _unpacking(file: IO[bytes], start: bytes) -> IO[bytes]:
-    """Return the unpacked stream of a file that begins with the bytes ``start``, or the file itself."""
+    """Return the unpacked stream of a file that begins with the bytes ``start``, or the file itself if it is not packed."""
     if start.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
     if start.startswith(b"BZh"):
@@ -137,20 +137,20 @@ def _unpacking(file: IO[bytes], start: bytes) -> IO[bytes]:
 
 
 class Bounded(io.RawIOBase):
-    """A file that gives a bounded number of bytes and then raises OSError. Closing it closes the file."""
+    """A file that gives ``most`` bytes and then raises OSError. Closing it closes ``file`` and ``also_close``."""
 
-    def __init__(self, file: IO[bytes], most: int, others: tuple[IO[bytes], ...] = ()) -> None:
-        self._file, self._most, self._left, self._others = file, most, most, others
+    def __init__(self, file: IO[bytes], most: int, also_close: tuple[IO[bytes], ...] = ()) -> None:
+        self._file, self._most, self._left, self._also_close = file, most, most, also_close
 
     def read(self, size: int | None = -1) -> bytes:
         """Return up to ``size`` bytes; -1 means all."""
         wanted = -1 if size is None else size
         if wanted > AT_ONCE:
-            raise OSError(f"it asks for {wanted:,} bytes at once")
+            raise OSError(f"it requests {wanted:,} bytes at once")
         data = self._file.read(self._left + 1 if wanted < 0 else min(wanted, self._left + 1))
         self._left -= len(data)
         if self._left < 0:
-            raise OSError(f"it holds more than {self._most:,} bytes")
+            raise OSError(f"it has more than {self._most:,} bytes")
         return data
 
     def readinto(self, buffer: Any) -> int:
@@ -178,15 +178,15 @@ class Bounded(io.RawIOBase):
     def close(self) -> None:
         """Close the file."""
         if not self.closed:
-            for file in (self._file, *self._others):
+            for file in (self._file, *self._also_close):
                 file.close()
         super().close()
 
 
 def reason(error: BaseException) -> str:
-    """Return what an exception says, as one short clause."""
+    """Return the message of an exception as one short clause."""
     if isinstance(error, MemoryError):
-        return "needs more memory than there is, or its lengths are garbled"
+        return "needs more memory than is available, or its lengths are garbled"
     if isinstance(error, RecursionError):
         return "is nested too deeply"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

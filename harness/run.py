@@ -140,9 +140,9 @@ def run(
     if budget:
         rules = rules.with_budget(budget)
     if choice.chosen():
-        from harness import data
+        from harness import library
 
-        data.check_choice()
+        library.check_choice()
     chosen = registry.split(methods or [])
     given = _settings(set_ or [], chosen)
     names = registry.split(benchmarks or [])

@@ -34,7 +34,8 @@ NOT_IN_A_RUN: Final = (
     *("harness.plan", "harness.protocol", "harness.registry", "harness.engine", "harness.store", "harness.command"),
     *("harness.packages", "harness.opening", "harness.hyperparameters"),
     # find and import official files: the checksum of the imported table or images is part of a run's identity
-    *("harness.cache", "harness.unpickle", "benchmarks.tables.*", "benchmarks.*.importer", "benchmarks.*.sources"),
+    *("harness.cache", "harness.library", "harness.unpickle"),
+    *("benchmarks.sources.*", "benchmarks.*.library", "benchmarks.images.forms"),
     # make and open the bundled tables: likewise
     *("benchmarks.training.*", "benchmarks.*.digits_bundle"),
 )

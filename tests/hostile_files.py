@@ -1,4 +1,4 @@
-"""What strangers put into data files, and what every refusal must be: one line, nothing run, nothing written."""
+"""Hostile content of data files, and the check of a refusal: one line, no code executed, no file written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CANARY = "canary"
 
 
 class Calls:
-    """Pickles as a call of anything."""
+    """Pickles as a call of a function."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.call = function, arguments
@@ -36,15 +36,15 @@ class Builds:
 
 
 def touch(folder: Path) -> str:
-    """A command that leaves a file in ``folder`` where it is run."""
+    """Return a command that creates a file in ``folder``."""
     return f"touch {folder / CANARY}"
 
 
 def pickles(folder: Path) -> dict[str, bytes]:
-    """Pickles that run a command, or that no reader of plain data should take."""
+    """Return pickles that execute a command, or that a reader of plain data must refuse."""
     command = touch(folder)
     text = f"V{command}\n".encode()
-    whole = pickle.dumps({"a": list(range(1000))}, 4)
+    content = pickle.dumps({"a": list(range(1000))}, 4)
     return {
         "os.system": pickle.dumps(Calls(os.system, command)),
         "os.system, protocol 0": pickle.dumps(Calls(os.system, command), 0),
@@ -57,7 +57,7 @@ def pickles(folder: Path) -> dict[str, bytes]:
         "extension registry": b"\x80\x02\x82\x01.",
         "persistent id": b"Pweights\n.",
         "persistent id, protocol 1": b"\x80\x02X\x01\x00\x00\x00wQ.",
-        "cut short": whole[: len(whole) // 2],
+        "cut short": content[: len(content) // 2],
         "no pickle": b"hello, world",
         "garbled length": b"\x80\x04\x8e" + struct.pack("<Q", 1 << 60) + b"x.",
         "unknown protocol": b"\x80\x63N.",
@@ -79,7 +79,7 @@ def encrypted(path: Path) -> None:
 
 
 def unknown_method(path: Path) -> None:
-    """Mark the members of a zip archive as packed by a method that nobody has."""
+    """Mark the members of a zip archive as packed by an unknown method."""
     raw = bytearray(path.read_bytes())
     for magic, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
         start = raw.find(magic)
@@ -98,15 +98,16 @@ def zipped(path: Path, members: dict[str, bytes], packed: bool = False) -> Path:
 
 
 def npy(header: str, data: bytes) -> bytes:
-    """A column of an NPZ archive with any header."""
+    """Return a column of an NPZ archive with this header."""
     text = header.encode().ljust(117) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
 
 
 def refused(action: Callable[[], object], folder: Path, words: str = "", named: Path | None = None) -> str:
-    """Return the refusal of ``action``.
+    """Return the error message of ``action``.
 
-    It must be one printable line that names the file, with nothing run (``folder`` holds no canary) and a cache as before.
+    Check that it is one printable line with the name of the file, that no code ran (``folder`` has no canary), and that the
+    cache is unchanged.
     """
     before = contents()
     with pytest.raises(UserError, match=words) as caught:
@@ -121,6 +122,6 @@ def refused(action: Callable[[], object], folder: Path, words: str = "", named: 
 
 
 def contents() -> list[str]:
-    """What the cache holds, what is remembered of sources apart."""
+    """Return the files in the cache, except ``sources.json``."""
     root = cache_root()
     return sorted(str(path) for path in root.rglob("*") if path.name != "sources.json" and path.suffix)

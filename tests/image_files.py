@@ -1,4 +1,4 @@
-"""Small image data sets in the layouts of the published files, with the forms that describe them."""
+"""Small image data sets in the layouts of the published files, and their forms."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.images.sources import FORMS, Form, Member
+from benchmarks.images.forms import FORMS, Form, Member
 
 Parts = dict[str, tuple[np.ndarray, np.ndarray]]
-"""Images and labels that ``load`` must give back, of ``train`` and ``test``."""
+"""Images and labels that ``load`` must return, of ``train`` and ``test``."""
 
 BATCH = 6
 
 
 def write(folder: Path, key: str) -> tuple[Form, Path, Path | None, Parts]:
-    """A folder and its archive in the layout of the form ``key``, the form with their checksums, and their content."""
+    """Write a folder and its archive in the layout of the form ``key``. Return form, folder, archive and content."""
     form = next(form for form in FORMS if form.key == key)
     rng = np.random.default_rng(len(key))
     home = folder / form.folder
@@ -34,10 +34,10 @@ def write(folder: Path, key: str) -> tuple[Form, Path, Path | None, Parts]:
         for name, md5 in getattr(form, part):
             images = rng.integers(0, 256, (BATCH, 3, side, side), dtype=np.uint8)
             labels = rng.integers(0, form.classes, BATCH)
-            raw, kept = _spelled(form, images, labels)
+            raw, included = _spelled(form, images, labels)
             (home / name).write_bytes(raw)
             written.append(Member(name, hashlib.md5(raw).hexdigest() if md5 else ""))
-            content[part].append((images[kept], labels[kept]))
+            content[part].append((images[included], labels[included]))
         members[part] = tuple(written)
     parts = {part: (np.concatenate([x for x, _ in b]), np.concatenate([y for _, y in b])) for part, b in content.items()}
     counts = len(parts["train"][1]), len(parts["test"][1])
@@ -51,7 +51,7 @@ def write(folder: Path, key: str) -> tuple[Form, Path, Path | None, Parts]:
 
 
 def jpeg_columns(path: Path, train: int, test: int) -> tuple[Form, Parts]:
-    """An NPZ of JPEG images under one header, and what Pillow decodes of each image by itself."""
+    """Write an NPZ of JPEG images with a common header. Return its form, and each image as Pillow decodes it."""
     from PIL import Image
 
     rng = np.random.default_rng(5)
@@ -82,7 +82,7 @@ def jpeg_columns(path: Path, train: int, test: int) -> tuple[Form, Parts]:
 
 
 def _spelled(form: Form, images: np.ndarray, labels: np.ndarray) -> tuple[bytes, slice | np.ndarray]:
-    """The bytes of a batch, and which of its images the data set keeps."""
+    """Return the bytes of a batch, and the rows of its images in the data set."""
     everything = slice(None)
     if form.key.endswith("binary"):
         coarse = [b"\x07"] if form.dataset == "cifar100" else []
@@ -99,7 +99,7 @@ def _spelled(form: Form, images: np.ndarray, labels: np.ndarray) -> tuple[bytes,
 
 
 def python2_pickle(data: np.ndarray, name: str, labels: list[int]) -> bytes:
-    """A batch as Python 2 pickled it, with bytes spelled as text; today's Python cannot write that."""
+    """Return a batch as Python 2 pickled it, with bytes as text; Python 3 cannot write that."""
 
     def text(value: bytes) -> bytes:
         return b"U" + bytes([len(value)]) + value

@@ -21,12 +21,12 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables with a row for each architecture that the small files hold: 15 625 rows of curves take a gigabyte."""
+    """Make tables with only the rows of the small files: 15 625 rows of curves take a gigabyte."""
     monkeypatch.setattr(records, "SIZE", N + 3)
 
 
 def write(folder: Path) -> Path:
-    """Every form that a whole table is published in, each with ``N`` architectures."""
+    """Return a folder with every published form of a table, each with ``N`` architectures."""
     official_files.nas_bench_201(folder / "legacy.pth", N, legacy=True)
     official_files.nas_bench_201(folder / "zip.pth", N, legacy=False)
     official_files.nas_bench_201(folder / "v10.pth", N, legacy=True, version="1.0")

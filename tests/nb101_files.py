@@ -1,4 +1,4 @@
-"""Writes files in the layouts of NAS-Bench-101's authors, with made values, and small tables of plain columns."""
+"""Write files in the layouts of NAS-Bench-101's authors, with generated values, and small tables of plain columns."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from benchmarks.nb1shot1.cells import distinct_cells
 from benchmarks.nb1shot1.space import NB1Shot1Space
 
 CHAIN = prune([[0, 1, 0], [0, 0, 1], [0] * 3], [0])
-"""Its output has one parent: a cell of none of the three spaces."""
+"""A cell outside the three spaces: its output has one parent."""
 
 
 class Training(NamedTuple):
-    """One record: counts are images out of 9 984."""
+    """A record; ``valid`` and ``test`` are correct counts out of 9 984 images."""
 
     key: str
     cell: Cell
@@ -32,10 +32,10 @@ class Training(NamedTuple):
 
 
 def trainings(rows: Iterable[int], epochs: Iterable[int] = (108,), repeats: int = 3, seed: int = 0) -> list[Training]:
-    """Made trainings of the distinct cells in these rows, shuffled as the published files may be."""
+    """Return generated trainings of the distinct cells in these rows, shuffled as the published files may be."""
     rng = random.Random(seed)
     cells = distinct_cells()
-    made = [
+    result = [
         Training(
             cells.hashes[row],
             cells.cells[row],
@@ -48,8 +48,8 @@ def trainings(rows: Iterable[int], epochs: Iterable[int] = (108,), repeats: int 
         for length in epochs
         for _ in range(repeats)
     ]
-    rng.shuffle(made)
-    return made
+    rng.shuffle(result)
+    return result
 
 
 def rows_of(number: int, topologies: Iterable[int]) -> list[int]:
@@ -59,11 +59,11 @@ def rows_of(number: int, topologies: Iterable[int]) -> list[int]:
     return sorted({int(row) for topology in topologies for row in rows[topology]})
 
 
-def record_file(path: Path, made: Iterable[Training | bytes]) -> Path:
-    """Writes a record file; bytes are written as a record's data as they are."""
+def record_file(path: Path, trained: Iterable[Training | bytes]) -> Path:
+    """Write a record file. Bytes are written unchanged as the data of a record."""
     with path.open("wb") as file:
-        for one in made:
-            file.write(record(one if isinstance(one, bytes) else content(one)))
+        for training in trained:
+            file.write(record(training if isinstance(training, bytes) else content(training)))
     return path
 
 
@@ -80,7 +80,7 @@ def content(training: Training, **changes: Any) -> bytes:
 
 
 def metrics(training: Training, evaluations: int = 3) -> bytes:
-    """A ``ModelMetrics`` message: earlier evaluations hold other values than the last."""
+    """Return a ``ModelMetrics`` message; earlier evaluations have other values than the last."""
     message = b""
     for at in range(1, evaluations + 1):
         share = at / evaluations
@@ -122,8 +122,8 @@ def varint(number: int) -> bytes:
     return bytes([*parts, number])
 
 
-def columns_table(folder: Path, made: Iterable[Training], drop: Iterable[str] = (), **changes: Any) -> Path:
-    """Plain columns of the trainings, and recorded times of some cells beside them.
+def columns_table(folder: Path, trained: Iterable[Training], drop: Iterable[str] = (), **changes: Any) -> Path:
+    """Write plain columns of the trainings, and recorded times of some cells in the same folder.
 
     Args:
         drop: columns to leave out.
@@ -132,11 +132,11 @@ def columns_table(folder: Path, made: Iterable[Training], drop: Iterable[str] = 
     folder.mkdir(parents=True, exist_ok=True)
     columns: dict[str, dict[str, Any]] = {}
     seen: dict[tuple[str, int], int] = {}
-    for one in made:
-        row = columns.setdefault(one.key, _graph(one.key, one.cell))
-        repeat = seen[one.key, one.epochs] = seen.get((one.key, one.epochs), -1) + 1
-        row[f"val_correct_{one.epochs}ep_r{repeat}"] = one.valid
-        row[f"test_correct_{one.epochs}ep_r{repeat}"] = one.test
+    for training in trained:
+        row = columns.setdefault(training.key, _graph(training.key, training.cell))
+        repeat = seen[training.key, training.epochs] = seen.get((training.key, training.epochs), -1) + 1
+        row[f"val_correct_{training.epochs}ep_r{repeat}"] = training.valid
+        row[f"test_correct_{training.epochs}ep_r{repeat}"] = training.test
     rows = list(columns.values())
     for column, (row, value) in changes.items():
         rows[row][column] = value
@@ -149,13 +149,13 @@ def times_table(folder: Path, cells: int = 60) -> Path:
     """Recorded times of some cells: half the parameters' millions in minutes, and a second per vertex."""
     from benchmarks.nb1shot1.size import network_size
 
-    found = distinct_cells()
+    distinct = distinct_cells()
     rows = [
         {
-            **_graph(found.hashes[at], found.cells[at]),
-            "train_time_108ep_s": 1000 + 1e-4 * network_size(found.cells[at])[0] + 30.0 * len(found.cells[at].ops),
+            **_graph(distinct.hashes[at], distinct.cells[at]),
+            "train_time_108ep_s": 1000 + 1e-4 * network_size(distinct.cells[at])[0] + 30.0 * len(distinct.cells[at].ops),
         }
-        for at in range(0, len(found.hashes), len(found.hashes) // cells)
+        for at in range(0, len(distinct.hashes), len(distinct.hashes) // cells)
     ]
     _write(folder / "nb101_train_time_sample.parquet", rows)
     return folder / "nb101_train_time_sample.parquet"
@@ -179,7 +179,7 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def flipped(path: Path, at: int, to: Path) -> Path:
-    """A copy with one bit changed."""
+    """Write a copy with one bit changed."""
     damaged = bytearray(path.read_bytes())
     damaged[at] ^= 0x10
     to.write_bytes(damaged)
@@ -187,9 +187,9 @@ def flipped(path: Path, at: int, to: Path) -> Path:
 
 
 def offsets(path: Path) -> Iterator[tuple[int, int]]:
-    """Where each record begins, and where the next one does."""
-    whole, at = path.read_bytes(), 0
-    while at < len(whole):
-        (length,) = struct.unpack_from("<Q", whole, at)
+    """Yield the start of each record and the start of the next record."""
+    data, at = path.read_bytes(), 0
+    while at < len(data):
+        (length,) = struct.unpack_from("<Q", data, at)
         yield at, at + 16 + length
         at += 16 + length

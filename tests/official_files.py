@@ -38,7 +38,7 @@ def states(
     accuracies after the last epoch only, and a trial that records another network's parameters.
     """
     rng = random.Random(index)
-    answer = {}
+    states = {}
     for recipe in recipes:
         epochs = EPOCHS[recipe]
         results = arch_results(index, ARCHS[index])
@@ -51,8 +51,8 @@ def states(
             for seed in seeds:
                 trial = _trial(results_count, rng, index, dataset, epochs, seed)
                 results.update(dataset, seed, trial)
-        answer[recipe] = results.state_dict()
-    return answer
+        states[recipe] = results.state_dict()
+    return states
 
 
 def _trial(results_count: Any, rng: random.Random, index: int, dataset: str, epochs: int, seed: int) -> Any:
@@ -116,7 +116,7 @@ def nats_file(path: Path, n_archs: int) -> dict[str, Any]:
 
 
 def plain_columns(n: int = 15625) -> dict[str, Any]:
-    """A full table of plain columns with random values and self-consistent costs. ``n`` below 15 625 makes a wrong one."""
+    """Return a table of plain columns with random values and consistent costs. ``n`` below 15 625 makes it invalid."""
     rng = np.random.default_rng(0)
     table: dict[str, Any] = {"index": np.arange(n), "arch_str": np.array(ARCHS[:n])}
     quality = rng.beta(5, 1, n)  # shared by all data sets, so that searching pays
@@ -141,7 +141,7 @@ def plain_columns(n: int = 15625) -> dict[str, Any]:
 
 
 def columns_table(path: Path, n: int = 15625, **changes: Any) -> Path:
-    """Writes :func:`plain_columns` as the suffix says: ``.parquet``, ``.csv`` or ``.npz``. ``changes`` replace columns."""
+    """Write :func:`plain_columns` as ``.parquet``, ``.csv`` or ``.npz``, by the suffix. ``changes`` replace columns."""
     table = {**plain_columns(n), **changes}
     if path.suffix == ".npz":
         np.savez(path, **table)

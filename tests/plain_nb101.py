@@ -1,4 +1,4 @@
-"""NAS-Bench-101's graph hash as its definition reads, vertex by vertex: slow, and what the compiled hash must equal."""
+"""NAS-Bench-101's graph hash, written as its definition. The hash of the project must be equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IMDb's layouts in little: the folder aclImdb, its archive, JSON lines."""
+"""Small data sets in IMDb's layouts: the folder aclImdb, its archive, JSON lines."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ GOOD, BAD = ("good", "fine", "moving", "superb"), ("bad", "dull", "awful", "sill
 
 
 def made(per_class: int = 12) -> list[Review]:
-    """Reviews whose words tell their class, with punctuation and stop words between them."""
+    """Return reviews with words of their class, and punctuation and stop words between them."""
     rng = np.random.default_rng(per_class)
-    found = []
+    reviews = []
     for part in ("train", "test"):
         for kind, words, rating in (("neg", BAD, 2), ("pos", GOOD, 9)):
             for number in range(per_class):
-                told = [str(rng.choice(words)) for _ in range(3)]
-                text = f"The film no. {number}: it's {told[0]}, {told[1]} -- and {told[2]}! Café <br />"
-                found.append((part, kind, number, rating, text))
-    return found
+                chosen = [str(rng.choice(words)) for _ in range(3)]
+                text = f"The film no. {number}: it's {chosen[0]}, {chosen[1]} -- and {chosen[2]}! Café <br />"
+                reviews.append((part, kind, number, rating, text))
+    return reviews
 
 
 def folder(path: Path, reviews: list[Review]) -> Path:
-    """The folder ``aclImdb`` in ``path``, with the files beside the reviews that a reader must leave alone."""
+    """Write the folder ``aclImdb`` in ``path``, with further files that a reader must ignore."""
     home = path / "aclImdb"
     for part, kind, number, rating, text in reviews:
         file = home / part / kind / f"{number}_{rating}.txt"
@@ -56,7 +56,7 @@ def archive(path: Path, reviews: list[Review]) -> Path:
 
 
 def lines(path: Path, reviews: list[Review], damage: Callable[[list[str]], list[str]] = lambda lines: lines) -> Path:
-    """JSON lines at ``path``, compressed as its suffix says; ``damage`` may spoil them."""
+    """Write JSON lines at ``path``, compressed in the format of its suffix; ``damage`` may damage them."""
     opener: Any = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
     written = [
         json.dumps({"split": part, "label": int(kind == "pos"), "id": number, "rating": rating, "text": text})

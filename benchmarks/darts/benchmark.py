@@ -13,7 +13,7 @@ from benchmarks.darts.recipe import recipe
 from benchmarks.darts.retrainer import Retrainer
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
-from benchmarks.images import importer
+from benchmarks.images.library import LIBRARY
 from harness.problem import Arch, Availability, Facts
 
 IMAGES: Final = {"cifar10": (10, 3, 32), "digits": (10, 1, 8)}
@@ -36,7 +36,7 @@ class DartsBenchmark:
     def availability(self) -> Availability:
         if self.embedded:
             return Availability(True, "bundled, cells searched and trained on the 1 797 digits of scikit-learn")
-        found = importer.find(self.dataset)
+        found = LIBRARY.find(self.dataset)
         if found is None:
             return Availability(False, "missing: see `python -m harness.data status`")
         return Availability(True, f"found: {found.form.name}; needs a GPU")

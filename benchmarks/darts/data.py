@@ -1,4 +1,4 @@
-"""The images that a cell is trained on from scratch, and those that it is evaluated on."""
+"""The images for training a cell from scratch, and the images for its evaluation."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Epoch(Sized, Iterable[Batch], Protocol):
-    """The batches of one epoch: images (n, channels, height, width) and labels int64 (n,) on the device."""
+    """Batches of one epoch: images (n, channels, height, width) and labels int64 (n,) on the device."""
 
 
 class Data(Protocol):
-    """What a training from scratch sees."""
+    """The data of a training from scratch."""
 
     @property
     def name(self) -> str:
-        """What captions print, the split included."""
+        """Name in captions, including the split."""
         ...
 
     @property
@@ -53,20 +53,22 @@ class Data(Protocol):
     def train_images(self) -> int: ...
 
     def epoch(self, seed: int, batch: int, cutout: int, share: tuple[int, int] = (0, 1)) -> Epoch:
-        """Every training image once, shuffled and augmented as ``seed`` says.
+        """Return an epoch with every training image once, shuffled and augmented with ``seed``.
 
-        ``share``: the number of this process and how many there are: each takes its part of every batch.
+        Args:
+            cutout: side of the cutout in pixels; 0 means none.
+            share: number of this process and number of processes; each process takes its part of every batch.
         """
         ...
 
     def evaluated(self, batch: int) -> Iterable[Batch]:
-        """Every image of the held-out part."""
+        """Return batches with every image of the held-out part."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class ResidentData:
-    """Images that lie on the device as uint8, augmented there a batch at a time."""
+    """Images on the device as uint8, augmented there one batch at a time."""
 
     name: str
     split: Split
@@ -76,7 +78,7 @@ class ResidentData:
     held_out: Resident
     augmentation: Augmentation
     noise: Tensor | None
-    """Of images that are evaluated under noise: the draws of ``DRAWS`` copies, (n, height, width, channels)."""
+    """Noise of the evaluated images, ``DRAWS`` draws of each: (n, height, width, channels); None without noise."""
     dtype: torch.dtype = torch.float32
 
     @property
@@ -93,38 +95,38 @@ class ResidentData:
 
     def epoch(self, seed: int, batch: int, cutout: int, share: tuple[int, int] = (0, 1)) -> Epoch:
         generator = torch.Generator(self.train.images.device).manual_seed(seed)
-        whole = epoch(self.train, batch, generator, replace(self.augmentation, cutout=cutout), dtype=self.dtype)
-        return whole if share == (0, 1) else _Share(whole, *share)
+        batches = epoch(self.train, batch, generator, replace(self.augmentation, cutout=cutout), dtype=self.dtype)
+        return batches if share == (0, 1) else _Share(batches, *share)
 
     def evaluated(self, batch: int) -> Iterable[Batch]:
-        whole = in_order(self.held_out, batch, self.dtype)
+        batches = in_order(self.held_out, batch, self.dtype)
         if self.noise is None:
-            return whole
+            return batches
         rows = torch.arange(len(self.noise), device=self.noise.device) % len(self.held_out)
         draws = Draws(None, None, None, self.noise)
-        return replace(whole, rows=rows, draws=draws, augmentation=Augmentation(noise=self.augmentation.noise))
+        return replace(batches, rows=rows, draws=draws, augmentation=Augmentation(noise=self.augmentation.noise))
 
 
 class _Share:
-    """Of every batch, the rows of one of several processes; what does not divide evenly is left out of the last batch."""
+    """The rows of one of several processes, of every batch. Rows that do not divide evenly are dropped from the last batch."""
 
-    def __init__(self, whole: Batches, rank: int, processes: int) -> None:
-        self._whole, self._rank, self._processes = whole, rank, processes
+    def __init__(self, batches: Batches, rank: int, processes: int) -> None:
+        self._batches, self._rank, self._processes = batches, rank, processes
 
     def __len__(self) -> int:
-        return len(self._whole) - (len(self._whole.rows) % self._whole.size in range(1, self._processes))
+        return len(self._batches) - (len(self._batches.rows) % self._batches.size in range(1, self._processes))
 
     def __iter__(self) -> Iterator[Batch]:
         for step in range(len(self)):
-            images, labels = self._whole[step]
-            each = len(labels) // self._processes
-            mine = slice(self._rank * each, (self._rank + 1) * each)
-            yield images[mine], labels[mine]
+            images, labels = self._batches[step]
+            count = len(labels) // self._processes
+            rows = slice(self._rank * count, (self._rank + 1) * count)
+            yield images[rows], labels[rows]
 
 
 @lru_cache(maxsize=2)
 def open_data(dataset: str, split: Split, device: str) -> ResidentData:
-    """CIFAR-10, CIFAR-100 or the digits on a device. Raises :class:`UserError` where they are missing or damaged."""
+    """Open CIFAR-10, CIFAR-100 or the digits on a device. Raises :class:`UserError` if they are missing or damaged."""
     if dataset not in ("cifar10", "cifar100", "digits"):
         raise UserError(f"no data {dataset!r} to train on; there are cifar10, cifar100, digits and imagenet")
     if split not in ("test", "valid"):

@@ -1,4 +1,4 @@
-"""Images in a folder of class folders (ImageNet as published: ``train/n01440764/*.JPEG``, ``val/n01440764/*.JPEG``)."""
+"""Images in class folders, as ImageNet is published: ``train/n01440764/*.JPEG``, ``val/n01440764/*.JPEG``."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SUFFIXES = (".jpeg", ".jpg", ".png")
 FORMATS = ("JPEG", "PNG")
 PIXELS = 89_000_000
-"""Of an image; ImageNet's largest has fewer than 50 million."""
+"""Most pixels of an image; ImageNet's largest image has fewer than 50 million."""
 JITTER, HUE = 0.4, 0.2
-"""Brightness, contrast and saturation times 0.6 to 1.4, the hue turned by up to a fifth of the circle (DARTS' script)."""
+"""Brightness, contrast and saturation are multiplied by 0.6 to 1.4; the hue turns by up to a fifth of the circle (DARTS)."""
 VALID_SHARE = 50
-"""With split ``valid``, every 50th training image of a class is held out."""
+"""The split ``valid`` holds out every 50th training image."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """The images of a part, by name, and their classes."""
+    """The image files of a part, and their classes."""
 
     paths: tuple[Path, ...]
     labels: tuple[int, ...]
 
 
 class FolderData:
-    """See :class:`benchmarks.darts.data.Data`: decoded by processes of their own, standardised on the device.
+    """Implements :class:`benchmarks.darts.data.Data`: worker processes decode, the device standardises.
 
     Args:
-        folder: holds ``train`` and ``val``, each with one folder per class.
-        split: ``test`` evaluates on ``val``, the papers' test set; ``valid`` on training images that are held out.
-        size: pixels on each side, after a random crop (training) or a central one (evaluation) of 8 / 7 of that.
-        workers: decoding processes; 0 decodes in this one.
+        folder: has ``train`` and ``val``, each with one folder per class.
+        split: ``test`` evaluates on ``val``, the papers' test set; ``valid`` on held-out training images.
+        size: pixels on each side after the crop: random in training, central from 8 / 7 of the size in evaluation.
+        workers: decoding processes; 0 decodes in the calling process; None starts one per CPU.
     """
 
     channels = 3
@@ -56,13 +56,13 @@ class FolderData:
     def __init__(self, folder: Path, split: Split, device: str, size: int = 224, workers: int | None = None) -> None:
         names, files = _files(folder / "train")
         if split == "valid":
-            held = [number % VALID_SHARE == VALID_SHARE - 1 for number in range(len(files.paths))]
-            self._train, self._held_out = _where(files, [not one for one in held]), _where(files, held)
+            held_out = [number % VALID_SHARE == VALID_SHARE - 1 for number in range(len(files.paths))]
+            self._train, self._held_out = _where(files, [not out for out in held_out]), _where(files, held_out)
         else:
-            others, self._held_out = _files(folder / "val")
-            if others != names:
-                odd = sorted(set(names) ^ set(others))
-                raise UserError(f"{folder}: train and val have different classes, such as {odd[0]}")
+            classes, self._held_out = _files(folder / "val")
+            if classes != names:
+                different = sorted(set(names) ^ set(classes))
+                raise UserError(f"{folder}: train and val have different classes, such as {different[0]}")
             self._train = files
         if not self._held_out.paths:
             raise UserError(f"{folder} has no images to evaluate on")
@@ -72,29 +72,29 @@ class FolderData:
         self.name = f"images of {folder.name}, trained on {self.train_images:,}, {split} set of {len(self._held_out.paths):,}"
         self._device = torch.device(device)
         self._workers = (os.cpu_count() or 1) if workers is None else workers
-        self._mean, self._std = (torch.tensor(one, device=device).mul(255).view(1, 3, 1, 1) for one in (MEAN, STD))
+        self._mean, self._std = (torch.tensor(value, device=device).mul(255).view(1, 3, 1, 1) for value in (MEAN, STD))
 
     def epoch(self, seed: int, batch: int, cutout: int, share: tuple[int, int] = (0, 1)) -> Epoch:
         if cutout:
-            raise UserError("there is no cutout on a folder of images; take a recipe with cutout=0, such as imagenet_darts")
+            raise UserError("a folder of images has no cutout; use a recipe with cutout=0, such as imagenet_darts")
         order = torch.randperm(self.train_images, generator=torch.Generator().manual_seed(seed)).tolist()
         batches = [order[at : at + batch] for at in range(0, len(order), batch)]
         rank, processes = share
-        mine = [rows[rank * (len(rows) // processes) :][: len(rows) // processes] for rows in batches]
-        return _Loaded(self, self._train, [rows for rows in mine if rows], seed)
+        parts = [rows[rank * (len(rows) // processes) :][: len(rows) // processes] for rows in batches]
+        return _Loaded(self, self._train, [rows for rows in parts if rows], seed)
 
     def evaluated(self, batch: int) -> Iterable[Batch]:
         rows = list(range(len(self._held_out.paths)))
         return _Loaded(self, self._held_out, [rows[at : at + batch] for at in range(0, len(rows), batch)], None)
 
     def standardised(self, images: Tensor) -> Tensor:
-        """uint8 (n, size, size, 3) to float32 (n, 3, size, size) on the device, channels last in memory."""
+        """Convert uint8 (n, size, size, 3) to float32 (n, 3, size, size) on the device, channels last in memory."""
         moved = images.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
         return (moved.float() - self._mean) / self._std
 
 
 def image_folder() -> Path:
-    """The folder ``imagenet`` in NAS_DATA. Raises :class:`UserError` where there is none."""
+    """Return the folder ``imagenet`` in NAS_DATA. Raises :class:`UserError` if it is missing."""
     for root in data_roots():
         if is_folder(root / "imagenet" / "train"):
             return root / "imagenet"
@@ -123,7 +123,7 @@ class _Loaded:
                 images, labels = next(batches)
             except StopIteration:
                 return
-            except UserError as error:  # PyTorch wraps what a worker raises in the text of its traceback
+            except UserError as error:  # PyTorch puts the traceback of a worker into the message of its error
                 raise UserError(str(error).strip().splitlines()[-1].rpartition("UserError: ")[2]) from None
             yield self._data.standardised(images), labels.to(self._data._device, non_blocking=True)
 
@@ -140,7 +140,7 @@ class _Fixed(Sampler[list[int]]):
 
 
 class _Decoded(Dataset[tuple[Tensor, int]]):
-    """Single images, uint8 (size, size, 3); augmented by what the seed and the image's number say, None: evaluated."""
+    """Single images, uint8 (size, size, 3), augmented by the seed and the image's number; cropped centrally if it is None."""
 
     def __init__(self, files: Files, size: int, seed: int | None) -> None:
         self._files, self._size, self._seed = files, size, seed
@@ -159,19 +159,19 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
 
 
 def _decoded(path: Path) -> Image.Image:
-    """Decode an image as RGB. Raises :class:`UserError`, one line, for anything that is no image of a sensible size."""
+    """Decode an image as RGB. Raises :class:`UserError`, one line, for any file that is not an image of a sensible size."""
     try:
         with opened(path) as file, Image.open(file, formats=FORMATS) as image:
             width, height = image.size
             if width * height > PIXELS:
                 raise ValueError(f"{width:,} x {height:,} pixels are more than {PIXELS:,}")
             return image.convert("RGB")
-    except Exception as error:  # of the decoders: damaged, cut short, no image, a pipe, too large
+    except Exception as error:  # of the decoders: damaged, cut short, not an image, a pipe, too large
         raise UserError(f"{printable(path)} is damaged, or no image: {reason(error)}") from None
 
 
 def central(image: Image.Image, size: int) -> Image.Image:
-    """The shorter side scaled to 8 / 7 of ``size``, then the central square."""
+    """Scale the shorter side to 8 / 7 of ``size``, then crop the central square."""
     scale = round(size * 8 / 7) / min(image.size)
     width, height = (max(size, round(side * scale)) for side in image.size)
     left, top = (width - size) // 2, (height - size) // 2
@@ -179,7 +179,7 @@ def central(image: Image.Image, size: int) -> Image.Image:
 
 
 def augmented(image: Image.Image, size: int, rng: random.Random) -> Image.Image:
-    """A random part of 8 to 100 % of the area and 3/4 to 4/3 in shape, mirrored half the time, its colours jittered."""
+    """Crop 8 to 100 % of the area with an aspect ratio of 3/4 to 4/3, mirror with probability 1/2, and jitter the colours."""
     width, height = image.size
     for _ in range(10):
         area, shape = rng.uniform(0.08, 1.0) * width * height, np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
@@ -205,7 +205,7 @@ def augmented(image: Image.Image, size: int, rng: random.Random) -> Image.Image:
 
 
 def _turned(image: Image.Image, share: float) -> Image.Image:
-    """The hue turned by this share of the circle."""
+    """Turn the hue by ``share`` of the circle."""
     hue, saturation, value = image.convert("HSV").split()
     turned = np.asarray(hue).astype(np.int16) + round(share * 255)
     return Image.merge("HSV", (Image.fromarray((turned % 256).astype(np.uint8)), saturation, value)).convert("RGB")
@@ -215,24 +215,24 @@ def _files(folder: Path) -> tuple[list[str], Files]:
     if not is_folder(folder):
         raise UserError(f"{folder} is no folder; images lie in DIR/train/CLASS/*.JPEG and DIR/val/CLASS/*.JPEG")
     names = sorted(name for name in os.listdir(folder) if is_folder(folder / name))
-    found = [
+    files = [
         (folder / name / file, label)
         for label, name in enumerate(names)
         for file in sorted(os.listdir(folder / name))
         if file.lower().endswith(SUFFIXES)
     ]
-    if not found:
+    if not files:
         raise UserError(f"{folder} has no class folders with {', '.join(SUFFIXES)} files")
-    return names, Files(tuple(path for path, _ in found), tuple(label for _, label in found))
+    return names, Files(tuple(path for path, _ in files), tuple(label for _, label in files))
 
 
 def _where(files: Files, chosen: list[bool]) -> Files:
-    rows = [number for number, one in enumerate(chosen) if one]
+    rows = [number for number, included in enumerate(chosen) if included]
     return Files(tuple(files.paths[row] for row in rows), tuple(files.labels[row] for row in rows))
 
 
 def _digest(folder: Path, *parts: Files) -> str:
-    """Of names and classes: reading 140 GB to begin would be too much."""
+    """Return the SHA-256 of names and classes. Hashing the content would read 140 GB at every start."""
     lines = (
         f"{path.relative_to(folder)} {label}" for part in parts for path, label in zip(part.paths, part.labels, strict=True)
     )

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.feature_maps import importer
-from benchmarks.feature_maps.data import OPENERS, Settings, Source
+from benchmarks.feature_maps.data import OPENERS, DataSet, Settings
+from benchmarks.feature_maps.library import LIBRARY
 from benchmarks.feature_maps.pool import PoolSpace
 from benchmarks.feature_maps.task import Task
-from benchmarks.images import importer as image_importer
+from benchmarks.images.library import LIBRARY as IMAGES
 from harness.problem import Arch, Availability, Facts, Meter, UserError
 from harness.seeds import derive
 
@@ -41,10 +41,10 @@ class FeatureMapsBenchmark:
         if self.embedded:
             return Availability(True, "bundled, 1 797 digits of scikit-learn under random Fourier features")
         if self.dataset == "imdb":
-            states = importer.state()
+            states = LIBRARY.state()
             text = states[0].text if states else ""
         else:
-            found = image_importer.find(self.dataset)
+            found = IMAGES.find(self.dataset)
             text = f"{found.form.name}, {found.form.kind}" if found else ""
         return Availability(bool(text), f"found: {text}" if text else "missing: see `python -m harness.data status`")
 
@@ -69,7 +69,7 @@ class FeatureMapsProblem:
     fidelities = ()
     record = "none: every solver call is made"
 
-    def __init__(self, dataset: str, source: Source, settings: Settings) -> None:
+    def __init__(self, dataset: str, source: DataSet, settings: Settings) -> None:
         self.space = PoolSpace(SPACES[dataset], settings.pool)
         self.checksum = source.checksum
         self.task = Opener(source, settings.features)
@@ -92,7 +92,7 @@ class FeatureMapsProblem:
 class Opener:
     """Opens the task of a world; reaches training and validation points only when called, and no judge."""
 
-    def __init__(self, source: Source, features: int) -> None:
+    def __init__(self, source: DataSet, features: int) -> None:
         self._source, self._features = source, features
 
     def __call__(self, world: int, device: str, charge: Meter) -> Task:
@@ -108,7 +108,7 @@ class FeatureMapsJudge:
 
     stated_set = "nothing: the whole pool is not trained"
 
-    def __init__(self, target: str, source: Source, settings: Settings) -> None:
+    def __init__(self, target: str, source: DataSet, settings: Settings) -> None:
         self.target = target
         self.optimum = {target: math.nan}
         self.set_size = {target: settings.pool}
@@ -127,7 +127,7 @@ class FeatureMapsJudge:
             assigned = [np.full(len(part), arch[0]) for part in (train, valid, test)]
             model = maps.fit(train, assigned[0], self._settings.features, derive("features", world, "judge"), "hinge")
             right = [
-                100 * float(model.answers(part, mine).correct.mean())
+                100 * float(model.predict(part, mine).correct.mean())
                 for part, mine in zip((valid, test), assigned[1:], strict=True)
             ]
             self._known[key] = {"valid": right[0], "test": right[1], "regret": math.nan, "rank": math.nan}

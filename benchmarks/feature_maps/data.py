@@ -1,4 +1,4 @@
-"""The points of each data set: the split of the paper, or the first points of each of its parts."""
+"""The points of each data set, with the split of the paper, or the first points of each part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.feature_maps import fourier, importer, ngrams
+from benchmarks.feature_maps import fourier, ngrams
+from benchmarks.feature_maps.library import LIBRARY
 from benchmarks.feature_maps.models import FourierRidge, Maps, NgramSvm, Part
 from benchmarks.feature_maps.ridge import SOLVERS
 from benchmarks.feature_maps.tokens import RELEASED, TOKENISERS, lowered
@@ -23,12 +24,12 @@ from harness.problem import UserError
 Sizes = Mapping[str, int]
 
 PERMUTATION: Final = 0
-"""Seed of the permutation that divides IMDb's test reviews; here of reviews in order of class and number."""
+"""Seed of the permutation that divides IMDb's test reviews, which are ordered by class and number here."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a protocol's ``search`` table may say of one data set. Zero points of a part are all of them."""
+    """Settings of one data set in the ``search`` table of a protocol. A size of 0 means all points of the part."""
 
     features: int
     """The full number of features."""
@@ -38,49 +39,49 @@ class Settings:
     valid: int = 0
     test: int = 0
     tokenisers: Sequence[str] = field(default=RELEASED)
-    """Those in the space (reviews only)."""
+    """Tokenisers in the search space (reviews only)."""
     solver: str = "lsqr"
-    """Of ridge regression (images only): ``lsqr``, or ``cholesky``, which is faster and exact."""
+    """Solver of ridge regression (images only): ``lsqr``, or ``cholesky``, which is faster and exact."""
 
     def __post_init__(self) -> None:
-        strange = [name for name in self.tokenisers if name not in TOKENISERS]
-        if strange:
-            raise UserError(f"no tokeniser {strange[0]!r}; there are {', '.join(TOKENISERS)}")
+        unknown = [name for name in self.tokenisers if name not in TOKENISERS]
+        if unknown:
+            raise UserError(f"no tokeniser {unknown[0]!r}; there are {', '.join(TOKENISERS)}")
         if self.solver not in SOLVERS:
             raise UserError(f"no solver {self.solver!r}; there are {', '.join(SOLVERS)}")
         if self.features < 1 or self.pool < 2 or min(self.train, self.valid, self.test) < 0:
             raise UserError(f"feature maps need at least 1 feature and 2 configurations, and no fewer than 0 points: {self}")
 
     def rows(self, part: str, count: int) -> npt.NDArray[np.int64]:
-        """The first of ``count`` rows that the part keeps."""
-        kept = getattr(self, part)
-        if kept > count:
-            raise UserError(f"{kept} {part} points were asked for, there are {count}")
-        return np.arange(kept or count)
+        """Return the rows of a part (``train``, ``valid`` or ``test``) out of ``count`` rows."""
+        size = {"train": self.train, "valid": self.valid, "test": self.test}[part]
+        if size > count:
+            raise UserError(f"{size} {part} points were requested, there are {count}")
+        return np.arange(size or count)
 
 
-class Source(Protocol):
-    """A data set under some settings. It holds no points: a search that holds a source reaches none through it."""
+class DataSet(Protocol):
+    """A data set under some settings. It has no reference to points, so a search cannot reach test points through it."""
 
     name: str
     origin: str
-    """The name, and what else a caption must say of where the points come from."""
+    """The name, and further facts for captions about the origin of the points."""
     checksum: str
 
     def search_parts(self) -> tuple[Part, Part]:
-        """Training and validation points."""
+        """Return the training and the validation points."""
         ...
 
     def test_part(self) -> Part:
-        """Test points, for the judge."""
+        """Return the test points, for the judge."""
         ...
 
     def maps(self, world: int) -> Maps:
-        """The world's pool of feature maps, with its solver."""
+        """Return the pool of feature maps of a world, with its solver."""
         ...
 
 
-class ImageSource:
+class ImageDataSet:
     """CIFAR-10 (40 000, 10 000 and 10 000 images, in the published order) or the digits (1 024, 384 and 389)."""
 
     def __init__(self, dataset: str, settings: Settings) -> None:
@@ -91,24 +92,24 @@ class ImageSource:
         self._first = digits.SIZES[0] if dataset == "digits" else len(train) * 4 // 5
 
     def search_parts(self) -> tuple[Part, Part]:
-        whole, _ = _image_set(self._dataset)
-        train = whole.rows(self._settings.rows("train", self._first))
-        valid = whole.rows(self._first + self._settings.rows("valid", len(whole) - self._first))
+        training, _ = _image_set(self._dataset)
+        train = training.rows(self._settings.rows("train", self._first))
+        valid = training.rows(self._first + self._settings.rows("valid", len(training) - self._first))
         points = fourier.Images(train.images, self._white)
         return Part(points, train.labels), Part(points.alike(valid.images), valid.labels)
 
     def test_part(self) -> Part:
-        _, test = _image_set(self._dataset)
-        kept = test.rows(self._settings.rows("test", len(test)))
+        _, testing = _image_set(self._dataset)
+        test = testing.rows(self._settings.rows("test", len(testing)))
         train, _ = self.search_parts()
-        return Part(train.points.alike(kept.images), kept.labels)
+        return Part(train.points.alike(test.images), test.labels)
 
     def maps(self, world: int) -> FourierRidge:
         return FourierRidge(fourier.draw_pool(self._settings.pool, world), self._classes, self._settings.solver)
 
 
-class ReviewSource:
-    """IMDb: 25 000 reviews to train on; the others are permuted, the first half tests, the second validates."""
+class ReviewDataSet:
+    """IMDb: 25 000 training reviews. Of the other reviews, permuted, the first half is for tests, the second validates."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -133,15 +134,15 @@ class ReviewSource:
         return train, rest[len(rest) // 2 :], rest[: len(rest) // 2]
 
     def _part(self, rows: npt.NDArray[np.int64], part: str) -> Part:
-        kept, table = rows[self._settings.rows(part, len(rows))], _reviews()
-        tokens = {name: _tokens(name).rows(kept) for name in self._settings.tokenisers}
-        return Part(ngrams.Reviews(tokens), table.column("label")[kept].astype(np.int64))
+        chosen = rows[self._settings.rows(part, len(rows))]
+        tokens = {name: _tokens(name).rows(chosen) for name in self._settings.tokenisers}
+        return Part(ngrams.Reviews(tokens), _reviews().column("label")[chosen].astype(np.int64))
 
 
-OPENERS: Final[dict[str, Callable[[Settings], Source]]] = {
-    "cifar10": lambda settings: ImageSource("cifar10", settings),
-    "imdb": ReviewSource,
-    "digits": lambda settings: ImageSource("digits", settings),
+OPENERS: Final[dict[str, Callable[[Settings], DataSet]]] = {
+    "cifar10": lambda settings: ImageDataSet("cifar10", settings),
+    "imdb": ReviewDataSet,
+    "digits": lambda settings: ImageDataSet("digits", settings),
 }
 
 
@@ -152,7 +153,7 @@ def _image_set(dataset: str) -> tuple[images.ImageSet, images.ImageSet]:
 
 @cache
 def _reviews() -> Table:
-    table = importer.find_table(lambda line: print(line, file=sys.stderr, flush=True))
+    table = LIBRARY.find_table(lambda line: print(line, file=sys.stderr, flush=True))
     if table is None:
         raise UserError("IMDb is missing; see `python -m harness.data status`")
     return table
@@ -160,6 +161,6 @@ def _reviews() -> Table:
 
 @cache
 def _tokens(tokeniser: str) -> ngrams.Tokens:
-    """Of all reviews, mapped from the table."""
+    """Return the tokens of all reviews, mapped from the table."""
     ids, ends, vocabulary = (_reviews().column(f"{tokeniser}/{name}") for name in ("ids", "ends", "vocabulary"))
     return ngrams.Tokens(ids, ends, lowered(vocabulary.tobytes().decode().split("\n")))

@@ -1,4 +1,4 @@
-"""Linear models on feature maps that differ from point to point: what both data sets offer in the same words."""
+"""Linear models on feature maps that differ from point to point, with one interface for both data sets."""
 
 from __future__ import annotations
 
@@ -12,110 +12,108 @@ import numpy.typing as npt
 
 from benchmarks.feature_maps import fourier, ngrams, ridge, svm
 
-Indices = npt.NDArray[np.int64]
-
 KEPT: Final = 24
-"""Blocks of random numbers that are kept for the next look at the same features: 300 MB for 3 072 columns."""
+"""Cached blocks of random numbers of the same features: 300 MB for 3 072 columns."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Points of one part of a data set; reaches no point of another."""
+    """Points of one part of a data set, without a reference to points of another part."""
 
     points: Any
     """:class:`~benchmarks.feature_maps.fourier.Images` or :class:`~benchmarks.feature_maps.ngrams.Reviews`."""
-    labels: Indices
+    labels: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
-class Answers(NamedTuple):
-    """What a model says of some points, in their order."""
+class Predictions(NamedTuple):
+    """Correctness and loss of a model on some points, in their order."""
 
     correct: npt.NDArray[np.bool_]
     loss: npt.NDArray[np.float64]
 
 
 class Model(Protocol):
-    """A linear model, fitted."""
+    """A fitted linear model."""
 
     objective: float
-    """The regularised training loss that it minimises."""
+    """The regularised training loss, at its minimum."""
 
-    def answers(self, part: Part, assigned: Indices) -> Answers:
-        """Answers on the points of ``part``, each under its configuration ``assigned`` (N,)."""
+    def predict(self, part: Part, assigned: npt.NDArray[np.int64]) -> Predictions:
+        """Return the predictions for the points of ``part``, each under its configuration ``assigned`` (N,)."""
         ...
 
 
 class Maps(Protocol):
-    """A pool of feature maps and the solver that goes with it."""
+    """A pool of feature maps and its solver."""
 
     pool: Sequence[Any]
 
-    def fit(self, part: Part, assigned: Indices, features: int, seed: int, loss: str) -> Model:
-        """One call of the solver: fits the points of ``part``, each under its configuration ``assigned`` (N,)."""
+    def fit(self, part: Part, assigned: npt.NDArray[np.int64], features: int, seed: int, loss: str) -> Model:
+        """Fit the points of ``part``, each under its configuration ``assigned`` (N,), with one call of the solver."""
         ...
 
 
 class FourierRidge:
-    """Random Fourier features under one-vs-all ridge regression on targets 1 and -1; the loss is the squared error."""
+    """Random Fourier features with one-vs-all ridge regression on targets 1 and -1; the loss is the squared error."""
 
     def __init__(self, pool: Sequence[fourier.Configuration], classes: int, solver: str = "lsqr") -> None:
         self.pool, self.classes, self.solver = pool, classes, solver
-        # of this pool alone: what a solver call costs must not depend on the searches that this process made before
+        # one cache per pool: the cost of a solver call must not depend on earlier searches of this process
         self._draw = lru_cache(maxsize=KEPT)(fourier.draw)
 
-    def fit(self, part: Part, assigned: Indices, features: int, seed: int, loss: str) -> FourierModel:
-        made = fourier.FourierMap(self.pool, features, seed, self._draw)
+    def fit(self, part: Part, assigned: npt.NDArray[np.int64], features: int, seed: int, loss: str) -> FourierModel:
+        feature_map = fourier.FourierMap(self.pool, features, seed, self._draw)
         targets = _one_hot(part.labels, self.classes)
-        line = ridge.fit(lambda: made.blocks(part.points, assigned), features, targets, self.solver)
-        return FourierModel(made, line)
+        line = ridge.fit(lambda: feature_map.blocks(part.points, assigned), features, targets, self.solver)
+        return FourierModel(feature_map, line)
 
 
 class FourierModel:
-    def __init__(self, made: fourier.FourierMap, line: ridge.Line) -> None:
-        self._made, self._line, self.objective = made, line, line.objective
+    def __init__(self, feature_map: fourier.FourierMap, line: ridge.Line) -> None:
+        self._feature_map, self._line, self.objective = feature_map, line, line.objective
 
-    def answers(self, part: Part, assigned: Indices) -> Answers:
+    def predict(self, part: Part, assigned: npt.NDArray[np.int64]) -> Predictions:
         weights, intercept, _ = self._line
         scores = np.zeros((len(part), len(intercept)), np.float32)
-        for first, block in self._made.blocks(part.points, assigned):
+        for first, block in self._feature_map.blocks(part.points, assigned):
             scores += block @ weights[first : first + block.shape[1]]
         scores += intercept
         squared = (scores - _one_hot(part.labels, len(intercept))) ** 2
-        return Answers(scores.argmax(axis=1) == part.labels, squared.sum(axis=1, dtype=np.float64))
+        return Predictions(scores.argmax(axis=1) == part.labels, squared.sum(axis=1, dtype=np.float64))
 
 
 class NgramSvm:
-    """Hashed bags of n-grams under a linear support vector machine."""
+    """Hashed bags of n-grams with a linear support vector machine."""
 
     def __init__(self, pool: Sequence[ngrams.Configuration]) -> None:
         self.pool = pool
 
-    def fit(self, part: Part, assigned: Indices, features: int, seed: int, loss: str) -> NgramModel:
+    def fit(self, part: Part, assigned: npt.NDArray[np.int64], features: int, seed: int, loss: str) -> NgramModel:
         counts = ngrams.count(self.pool, part.points, assigned, features)
-        made = ngrams.NgramMap(self.pool, counts, part.labels == 1, features)
-        plane = svm.fit(made.matrix(counts, assigned), _signs(part.labels), loss, seed)
-        return NgramModel(self.pool, made, plane, features, loss)
+        feature_map = ngrams.NgramMap(self.pool, counts, part.labels == 1, features)
+        plane = svm.fit(feature_map.matrix(counts, assigned), _signs(part.labels), loss, seed)
+        return NgramModel(self.pool, feature_map, plane, features, loss)
 
 
 class NgramModel:
     def __init__(
-        self, pool: Sequence[ngrams.Configuration], made: ngrams.NgramMap, plane: svm.Plane, features: int, loss: str
+        self, pool: Sequence[ngrams.Configuration], feature_map: ngrams.NgramMap, plane: svm.Plane, features: int, loss: str
     ) -> None:
-        self._pool, self._made, self._plane, self._features, self._loss = pool, made, plane, features, loss
+        self._pool, self._feature_map, self._plane, self._features, self._loss = pool, feature_map, plane, features, loss
         self.objective = plane.objective
 
-    def answers(self, part: Part, assigned: Indices) -> Answers:
+    def predict(self, part: Part, assigned: npt.NDArray[np.int64]) -> Predictions:
         counts = ngrams.count(self._pool, part.points, assigned, self._features)
-        scores = self._made.matrix(counts, assigned) @ self._plane.weights + self._plane.intercept
-        return Answers((scores > 0) == (part.labels == 1), svm.losses(scores, _signs(part.labels), self._loss))
+        scores = self._feature_map.matrix(counts, assigned) @ self._plane.weights + self._plane.intercept
+        return Predictions((scores > 0) == (part.labels == 1), svm.losses(scores, _signs(part.labels), self._loss))
 
 
-def _one_hot(labels: Indices, classes: int) -> npt.NDArray[np.float32]:
+def _one_hot(labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float32]:
     return np.where(np.arange(classes) == labels[:, None], np.float32(1), np.float32(-1))
 
 
-def _signs(labels: Indices) -> npt.NDArray[np.float64]:
+def _signs(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return np.where(labels == 1, 1.0, -1.0)

@@ -1,6 +1,6 @@
-"""Reads IMDb's movie reviews: the official folder, the official archive, or JSON lines. One clear line for what is wrong.
+"""Read IMDb's movie reviews from the official folder, the official archive, or JSON lines.
 
-Whatever the source, reviews come in one order: by part (train, test), class (negative, positive) and number.
+Every source gives the reviews in the same order: by part (train, test), class (negative, positive) and number.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ PARTS: Final = ("train", "test")
 CLASSES: Final = ("neg", "pos")
 _MEMBER = re.compile(r"(?:.*/)?(train|test)/(neg|pos)/(\d+)_(\d+)\.txt")
 _TEXT: Final = 1 << 20
-"""Bytes that a review, or a line with one, may have; the longest published one has about 14 000."""
+"""Largest size of a review, or of a line with a review, in bytes; the longest published review has about 14 000."""
 _ARCHIVE: Final = 4 << 30
-"""Bytes that the whole data set may unpack to."""
+"""Largest unpacked size of the data set in bytes."""
 _DIGITS: Final = 9
 
 
 class Review(NamedTuple):
-    """One review; sorts into the order that all sources share."""
+    """A review; sorts into the common order of all sources."""
 
     part: int
     """Position in :data:`PARTS`."""
@@ -39,9 +39,9 @@ class Review(NamedTuple):
 
 
 def recognise(path: Path) -> str | None:
-    """Return which form of IMDb ``path`` is, or None. Of files, the name decides and the first line of JSON lines.
+    """Return the form of IMDb that ``path`` is, or None: of a file by its name, and by the first line of JSON lines.
 
-    Reads a bounded amount, and may raise anything.
+    Read a bounded amount. Any exception is possible.
     """
     if is_folder(path):
         return "folder" if is_folder(path / "train" / "pos") or is_folder(path / "test" / "neg") else None
@@ -51,7 +51,7 @@ def recognise(path: Path) -> str | None:
     if re.search(r"\.jsonl(\.xz|\.gz|\.bz2)?$", name):
         try:
             first = json.loads(head(path).split(b"\n", 1)[0])
-        except Exception:  # so that importing it says what is wrong
+        except Exception:  # accept a damaged file, so that importing it reports its error
             if "imdb" in name and is_file(path):
                 return "JSON lines"
             raise
@@ -60,32 +60,37 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path) -> list[Review]:
-    """Every labelled review of ``path``, in order. Raises :class:`UserError`, one line, for what is damaged or missing."""
+    """Return every labelled review of ``path``, in order.
+
+    Raises:
+        UserError: one line; the source is damaged or lacks reviews.
+    """
     readers = {"folder": _folder, "archive": _archive, "JSON lines": _json_lines}
     form = look(path, recognise).kind
     if form is None:
         raise UserError(f"{path} is not IMDb: neither the folder aclImdb, nor its archive, nor JSON lines; nothing imported")
     try:
-        found = sorted(readers[form](path))
+        reviews = sorted(readers[form](path))
     except UserError:
         raise
     except OSError as error:
         if error.errno is not None and error.errno != errno.EINVAL:
             raise
         raise UserError(f"{error.filename or path} is damaged ({reason(error)}); get it again") from None
-    except Exception as error:  # of the readers of archives, and of text that is none
+    except Exception as error:  # of the readers of archives, and of text that cannot be decoded
         raise UserError(f"{path} is damaged ({reason(error)}); get it again") from None
     for part, name in enumerate(PARTS):
         for label, kind in enumerate(CLASSES):
-            numbers = [one.number for one in found if (one.part, one.label) == (part, label)]
+            numbers = [review.number for review in reviews if (review.part, review.label) == (part, label)]
             if not numbers:
-                raise UserError(f"{path} has no reviews of {name}/{kind}; get the whole data set again")
+                raise UserError(f"{path} has no reviews of {name}/{kind}; get the data set again")
             if len(set(numbers)) < len(numbers):
                 raise UserError(f"{path} has two reviews of {name}/{kind} with the same number; get it again")
-    for one in found:
-        if not one.text.strip():
-            raise UserError(f"{path}: review {PARTS[one.part]}/{CLASSES[one.label]}/{one.number} is empty; get it again")
-    return found
+    for review in reviews:
+        if not review.text.strip():
+            name = f"{PARTS[review.part]}/{CLASSES[review.label]}/{review.number}"
+            raise UserError(f"{path}: review {name} is empty; get it again")
+    return reviews
 
 
 def _folder(path: Path) -> Iterator[Review]:
@@ -105,7 +110,7 @@ def _archive(path: Path) -> Iterator[Review]:
             if named and content:
                 part, label = PARTS.index(named[1]), CLASSES.index(named[2])
                 yield _review(part, label, named[3], content.read(_TEXT + 1), member.name)
-        # an archive's end, or a header that is none, comes before the checksum of the compressed stream
+        # the archive may end before the compressed stream does; reading to its end compares the checksum
         while stream.read(1 << 20):
             pass
 
@@ -140,5 +145,5 @@ def _parsed(value: Any, count: int) -> Review:
         raise ValueError
     if len(str(number)) > _DIGITS:
         raise ValueError
-    text.encode("utf-8")  # raises ValueError for half a character, which JSON can spell
+    text.encode("utf-8")  # raises ValueError for half a surrogate pair, which JSON can express
     return Review(PARTS.index(part), int(label), int(number), text)

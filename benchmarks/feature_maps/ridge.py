@@ -2,7 +2,7 @@
 
 scikit-learn's ``Ridge`` where the features fit into :data:`DENSE_BYTES`. Elsewhere (the paper's 100 000 features of 40 000
 images are 16 GB) the dual system ``(K + alpha I) a = y`` with ``K`` the centred Gram matrix, made of blocks of features and
-solved in place by Cholesky: 4 n^2 bytes and four blocks, whatever the number of features.
+solved in place by Cholesky: 4 n^2 bytes and four blocks, for any number of features.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import numpy.typing as npt
 
 ALPHA: Final = 0.5
 SOLVERS: Final = ("lsqr", "cholesky")
-"""scikit-learn's names: the paper's iterations, to a tolerance of 1e-4, or the exact solution of the smaller system."""
+"""Names of scikit-learn: the paper's iterations, to a tolerance of 1e-4, or the exact solution of the smaller system."""
 DENSE_BYTES: Final = 1 << 30
-"""Features of a training set are held at once up to this size."""
+"""Largest features of a training set that are kept in memory, in bytes."""
 
-Matrix = npt.NDArray[np.float32]
-Blocks = Callable[[], Iterator[tuple[int, Matrix]]]
+Blocks = Callable[[], Iterator[tuple[int, npt.NDArray[np.float32]]]]
 
 
 class Line(NamedTuple):
@@ -31,37 +30,40 @@ class Line(NamedTuple):
     intercept: npt.NDArray[np.floating]
     """(outputs,)."""
     objective: float
-    """What was minimised, at its minimum."""
+    """The minimum of the minimised function."""
 
 
-def fit(blocks: Blocks, features: int, targets: Matrix, solver: str = "lsqr", dense_bytes: int = DENSE_BYTES) -> Line:
-    """Minimises ``|y - X w - b|^2 + alpha |w|^2`` for each column of ``targets`` (N, outputs).
+def fit(
+    blocks: Blocks, features: int, targets: npt.NDArray[np.float32], solver: str = "lsqr", dense_bytes: int = DENSE_BYTES
+) -> Line:
+    """Minimise ``|y - X w - b|^2 + alpha |w|^2`` for each column of ``targets`` (N, outputs).
 
     Args:
-        blocks: makes (first column, float32 (N, width)) of the features, in order; called twice where they are not held.
-        solver: one of :data:`SOLVERS`, of features that are held.
-        dense_bytes: the features are held at once up to this size.
+        blocks: returns first column and features, float32 (N, width), of each block in order. It is called twice if the
+            features do not fit into ``dense_bytes``.
+        solver: one of :data:`SOLVERS`, for features that fit into ``dense_bytes``.
+        dense_bytes: largest size of features that are kept in memory.
     """
     if 4 * len(targets) * features <= dense_bytes:
-        return _held(blocks, features, targets, solver)
+        return _primal(blocks, features, targets, solver)
     return _dual(blocks, features, targets)
 
 
-def _held(blocks: Blocks, features: int, targets: Matrix, solver: str) -> Line:
+def _primal(blocks: Blocks, features: int, targets: npt.NDArray[np.float32], solver: str) -> Line:
     from sklearn.linear_model import Ridge
 
-    whole = np.empty((len(targets), features), np.float32)
+    dense = np.empty((len(targets), features), np.float32)
     for first, block in blocks():
-        whole[:, first : first + block.shape[1]] = block
-    means, centre = whole.mean(axis=0), targets.mean(axis=0)
-    whole -= means  # in place: scikit-learn's own centring would need as much memory again
-    model = Ridge(alpha=ALPHA, solver=solver, fit_intercept=False, copy_X=False).fit(whole, targets - centre)
+        dense[:, first : first + block.shape[1]] = block
+    means, centre = dense.mean(axis=0), targets.mean(axis=0)
+    dense -= means  # in place: centring by scikit-learn needs the same memory again
+    model = Ridge(alpha=ALPHA, solver=solver, fit_intercept=False, copy_X=False).fit(dense, targets - centre)
     weights = model.coef_.T
-    rest = whole @ weights - (targets - centre)
+    rest = dense @ weights - (targets - centre)
     return Line(weights, centre - means @ weights, float((rest**2).sum() + ALPHA * (weights**2).sum()))
 
 
-def _dual(blocks: Blocks, features: int, targets: Matrix) -> Line:
+def _dual(blocks: Blocks, features: int, targets: npt.NDArray[np.float32]) -> Line:
     from scipy.linalg import cho_factor, cho_solve
 
     n = len(targets)

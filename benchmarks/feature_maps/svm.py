@@ -8,22 +8,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-
 
 class Plane(NamedTuple):
-    """A fitted machine: scores are ``features @ weights + intercept``."""
+    """A fitted model: scores are ``features @ weights + intercept``."""
 
-    weights: Floats
+    weights: npt.NDArray[np.float64]
     intercept: float
     objective: float
     """``(|w|^2 + b^2) / 2 + C * sum of losses``, at the solution."""
 
 
-def fit(features: Any, signs: Floats, loss: str, seed: int) -> Plane:
-    """Fits sparse ``features`` (N, columns) to ``signs`` (N,), 1 and -1.
+def fit(features: Any, signs: npt.NDArray[np.float64], loss: str, seed: int) -> Plane:
+    """Fit sparse ``features`` (N, columns) to ``signs`` (N,), 1 and -1.
 
-    ``loss`` is ``hinge`` or ``squared_hinge`` (D-36). Like the released code, the solver stops after 1 000 passes where it has
+    ``loss`` is ``hinge`` or ``squared_hinge`` (D-36). Like the released code, the solver stops after 1 000 passes if it has
     not converged.
     """
     from sklearn.exceptions import ConvergenceWarning
@@ -34,11 +32,11 @@ def fit(features: Any, signs: Floats, loss: str, seed: int) -> Plane:
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features, signs)
     weights, intercept = model.coef_[0], float(model.intercept_[0])
-    left = losses(features @ weights + intercept, signs, loss)
-    return Plane(weights, intercept, float((weights @ weights + intercept**2) / 2 + left.sum()))
+    remaining = losses(features @ weights + intercept, signs, loss)
+    return Plane(weights, intercept, float((weights @ weights + intercept**2) / 2 + remaining.sum()))
 
 
-def losses(scores: Floats, signs: Floats, loss: str) -> Floats:
-    """The loss of each point."""
-    below: Floats = np.maximum(0.0, 1.0 - signs * scores)
+def losses(scores: npt.NDArray[np.float64], signs: npt.NDArray[np.float64], loss: str) -> npt.NDArray[np.float64]:
+    """Return the loss of each point."""
+    below: npt.NDArray[np.float64] = np.maximum(0.0, 1.0 - signs * scores)
     return below if loss == "hinge" else below**2

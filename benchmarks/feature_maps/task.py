@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.feature_maps.models import Answers, Maps, Model, Part
+from benchmarks.feature_maps.models import Maps, Model, Part, Predictions
 from harness.problem import InvalidArchitecture, Meter
 from harness.seeds import derive
 
@@ -68,10 +68,10 @@ class Task:
     def _timed(self) -> _Timer:
         return _Timer(self._charge)
 
-    def _answers(self, model: Model, assigned: npt.ArrayLike) -> Answers:
+    def _predict(self, model: Model, assigned: npt.ArrayLike) -> Predictions:
         chosen = self._chosen(assigned, len(self._valid))
         with self._timed():
-            return model.answers(self._valid, chosen)
+            return model.predict(self._valid, chosen)
 
 
 class Shared:
@@ -82,9 +82,9 @@ class Shared:
         self.objective = model.objective
         """The regularised training loss that it minimises."""
 
-    def validate(self, assigned: npt.ArrayLike) -> Answers:
+    def validate(self, assigned: npt.ArrayLike) -> Predictions:
         """Whether each validation point is answered correctly, and its loss, each under its configuration ``assigned``."""
-        return self._task._answers(self._model, assigned)
+        return self._task._predict(self._model, assigned)
 
 
 class _Timer:

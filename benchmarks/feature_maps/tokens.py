@@ -1,7 +1,7 @@
 """Tokenisers that need no corpus and no download, and stop words.
 
-The released code strips punctuation where the paper tokenises on spaces: both are here, and a protocol's
-``search`` table says which three stand in the space.
+The released code strips punctuation where the paper tokenises on spaces. This module has both, and the ``search`` table of a
+protocol selects the three of the search space.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WORDS_AND_MARKS = re.compile(r"\w+|[^\w\s]")
 
 
 def _nltk() -> Callable[[str], list[str]]:
-    """NLTK's word tokeniser (Penn Treebank rules) on the whole review: its sentence splitter would need a corpus."""
+    """Return NLTK's word tokeniser (Penn Treebank rules) for a full review: its sentence splitter would need a corpus."""
     try:
         from nltk.tokenize import NLTKWordTokenizer
     except ImportError:
@@ -38,37 +38,39 @@ TOKENISERS: Final[dict[str, Callable[[], Callable[[str], list[str]]]]] = {
     "split": lambda: _WORDS_AND_MARKS.findall,
     "nltk": _nltk,
 }
-"""``spaces``: as written; ``strip``: without punctuation, on spaces; ``split``: words, and every mark on its own."""
+"""``spaces``: split on spaces; ``strip``: without punctuation, split on spaces; ``split``: words and single marks."""
 
 RELEASED: Final = ("strip", "split", "nltk")
-"""Those of the released code, in the paper's order; the paper has ``spaces`` in place of ``strip``."""
+"""Tokenisers of the released code, in the paper's order; the paper has ``spaces`` in place of ``strip``."""
 
 
 @cache
 def stop_words() -> frozenset[str]:
-    """scikit-learn's English stop words, in lower case."""
+    """Return scikit-learn's English stop words, in lower case."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     return frozenset(ENGLISH_STOP_WORDS)
 
 
 def encode(texts: Iterable[str], tokeniser: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], list[str]]:
-    """Texts as numbers of their tokens.
+    """Encode texts as numbers of their tokens.
 
-    Returns: all texts' tokens one after the other; where each text begins, and the end (texts + 1,); the tokens by number.
+    Returns:
+        The token numbers of all texts, concatenated; the start of each text, and the end of the last (texts + 1,); the tokens
+        by number.
     """
     split = TOKENISERS[tokeniser]()
     numbers: dict[str, int] = {}
     pieces, ends = [], [0]
     for text in texts:
-        found = [numbers.setdefault(token, len(numbers)) for token in split(text)]
-        pieces.append(np.array(found, np.int32))
-        ends.append(ends[-1] + len(found))
+        tokens = [numbers.setdefault(token, len(numbers)) for token in split(text)]
+        pieces.append(np.array(tokens, np.int32))
+        ends.append(ends[-1] + len(tokens))
     return np.concatenate(pieces), np.array(ends, np.int64), list(numbers)
 
 
 def lowered(vocabulary: list[str]) -> Words:
-    """Of every token: the number of the first token with the same lower case, and whether it is a stop word in lower case."""
+    """Return for every token the first number with the same lower case, and whether its lower case is a stop word."""
     first: dict[str, int] = {}
     small = [token.lower() for token in vocabulary]
     same = np.array([first.setdefault(token, number) for number, token in enumerate(small)], np.int32)

@@ -1,4 +1,4 @@
-"""Random crop, flip, standardisation, cutout and noise for a whole batch at once, on the device, without synchronising."""
+"""Random crop, flip, standardisation, cutout and noise for one batch at a time, on the device, without synchronisation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from benchmarks.images.dataset import ImageSet
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to a training image, in this order. Without any, images are only standardised, as for a test."""
+    """Operations on a training image, in this order. Without any, images are only standardised, as in evaluation."""
 
     padding: int = 0
-    """Black pixels on each side before a crop of the image's own size is taken at random."""
+    """Black pixels added on each side before a random crop of the original size."""
     flip: bool = False
     """Mirror left and right with probability 1/2."""
     cutout: int = 0
-    """Side of a square of zeros after standardisation; its centre is any pixel, so that the border may cut it."""
+    """Side of a square of zeros after standardisation. Its centre may be any pixel, so the border may cut the square."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise on every pixel after standardisation."""
 
@@ -54,7 +54,7 @@ class Resident:
 
     @classmethod
     def of(cls, part: ImageSet, device: torch.device | str = "cpu") -> Resident:
-        """Copies ``part`` to ``device``."""
+        """Copy ``part`` to ``device``."""
         mean, std = torch.tensor(part.mean, dtype=torch.float64), torch.tensor(part.std, dtype=torch.float64)
         return cls(
             torch.tensor(part.images.transpose(0, 2, 3, 1).copy(), device=device),
@@ -69,7 +69,7 @@ class Resident:
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """What chance decided for each of n images; None where the augmentation leaves nothing to it."""
+    """Random draws for n images; None if the augmentation has no such draw."""
 
     crop: Tensor | None
     """int64 (2, n): top and left of the crop in the padded image, 0 to ``2 * padding``."""
@@ -91,7 +91,7 @@ class Draws:
 
 
 def draw(augmentation: Augmentation, count: int, data: Resident, generator: torch.Generator) -> Draws:
-    """Draws for ``count`` images of ``data``, whose device ``generator`` must be on. An epoch's noise is all there at once."""
+    """Draw for ``count`` images of ``data``. ``generator`` must be on their device. The noise of all images is in memory."""
     device = data.images.device
     height, width, channels = data.images.shape[1:]
 
@@ -109,12 +109,15 @@ def draw(augmentation: Augmentation, count: int, data: Resident, generator: torc
 def augment(
     data: Resident, rows: Tensor, augmentation: Augmentation, draws: Draws, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """The images with these numbers, augmented and standardised: (n, channels, height, width), channels last in memory.
+    """Augment and standardise the images with the given numbers.
 
     Args:
-        rows: int64 (n,), on the data's device.
-        draws: what chance decided for each of them.
-        dtype: of the result; the arithmetic is float32.
+        rows: int64 (n,), numbers of the images, on the device of ``data``.
+        draws: random draws for the n images.
+        dtype: type of the result; the arithmetic is float32.
+
+    Returns:
+        (n, channels, height, width), channels last in memory.
     """
     height, width, channels = data.images.shape[1:]
     device = data.images.device
@@ -144,5 +147,5 @@ def augment(
 
 
 def _rectangle(lines: Tensor, columns: Tensor, channels: int) -> Tensor:
-    """Where both a line (n, height) and a column (n, width) are true: bool (n, height, width * channels)."""
+    """Return a mask that is true where line (n, height) and column (n, width) are: bool (n, height, width * channels)."""
     return lines[:, :, None] & columns.repeat_interleave(channels, 1)[:, None, :]

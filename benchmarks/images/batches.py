@@ -1,7 +1,7 @@
-"""Epochs over images that lie on a device: everything random is drawn when an epoch begins, then a batch depends on its step.
+"""Epochs over images on a device. All random numbers of an epoch are drawn at its start; then a batch depends on its step only.
 
-So nothing is synchronised inside an epoch, and a search resumes anywhere in it: it restores the state that its generator
-had when the epoch began, makes the epoch again, and goes on at the step it had come to.
+An epoch therefore needs no synchronisation, and a search can resume at any step: it restores the state that its generator had
+at the start of the epoch, makes the epoch again, and continues at that step.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from benchmarks.images.augment import PLAIN, Augmentation, Draws, Resident, augm
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """The batches of one epoch, each made when it is asked for: ``batches[step]`` is images and labels."""
+    """The batches of one epoch, made on demand: ``batches[step]`` is images and labels."""
 
     data: Resident
     rows: Tensor
-    """int64: the numbers of the images in the order in which they come."""
+    """int64: the numbers of the images, in the order of the epoch."""
     size: int
     draws: Draws
     augmentation: Augmentation = PLAIN
     drop_last: bool = False
-    """Leave out the rest that fills no batch."""
+    """Drop a last batch that is not full."""
     dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
@@ -38,7 +38,7 @@ class Batches:
         return len(self.rows) // self.size if self.drop_last else math.ceil(len(self.rows) / self.size)
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images (n, channels, height, width), channels last in memory, and labels int64 (n,)."""
+        """Return images (n, channels, height, width), channels last in memory, and labels int64 (n,)."""
         if not 0 <= step < len(self):
             raise IndexError(f"step {step} of {len(self)}")
         part = slice(step * self.size, (step + 1) * self.size)
@@ -57,9 +57,9 @@ def epoch(
     drop_last: bool = False,
     dtype: torch.dtype = torch.float32,
 ) -> Batches:
-    """Every image once, shuffled. ``generator`` must be on the data's device.
+    """Return an epoch with every image once, shuffled. ``generator`` must be on the device of ``data``.
 
-    The loaders of DARTS, PC-DARTS, GAEA, CoNAS and AutoDL keep the rest that fills no batch, which is the default.
+    The loaders of DARTS, PC-DARTS, GAEA, CoNAS and AutoDL keep a last batch that is not full, which is the default.
     """
     rows = torch.randperm(len(data), generator=generator, device=data.images.device)
     return _augmented(data, rows, size, generator, augmentation, drop_last, dtype)
@@ -74,10 +74,10 @@ def search_epoch(
     drop_last: bool = False,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Batches, Batches]:
-    """AutoDL's pairing: the weight split shuffled, every image with one of the architecture split.
+    """Return AutoDL's pair of epochs: the weight split shuffled, each image with a partner from the architecture split.
 
-    The partner is drawn uniformly with replacement; both are augmented. The two have the same steps: ``zip`` them. AutoDL
-    keeps the rest that fills no batch: 25 000 images in batches of 64 are 391 steps, the last of 40.
+    The partner is drawn uniformly with replacement; both are augmented. Both epochs have the same number of steps. AutoDL
+    keeps a last batch that is not full: 25 000 images in batches of 64 are 391 steps, the last of 40 images.
     """
     first = epoch(weights, size, generator, augmentation, drop_last, dtype)
     device = architecture.images.device
@@ -93,9 +93,9 @@ def reshuffled(
     augmentation: Augmentation,
     dtype: torch.dtype = torch.float32,
 ) -> Batches:
-    """``steps`` batches, each the first of a fresh shuffle: no image twice in a batch, any image again in the next.
+    """Return ``steps`` batches, each the first batch of a new shuffle. An image occurs at most once in a batch.
 
-    The validation batches of DARTS, PC-DARTS and GAEA, whose loader is made anew for every step.
+    These are the validation batches of DARTS, PC-DARTS and GAEA, which make a new loader for every step.
     """
     size = min(size, len(data))
     device = data.images.device
@@ -104,7 +104,7 @@ def reshuffled(
 
 
 def in_order(data: Resident, size: int, dtype: torch.dtype = torch.float32) -> Batches:
-    """Every image once, in order, standardised only: for evaluation."""
+    """Return every image once, in order, standardised without augmentation: for evaluation."""
     return Batches(data, torch.arange(len(data), device=data.images.device), size, Draws(None, None, None, None), dtype=dtype)
 
 

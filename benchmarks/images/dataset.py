@@ -13,38 +13,38 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.images import digits, importer
-from benchmarks.images.sources import FORMS
+from benchmarks.images import digits
+from benchmarks.images.library import LIBRARY
 from harness.problem import UserError
 
 Channels = tuple[float, ...]
 
 STATISTICS: dict[str, tuple[Channels, Channels]] = {
-    # DARTS' code; NAS-Bench-201's, 125.3 123.0 113.9 and 63.0 62.1 66.7 of 255, differ by less than 0.0003
+    # of DARTS' code; NAS-Bench-201 has 125.3 123.0 113.9 and 63.0 62.1 66.7 of 255, which differ by less than 0.0003
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((129.3 / 255, 124.1 / 255, 112.4 / 255), (68.2 / 255, 65.4 / 255, 70.4 / 255)),
     "imagenet16-120": ((122.68 / 255, 116.66 / 255, 104.01 / 255), (63.22 / 255, 61.26 / 255, 65.09 / 255)),
 }
-"""Mean and standard deviation of each channel, black being 0 and white 1: what the papers' code subtracts and divides by."""
+"""Mean and standard deviation of each channel, as in the papers' code; black is 0 and white is 1."""
 
 NAMES = (*STATISTICS, "digits")
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """One part of a data set. Held alone, it reaches no image of another part."""
+    """One part of a data set. It has no reference to images of another part."""
 
     name: str
-    """What captions print, such as ``CIFAR-10 (JPEG-75)``."""
+    """Name in captions, such as ``CIFAR-10 (JPEG-75)``."""
     images: npt.NDArray[np.uint8]
-    """(N, channels, height, width), read-only where they are mapped from a file."""
+    """(N, channels, height, width); read-only if mapped from a file."""
     labels: npt.NDArray[np.int64]
-    """(N,), from 0."""
+    """(N,), counted from 0."""
     classes: int
     mean: Channels
     std: Channels
     source: str
-    """The file it was decoded from."""
+    """Name of the file that the images were decoded from."""
     checksum: str
     """Identifies the decoded data set; part of a run's identity."""
     white: int = 255
@@ -58,38 +58,41 @@ class ImageSet:
         return len(self.labels)
 
     def rows(self, index: npt.NDArray[np.int64]) -> ImageSet:
-        """The images with these numbers, copied: the result holds no others."""
+        """Return a copy of the images with these numbers."""
         return replace(self, images=self.images[index].copy(), labels=self.labels[index].copy())
 
 
 def load(dataset: str, announce: Callable[[str], None] | None = None) -> tuple[ImageSet, ImageSet]:
-    """The training and the test part of ``cifar10``, ``cifar100``, ``imagenet16-120`` or ``digits``.
+    """Return the training and the test part of ``cifar10``, ``cifar100``, ``imagenet16-120`` or ``digits``.
 
-    A source that is found and not yet imported is imported, and ``announce`` is told in one line (default: standard
-    error). CIFAR-10 itself is preferred to CIFAR-10 (JPEG-75). The training part of the digits are its 1 024 training images
-    and then its 384 validation images.
+    A source that is present and not imported yet is imported. CIFAR-10 itself is preferred to CIFAR-10 (JPEG-75). The
+    training part of the digits has its 1 024 training images and then its 384 validation images.
 
-    Raises :class:`UserError` for an unknown name, and where the data are missing or damaged.
+    Args:
+        announce: called with one line after an import; None prints the line on standard error.
+
+    Raises:
+        UserError: the name is unknown, or the data are missing or damaged.
     """
     if dataset == "digits":
         return _digits()
     if dataset not in STATISTICS:
         close = difflib.get_close_matches(dataset, NAMES, 1)
         raise UserError(f"no image data set {dataset!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {NAMES}"))
-    found = importer.find(dataset)
-    if found is None:
-        form = next(form for form in FORMS if form.dataset == dataset)
+    present = LIBRARY.find(dataset)
+    if present is None:
+        form = LIBRARY.preferred(dataset)
         raise UserError(
             f"{form.name} is missing: put {form.archive or form.folder} into a folder of NAS_DATA "
             "('python -m harness.data status' says where it is published)"
         )
-    form, table = found.form, found.table
+    form, source, table = present
     if table is None:
-        assert found.source is not None
+        assert source is not None
         started = time.perf_counter()
-        table = importer.import_path(found.source)
-        tell = announce or (lambda line: print(line, file=sys.stderr))
-        tell(f"importing {found.source.name} ({form.name}) … {time.perf_counter() - started:.1f} s")
+        table = LIBRARY.import_path(source)
+        line = f"importing {source.name} ({form.name}) … {time.perf_counter() - started:.1f} s"
+        print(line, file=sys.stderr) if announce is None else announce(line)
     mean, std = STATISTICS[dataset]
     train, test = (
         ImageSet(
@@ -109,23 +112,23 @@ def load(dataset: str, announce: Callable[[str], None] | None = None) -> tuple[I
 
 @cache
 def _digits() -> tuple[ImageSet, ImageSet]:
-    """The digits with :mod:`benchmarks.images.digits`' split and standardisation, as whole grey levels 0 to 16."""
+    """Return the digits with the split and standardisation of :mod:`benchmarks.images.digits`, as integers 0 to 16."""
     from sklearn.datasets import load_digits
 
-    digits.load()  # refuses other digits than the split was made for
+    digits.load()  # raises an error if the digits differ from those that the split was made for
     bunch = load_digits()
     pixels, labels = np.asarray(bunch.images).astype(np.uint8)[:, None], np.asarray(bunch.target, dtype=np.int64)
     train, valid, test = digits.split(labels)
-    seen = pixels[train] / 16
-    whole = ImageSet(
+    training = pixels[train] / 16
+    images = ImageSet(
         name="digits",
         images=pixels,
         labels=labels,
         classes=10,
-        mean=(float(seen.mean()),),
-        std=(float(seen.std()),),
+        mean=(float(training.mean()),),
+        std=(float(training.std()),),
         source="scikit-learn",
         checksum=hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest(),
         white=16,
     )
-    return whole.rows(np.concatenate([train, valid])), whole.rows(test)
+    return images.rows(np.concatenate([train, valid])), images.rows(test)

@@ -1,10 +1,9 @@
-"""From the bytes of one published file to images uint8 (n, channels, height, width) and labels int64 (n,)."""
+"""Decode the bytes of one published file into images uint8 (n, channels, height, width) and labels int64 (n,)."""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -12,42 +11,44 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.images.pickled import PickledArray, load_batch
-from benchmarks.tables.npz import read_columns
+from benchmarks.sources.npz import read_columns
+from harness.library import Progress
 from harness.look import peek, reason
 from harness.problem import UserError
 
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
-Progress = Callable[[int, int, str], None]
 _COLUMN = 1 << 30
-"""Bytes that a column may have."""
+"""Largest size of a column in bytes."""
 JPEG_COLUMNS = {"header", "payload", "offsets", "labels", "n_train"}
 
 
 def python_batch(file: IO[bytes], labels: str, side: int, classes: int | None = None) -> Batch:
-    """A pickled batch: ``data`` (n, 3 * side * side), channel by channel, and a list under the name ``labels``.
+    """Decode a pickled batch: ``data`` (n, 3 * side * side), channel by channel, and a list under the name ``labels``.
 
     Args:
-        classes: keep the first so many classes of labels that count from 1, as ImageNet16-120 is cut from ImageNet16.
+        classes: number of classes to keep, of labels that count from 1 (ImageNet16-120 is the first 120 of ImageNet16);
+            None keeps all images and labels that count from 0.
 
-    Raises :class:`UserError` where the file holds something else.
+    Raises:
+        UserError: the file has different content.
     """
     batch = load_batch(file)
     data, numbers = batch.get("data"), batch.get(labels)
     if not isinstance(data, PickledArray) or not isinstance(numbers, list):
-        raise UserError(f"it holds no array 'data' with a list {labels!r}")
+        raise UserError(f"it has no array 'data' with a list {labels!r}")
     if not all(type(number) is int and 0 <= number < 1 << 31 for number in numbers):
-        raise UserError(f"its list {labels!r} holds something that is no label")
+        raise UserError(f"its list {labels!r} has an entry that is not a label")
     images, targets = data.array(), np.array(numbers, dtype=np.int64)
     if images.dtype != np.uint8 or images.shape != (len(targets), 3 * side * side):
         raise UserError(f"its images are {images.dtype} {images.shape}, not uint8 ({len(targets)}, {3 * side * side})")
     if classes is not None:
-        kept = (targets >= 1) & (targets <= classes)
-        images, targets = images[kept], targets[kept] - 1
+        included = (targets >= 1) & (targets <= classes)
+        images, targets = images[included], targets[included] - 1
     return images.reshape(-1, 3, side, side), targets
 
 
 def binary_batch(file: IO[bytes], label_bytes: int) -> Batch:
-    """Records of ``label_bytes`` labels, the last of which is the fine one, and 3 x 32 x 32 bytes of image."""
+    """Decode records of ``label_bytes`` labels, the last of which is the fine label, and 3 x 32 x 32 bytes of image."""
     raw = np.frombuffer(file.read(), dtype=np.uint8)
     record = label_bytes + 3 * 32 * 32
     if len(raw) % record:
@@ -57,31 +58,32 @@ def binary_batch(file: IO[bytes], label_bytes: int) -> Batch:
 
 
 def is_jpeg_columns(path: Path) -> bool:
-    """Return whether an NPZ holds JPEG images as columns: one ``header`` for all, ``payload`` cut at ``offsets``.
+    """Return whether an NPZ has JPEG images as columns: one ``header`` for all, ``payload`` cut at ``offsets``.
 
-    Raises what the reader of zip archives raises on anything else.
+    The reader of zip archives raises various errors on other files.
     """
     with peek(path) as file, zipfile.ZipFile(file) as archive:
         return {f"{name}.npy" for name in JPEG_COLUMNS} <= set(archive.namelist())
 
 
 def jpeg_columns(path: Path, progress: Progress) -> tuple[Batch, Batch]:
-    """The training and test images of such an NPZ. Image i is ``header + payload[offsets[i]:offsets[i + 1]]``.
+    """Decode the training and test images of such an NPZ. Image i is ``header + payload[offsets[i]:offsets[i + 1]]``.
 
-    Raises :class:`UserError` where a column or an image is damaged.
+    Raises:
+        UserError: a column or an image is damaged.
     """
     from PIL import Image
 
     try:
         columns = read_columns(path, JPEG_COLUMNS, _COLUMN)
-    except Exception as error:  # of the readers: no archive, encrypted, corrupt, too large, pickled
+    except Exception as error:  # of the readers: not an archive, encrypted, corrupt, too large, pickled
         raise UserError(f"its columns cannot be read ({reason(error)})") from None
     header, payload, offsets, labels, n_train = (
         columns[name] for name in ("header", "payload", "offsets", "labels", "n_train")
     )
     numbers = offsets.dtype.kind in "iu" and labels.dtype.kind in "iu" and n_train.dtype.kind in "iu"
     if not (numbers and labels.ndim == 1 and n_train.size == 1 and header.dtype == payload.dtype == np.uint8):
-        raise UserError("its columns are not of the kinds that they should be")
+        raise UserError("its columns have unexpected types")
     start, body, total, bounds = header.tobytes(), payload.tobytes(), len(labels), offsets.tolist()
     if offsets.shape != (total + 1,) or bounds[0] < 0 or bounds[-1] != len(body) or sorted(bounds) != bounds:
         raise UserError("its offsets do not fit its payload")
@@ -97,7 +99,7 @@ def jpeg_columns(path: Path, progress: Progress) -> tuple[Batch, Batch]:
                 if image.size != (32, 32) or image.mode != "RGB":
                     raise ValueError(f"{image.mode} {image.size}")
                 images[row] = np.asarray(image).transpose(2, 0, 1)
-        except Exception as error:  # of a decoder of images
+        except Exception as error:  # of the image decoder
             raise UserError(f"image {row} of {total} cannot be decoded ({reason(error)})") from None
     progress(total, total, "decoding images")
     return (images[:cut], targets[:cut]), (images[cut:], targets[cut:])

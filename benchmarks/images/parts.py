@@ -1,4 +1,4 @@
-"""Which images a weight-sharing search trains on: known without PyTorch, for plans and pages."""
+"""The images of a weight-sharing search. Plans and pages use this module, so it does not import PyTorch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Split = Literal["nb201", "halves"]
 
 
 def parts(dataset: str, split: Split) -> tuple[ImageSet, ImageSet]:
-    """The images that train weights and those that choose. Raises :class:`UserError` where they are missing."""
+    """Return the images that train weights and those that train the architecture. Raises :class:`UserError` without data."""
     if split == "nb201" or dataset == "digits":
         return splits.nb201_search_sets(dataset)
     train, _ = load(dataset)
@@ -20,6 +20,6 @@ def parts(dataset: str, split: Split) -> tuple[ImageSet, ImageSet]:
 
 
 def describe(dataset: str, split: Split) -> str:
-    """Which images those are, for captions and identities. Raises :class:`UserError` where they are missing."""
+    """Return name, sizes and checksum of these parts, for captions and identities. Raises :class:`UserError` without data."""
     train, valid = parts(dataset, split)
     return f"{train.name}, {len(train):,} + {len(valid):,} images, {train.checksum[:12]}"

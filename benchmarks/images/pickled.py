@@ -1,4 +1,4 @@
-"""Opens the pickled batches of CIFAR and ImageNet16: plain data and arrays of plain numbers, everything else is refused."""
+"""Open the pickled batches of CIFAR and ImageNet16: plain data and arrays of plain numbers. Everything else is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.unpickle import NotPlain, PlainUnpickler, load_plain
 
 
 class PickledArray:
-    """What ``numpy.ndarray`` in a pickle becomes: shape, number type and bytes, no numpy object until :meth:`array`."""
+    """Stands in for ``numpy.ndarray`` in a pickle: shape, number type and bytes. :meth:`array` builds the NumPy array."""
 
     def __init__(self) -> None:
         self._parts: tuple[Any, ...] = ()
@@ -22,7 +22,7 @@ class PickledArray:
         self._parts = state
 
     def array(self) -> npt.NDArray[Any]:
-        """The array, read-only. Raises :class:`UserError` where its parts contradict each other."""
+        """Return the array, read-only. Raises :class:`UserError` if its parts contradict each other."""
         try:
             _, shape, dtype, fortran, data = self._parts
             kind = np.dtype(dtype.order + dtype.code)
@@ -35,7 +35,7 @@ class PickledArray:
 
 
 def _ndarray(*_: object) -> None:
-    """Stands for the class ``numpy.ndarray``, which pickles name and do not call."""
+    """Stands in for the class ``numpy.ndarray``, which pickles name but do not call."""
     raise NotPlain("the pickle asks for numpy.ndarray, which is not plain data")
 
 
@@ -46,7 +46,7 @@ def _reconstruct(kind: object, *_: object) -> PickledArray:
 
 
 class ArrayUnpickler(PlainUnpickler):
-    """Plain containers, numbers, and :class:`PickledArray` in place of arrays. Text of Python 2 is read as Latin-1."""
+    """Loads plain containers, numbers, and :class:`PickledArray` in place of arrays. Text of Python 2 is read as Latin-1."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file, encoding="latin1")
@@ -60,8 +60,8 @@ class ArrayUnpickler(PlainUnpickler):
 
 
 def load_batch(file: IO[bytes]) -> dict[str, Any]:
-    """The dictionary that a batch file holds. Raises :class:`UserError` as :func:`harness.unpickle.load_plain` does."""
+    """Return the dictionary in a batch file. Raises :class:`UserError` as :func:`harness.unpickle.load_plain` does."""
     batch = load_plain(file, ArrayUnpickler)
     if not isinstance(batch, dict):
-        raise UserError(f"it holds no dictionary but a {type(batch).__name__}")
+        raise UserError(f"it has a {type(batch).__name__}, not a dictionary")
     return batch

@@ -1,4 +1,4 @@
-"""Which images a search trains weights on, and which it chooses architectures by."""
+"""The split of a data set into images that train weights and images that train the architecture."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ import numpy.typing as npt
 
 from benchmarks.images import digits
 from benchmarks.images.dataset import ImageSet, load
-from benchmarks.images.search import find_file
-from benchmarks.images.sources import SPLIT_COLUMNS, SPLIT_TEXTS
-from benchmarks.tables.npz import read_columns
+from benchmarks.images.forms import SPLIT_COLUMNS, SPLIT_TEXTS
+from benchmarks.sources.files import find_file
+from benchmarks.sources.npz import read_columns
 from harness.look import reader, reason
 from harness.problem import UserError
 
-Rows = npt.NDArray[np.int64]
-
 _INDICES = 64 << 20
-"""Bytes that a split may have."""
+"""Largest size of a split in bytes."""
 
 
 class _Half(NamedTuple):
@@ -48,28 +46,29 @@ NB201_SPLITS: dict[str, _Halves] = {
         _Half("imagenet16_120_test_xtest", "xtest", "f0dbf99a4a80233d29664184c6eb4d6abfac2e82321e82e3a5ededc01d7af0e8"),
     ),
 }
-"""NAS-Bench-201's fixed splits: of CIFAR-10's training set, and of the test sets of the other two."""
+"""NAS-Bench-201's fixed splits: of CIFAR-10's training set, and of the test sets of the other data sets."""
 
 
-def cut(count: int, first: int) -> tuple[Rows, Rows]:
-    """The first ``first`` rows and the rest, in order: 45k / 5k, or the feature maps' 40k / 10k."""
+def cut(count: int, first: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the first ``first`` rows and the rest, in order: 45k / 5k, or the feature maps' 40k / 10k."""
     if not 0 < first < count:
         raise ValueError(f"{count} rows cannot be cut at {first}")
     return np.arange(first), np.arange(first, count)
 
 
-def halves(count: int) -> tuple[Rows, Rows]:
-    """The first and the last half of the training set, for weights and for the architecture (DARTS, ``train_portion`` 0.5)."""
+def halves(count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return both halves of the training set, for weights and for the architecture (DARTS, ``train_portion`` 0.5)."""
     return cut(count, count // 2)
 
 
-def nb201(dataset: str) -> tuple[Rows, Rows]:
-    """NAS-Bench-201's fixed split, ascending.
+def nb201(dataset: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return NAS-Bench-201's fixed split, ascending.
 
-    Of ``cifar10`` the train and valid rows of the training set; of ``cifar100`` and ``imagenet16-120`` the x-valid and x-test
+    ``cifar10``: the train and valid rows of the training set. ``cifar100`` and ``imagenet16-120``: the x-valid and x-test
     rows of the test set.
 
-    Raises :class:`UserError` where the files are missing, damaged, or hold other indices than the published ones.
+    Raises:
+        UserError: the files are missing, damaged, or have other indices than the published ones.
     """
     both, text = NB201_SPLITS[dataset], SPLIT_TEXTS[dataset]
     path = find_file(SPLIT_COLUMNS, text)
@@ -80,18 +79,18 @@ def nb201(dataset: str) -> tuple[Rows, Rows]:
         )
     try:
         first, second = _from_columns(path, both) if path.suffix == ".npz" else _from_text(path, both)
-    except Exception as error:  # of the readers of two formats, on any content
+    except Exception as error:  # the readers of two formats raise various errors
         raise UserError(f"{path} is damaged ({reason(error)}); get it again") from None
     for rows, half in zip((first, second), both, strict=True):
         if hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest() != half.sha256:
-            raise UserError(f"{path} holds other indices for {half.column} than NAS-Bench-201's; get it again")
+            raise UserError(f"{path} has other indices for {half.column} than NAS-Bench-201; get it again")
     return first, second
 
 
 def nb201_search_sets(dataset: str) -> tuple[ImageSet, ImageSet]:
-    """The images for weights and those for the architecture in a search on NAS-Bench-201, no others.
+    """Return the images for weights and those for the architecture in a search on NAS-Bench-201.
 
-    CIFAR-10: the two halves of its training set. CIFAR-100 and ImageNet16-120: the whole training set, and the x-valid half of
+    CIFAR-10: the two halves of its training set. CIFAR-100 and ImageNet16-120: the full training set, and the x-valid half of
     the *test* set, as the benchmark defines it. Digits: the training and the validation part.
     """
     train, test = load(dataset)
@@ -104,14 +103,14 @@ def nb201_search_sets(dataset: str) -> tuple[ImageSet, ImageSet]:
     return train, test.rows(first)
 
 
-def _from_columns(path: Path, both: _Halves) -> tuple[Rows, Rows]:
+def _from_columns(path: Path, both: _Halves) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     columns = read_columns(path, {half.column for half in both}, _INDICES)
     first, second = (columns[half.column].astype(np.int64) for half in both)
     return first, second
 
 
-def _from_text(path: Path, both: _Halves) -> tuple[Rows, Rows]:
-    """The official form, JSON of ``{key: ["int", ["0", ...]]}``."""
+def _from_text(path: Path, both: _Halves) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Read the official form, JSON of ``{key: ["int", ["0", ...]]}``."""
     with reader(path, _INDICES) as file:
         content = json.loads(file.read())
     first, second = (np.array([int(row) for row in content[half.key][1]], dtype=np.int64) for half in both)

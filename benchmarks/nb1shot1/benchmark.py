@@ -9,9 +9,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.nb1shot1 import digits_bundle, importer
+from benchmarks.nb1shot1 import digits_bundle
 from benchmarks.nb1shot1.clock import Clock
 from benchmarks.nb1shot1.digits_clock import DigitsClock
+from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.oracle import NB1Shot1Oracle, Signal
 from benchmarks.nb1shot1.references import references
 from benchmarks.nb1shot1.space import PARENTS, NB1Shot1Space
@@ -35,16 +36,16 @@ class NB1Shot1Benchmark:
         self.id = f"nb1shot1/{number}"
 
     def availability(self) -> Availability:
-        found = importer.state()
+        found = LIBRARY.state()
         if not found:
             return Availability(False, "missing: a NAS-Bench-101 table, see `python -m harness.data status`")
         return Availability(True, f"found: {found[0].text}")
 
     def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> NB1Shot1Problem:
-        table = importer.find_table(lambda line: print(line, file=sys.stderr, flush=True))
+        table = LIBRARY.find_table(lambda line: print(line, file=sys.stderr, flush=True))
         if table is None:
             raise UserError(f"{self.id} needs a NAS-Bench-101 table; see `python -m harness.data status`")
-        return NB1Shot1Problem(table, self.number, search, judge, importer.line(table))
+        return NB1Shot1Problem(table, self.number, search, judge, LIBRARY.line(table))
 
 
 class DigitsBenchmark:

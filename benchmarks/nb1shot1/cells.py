@@ -1,4 +1,4 @@
-"""Every different cell that the three spaces reach: the rows of an imported table."""
+"""The distinct cells of the three spaces, which are the rows of an imported table."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Matrix = tuple[tuple[int, ...], ...]
 
 
 class Cells(NamedTuple):
-    """The different cells, by ascending hash, and where each architecture finds its own."""
+    """The distinct cells, by ascending hash, and the row of each architecture."""
 
     hashes: list[str]
     cells: list[Cell]
-    """One of the isomorphic cells for each hash."""
+    """A cell for each hash; isomorphic cells share it."""
     rows: dict[int, npt.NDArray[np.int32]]
-    """For each space, the position of each architecture's cell, by the architecture's number."""
+    """For each space, the row of each architecture's cell, by the architecture's number."""
 
 
 @cache
 def distinct_cells() -> Cells:
-    """The 66 111 different cells of the three spaces. Takes some seconds, once per process."""
+    """Return the 66 111 distinct cells of the three spaces. The first call in a process takes seconds."""
     keys: dict[Cell, str] = {}
     named: dict[int, list[npt.NDArray[np.object_]]] = {}
     for number in PARENTS:
@@ -38,7 +38,7 @@ def distinct_cells() -> Cells:
         named[number] = []
         for topology in range(space.topologies):
             arch = space.without_loose_ends(space.at(topology * space.assignments))
-            if arch not in wirings:  # topologies that differ in loose ends have the same cells
+            if arch not in wirings:  # topologies that differ only in loose ends have the same cells
                 wirings[arch] = _hashes(space, arch, digits, keys)
             named[number].append(wirings[arch])
     hashes, first = np.unique(np.array(list(keys.values()), dtype=object), return_index=True)
@@ -51,24 +51,24 @@ def distinct_cells() -> Cells:
 def _hashes(
     space: NB1Shot1Space, arch: tuple[int, ...], digits: npt.NDArray[np.intp], keys: dict[Cell, str]
 ) -> npt.NDArray[np.object_]:
-    """The hash of ``arch`` under every assignment of operations; what is new is added to ``keys``."""
+    """Return the hash of ``arch`` under every assignment of operations. Add new cells to ``keys``."""
     matrix, order = _ordered(space.cell(arch).matrix)
     used = sorted(space.used(arch))[1:-1]
-    found = []
+    row_hashes = []
     for ops in itertools.product(range(len(OPS)), repeat=len(used)):
         cell = Cell(matrix, tuple([ops[vertex] for vertex in order]))
         if cell not in keys:
             keys[cell] = fingerprint(cell)
-        found.append(keys[cell])
+        row_hashes.append(keys[cell])
     effective = np.ravel_multi_index(tuple(digits[[block - 1 for block in used]]), (len(OPS),) * len(used))
-    hashes: npt.NDArray[np.object_] = np.array(found, dtype=object)[effective]
+    hashes: npt.NDArray[np.object_] = np.array(row_hashes, dtype=object)[effective]
     return hashes
 
 
 def _ordered(matrix: Matrix) -> tuple[Matrix, list[int]]:
-    """The smallest matrix that another order of the inner vertices gives, and that order; isomorphic graphs then meet.
+    """Return the smallest matrix over all orders of the inner vertices, and its order.
 
-    Hashing fewer cells halves the time of :func:`distinct_cells`.
+    Isomorphic graphs get the same matrix, so fewer cells are hashed, which halves the time of :func:`distinct_cells`.
     """
     size = len(matrix)
     orders = np.array([(0, *inner, size - 1) for inner in itertools.permutations(range(1, size - 1))])

@@ -1,8 +1,8 @@
-"""Training seconds of what was never timed: a line in the network's size, fitted on recorded trainings.
+"""Training seconds of networks that were never timed: a line in the network's size, fitted on recorded trainings.
 
-NAS-Bench-101 has times of whole trainings only. The line explains 87 % of their variance over random cells (parameters alone:
-84 %); what it says of one cell is an estimate, and is marked so wherever it is used. No coefficient is below zero, which costs
-.002 of R2: what executes more never costs less.
+NAS-Bench-101 has times of complete trainings only. The line explains 87 % of their variance over random cells (84 % with
+parameters alone). The seconds of one cell are an estimate, and are marked as such wherever they are used. No coefficient is
+negative, so a network that executes more never costs less; this costs .002 of R2.
 """
 
 from __future__ import annotations
@@ -23,21 +23,19 @@ from harness.look import is_file
 PASSES = 108 * 40_000
 """Image passes of a timed training."""
 SAMPLE = "nb101_train_time_sample.parquet"
-"""Recorded times; it is used together with the plain columns that lie beside it."""
-
-Floats = npt.NDArray[np.float64]
+"""File of recorded times; it is used together with plain columns in the same folder."""
 
 
 class PassClock(Protocol):
-    """Prices what the table's networks consist of."""
+    """Prices a pass of a supernet from the networks of the table that it executes."""
 
-    def image(self, work: Floats, training: bool) -> Floats:
-        """Return the seconds of one image pass. ``work``: rows of :mod:`benchmarks.nb1shot1.executed`."""
+    def image(self, work: npt.NDArray[np.float64], training: bool) -> npt.NDArray[np.float64]:
+        """Return the seconds of one image pass for each row of ``work``; see :mod:`benchmarks.nb1shot1.executed`."""
         ...
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """One line per model, for captions."""
+        """Lines for captions, one per model."""
         ...
 
 
@@ -48,22 +46,22 @@ class Clock:
     base: float
     per_parameter: float
     per_op: Sequence[float]
-    """In the order of ``cell.OPS``; a part of a fit, not a time of its own: parameters tell operations apart as well."""
+    """In the order of ``cell.OPS``. These are coefficients, not times of operations: parameters also depend on operations."""
     r2: float
     median_error: float
-    """Median of the relative errors over the cells fitted on, as a share of 1."""
+    """Median relative error over the cells of the fit; 1 is 100 %."""
     cells: int
     forward: float = 1 / 3
-    """Of the seconds of a pass with gradients, those of one without. Where nobody timed one: the backward pass counts twice."""
+    """Seconds of a pass without gradients, relative to one with gradients. 1/3: the backward pass counts twice (not timed)."""
 
-    def seconds(self, cells: Sequence[Cell]) -> Floats:
-        """Estimated seconds of a 108-epoch training of each cell; shorter ones take their share of the epochs."""
+    def seconds(self, cells: Sequence[Cell]) -> npt.NDArray[np.float64]:
+        """Return the estimated seconds of a 108-epoch training of each cell; scale them by epochs for shorter trainings."""
         return np.asarray(_features(cells) @ [self.base, self.per_parameter, *self.per_op])
 
-    def image(self, work: Floats, training: bool) -> Floats:
+    def image(self, work: npt.NDArray[np.float64], training: bool) -> npt.NDArray[np.float64]:
         """See :class:`PassClock`."""
-        whole = self.base + self.per_parameter * work[:, PARAMETERS] + work[:, FIRST_OP:] @ np.array(self.per_op)
-        return np.asarray(whole / PASSES * (1 if training else self.forward))
+        seconds = self.base + self.per_parameter * work[:, PARAMETERS] + work[:, FIRST_OP:] @ np.array(self.per_op)
+        return np.asarray(seconds / PASSES * (1 if training else self.forward))
 
     @property
     def facts(self) -> Mapping[str, str]:
@@ -76,8 +74,8 @@ class Clock:
         return {"clock:training": text}
 
 
-def fit(cells: Sequence[Cell], seconds: Floats) -> Clock:
-    """The least-squares line through recorded 108-epoch times, no coefficient below zero."""
+def fit(cells: Sequence[Cell], seconds: npt.NDArray[np.float64]) -> Clock:
+    """Fit the least-squares line through recorded 108-epoch times, with no negative coefficient."""
     from scipy.optimize import nnls
 
     features = _features(cells)
@@ -95,12 +93,12 @@ def fit(cells: Sequence[Cell], seconds: Floats) -> Clock:
     )
 
 
-def beside(path: Path) -> Path | None:
-    """The recorded times that lie beside a table of plain columns, or None."""
+def sample_of(path: Path) -> Path | None:
+    """Return the file of recorded times in the folder of a table of plain columns, or None."""
     sample = path.with_name(SAMPLE)
     return sample if is_file(sample) and sample != path else None
 
 
-def _features(cells: Sequence[Cell]) -> Floats:
+def _features(cells: Sequence[Cell]) -> npt.NDArray[np.float64]:
     counts = ([network_size(cell)[0], *(cell.ops.count(op) for op in range(len(OPS)))] for cell in cells)
     return np.array([[1, *row] for row in counts], dtype=np.float64)

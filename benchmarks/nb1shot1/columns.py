@@ -1,4 +1,4 @@
-"""The plain columns format: a Parquet table with one row per cell. ``docs/data.md`` describes it for people."""
+"""Read plain columns: a Parquet table with one row per cell, as ``docs/data.md`` describes it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from benchmarks.nb1shot1 import clock
 from benchmarks.nb1shot1.cell import MAX_VERTICES, Cell, InvalidCell, prune
 from benchmarks.nb1shot1.cells import distinct_cells
 from benchmarks.nb1shot1.fingerprint import fingerprint
-from benchmarks.nb1shot1.table import EPOCHS, IMAGES, REPEATS, Records
-from benchmarks.tables.importing import NOTHING
-from benchmarks.tables.values import impossible
+from benchmarks.nb1shot1.table import EPOCHS, IMAGES, REPEATS, Nb101Writer
+from benchmarks.sources.importing import NOTHING
+from benchmarks.sources.values import impossible
 from harness.look import peek, reason
 from harness.problem import UserError
 
@@ -28,27 +28,28 @@ _ROWS = 500_000
 
 
 def sniff(path: Path) -> str | None:
-    """Return :data:`PLAIN` where ``path`` is a table with the columns of a cell and of its longest training, or None.
+    """Return :data:`PLAIN` if ``path`` is a table with the columns of a cell and of its longest training, else None.
 
-    May raise anything.
+    Any exception is possible.
     """
     footer = _footer(path)
     if not all(name.encode() in footer for name in _GRAPH):
-        return None  # without importing the reader, which takes longer than listing everything
+        return None  # before importing the reader, which takes longer than the rest of a listing
     names = _names(path)
     return PLAIN if {*_GRAPH, *_trained("val", EPOCHS[-1])} <= names else None
 
 
-def read(path: Path) -> Records:
-    """The table's records, with seconds fitted on the recorded times that lie beside it.
+def read(path: Path) -> Nb101Writer:
+    """Return the records of the table, with seconds fitted on the recorded times in the same folder.
 
-    Raises :class:`UserError` that ends in "Nothing was imported.": unreadable, no recorded times, a graph without its hash,
-    repeated cells, impossible counts.
+    Raises:
+        UserError: the table is unreadable, has no recorded times, a graph that does not match its hash, repeated cells, or
+            impossible counts. The message ends in "Nothing was imported."
     """
-    sample = clock.beside(path)
+    sample = clock.sample_of(path)
     if sample is None:
-        raise UserError(f"{path} has no training times; put {clock.SAMPLE} beside it, from which they are fitted. {NOTHING}")
-    content = Records()
+        raise UserError(f"{path} has no training times; put {clock.SAMPLE} into its folder to fit them. {NOTHING}")
+    content = Nb101Writer()
     rows, known = _rows(path)
     names = _names(path)
     for epochs in EPOCHS:
@@ -68,12 +69,12 @@ def read(path: Path) -> Records:
         f"{100 * fitted.median_error:.1f} %)"
     )
     if not known.all():
-        content.notes.append(f"passed over {int((~known).sum()):,} cells that none of the three spaces reaches")
+        content.notes.append(f"skipped {int((~known).sum()):,} cells outside the three spaces")
     return content
 
 
 def _rows(path: Path) -> tuple[np.ndarray[Any, np.dtype[np.intp]], np.ndarray[Any, np.dtype[np.bool_]]]:
-    """The table row of every known cell of the file, and which of the file's cells are known."""
+    """Return the table row of every known cell of the file, and a mask of the known cells."""
     row_of = {key: row for row, key in enumerate(distinct_cells().hashes)}
     keys = [key for key, _ in _cells(path, check=True)]
     (key, count), *_ = [*Counter(keys).most_common(1), ("", 0)]
@@ -84,7 +85,7 @@ def _rows(path: Path) -> tuple[np.ndarray[Any, np.dtype[np.intp]], np.ndarray[An
 
 
 def _cells(path: Path, check: bool = False) -> Iterable[tuple[str, Cell]]:
-    """Hash and graph of every row."""
+    """Yield hash and graph of every row; compare them if ``check``."""
     table = _load(path, _GRAPH)
     for row, (key, size, adjacency, ops) in enumerate(zip(*(table[column] for column in _GRAPH), strict=True)):
         try:
@@ -93,14 +94,14 @@ def _cells(path: Path, check: bool = False) -> Iterable[tuple[str, Cell]]:
             digits = [int(digit) for digit in adjacency]
             cell = prune([digits[at : at + size] for at in range(0, len(digits), size)], [int(op) for op in ops])
         except (InvalidCell, TypeError, ValueError) as error:
-            raise UserError(f"{path}: row {row} holds no cell ({reason(error)}). {NOTHING}") from None
+            raise UserError(f"{path}: row {row} is not a cell ({reason(error)}). {NOTHING}") from None
         if check and fingerprint(cell) != key:
             raise UserError(f"{path}: the graph of row {row} does not have the hash {_shown(key)}. {NOTHING}")
         yield key, cell
 
 
 def _counts(path: Path, columns: list[str]) -> np.ndarray[Any, np.dtype[np.int16]]:
-    """Images classified rightly, of shape (rows, repeats); -1 where a value is empty."""
+    """Return the numbers of correctly classified images (rows, repeats); -1 for an empty value."""
     table = _load(path, columns)
     counts = np.stack([_numbers(path, name, table[name]) for name in columns], axis=1)
     wrong = ~(np.isnan(counts) | ((counts >= 0) & (counts <= IMAGES) & (counts == np.floor(counts))))
@@ -114,7 +115,7 @@ def _fit(sample: Path) -> clock.Clock:
     cells = [cell for _, cell in _cells(sample)]
     seconds = _numbers(sample, _SECONDS, _load(sample, [_SECONDS])[_SECONDS])
     if len(cells) < 10 or not (seconds > 0).all() or impossible(seconds, "seconds").any():
-        raise UserError(f"{sample} does not hold a training time above zero for each of ten cells or more. {NOTHING}")
+        raise UserError(f"{sample} does not have a training time above zero for each of ten or more cells. {NOTHING}")
     return clock.fit(cells, seconds)
 
 
@@ -122,7 +123,7 @@ def _numbers(path: Path, column: str, values: list[Any]) -> np.ndarray[Any, np.d
     try:
         return np.array([np.nan if value is None else float(value) for value in values], np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{path}: column {column} holds something that is no number ({reason(error)}). {NOTHING}") from None
+        raise UserError(f"{path}: column {column} has a value that is not a number ({reason(error)}). {NOTHING}") from None
 
 
 def _shown(key: Any) -> str:
@@ -134,7 +135,7 @@ def _trained(split: str, epochs: int) -> list[str]:
 
 
 def _footer(path: Path) -> bytes:
-    """The end of a Parquet file, in which its columns are named."""
+    """Return the end of a Parquet file, which has the names of its columns."""
     with peek(path) as file:
         file.seek(-8, os.SEEK_END)
         end = file.read(8)
@@ -161,7 +162,7 @@ def _load(path: Path, columns: Iterable[str]) -> dict[str, list[Any]]:
                 raise UserError(f"it has {file.metadata.num_rows:,} rows; NAS-Bench-101 has fewer than {_ROWS:,} cells")
             names = [name for name in columns if name in file.schema_arrow.names]
             loaded: dict[str, list[Any]] = file.read(columns=names).to_pydict()
-    except Exception as error:  # the reader raises what it likes
+    except Exception as error:  # the reader raises various errors
         raise UserError(f"{path} is damaged: {reason(error)} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
     if missing := set(columns) - set(loaded):
         raise UserError(f"{path} lacks the column {', '.join(sorted(missing))}. {NOTHING}")

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.nb1shot1 import importer
 from benchmarks.nb1shot1.benchmark import NB1Shot1Judge
+from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.unique import representatives
 from benchmarks.training import datasheet
@@ -24,7 +24,7 @@ def markdown(folder: Folder, note: Callable[[str], None]) -> str:
     """Everything that can be said of the records that are there; ``note`` is told of the search for NAS-Bench-101's table."""
     final, _ = records(folder)
     found = accuracies(final, folder.plan["settings"]["draws"])
-    long, space, table = found["long"], NB1Shot1Space(1), importer.find_table(note)
+    long, space, table = found["long"], NB1Shot1Space(1), LIBRARY.find_table(note)
     kind, theirs = ("", None) if table is None else (table.meta["kind"], {"cifar10": _theirs(table, long.cells.tolist())})
     blocks = [
         datasheet.covered(final, len(representatives())),

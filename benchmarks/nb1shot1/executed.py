@@ -1,7 +1,7 @@
-"""What a pass of the supernet executes, as networks of the table: their price is the only one that its clock knows.
+"""Express a pass of the supernet as networks of the table, whose prices are the only ones that the clock knows.
 
-A pass that executes one architecture is the network of its cell, loose ends pruned. A pass that executes more options holds
-several topologies; on each of them a block has all operations that it executes.
+A pass that executes one architecture is the network of its cell, loose ends pruned. A pass that executes more options has
+several topologies; in each of them a block has all operations that it executes.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ from benchmarks.nb1shot1.space import NB1Shot1Space
 from harness.weight_sharing import Active
 
 PARAMETERS, MACS, PROJECTIONS, FIRST_OP = range(4)
-"""Columns of what a network consists of: parameters, multiply-adds of one image, edges that leave the cell's input, and from
-``FIRST_OP`` on the vertices of each operation."""
-
-Floats = npt.NDArray[np.float64]
+"""Columns of a network's description: parameters, multiply-adds of one image, edges that leave the cell's input, and from
+``FIRST_OP`` on the number of vertices of each operation."""
 
 
-def executed(space: NB1Shot1Space, active: Active, macro: Macro, partial: int = 1) -> Floats:
-    """Return what the table's networks consist of that a pass executes: (topologies, columns).
+def executed(space: NB1Shot1Space, active: Active, macro: Macro, partial: int = 1) -> npt.NDArray[np.float64]:
+    """Return the descriptions of the table's networks that a pass executes: (topologies, columns).
 
     Args:
-        active: the pass's options; see :class:`benchmarks.nb1shot1.supernet.Supernet` for the decisions.
+        active: the options of the pass; see :class:`benchmarks.nb1shot1.supernet.Supernet` for the decisions.
         macro: the table's network around the cell.
-        partial: operations work on one channel in ``partial``: a convolution has the square of that share of its weights.
+        partial: operations use one channel in ``partial``; a convolution then has ``1 / partial**2`` of its weights.
     """
     operations, (output,), *inputs = active
     chosen = iter(inputs)
     sources = [next(chosen)[0] if taken < node else tuple(range(node)) for node, taken in enumerate(space.taken[:-1], 1)]
     fixed, added = _topologies(space.taken, (*sources, output), macro)
     runs = np.array([[op in row for op in range(len(OPS))] for row in operations], dtype=float)
-    of_ops: Floats = np.einsum("bo,tbow->tw", runs, added)
+    of_ops: npt.NDArray[np.float64] = np.einsum("bo,tbow->tw", runs, added)
     of_ops[:, [PARAMETERS, MACS]] /= partial**2
     return fixed + of_ops
 
 
 @lru_cache(maxsize=4096)
-def _topologies(taken: Sequence[int], sources: Sequence[Sequence[int]], macro: Macro) -> tuple[Floats, Floats]:
-    """Return what each topology consists of without operations, and what each block's operations add.
+def _topologies(
+    taken: Sequence[int], sources: Sequence[Sequence[int]], macro: Macro
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the description of each topology without operations, and the additions of each block's operations.
 
     Args:
-        taken: how many inputs each node takes, the output last.
-        sources: those among which each node takes them.
+        taken: number of inputs of each node, the output last.
+        sources: nodes among which each node takes its inputs.
 
     Returns:
         Arrays (topologies, columns) and (topologies, blocks, operations, columns).

@@ -1,4 +1,4 @@
-"""NAS-Bench-101's ``ModelMetrics`` messages, in protocol buffers' wire format."""
+"""Read NAS-Bench-101's ``ModelMetrics`` messages, in the wire format of protocol buffers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from benchmarks.tables.values import is_impossible
+from benchmarks.sources.values import is_impossible
 from harness.problem import UserError
 
 _EVALUATION, _PARAMETERS = 1, 2
@@ -16,19 +16,19 @@ _FIXED = {1: struct.Struct("<d"), 5: struct.Struct("<f")}
 
 
 class Evaluation(NamedTuple):
-    """The end of one training."""
+    """The final evaluation of one training."""
 
     seconds: float
-    """Of training, without evaluations."""
+    """Training time without evaluations."""
     valid: float
     test: float
-    """Accuracies as shares of 1."""
+    """Accuracies from 0 to 1."""
 
 
 def final_evaluation(message: bytes) -> Evaluation:
-    """The last of a training's three evaluations: before its first step, halfway, at its end.
+    """Return the last of the three evaluations of a training: before its first step, halfway, at its end.
 
-    Raises :class:`UserError`, a clause, where the message is malformed or lacks it.
+    Raises :class:`UserError`, a clause, if the message is malformed or lacks this evaluation.
     """
     evaluations = [value for number, value in fields(message) if number == _EVALUATION]
     if len(evaluations) != 3:
@@ -53,7 +53,7 @@ def _evaluation(value: int | float | bytes) -> Evaluation:
 
 
 def fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
-    """Number and value of every field, in order. Raises :class:`UserError`, a clause, where the message is malformed."""
+    """Yield number and value of every field, in order. Raises :class:`UserError`, a clause, if the message is malformed."""
     at = 0
     try:
         while at < len(message):
@@ -79,7 +79,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """An integer of seven bits a byte, low bits first, and where it ends."""
+    """Return an integer of seven bits a byte, low bits first, and the position of its end."""
     value = shift = 0
     while True:
         if shift > 63:

@@ -1,7 +1,7 @@
-"""The files that NAS-Bench-101's authors publish, read without TensorFlow.
+"""Read the files that NAS-Bench-101's authors publish, without TensorFlow.
 
 A record is the JSON list ``[hash, epochs, adjacency, operations, metrics]`` of one training: the matrix as a string of digits,
-row by row; the operations' names, separated by commas, input and output among them; a ``ModelMetrics`` message in base64.
+row by row; the names of the operations, separated by commas, with input and output; a ``ModelMetrics`` message in base64.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from benchmarks.nb1shot1.cell import MAX_VERTICES, OPS, Cell, InvalidCell, prune
 from benchmarks.nb1shot1.cells import distinct_cells
 from benchmarks.nb1shot1.fingerprint import fingerprint
 from benchmarks.nb1shot1.metrics import final_evaluation
-from benchmarks.nb1shot1.table import EPOCHS, IMAGES, REPEATS, Records
+from benchmarks.nb1shot1.table import EPOCHS, IMAGES, REPEATS, Nb101Writer
 from benchmarks.nb1shot1.tfrecord import records
-from benchmarks.tables.importing import NOTHING, Progress
-from benchmarks.tables.values import is_impossible
+from benchmarks.sources.importing import NOTHING
+from benchmarks.sources.values import is_impossible
 from harness.cache import sha256
+from harness.library import Progress
 from harness.look import is_file, opened
 from harness.problem import UserError
 
@@ -41,34 +42,35 @@ _START = re.compile(rb'.{12}\["[0-9a-f]{32}", ?\d+, ?"[01]+", ?"input', re.DOTAL
 
 
 def sniff(path: Path) -> str | None:
-    """:data:`NB101` where the first record looks like one of the benchmark's, or None."""
+    """Return :data:`NB101` if the first record looks like one of NAS-Bench-101, else None."""
     if not is_file(path):
         return None
     with opened(path) as file:
         return NB101 if _START.match(file.read(256)) else None
 
 
-def read(path: Path, progress: Progress) -> tuple[str, Records]:
-    """Which of the published files it is, and its records of the cells that the three spaces reach; others are passed over.
+def read(path: Path, progress: Progress) -> tuple[str, Nb101Writer]:
+    """Read the records of cells in the three spaces; skip the others. The file is read once, in the memory of the table.
 
-    The file is read once, in the memory that the table takes.
+    Returns:
+        The kind of the published file, and the records.
 
     Raises:
-        UserError: a damaged or foreign record, by its number; more than three trainings; or a file that has a published name
-            and not the published checksum. It ends in "Nothing was imported."
+        UserError: a record, named by its number, is damaged or foreign; a cell has more than three trainings; or a file has a
+            published name but not the published checksum. The message ends in "Nothing was imported."
     """
     size = path.stat().st_size
-    content, collected = Records(), 0
+    content, collected = Nb101Writer(), 0
     counts: dict[int, npt.NDArray[np.int8]] = {}
     row_of = {key: row for row, key in enumerate(distinct_cells().hashes)}
-    seen: set[int] = set()
+    checked: set[int] = set()
     number = 0
     try:
         with opened(path) as file:
-            found = records(file, lambda position: progress(position, size, f"reading {path.name}"))
-            for number, data in found:
+            numbered = records(file, lambda position: progress(position, size, f"reading {path.name}"))
+            for number, data in numbered:
                 try:
-                    collected += _add(data, row_of, seen, content, counts)
+                    collected += _add(data, row_of, checked, content, counts)
                 except UserError as error:
                     raise UserError(f"record {number:,}: {error}") from None
     except UserError as error:
@@ -81,9 +83,18 @@ def read(path: Path, progress: Progress) -> tuple[str, Records]:
 
 
 def _add(
-    data: bytes, row_of: dict[str, int], seen: set[int], content: Records, counts: dict[int, npt.NDArray[np.int8]]
+    data: bytes, row_of: dict[str, int], checked: set[int], content: Nb101Writer, counts: dict[int, npt.NDArray[np.int8]]
 ) -> bool:
-    """Adds one training; whether it is of a cell that the spaces reach."""
+    """Add one training to ``content``, if it is of a cell in the spaces.
+
+    Args:
+        row_of: the table row of each hash.
+        checked: rows whose graph was compared with its hash; updated.
+        counts: trainings added so far, for each number of epochs and row; updated.
+
+    Returns:
+        Whether the training was added.
+    """
     try:
         key, epochs, adjacency, operations, metrics = json.loads(data)
     except (ValueError, TypeError, RecursionError):
@@ -93,10 +104,10 @@ def _add(
         return False
     if type(epochs) is not int or epochs not in EPOCHS:
         raise UserError(f"a training of {str(epochs)[:20]} epochs; there are {', '.join(map(str, EPOCHS))}")
-    if row not in seen:
+    if row not in checked:
         if fingerprint(_cell(adjacency, operations)) != key:
             raise UserError(f"its graph does not have the hash {key}")
-        seen.add(row)
+        checked.add(row)
     if epochs not in counts:
         content.add_epochs(epochs)
         counts[epochs] = np.zeros(len(row_of), np.int8)
@@ -109,8 +120,8 @@ def _add(
         raise UserError("its metrics are no base64") from None
     if is_impossible(evaluation.seconds, "seconds") or not evaluation.seconds > 0:
         raise UserError(f"a training time of {evaluation.seconds} seconds")
-    content.valid[epochs][row, repeat] = _right(evaluation.valid)
-    content.test[epochs][row, repeat] = _right(evaluation.test)
+    content.valid[epochs][row, repeat] = _correct(evaluation.valid)
+    content.test[epochs][row, repeat] = _correct(evaluation.test)
     content.seconds[epochs][row, repeat] = evaluation.seconds
     counts[epochs][row] += 1
     return True
@@ -132,8 +143,8 @@ def _cell(adjacency: Any, operations: Any) -> Cell:
         raise UserError(str(error)) from None
 
 
-def _right(accuracy: float) -> int:
-    """How many of the 9 984 images an accuracy stands for; recorded in single precision."""
+def _correct(accuracy: float) -> int:
+    """Return the number of correct answers out of 9 984 images, of an accuracy in single precision."""
     images = accuracy * IMAGES
     if not (0 <= images <= IMAGES and abs(images - round(images)) < 0.01):
         raise UserError(f"an accuracy of {accuracy}, which is no share of {IMAGES:,} images")
@@ -142,8 +153,8 @@ def _right(accuracy: float) -> int:
 
 def _check_published(path: Path, size: int) -> None:
     expected = PUBLISHED_SHA256.get(path.name)
-    if expected is not None and (found := sha256(path)) != expected:
+    if expected is not None and (actual := sha256(path)) != expected:
         raise UserError(
-            f"{path} is not the published file: its SHA-256 begins with {found[:12]}, not {expected[:12]} ({size:,} bytes "
-            f"present); get it again, or give what you mean to import another name. {NOTHING}"
+            f"{path} is not the published file: its SHA-256 begins with {actual[:12]}, not {expected[:12]} ({size:,} bytes "
+            f"present); get it again, or rename the file that you want to import. {NOTHING}"
         )

@@ -1,11 +1,11 @@
-"""The schema of an imported NAS-Bench-101 table, and how to read one.
+"""The schema of an imported NAS-Bench-101 table, and its writer.
 
-Rows are the 66 111 different cells of the three spaces, by ascending hash. Columns:
+Rows are the 66 111 distinct cells of the three spaces, by ascending hash. Columns:
 
 ``hash``            32 hex digits each, as bytes;
-``valid/EPOCHS``,   int16 of shape (cells, 3): images classified rightly (of 9 984) after the last of EPOCHS epochs, for each
-``test/EPOCHS``     repeat; -1 = not recorded;
-``seconds/EPOCHS``  float64 of shape (cells, 3): training time, without evaluations; NaN = not known;
+``valid/EPOCHS``,   int16 of shape (cells, 3): correctly classified images (of 9 984) after the last of EPOCHS epochs, for
+``test/EPOCHS``     each repeat; -1 = not recorded;
+``seconds/EPOCHS``  float64 of shape (cells, 3): training time, without evaluations; NaN = unknown;
 ``macs``            float64: multiply-adds of one image, computed;
 ``space/NUMBER``    int32: the row of each architecture of a space, by the architecture's number.
 """
@@ -25,22 +25,19 @@ from benchmarks.nb1shot1.size import network_size
 from harness.cache import Table, TableWriter
 
 EPOCHS = (4, 12, 36, 108)
-"""Each is a training of its own, with its own complete schedule."""
+"""Each length is a separate training with a complete schedule."""
 REPEATS = 3
 CELLS = 66_111
-"""Different cells of the three spaces."""
+"""Distinct cells of the three spaces."""
 MODELLED = "modelled"
-"""The kind of a clock that priced every cell of a table, after some were timed."""
+"""Kind of a clock that prices every cell of a table, fitted on the cells that were timed."""
 IMAGES = 9_984
-"""Every accuracy is a count of so many images: 39 batches of 256, of a set of 10 000."""
-
-Counts = npt.NDArray[np.int16]
-Seconds = npt.NDArray[np.float64]
+"""Accuracies are stored as correct counts out of 9 984 images: 39 batches of 256, of a set of 10 000."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """What the trainings of a table were made on: a data set, and how many images of it train and are counted."""
+    """The data set of the trainings in a table, and its numbers of training, validation and test images."""
 
     name: str = "cifar10"
     train: int = 40_000
@@ -49,34 +46,34 @@ class Data:
 
 
 def data_of(table: Table) -> Data:
-    """As ``meta.json`` says under ``data``; where it says nothing, NAS-Bench-101's."""
+    """Return the entry ``data`` of ``meta.json``, or the data of NAS-Bench-101 without it."""
     return Data(**table.meta.get("data", {}))
 
 
 @dataclass
-class Records:
-    """What a source records; see the module's docstring for the arrays."""
+class Nb101Writer:
+    """Collects the records of a source and writes them as a table; the module's docstring describes the arrays."""
 
-    valid: dict[int, Counts] = field(default_factory=dict)
-    test: dict[int, Counts] = field(default_factory=dict)
-    seconds: dict[int, Seconds] = field(default_factory=dict)
+    valid: dict[int, npt.NDArray[np.int16]] = field(default_factory=dict)
+    test: dict[int, npt.NDArray[np.int16]] = field(default_factory=dict)
+    seconds: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict)
     clock: dict[str, Any] = field(default_factory=lambda: {"kind": "recorded"})
-    """Where the seconds come from: recorded, or fitted and how well. Written with a fit either way, for supernets."""
+    """Origin of the seconds: recorded, or fitted and how well. Written with a fit in both cases, for supernets."""
     notes: list[str] = field(default_factory=list)
 
     def add_epochs(self, epochs: int) -> None:
-        """Makes room for trainings of so many epochs, none recorded yet."""
+        """Add empty arrays for trainings of this length."""
         shape = (len(distinct_cells().hashes), REPEATS)
         self.valid[epochs], self.test[epochs] = (np.full(shape, -1, np.int16) for _ in range(2))
         self.seconds[epochs] = np.full(shape, np.nan)
 
     @property
     def count(self) -> int:
-        """Cells with all repeats of the longest training."""
+        """Number of cells with all repeats of the longest training."""
         return int(complete(self.valid[max(self.valid)], self.test[max(self.test)]).sum())
 
     def write(self, writer: TableWriter) -> dict[str, Any]:
-        """Writes the columns; returns what ``meta.json`` says of them."""
+        """Write the columns. Return their description for ``meta.json``."""
         cells = distinct_cells()
         writer.add("hash", np.array(cells.hashes, dtype="S32"))
         writer.add("macs", np.array([network_size(cell)[1] for cell in cells.cells], dtype=np.float64))
@@ -90,18 +87,18 @@ class Records:
         return {"n": self.count, "epochs": sorted(self.valid), "clock": clock, "notes": [*partial, *self.notes]}
 
     def _fitted(self, cells: list[Cell]) -> dict[str, Any]:
-        """The clock of what was not recorded, as recorded trainings have it; nothing without any."""
+        """Return the clock for trainings that are not recorded, fitted on the recorded ones; empty without any."""
         epochs = max(self.seconds)
         longest = self.seconds[epochs] * (EPOCHS[-1] / epochs)
         timed = np.flatnonzero(~np.isnan(longest).any(axis=1))
         return asdict(fit([cells[row] for row in timed], longest[timed].mean(axis=1))) if len(timed) else {}
 
 
-def complete(valid: Counts, test: Counts) -> npt.NDArray[np.bool_]:
-    """Which cells have all repeats of a training."""
+def complete(valid: npt.NDArray[np.int16], test: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
+    """Return a mask of the cells with all repeats of a training."""
     return np.asarray((valid >= 0).all(axis=1) & (test >= 0).all(axis=1))
 
 
 def epochs_of(table: Table) -> tuple[int, ...]:
-    """The lengths of training that a table records, ascending."""
+    """Return the lengths of training that a table records, ascending."""
     return tuple(sorted(int(name.removeprefix("valid/")) for name in table.columns if name.startswith("valid/")))

@@ -1,4 +1,4 @@
-"""Reads TensorFlow's record files: length, its checksum, data, their checksum, one record after the other."""
+"""Read TensorFlow's record files: a sequence of length, checksum of the length, data, checksum of the data."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy.typing as npt
 from harness.problem import UserError
 
 _POLYNOMIAL = 0x82F63B78
-"""Castagnoli's, reflected."""
+"""Castagnoli's polynomial, reflected."""
 _BATCH = 4096
-"""Records whose checksums are computed at once: a byte at a time over all of them."""
+"""Records whose checksums are computed together, one byte position at a time."""
 _MOST = 1 << 14
-"""Bytes that a record may have; published ones have fewer than 2 000."""
+"""Largest size of a record in bytes; published records have fewer than 2 000."""
 _HEADER = struct.Struct("<QI")
 
 
@@ -32,21 +32,21 @@ _TABLE = _table()
 
 
 def records(file: IO[bytes], progress: Callable[[int], None] = lambda position: None) -> Iterator[tuple[int, bytes]]:
-    """Every record with its number, counted from 1; memory for a few thousand of them.
+    """Yield every record with its number, counted from 1. A few thousand records are in memory at a time.
 
     Args:
-        progress: told the position in the file, now and then.
+        progress: called with the position in the file after each batch.
 
     Raises:
-        UserError: a record is cut short or has a wrong checksum; a clause that names the record's number.
+        UserError: a record is cut short or has a wrong checksum; a clause with the number of the record.
     """
     number = 0
     while True:
         batch: list[bytes] = []
         sums: list[int] = []
-        while len(batch) < _BATCH and (found := _next(file, number + len(batch) + 1)) is not None:
-            batch.append(found[0])
-            sums.append(found[1])
+        while len(batch) < _BATCH and (record := _next(file, number + len(batch) + 1)) is not None:
+            batch.append(record[0])
+            sums.append(record[1])
         wrong = masked_crc32c(batch) != np.array(sums, np.uint32)
         if wrong.any():
             raise UserError(f"the data of record {number + int(wrong.argmax()) + 1:,} do not match their checksum")
@@ -59,10 +59,11 @@ def records(file: IO[bytes], progress: Callable[[int], None] = lambda position: 
 
 
 def masked_crc32c(messages: Sequence[bytes]) -> npt.NDArray[np.uint32]:
-    """The CRC-32C of each message, masked as TensorFlow stores it (rotated, with a constant added).
+    """Return the CRC-32C of each message, masked as TensorFlow stores it (rotated, with a constant added).
 
-    The register starts with all bits set; inverting a message's first four bytes does the same to a register of zeros, which
-    leading zeros then leave as it is. So messages of all lengths stand in one matrix, right-aligned.
+    The register starts with all bits set. Inverting the first four bytes of a message has the same effect on a register of
+    zeros, and leading zero bytes do not change such a register. Messages of all lengths therefore fit into one matrix,
+    right-aligned.
     """
     width = max([4, *map(len, messages)])
     matrix = np.frombuffer(b"".join([message.rjust(width, b"\0") for message in messages]), np.uint8).reshape(-1, width).copy()
@@ -73,7 +74,7 @@ def masked_crc32c(messages: Sequence[bytes]) -> npt.NDArray[np.uint32]:
     crc = np.zeros(len(messages), np.uint32)
     for column in np.ascontiguousarray(matrix.T):
         crc = _TABLE[(crc ^ column).astype(np.uint8)] ^ (crc >> np.uint32(8))
-    # of a message shorter than four bytes, the register's upper bytes were not inverted yet
+    # a message shorter than four bytes has not inverted the upper bytes of the register
     short = np.minimum(lengths, 4)
     crc ^= np.where(short < 4, np.uint32(0xFFFFFFFF) >> (8 * short).astype(np.uint32), np.uint32(0))
     crc = ~crc
@@ -81,7 +82,7 @@ def masked_crc32c(messages: Sequence[bytes]) -> npt.NDArray[np.uint32]:
 
 
 def _next(file: IO[bytes], number: int) -> tuple[bytes, int] | None:
-    """Data and stored checksum of the next record, or None at the end of the file."""
+    """Return data and stored checksum of the next record, or None at the end of the file."""
     header = file.read(_HEADER.size)
     if not header:
         return None

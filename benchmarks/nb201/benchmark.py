@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.nb201 import digits_bundle, importer
+from benchmarks.nb201 import digits_bundle
+from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.oracle import NB201Oracle, Signal
 from benchmarks.nb201.space import NB201Space, official_number
 from benchmarks.nb201.table import SIZE, Records
@@ -39,18 +40,18 @@ class NB201Benchmark:
         self.id = f"nb201/{dataset}"
 
     def availability(self) -> Availability:
-        found = importer.state()
+        found = LIBRARY.state()
         if not found:
             return Availability(False, "missing: NAS-Bench-201 or NATS-Bench table, see `python -m harness.data status`")
         return Availability(True, f"found: {found[0].text}")
 
     def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> NB201Problem:
-        table = importer.find_table(lambda line: print(line, file=sys.stderr, flush=True))
+        table = LIBRARY.find_table(lambda line: print(line, file=sys.stderr, flush=True))
         if table is None:
             raise UserError(f"{self.id} needs a NAS-Bench-201 or NATS-Bench table; see `python -m harness.data status`")
-        line = importer.line(table)
+        line = LIBRARY.line(table)
         problem = NB201Problem(Records(table), self.dataset, int(search["recipe"]), judge, line)
-        if problem.gaps and not importer.is_chosen(table):
+        if problem.gaps and not LIBRARY.is_chosen(table):
             raise UserError(
                 f"{self.id}: {problem.gaps[0]} in the table {line}; put a complete table into a folder of NAS_DATA, or search "
                 f"this part of the space with --table {shlex.quote(str(table.meta['kind']))}"

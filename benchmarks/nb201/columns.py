@@ -1,4 +1,4 @@
-"""The plain columns format: one row per architecture, one named column per record. ``docs/data.md`` describes it for people."""
+"""Read plain columns: a table with one row per architecture and one column per record, as ``docs/data.md`` describes it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.table import MEAN, RECIPES, SIZE, name
-from benchmarks.tables import npz, text
-from benchmarks.tables.importing import NOTHING
-from benchmarks.tables.values import impossible
+from benchmarks.sources import npz, text
+from benchmarks.sources.importing import NOTHING
+from benchmarks.sources.values import impossible
 from harness.look import is_file, opened, peek, reason
 from harness.problem import UserError
 
@@ -27,7 +27,7 @@ _COST_OF = {"c10": ("c10valid", "c10valid_val"), "c100": ("c100", "c100_val"), "
 
 
 def _metrics() -> dict[str, tuple[str, str, str, str]]:
-    """Column of the plain table -> (dataset, recipe, split, metric)."""
+    """Return (dataset, recipe, split, metric) for each column of the plain table."""
     known = {}
     for recipe in RECIPES:
         known[f"c10_val{recipe}"] = ("cifar10-valid", recipe, "x-valid", "accuracy")
@@ -46,26 +46,26 @@ METRICS = _metrics()
 SECONDS = (*(f"{short}_train_s_per_epoch" for short in _DATASET), *(f"{part}_eval_s" for part in _EVAL))
 SIZES = tuple(f"{short}_{kind}_M" for short in ("c10", "c100", "in16") for kind in ("params", "flops"))
 CHECKED = tuple(f"{short}_cost{recipe}_s" for short in _COST_OF for recipe in RECIPES)
-"""Not imported but recomputed and compared."""
+"""Columns that are recomputed and compared, but not imported."""
 UNUSED = ("n_seeds_200", "c10_params_recorded_s777_M")
-"""Known, and deliberately not imported: both tell how the official files came about."""
+"""Known columns that are not imported: they describe how the official files were made."""
 
 _READ = {*METRICS, *SECONDS, *SIZES, *CHECKED}
 _COLUMN = 64 << 20
-"""Bytes that a column of an NPZ may have."""
+"""Largest size of an NPZ column in bytes."""
 
 Columns = dict[str, npt.NDArray[Any]]
 
 
 def sniff(path: Path) -> str | None:
-    """Return :data:`PLAIN` where ``path`` is a table with known columns of means, or None. May raise anything."""
+    """Return :data:`PLAIN` if ``path`` is a table with known columns of means, else None. Any exception is possible."""
     names = _names(path)
     identified = "index" in names or "arch_str" in names
     return PLAIN if identified and any(column in METRICS for column in names) else None
 
 
 def companion(path: Path) -> Path | None:
-    """The table of per-seed values that lies beside ``path``, or None."""
+    """Return the table of per-seed values in the folder of ``path``, or None."""
     if not path.name.lower().endswith(SUFFIXES):
         return None
     files = (path.with_name(COMPANION + suffix) for suffix in SUFFIXES)
@@ -73,21 +73,22 @@ def companion(path: Path) -> Path | None:
 
 
 def read(path: Path) -> tuple[Columns, list[str]]:
-    """The table's columns by their imported names, and notices for people.
+    """Return the columns of the table by their imported names, and notices for people.
 
-    Raises :class:`UserError`: unreadable, wrong rows, foreign or repeated architectures, no numbers, impossible values, costs
-    that contradict the times they are made of.
+    Raises:
+        UserError: the table is unreadable; it has wrong rows, foreign or repeated architectures, values that are impossible or
+            not numbers, or costs that contradict its times.
     """
     plain = _ordered(path)
     columns, ignored = _convert(path, plain)
     if not columns:
         raise UserError(f"{path} has none of the known columns (see docs/data.md). {NOTHING}")
     notices = [f"ignored unknown columns: {', '.join(ignored)}"] if ignored else []
-    beside = companion(path)
-    if beside is not None:
-        seeds, _ = _convert(beside, _ordered(beside))
+    per_seed = companion(path)
+    if per_seed is not None:
+        seeds, _ = _convert(per_seed, _ordered(per_seed))
         columns = {**seeds, **columns}
-        notices.append(f"with per-seed values of {beside.name}")
+        notices.append(f"with per-seed values of {per_seed.name}")
     return columns, notices
 
 
@@ -115,7 +116,7 @@ def _convert(path: Path, plain: Columns) -> tuple[Columns, list[str]]:
 
 
 def _per_recipe(column: str, recipe: str, values: npt.NDArray[np.float64]) -> Columns:
-    """Times and sizes, which the two recipes share."""
+    """Return the columns of times and sizes, which both recipes share."""
     short = column.split("_")[0]
     if column.endswith("_train_s_per_epoch"):
         return {name(_DATASET[short], recipe, MEAN, "train", "total_seconds"): values * int(recipe)}
@@ -127,28 +128,28 @@ def _per_recipe(column: str, recipe: str, values: npt.NDArray[np.float64]) -> Co
 
 
 def _check_costs(path: Path, plain: Columns) -> None:
-    """A query costs its training and one validation pass: ``RECIPE * train + eval``."""
+    """Raise :class:`UserError` unless a query costs its training and one validation pass: ``RECIPE * train + eval``."""
     for short, (train, evaluation) in _COST_OF.items():
         parts = (f"{train}_train_s_per_epoch", f"{evaluation}_eval_s")
         for recipe in RECIPES:
             column = f"{short}_cost{recipe}_s"
             if column not in plain or not all(part in plain for part in parts):
                 continue
-            epoch, once, given = (_numbers(path, part, plain[part]) for part in (*parts, column))
-            expected = int(recipe) * epoch + once
-            wrong = np.flatnonzero(np.abs(given - expected) > 1e-6 * np.abs(expected))
+            epoch, evaluated, cost = (_numbers(path, part, plain[part]) for part in (*parts, column))
+            expected = int(recipe) * epoch + evaluated
+            wrong = np.flatnonzero(np.abs(cost - expected) > 1e-6 * np.abs(expected))
             if wrong.size:
                 raise UserError(
-                    f"{path}: {column} of architecture {wrong[0]} is {given[wrong[0]]:.6f}, but {recipe} × {parts[0]} + "
+                    f"{path}: {column} of architecture {wrong[0]} is {cost[wrong[0]]:.6f}, but {recipe} × {parts[0]} + "
                     f"{parts[1]} is {expected[wrong[0]]:.6f}. {NOTHING}"
                 )
 
 
 def _ordered(path: Path) -> Columns:
-    """The columns in the official order, without those that name the architecture."""
+    """Return the columns in the official order, without those that name the architecture."""
     try:
         plain = _load(path)
-    except Exception as error:  # the readers of three formats raise what they like
+    except Exception as error:  # the readers of three formats raise various errors
         raise UserError(f"{path} is damaged: {reason(error)} ({path.stat().st_size:,} bytes present). {NOTHING}") from None
     lengths = {column: values.shape for column, values in plain.items()}
     for column, shape in lengths.items():
@@ -160,17 +161,17 @@ def _ordered(path: Path) -> Columns:
 
 
 def _positions(path: Path, plain: Columns) -> npt.NDArray[np.int64]:
-    """Each row's official index. Every cell has exactly one row."""
+    """Return the official index of each row. Raises :class:`UserError` unless every cell has exactly one row."""
     if "index" not in plain and "arch_str" not in plain:
-        raise UserError(f"{path} has neither a column index nor arch_str to tell the architectures by. {NOTHING}")
+        raise UserError(f"{path} has neither a column index nor a column arch_str, so its architectures are unknown. {NOTHING}")
     position = None
     if "arch_str" in plain:
         space = NB201Space()
         numbers = {space.to_str(arch): index for index, arch in enumerate(official_order())}
         cells = plain["arch_str"].tolist()
-        strange = next((cell for cell in cells if not isinstance(cell, str) or cell not in numbers), None)
-        if strange is not None:
-            raise UserError(f"{path}: {str(strange)[:100]!r} is no cell of NAS-Bench-201. {NOTHING}")
+        foreign = next((cell for cell in cells if not isinstance(cell, str) or cell not in numbers), None)
+        if foreign is not None:
+            raise UserError(f"{path}: {str(foreign)[:100]!r} is no cell of NAS-Bench-201. {NOTHING}")
         position = np.array([numbers[cell] for cell in cells], dtype=np.int64)
     if "index" in plain:
         index = _numbers(path, "index", plain["index"])
@@ -194,7 +195,7 @@ def _numbers(path: Path, column: str, values: npt.NDArray[Any]) -> npt.NDArray[n
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{path}: column {column} holds something that is no number ({reason(error)}). {NOTHING}") from None
+        raise UserError(f"{path}: column {column} has a value that is not a number ({reason(error)}). {NOTHING}") from None
 
 
 def _possible(path: Path, column: str, values: npt.NDArray[np.float64], metric: str) -> None:
@@ -204,7 +205,7 @@ def _possible(path: Path, column: str, values: npt.NDArray[np.float64], metric: 
 
 
 def _split_seed(column: str) -> tuple[str, str]:
-    """``c10_val200_s777`` is the record of seed 777; without the suffix it is the mean."""
+    """Split a column name into base and seed: ``c10_val200_s777`` is the record of seed 777, ``c10_val200`` is the mean."""
     form = re.fullmatch(r"(.+)_s(\d+)", column)
     return (form[1], form[2]) if form else (column, MEAN)
 

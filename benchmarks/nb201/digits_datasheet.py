@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from benchmarks.nb201 import digits_statistics as statistics
-from benchmarks.nb201 import importer
+from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.table import Records
 from benchmarks.nb201.unique import representatives
@@ -20,7 +20,7 @@ def markdown(folder: Folder, note: Callable[[str], None]) -> str:
     """Everything that can be said of the records that are there; ``note`` is told of the search for NAS-Bench-201's table."""
     final, _ = records(folder)
     found = accuracies(final, folder.plan["settings"]["draws"])
-    long, space, table = found["long"], NB201Space(), importer.find_table(note)
+    long, space, table = found["long"], NB201Space(), LIBRARY.find_table(note)
     among = groups(long)
     among = {"all": among["all"], "live": statistics.alive(long), **among}
     real = statistics.theirs(long, Records(table)) if table else None

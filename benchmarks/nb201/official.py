@@ -1,8 +1,8 @@
-"""Opens the official NAS-Bench-201 and NATS-Bench topology files: which one it is, and its architectures one by one.
+"""Recognise and open the official files of NAS-Bench-201 and of NATS-Bench's topology space.
 
-Four forms: ``NAS-Bench-201-*.pth`` as torch saved it before and after 1.6 (a sequence of pickles; a zip archive), the
-NATS-Bench folder with one compressed pickle per architecture, and its single compressed pickle. None is trusted: all
-pickles go through :mod:`harness.unpickle`, and no torch is needed to take the containers apart.
+There are four forms: ``NAS-Bench-201-*.pth`` as torch saved it before and after 1.6 (a sequence of pickles; a zip archive), the
+NATS-Bench folder with one compressed pickle per architecture, and its single compressed pickle. None is trusted: all pickles
+are read by :mod:`harness.unpickle`. Reading the containers does not need torch.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from typing import IO, Any
 from benchmarks.nb201.shape import short
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.table import SIZE
-from benchmarks.tables.importing import NOTHING, Progress
+from benchmarks.sources.importing import NOTHING
 from harness.cache import explain
+from harness.library import Progress
 from harness.look import bounded, head, is_file, is_folder, opened, peek, reason
 from harness.problem import UserError
 from harness.unpickle import NotPlain, load_plain
@@ -43,11 +44,11 @@ _LEGACY_HEAD = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 _KEYS = ("meta_archs", "arch2infos", "evaluated_indexes")
 _HEAD = 1 << 18
 _ENTRY = 64 << 20
-"""Bytes that the records of one architecture may unpack to; published ones take less than one million."""
+"""Largest unpacked size of the records of one architecture in bytes; published records have less than one million."""
 _RATIO = 64
-"""A single file may unpack to this many times its size."""
+"""Largest ratio of unpacked to packed size of a single file."""
 _MEMORY = {"pth": 6, "pbz2": 30}
-"""Estimates: memory needed to hold a single-file form, in multiples of the file's size."""
+"""Estimates: memory that a single-file form needs, in multiples of the file's size."""
 
 
 @dataclass
@@ -60,16 +61,16 @@ class Content:
 
 
 def sniff(path: Path) -> str | None:
-    """Return :data:`NATS` or :data:`NB201` (v1.0 and v1.1 differ only inside) by the first bytes, or None.
+    """Return :data:`NATS` or :data:`NB201` by the first bytes, or None. The first bytes do not separate v1.0 and v1.1.
 
-    Raises whatever the readers raise on foreign content; :func:`harness.look.look` catches it.
+    The readers raise various errors on foreign content; :func:`harness.look.look` catches them.
     """
     if is_folder(path):
         if not is_file(path / META):
             return None
         try:
             start = head(path / META)
-        except Exception:  # an unreadable meta file is taken for the benchmark's own, so that importing it says what is wrong
+        except Exception:  # accept an unreadable meta file, so that importing the folder reports its error
             return NATS
         return NATS if not start or b"~0|" in start else None
     with opened(path) as file:
@@ -86,10 +87,15 @@ def sniff(path: Path) -> str | None:
 
 
 def open_source(path: Path, kind: str, progress: Progress, force: bool) -> Content:
-    """Opens what :func:`sniff` recognised. Raises :class:`UserError` that ends in "Nothing was imported."
+    """Open a source that :func:`sniff` recognised.
 
-    The folder is read while ``records`` is consumed. A single file is read whole, here; where that seems to need more memory
-    than is free it is refused, unless ``force``.
+    A folder is read while ``records`` is consumed. A single file is read into memory here.
+
+    Args:
+        force: read a single file even if it seems to need more memory than is free.
+
+    Raises:
+        UserError: the source is damaged or refused. The message ends in "Nothing was imported."
     """
     if path.is_dir():
         return _open_folder(path)
@@ -107,7 +113,7 @@ def open_source(path: Path, kind: str, progress: Progress, force: bool) -> Conte
 
 @contextmanager
 def damage(path: Path) -> Iterator[None]:
-    """Turns what reading ``path`` raises into one line that names the file and what is wrong with it."""
+    """Turn every error of reading ``path`` into a :class:`UserError`, one line with the file and the reason."""
     try:
         yield
     except NotPlain as error:
@@ -123,18 +129,18 @@ def damage(path: Path) -> Iterator[None]:
 
 
 def check_order(path: Path, strings: Any) -> None:
-    """Raises :class:`UserError` unless ``strings`` are the benchmark's cells in the official order."""
+    """Raise :class:`UserError` unless ``strings`` are the benchmark's cells in the official order."""
     space = NB201Space()
     if not isinstance(strings, list | tuple) or len(strings) != SIZE:
-        found = len(strings) if isinstance(strings, list | tuple) else "no"
-        raise UserError(f"{path} lists {found} architectures, not the {SIZE:,} of NAS-Bench-201. {NOTHING}")
+        count = len(strings) if isinstance(strings, list | tuple) else "no"
+        raise UserError(f"{path} lists {count} architectures, not the {SIZE:,} of NAS-Bench-201. {NOTHING}")
     for index, arch in enumerate(official_order()):
         if strings[index] != space.to_str(arch):
             raise UserError(f"{path}: architecture {index} is {short(strings[index])}, not {space.to_str(arch)}. {NOTHING}")
 
 
 def available_memory() -> int | None:
-    """Free memory in bytes, or None where the system does not say."""
+    """Return the free memory in bytes, or None if the system does not report it."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -145,7 +151,7 @@ def available_memory() -> int | None:
 
 
 class _Counted(io.FileIO):
-    """A file that reports how far it was read."""
+    """A file that reports its reading progress."""
 
     def __init__(self, path: Path, progress: Progress) -> None:
         super().__init__(path, "rb")
@@ -159,7 +165,7 @@ class _Counted(io.FileIO):
 
 
 def _pickled_head(path: Path) -> bytes:
-    """Return the beginning of the pickle in a zip archive; empty where it holds none."""
+    """Return the beginning of the pickle in a zip archive; empty if it has no pickle."""
     with peek(path) as file, zipfile.ZipFile(file) as archive:
         name = _data_pickle(archive)
         if name is None:
@@ -175,7 +181,7 @@ def _data_pickle(archive: zipfile.ZipFile) -> str | None:
 def _load_pbz2(file: IO[bytes], most: int) -> Any:
     with bounded(bz2.open(file, "rb"), most) as stream:
         content = load_plain(stream)
-        _expect_end(stream)  # also makes bz2 compare the last block's checksum
+        _expect_end(stream)  # bz2 compares the checksum of the last block when it reads the end
     return content
 
 
@@ -186,7 +192,7 @@ def _load_torch(file: IO[bytes], most: int) -> Any:
         with zipfile.ZipFile(file) as archive:
             name = _data_pickle(archive)
             if name is None:
-                raise UserError("this zip archive holds no data.pkl")
+                raise UserError("this zip archive has no data.pkl")
             with bounded(archive.open(name), most) as stream:
                 content = load_plain(stream)
                 _expect_end(stream)
@@ -194,7 +200,7 @@ def _load_torch(file: IO[bytes], most: int) -> Any:
     if load_plain(file) != _LEGACY_MAGIC:
         raise UserError("it does not begin as torch.save begins")
     load_plain(file)  # protocol
-    load_plain(file)  # byte order and sizes of the machine, of importance to tensors only
+    load_plain(file)  # byte order and sizes of the machine, which only tensors need
     content = load_plain(file)
     if load_plain(file):
         raise UserError("it stores tensors")
@@ -216,13 +222,13 @@ def _expect_end(stream: IO[bytes]) -> None:
 
 
 def _checked(path: Path, content: Any) -> dict[int, Any]:
-    """The architectures' entries of a single-file form, by index."""
+    """Return the entries of the architectures of a single-file form, by index."""
     if not isinstance(content, dict) or not all(key in content for key in _KEYS):
         raise UserError(f"{path} is no NAS-Bench-201 file: it lacks {', '.join(_KEYS)}. {NOTHING}")
     check_order(path, content["meta_archs"])
     entries = content["arch2infos"]
     if not isinstance(entries, dict) or not entries or not all(type(i) is int and 0 <= i < SIZE for i in entries):
-        raise UserError(f"{path} holds no records of architectures 0 to {SIZE - 1}. {NOTHING}")
+        raise UserError(f"{path} has no records of architectures 0 to {SIZE - 1}. {NOTHING}")
     for index, entry in entries.items():
         if not isinstance(entry, dict):
             raise UserError(f"{path}: the entry of architecture {index} is a {type(entry).__name__}. {NOTHING}")
@@ -237,8 +243,9 @@ def _short_trainings(entries: Mapping[int, Any]) -> set[str]:
 
 
 def _drain(entries: dict[int, Any], recipes: Mapping[str, str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the records of each architecture. Remove its entry first, so that memory shrinks as the table grows."""
     for index in sorted(entries):
-        entry = entries.pop(index)  # so that memory shrinks as the table grows
+        entry = entries.pop(index)
         yield index, {recipe: entry[key] for key, recipe in recipes.items() if key in entry}
 
 
@@ -251,10 +258,10 @@ def _open_folder(path: Path) -> Content:
     for file in architecture_files(path):
         index = int(file.name.split(".")[0])
         if index in files:
-            raise UserError(f"{path} holds architecture {index} twice: {files[index].name} and {file.name}. {NOTHING}")
+            raise UserError(f"{path} has architecture {index} twice: {files[index].name} and {file.name}. {NOTHING}")
         files[index] = file
     if not files or max(files) >= SIZE:
-        raise UserError(f"{path} holds no files 000000.pickle.pbz2 to {SIZE - 1:06d}.pickle.pbz2. {NOTHING}")
+        raise UserError(f"{path} has no files 000000.pickle.pbz2 to {SIZE - 1:06d}.pickle.pbz2. {NOTHING}")
 
     def records() -> Iterator[tuple[int, Mapping[str, Any]]]:
         for index in sorted(files):
@@ -267,7 +274,7 @@ def _open_folder(path: Path) -> Content:
 
 
 def architecture_files(folder: Path) -> list[Path]:
-    """The per-architecture files of the NATS-Bench folder, by name."""
+    """Return the files of the NATS-Bench folder with one architecture each, by name."""
     return sorted(file for file in folder.iterdir() if re.fullmatch(r"\d{1,6}\.pickle\.pbz2", file.name))
 
 
@@ -283,10 +290,10 @@ def _check_published(path: Path, progress: Progress) -> None:
     size = path.stat().st_size
     progress(0, size, "comparing with the published MD5")
     with opened(path) as file:
-        found = hashlib.file_digest(file, "md5").hexdigest()
-    if not found.endswith(digits):
+        actual = hashlib.file_digest(file, "md5").hexdigest()
+    if not actual.endswith(digits):
         raise UserError(
-            f"{path} is not the published file: its MD5 ends in {found[-6:]}, not {digits} ({size:,} bytes present); "
+            f"{path} is not the published file: its MD5 ends in {actual[-6:]}, not {digits} ({size:,} bytes present); "
             f"get it again. {NOTHING}"
         )
 
@@ -296,10 +303,10 @@ def _check_memory(path: Path, progress: Progress, force: bool) -> None:
     with opened(path) as file:
         need = size * _MEMORY["pbz2" if file.read(3) == b"BZh" else "pth"]
     free = available_memory()
-    text = f"{path.name} is read whole, which takes about {need / 1e9:.1f} GB of memory (estimate)"
+    text = f"reading {path.name} takes about {need / 1e9:.1f} GB of memory (estimate)"
     if free is not None and need > free and not force:
         raise UserError(
             f"{text}; {free / 1e9:.1f} GB are free. Import the folder {SIMPLE} instead, which is read one architecture "
-            f"at a time, or insist with --force. {NOTHING}"
+            f"at a time, or pass --force. {NOTHING}"
         )
     progress(0, size, text)

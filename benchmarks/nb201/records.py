@@ -1,4 +1,4 @@
-"""Official records to columns: the official packages interpret a trial, its numbers go to the table's rows."""
+"""Convert official records into columns: the official packages interpret a trial, and its numbers become table rows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from harness.look import reason
 from harness.problem import UserError
 
 _BLOCK = 256
-"""Architectures whose curves wait in memory for being written, about 20 MB."""
+"""Architectures whose curves are collected in memory before they are written; about 20 MB."""
 
 
 class RecordColumns:
-    """Columns of one table under construction. Curves go to disk block by block, the rest waits in memory (a few MB)."""
+    """Writes the columns of one table. Curves go to disk block by block; the other columns stay in memory (a few MB)."""
 
     def __init__(self, writer: TableWriter, kind: str) -> None:
         self._writer = writer
@@ -35,7 +35,7 @@ class RecordColumns:
         self._waiting = 0
 
     def add(self, index: int, states: Mapping[str, Any]) -> None:
-        """Add the records of one architecture, by recipe. Raises :class:`UserError` where they are not as published."""
+        """Add the records of one architecture, by recipe. Raises :class:`UserError` if their form is not the published form."""
         if not states:
             raise UserError(f"architecture {index} has no records")
         for recipe, state in states.items():
@@ -53,7 +53,7 @@ class RecordColumns:
             self._flush()
 
     def finish(self) -> list[str]:
-        """Writes what is not on disk yet, and returns the names of all columns."""
+        """Write the remaining values, and return the names of all columns."""
         for column, values in self._finals.items():
             self._writer.add(column, values)
         self._flush()
@@ -88,7 +88,7 @@ class RecordColumns:
                 accuracy, loss, seconds = trial.eval_acc1es, trial.eval_losses, trial.eval_times
                 try:
                     last = trial.get_eval(split, None)
-                except (KeyError, ValueError):  # how the official packages say that it is not recorded
+                except (KeyError, ValueError):  # the official packages raise these for an evaluation that is not recorded
                     last = {"accuracy": None, "loss": None, "all_time": None}
             path = f"{prefix}/{split}"
             self._set(f"{path}/accuracy", index, last["accuracy"])
@@ -103,7 +103,7 @@ class RecordColumns:
                 self._curve(f"{path}/seconds.curve", index, durations)
             for metric, values in (("accuracy", accuracy), ("loss", loss)):
                 series = _series(values, keys)
-                if seconds:  # the official packages answer no epoch up to which a time is missing
+                if seconds:  # the official packages return no epoch after a missing time
                     series[np.isnan(np.cumsum(durations))] = np.nan
                 if not np.isnan(series[:-1]).all():
                     self._curve(f"{path}/{metric}.curve", index, series)
@@ -132,9 +132,9 @@ class RecordColumns:
 
 
 def _empty_curve(writer: TableWriter, column: str, epochs: int) -> tuple[str, int]:
-    """File and offset of a new column that is NaN throughout.
+    """Return file and offset of a new column of NaN.
 
-    It is written, not mapped: mapped pages count as the process's memory, and on a full disk they kill it.
+    The column is written, not mapped: mapped pages count as memory of the process, and on a full disk they kill it.
     """
     mapped = writer.create(column, (SIZE, epochs), np.float32)
     path, offset = str(mapped.filename), mapped.offset
@@ -151,14 +151,14 @@ def _keys(split: str, epochs: int) -> tuple[str, ...]:
 
 
 def _series(values: Any, keys: tuple[Any, ...]) -> npt.NDArray[np.float32]:
-    """The values of all epochs, NaN where one is not recorded. ``values`` maps keys to numbers, or is a list by epoch."""
+    """Return the values of all epochs, NaN if not recorded. ``values`` maps keys to numbers, or is a list by epoch."""
     if isinstance(values, list | tuple):
         values = dict(enumerate(values))
     return np.fromiter((values.get(key, np.nan) for key in keys), np.float32, len(keys))
 
 
 def _archresults(kind: str) -> Any:
-    """The official class that reads ``kind``; the two packages' classes read each other's records."""
+    """Return the official class that reads ``kind``. The class of either package reads the records of both."""
     packages = ("nats_bench", "nas_201_api") if kind == NATS else ("nas_201_api", "nats_bench")
     for package in packages:
         try:

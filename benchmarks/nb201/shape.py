@@ -1,7 +1,7 @@
-"""The shape of an official record, checked before a class of the official packages sees it.
+"""Check the shape of an official record before a class of the official packages reads it.
 
-The official classes take a string for the path of a file, and open it as a pickle without any check. So they are given only
-what is built here: fresh dictionaries of the known keys, plain numbers at every level.
+The official classes take a string for the path of a file, and open it as a pickle without any check. They therefore get only
+data that this module builds: new dictionaries with the known keys and plain numbers.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.tables.values import is_impossible
+from benchmarks.sources.values import is_impossible
 from harness.problem import UserError
 
 _SEEDS = 16
-"""Trainings of one architecture on one data set; three are published."""
+"""Most trainings of one architecture on one data set; three are published."""
 _SERIES = {
     "train_acc1es": "accuracy",
     "train_losses": "loss",
@@ -23,20 +23,20 @@ _SERIES = {
     "eval_losses": "loss",
     "eval_times": "seconds",
 }
-"""The values of each epoch, by their official names, and the rule that they keep."""
+"""Official names of the values of each epoch, and the metric whose rule they follow."""
 
 Key = tuple[str, int]
 
 
 def checked(state: Any, recipe: str) -> dict[str, Any]:
-    """Return a record of one architecture and recipe as plain data with the official keys, and no others.
+    """Return a record of one architecture and recipe as plain data with only the official keys.
 
     Args:
-        state: what the file holds; nothing is taken for granted.
-        recipe: epochs of its trainings, for the message.
+        state: untrusted content of the file.
+        recipe: epochs of its trainings, for error messages.
 
     Raises:
-        UserError: a clause that names the entry and what is wrong with it.
+        UserError: a clause with the name of the entry and its error.
     """
     where = f"its {recipe}-epoch record"
     record = _dictionary(state, where)
@@ -44,10 +44,10 @@ def checked(state: Any, recipe: str) -> dict[str, Any]:
     trials = _dictionary(record.get("all_results"), f"all_results of {where}")
     keys = [(dataset, seed) for dataset, numbers in seeds.items() for seed in numbers]
     if set(trials) != set(keys):
-        odd = next(iter(set(trials) ^ set(keys)))
-        raise UserError(f"{where} lists other trainings than it holds, such as {short(odd)}")
+        different = next(iter(set(trials) ^ set(keys)))
+        raise UserError(f"{where} lists other trainings than it has, such as {short(different)}")
     return {
-        "arch_index": _whole(record.get("arch_index"), f"arch_index of {where}"),
+        "arch_index": _natural(record.get("arch_index"), f"arch_index of {where}"),
         "arch_str": _text(record.get("arch_str"), f"arch_str of {where}"),
         "all_results": {key: _trial(trials[key], key, f"training {key[0]}, {key[1]} of {where}") for key in keys},
         "dataset_seed": seeds,
@@ -61,11 +61,11 @@ def _seeds(value: Any, where: str) -> dict[str, list[int]]:
         dataset = _text(name, f"a data set of {where}")
         if type(numbers) not in (list, tuple) or not 0 < len(numbers) <= _SEEDS:
             raise UserError(f"the seeds of {short(dataset)} in {where} are {short(numbers)}, not 1 to {_SEEDS} numbers")
-        seeds[dataset] = [_whole(number, f"a seed of {dataset} in {where}") for number in numbers]
+        seeds[dataset] = [_natural(number, f"a seed of {dataset} in {where}") for number in numbers]
         if len(set(seeds[dataset])) < len(numbers):
             raise UserError(f"{where} has two trainings of {short(dataset)} with the same seed")
     if not seeds:
-        raise UserError(f"{where} holds no training")
+        raise UserError(f"{where} has no training")
     return seeds
 
 
@@ -83,8 +83,8 @@ def _trial(value: Any, key: Key, where: str) -> dict[str, Any]:
         "params": _size(trial.get("params"), f"params of {where}"),
         "flop": _size(trial.get("flop"), f"flop of {where}"),
         "seed": key[1],
-        "epochs": _whole(trial.get("epochs"), f"epochs of {where}"),
-        # the official package says -1 where the latency is not known
+        "epochs": _natural(trial.get("epochs"), f"epochs of {where}"),
+        # the official package stores -1 if the latency is unknown
         "latency": [_number(item, "seconds", f"latency of {where}") for item in latency or () if item != -1] or None,
         "eval_names": _names(trial.get("eval_names"), where),
     }
@@ -121,7 +121,7 @@ def _text(value: Any, where: str) -> str:
     return value
 
 
-def _whole(value: Any, where: str) -> int:
+def _natural(value: Any, where: str) -> int:
     if type(value) is not int or not 0 <= value < 1 << 31:
         raise UserError(f"{where} is {short(value)}, not a whole number")
     return value
@@ -144,7 +144,7 @@ def _number(value: Any, metric: str, where: str) -> float:
 
 
 def short(value: Any) -> str:
-    """Return a value as a few characters, or the name of its type where it may be large."""
+    """Return a value as at most 80 characters, or the name of its type if it may be large."""
     if isinstance(value, str | int | float | bool | type(None)) and not (type(value) is int and value.bit_length() > 64):
         text = repr(value if not isinstance(value, str) else value[:60])
     elif isinstance(value, tuple) and len(value) == 2:

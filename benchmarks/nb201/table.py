@@ -1,12 +1,13 @@
-"""The schema of an imported NAS-Bench-201 table, and how to read one.
+"""The schema of an imported NAS-Bench-201 table, and its reader.
 
 Columns are float64 of shape (15625,), row = official index, NaN = not recorded, named
 ``DATASET/RECIPE/SEED/SPLIT/METRIC``: dataset in :data:`DATASETS`; recipe ``12`` or ``200`` epochs; seed a recorded seed, or
-``mean`` where the source has only means over seeds; split in :data:`SPLITS`. Metrics: ``accuracy`` (percent) and ``loss`` after
-the last epoch; ``total_seconds`` of ``train`` (the whole training); ``pass_seconds`` of the others (one evaluation pass).
+``mean`` if the source has only means over seeds; split in :data:`SPLITS`. Metrics: ``accuracy`` (percent) and ``loss`` after
+the last epoch; ``total_seconds`` of ``train`` (the complete training); ``pass_seconds`` of the other splits (one evaluation
+pass).
 Per trial: ``DATASET/RECIPE/SEED/params`` (M), ``/flops`` (M multiply-adds), ``/latency`` (seconds).
-Where more than the last epoch is recorded: ``…/accuracy.curve``, ``…/loss.curve``, and ``…/seconds.curve`` (only of what
-varies over epochs), float32 of shape (15625, epochs).
+If more than the last epoch is recorded: ``…/accuracy.curve``, ``…/loss.curve``, and ``…/seconds.curve`` (only if the seconds
+vary over epochs), float32 of shape (15625, epochs).
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ SPLITS = ("train", "x-valid", "x-test", "ori-test")
 COSTS = ("params", "flops", "latency")
 MEAN = "mean"
 
-Floats = npt.NDArray[np.float64]
 
 REPORTED = {
     "cifar10-valid": {"valid": "x-valid", "test": "ori-test"},
@@ -35,16 +35,16 @@ REPORTED = {
     "cifar100": {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"},
     "imagenet16-120": {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"},
 }
-"""Which split the official API calls ``valid``, ``test`` and ``valtest``."""
+"""The splits that the official API calls ``valid``, ``test`` and ``valtest``."""
 
 
 class Images(NamedTuple):
-    """How many images pass through a network of the table."""
+    """Numbers of images that pass through a network of the table."""
 
     train: int
-    """In a training epoch."""
+    """Images of a training epoch."""
     valid: int
-    """In one evaluation pass over ``x-valid``; several noise draws of an image are as many images."""
+    """Images of one evaluation pass over ``x-valid``; each noise draw of an image counts."""
 
 
 IMAGES = {
@@ -52,11 +52,11 @@ IMAGES = {
     "cifar100": Images(50_000, 5_000),
     "imagenet16-120": Images(151_700, 3_000),
 }
-"""Of the official data sets that a search looks at."""
+"""Images of the official data sets that a search uses."""
 
 
 def name(dataset: str, recipe: str | int, seed: str | int, *rest: str) -> str:
-    """A column's name."""
+    """Return the name of a column."""
     return "/".join((dataset, str(recipe), str(seed), *rest))
 
 
@@ -68,44 +68,47 @@ class Records:
 
     @cached_property
     def _seeds(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        found: dict[tuple[str, str], set[str]] = {}
+        recorded: dict[tuple[str, str], set[str]] = {}
         for column in self.table.columns:
             dataset, recipe, seed = column.split("/")[:3]
-            found.setdefault((dataset, recipe), set()).add(seed)
-        return {key: tuple(sorted(seeds)) for key, seeds in found.items()}
+            recorded.setdefault((dataset, recipe), set()).add(seed)
+        return {key: tuple(sorted(seeds)) for key, seeds in recorded.items()}
 
     def seeds(self, dataset: str, recipe: str | int) -> tuple[str, ...]:
-        """The seeds with any record, sorted, ``mean`` last; empty where there is none."""
+        """Return the seeds with any record, sorted, ``mean`` last; empty without records."""
         return self._seeds.get((dataset, str(recipe)), ())
 
     def images(self, dataset: str) -> Images:
-        """The images of the table's trainings: from its ``meta.json``, under ``images``; else the official numbers."""
+        """Return the images of the table's trainings: the entry ``images`` of ``meta.json``, or the official numbers."""
         own = self.table.meta.get("images", {})
         return Images(**own[dataset]) if dataset in own else IMAGES[dataset]
 
-    def get(self, dataset: str, recipe: str | int, seed: str | int, split: str, metric: str) -> Floats | None:
-        """One column, float64 of shape (15625,), or None where nothing is recorded."""
+    def get(self, dataset: str, recipe: str | int, seed: str | int, split: str, metric: str) -> npt.NDArray[np.float64] | None:
+        """Return one column, float64 of shape (15625,), or None if nothing is recorded."""
         return self._column(name(dataset, recipe, seed, split, metric))
 
     def curve(
         self, dataset: str, recipe: str | int, seed: str | int, split: str, metric: str
     ) -> npt.NDArray[np.float32] | None:
-        """``accuracy``, ``loss`` or ``seconds`` of each epoch, float32 of shape (15625, epochs), or None."""
+        """Return ``accuracy``, ``loss`` or ``seconds`` of each epoch, float32 of shape (15625, epochs), or None."""
         return self._column(name(dataset, recipe, seed, split, f"{metric}.curve"))
 
-    def mean(self, dataset: str, recipe: str | int, split: str, metric: str) -> Floats | None:
-        """The mean over each architecture's recorded seeds; where the source has the mean, exactly that."""
+    def mean(self, dataset: str, recipe: str | int, split: str, metric: str) -> npt.NDArray[np.float64] | None:
+        """Return the mean over the recorded seeds of each architecture, or the mean of the source if it has one."""
         return self._mean(dataset, recipe, split, metric)
 
-    def cost(self, dataset: str, recipe: str | int, seed: str | int) -> dict[str, Floats | None]:
-        """``params`` (M), ``flops`` (M multiply-adds) and ``latency`` (seconds) as one trial recorded them."""
+    def cost(self, dataset: str, recipe: str | int, seed: str | int) -> dict[str, npt.NDArray[np.float64] | None]:
+        """Return ``params`` (M), ``flops`` (M multiply-adds) and ``latency`` (seconds) of one trial."""
         return {kind: self._column(name(dataset, recipe, seed, kind)) for kind in COSTS}
 
-    def costs(self, dataset: str, recipe: str | int, rule: Literal["nats", "mean"] = "nats") -> dict[str, Floats | None]:
-        """``params``, ``flops`` and ``latency`` over all trials, as the official packages answer them.
+    def costs(
+        self, dataset: str, recipe: str | int, rule: Literal["nats", "mean"] = "nats"
+    ) -> dict[str, npt.NDArray[np.float64] | None]:
+        """Return ``params``, ``flops`` and ``latency`` over all trials, with the values of the official packages.
 
-        A few trials record the size of another network. ``nats`` (nats_bench from 1.6 on) takes seed 888's record where
-        trials disagree, ``mean`` (nas_201_api) the mean over trials. Latency is always the mean of what was measured.
+        A few trials record the size of another network. ``nats`` (nats_bench from 1.6 on) takes the record of
+        seed 888 if the trials disagree, ``mean`` (nas_201_api) the mean over trials. Latency is always the mean of the measured
+        values.
         """
         costs = {kind: self._mean(dataset, recipe, kind) for kind in COSTS}
         if rule == "nats" and MEAN not in self.seeds(dataset, recipe):
@@ -116,15 +119,18 @@ class Records:
     def more_info(
         self, index: int, dataset: str, recipe: str | int, seed: str | int | None = None, epoch: int | None = None
     ) -> dict[str, float | None]:
-        """The official ``get_more_info``: ``SPLIT-loss``, ``-accuracy``, ``-per-time`` and ``-all-time`` (seconds).
+        """Return the official ``get_more_info``: ``SPLIT-loss``, ``-accuracy``, ``-per-time`` and ``-all-time`` (seconds).
 
         Args:
             index: the architecture's official index.
-            seed: one recorded seed; None for the mean over all (official ``is_random=False``).
+            seed: a recorded seed; None for the mean over all (official ``is_random=False``).
             epoch: counted from 0; None for the last.
 
-        A split without a record at this epoch has no keys; None stands for a value that the source does not have.
-        Raises :class:`MissingRecord` where the architecture has no such trial.
+        Returns:
+            Values by key. A split without a record at this epoch has no keys; None is a value that the source does not have.
+
+        Raises:
+            MissingRecord: the architecture has no such trial.
         """
         if not 0 <= index < SIZE:
             raise MissingRecord(f"index {index} is outside 0 to {SIZE - 1}")
@@ -139,10 +145,10 @@ class Records:
             raise MissingRecord(f"architecture {index} has no {recipe}-epoch record of {dataset}, seed {seed or 'any'}")
         info: dict[str, float | None] = {}
         for label, split in {"train": "train", **REPORTED[dataset]}.items():
-            # The official API asks all trials even for one: a split that any trial lacks is absent.
+            # the official API queries all trials even for one seed: a split that any trial lacks is absent
             trials = {s: self._trial(index, dataset, recipe, s, split, last) for s in {*wanted, *([] if means else recorded)}}
-            lacking = any(np.isnan(t["accuracy"]) and np.isnan(t["loss"]) for t in trials.values())
-            if lacking and label != "train":
+            missing = any(np.isnan(t["accuracy"]) and np.isnan(t["loss"]) for t in trials.values())
+            if missing and label != "train":
                 continue
             for key in ("loss", "accuracy", "per-time", "all-time"):
                 value = float(np.mean([trials[s][key] for s in wanted]))
@@ -156,23 +162,23 @@ class Records:
 
     def _trial(self, index: int, dataset: str, recipe: str | int, seed: str, split: str, epoch: int) -> dict[str, float]:
         epochs = int(recipe)
-        answer = {}
+        values = {}
         for metric in ("accuracy", "loss"):
             if epoch == epochs - 1:
-                answer[metric] = self._at(index, self.get(dataset, recipe, seed, split, metric))
+                values[metric] = self._at(index, self.get(dataset, recipe, seed, split, metric))
             else:
-                answer[metric] = self._at((index, epoch), self.curve(dataset, recipe, seed, split, metric))
+                values[metric] = self._at((index, epoch), self.curve(dataset, recipe, seed, split, metric))
         if split == "train":
             total = self._at(index, self.get(dataset, recipe, seed, split, "total_seconds"))
         else:
             total = epochs * self._at(index, self.get(dataset, recipe, seed, split, "pass_seconds"))
         if epoch != epochs - 1:
             seconds = self.curve(dataset, recipe, seed, split, "seconds")
-            if seconds is None or np.isnan(seconds[index, 0]):  # the same in all epochs
+            if seconds is None or np.isnan(seconds[index, 0]):  # equal in all epochs
                 total *= (epoch + 1) / epochs
             else:
                 total = float(seconds[index, : epoch + 1].sum(dtype=np.float64))
-        return {**answer, "all-time": total, "per-time": total / (epoch + 1)}
+        return {**values, "all-time": total, "per-time": total / (epoch + 1)}
 
     @staticmethod
     def _at(where: Any, column: npt.NDArray[Any] | None) -> float:
@@ -185,7 +191,7 @@ class Records:
         columns = (self._column(name(dataset, recipe, seed, *rest)) for seed in self.seeds(dataset, recipe))
         return [column for column in columns if column is not None]
 
-    def _mean(self, dataset: str, recipe: str | int, *rest: str) -> Floats | None:
+    def _mean(self, dataset: str, recipe: str | int, *rest: str) -> npt.NDArray[np.float64] | None:
         exact = self._column(name(dataset, recipe, MEAN, *rest))
         if exact is not None:
             return exact
@@ -198,8 +204,10 @@ class Records:
         np.divide(np.nansum(stack, axis=0), count, out=mean, where=count > 0)
         return mean
 
-    def _settle(self, dataset: str, recipe: str | int, kind: str, mean: Floats | None) -> Floats | None:
-        """``mean``, with seed 888's value where the trials differ in the fifth decimal (NaN where there is none)."""
+    def _settle(
+        self, dataset: str, recipe: str | int, kind: str, mean: npt.NDArray[np.float64] | None
+    ) -> npt.NDArray[np.float64] | None:
+        """Return ``mean``, with the value of seed 888 (or NaN) where the trials differ in the fifth decimal."""
         trials = self._trials(dataset, recipe, kind)
         if mean is None or len(trials) < 2:
             return mean

@@ -1,4 +1,4 @@
-"""Augmentation of a batch at once beside image by image, and whole epochs of CIFAR-10's size: ``tox -e bench``."""
+"""Augmentation of a batch at once and image by image, and whole epochs of CIFAR-10's size: ``tox -e bench``."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def test_one_by_one(benchmark: Any, part: ImageSet) -> None:
     mean, std = (np.array(values, np.float32)[:, None, None] for values in (part.mean, part.std))
 
     def batch() -> torch.Tensor:
-        made = []
+        images = []
         for row in rng.integers(0, len(part), BATCH):
             top, left, y, x = (*rng.integers(0, 9, 2), *rng.integers(0, 32, 2))
             image = np.pad(part.images[row], ((0, 0), (4, 4), (4, 4)))[:, top : top + 32, left : left + 32]
             image = ((image[:, :, ::-1] if rng.random() < 0.5 else image) / np.float32(255) - mean) / std
             image[:, max(0, y - 8) : y + 8, max(0, x - 8) : x + 8] = 0
-            made.append(torch.from_numpy(image))
-        return torch.stack(made).contiguous(memory_format=torch.channels_last)
+            images.append(torch.from_numpy(image))
+        return torch.stack(images).contiguous(memory_format=torch.channels_last)
 
     benchmark(batch)
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.nb201 import importer
+from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.table import Records
 from harness import protocol as protocols
 from harness import registry
@@ -128,7 +128,7 @@ def view(
 
         folder = tmp_path_factory.mktemp("nats")
         monkeypatch.setenv("NAS_CACHE", str(folder / "cache"))
-        table = importer.import_path(official_files.nats_folder(folder / "nats", 40))
+        table = LIBRARY.import_path(official_files.nats_folder(folder / "nats", 40))
         problem = NB201Problem(Records(table), "cifar10", 12, judge)
     return SearchView(problem.space, Budget("seconds", 1e18), problem.oracle(1), 0)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.nb201 import importer
 from benchmarks.nb201.benchmark import NB201Problem, benchmarks
+from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.table import Records
 from harness import registry
 from harness.budget import Budget
@@ -55,7 +55,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
     folder = tmp_path_factory.mktemp("official")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_CACHE", str(folder / "cache"))
-        return Records(importer.import_path(official_files.nats_folder(folder / "nats", N)))
+        return Records(LIBRARY.import_path(official_files.nats_folder(folder / "nats", N)))
 
 
 class TestOfficialRecords(BenchmarkContract):

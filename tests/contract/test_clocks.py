@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from benchmarks.nb1shot1 import digits_bundle as nb1shot1_bundle
-from benchmarks.nb1shot1 import importer
 from benchmarks.nb1shot1.benchmark import NB1Shot1Problem
 from benchmarks.nb1shot1.digits_table import FILES
+from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb201.benchmark import SEARCHED, NB201Problem
@@ -192,7 +192,7 @@ class TestMadeNB1Shot1(RecordedNB1Shot1Clock):
             training._replace(seconds=700 + 1e-4 * network_size(training.cell)[0] + noise.normal(0, 20))
             for training in trainings(rows)
         ]
-        table = importer.import_path(record_file(tmp_path / "made.tfrecord", timed))
+        table = LIBRARY.import_path(record_file(tmp_path / "made.tfrecord", timed))
         return NB1Shot1Problem(table, request.param, {"recipe": 108}, {"recipe": 108})
 
 
@@ -205,7 +205,7 @@ class TestMadeNB1Shot1Columns(NB1Shot1Clock):
     def problem(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Problem:
         monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
         path = columns_table(tmp_path / "plain", trainings(rows_of(1, [0, 3, 17])))
-        return NB1Shot1Problem(importer.import_path(path), 1, {"recipe": 108}, {"recipe": 108})
+        return NB1Shot1Problem(LIBRARY.import_path(path), 1, {"recipe": 108}, {"recipe": 108})
 
 
 def test_every_benchmark_with_an_oracle_and_a_supernet_is_compared() -> None:

@@ -124,7 +124,7 @@ class TestReviews(SolverContract):
 
     @pytest.fixture
     def test_points(self, problem: Problem) -> list[bytes]:
-        parts, tokens = data.ReviewSource(data.Settings(features=512))._rows(), data._tokens("strip")
+        parts, tokens = data.ReviewDataSet(data.Settings(features=512))._rows(), data._tokens("strip")
         train, valid, test = ([tokens.rows(rows[i : i + 1])._ids.tobytes() for i in range(len(rows))] for rows in parts)
         return [review for review in test if review not in train + valid]
 

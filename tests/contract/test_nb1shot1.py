@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.nb1shot1 import importer
 from benchmarks.nb1shot1.benchmark import NB1Shot1Problem, benchmarks
 from benchmarks.nb1shot1.cells import distinct_cells
+from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from harness.budget import Budget
 from harness.cache import Table
@@ -29,7 +29,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     rows = sorted({*rows_of(1, TOPOLOGIES), *rows_of(2, [100])})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_CACHE", str(folder / "cache"))
-        return importer.import_path(record_file(folder / "made.tfrecord", trainings(rows, (4, 12, 36, 108))))
+        return LIBRARY.import_path(record_file(folder / "made.tfrecord", trainings(rows, (4, 12, 36, 108))))
 
 
 class TestPartOfASpace(BenchmarkContract):
@@ -148,11 +148,11 @@ def test_isomorphic_architectures_share_their_records(problem: NB1Shot1Problem) 
 def test_a_table_that_covers_no_topology_of_a_space_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     row = int(distinct_cells().rows[1][0])
-    table = importer.import_path(record_file(tmp_path / "one.tfrecord", trainings([row])))
+    table = LIBRARY.import_path(record_file(tmp_path / "one.tfrecord", trainings([row])))
     with pytest.raises(UserError, match="covers no topology of space 1 with all its operations"):
         NB1Shot1Problem(table, 1, SEARCH, JUDGE)
     with pytest.raises(UserError, match="no trainings of 108 epochs to judge by"):
-        NB1Shot1Problem(importer.import_path(record_file(tmp_path / "4", trainings([row], (4,)))), 1, SEARCH, JUDGE)
+        NB1Shot1Problem(LIBRARY.import_path(record_file(tmp_path / "4", trainings([row], (4,)))), 1, SEARCH, JUDGE)
 
 
 @pytest.mark.parametrize(
@@ -176,5 +176,5 @@ def test_without_data_a_benchmark_says_what_it_needs(tmp_path: Path, monkeypatch
 def test_the_caption_says_that_costs_are_fitted_and_how_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     path = columns_table(tmp_path / "plain", trainings(rows_of(1, [0])))
-    facts = NB1Shot1Problem(importer.import_path(path), 1, SEARCH, JUDGE).facts
+    facts = NB1Shot1Problem(LIBRARY.import_path(path), 1, SEARCH, JUDGE).facts
     assert "training seconds fitted on parameters and operation counts (R2 1.000, median error 0 %)" in facts.source

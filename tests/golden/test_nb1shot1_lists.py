@@ -1,7 +1,7 @@
-"""The published lists of cells without loose ends: how the original repository makes them, replayed, and what they are.
+"""The published lists of cells without loose ends, generated as in the original repository.
 
-Its generator copies the matrix once per combination of parents and then follows one parent after the other, so it leaves out
-topologies in which two parents of a node both need parents of their own: the lists are a part of each space.
+Its generator copies the matrix once per combination of parents and then follows the parents in turn. It therefore leaves out
+topologies in which two parents of a node both need further parents: the lists are a part of each space.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Matrix = list[list[int]]
 
 
 def is_cell(matrix: Matrix, taken: tuple[int, ...]) -> bool:
-    """What the original accepts: every node with inputs has all of them, and what has outputs has inputs, but for the input."""
+    """Return whether the original accepts a matrix: nodes have all their inputs or none, and only the input lacks inputs."""
     size = len(matrix)
     inputs = [sum(row[node] for row in matrix) for node in range(size)]
     outputs = [sum(row) for row in matrix]
@@ -37,7 +37,7 @@ def is_cell(matrix: Matrix, taken: tuple[int, ...]) -> bool:
 
 
 def grown(matrix: Matrix, node: int, taken: tuple[int, ...]) -> Iterator[Matrix]:
-    """Backwards from ``node``, one branch of parents at a time on a copy that the branches share."""
+    """Yield cells backwards from ``node``, one branch of parents at a time, on a copy that the branches share."""
     if is_cell(matrix, taken):
         yield [list(row) for row in matrix]
         return

@@ -60,13 +60,13 @@ def test_a_published_key() -> None:
 
 
 def published(name: str) -> Iterator[dict[str, Any]]:
-    found = [path for root in data_roots() for path in sorted(Path(root).rglob(name))]
-    if not found:
+    paths = [path for root in data_roots() for path in sorted(Path(root).rglob(name))]
+    if not paths:
         pytest.skip(f"no {name} in NAS_DATA")
     import pyarrow.parquet
 
     columns = ["hash", "n_vertices", "adjacency_rowmajor", "ops_inner", "trainable_parameters"]
-    yield from pyarrow.parquet.read_table(found[0], columns=columns).to_pylist()
+    yield from pyarrow.parquet.read_table(paths[0], columns=columns).to_pylist()
 
 
 @pytest.mark.parametrize("name", ["nb101_cells_1shot1.parquet", "nb101_train_time_sample.parquet"])
@@ -79,13 +79,13 @@ def test_keys_and_parameters_of_real_cells(name: str) -> None:
 
 
 def test_topologies_have_their_published_numbers_and_parents() -> None:
-    found = [path for root in data_roots() for path in sorted(Path(root).rglob("nb1shot1_topologies.parquet"))]
-    if not found:
+    paths = [path for root in data_roots() for path in sorted(Path(root).rglob("nb1shot1_topologies.parquet"))]
+    if not paths:
         pytest.skip("no nb1shot1_topologies.parquet in NAS_DATA")
     import pyarrow.parquet
 
     spaces = {number: NB1Shot1Space(number) for number in PARENTS}
-    for row in pyarrow.parquet.read_table(found[0]).to_pylist():
+    for row in pyarrow.parquet.read_table(paths[0]).to_pylist():
         space = spaces[row["search_space"]]
         arch = space.at(row["topology_id"] * space.assignments)
         assert "|".join(",".join(map(str, nodes)) for nodes in space.parents(arch)) == row["parents_node1_to_output"]

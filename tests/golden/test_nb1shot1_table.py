@@ -1,4 +1,4 @@
-"""The real NAS-Bench-101 records show what is known of them. Needs nb101_cells_1shot1.parquet in NAS_DATA."""
+"""Known facts about the real NAS-Bench-101 records. Needs nb101_cells_1shot1.parquet in NAS_DATA."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from benchmarks.nb1shot1 import importer
 from benchmarks.nb1shot1.benchmark import NB1Shot1Problem
 from benchmarks.nb1shot1.cells import distinct_cells
+from benchmarks.nb1shot1.library import LIBRARY
 from harness.cache import Table, data_roots
 
 
 def real_file() -> Path:
-    found = [path for root in data_roots() for path in sorted(root.rglob("nb101_cells_1shot1.parquet"))]
-    if not found:
+    paths = [path for root in data_roots() for path in sorted(root.rglob("nb101_cells_1shot1.parquet"))]
+    if not paths:
         pytest.skip("no nb101_cells_1shot1.parquet in NAS_DATA")
-    return Path(found[0])
+    return Path(paths[0])
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return importer.import_path(real_file())
+        return LIBRARY.import_path(real_file())
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -95,16 +95,16 @@ def test_spread_of_the_best_cells_repeats(table: Table, number: int) -> None:
     assert round(float(spread), 2) == PRINTED_SPREAD[number]
 
 
-def test_both_references_of_regret_are_told(problem: NB1Shot1Problem) -> None:
+def test_both_references_of_regret_are_stated(problem: NB1Shot1Problem) -> None:
     number = problem.space.number
-    true, own, paper = (one for one in problem.judge.references if one.split == "test")
+    true, own, paper = (reference for reference in problem.judge.references if reference.split == "test")
     assert (true.error, true.kept) == (pytest.approx(100 - problem.judge.optimum["cifar10"]), 0)
     assert (round(paper.kept, 2), round(own.kept, 2)) == REGRET[number]
-    singles = [one.error / 100 for one in problem.judge.references if "single" in one.name]
+    singles = [reference.error / 100 for reference in problem.judge.references if "single" in reference.name]
     assert singles == pytest.approx(SINGLE_ERRORS[number], abs=1e-7)
 
 
-def test_the_clock_explains_what_it_is_said_to(table: Table) -> None:
+def test_the_clock_explains_the_stated_variance(table: Table) -> None:
     clock = table.meta["clock"]
     assert clock["cells"] == 6_001
     assert round(clock["r2"], 2) == 0.87

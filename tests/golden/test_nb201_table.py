@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.nb201 import importer
+from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.table import Records
 from harness.cache import data_roots
@@ -15,12 +15,12 @@ from harness.cache import data_roots
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
-    found = [path for root in data_roots() for path in sorted(root.rglob("nb201_columns.parquet"))]
-    if not found:
+    paths = [path for root in data_roots() for path in sorted(root.rglob("nb201_columns.parquet"))]
+    if not paths:
         pytest.skip("no nb201_columns.parquet in NAS_DATA")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return Records(importer.import_path(Path(found[0])))
+        return Records(LIBRARY.import_path(Path(paths[0])))
 
 
 TEST = (("cifar10", "ori-test"), ("cifar100", "x-test"), ("imagenet16-120", "x-test"))
@@ -57,17 +57,17 @@ def test_a_query_costs_its_training_and_one_validation_pass(records: Records, da
     import pyarrow.parquet
 
     path = next(path for root in data_roots() for path in sorted(root.rglob("nb201_columns.parquet")))
-    given = pyarrow.parquet.read_table(path, columns=[f"{short}_cost{recipe}_s"]).column(0).to_numpy()
+    recorded = pyarrow.parquet.read_table(path, columns=[f"{short}_cost{recipe}_s"]).column(0).to_numpy()
     total = records.mean(dataset, recipe, "train", "total_seconds")
-    once = records.mean(dataset, recipe, "x-valid", "pass_seconds")
-    assert total is not None and once is not None
-    np.testing.assert_allclose(total + once, given, rtol=1e-7)
+    evaluated = records.mean(dataset, recipe, "x-valid", "pass_seconds")
+    assert total is not None and evaluated is not None
+    np.testing.assert_allclose(total + evaluated, recorded, rtol=1e-7)
 
 
 def test_per_seed_values_average_to_the_means(records: Records) -> None:
     for dataset, split in (("cifar10-valid", "x-valid"), ("cifar100", "ori-test"), ("imagenet16-120", "ori-test")):
         seeds = [records.get(dataset, 200, seed, split, "accuracy") for seed in (777, 888, 999)]
         if any(column is None for column in seeds):
-            pytest.skip("no nb201_seeds_200ep.parquet beside the table")
+            pytest.skip("no nb201_seeds_200ep.parquet in the folder of the table")
         mean = records.get(dataset, 200, "mean", split, "accuracy")
         np.testing.assert_allclose(np.nanmean(np.stack([s for s in seeds if s is not None]), axis=0), mean, atol=1e-4)

@@ -19,13 +19,13 @@ def table(path: Path, **columns: np.ndarray) -> Table:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    made = table(tmp_path / "t")
-    assert made.columns == ["a/b", "c"]
-    assert made.column("a/b").tolist() == [0, 1, 2, 3, 4]
-    assert "c" in made and "d" not in made
-    assert made.meta["kind"] == "test"
+    written = table(tmp_path / "t")
+    assert written.columns == ["a/b", "c"]
+    assert written.column("a/b").tolist() == [0, 1, 2, 3, 4]
+    assert "c" in written and "d" not in written
+    assert written.meta["kind"] == "test"
     with pytest.raises(ValueError, match="read-only"):
-        made.column("c")[0] = 2
+        written.column("c")[0] = 2
 
 
 def test_columns_may_be_filled_on_disk(tmp_path: Path) -> None:
@@ -33,19 +33,19 @@ def test_columns_may_be_filled_on_disk(tmp_path: Path) -> None:
         column = writer.create("x", (4, 2), np.float32)
         column[:] = 3
         column.flush()
-        made = writer.commit({})
-    assert made.column("x").tolist() == [[3, 3]] * 4
-    made.verify()
+        written = writer.commit({})
+    assert written.column("x").tolist() == [[3, 3]] * 4
+    written.verify()
 
 
 def test_the_checksum_is_that_of_the_content(tmp_path: Path) -> None:
-    one, same, other = table(tmp_path / "1"), table(tmp_path / "2"), table(tmp_path / "3", c=np.ones(3))
-    assert one.checksum == same.checksum != other.checksum
+    first, same, changed = table(tmp_path / "1"), table(tmp_path / "2"), table(tmp_path / "3", c=np.ones(3))
+    assert first.checksum == same.checksum != changed.checksum
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
 def test_a_damaged_column_is_named_before_it_is_used(tmp_path: Path, damage: str) -> None:
-    made = table(tmp_path / "t")
+    written = table(tmp_path / "t")
     file = tmp_path / "t" / "a" / "b.npy"
     data = bytearray(file.read_bytes())
     if damage == "flip":
@@ -55,8 +55,8 @@ def test_a_damaged_column_is_named_before_it_is_used(tmp_path: Path, damage: str
         file.write_bytes(data[:-8])
     else:
         file.unlink()
-    assert made.column("c").tolist() == [1, 1, 1]
-    for use in (lambda: made.column("a/b"), made.verify):
+    assert written.column("c").tolist() == [1, 1, 1]
+    for use in (lambda: written.column("a/b"), written.verify):
         with pytest.raises(UserError, match=r"damaged: column a/b"):
             use()
 

@@ -1,4 +1,4 @@
-"""Which table is used: complete before partial, in the data folders before only in the cache, and the one its user chose."""
+"""The choice of a table: complete before partial, in the data folders before only in the cache; the user's choice wins."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.nb201 import importer
 from benchmarks.nb201.benchmark import NB201Benchmark
-from harness import choice, data
+from benchmarks.nb201.library import LIBRARY
+from harness import choice
+from harness.library import check_choice
 from harness.problem import UserError
 from tests import official_files
 from tests.made_sources import few_rows, folders
@@ -27,7 +28,7 @@ def part(home: Path) -> Path:
 
 
 def kind() -> str:
-    table = importer.find_table(lambda line: None)
+    table = LIBRARY.find_table(lambda line: None)
     assert table is not None
     return str(table.meta["kind"])
 
@@ -44,18 +45,18 @@ def test_a_part_of_a_table_does_not_displace_a_complete_one(tmp_path: Path) -> N
 def test_a_part_that_is_not_imported_yet_is_not_imported_while_there_is_a_complete_one(tmp_path: Path) -> None:
     part(tmp_path / "data")
     official_files.columns_table(tmp_path / "data" / "columns.npz")
-    said: list[str] = []
-    importer.find_table(said.append)
-    assert not any("simple" in line for line in said)
+    lines: list[str] = []
+    LIBRARY.find_table(lines.append)
+    assert not any("simple" in line for line in lines)
 
 
 def test_a_table_in_the_data_folders_comes_before_one_that_is_only_in_the_cache(tmp_path: Path) -> None:
-    importer.import_path(official_files.columns_table(tmp_path / "old.npz"))
+    LIBRARY.import_path(official_files.columns_table(tmp_path / "old.npz"))
     new = official_files.columns_table(tmp_path / "data" / "new.npz", c10_val12=np.full(15625, 50.0))
-    table = importer.find_table(print)
+    table = LIBRARY.find_table(print)
     assert table is not None and table.meta["source"]["file"] == "new.npz"
     new.unlink()
-    assert [state.source for state in importer.state()] == [None, None]
+    assert [state.source for state in LIBRARY.state()] == [None, None]
 
 
 @pytest.mark.usefixtures("few_rows")
@@ -65,7 +66,7 @@ def test_a_single_file_that_turns_out_to_be_a_part_gives_way(tmp_path: Path) -> 
     assert kind() == "plain columns"
 
 
-def test_a_search_of_a_part_of_the_space_is_refused_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_of_a_part_of_the_space_is_refused_unless_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part(tmp_path / "data")
     benchmark = NB201Benchmark("cifar100")
     with pytest.raises(
@@ -93,10 +94,10 @@ def test_a_table_is_chosen_by_its_path_or_the_start_of_its_kind(tmp_path: Path, 
     assert kind() == "plain columns"
     monkeypatch.setenv("NAS_TABLE", str(path))
     assert kind() == "NATS-Bench 1.0"
-    data.check_choice()
+    check_choice()
     monkeypatch.setenv("NAS_TABLE", "Plain")
     assert kind() == "plain columns"
-    monkeypatch.setenv("NAS_TABLE", str(importer.state()[0].table))
+    monkeypatch.setenv("NAS_TABLE", str(LIBRARY.state()[0].table))
     assert kind() == "plain columns"
 
 
@@ -113,7 +114,7 @@ def test_an_unknown_choice_lists_what_there_is(tmp_path: Path, monkeypatch: pyte
     official_files.columns_table(tmp_path / "data" / "columns.npz")
     monkeypatch.setenv("NAS_TABLE", "natz")
     with pytest.raises(UserError, match=r"no table 'natz'; there is nb201: plain columns, found") as caught:
-        data.check_choice()
+        check_choice()
     assert "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""Reviews and images come out of every published form as they went in, split as the paper says; what is wrong is one line."""
+"""Every published form of reviews and images is read correctly and split as in the paper. Errors are one line."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.feature_maps import data, importer, reviews
-from benchmarks.feature_maps.data import ImageSource, ReviewSource, Settings
+from benchmarks.feature_maps import data, reviews
+from benchmarks.feature_maps.data import ImageDataSet, ReviewDataSet, Settings
+from benchmarks.feature_maps.library import LIBRARY
 from benchmarks.feature_maps.tokens import RELEASED, TOKENISERS, stop_words
-from benchmarks.images import dataset, digits
-from benchmarks.images import importer as image_importer
-from benchmarks.images.sources import FORMS
+from benchmarks.images import digits
+from benchmarks.images.forms import FORMS
+from benchmarks.images.library import ImageLibrary
 from harness.problem import UserError
 from tests import image_files, review_files
 
@@ -33,26 +34,26 @@ FORMS_OF_REVIEWS: dict[str, Callable[[Path], Path]] = {
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty data folder, and nothing remembered of another."""
+    """Return an empty data folder, with empty caches."""
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NAS_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
     caches = (data._reviews, data._tokens, data._image_set)
-    for one in caches:
-        one.cache_clear()
+    for cached in caches:
+        cached.cache_clear()
     yield tmp_path / "data"
-    for one in caches:
-        one.cache_clear()
+    for cached in caches:
+        cached.cache_clear()
 
 
 # Reviews
 
 
 @pytest.mark.parametrize("form", FORMS_OF_REVIEWS)
-def test_every_form_holds_the_same_reviews_in_the_same_order(form: str, home: Path) -> None:
-    found = reviews.read(FORMS_OF_REVIEWS[form](home))
+def test_every_form_has_the_same_reviews_in_the_same_order(form: str, home: Path) -> None:
+    content = reviews.read(FORMS_OF_REVIEWS[form](home))
     expected = sorted((part != "train", kind == "pos", number, text) for part, kind, number, _, text in MADE)
-    assert [(bool(one.part), bool(one.label), one.number, one.text) for one in found] == expected
+    assert [(bool(review.part), bool(review.label), review.number, review.text) for review in content] == expected
 
 
 def test_every_form_becomes_the_same_table(home: Path, tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def test_every_form_becomes_the_same_table(home: Path, tmp_path: Path) -> None:
     for form, make in FORMS_OF_REVIEWS.items():
         (tmp_path / form).mkdir()
         path = make(tmp_path / form)
-        checksums.add(importer.import_path(path).checksum)
+        checksums.add(LIBRARY.import_path(path).checksum)
     assert len(checksums) == 1
 
 
@@ -70,17 +71,17 @@ def test_a_form_is_found_by_itself_and_imported_once(form: str, home: Path, caps
     if form == "archive":
         shutil.rmtree(home / "unpacked")
     for _ in range(2):
-        source = ReviewSource(Settings(features=64, pool=8))
+        source = ReviewDataSet(Settings(features=64, pool=8))
         assert len(source.search_parts()[0]) == 24
         data._reviews.cache_clear()
     assert capsys.readouterr().err.count("importing") == 2  # the announcement, and how long it took
-    assert "48 reviews" in importer.state()[0].text
+    assert "48 reviews" in LIBRARY.state()[0].text
 
 
 def test_the_split_is_the_papers(home: Path) -> None:
     """All training reviews; the first half of the permuted test reviews tests, the rest validates."""
     FORMS_OF_REVIEWS["lines"](home)
-    source = ReviewSource(Settings(features=64, pool=8))
+    source = ReviewDataSet(Settings(features=64, pool=8))
     train, valid = source.search_parts()
     test = source.test_part()
     assert [len(part) for part in (train, valid, test)] == [24, 12, 12]
@@ -92,26 +93,26 @@ def test_the_split_is_the_papers(home: Path) -> None:
     assert "permuted from their order by class and number" in source.origin
 
 
-def test_parts_hold_their_own_reviews_and_fewer_points_are_the_first_of_more(home: Path) -> None:
+def test_parts_have_their_own_reviews_and_fewer_points_are_the_first_of_more(home: Path) -> None:
     FORMS_OF_REVIEWS["lines"](home)
-    whole = ReviewSource(Settings(features=64, pool=8)).search_parts()
-    fewer = ReviewSource(Settings(features=64, pool=8, train=10, valid=5)).search_parts()
-    for all_of_it, some in zip(whole, fewer, strict=True):
-        n = len(some)
-        assert some.labels.tolist() == all_of_it.labels[:n].tolist()
+    parts = ReviewDataSet(Settings(features=64, pool=8)).search_parts()
+    smaller_parts = ReviewDataSet(Settings(features=64, pool=8, train=10, valid=5)).search_parts()
+    for part, smaller in zip(parts, smaller_parts, strict=True):
+        n = len(smaller)
+        assert smaller.labels.tolist() == part.labels[:n].tolist()
         for name in RELEASED:
-            mine, owner = some.points.tokens[name].of(np.arange(n), False, False)
-            same, _ = all_of_it.points.tokens[name].of(np.arange(n), False, False)
-            assert mine.tolist() == same.tolist()
+            tokens, owner = smaller.points.tokens[name].of(np.arange(n), False, False)
+            same, _ = part.points.tokens[name].of(np.arange(n), False, False)
+            assert tokens.tolist() == same.tolist()
             assert len(np.unique(owner)) == n
-            assert len(some.points.tokens[name]._ids) == len(mine)
+            assert len(smaller.points.tokens[name]._ids) == len(tokens)
 
 
 def test_both_tokenisers_on_which_paper_and_released_code_differ_can_be_chosen(home: Path) -> None:
     FORMS_OF_REVIEWS["lines"](home)
     assert Settings(features=64).tokenisers == RELEASED == ("strip", "split", "nltk")
-    source = ReviewSource(Settings(features=64, pool=50, tokenisers=["spaces", "split", "nltk"]))
-    assert {one.tokeniser for one in source.maps(1).pool} == {"spaces", "split", "nltk"}
+    source = ReviewDataSet(Settings(features=64, pool=50, tokenisers=["spaces", "split", "nltk"]))
+    assert {feature_map.tokeniser for feature_map in source.maps(1).pool} == {"spaces", "split", "nltk"}
     assert set(source.search_parts()[0].points.tokens) == {"spaces", "split", "nltk"}
 
 
@@ -145,13 +146,13 @@ MALFORMED = {
 def test_a_malformed_line_is_named_by_its_number(kind: str, home: Path) -> None:
     path = review_files.lines(home / "imdb.jsonl.gz", MADE, spoiled(6, MALFORMED[kind]))
     with pytest.raises(UserError, match=r"imdb\.jsonl\.gz, line 7 is no review: a JSON object with split") as refusal:
-        importer.import_path(path)
+        LIBRARY.import_path(path)
     assert "\n" not in str(refusal.value)
     assert not list((home.parent / "cache").rglob("*.npy"))
 
 
 def without(part: str, kind: str) -> list[review_files.Review]:
-    return [one for one in MADE if one[:2] != (part, kind)]
+    return [review for review in MADE if review[:2] != (part, kind)]
 
 
 @pytest.mark.parametrize(("part", "kind"), [("train", "neg"), ("train", "pos"), ("test", "neg"), ("test", "pos")])
@@ -164,14 +165,14 @@ def test_a_missing_class_is_named(form: str, part: str, kind: str, home: Path) -
         "lines": lambda: review_files.lines(home / "imdb.jsonl", left),
     }[form]()
     with pytest.raises(UserError, match=f"has no reviews of {part}/{kind}; get the whole data set again. Nothing was imported"):
-        importer.import_path(path)
+        LIBRARY.import_path(path)
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t"])
 def test_an_empty_review_is_named(text: str, home: Path) -> None:
     left = [*MADE[:-1], (*MADE[-1][:4], text)]
     with pytest.raises(UserError, match=r"review test/pos/11 is empty; get it again\. Nothing was imported"):
-        importer.import_path(review_files.folder(home, left))
+        LIBRARY.import_path(review_files.folder(home, left))
 
 
 def test_two_reviews_with_one_number_are_refused(home: Path) -> None:
@@ -179,7 +180,7 @@ def test_two_reviews_with_one_number_are_refused(home: Path) -> None:
     path = review_files.folder(home, MADE)
     (path / part / kind / f"{number}_7.txt").write_text(text)
     with pytest.raises(UserError, match="two reviews of train/neg with the same number"):
-        importer.import_path(path)
+        LIBRARY.import_path(path)
 
 
 @pytest.mark.parametrize("spoil", ["cut", "flip"])
@@ -194,7 +195,7 @@ def test_a_damaged_file_is_one_line_and_leaves_nothing(form: str, spoil: str, ho
             raw[at] ^= 0xFF
     path.write_bytes(raw)
     with pytest.raises(UserError) as refusal:
-        importer.import_path(path)
+        LIBRARY.import_path(path)
     assert "\n" not in str(refusal.value)
     assert str(path) in str(refusal.value)
     assert not list((home.parent / "cache").rglob("*.npy"))
@@ -202,11 +203,11 @@ def test_a_damaged_file_is_one_line_and_leaves_nothing(form: str, spoil: str, ho
 
 def test_a_bit_anywhere_in_an_archive_is_missed_nowhere(home: Path) -> None:
     path = FORMS_OF_REVIEWS["archive"](home)
-    whole = path.read_bytes()
-    content, expected = gzip.decompress(whole), reviews.read(path)
-    header = whole.index(b"\0", 10) + 1  # gzip's, with the file's name, which no checksum covers
-    for at in range(header, len(whole), 7):
-        damaged = whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :]
+    packed = path.read_bytes()
+    content, expected = gzip.decompress(packed), reviews.read(path)
+    header = packed.index(b"\0", 10) + 1  # gzip's, with the file's name, which no checksum covers
+    for at in range(header, len(packed), 7):
+        damaged = packed[:at] + bytes([packed[at] ^ 0x10]) + packed[at + 1 :]
         path.write_bytes(damaged)
         try:
             same = gzip.decompress(damaged) == content  # such as a copy from elsewhere in a run of zeros
@@ -224,9 +225,9 @@ def test_what_is_no_imdb_is_not_taken_for_it(home: Path) -> None:
     (home / "train" / "cats").mkdir(parents=True)
     assert reviews.recognise(home / "other.jsonl") is None
     assert reviews.recognise(home) is None
-    assert importer.state() == []
+    assert LIBRARY.state() == []
     with pytest.raises(UserError, match=r"IMDb is missing; see `python -m harness\.data status`"):
-        ReviewSource(Settings(features=64))
+        ReviewDataSet(Settings(features=64))
 
 
 # Images
@@ -236,8 +237,7 @@ def test_what_is_no_imdb_is_not_taken_for_it(home: Path) -> None:
 @pytest.mark.parametrize("packed", [False, True])
 def test_cifar10_is_read_in_every_published_form(key: str, packed: bool, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     form, folder, archive, content = image_files.write(home, key)
-    for module in (dataset, image_importer):
-        monkeypatch.setattr(module, "FORMS", (form, *(one for one in FORMS if one.dataset != "cifar10")))
+    monkeypatch.setattr(ImageLibrary, "forms", (form, *(known for known in FORMS if known.dataset != "cifar10")))
     if packed and archive:
         shutil.rmtree(folder)
     elif archive:
@@ -247,15 +247,14 @@ def test_cifar10_is_read_in_every_published_form(key: str, packed: bool, home: P
 
 def test_cifar10_is_read_from_jpeg_images(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     form, content = image_files.jpeg_columns(home / "cifar10.npz", 20, 6)
-    for module in (dataset, image_importer):
-        monkeypatch.setattr(module, "FORMS", (form,))
+    monkeypatch.setattr(ImageLibrary, "forms", (form,))
     is_split_in_order(content)
-    assert ImageSource("cifar10", Settings(features=8)).name == "CIFAR-10 (JPEG-75)"
+    assert ImageDataSet("cifar10", Settings(features=8)).name == "CIFAR-10 (JPEG-75)"
 
 
 def is_split_in_order(content: image_files.Parts) -> None:
     """The first four fifths train, the last fifth validates, as 40 000 and 10 000 of 50 000."""
-    source = ImageSource("cifar10", Settings(features=8))
+    source = ImageDataSet("cifar10", Settings(features=8))
     train, valid = source.search_parts()
     first = len(content["train"][1]) * 4 // 5
     images, labels = content["train"]
@@ -270,7 +269,7 @@ def is_split_in_order(content: image_files.Parts) -> None:
 
 
 def test_the_digits_are_split_as_everywhere_in_the_project() -> None:
-    source = ImageSource("digits", Settings(features=8))
+    source = ImageDataSet("digits", Settings(features=8))
     assert [len(part) for part in (*source.search_parts(), source.test_part())] == list(digits.SIZES) == [1024, 384, 389]
 
 
@@ -293,5 +292,5 @@ def test_impossible_settings_are_refused(changes: dict[str, object], reason: str
 
 
 def test_more_points_than_there_are_is_one_line() -> None:
-    with pytest.raises(UserError, match="2000 train points were asked for, there are 1024"):
-        ImageSource("digits", Settings(features=8, train=2000)).search_parts()
+    with pytest.raises(UserError, match="2000 train points were requested, there are 1024"):
+        ImageDataSet("digits", Settings(features=8, train=2000)).search_parts()

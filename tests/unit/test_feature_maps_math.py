@@ -278,9 +278,9 @@ def test_a_review_of_stop_words_has_no_features_and_still_gets_an_answer() -> No
     reviews = ngrams.Reviews({"strip": ngrams.Tokens(ids, ends, lowered(vocabulary))})
     model = NgramSvm([configuration(stop_words=True, final="normalise")])
     part = Part(reviews, np.array([0, 1, 0]))
-    answers = model.fit(part, np.zeros(3, np.int64), 256, 1, "hinge").answers(part, np.zeros(3, np.int64))
-    assert np.isfinite(answers.loss).all()
-    assert answers.correct[1]
+    predictions = model.fit(part, np.zeros(3, np.int64), 256, 1, "hinge").predict(part, np.zeros(3, np.int64))
+    assert np.isfinite(predictions.loss).all()
+    assert predictions.correct[1]
 
 
 def test_rows_and_joins_of_tokens_hold_exactly_their_reviews() -> None:
@@ -323,6 +323,6 @@ def test_ridge_on_fourier_features_learns_what_a_kernel_can() -> None:
     points = Images(pixels.astype(np.uint8).reshape(300, 3, 2, 2), 255)
     maps = FourierRidge([fourier.Configuration("standardise", "gaussian", 0.05)], 2)
     model = maps.fit(Part(points, labels), np.zeros(300, np.int64), 200, 1, "hinge")
-    answers = model.answers(Part(points, labels), np.zeros(300, np.int64))
-    assert answers.correct.mean() > 0.95
-    assert answers.loss.shape == (300,)
+    predictions = model.predict(Part(points, labels), np.zeros(300, np.int64))
+    assert predictions.correct.mean() > 0.95
+    assert predictions.loss.shape == (300,)

@@ -1,4 +1,4 @@
-"""Hostile and malformed image sets, reviews and folders of images, through the import or the reading that a user causes."""
+"""Hostile and malformed image sets, reviews and image folders, imported or read as by a user."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.darts.image_folder import FolderData
-from benchmarks.feature_maps import importer as imdb
-from benchmarks.images import dataset, importer, splits
-from benchmarks.images.sources import FORMS, Form
+from benchmarks.feature_maps.library import LIBRARY as imdb
+from benchmarks.images import splits
+from benchmarks.images.forms import FORMS, Form
+from benchmarks.images.library import LIBRARY, ImageLibrary
 from harness.problem import UserError
 from tests import image_files, review_files
 from tests.hostile_files import CANARY, Calls, encrypted, npy, pickles, refused, touch, unknown_method
@@ -32,12 +33,11 @@ __all__ = ["folders"]
 
 
 def use(monkeypatch: pytest.MonkeyPatch, form: Form) -> None:
-    for module in (dataset, importer):
-        monkeypatch.setattr(module, "FORMS", tuple(form if form.key == other.key else other for other in FORMS))
+    monkeypatch.setattr(ImageLibrary, "forms", tuple(form if form.key == published.key else published for published in FORMS))
 
 
 def batches(home: Path, key: str, content: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a data set whose first training file is ``content``, with the checksum that is expected of it."""
+    """Return the folder of a data set with ``content`` as its first training file, with the expected checksum."""
     form, path, _, _ = image_files.write(home, key)
     first = replace_member(form, content)
     (path / form.train[0].name).write_bytes(content)
@@ -55,8 +55,8 @@ def replace_member(form: Form, content: bytes) -> Form:
 @pytest.mark.parametrize("key", ["cifar10-python", "imagenet16-120"])
 def test_a_hostile_pickle_among_the_batches(key: str, case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = batches(tmp_path, key, pickles(tmp_path)[case], monkeypatch)
-    name = importer.FORMS[0].train[0].name if key == "cifar10-python" else "train_data_batch_1"
-    assert name in refused(lambda: importer.import_path(path), tmp_path, "is damaged", named=path)
+    name = LIBRARY.forms[0].train[0].name if key == "cifar10-python" else "train_data_batch_1"
+    assert name in refused(lambda: LIBRARY.import_path(path), tmp_path, "is damaged", named=path)
 
 
 PIXELS = np.zeros((2, 3072), np.uint8)
@@ -81,7 +81,7 @@ BATCHES: dict[str, Any] = {
 @pytest.mark.parametrize("case", BATCHES)
 def test_a_malformed_batch(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = batches(tmp_path, "cifar100-python", pickle.dumps(BATCHES[case], 2), monkeypatch)
-    refused(lambda: importer.import_path(path), tmp_path, "is damaged", named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, "is damaged", named=path)
 
 
 def test_files_of_a_set_that_are_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,15 +91,15 @@ def test_files_of_a_set_that_are_no_files(tmp_path: Path, monkeypatch: pytest.Mo
     file = path / "data_batch_2.bin"
     file.unlink()
     os.mkfifo(file)
-    refused(lambda: importer.import_path(path), tmp_path, "it lacks data_batch_2.bin", named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, "it lacks data_batch_2.bin", named=path)
     file.unlink()
     file.write_bytes(b"x" * 100)
-    refused(lambda: importer.import_path(path), tmp_path, "no whole number of records", named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, "no whole number of records", named=path)
     archive.write_bytes(gzip.compress(b"x" * 5000))
-    refused(lambda: importer.import_path(archive), tmp_path, "MD5", named=archive)
+    refused(lambda: LIBRARY.import_path(archive), tmp_path, "MD5", named=archive)
     archive.unlink()
     os.mkfifo(archive)
-    refused(lambda: importer.import_path(archive), tmp_path, "is a named pipe", named=archive)
+    refused(lambda: LIBRARY.import_path(archive), tmp_path, "is a named pipe", named=archive)
 
 
 def jpeg(path: Path, **changes: Any) -> Path:
@@ -136,7 +136,7 @@ def test_columns_of_jpeg_images(case: str, tmp_path: Path, monkeypatch: pytest.M
     use(monkeypatch, form)
     path = tmp_path / "images.npz"
     COLUMNS[case](path, tmp_path)
-    refused(lambda: importer.import_path(path), tmp_path, named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, named=path)
 
 
 INDICES: dict[str, bytes] = {
@@ -232,7 +232,7 @@ def test_folders_of_reviews(tmp_path: Path) -> None:
 
 
 def png(width: int, height: int) -> bytes:
-    """A PNG that says it is this large, with no pixels."""
+    """Return a PNG with this size in its header, and no pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -274,5 +274,5 @@ def test_the_canary_is_one_that_sings(tmp_path: Path, monkeypatch: pytest.Monkey
     content = pickle.dumps(Calls(os.system, touch(tmp_path)))
     path = batches(tmp_path, "cifar10-python", content, monkeypatch)
     with pytest.raises(UserError):
-        importer.import_path(path)
+        LIBRARY.import_path(path)
     assert (tmp_path / CANARY).exists()

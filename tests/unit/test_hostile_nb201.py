@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.nb201 import importer, official
+from benchmarks.nb201 import official
+from benchmarks.nb201.library import LIBRARY
 from tests import official_files
 from tests.hostile_files import CANARY, Calls, encrypted, pickles, refused, touch, unknown_method, zipped
 from tests.made_sources import folders
@@ -48,7 +49,7 @@ def packed(entry: Any) -> bytes:
 
 
 def trial(**changes: Any) -> Callable[[Entry], None]:
-    """Changes one training; a key with a dot changes a value within a dictionary."""
+    """Change one training; a key with a dot changes a value in a dictionary."""
 
     def change(entry: Entry) -> None:
         fields = entry["12"]["all_results"][CIFAR]
@@ -59,7 +60,7 @@ def trial(**changes: Any) -> Callable[[Entry], None]:
 
 
 def epoch(field: str, key: Any, value: Any) -> Callable[[Entry], None]:
-    """Changes the value of one epoch."""
+    """Change the value of one epoch."""
 
     def change(entry: Entry) -> None:
         fields = entry["12"]["all_results"][CIFAR]
@@ -83,7 +84,7 @@ MALFORMED: dict[str, tuple[Callable[[Entry], Any], str]] = {
     "a record is nothing": (whole(None), "is None, not a dictionary"),
     "a record is empty": (whole({}), "dataset_seed of its 12-epoch record is None"),
     "an entry is empty": (lambda entry: entry.clear(), "architecture 0 has no records"),
-    "no trainings": (record(dataset_seed={}, all_results={}), "holds no training"),
+    "no trainings": (record(dataset_seed={}, all_results={}), "has no training"),
     "a training is a text": (lambda entry: entry["12"]["all_results"].update({CIFAR: "x"}), "is 'x', not a dictionary"),
     "a training is a list": (lambda entry: entry["12"]["all_results"].update({CIFAR: []}), "is a list, not a dictionary"),
     "trainings are a list": (record(all_results=[]), "all_results of its 12-epoch record is a list"),
@@ -135,7 +136,7 @@ def test_a_malformed_record_is_refused(case: str, clean: tuple[bytes, Entry, byt
     entry = copy.deepcopy(clean[1])
     change(entry)
     path = folder(tmp_path, clean[0], _000000=packed(entry))
-    refused(lambda: importer.import_path(path), tmp_path, words, named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, words, named=path)
 
 
 def test_a_path_in_place_of_a_record_is_not_opened(clean: tuple[bytes, Entry, bytes], tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ def test_a_path_in_place_of_a_record_is_not_opened(clean: tuple[bytes, Entry, by
         home = tmp_path / recipe
         home.mkdir()
         path = folder(home, clean[0], _000000=packed({**clean[1], recipe: str(hostile)}))
-        refused(lambda path=path: importer.import_path(path), tmp_path, "not a dictionary. Nothing was imported")
+        refused(lambda path=path: LIBRARY.import_path(path), tmp_path, "not a dictionary. Nothing was imported")
 
 
 def test_a_path_within_a_single_file_is_not_opened(clean: tuple[bytes, Entry, bytes], tmp_path: Path) -> None:
@@ -157,20 +158,20 @@ def test_a_path_within_a_single_file_is_not_opened(clean: tuple[bytes, Entry, by
     content = {"meta_archs": list(official_files.ARCHS), "arch2infos": entries, "evaluated_indexes": {0}}
     for name, new in (("legacy.pth", False), ("zip.pth", True)):
         torch.save(content, tmp_path / name, _use_new_zipfile_serialization=new)
-        refused(lambda name=name: importer.import_path(tmp_path / name), tmp_path, "not a dictionary", named=tmp_path / name)
+        refused(lambda name=name: LIBRARY.import_path(tmp_path / name), tmp_path, "not a dictionary", named=tmp_path / name)
 
 
 @pytest.mark.parametrize("case", pickles(Path("x")))
 def test_a_hostile_pickle_among_the_records(case: str, clean: tuple[bytes, Entry, bytes], tmp_path: Path) -> None:
     path = folder(tmp_path, clean[0], _000000=packed(clean[1]), _000001=bz2.compress(pickles(tmp_path)[case], 1))
-    refused(lambda: importer.import_path(path), tmp_path, "000001.pickle.pbz2", named=path / "000001.pickle.pbz2")
+    refused(lambda: LIBRARY.import_path(path), tmp_path, "000001.pickle.pbz2", named=path / "000001.pickle.pbz2")
 
 
 @pytest.mark.parametrize("case", ["os.system", "OBJ", "persistent id", "cut short", "garbled length", "empty"])
 def test_a_hostile_meta_file(case: str, tmp_path: Path) -> None:
     content = bz2.compress(pickles(tmp_path)[case] + b"|nor_conv_3x3~0|", 1)
     path = folder(tmp_path, content, _000000=b"")
-    refused(lambda: importer.import_path(path), tmp_path, named=path / "meta.pickle.pbz2")
+    refused(lambda: LIBRARY.import_path(path), tmp_path, named=path / "meta.pickle.pbz2")
 
 
 def test_folders_that_are_not_what_they_seem(
@@ -179,22 +180,22 @@ def test_folders_that_are_not_what_they_seem(
     monkeypatch.setattr(official, "_ENTRY", 4 << 20)
     meta, entry, _ = clean
     cases: dict[str, tuple[dict[str, bytes], str]] = {
-        "twice": ({"_0": packed(entry), "_000000": packed(entry)}, "holds architecture 0 twice: 0.pickle.pbz2 and 000000"),
-        "outside": ({"_999999": packed(entry)}, "holds no files 000000.pickle.pbz2 to"),
-        "none": ({}, "holds no files 000000.pickle.pbz2 to"),
+        "twice": ({"_0": packed(entry), "_000000": packed(entry)}, "has architecture 0 twice: 0.pickle.pbz2 and 000000"),
+        "outside": ({"_999999": packed(entry)}, "has no files 000000.pickle.pbz2 to"),
+        "none": ({}, "has no files 000000.pickle.pbz2 to"),
         "a list": ({"_000000": packed([entry])}, "is no NATS-Bench record but a list"),
-        "a bomb": ({"_000000": packed(b"\0" * (8 << 20))}, "damaged: .* holds more than 4,194,304 bytes"),
+        "a bomb": ({"_000000": packed(b"\0" * (8 << 20))}, "damaged: .* has more than 4,194,304 bytes"),
     }
     for name, (files, words) in cases.items():
         (tmp_path / name).mkdir()
         path = folder(tmp_path / name, meta, **files)
-        refused(lambda path=path: importer.import_path(path), tmp_path, words)
+        refused(lambda path=path: LIBRARY.import_path(path), tmp_path, words)
 
 
 def test_a_record_that_is_no_regular_file(clean: tuple[bytes, Entry, bytes], tmp_path: Path) -> None:
     path = folder(tmp_path, clean[0])
     os.mkfifo(path / "000000.pickle.pbz2")
-    refused(lambda: importer.import_path(path), tmp_path, "named pipe")
+    refused(lambda: LIBRARY.import_path(path), tmp_path, "named pipe")
 
 
 ENTRIES: dict[str, Any] = {
@@ -222,7 +223,7 @@ def test_an_entry_of_the_wrong_shape(form: str, case: str, tmp_path: Path) -> No
         torch.save(content, path, _use_new_zipfile_serialization=form == "zip.pth")
     else:
         path.write_bytes(packed(content))
-    refused(lambda: importer.import_path(path), tmp_path, "architecture 3", named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, "architecture 3", named=path)
 
 
 WHOLE: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -243,7 +244,7 @@ def test_a_single_file_of_the_wrong_shape(case: str, tmp_path: Path) -> None:
     WHOLE[case](content)
     path = tmp_path / "single.pickle.pbz2"
     path.write_bytes(packed(content))
-    refused(lambda: importer.import_path(path), tmp_path, named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, named=path)
 
 
 def test_zip_archives_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,11 +255,11 @@ def test_zip_archives_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mo
         path = tmp_path / f"{name}.pth"
         torch.save(content, path)
         spoil(path)
-        refused(lambda path=path: importer.import_path(path), tmp_path, "bytes present", named=path)
+        refused(lambda path=path: LIBRARY.import_path(path), tmp_path, "bytes present", named=path)
     monkeypatch.setattr(official, "_ENTRY", 1 << 20)
     bomb = pickle.dumps({**content, "padding": b"\0" * (40 << 20)}, 4)
     path = zipped(tmp_path / "bomb.pth", {"x/data.pkl": bomb}, packed=True)
-    refused(lambda: importer.import_path(path), tmp_path, "holds more than .* bytes", named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, "has more than .* bytes", named=path)
     assert not (tmp_path / CANARY).exists()
 
 
@@ -271,4 +272,4 @@ def test_a_hostile_part_of_a_torch_file(part: str, clean: tuple[bytes, Entry, by
     raw = b"".join(call if name == part and name != "magic" else content for name, content in parts.items())
     path = tmp_path / "hostile.pth"
     path.write_bytes((head + call if part == "magic" else raw) + b"meta_archs|avg_pool_3x3~0|")
-    refused(lambda: importer.import_path(path), tmp_path, named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, named=path)

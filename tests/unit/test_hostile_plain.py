@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.nb1shot1 import importer as nb101
-from benchmarks.nb201 import importer
+from benchmarks.nb1shot1.library import LIBRARY as nb101
+from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.table import Records
 from tests import nb101_files, official_files
 from tests.hostile_files import Calls, encrypted, npy, refused, touch, unknown_method, zipped
@@ -46,8 +46,8 @@ COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     "negative multiply-adds": ({"c10_val12": GOOD, "in16_flops_M": changed(2, -3)}, "in16_flops_M .* is -3.0"),
     "a bad seed": ({"c10_val12": GOOD, "c10_val12_s777": changed(0, 101)}, "c10_val12_s777 .* is 101.0"),
     "no value at all": ({"c10_val12": np.full(SIZE, np.nan)}, "none of the known columns"),
-    "texts": ({"c10_val12": np.array(["x"] * SIZE)}, "holds something that is no number"),
-    "an index of texts": ({"index": np.array(["x"] * SIZE), "c10_val12": GOOD}, "index holds something that is no number"),
+    "texts": ({"c10_val12": np.array(["x"] * SIZE)}, "has a value that is not a number"),
+    "an index of texts": ({"index": np.array(["x"] * SIZE), "c10_val12": GOOD}, "index has a value that is not a number"),
     "an index twice": ({"index": np.where(CELLS == 1, 0, CELLS), "c10_val12": GOOD}, "architecture 0 has more than one row"),
     "an index of fractions": ({"index": CELLS + 0.5, "c10_val12": GOOD}, "no index from 0"),
     "an index that is nothing": ({"index": np.where(CELLS == 1, np.nan, CELLS), "c10_val12": GOOD}, "no index from 0"),
@@ -68,7 +68,7 @@ def test_impossible_columns(case: str, suffix: str, tmp_path: Path) -> None:
         import pandas
 
         pandas.DataFrame(columns).to_parquet(path)
-    refused(lambda: importer.import_path(path), tmp_path, words, named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, words, named=path)
 
 
 def column(values: np.ndarray) -> bytes:
@@ -122,7 +122,7 @@ ARCHIVES: dict[str, Callable[[Path, Path], object]] = {
 def test_archives_of_columns(case: str, tmp_path: Path) -> None:
     path = tmp_path / "table.npz"
     ARCHIVES[case](path, tmp_path)
-    refused(lambda: importer.import_path(path), tmp_path, named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, named=path)
 
 
 def rows(text: str = "50.0", count: int = SIZE) -> str:
@@ -138,7 +138,7 @@ TEXTS: dict[str, tuple[bytes, str]] = {
     "a column twice": (b"index,c10_val12,c10_val12\n1,2,3\n", "c10_val12 occurs twice"),
     "no rows": (b"index,c10_val12\n", "one row for each"),
     "NUL bytes": (b"index,c10_val12\n" + b"\0" * 100, "is damaged|one row for each"),
-    "a number as a text": (rows("1.0.0").encode(), "no number"),
+    "a number as a text": (rows("1.0.0").encode(), "not a number"),
     "an endless line": (b"index,c10_val12," + b"x" * (3 << 20), "field larger than field limit"),
     "a gzip cut short": (gzip.compress(rows().encode())[:-500], "is damaged"),
     "a gzip with a wrong checksum": (gzip.compress(rows().encode())[:-8] + b"12345678", "incorrect data check"),
@@ -152,16 +152,16 @@ def test_tables_of_text(case: str, tmp_path: Path) -> None:
     content, words = TEXTS[case]
     path = tmp_path / "table.csv"
     path.write_bytes(content)
-    refused(lambda: importer.import_path(path), tmp_path, words, named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, words, named=path)
 
 
 def test_a_table_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks.tables import text
+    from benchmarks.sources import text
 
     monkeypatch.setattr(text, "MOST", 1 << 20)
     path = tmp_path / "table.csv.gz"
     path.write_bytes(gzip.compress(rows("50.0" + "0" * 100).encode()))
-    refused(lambda: importer.import_path(path), tmp_path, "holds more than 1,048,576 bytes", named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, "has more than 1,048,576 bytes", named=path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
@@ -169,7 +169,7 @@ def test_a_table_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch
 def test_a_table_of_text_is_read_whatever_wrote_it(encoding: str, delimiter: str, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(rows("51.25").replace(",", delimiter).encode(encoding))
-    table = Records(importer.import_path(path))
+    table = Records(LIBRARY.import_path(path))
     assert set(table.mean("cifar10-valid", 12, "x-valid", "accuracy").tolist()) == {51.25}  # type: ignore[union-attr]
 
 
@@ -180,14 +180,14 @@ def test_a_packed_table_is_read_and_found(name: str, tmp_path: Path) -> None:
     text = rows("51.25").replace(",", "\t" if ".tsv" in name else ",").encode()
     pack = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}.get(name.rpartition(".")[2], lambda content: content)
     (tmp_path / "data" / name).write_bytes(pack(text))
-    table = importer.find_table(print)
+    table = LIBRARY.find_table(print)
     assert table is not None and table.meta["source"]["file"] == name
 
 
 def test_decimal_commas_between_semicolons_are_read(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text(rows("51,25").replace("index,", "index;").replace(",51", ";51"))
-    table = Records(importer.import_path(path))
+    table = Records(LIBRARY.import_path(path))
     assert set(table.mean("cifar10-valid", 12, "x-valid", "accuracy").tolist()) == {51.25}  # type: ignore[union-attr]
 
 
@@ -200,9 +200,9 @@ def parquet(path: Path, **columns: Any) -> Path:
 
 
 PARQUET: dict[str, tuple[Callable[[Path], object], str]] = {
-    "lists": (lambda path: parquet(path, index=CELLS, c10_val12=[[1.0]] * SIZE), "no number"),
-    "structures": (lambda path: parquet(path, index=CELLS, c10_val12=[{"a": 1}] * SIZE), "no number"),
-    "bytes": (lambda path: parquet(path, index=CELLS, c10_val12=[b"x"] * SIZE), "no number"),
+    "lists": (lambda path: parquet(path, index=CELLS, c10_val12=[[1.0]] * SIZE), "not a number"),
+    "structures": (lambda path: parquet(path, index=CELLS, c10_val12=[{"a": 1}] * SIZE), "not a number"),
+    "bytes": (lambda path: parquet(path, index=CELLS, c10_val12=[b"x"] * SIZE), "not a number"),
     "cells of bytes": (lambda path: parquet(path, arch_str=[b"x"] * SIZE, c10_val12=GOOD), "no cell of NAS-Bench-201"),
     "cells of two lines": (lambda path: parquet(path, arch_str=["a\nb"] * SIZE, c10_val12=GOOD), "no cell of NAS-Bench-201"),
     "no end": (lambda path: path.write_bytes(parquet(path, index=CELLS, c10_val12=GOOD).read_bytes()[:-5]), "damaged"),
@@ -225,14 +225,14 @@ def test_parquet_files(case: str, tmp_path: Path) -> None:
     write, words = PARQUET[case]
     path = tmp_path / "table.parquet"
     write(path)
-    refused(lambda: importer.import_path(path), tmp_path, words, named=path)
+    refused(lambda: LIBRARY.import_path(path), tmp_path, words, named=path)
 
 
-ONE = nb101_files.trainings([0])[0]
+TRAINING = nb101_files.trainings([0])[0]
 
 
 def message(**changes: Any) -> str:
-    return base64.b64encode(nb101_files.metrics(ONE._replace(**changes))).decode()
+    return base64.b64encode(nb101_files.metrics(TRAINING._replace(**changes))).decode()
 
 
 RECORDS: dict[str, tuple[bytes, str]] = {
@@ -240,23 +240,26 @@ RECORDS: dict[str, tuple[bytes, str]] = {
     "a text of code": (json.dumps("__import__('os').system('x')").encode(), "it is no list"),
     "an object": (b'{"a": 1}', "it is no list"),
     "too few": (b"[1, 2, 3]", "it is no list"),
-    "epochs are a list": (nb101_files.content(ONE, epochs=[108]), r"a training of \[108\] epochs"),
-    "epochs are true": (nb101_files.content(ONE, epochs=True), "a training of True epochs"),
-    "operations of two lines": (nb101_files.content(ONE, operations="input,a\nb,output"), "record 4"),
-    "a hundred operations": (nb101_files.content(ONE, operations=",".join("a" * 100)), "100 operations; there may be 7"),
-    "a matrix of texts": (nb101_files.content(ONE, adjacency="x" * 36), "record 4"),
-    "a huge matrix": (nb101_files.content(ONE, adjacency="0" * 10_000), "are no cell from input to output"),
-    "metrics are a list": (nb101_files.content(ONE, metrics=[1]), "no base64"),
-    "an endless integer": (nb101_files.content(ONE, metrics=base64.b64encode(b"\xff" * 99).decode()), "is too long"),
+    "epochs are a list": (nb101_files.content(TRAINING, epochs=[108]), r"a training of \[108\] epochs"),
+    "epochs are true": (nb101_files.content(TRAINING, epochs=True), "a training of True epochs"),
+    "operations of two lines": (nb101_files.content(TRAINING, operations="input,a\nb,output"), "record 4"),
+    "a hundred operations": (nb101_files.content(TRAINING, operations=",".join("a" * 100)), "100 operations; there may be 7"),
+    "a matrix of texts": (nb101_files.content(TRAINING, adjacency="x" * 36), "record 4"),
+    "a huge matrix": (nb101_files.content(TRAINING, adjacency="0" * 10_000), "are no cell from input to output"),
+    "metrics are a list": (nb101_files.content(TRAINING, metrics=[1]), "no base64"),
+    "an endless integer": (nb101_files.content(TRAINING, metrics=base64.b64encode(b"\xff" * 99).decode()), "is too long"),
     "an evaluation is a number": (
-        nb101_files.content(ONE, metrics=base64.b64encode(b"\x08\x01" * 3).decode()),
+        nb101_files.content(TRAINING, metrics=base64.b64encode(b"\x08\x01" * 3).decode()),
         "one of its evaluations is no message",
     ),
-    "an infinite time": (nb101_files.content(ONE, metrics=message(seconds=float("inf"))), "a training time of inf seconds"),
-    "a negative time": (nb101_files.content(ONE, metrics=message(seconds=-9.0)), "a training time of -3.0 seconds"),
-    "an accuracy above one": (nb101_files.content(ONE, metrics=message(valid=30_000)), "no share of 1"),
-    "a negative accuracy": (nb101_files.content(ONE, metrics=message(test=-5)), "no share of 1"),
-    "an accuracy that is no number": (nb101_files.content(ONE, metrics=message(valid=float("nan"))), "no share of 1"),
+    "an infinite time": (
+        nb101_files.content(TRAINING, metrics=message(seconds=float("inf"))),
+        "a training time of inf seconds",
+    ),
+    "a negative time": (nb101_files.content(TRAINING, metrics=message(seconds=-9.0)), "a training time of -3.0 seconds"),
+    "an accuracy above one": (nb101_files.content(TRAINING, metrics=message(valid=30_000)), "no share of 1"),
+    "a negative accuracy": (nb101_files.content(TRAINING, metrics=message(test=-5)), "no share of 1"),
+    "an accuracy that is no number": (nb101_files.content(TRAINING, metrics=message(valid=float("nan"))), "no share of 1"),
 }
 
 
@@ -285,11 +288,11 @@ def test_record_files_whose_lengths_are_garbled(tmp_path: Path) -> None:
 PLAIN: dict[str, tuple[dict[str, Any], str]] = {
     "a count is negative": ({"val_correct_108ep_r0": (1, -5)}, "of row 1 is -5.0, not 0 to 9984"),
     "a count is infinite": ({"val_correct_108ep_r0": (1, float("inf"))}, "of row 1 is inf"),
-    "no vertices": ({"n_vertices": (2, 0)}, "row 2 holds no cell"),
-    "a million vertices": ({"n_vertices": (2, 1_000_000)}, "row 2 holds no cell"),
-    "a matrix of letters": ({"adjacency_rowmajor": (2, "x" * 36)}, "row 2 holds no cell"),
-    "a matrix is missing": ({"adjacency_rowmajor": (2, None)}, "row 2 holds no cell"),
-    "operations are missing": ({"ops_inner": (2, None)}, "row 2 holds no cell"),
+    "no vertices": ({"n_vertices": (2, 0)}, "row 2 is not a cell"),
+    "a million vertices": ({"n_vertices": (2, 1_000_000)}, "row 2 is not a cell"),
+    "a matrix of letters": ({"adjacency_rowmajor": (2, "x" * 36)}, "row 2 is not a cell"),
+    "a matrix is missing": ({"adjacency_rowmajor": (2, None)}, "row 2 is not a cell"),
+    "operations are missing": ({"ops_inner": (2, None)}, "row 2 is not a cell"),
     "a hash of two lines": ({"hash": (2, "a\nb")}, "does not have the hash"),
     "a hash is missing": ({"hash": (2, None)}, "does not have the hash"),
 }
@@ -309,15 +312,15 @@ def test_plain_columns_of_nas_bench_101_that_are_texts_or_repeated(tmp_path: Pat
     frame = pandas.read_parquet(path)
     twice = pandas.concat([frame, frame[:1]])
     texts = frame.assign(val_correct_108ep_r1="many")
-    for changed, words in ((twice, "has more than one row"), (texts, "val_correct_108ep_r1 holds something that is no number")):
+    for changed, words in ((twice, "has more than one row"), (texts, "val_correct_108ep_r1 has a value that is not a number")):
         changed.to_parquet(path)
         refused(lambda: nb101.import_path(path), tmp_path, words, named=path)
     frame.to_parquet(path)
     times = pandas.read_parquet(path.with_name("nb101_train_time_sample.parquet"))
-    for value, words in (("soon", "no number"), (-1.0, "above zero"), (float("inf"), "above zero")):
+    for value, words in (("soon", "not a number"), (-1.0, "above zero"), (float("inf"), "above zero")):
         times.assign(train_time_108ep_s=value).to_parquet(path.with_name("nb101_train_time_sample.parquet"))
         refused(lambda: nb101.import_path(path), tmp_path, words, named=path.with_name("nb101_train_time_sample.parquet"))
 
 
 def test_a_good_table_is_imported_after_all_of_this(tmp_path: Path) -> None:
-    assert importer.import_path(official_files.columns_table(tmp_path / "t.npz")).meta["n"] == SIZE
+    assert LIBRARY.import_path(official_files.columns_table(tmp_path / "t.npz")).meta["n"] == SIZE

@@ -31,8 +31,8 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def one_by_one(part: ImageSet, rows: torch.Tensor, augmentation: Augmentation, draws: Draws) -> np.ndarray:
-    """Pads, crops, mirrors, standardises, cuts out and adds noise to one image after the other, as the papers' code does."""
-    made = []
+    """Pad, crop, mirror, standardise, cut out and add noise to each image separately, as the papers' code does."""
+    images = []
     for position, row in enumerate(rows.tolist()):
         image = part.images[row]
         if draws.crop is not None:
@@ -48,8 +48,8 @@ def one_by_one(part: ImageSet, rows: torch.Tensor, augmentation: Augmentation, d
             x[:, max(0, row_ - reach) : row_ + reach, max(0, column - reach) : column + reach] = 0
         if draws.noise is not None:
             x = x + augmentation.noise * draws.noise[position].numpy().transpose(2, 0, 1)
-        made.append(x)
-    return np.stack(made)
+        images.append(x)
+    return np.stack(images)
 
 
 augmentations = st.builds(
@@ -140,9 +140,9 @@ def test_reshuffled_batches_repeat_no_image_within_a_batch() -> None:
     assert any(set(a) & set(b) for a, b in itertools.pairwise(labels))
 
 
-def same(one: Batches, other: Batches, start: int) -> bool:
-    return len(one) == len(other) and all(
-        torch.equal(x, y) for step in range(start, len(one)) for x, y in zip(one[step], other[step], strict=True)
+def same(first: Batches, second: Batches, start: int) -> bool:
+    return len(first) == len(second) and all(
+        torch.equal(x, y) for step in range(start, len(first)) for x, y in zip(first[step], second[step], strict=True)
     )
 
 
@@ -157,7 +157,7 @@ def test_a_resumed_search_sees_the_same_batches(augmentation: Augmentation) -> N
     resumed = torch.Generator()
     resumed.set_state(saved)
     again = [search_epoch(weights, architecture, 4, resumed, augmentation) for _ in range(2)]
-    for epochs, start in ((0, 3), (1, 0)):  # the first epoch from where it was left, the next from its beginning
+    for epochs, start in ((0, 3), (1, 0)):  # the first epoch from its saved step, the next from its beginning
         assert all(same(a, b, start) for a, b in zip(uninterrupted[epochs], again[epochs], strict=True))
     assert not torch.equal(uninterrupted[0][0].rows, uninterrupted[1][0].rows)
 
@@ -173,7 +173,7 @@ def test_evaluation_is_in_order_and_draws_nothing() -> None:
 
 
 def test_nothing_in_an_epoch_waits_for_the_device() -> None:
-    """Fake tensors hold no values: whatever needs one on the host, or a shape that depends on values, raises."""
+    """Fake tensors have no values: code that needs a value on the host, or a shape that depends on values, raises."""
     part = image_set()
     with FakeTensorMode():
         data = Resident(
@@ -195,10 +195,10 @@ def test_a_cuda_epoch_synchronises_nowhere() -> None:
     batches = epoch(data, 4, torch.Generator("cuda").manual_seed(0), Augmentation(padding=4, flip=True, cutout=6))
     torch.cuda.set_sync_debug_mode("error")
     try:
-        made = list(batches)
+        received = list(batches)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert sum(len(y) for _, y in made) == N
+    assert sum(len(y) for _, y in received) == N
 
 
 def test_digits_are_batched_like_any_other_set() -> None:

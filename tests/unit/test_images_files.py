@@ -1,4 +1,4 @@
-"""Image data come out of every published layout as they went in, and what is damaged is refused and leaves nothing."""
+"""Every published layout of image data is read correctly. Damaged files are refused, and nothing is imported."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.images import dataset, digits, importer, splits
+from benchmarks.images import digits, splits
 from benchmarks.images.dataset import load
+from benchmarks.images.forms import FORMS, SPLIT_TEXTS, Form
+from benchmarks.images.library import LIBRARY, ImageLibrary
 from benchmarks.images.pickled import load_batch
-from benchmarks.images.sources import FORMS, SPLIT_TEXTS, Form
 from harness.cache import data_roots
 from harness.data import main
 from harness.problem import UserError
@@ -31,10 +32,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, *forms: Form) -> None:
-    """These forms instead of the published ones of the same key."""
+    """Replace the published forms of the same keys."""
     replaced = {form.key: form for form in forms}
-    for module in (dataset, importer):
-        monkeypatch.setattr(module, "FORMS", tuple(replaced.get(form.key, form) for form in FORMS))
+    monkeypatch.setattr(ImageLibrary, "forms", tuple(replaced.get(form.key, form) for form in FORMS))
 
 
 def flip_byte(path: Path, position: int) -> None:
@@ -45,7 +45,7 @@ def flip_byte(path: Path, position: int) -> None:
 
 def nothing_imported(data: Path) -> bool:
     cache = data.parent / "cache"
-    return not list(cache.rglob("*.npy")) and not list(cache.rglob("meta.json")) and importer.verify() == []
+    return not list(cache.rglob("*.npy")) and not list(cache.rglob("meta.json")) and LIBRARY.verify() == []
 
 
 @pytest.mark.parametrize("as_folder", [False, True])
@@ -58,14 +58,14 @@ def test_a_published_layout_round_trips(key: str, as_folder: bool, data: Path, m
     elif archive:
         for file in folder.iterdir():
             file.unlink()
-    told: list[str] = []
-    loaded = load(form.dataset, told.append)
-    assert len(told) == 1
+    lines: list[str] = []
+    loaded = load(form.dataset, lines.append)
+    assert len(lines) == 1
     for part, name in zip(loaded, ("train", "test"), strict=True):
         assert np.array_equal(part.images, parts[name][0]) and np.array_equal(part.labels, parts[name][1])
         assert (part.images.dtype, part.labels.dtype, part.name) == (np.uint8, np.int64, form.name)
-    again = load(form.dataset, told.append)
-    assert len(told) == 1 and again[0].checksum == loaded[0].checksum
+    again = load(form.dataset, lines.append)
+    assert len(lines) == 1 and again[0].checksum == loaded[0].checksum
     assert not again[0].images.flags.writeable  # mapped, not read
 
 
@@ -112,8 +112,8 @@ def test_a_cut_binary_file_is_refused(key: str, data: Path, monkeypatch: pytest.
     archive.unlink()
     use(monkeypatch, form)
     file = folder / form.train[0].name
-    whole = file.read_bytes()
-    for short in (whole[:-1], whole[: len(whole) // 2]):
+    content = file.read_bytes()
+    for short in (content[:-1], content[: len(content) // 2]):
         file.write_bytes(short)
         with pytest.raises(UserError, match=r"no whole number of records|images where the published set has"):
             load(form.dataset)
@@ -136,7 +136,7 @@ def test_jpeg_columns_decode_as_pillow_does(data: Path, monkeypatch: pytest.Monk
     for part, name in zip(load("cifar10"), ("train", "test"), strict=True):
         assert part.name == "CIFAR-10 (JPEG-75)"
         assert np.array_equal(part.images, parts[name][0]) and np.array_equal(part.labels, parts[name][1])
-    assert importer.state()[0].text.startswith("CIFAR-10 (JPEG-75): ")
+    assert LIBRARY.state()[0].text.startswith("CIFAR-10 (JPEG-75): ")
 
 
 def test_damaged_jpeg_columns_are_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +187,7 @@ def test_what_is_missing_and_what_is_misspelled_is_said_in_one_line(data: Path) 
         load("cifar100")
     with pytest.raises(UserError, match="did you mean 'cifar100'"):
         load("cifar-100")
-    assert importer.find("cifar10") is None and importer.state() == []
+    assert LIBRARY.find("cifar10") is None and LIBRARY.state() == []
 
 
 def test_the_data_command_lists_imports_and_checks_them(
@@ -251,9 +251,9 @@ def test_digits_have_the_same_interface_and_the_split_of_the_benchmark() -> None
     train, test = load("digits")
     assert train.images.shape == (1408, 1, 8, 8) and len(test) == 389
     weights, architecture = splits.nb201_search_sets("digits")
-    for ours, theirs in zip((weights, architecture, test), digits.load(), strict=True):
-        standardised = (ours.images / ours.white - np.array(ours.mean)) / np.array(ours.std)
-        assert np.allclose(standardised, theirs.images, atol=1e-6) and np.array_equal(ours.labels, theirs.labels)
+    for part, plain in zip((weights, architecture, test), digits.load(), strict=True):
+        standardised = (part.images / part.white - np.array(part.mean)) / np.array(part.std)
+        assert np.allclose(standardised, plain.images, atol=1e-6) and np.array_equal(part.labels, plain.labels)
 
 
 @pytest.mark.parametrize(
@@ -268,18 +268,18 @@ def test_a_cut_takes_every_row_once_in_order(rows: tuple[np.ndarray, np.ndarray]
 
 
 def real(name: str) -> Path:
-    found = [path for root in data_roots() for path in sorted(root.rglob(name))]
-    if not found:
+    paths = [path for root in data_roots() for path in sorted(root.rglob(name))]
+    if not paths:
         pytest.skip(f"no {name} in NAS_DATA")
-    return found[0]
+    return paths[0]
 
 
 def test_nas_bench_201_splits_are_the_published_ones_in_either_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import json
 
     columns = dict(np.load(real("nb201_splits.npz")))
-    found = {name: splits.nb201(name) for name in splits.NB201_SPLITS}
-    for name, (first, second) in found.items():
+    indices = {name: splits.nb201(name) for name in splits.NB201_SPLITS}
+    for name, (first, second) in indices.items():
         count = {"cifar10": 50_000, "cifar100": 10_000, "imagenet16-120": 6_000}[name]
         assert len(first) == len(second) == count // 2
         assert np.array_equal(np.sort(np.concatenate([first, second])), np.arange(count))
@@ -287,7 +287,7 @@ def test_nas_bench_201_splits_are_the_published_ones_in_either_form(tmp_path: Pa
         text = {half.key: ["int", [str(row) for row in columns[half.column]]] for half in halves}
         (tmp_path / SPLIT_TEXTS[name]).write_text(json.dumps(text))
     monkeypatch.setenv("NAS_DATA", str(tmp_path))
-    for name, (first, second) in found.items():
+    for name, (first, second) in indices.items():
         assert all(np.array_equal(a, b) for a, b in zip(splits.nb201(name), (first, second), strict=True))
     file = tmp_path / "cifar-split.txt"
     file.write_text(file.read_text().replace('"49994"', '"49993"'))

@@ -1,4 +1,4 @@
-"""A look at a folder never fails, never blocks and reads a bounded amount; what cannot be looked at is named."""
+"""Examining a folder never fails, never blocks, and reads a bounded amount. Files that cannot be examined are named."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.feature_maps import importer as imdb
-from benchmarks.images import importer as images
-from benchmarks.nb1shot1 import importer as nb101
-from benchmarks.nb201 import importer as nb201
+from benchmarks.feature_maps.library import LIBRARY as imdb
+from benchmarks.images.library import LIBRARY as images
+from benchmarks.nb1shot1.library import LIBRARY as nb101
+from benchmarks.nb201.library import LIBRARY as nb201
 from harness import data as command
 from harness.cache import Table
 from harness.look import Bounded, look, odd, opened
@@ -30,7 +30,7 @@ from tests.made_sources import folders
 
 __all__ = ["folders"]
 
-IMPORTERS = (nb201, nb101, imdb, images)
+LIBRARIES = (nb201, nb101, imdb, images)
 ROOT = Path(__file__).parents[2]
 MEMBERS = {"index.npy": b"\x93NUMPY" + b"x" * 2000, "header.npy": b"y" * 500}
 
@@ -42,7 +42,7 @@ def corrupt(path: Path) -> None:
 
 
 def large(path: Path) -> None:
-    """A gzip stream of a few kilobytes that unpacks to 64 MB without a line's end."""
+    """Write a gzip stream of a few kilobytes that unpacks to 64 MB without a newline."""
     path.write_bytes(gzip.compress(b"x" * (64 << 20), 1))
 
 
@@ -91,17 +91,17 @@ def test_an_odd_file_stops_no_look(case: str, tmp_path: Path) -> None:
         ODD[case](home / name)
     official_files.columns_table(home / "good.npz")
     tracemalloc.start()
-    for importer in IMPORTERS:
-        importer.state()
-        importer.passed_over()
+    for library in LIBRARIES:
+        library.state()
+        library.passed_over()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 40 << 20
-    assert [found.source for found in nb201.state()] == [home / "good.npz"]
-    for importer in IMPORTERS:
+    assert [state.source for state in nb201.state()] == [home / "good.npz"]
+    for library in LIBRARIES:
         for name in NAMES:
-            assert importer.recognise(home / name) is None
-            assert importer.unrecognised(home / name).isprintable()
+            assert library.recognise(home / name) is None
+            assert library.unrecognised(home / name).isprintable()
 
 
 @pytest.mark.parametrize("case", [case for case in ODD if case not in ("a folder", "zeros", "an empty file", "a large stream")])
@@ -147,16 +147,16 @@ def test_no_content_stops_a_look(content: bytes, magic: str, tmp_path: Path) -> 
     for name in NAMES:
         path = tmp_path / name
         path.write_bytes(magic.encode("latin-1") + content)
-        for importer in IMPORTERS:
-            importer.recognise(path)
-            assert importer.unrecognised(path).isprintable()
+        for library in LIBRARIES:
+            library.recognise(path)
+            assert library.unrecognised(path).isprintable()
 
 
 def test_a_reader_counts_what_it_gives(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"x" * 100)
     with Bounded(opened(tmp_path / "x"), 60) as file:
         assert file.read(50) == b"x" * 50
-        with pytest.raises(OSError, match="holds more than 60 bytes"):
+        with pytest.raises(OSError, match="has more than 60 bytes"):
             file.read()
     assert odd(tmp_path / "y") == "does not exist"
     with pytest.raises(FileNotFoundError, match="does not exist"):

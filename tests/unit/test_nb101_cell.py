@@ -76,9 +76,9 @@ def test_another_operation_is_another_hash_and_another_size(graph: tuple[list[li
     cell = pruned(graph)
     if cell is None or not cell.ops:
         return
-    others = [Cell(cell.matrix, (op, *cell.ops[1:])) for op in range(3)]
-    assert len({fingerprint(other) for other in others}) == 3
-    conv3x3, conv1x1, pool = (network_size(other) for other in others)
+    cells = [Cell(cell.matrix, (op, *cell.ops[1:])) for op in range(3)]
+    assert len({fingerprint(cell) for cell in cells}) == 3
+    conv3x3, conv1x1, pool = (network_size(cell) for cell in cells)
     assert conv3x3[0] > conv1x1[0] > pool[0]
     assert conv3x3[1] > conv1x1[1] > pool[1]
 

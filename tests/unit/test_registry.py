@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.nb201 import importer
+from benchmarks.nb201.library import LIBRARY
 from harness import protocol as protocols
 from harness import registry
 from harness.plan import make
@@ -381,7 +381,7 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_listing_and_planning_import_nothing_heavy(made: Path) -> None:
-    importer.find_table(print)  # a table that lies there but is not imported yet is looked into, once
+    LIBRARY.find_table(print)  # a table that lies there but is not imported yet is looked into, once
     heavy = {"torch", "pandas", "pyarrow", "sklearn", "matplotlib", "scipy", "ray", "nas_201_api", "nats_bench"}
     assert not heavy & loaded_by("from harness import show; show.everything()")
     assert not heavy & loaded_by("import harness.execute, harness.engine, harness.store, harness.sweep")
@@ -400,6 +400,7 @@ def test_imports_point_one_way() -> None:
             "harness.cache",
             "harness.choice",
             "harness.command",
+            "harness.library",
             "harness.look",
             "harness.seeds",
             "harness.unpickle",

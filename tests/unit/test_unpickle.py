@@ -1,4 +1,4 @@
-"""A stranger's pickle may hold plain data; everything else is refused by name, and nothing of it is run."""
+"""An untrusted pickle may have plain data. Everything else is refused by name and not executed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_plain_data_is_admitted(protocol: int) -> None:
 
 
 class Calls:
-    """Pickles as a call of anything."""
+    """Pickles as a call of a function."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.call = function, arguments
@@ -38,7 +38,7 @@ class Calls:
 
 
 @pytest.mark.parametrize(
-    ("thing", "named"),
+    ("value", "named"),
     [
         (Calls(os.system, "touch /tmp/owned"), "posix.system"),
         (Calls(eval, "1"), "builtins.eval"),
@@ -50,6 +50,6 @@ class Calls:
     ],
 )
 @pytest.mark.parametrize("protocol", [2, 4])
-def test_everything_else_is_refused_by_name(thing: Any, named: str, protocol: int) -> None:
+def test_everything_else_is_refused_by_name(value: Any, named: str, protocol: int) -> None:
     with pytest.raises(NotPlain, match=named):
-        load_plain(io.BytesIO(pickle.dumps([thing], protocol)))
+        load_plain(io.BytesIO(pickle.dumps([value], protocol)))

@@ -1,6 +1,6 @@
-"""The rule that every recorded number keeps, whatever source it comes from.
+"""The rule for recorded numbers of all sources.
 
-Times, losses, parameters and multiply-adds are finite and not below zero; accuracies are percentages. NaN means: not recorded.
+Times, losses, parameters and multiply-adds are finite and not negative. Accuracies are percentages. NaN means: not recorded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _MOST = {"accuracy": 100.0}
 
 
 def impossible(values: npt.NDArray[np.floating], metric: str) -> npt.NDArray[np.bool_]:
-    """Return which values no training can have."""
+    """Return a mask of the values that no training can have."""
     return np.asarray((values < 0) | (values > _MOST.get(metric, math.inf)) | np.isinf(values))
 
 

@@ -1,4 +1,4 @@
-"""Import of NAS-Bench-101: what was written is what is read, and what is damaged is refused by its record's number."""
+"""Import of NAS-Bench-101: the table equals the file, and a damaged record is refused by its number."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.nb1shot1 import importer, official
+from benchmarks.nb1shot1 import official
 from benchmarks.nb1shot1.cells import distinct_cells
 from benchmarks.nb1shot1.fingerprint import fingerprint
+from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.metrics import fields, final_evaluation
 from benchmarks.nb1shot1.tfrecord import masked_crc32c, records
 from harness.cache import Table, cache_root
@@ -31,47 +32,47 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data").mkdir()
 
 
-def assert_holds(table: Table, made: list[Training], seconds: bool = True) -> None:
+def assert_has(table: Table, written: list[Training], seconds: bool = True) -> None:
     """The table has exactly these trainings, repeats in the order of the file."""
     row_of = {key: row for row, key in enumerate(distinct_cells().hashes)}
-    for epochs in {one.epochs for one in made}:
+    for epochs in {training.epochs for training in written}:
         for name, dtype in (("valid", np.int16), ("test", np.int16), ("seconds", np.float64)):
             if name == "seconds" and not seconds:
                 continue
             expected = np.full((len(row_of), 3), -1 if dtype == np.int16 else np.nan, dtype)
-            repeats = dict.fromkeys((one.key for one in made), 0)
-            for one in made:
-                if one.epochs == epochs:
-                    expected[row_of[one.key], repeats[one.key]] = getattr(one, name)
-                    repeats[one.key] += 1
+            repeats = dict.fromkeys((training.key for training in written), 0)
+            for training in written:
+                if training.epochs == epochs:
+                    expected[row_of[training.key], repeats[training.key]] = getattr(training, name)
+                    repeats[training.key] += 1
             np.testing.assert_array_equal(table.column(f"{name}/{epochs}"), expected)
 
 
 @pytest.mark.parametrize(("epochs", "kind"), [((4, 12, 36, 108), official.FULL), ((108,), official.ONLY108)])
 def test_what_was_written_is_read(tmp_path: Path, epochs: tuple[int, ...], kind: str) -> None:
-    made = trainings(ROWS, epochs)
-    table = importer.import_path(record_file(tmp_path / "made.tfrecord", made))
-    assert_holds(table, made)
+    written = trainings(ROWS, epochs)
+    table = LIBRARY.import_path(record_file(tmp_path / "made.tfrecord", written))
+    assert_has(table, written)
     assert (table.meta["kind"], table.meta["n"], table.meta["epochs"]) == (kind, len(ROWS), list(epochs))
     assert table.meta["clock"]["kind"] == "recorded"
     assert table.meta["notes"][0] == "records of 5 of 66,111 cells"
 
 
 def test_missing_trainings_stay_missing(tmp_path: Path) -> None:
-    made = trainings(ROWS, (4, 108))[:-7]
-    table = importer.import_path(record_file(tmp_path / "made.tfrecord", made))
-    assert_holds(table, made)
+    written = trainings(ROWS, (4, 108))[:-7]
+    table = LIBRARY.import_path(record_file(tmp_path / "made.tfrecord", written))
+    assert_has(table, written)
     assert table.meta["n"] < len(ROWS)
 
 
 def test_cells_of_none_of_the_spaces_are_passed_over(tmp_path: Path) -> None:
     key = fingerprint(files.CHAIN)
     assert key not in distinct_cells().hashes
-    made = trainings(ROWS)
+    written = trainings(ROWS)
     stranger = Training(key, files.CHAIN, 108, 9_000, 9_000, 1_000.0)
-    assert_holds(importer.import_path(record_file(tmp_path / "made.tfrecord", [stranger, *made])), made)
+    assert_has(LIBRARY.import_path(record_file(tmp_path / "made.tfrecord", [stranger, *written])), written)
     with pytest.raises(UserError, match=r"no records of cells of the three spaces. Nothing was imported\."):
-        importer.import_path(record_file(tmp_path / "strange.tfrecord", [stranger]))
+        LIBRARY.import_path(record_file(tmp_path / "strange.tfrecord", [stranger]))
 
 
 @given(st.lists(st.binary(max_size=40), max_size=12))
@@ -96,7 +97,7 @@ def whole(tmp_path: Path) -> Path:
 
 def refusal(path: Path) -> str:
     with pytest.raises(UserError) as refused:
-        importer.import_path(path)
+        LIBRARY.import_path(path)
     assert not list(cache_root().rglob("*.npy"))
     text = str(refused.value)
     assert text.startswith(str(path)) and text.endswith("Nothing was imported.")
@@ -114,17 +115,17 @@ def test_one_changed_bit_is_refused_with_the_records_number(tmp_path: Path, insi
 
 
 @pytest.mark.parametrize(
-    ("kept", "reason"), [(5, "it stops within the header of record 15"), (40, "record 15 stops after 28 of ")]
+    ("length", "reason"), [(5, "it stops within the header of record 15"), (40, "record 15 stops after 28 of ")]
 )
-def test_a_file_that_is_cut_is_refused_with_the_records_number(tmp_path: Path, kept: int, reason: str) -> None:
+def test_a_file_that_is_cut_is_refused_with_the_records_number(tmp_path: Path, length: int, reason: str) -> None:
     path = whole(tmp_path)
     cut = tmp_path / "cut.tfrecord"
-    cut.write_bytes(path.read_bytes()[: list(files.offsets(path))[14][0] + kept])
+    cut.write_bytes(path.read_bytes()[: list(files.offsets(path))[14][0] + length])
     assert reason in refusal(cut)
 
 
-ONE = trainings([7])[0]
-OTHER = trainings([30_000])[0]
+TRAINING = trainings([7])[0]
+ANOTHER = trainings([30_000])[0]
 
 
 @pytest.mark.parametrize(
@@ -132,18 +133,18 @@ OTHER = trainings([30_000])[0]
     [
         (b"[]", "it is no list of hash, epochs"),
         (b"\xff", "it is no list of hash, epochs"),
-        (content(ONE, epochs=107), "a training of 107 epochs"),
-        (content(ONE, adjacency="0110"), "are no cell from input to output"),
-        (content(ONE, operations="input,output"), "are no cell from input to output"),
-        (content(ONE, operations=7), "has no attribute"),
-        (content(OTHER, hash=ONE.key), f"does not have the hash {ONE.key}"),
-        (content(ONE, metrics="%"), "no base64"),
-        (content(ONE, metrics=None), "no base64"),
-        (content(ONE, metrics=""), "0 evaluations instead of 3"),
-        (content(ONE._replace(seconds=-1.0)), "a training time of -0.3"),
-        (content(ONE._replace(seconds=float("nan"))), "a training time of nan seconds"),
-        (content(ONE._replace(valid=9_985)), "no share of 1"),
-        (content(ONE._replace(test=100.5)), "no share of 9,984 images"),  # type: ignore[arg-type]
+        (content(TRAINING, epochs=107), "a training of 107 epochs"),
+        (content(TRAINING, adjacency="0110"), "are no cell from input to output"),
+        (content(TRAINING, operations="input,output"), "are no cell from input to output"),
+        (content(TRAINING, operations=7), "has no attribute"),
+        (content(ANOTHER, hash=TRAINING.key), f"does not have the hash {TRAINING.key}"),
+        (content(TRAINING, metrics="%"), "no base64"),
+        (content(TRAINING, metrics=None), "no base64"),
+        (content(TRAINING, metrics=""), "0 evaluations instead of 3"),
+        (content(TRAINING._replace(seconds=-1.0)), "a training time of -0.3"),
+        (content(TRAINING._replace(seconds=float("nan"))), "a training time of nan seconds"),
+        (content(TRAINING._replace(valid=9_985)), "no share of 1"),
+        (content(TRAINING._replace(test=100.5)), "no share of 9,984 images"),  # type: ignore[arg-type]
     ],
 )
 def test_a_foreign_record_is_refused_with_its_number(tmp_path: Path, data: bytes, reason: str) -> None:
@@ -162,8 +163,12 @@ def test_a_published_name_needs_the_published_content(tmp_path: Path) -> None:
 
 
 def test_metrics_are_read_as_protocol_buffers_write_them() -> None:
-    message = files.metrics(ONE)
-    assert final_evaluation(message) == (ONE.seconds, pytest.approx(ONE.valid / 9_984), pytest.approx(ONE.test / 9_984))
+    message = files.metrics(TRAINING)
+    assert final_evaluation(message) == (
+        TRAINING.seconds,
+        pytest.approx(TRAINING.valid / 9_984),
+        pytest.approx(TRAINING.test / 9_984),
+    )
     assert dict(fields(message))[2] == 8_555_530
     assert list(fields(b"\x08\x96\x01\x15" + struct.pack("<f", 0.5))) == [(1, 150), (2, 0.5)]
 
@@ -171,11 +176,11 @@ def test_metrics_are_read_as_protocol_buffers_write_them() -> None:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (files.metrics(ONE)[:-3], "stop within a field"),
-        (files.metrics(ONE)[:40], "stop within a field"),
+        (files.metrics(TRAINING)[:-3], "stop within a field"),
+        (files.metrics(TRAINING)[:40], "stop within a field"),
         (b"\x80", "stop within a field"),
         (b"\x0b", "unknown type 3"),
-        (files.metrics(ONE, evaluations=2), "2 evaluations instead of 3"),
+        (files.metrics(TRAINING, evaluations=2), "2 evaluations instead of 3"),
         (b"\x0a\x00" * 3, "lacks the training time"),
     ],
 )
@@ -188,9 +193,9 @@ def test_malformed_metrics_are_refused(message: bytes, reason: str) -> None:
 
 
 def test_plain_columns_are_read_with_fitted_times(tmp_path: Path) -> None:
-    made = trainings(ROWS, (4, 12, 36, 108))
-    table = importer.import_path(files.columns_table(tmp_path / "plain", made))
-    assert_holds(table, made, seconds=False)
+    written = trainings(ROWS, (4, 12, 36, 108))
+    table = LIBRARY.import_path(files.columns_table(tmp_path / "plain", written))
+    assert_has(table, written, seconds=False)
     clock = table.meta["clock"]
     assert clock["kind"] == "fitted" and clock["r2"] == pytest.approx(1) and clock["median_error"] == pytest.approx(0, abs=1e-9)
     assert clock["per_parameter"] == pytest.approx(1e-4) and clock["per_op"] == pytest.approx([30.0] * 3)
@@ -200,19 +205,19 @@ def test_plain_columns_are_read_with_fitted_times(tmp_path: Path) -> None:
 
 
 def test_empty_values_are_missing_records(tmp_path: Path) -> None:
-    made = trainings(ROWS)
-    path = files.columns_table(tmp_path / "plain", made, val_correct_108ep_r1=(2, None))
-    table = importer.import_path(path)
+    written = trainings(ROWS)
+    path = files.columns_table(tmp_path / "plain", written, val_correct_108ep_r1=(2, None))
+    table = LIBRARY.import_path(path)
     assert (table.column("valid/108") < 0).sum() == 3 * (66_111 - len(ROWS)) + 1
     assert table.meta["n"] == len(ROWS) - 1
 
 
 def test_cells_of_none_of_the_spaces_are_counted(tmp_path: Path) -> None:
     stranger = Training(fingerprint(files.CHAIN), files.CHAIN, 108, 9_000, 9_000, 1.0)
-    made = trainings(ROWS)
-    table = importer.import_path(files.columns_table(tmp_path / "plain", [*made[:4], *[stranger] * 3, *made[4:]]))
-    assert_holds(table, made, seconds=False)
-    assert table.meta["notes"][-1] == "passed over 1 cells that none of the three spaces reaches"
+    written = trainings(ROWS)
+    table = LIBRARY.import_path(files.columns_table(tmp_path / "plain", [*written[:4], *[stranger] * 3, *written[4:]]))
+    assert_has(table, written, seconds=False)
+    assert table.meta["notes"][-1] == "skipped 1 cells outside the three spaces"
 
 
 @pytest.mark.parametrize(
@@ -220,10 +225,10 @@ def test_cells_of_none_of_the_spaces_are_counted(tmp_path: Path) -> None:
     [
         ({"val_correct_108ep_r0": (1, 9_985)}, "val_correct_108ep_r0 of row 1 is 9985.0"),
         ({"test_correct_108ep_r2": (0, 1.5)}, "test_correct_108ep_r2 of row 0 is 1.5"),
-        ({"hash": (3, ONE.key[::-1])}, f"graph of row 3 does not have the hash {ONE.key[::-1]}"),
-        ({"ops_inner": (2, "x")}, "row 2 holds no cell"),
-        ({"n_vertices": (2, 9)}, "row 2 holds no cell"),
-        ({"n_vertices": (2, None)}, "row 2 holds no cell"),
+        ({"hash": (3, TRAINING.key[::-1])}, f"graph of row 3 does not have the hash {TRAINING.key[::-1]}"),
+        ({"ops_inner": (2, "x")}, "row 2 is not a cell"),
+        ({"n_vertices": (2, 9)}, "row 2 is not a cell"),
+        ({"n_vertices": (2, None)}, "row 2 is not a cell"),
     ],
 )
 def test_impossible_columns_are_refused(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
@@ -233,33 +238,35 @@ def test_impossible_columns_are_refused(tmp_path: Path, changes: dict[str, Any],
 def test_without_recorded_times_plain_columns_cannot_be_charged(tmp_path: Path) -> None:
     path = files.columns_table(tmp_path / "plain", trainings(ROWS))
     (path.parent / "nb101_train_time_sample.parquet").unlink()
-    assert "put nb101_train_time_sample.parquet beside it" in refusal(path)
+    assert "put nb101_train_time_sample.parquet into its folder" in refusal(path)
 
 
 def test_recorded_times_alone_are_no_table(tmp_path: Path) -> None:
-    assert "holds training times only" in refusal(files.times_table(tmp_path))
+    assert "has training times only" in refusal(files.times_table(tmp_path))
 
 
 def test_other_tables_are_not_recognised(tmp_path: Path) -> None:
     path = files.columns_table(tmp_path / "plain", trainings(ROWS), drop=["val_correct_108ep_r2"])
-    assert importer.recognise(path) is None
+    assert LIBRARY.recognise(path) is None
     (tmp_path / "text.tfrecord").write_text("not a record file, but long enough to be looked at")
     assert "is no record file of NAS-Bench-101" in refusal(tmp_path / "text.tfrecord")
 
 
 def test_the_richer_source_is_used(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    made = trainings(ROWS, (4, 12, 36, 108))
-    files.columns_table(data / "plain", made)
-    said: list[str] = []
-    table = importer.find_table(said.append)
-    assert table is not None and table.meta["kind"] == "plain columns" and len(said) == 2
-    record_file(data / "only.tfrecord", [one for one in made if one.epochs == 108])
-    record_file(data / "full.tfrecord", made)
-    table = importer.find_table(said.append)
-    assert table is not None and table.meta["kind"] == official.FULL and any("importing full.tfrecord" in line for line in said)
-    assert [state.text.split(",")[0] for state in importer.state()] == ["NAS-Bench-101", "NAS-Bench-101", "plain columns"]
-    assert importer.find_table(print).path == table.path  # type: ignore[union-attr]
+    written = trainings(ROWS, (4, 12, 36, 108))
+    files.columns_table(data / "plain", written)
+    lines: list[str] = []
+    table = LIBRARY.find_table(lines.append)
+    assert table is not None and table.meta["kind"] == "plain columns" and len(lines) == 2
+    record_file(data / "only.tfrecord", [training for training in written if training.epochs == 108])
+    record_file(data / "full.tfrecord", written)
+    table = LIBRARY.find_table(lines.append)
+    assert (
+        table is not None and table.meta["kind"] == official.FULL and any("importing full.tfrecord" in line for line in lines)
+    )
+    assert [state.text.split(",")[0] for state in LIBRARY.state()] == ["NAS-Bench-101", "NAS-Bench-101", "plain columns"]
+    assert LIBRARY.find_table(print).path == table.path  # type: ignore[union-attr]
 
 
 def test_no_torch_and_no_tensorflow_is_imported(tmp_path: Path) -> None:
@@ -268,9 +275,9 @@ def test_no_torch_and_no_tensorflow_is_imported(tmp_path: Path) -> None:
 
     path = record_file(tmp_path / "made.tfrecord", trainings(ROWS))
     code = (
-        "import sys; from pathlib import Path; from benchmarks.nb1shot1 import importer, official;"
+        "import sys; from pathlib import Path; from benchmarks.nb1shot1 import official; import benchmarks.nb1shot1.library;"
         "official.sniff(Path(sys.argv[1]));"
         "assert not {'torch', 'tensorflow', 'google.protobuf', 'pandas'} & set(sys.modules)"
     )
-    root = Path(importer.__file__).parents[2]
+    root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, cwd=root)

@@ -11,47 +11,41 @@ from benchmarks.images.decode import Batch, binary_batch, python_batch
 
 
 class Member(NamedTuple):
-    """A file of a data set, and its published MD5 (empty: none is published)."""
+    """A file of a data set, and its published MD5; empty if none is published."""
 
     name: str
     md5: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Form:
     """One form in which a data set is published: an archive, and the folder that it unpacks to."""
 
     key: str
-    """Names the imported table."""
+    """Name of the imported table."""
     dataset: str
     name: str
-    """What captions print."""
+    """Name of the data set in captions."""
     kind: str
-    archive: str
-    md5: str
-    """Of the archive; empty where none is published."""
-    folder: str
-    train: tuple[Member, ...]
-    test: tuple[Member, ...]
+    archive: str = ""
+    md5: str = ""
+    """MD5 of the archive; empty if none is published."""
+    folder: str = ""
+    train: tuple[Member, ...] = ()
+    test: tuple[Member, ...] = ()
     counts: tuple[int, int]
     """Images in the training and the test part."""
     classes: int
-    decode: Callable[[IO[bytes]], Batch] | None
-    """Reads one member; None where one file holds everything."""
+    decode: Callable[[IO[bytes]], Batch] | None = None
+    """Decode one member; None if a single file has all columns."""
     size: str
     published: str
     remark: str
 
-
-class Source(NamedTuple):
-    """A form as ``python -m harness.data status`` lists it."""
-
-    name: str
-    size: str
-    checksum: str
-    published: str
-    needed_by: str
-    remark: str
+    @property
+    def label(self) -> str:
+        """Name of the data set and of the form."""
+        return f"{self.name}, {self.kind}"
 
 
 TORONTO = "www.cs.toronto.edu/~kriz/cifar.html"
@@ -102,17 +96,11 @@ FORMS = (
         dataset="cifar10",
         name="CIFAR-10 (JPEG-75)",
         kind="JPEG quality 75 in an NPZ",
-        archive="",
-        md5="",
-        folder="",
-        train=(),
-        test=(),
         counts=(50_000, 10_000),
         classes=10,
-        decode=None,
         size="18 MB",
         published="nowhere; columns header, payload, offsets, labels, n_train",
-        remark="lossy: accuracies on it do not compare with published ones. Used where CIFAR-10 itself is missing",
+        remark="lossy: accuracies on it do not compare with published ones. Used if CIFAR-10 itself is missing",
     ),
     Form(
         key="cifar100-python",
@@ -153,8 +141,6 @@ FORMS = (
         dataset="imagenet16-120",
         name="ImageNet16-120",
         kind="batches of ImageNet16",
-        archive="",
-        md5="",
         folder="ImageNet16",
         train=(
             Member("train_data_batch_1", "27846dcaa50de8e21a7d1a35f30f0e91"),
@@ -177,36 +163,11 @@ FORMS = (
         remark="a folder with train_data_batch_1 ... 10 and val_data, any name; the first 120 classes are kept",
     ),
 )
-"""Of each data set the preferred form first."""
+"""The preferred form of each data set comes first."""
 
-
-SPLITS_TITLE = "NAS-Bench-201's index splits"
 SPLIT_COLUMNS = "nb201_splits.npz"
 SPLIT_TEXTS = {
     "cifar10": "cifar-split.txt",
     "cifar100": "cifar100-test-split.txt",
     "imagenet16-120": "imagenet-16-120-test-split.txt",
 }
-
-
-def title(dataset: str) -> str:
-    """The name of a data set in its preferred form."""
-    return next(form.name for form in FORMS if form.dataset == dataset)
-
-
-def sources() -> list[Source]:
-    """Every known form, and NAS-Bench-201's index splits."""
-    listed = []
-    for form in FORMS:
-        checksum = f"MD5 {form.md5}" if form.md5 else "MD5 of each file known" if form.train else "no published checksum known"
-        name = form.archive or (f"a folder such as {form.folder}" if form.folder else "an .npz, any name")
-        listed.append(Source(name, form.size, checksum, form.published, title(form.dataset), form.remark))
-    splits = Source(
-        ", ".join(SPLIT_TEXTS.values()),
-        "2 MB",
-        "the indices themselves are checked",
-        "configs/nas-benchmark of github.com/D-X-Y/AutoDL-Projects",
-        SPLITS_TITLE,
-        f"or {SPLIT_COLUMNS}, the same indices in one file; weight sharing on NAS-Bench-201's data sets needs them",
-    )
-    return [*listed, splits]

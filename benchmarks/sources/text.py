@@ -1,4 +1,4 @@
-"""Reads tables of text: comma, semicolon or tab between the columns, UTF-8 or UTF-16, packed with gzip, bzip2 or xz or not."""
+"""Read tables of text: columns between commas, semicolons or tabs; UTF-8 or UTF-16; plain or packed by gzip, bzip2 or xz."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from harness.problem import UserError
 
 SUFFIXES = tuple(f"{kind}{packed}" for kind in (".csv", ".tsv") for packed in ("", ".gz", ".bz2", ".xz"))
 MOST = 128 << 20
-"""Bytes that a table of text may have when it is unpacked."""
+"""Largest size of an unpacked table in bytes."""
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 class Style(NamedTuple):
-    """How a table of text is written, and the names of its columns."""
+    """The format of a table of text, and the names of its columns."""
 
     encoding: str
     delimiter: str
@@ -31,21 +31,21 @@ class Style(NamedTuple):
 
 
 def style(path: Path) -> Style:
-    """Return how a table is written, by its first lines. Raises UnicodeDecodeError where it is no text."""
+    """Return the format of a table, by its first lines. Raises UnicodeDecodeError if it is not text."""
     start = head(path)
     encoding = _encoding(start)
     text = codecs.getincrementaldecoder(encoding)().decode(start)
     first, _, rest = text.replace("\r\n", "\n").partition("\n")
     delimiter = max(_DELIMITERS, key=first.count)
     second = rest.partition("\n")[0]
-    # where semicolons stand between columns, a comma in a row of numbers is a decimal point
+    # with semicolons or tabs between columns, a comma in a row of numbers is a decimal point
     decimal = "," if delimiter != "," and "," in second and "." not in second.replace('"', "") else "."
     names = next(csv.reader([first], delimiter=delimiter), [])
     return Style(encoding, delimiter, decimal, [name.strip() for name in names])
 
 
 def read(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Return the columns by name. Raises UserError for a column that occurs twice, and what pandas raises on damage."""
+    """Return the columns by name. Raises UserError for a column that occurs twice; pandas raises other errors on damage."""
     import pandas
 
     written = style(path)
@@ -58,7 +58,7 @@ def read(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def described(path: Path) -> str:
-    """Return what the first line of a table is, as a clause, for a table that has none of the columns wanted."""
+    """Return a clause about the first line of a table, for a table without any known column."""
     written = style(path)
     shown = ", ".join(name[:30] for name in written.names[:3])
     between = _DELIMITERS[written.delimiter]

@@ -1,4 +1,4 @@
-"""Reads columns of an NPZ archive: only those wanted, only plain numbers and text, none larger than expected."""
+"""Read requested columns of an NPZ archive: plain numbers and text only, of a bounded size."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def read_columns(path: Path, wanted: Iterable[str], most: int) -> dict[str, npt.
     """Return columns by name.
 
     Args:
-        most: bytes that a column may have.
+        most: largest size of a column in bytes.
 
     Raises:
-        ValueError: a column is too large, or holds Python objects. The readers raise other errors on damaged files.
+        ValueError: a column is too large, or has Python objects. The readers raise other errors on damaged files.
     """
     columns = {}
     with opened(path) as file, zipfile.ZipFile(file) as archive:
@@ -44,12 +44,12 @@ def _array(name: str, member: IO[bytes], most: int) -> npt.NDArray[Any]:
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read_header(member)
     if dtype.hasobject or dtype.fields is not None:
-        raise ValueError(f"column {name} holds Python objects")
+        raise ValueError(f"column {name} has Python objects")
     size = math.prod(shape) * dtype.itemsize
     if not 0 <= size <= most:
         raise ValueError(f"column {name} has {size:,} bytes")
     data = member.read(size + 1)
     if len(data) != size:
         raise ValueError(f"column {name} has {'more' if len(data) > size else 'fewer'} bytes than it says")
-    member.read(1)  # the end, where the checksum is compared
+    member.read(1)  # zipfile compares the checksum when it reads the end
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")

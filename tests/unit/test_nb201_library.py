@@ -1,4 +1,4 @@
-"""Every official form comes out of a table as the official packages answer it, and plain columns as they went in."""
+"""A table of every official form returns the values of the official packages; plain columns keep their values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.nb201 import importer
+from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.table import Records
 from harness.problem import MissingRecord, UserError
 from tests import official_files
@@ -32,11 +32,11 @@ def official_api(path: Path) -> Any:
     return create(str(path), "tss", fast_mode=path.is_dir(), verbose=False)
 
 
-def same(found: dict[str, float | None], expected: dict[str, float | None], tolerance: float) -> bool:
-    """The same keys; the same Nones; numbers within a relative tolerance."""
-    return found.keys() == expected.keys() and all(
-        ours == theirs if ours is None or theirs is None else abs(ours - theirs) <= tolerance * abs(theirs)
-        for ours, theirs in ((found[key], expected[key]) for key in expected)
+def same(actual: dict[str, float | None], expected: dict[str, float | None], tolerance: float) -> bool:
+    """Return whether keys and Nones are equal, and numbers are within a relative tolerance."""
+    return actual.keys() == expected.keys() and all(
+        value == official if value is None or official is None else abs(value - official) <= tolerance * abs(official)
+        for value, official in ((actual[key], expected[key]) for key in expected)
     )
 
 
@@ -51,11 +51,11 @@ FORMS = {
 
 @pytest.mark.parametrize(("form", "kind"), FORMS.items())
 @pytest.mark.usefixtures("few_rows")
-def test_a_table_answers_what_the_official_package_answers(form: str, kind: str, published: Path) -> None:
-    table = importer.import_path(published / form)
+def test_a_table_returns_the_values_of_the_official_package(form: str, kind: str, published: Path) -> None:
+    table = LIBRARY.import_path(published / form)
     assert table.meta["kind"] == kind
     assert table.meta["n"] == N
-    ours, theirs = Records(table), official_api(published / form)
+    records, api = Records(table), official_api(published / form)
     compared = 0
     for index in range(N):
         for official_name in official_files.DATASETS:
@@ -65,16 +65,16 @@ def test_a_table_answers_what_the_official_package_answers(form: str, kind: str,
                     is_random = False if seed is None else seed
                     for epoch in (None, 0, 5, epochs // 2, epochs - 1):
                         try:
-                            expected = theirs.get_more_info(index, official_name, epoch, recipe, is_random)
+                            expected = api.get_more_info(index, official_name, epoch, recipe, is_random)
                         except (KeyError, ValueError):
                             with pytest.raises(MissingRecord):
-                                ours.more_info(index, dataset, recipe, seed, epoch)
+                                records.more_info(index, dataset, recipe, seed, epoch)
                             continue
                         expected.pop("comment", None)
-                        found = ours.more_info(index, dataset, recipe, seed, epoch)
+                        actual = records.more_info(index, dataset, recipe, seed, epoch)
                         exact = epoch is None or epoch == epochs - 1
-                        assert same(found, expected, 1e-12 if exact else 1e-6), (index, dataset, recipe, seed, epoch)
-                        compared += len(found)
+                        assert same(actual, expected, 1e-12 if exact else 1e-6), (index, dataset, recipe, seed, epoch)
+                        compared += len(actual)
     assert compared > 10_000
 
 
@@ -83,23 +83,23 @@ def test_a_table_answers_what_the_official_package_answers(form: str, kind: str,
 def test_costs_and_simulated_training_agree_with_the_official_package(
     form: str, published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours, theirs = Records(importer.import_path(published / form)), official_api(published / form)
+    records, api = Records(LIBRARY.import_path(published / form)), official_api(published / form)
     for official_name in official_files.DATASETS:
         dataset = official_name.lower()
         for recipe in official_files.EPOCHS:
-            costs = ours.costs(dataset, recipe, "mean" if form == "legacy.pth" else "nats")
+            costs = records.costs(dataset, recipe, "mean" if form == "legacy.pth" else "nats")
             for index in range(N):
-                expected = theirs.get_cost_info(index, official_name, recipe)
+                expected = api.get_cost_info(index, official_name, recipe)
                 for kind in ("params", "flops", "latency"):
                     column = costs[kind]
-                    found = None if column is None or np.isnan(column[index]) else column[index]
-                    assert same({kind: found}, {kind: expected[kind]}, 1e-12), (index, dataset, recipe)
-                total = ours.mean(dataset, recipe, "train", "total_seconds")
+                    actual = None if column is None or np.isnan(column[index]) else column[index]
+                    assert same({kind: actual}, {kind: expected[kind]}, 1e-12), (index, dataset, recipe)
+                total = records.mean(dataset, recipe, "train", "total_seconds")
                 assert total is not None
                 if expected["T-train@total"] is not None:
                     assert total[index] == pytest.approx(expected["T-train@total"], rel=1e-12)
                 for split in official_files.SPLITS[official_name]:
-                    once = ours.mean(dataset, recipe, split, "pass_seconds")
+                    once = records.mean(dataset, recipe, split, "pass_seconds")
                     if expected[f"T-{split}@epoch"] is not None:
                         assert once is not None
                         assert once[index] == pytest.approx(expected[f"T-{split}@epoch"], rel=1e-12)
@@ -107,18 +107,18 @@ def test_costs_and_simulated_training_agree_with_the_official_package(
     for index in range(0, N, 4):
         for dataset in ("cifar10", "cifar100", "ImageNet16-120"):
             monkeypatch.setattr(random, "choice", lambda seeds: seeds[0])
-            accuracy, latency, cost, used = theirs.simulate_train_eval(index, dataset, hp="12")
+            accuracy, latency, cost, used = api.simulate_train_eval(index, dataset, hp="12")
             source = "cifar10-valid" if dataset == "cifar10" else dataset.lower()
-            info = ours.more_info(index, source, 12, 777)
+            info = records.more_info(index, source, 12, 777)
             spent += info["train-all-time"] + info["valid-per-time"]  # type: ignore[operator]
             assert info["valid-accuracy"] == accuracy
             assert info["train-all-time"] + info["valid-per-time"] == pytest.approx(cost, rel=1e-12)  # type: ignore[operator]
             assert spent == pytest.approx(used, rel=1e-12)
-            assert ours.costs(dataset.lower(), 12)["latency"][index] == pytest.approx(latency, rel=1e-12)  # type: ignore[index]
+            assert records.costs(dataset.lower(), 12)["latency"][index] == pytest.approx(latency, rel=1e-12)  # type: ignore[index]
 
 
 def test_columns_have_a_row_for_every_cell(tmp_path: Path) -> None:
-    table = importer.import_path(official_files.nats_folder(tmp_path / "simple", 3, ("12",)))
+    table = LIBRARY.import_path(official_files.nats_folder(tmp_path / "simple", 3, ("12",)))
     accuracy, curve = table.column("cifar10-valid/12/777/x-valid/accuracy"), table.column("cifar100/12/777/train/loss.curve")
     assert (accuracy.shape, accuracy.dtype, curve.shape, curve.dtype) == ((15625,), np.float64, (15625, 12), np.float32)
     assert np.isnan(accuracy[3:]).all()
@@ -131,7 +131,7 @@ def test_plain_columns_in_any_order_and_format(suffix: str, tmp_path: Path) -> N
     plain = official_files.plain_columns()
     order = np.random.default_rng(1).permutation(15625)
     path = official_files.columns_table(tmp_path / f"mine{suffix}", **{k: v[order] for k, v in plain.items()})
-    table = Records(importer.import_path(path))
+    table = Records(LIBRARY.import_path(path))
     np.testing.assert_array_equal(table.mean("cifar10-valid", 12, "x-valid", "accuracy"), plain["c10_val12"])
     np.testing.assert_array_equal(table.mean("cifar100", 200, "ori-test", "accuracy"), plain["c100_valtest200"])
     np.testing.assert_array_equal(
@@ -149,15 +149,15 @@ def test_the_companion_adds_seeds_and_the_mean_wins(tmp_path: Path) -> None:
     path = official_files.columns_table(tmp_path / "columns.parquet")
     seeds = {f"c10_val200_s{seed}": np.full(15625, float(seed % 100)) for seed in SEEDS}
     pandas.DataFrame({"index": np.arange(15625), **seeds}).to_parquet(tmp_path / "nb201_seeds_200ep.parquet")
-    table = Records(importer.import_path(path))
+    table = Records(LIBRARY.import_path(path))
     assert table.seeds("cifar10-valid", 200) == ("777", "888", "999", "mean")
     assert table.get("cifar10-valid", 200, 888, "x-valid", "accuracy")[0] == 88  # type: ignore[index]
     expected = official_files.plain_columns()["c10_val200"]
     np.testing.assert_array_equal(table.mean("cifar10-valid", 200, "x-valid", "accuracy"), expected)
     with pytest.raises(UserError, match="single seeds only"):
-        importer.import_path(tmp_path / "nb201_seeds_200ep.parquet")
+        LIBRARY.import_path(tmp_path / "nb201_seeds_200ep.parquet")
 
 
 def test_unknown_columns_are_named_and_ignored(tmp_path: Path) -> None:
     path = official_files.columns_table(tmp_path / "t.npz", c10_vla12=np.ones(15625))
-    assert importer.import_path(path).meta["notes"] == ["ignored unknown columns: c10_vla12"]
+    assert LIBRARY.import_path(path).meta["notes"] == ["ignored unknown columns: c10_vla12"]

@@ -1,4 +1,4 @@
-"""What is unusable as a source is refused in one clear line and leaves nothing behind."""
+"""An unusable source is refused in one clear line, and nothing is imported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.nb201 import importer, official
+from benchmarks.nb201 import official
+from benchmarks.nb201.library import LIBRARY
 from harness.cache import TableWriter, cache_root
 from harness.problem import UserError
 from tests import official_files
@@ -26,7 +27,7 @@ __all__ = ["few_rows", "folders"]
 
 @contextlib.contextmanager
 def refused(message: str) -> Any:
-    """One clear line, and nothing in the cache."""
+    """Expect one clear line, and an empty cache."""
     with pytest.raises(UserError, match=message) as caught:
         yield
     assert "\n" not in str(caught.value)
@@ -46,7 +47,7 @@ BAD_COLUMNS: dict[str, tuple[dict[str, Any], str]] = {
     "repeated cell": ({"arch_str": np.array([official_files.ARCHS[1], *official_files.ARCHS[1:]])}, "row 0 has index 0 but"),
     "repeated index": ({"index": np.array([1, *range(1, 15625)]), "arch_str": None}, "more than one row"),
     "index outside": ({"index": np.arange(1, 15626), "arch_str": None}, "no index from 0 to 15624"),
-    "no number": ({"c10_val12": np.array(["high"] * 15625)}, "c10_val12 holds something that is no number"),
+    "no number": ({"c10_val12": np.array(["high"] * 15625)}, "c10_val12 has a value that is not a number"),
     "no percentage": ({"c100_val12": np.full(15625, 101.0)}, "is impossible"),
     "cost": ({"c10_cost12_s": np.ones(15625)}, "c10_cost12_s of architecture 0 is 1.000000, but 12 × c10valid_train_s"),
 }
@@ -59,13 +60,13 @@ def test_a_wrong_table_is_refused(case: str, tmp_path: Path) -> None:
     plain.pop("n", None)
     np.savez(tmp_path / "t.npz", **{k: v for k, v in plain.items() if v is not None})
     with refused(message):
-        importer.import_path(tmp_path / "t.npz")
+        LIBRARY.import_path(tmp_path / "t.npz")
 
 
 def test_a_forbidden_pickle_is_named_with_its_file(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, bz2.compress(pickle.dumps({"12": Calls(os.system, "true")})))
     with refused(r"000001.pickle.pbz2: the pickle asks for posix.system, which is not plain data. Nothing was imported."):
-        importer.import_path(folder)
+        LIBRARY.import_path(folder)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "foreign", "garbled", "other"])
@@ -84,19 +85,19 @@ def test_a_damaged_folder(damage: str, tmp_path: Path) -> None:
     message = {
         "foreign": "dataset_seed of its 12-epoch record is None, not a dictionary",
         "other": "is .* but its 12-epoch record is of",
-        "garbled": "lists other trainings than it holds",
+        "garbled": "lists other trainings than it has",
     }.get(damage, "is damaged")
     with refused(f"{message}.*Nothing was imported"):
-        importer.import_path(folder_with(tmp_path, content))
+        LIBRARY.import_path(folder_with(tmp_path, content))
 
 
 @pytest.mark.parametrize("form", ["legacy.pth", "zip.pth", "single.pickle.pbz2"])
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.6, 0.999])
 def test_a_truncated_file(form: str, part: float, published: Path, tmp_path: Path) -> None:
-    whole = (published / form).read_bytes()
-    (tmp_path / form).write_bytes(whole[: int(len(whole) * part)])
+    content = (published / form).read_bytes()
+    (tmp_path / form).write_bytes(content[: int(len(content) * part)])
     with refused(r"(is damaged|is empty|is not a NAS-Bench-201).*bytes present\). Nothing was imported"):
-        importer.import_path(tmp_path / form)
+        LIBRARY.import_path(tmp_path / form)
 
 
 def test_a_flipped_bit_in_an_archive(published: Path, tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_a_flipped_bit_in_an_archive(published: Path, tmp_path: Path) -> None:
     content[len(content) // 2] ^= 16
     (tmp_path / "zip.pth").write_bytes(content)
     with refused("is damaged"):
-        importer.import_path(tmp_path / "zip.pth")
+        LIBRARY.import_path(tmp_path / "zip.pth")
 
 
 def test_foreign_files(tmp_path: Path) -> None:
@@ -115,27 +116,27 @@ def test_foreign_files(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("index,other\n1,2\n")
     for file in ("a.pth", "b.npz", "c.pth", "d.csv"):
         with refused("bytes present.*Nothing was imported"):
-            importer.import_path(tmp_path / file)
+            LIBRARY.import_path(tmp_path / file)
     with refused("no NATS-Bench folder"):
-        importer.import_path(tmp_path)
+        LIBRARY.import_path(tmp_path)
     with refused("does not exist"):
-        importer.import_path(tmp_path / "nothing")
+        LIBRARY.import_path(tmp_path / "nothing")
 
 
 def test_a_published_name_must_have_the_published_checksum(published: Path, tmp_path: Path) -> None:
     path = tmp_path / "NAS-Bench-201-v1_1-096897.pth"
     path.write_bytes((published / "legacy.pth").read_bytes())
     with refused("is not the published file: its MD5 ends in .*, not 096897"):
-        importer.import_path(path)
+        LIBRARY.import_path(path)
 
 
 @pytest.mark.usefixtures("few_rows")
 def test_too_little_memory_is_said_before_reading(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(official, "available_memory", lambda: 1000)
     with refused(r"takes about .* GB of memory \(estimate\).*NATS-tss-v1_0-3ffb9-simple.*--force"):
-        importer.import_path(published / "single.pickle.pbz2")
-    importer.import_path(published / "simple")
-    assert importer.import_path(published / "single.pickle.pbz2", force=True).meta["n"] == N
+        LIBRARY.import_path(published / "single.pickle.pbz2")
+    LIBRARY.import_path(published / "simple")
+    assert LIBRARY.import_path(published / "single.pickle.pbz2", force=True).meta["n"] == N
 
 
 @pytest.mark.parametrize("method", ["add", "create", "commit"])
@@ -145,4 +146,4 @@ def test_a_full_disk_leaves_nothing(method: str, tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(TableWriter, method, full)
     with refused("No space left on device"):
-        importer.import_path(official_files.nats_folder(tmp_path / "simple", 2, ("12",)))
+        LIBRARY.import_path(official_files.nats_folder(tmp_path / "simple", 2, ("12",)))
