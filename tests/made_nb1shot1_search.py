@@ -11,7 +11,7 @@ import pytest
 from benchmarks.nb1shot1 import task as nb1shot1
 from benchmarks.nb1shot1.clock import Clock
 from benchmarks.nb1shot1.space import NB1Shot1Space
-from benchmarks.nb1shot1.supernet import Macro
+from benchmarks.nb1shot1.supernet import SearchMacro
 from harness import registry
 from harness.budget import Budget
 from harness.problem import Arch, Meter, SearchView
@@ -33,7 +33,7 @@ ROWS = (
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few images, a narrow network of two stacks with a cell each."""
     made_search.small.__wrapped__(monkeypatch)
-    monkeypatch.setitem(nb1shot1.MACROS, "digits", (Macro(width=4, channels=1, stacks=2, depth=1), 8))
+    monkeypatch.setitem(nb1shot1.MACROS, "digits", (SearchMacro(width=4, channels=1, stacks=2, depth=1), 8))
 
 
 def method(row: str, **changes: Any) -> Any:

@@ -37,9 +37,9 @@ def tables(net: Supernet, seed: int = 2, batch: int = 0) -> list[Tensor]:
 
 
 def ones(net: Supernet, arch: tuple[int, ...]) -> list[Tensor]:
-    """The weights that say the same as ``only(arch)``."""
+    """Return the weights 0 and 1 that are equivalent to ``active_for(arch)``."""
     found = []
-    for decision, rows in zip(net.decisions, net.only(arch), strict=True):
+    for decision, rows in zip(net.decisions, net.active_for(arch), strict=True):
         table = torch.zeros(decision.rows, len(decision.options), dtype=torch.float64)
         for row, options in enumerate(rows):
             table[row, list(options)] = 1

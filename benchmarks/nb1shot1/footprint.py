@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks.nb1shot1.cell import KERNEL, OPS
 
 if TYPE_CHECKING:
-    from benchmarks.nb1shot1.supernet import Macro
+    from benchmarks.nb1shot1.supernet import SearchMacro
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Footprint:
         return self.macs + sum(n * macs for n, macs in zip(counts, self.op_macs, strict=True))
 
 
-def footprint(macro: Macro, blocks: int, size: int) -> Footprint:
+def footprint(macro: SearchMacro, blocks: int, size: int) -> Footprint:
     """Of a supernet for images of ``size`` x ``size``."""
     macs = size * size * 9 * macro.channels * macro.width
     op_macs = [0] * len(OPS)

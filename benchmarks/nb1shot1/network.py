@@ -6,12 +6,11 @@ and their shapes come from :func:`parameter_shapes` without building it.
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import networks
 from benchmarks.nb1shot1.cell import KERNEL, Cell
 from benchmarks.nb1shot1.macro import STACKS, Macro
 from benchmarks.nb1shot1.size import vertex_channels
@@ -47,19 +46,8 @@ def parameter_shapes(cell: Cell, macro: Macro) -> Shapes:
 
 
 def initial_parameters(cell: Cell, macro: Macro, seed: int) -> dict[str, Tensor]:
-    """PyTorch's default initialisation, float32 by name: weights and classifier uniform within 1/sqrt(fan-in), norms 1 and 0.
-
-    Drawn from a generator of its own in the order of :func:`parameter_shapes`.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    values: dict[str, Tensor] = {}
-    for name, shape in parameter_shapes(cell, macro).items():
-        if ".norm." in name:
-            values[name] = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
-        else:
-            fan_in = math.prod(shape[1:]) if len(shape) > 1 else macro.last
-            values[name] = (torch.rand(shape, generator=generator) * 2 - 1) / math.sqrt(fan_in)
-    return values
+    """Return the initial values of all parameters of :class:`Network`; see :func:`benchmarks.networks.initial_parameters`."""
+    return networks.initial_parameters(parameter_shapes(cell, macro), seed)
 
 
 class ConvNormRelu(nn.Module):

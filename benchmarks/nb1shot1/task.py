@@ -12,12 +12,12 @@ from benchmarks.nb1shot1.clock import PassClock
 from benchmarks.nb1shot1.executed import executed
 from benchmarks.nb1shot1.footprint import footprint
 from benchmarks.nb1shot1.space import NB1Shot1Space
-from benchmarks.nb1shot1.supernet import Macro, Supernet
+from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
 from harness.problem import Meter, UserError
 from harness.seeds import derive
 from harness.weight_sharing import Active
 
-MACROS = {"cifar10": (Macro(), 32), "digits": (Macro(width=8, channels=1, depth=1), 8)}
+MACROS = {"cifar10": (SearchMacro(), 32), "digits": (SearchMacro(width=8, channels=1, depth=1), 8)}
 """The supernet around the cell, and the side of its images."""
 TABLES = {"cifar10": tables.PAPER, "digits": tables.DIGITS}
 """The networks that the tables' records were made with."""

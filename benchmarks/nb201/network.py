@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import networks
 from benchmarks.nb201.space import EDGES, OPS
 from harness.problem import Arch
 
@@ -130,19 +131,8 @@ def used_edges(arch: Arch) -> tuple[int, ...]:
 
 
 def initial_parameters(arch: Arch, macro: Macro, seed: int) -> dict[str, Tensor]:
-    """PyTorch's default initialisation, float32 by name: weights and classifier uniform within 1/sqrt(fan-in), norms 1 and 0.
-
-    Drawn from a generator of its own in the order of :func:`parameter_shapes`.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    values: dict[str, Tensor] = {}
-    for name, shape in parameter_shapes(arch, macro).items():
-        if "norm" in name:
-            values[name] = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
-        else:
-            fan_in = math.prod(shape[1:]) if len(shape) > 1 else macro.stage(STAGES - 1)[0]
-            values[name] = (torch.rand(shape, generator=generator) * 2 - 1) / math.sqrt(fan_in)
-    return values
+    """Return the initial values of all parameters of :class:`Network`; see :func:`benchmarks.networks.initial_parameters`."""
+    return networks.initial_parameters(parameter_shapes(arch, macro), seed)
 
 
 class ConvNorm(nn.Module):

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.nb1shot1.space import NB1Shot1Space
-from benchmarks.nb1shot1.supernet import Macro, Supernet
-from harness.weight_sharing import Active
+from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
+from harness.weight_sharing import Active, everything
 
-TINY = Macro(width=4, channels=1)
+TINY = SearchMacro(width=4, channels=1)
 SPACES = {number: NB1Shot1Space(number) for number in (1, 2, 3)}
 
 
@@ -21,16 +21,16 @@ def images(batch: int = 5) -> Tensor:
     return torch.randn(batch, 1, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def made(number: int, macro: Macro = TINY, seed: int = 1) -> Supernet:
+def made(number: int, macro: SearchMacro = TINY, seed: int = 1) -> Supernet:
     net = Supernet(SPACES[number], macro, seed=seed)
     net.module.double()
     return net
 
 
 def ones(net: Supernet, arch: tuple[int, ...]) -> list[Tensor]:
-    """The weights that say the same as ``only(arch)``."""
+    """Return the weights 0 and 1 that are equivalent to ``active_for(arch)``."""
     tables = []
-    for decision, rows in zip(net.decisions, net.only(arch), strict=True):
+    for decision, rows in zip(net.decisions, net.active_for(arch), strict=True):
         table = torch.zeros(decision.rows, len(decision.options), dtype=torch.float64)
         for row, options in enumerate(rows):
             table[row, list(options)] = 1
@@ -95,7 +95,7 @@ def test_a_sampled_architecture_is_executed_alone(number: int) -> None:
     net, x, rng = made(number), images(), random.Random(number)
     for _ in range(5):
         arch = SPACES[number].sample(rng)
-        assert torch.allclose(net(x, None, net.only(arch)), plain(net, x, ones(net, arch)), atol=1e-10)
+        assert torch.allclose(net(x, None, net.active_for(arch)), plain(net, x, ones(net, arch)), atol=1e-10)
 
 
 @pytest.mark.parametrize("number", SPACES)
@@ -117,10 +117,11 @@ def test_weights_of_each_image_are_its_own() -> None:
 
 
 def test_partial_channels_pass_by_and_are_shuffled() -> None:
-    net, x = made(1, Macro(width=8, channels=1, partial=4)), images()
+    net, x = made(1, SearchMacro(width=8, channels=1, partial=4)), images()
     mixed = net.module.cells[0].mixed[0]
     inputs = torch.randn(2, 8, 4, 4, dtype=torch.float64)
-    block = net._mixtures(None, net.only(SPACES[1].sample(random.Random(1))), False)[0]
+    active = net.active_for(SPACES[1].sample(random.Random(1)))
+    block = net._cell(active, None, False, x.device).blocks[0]
     y = mixed(inputs, block)
     bypassed = y.view(2, 2, 4, 4, 4)[:, :, 1:]  # after a shuffle by four, every fourth channel comes from the operation
     expected = inputs[:, 2:].view(2, 3, 2, 4, 4).transpose(1, 2)
@@ -132,8 +133,8 @@ def test_straight_through_gives_idle_operations_a_gradient() -> None:
     net, x = made(1), images()
     arch = SPACES[1].sample(random.Random(2))
     tables = [table.requires_grad_() for table in ones(net, arch)]
-    y = net(x, tables, net.only(arch), straight_through=True)
-    assert torch.allclose(y, net(x, None, net.only(arch)), atol=1e-12)
+    y = net(x, tables, net.active_for(arch), straight_through=True)
+    assert torch.allclose(y, net(x, None, net.active_for(arch)), atol=1e-12)
     (gradient,) = torch.autograd.grad(F.cross_entropy(y, torch.arange(len(x))), tables[:1])
     reached = [block in SPACES[1].used(arch) for block in range(1, net.blocks + 1)]
     assert (gradient != 0).all(1).tolist() == reached
@@ -147,4 +148,4 @@ def test_every_pass_is_told_of() -> None:
     net(x)
     with torch.no_grad(), net.unmetered():
         net(x)
-    assert passes == [(net._everything, 5, True)]
+    assert passes == [(everything(net.decisions), 5, True)]

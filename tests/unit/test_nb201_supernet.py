@@ -78,9 +78,9 @@ def test_with_one_operation_per_edge_it_is_the_stand_alone_network(macro: Macro,
     network = Network(arch, macro).double().load(dict(supernet.shared_with(arch)))
     x = images(macro)
     expected = network(x)
-    assert torch.allclose(supernet(x, None, supernet.only(arch)), expected, atol=1e-12)
+    assert torch.allclose(supernet(x, None, supernet.active_for(arch)), expected, atol=1e-12)
     one_hot = F.one_hot(torch.tensor(arch), 5).double()
-    assert torch.allclose(supernet(x, [one_hot], supernet.only(arch)), expected, atol=1e-12)
+    assert torch.allclose(supernet(x, [one_hot], supernet.active_for(arch)), expected, atol=1e-12)
     assert torch.allclose(supernet(x, [one_hot]), expected, atol=1e-12)
 
 
@@ -143,8 +143,8 @@ def test_straight_through_idle_operations_count_nothing_and_have_a_gradient() ->
     arch = (3, 1, 2, 4, 3, 2)
     weights = F.one_hot(torch.tensor(arch), 5).double().requires_grad_()
     x = images(TINY)
-    y = supernet(x, [weights], supernet.only(arch), straight_through=True)
-    assert torch.allclose(y, supernet(x, None, supernet.only(arch)), atol=1e-12)
+    y = supernet(x, [weights], supernet.active_for(arch), straight_through=True)
+    assert torch.allclose(y, supernet(x, None, supernet.active_for(arch)), atol=1e-12)
     F.cross_entropy(y, torch.arange(len(x)) % 10).backward()
     idle = weights.grad[F.one_hot(torch.tensor(arch), 5) == 0].view(6, 4)
     # every idle operation of an edge enters as the same number
@@ -156,15 +156,17 @@ def test_running_statistics_are_kept_where_asked_for() -> None:
     supernet = double(Supernet(TINY, track=True, seed=1))
     x, arch = images(TINY, 32), (3, 3, 2, 3, 2, 3)
     for _ in range(200):
-        in_training = supernet(x, None, supernet.only(arch))
+        in_training = supernet(x, None, supernet.active_for(arch))
     supernet.module.eval()
     # the running variance is unbiased, hence not quite the batch's
-    assert torch.allclose(supernet(x, None, supernet.only(arch)), in_training, atol=0.1)
-    one = supernet(x[:1], None, supernet.only(arch))
-    assert torch.allclose(one, supernet(x, None, supernet.only(arch))[:1], atol=1e-12)
+    assert torch.allclose(supernet(x, None, supernet.active_for(arch)), in_training, atol=0.1)
+    one = supernet(x[:1], None, supernet.active_for(arch))
+    assert torch.allclose(one, supernet(x, None, supernet.active_for(arch))[:1], atol=1e-12)
     without = double(Supernet(TINY, seed=1))
     without.module.eval()
-    assert not torch.allclose(without(x[:2], None, without.only(arch)), without(x, None, without.only(arch))[:2], atol=1e-3)
+    assert not torch.allclose(
+        without(x[:2], None, without.active_for(arch)), without(x, None, without.active_for(arch))[:2], atol=1e-3
+    )
 
 
 def test_every_pass_is_told_of() -> None:
@@ -173,7 +175,7 @@ def test_every_pass_is_told_of() -> None:
     x = images(TINY).float()
     supernet(x)
     with torch.no_grad():
-        supernet(x[:2], None, supernet.only((0, 1, 2, 3, 4, 4)))
+        supernet(x[:2], None, supernet.active_for((0, 1, 2, 3, 4, 4)))
     assert passes == [([6] * 5, 6, True), ([1, 1, 1, 1, 2], 2, False)]
 
 
@@ -183,7 +185,7 @@ def test_discretisation_takes_the_best_of_each_edge() -> None:
     assert Supernet(TINY, none=False).derive([scores]) == (4, 1, 2, 3, 3, 1)
     assert Supernet(TINY).derive([torch.zeros(6, 5)]) == (0,) * 6
     with pytest.raises(ValueError, match="no 'none'"):
-        Supernet(TINY, none=False).only((0, 1, 1, 1, 1, 1))
+        Supernet(TINY, none=False).active_for((0, 1, 1, 1, 1, 1))
 
 
 def test_initial_weights_depend_on_the_seed_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods.one_shot.parts import unrolled
+from methods.one_shot.parts import conas, unrolled
 from methods.one_shot.parts.architecture import SoftmaxAdam
 from methods.one_shot.parts.search import Forward, Search, entropy
 from methods.one_shot.parts.sgd import Sgd, cosine
@@ -195,20 +195,19 @@ def test_conas_measures_on_all_plain_images_where_asked_to() -> None:
     method = made_search.method("conas", measured_batches=0, measurements=2)
     search = Search(made_search.view(), method, none=False)
     switches, frozen = Switches(search.net.decisions), dict.fromkeys(range(24), -1)
-    _, losses = method._measured(search, switches, frozen, 0)
+    _, losses = conas.measured(search, switches, method, frozen, 0)
     assert losses[0] == losses[1]
-    _, noisy = dataclasses.replace(method, measured_batches=1)._measured(search, switches, frozen, 0)
+    _, noisy = conas.measured(search, switches, dataclasses.replace(method, measured_batches=1), frozen, 0)
     assert noisy[0] != noisy[1]
 
 
 def test_conas_stops_once_every_node_has_inputs() -> None:
-    method = made_search.method("conas")
-    switches = Switches(Search(made_search.view(), method, none=False).net.decisions)
-    assert not method._enough(switches, {})
+    switches = Switches(Search(made_search.view(), made_search.method("conas"), none=False).net.decisions)
+    assert not conas.enough(switches, {}, inputs=1)
     first_edges = {0: 1, 4: 1, 12: 1}  # 1<-0, 2<-0, 3<-0
-    assert method._enough(switches, first_edges)
-    assert not dataclasses.replace(method, inputs=2)._enough(switches, first_edges)
-    assert dataclasses.replace(method, inputs=2)._enough(switches, {**first_edges, 8: 1, 16: 1}), "node 1 has one edge in all"
+    assert conas.enough(switches, first_edges, inputs=1)
+    assert not conas.enough(switches, first_edges, inputs=2)
+    assert conas.enough(switches, {**first_edges, 8: 1, 16: 1}, inputs=2), "node 1 has a single edge"
 
 
 def test_the_released_gaea_gdas_is_a_row() -> None:
