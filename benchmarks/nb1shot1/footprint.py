@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Multiply-adds of one image: of all that is always executed, and of each operation on one block.
+    """Multiply-adds of one image: ``macs`` of all that is always executed, ``op_macs`` of each operation on one block.
 
-    A block's operation is executed in every cell of the network.
+    The operation of a block is executed in every cell of the network.
     """
 
     macs: int
@@ -28,7 +28,7 @@ class Footprint:
 
 
 def footprint(macro: SearchMacro, blocks: int, size: int) -> Footprint:
-    """Of a supernet for images of ``size`` x ``size``."""
+    """Return the multiply-adds of a supernet for images of ``size`` x ``size`` pixels."""
     macs = size * size * 9 * macro.channels * macro.width
     op_macs = [0] * len(OPS)
     inputs = macro.width

@@ -11,7 +11,7 @@ from methods.multi_trial.parts.recorded import first_recorded
 
 @dataclass(frozen=True)
 class RandomSearch:
-    """Uniform architectures until the budget is spent; the best validation accuracy wins."""
+    """Random search: evaluates uniform architectures until the budget is spent; the best validation accuracy wins."""
 
     reference = "Li & Talwalkar 2019, arXiv:1902.07638"
     pure = True

@@ -14,10 +14,10 @@ from methods.multi_trial.parts.recorded import first_recorded
 
 @dataclass(frozen=True)
 class RegularizedEvolution:
-    """Aging evolution: mutate the best of a random sample, drop the oldest."""
+    """Regularized evolution (REA): mutates the best of a random sample of the population, and drops the oldest member."""
 
-    population: Annotated[int, "architectures alive at once"] = 10
-    sample: Annotated[int, "tournament size, drawn with replacement"] = 3
+    population: Annotated[int, "number of architectures in the population"] = 10
+    sample: Annotated[int, "size of the random sample, drawn with replacement"] = 3
 
     reference = "Real et al. 2019, arXiv:1802.01548"
     pure = True
