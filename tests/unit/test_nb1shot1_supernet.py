@@ -1,4 +1,4 @@
-"""The 1Shot1 supernet: its mixtures, its one-hot networks, and the way back to architectures."""
+"""The 1Shot1 supernet: its mixtures, the networks of architectures in it, and their derivation."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def plain(net: Supernet, x: Tensor, tables: list[Tensor]) -> Tensor:
         w = named["output"][0]
         x = w[0] * projected[:, net.blocks * c :] + torch.cat([w[k] * value for k, value in enumerate(values, 1)], 1)
     x = net.module.norm(net.module.last(F.relu(x)))
-    found: Tensor = net.module.classifier(x.mean((2, 3)))
-    return found
+    logits: Tensor = net.module.classifier(x.mean((2, 3)))
+    return logits
 
 
 @pytest.mark.parametrize("number", SPACES)
@@ -70,24 +70,26 @@ def test_decisions_are_those_of_the_paper(number: int) -> None:
         3: {f"inputs {j}": j for j in range(2, 6)},
     }
     net = made(number)
-    sizes = {one.name: len(one.options) for one in net.decisions}
+    sizes = {decision.name: len(decision.options) for decision in net.decisions}
     assert sizes == {"operations": 3, "output": net.blocks + 1, **inputs[number]}
     assert net.decisions[0].rows == net.blocks == SPACES[number].blocks
-    assert [one.kind for one in net.decisions] == ["operation"] + ["edge"] * (len(net.decisions) - 1)
+    assert [decision.kind for decision in net.decisions] == ["operation"] + ["edge"] * (len(net.decisions) - 1)
 
 
 @pytest.mark.parametrize("number", SPACES)
 def test_a_mixture_equals_the_plain_sums_gradients_too(number: int) -> None:
     net, x = made(number), images()
     generator = torch.Generator().manual_seed(3)
-    start = [torch.rand(one.rows, len(one.options), generator=generator, dtype=torch.float64) for one in net.decisions]
-    found = []
+    start = [
+        torch.rand(decision.rows, len(decision.options), generator=generator, dtype=torch.float64) for decision in net.decisions
+    ]
+    results = []
     for forward in (lambda w: net(x, w), lambda w: plain(net, x, w)):
         tables = [table.clone().requires_grad_() for table in start]
         y = forward(tables)
-        found.append([y, *torch.autograd.grad(F.cross_entropy(y, torch.arange(len(x))), tables)])
-    for ours, theirs in zip(*found, strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-10)
+        results.append([y, *torch.autograd.grad(F.cross_entropy(y, torch.arange(len(x))), tables)])
+    for ours, expected in zip(*results, strict=True):
+        assert torch.allclose(ours, expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("number", SPACES)
@@ -110,7 +112,10 @@ def test_weights_of_each_image_are_its_own() -> None:
     net, x = made(2), images()
     net.module.eval()
     generator = torch.Generator().manual_seed(3)
-    own = [torch.rand(len(x), one.rows, len(one.options), generator=generator, dtype=torch.float64) for one in net.decisions]
+    own = [
+        torch.rand(len(x), decision.rows, len(decision.options), generator=generator, dtype=torch.float64)
+        for decision in net.decisions
+    ]
     together = net(x, own)
     for k in range(len(x)):
         assert torch.allclose(together[k : k + 1], net(x[k : k + 1], [table[k] for table in own]), atol=1e-10)
@@ -141,9 +146,9 @@ def test_straight_through_gives_idle_operations_a_gradient() -> None:
     assert any(reached)
 
 
-def test_every_pass_is_told_of() -> None:
+def test_every_pass_is_charged() -> None:
     passes: list[tuple[Active, float, bool]] = []
-    net = Supernet(SPACES[3], TINY, charge=lambda *told: passes.append(told))
+    net = Supernet(SPACES[3], TINY, charge=lambda *charge: passes.append(charge))
     x = images().float()
     net(x)
     with torch.no_grad(), net.unmetered():

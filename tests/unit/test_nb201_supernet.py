@@ -1,4 +1,4 @@
-"""The supernet computes the mixture that the papers define, whatever work it shares."""
+"""The supernet computes the mixture that the papers define, although it shares work between edges."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def double(supernet: Supernet) -> Supernet:
 
 
 class Plain:
-    """The same mathematics edge by edge and operation by operation, from the supernet's own weights."""
+    """The same computation edge by edge and operation by operation, with the weights of the supernet."""
 
     def __init__(self, supernet: Supernet) -> None:
         self.module, self.ops = supernet.module, supernet.ops
@@ -57,8 +57,8 @@ class Plain:
                     ]
                     nodes.append(torch.stack(torch.broadcast_tensors(*terms)).sum(0))
                 x = nodes[3]
-        found: Tensor = self.module.classifier(F.relu(self.module.norm(x)).mean((2, 3)))
-        return found
+        logits: Tensor = self.module.classifier(F.relu(self.module.norm(x)).mean((2, 3)))
+        return logits
 
     def operation(self, x: Tensor, stage: int, depth: int, edge: int, op: int) -> Tensor:
         if op == NONE:
@@ -112,7 +112,7 @@ def test_gradients_of_the_weights_equal_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda w: supernet(x, [w]), (weights,), eps=1e-6, atol=1e-5)
 
 
-def test_what_has_no_weight_need_not_run() -> None:
+def test_operations_without_weight_need_not_run() -> None:
     supernet = double(Supernet(TINY, seed=1))
     generator = torch.Generator().manual_seed(4)
     mask = torch.rand(6, 5, generator=generator) < 0.5
@@ -152,16 +152,16 @@ def test_straight_through_idle_operations_count_nothing_and_have_a_gradient() ->
     assert (idle[:, 0] != 0).all()
 
 
-def test_running_statistics_are_kept_where_asked_for() -> None:
+def test_running_statistics_are_updated_if_requested() -> None:
     supernet = double(Supernet(TINY, track=True, seed=1))
     x, arch = images(TINY, 32), (3, 3, 2, 3, 2, 3)
     for _ in range(200):
         in_training = supernet(x, None, supernet.active_for(arch))
     supernet.module.eval()
-    # the running variance is unbiased, hence not quite the batch's
+    # the running variance is unbiased, so it differs a little from that of the batch
     assert torch.allclose(supernet(x, None, supernet.active_for(arch)), in_training, atol=0.1)
-    one = supernet(x[:1], None, supernet.active_for(arch))
-    assert torch.allclose(one, supernet(x, None, supernet.active_for(arch))[:1], atol=1e-12)
+    single = supernet(x[:1], None, supernet.active_for(arch))
+    assert torch.allclose(single, supernet(x, None, supernet.active_for(arch))[:1], atol=1e-12)
     without = double(Supernet(TINY, seed=1))
     without.module.eval()
     assert not torch.allclose(
@@ -169,7 +169,7 @@ def test_running_statistics_are_kept_where_asked_for() -> None:
     )
 
 
-def test_every_pass_is_told_of() -> None:
+def test_every_pass_is_charged() -> None:
     passes: list[tuple[list[int], int, bool]] = []
     supernet = Supernet(TINY, seed=1, charge=lambda counts, n, training: passes.append((list(counts), n, training)))
     x = images(TINY).float()
@@ -199,9 +199,9 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
     assert 0.9 < spread <= 1
 
 
-def test_a_bias_can_be_had() -> None:
+def test_convolutions_have_a_bias_if_requested() -> None:
     biased = [
         name for name, _ in Supernet(TINY, bias=True).module.named_parameters() if "convs" in name and name.endswith("bias")
     ]
     assert len(biased) == 3 * 2 * 6
-    assert initial_parameters((3,) * 6, TINY, 1)  # the stand-alone network has none
+    assert initial_parameters((3,) * 6, TINY, 1)  # the stand-alone network has no bias
