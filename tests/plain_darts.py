@@ -13,6 +13,7 @@ from benchmarks.darts.macro import Macro
 from benchmarks.darts.mixed import SlotNorm
 from benchmarks.darts.plan import CONVS, GROUPS, KERNEL
 from benchmarks.darts.supernet import Supernet
+from harness import weight_sharing as contract
 
 TINY = Macro(width=4, depth=3, channels=1, size=4, auxiliary=False)
 BATCH = 3
@@ -36,7 +37,7 @@ def tables(net: Supernet, seed: int = 2, batch: int = 0) -> list[Tensor]:
     return [torch.randn(*shape, d.rows, len(d.options), generator=generator, dtype=torch.float64) for d in net.decisions]
 
 
-def ones(net: Supernet, arch: tuple[int, ...]) -> list[Tensor]:
+def ones(net: contract.Supernet, arch: tuple[int, ...]) -> list[Tensor]:
     """Return the weights 0 and 1 that are equivalent to ``active_for(arch)``."""
     weights = []
     for decision, rows in zip(net.decisions, net.active_for(arch), strict=True):

@@ -225,9 +225,9 @@ class MixedEdges(nn.Module):
         ]
         skipped = [values[source] for op, source in run.values if op == SKIP]
         if self.affine:
-            x = self.plain_norm(torch.cat([*pooled, *skipped], 1), run.kept)
+            x = self.plain_norm(torch.cat([*pooled, *skipped], 1), run.normed)
         else:
-            x = _joined([*([self.plain_norm(torch.cat(pooled, 1), run.kept)] if pooled else ()), *skipped])
+            x = _joined([*([self.plain_norm(torch.cat(pooled, 1), run.normed)] if pooled else ()), *skipped])
         factors = weights
         if factors is None:
             factors = x.new_ones(len(run.plain))

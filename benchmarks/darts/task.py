@@ -13,6 +13,7 @@ from benchmarks.darts.supernet import SEARCH, Supernet
 from benchmarks.images.task import SearchImages
 from harness.problem import Meter
 from harness.seeds import derive
+from harness.weight_sharing import DeployableSupernet
 
 MACROS = {"cifar10": SEARCH, "digits": Macro(width=8, depth=3, channels=1, size=8, auxiliary=False)}
 """The networks that the papers search with, and a small one."""
@@ -49,7 +50,7 @@ class DartsTask:
         affine: bool = False,
         cells: int = 0,
         auxiliary: bool = False,
-    ) -> Supernet:
+    ) -> DeployableSupernet:
         """Return the supernet of this data set; see :meth:`harness.weight_sharing.Task.supernet`.
 
         Args:

@@ -52,10 +52,10 @@ def initial_parameters(cell: Cell, macro: Macro, seed: int) -> dict[str, Tensor]
 class ConvNormRelu(nn.Module):
     """Convolution without bias at unchanged size, batch norm and ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, momentum: float = BN_MOMENTUM) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, BN_EPS, BN_MOMENTUM)
+        self.norm = nn.BatchNorm2d(outputs, BN_EPS, momentum)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.norm(self.conv(x)))

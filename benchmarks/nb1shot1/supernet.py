@@ -16,12 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.nb1shot1.cell import KERNEL, MAXPOOL, OPS
+from benchmarks.nb1shot1.network import BN_EPS, ConvNormRelu
 from benchmarks.nb1shot1.space import SHORT_OPS, NB1Shot1Space
 from benchmarks.networks import SupernetBase, channels_last, drop_statistics
 from harness.problem import Arch
 from harness.weight_sharing import Active, Decision
 
-BN_EPS, BN_MOMENTUM = 1e-5, 0.997
+BN_MOMENTUM = 0.997
 """The paper's code passes TensorFlow's momentum to PyTorch, so the statistics are those of the last batch."""
 
 Pass = Callable[[Active, float, bool], None]
@@ -177,23 +178,15 @@ def _scale(weight: Tensor) -> Tensor:
     return weight.view(-1, 1, 1, 1) if weight.dim() else weight
 
 
-class _ConvNormRelu(nn.Module):
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, BN_EPS, BN_MOMENTUM)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(x)))
-
-
 class _Mixed(nn.Module):
     """The weighted operations of one block, on all channels or on a part of them."""
 
     def __init__(self, channels: int, macro: SearchMacro) -> None:
         super().__init__()
         self.partial, self.part = macro.partial, channels // macro.partial
-        self.convs = nn.ModuleDict({str(op): _ConvNormRelu(self.part, self.part, kernel) for op, kernel in KERNEL.items()})
+        self.convs = nn.ModuleDict(
+            {str(op): ConvNormRelu(self.part, self.part, kernel, BN_MOMENTUM) for op, kernel in KERNEL.items()}
+        )
 
     def forward(self, x: Tensor, block: _Block) -> Tensor:
         inputs = x[:, : self.part]
@@ -218,7 +211,7 @@ class _CellModule(nn.Module):
         super().__init__()
         self.blocks, self.channels = blocks, channels
         # one projection of the cell's input for each block, and one as wide as the output
-        self.projection = _ConvNormRelu(inputs, 2 * blocks * channels, 1)
+        self.projection = ConvNormRelu(inputs, 2 * blocks * channels, 1, BN_MOMENTUM)
         self.mixed = nn.ModuleList(_Mixed(channels, macro) for _ in range(blocks))
 
     def forward(self, x: Tensor, blocks: Sequence[_Block]) -> Tensor:
@@ -243,7 +236,7 @@ class _Network(nn.Module):
     def __init__(self, blocks: int, macro: SearchMacro) -> None:
         super().__init__()
         width, self.depth = macro.width, macro.depth
-        self.stem = _ConvNormRelu(macro.channels, width, 3)
+        self.stem = ConvNormRelu(macro.channels, width, 3, BN_MOMENTUM)
         self.cells = nn.ModuleList()
         inputs = width
         for stack in range(macro.stacks):

@@ -7,6 +7,7 @@ without building it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -191,19 +192,20 @@ class Reduction(nn.Module):
         return short + self.second(self.first(x)) if self.residual else short
 
 
-class Network(nn.Module):
-    """The network of one cell. Input (batch, channels, size, size), output logits (batch, classes).
+class Skeleton(nn.Module):
+    """The layers of the network around its cells.
 
-    Its weights are PyTorch's defaults. ``load`` :func:`initial_parameters` for weights that depend on a seed only.
+    Args:
+        macro: the network around the cells.
+        cell: makes a cell with this number of channels.
     """
 
-    def __init__(self, arch: Arch, macro: Macro = PAPER) -> None:
+    def __init__(self, macro: Macro, cell: Callable[[int], nn.Module]) -> None:
         super().__init__()
-        self.arch, self.macro = arch, macro
+        self.macro = macro
         self.stem = ConvNorm(macro.channels, macro.width, macro.stem, relu=False)
         self.stages = nn.ModuleList(
-            nn.ModuleList(Cell(arch, macro.stage(stage)[0], macro.affine) for _ in range(macro.depth))
-            for stage in range(STAGES)
+            nn.ModuleList(cell(macro.stage(stage)[0]) for _ in range(macro.depth)) for stage in range(STAGES)
         )
         self.reductions = nn.ModuleList(
             Reduction(macro.stage(number)[0], macro.reduction == "residual") for number in range(STAGES - 1)
@@ -211,6 +213,17 @@ class Network(nn.Module):
         last = macro.stage(STAGES - 1)[0]
         self.norm = nn.BatchNorm2d(last, BN_EPS, BN_MOMENTUM)
         self.classifier = nn.Linear(last, macro.classes)
+
+
+class Network(Skeleton):
+    """The network of one cell. Input (batch, channels, size, size), output logits (batch, classes).
+
+    Its weights are PyTorch's defaults. ``load`` :func:`initial_parameters` for weights that depend on a seed only.
+    """
+
+    def __init__(self, arch: Arch, macro: Macro = PAPER) -> None:
+        super().__init__(macro, lambda channels: Cell(arch, channels, macro.affine))
+        self.arch = arch
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)

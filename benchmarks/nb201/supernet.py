@@ -27,9 +27,8 @@ from benchmarks.nb201.network import (
     POOL,
     SKIP,
     STAGES,
-    ConvNorm,
     Macro,
-    Reduction,
+    Skeleton,
     pool3,
 )
 from benchmarks.nb201.space import EDGES, OPS
@@ -281,23 +280,11 @@ class _Cell(nn.Module):
                 nodes.add(EDGES[edge][0], piece)
 
 
-class _Network(nn.Module):
+class _Network(Skeleton):
     """The whole network. Layers outside the cells are named as in :class:`benchmarks.nb201.network.Network`."""
 
     def __init__(self, macro: Macro, track: bool, bias: bool) -> None:
-        super().__init__()
-        self.macro = macro
-        self.stem = ConvNorm(macro.channels, macro.width, macro.stem, relu=False)
-        self.stages = nn.ModuleList(
-            nn.ModuleList(_Cell(macro.stage(stage)[0], macro.affine, track, bias) for _ in range(macro.depth))
-            for stage in range(STAGES)
-        )
-        self.reductions = nn.ModuleList(
-            Reduction(macro.stage(number)[0], macro.reduction == "residual") for number in range(STAGES - 1)
-        )
-        last = macro.stage(STAGES - 1)[0]
-        self.norm = nn.BatchNorm2d(last, BN_EPS, BN_MOMENTUM)
-        self.classifier = nn.Linear(last, macro.classes)
+        super().__init__(macro, lambda channels: _Cell(channels, macro.affine, track, bias))
         if not track:
             drop_statistics(self)
 

@@ -1,10 +1,8 @@
-"""Hyperband and its single brackets, successive halving and random search. The resource is the number of features."""
-
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from harness.problem import Problem, SearchView
 from methods.feature_maps.parts import singles
@@ -31,10 +29,10 @@ class Hyperband:
     repeats: Annotated[int, "number of brackets without halving in random search"] = 1
     loss: Annotated[Literal["hinge", "squared_hinge"], "loss of the support vector machine (D-36)"] = "hinge"
 
-    reference = "Li et al. 2018, arXiv:1603.06560; Khodak et al. 2020, github.com/mkhodak/weight-sharing"
-    proposes = "self"
-    settings = {"bag-of-ngrams": {"eta": 2, "least": 2**-8, "repeats": 2}}
-    variants = {
+    reference: ClassVar[str] = "Li et al. 2018, arXiv:1603.06560; Khodak et al. 2020, github.com/mkhodak/weight-sharing"
+    proposes: ClassVar[str] = "self"
+    settings: ClassVar[dict[str, dict[str, object]]] = {"bag-of-ngrams": {"eta": 2, "least": 2**-8, "repeats": 2}}
+    variants: ClassVar[dict[str, dict[str, object]]] = {
         "all_brackets": {"brackets": "all"},
         "successive_halving": {"brackets": "halving"},
         "random_search": {"brackets": "random"},

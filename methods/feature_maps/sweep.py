@@ -1,11 +1,9 @@
-"""A few feature maps, each trained alone: the signal of shared weights (Figure 1), and bilevel against joint ERM."""
-
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -32,9 +30,9 @@ class Sweep:
     sizes: Annotated[tuple[float, ...], "shares of the features, ascending; the last share decides"] = SIZES
     loss: Annotated[Literal["hinge", "squared_hinge"], "loss of the support vector machine (D-36)"] = "hinge"
 
-    reference = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
-    proposes = "self"
-    variants = {"bilevel": {}, "joint_erm": {"objective": "joint"}}
+    reference: ClassVar[str] = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
+    proposes: ClassVar[str] = "self"
+    variants: ClassVar[dict[str, dict[str, object]]] = {"bilevel": {}, "joint_erm": {"objective": "joint"}}
 
     def __post_init__(self) -> None:
         if self.maps < 2:

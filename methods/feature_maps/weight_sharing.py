@@ -1,11 +1,9 @@
-"""Successive halving over feature maps that share one linear model's weights (Khodak et al. 2020, Algorithm 1)."""
-
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -40,9 +38,9 @@ class WeightSharing:
     ] = "alive"
     loss: Annotated[Literal["hinge", "squared_hinge"], "loss of the support vector machine (D-36)"] = "hinge"
 
-    reference = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
-    proposes = "self"
-    variants = {"plain": {}, "fast": {"growth": 1.41421356}}
+    reference: ClassVar[str] = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
+    proposes: ClassVar[str] = "self"
+    variants: ClassVar[dict[str, dict[str, object]]] = {"plain": {}, "fast": {"growth": 1.41421356}}
 
     def __post_init__(self) -> None:
         if not 0 < self.keep < 1:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -40,10 +40,10 @@ class Bohb:
     top_percent: Annotated[int, "percentage of runs that train the good density"] = 15
     min_bandwidth: Annotated[float, "lower bound of the kernel bandwidths; there is no upper bound"] = 0.3
 
-    reference = "Falkner et al. 2018, arXiv:1807.01774; Dong & Yang 2020, arXiv:2001.00326"
-    pure = True
-    proposes = "self"
-    variants = {
+    reference: ClassVar[str] = "Falkner et al. 2018, arXiv:1807.01774; Dong & Yang 2020, arXiv:2001.00326"
+    pure: ClassVar[bool] = True
+    proposes: ClassVar[str] = "self"
+    variants: ClassVar[dict[str, dict[str, object]]] = {
         "nb201_2020": {},
         "nats_2021": {"min_budget": 1, "max_budget": 12, "brackets": 300, "fidelity": "epochs", "incumbent": "best_seen"},
         "nb1shot1_2020": {

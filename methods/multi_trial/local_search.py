@@ -1,11 +1,10 @@
-"""Local search: hill climbing with restarts, a strong and simple baseline on small spaces."""
-
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from harness.problem import Arch, MissingRecord, SearchView
 from methods.multi_trial.parts.recorded import first_recorded
@@ -20,8 +19,8 @@ class LocalSearch:
 
     move: Annotated[Literal["best", "first"], "move to the best of all neighbours, or to the first better neighbour"] = "best"
 
-    reference = "White et al. 2021, arXiv:2005.02960"
-    pure = True
+    reference: ClassVar[str] = "White et al. 2021, arXiv:2005.02960"
+    pure: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.move not in ("best", "first"):
@@ -48,7 +47,8 @@ class LocalSearch:
             while (better := self._step(view, current, accuracy)) is not None:
                 current = better
 
-    def _step(self, view: SearchView, current: Arch, accuracy) -> Arch | None:  # type: ignore[no-untyped-def]
+    def _step(self, view: SearchView, current: Arch, accuracy: Callable[[Arch], float]) -> Arch | None:
+        """Return the neighbour to move to, None if no neighbour is better."""
         present = accuracy(current)
         around = list(view.space.neighbors(current))
         view.rng.shuffle(around)

@@ -1,9 +1,7 @@
-"""REINFORCE with one independent categorical distribution per position, as in the NAS-Bench-201 baselines."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -27,9 +25,9 @@ class Reinforce:
     optimizer: Annotated[Literal["adam", "sgd"], "Adam, or plain gradient steps"] = "adam"
     reward: Annotated[Literal["percent", "share"], "accuracy in percent, or as a share of 1"] = "percent"
 
-    reference = "Williams 1992; Dong & Yang 2020, arXiv:2001.00326"
-    pure = True
-    variants = {
+    reference: ClassVar[str] = "Williams 1992; Dong & Yang 2020, arXiv:2001.00326"
+    pure: ClassVar[bool] = True
+    variants: ClassVar[dict[str, dict[str, object]]] = {
         "lr_0.01": {"lr": 0.01},
         "lr_0.001": {"lr": 0.001},
         "lr_0.5": {"lr": 0.5},

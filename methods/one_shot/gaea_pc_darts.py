@@ -1,29 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from harness.problem import Arch, Problem, SearchView
 from methods.one_shot.parts import training
 
 
 @dataclass(frozen=True)
-class GaeaPcDarts(training.WeightTraining):
-    """GAEA-PC-DARTS: PC-DARTS with weights of operations and edges on the simplex, moved by exponentiated gradient (eq. 8).
+class GaeaPcDarts(training.PartialChannels):
+    """GAEA-PC-DARTS: PC-DARTS with weights of operations and edges on the simplex, moved by exponentiated gradient (eq. 8)."""
 
-    The defaults are those of the DARTS space on CIFAR-10.
-    """
-
-    batch: Annotated[int, "images per step"] = 256
-    lr: Annotated[float, "learning rate of the weights in the first epoch"] = 0.1
-    lr_end: Annotated[float, "learning rate after the last epoch of the cosine"] = 0.0
-    nesterov: Annotated[bool, "use Nesterov momentum"] = False
-    weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
-    track_stats: Annotated[bool, "batch norms keep running statistics for evaluation"] = True
-    objective: Annotated[
-        Literal["bilevel", "erm"], "bilevel: the architecture trains on validation images; erm: both train on all images"
-    ] = "bilevel"
-    partial: Annotated[int, "operations work on one of this many channels"] = 4
     warmup: Annotated[
         int, "first epochs without a step of the architecture: 10 in the paper, 0 in the released code (D-28)"
     ] = 10

@@ -12,6 +12,7 @@ from torch import Tensor
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
 from harness.weight_sharing import Active, everything
+from tests.plain_darts import ones
 
 TINY = SearchMacro(width=4, channels=1)
 SPACES = {number: NB1Shot1Space(number) for number in (1, 2, 3)}
@@ -25,17 +26,6 @@ def made(number: int, macro: SearchMacro = TINY, seed: int = 1) -> Supernet:
     net = Supernet(SPACES[number], macro, seed=seed)
     net.module.double()
     return net
-
-
-def ones(net: Supernet, arch: tuple[int, ...]) -> list[Tensor]:
-    """Return the weights 0 and 1 that are equivalent to ``active_for(arch)``."""
-    tables = []
-    for decision, rows in zip(net.decisions, net.active_for(arch), strict=True):
-        table = torch.zeros(decision.rows, len(decision.options), dtype=torch.float64)
-        for row, options in enumerate(rows):
-            table[row, list(options)] = 1
-        tables.append(table)
-    return tables
 
 
 def plain(net: Supernet, x: Tensor, tables: list[Tensor]) -> Tensor:

@@ -40,6 +40,22 @@ class WeightTraining:
             )
 
 
+@dataclass(frozen=True)
+class PartialChannels(WeightTraining):
+    """Settings of searches with partial channels. The defaults are PC-DARTS' for CIFAR-10 in the DARTS space."""
+
+    batch: Annotated[int, "images per step"] = 256
+    lr: Annotated[float, "learning rate of the weights in the first epoch"] = 0.1
+    lr_end: Annotated[float, "learning rate after the last epoch of the cosine"] = 0.0
+    nesterov: Annotated[bool, "use Nesterov momentum"] = False
+    weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
+    track_stats: Annotated[bool, "batch norms keep running statistics for evaluation"] = True
+    objective: Annotated[
+        Literal["bilevel", "erm"], "bilevel: the architecture trains on validation images; erm: both train on all images"
+    ] = "bilevel"
+    partial: Annotated[int, "operations work on one of this many channels"] = 4
+
+
 NB1SHOT1: dict[str, object] = {
     "epochs": 100,
     "batch": 96,
