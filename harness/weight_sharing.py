@@ -1,14 +1,14 @@
-"""The contracts of weight sharing: what a benchmark offers to train on, whatever its search space.
+"""The contracts of weight sharing: the images and the supernet that a benchmark offers, in any search space.
 
-A method reaches a :class:`Task` as ``view.task``. The task holds training and validation images, never a test image, and
-builds the supernet. Everything random on this side (order of the images, their augmentation, the initial weights) comes from
-the world's seed, so that methods compared in one world see the same; what an epoch holds depends on its number alone, so that
-a resumed search sees what it would have seen.
+A method reaches a :class:`Task` as ``view.task``. The task has training and validation images, never a test image, and
+builds the supernet. All randomness on this side (order of the images, augmentation, initial weights) comes from the seed of
+the world. Methods compared in one world therefore see the same images and start from the same weights. The content of an
+epoch depends on its number only, so that a resumed search sees the images that it would have seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     """Images (n, channels, height, width) and labels (n,)."""
 
 Active = tuple[tuple[tuple[int, ...], ...], ...]
-"""Per decision and row, the options that are executed."""
+"""For each decision and each of its rows, the numbers of the options that are executed."""
 
 
 class Decision(NamedTuple):
@@ -31,23 +31,29 @@ class Decision(NamedTuple):
     rows: int
     options: tuple[str, ...]
     kind: Literal["operation", "edge"] = "operation"
-    """``operation``: options are operations on an edge or node; ``edge``: options are the inputs of a node."""
+    """``operation``: the options are operations on an edge or a node; ``edge``: the options are the inputs of a node."""
     targets: tuple[int, ...] = ()
-    """For each row the node that it enters, where rows are edges."""
+    """For each row, the node that it enters. Empty if the rows are not edges."""
     picks: int = 1
-    """How many options of a row an architecture has."""
+    """Number of options that an architecture takes from a row."""
     several: bool = False
-    """Whether a row of an architecture may hold any number of options, none too; else it holds one."""
+    """True if an architecture may take zero or more options from a row; False if it takes exactly ``picks``."""
+
+
+def everything(decisions: Sequence[Decision]) -> Active:
+    """Return every option of every row."""
+    return tuple((tuple(range(len(decision.options))),) * decision.rows for decision in decisions)
 
 
 class Supernet(Protocol):
-    """One network that holds every architecture of the space."""
+    """One network that contains every architecture of the search space."""
 
     decisions: tuple[Decision, ...]
+    """The architecture decisions, in the order in which weights, scores and active options are given."""
     cells: int
-    """How many cells the network has."""
+    """Number of cells in the network."""
     module: nn.Module
-    """Its weights and their training mode."""
+    """The network: its weights, and its training or evaluation mode."""
 
     def __call__(
         self,
@@ -57,38 +63,91 @@ class Supernet(Protocol):
         *,
         straight_through: bool = False,
     ) -> Tensor:
-        """Logits (batch, classes), and a charge for the pass: of training where gradients are on, else of evaluation.
+        """Return the logits (batch, classes) of one pass, and charge it: as training if gradients are on, else as evaluation.
 
         Args:
             images: (batch, channels, height, width).
-            weights: one tensor (rows, options) per decision, or (batch, rows, options) for weights of each image's own; None:
-                one for everything that is executed.
-            active: what is executed, or a list of that for each cell of the network; None: everything. What is not executed
-                counts as weight zero.
-            straight_through: an option that is not executed enters as its weight, a number (GDAS): its value is zero, its
-                gradient is not.
+            weights: one tensor (rows, options) per decision, or (batch, rows, options) if each image has its own weights.
+                None: weight one for every executed option.
+            active: the options to execute, or a list with the options of each cell of the network. None: all options. An
+                option that is not executed counts as weight zero.
+            straight_through: an option that is not executed adds its weight as a number (GDAS). The value of that number is
+                zero; its gradient is not.
         """
         ...
 
     def unmetered(self) -> AbstractContextManager[None]:
-        """In it passes cost nothing: for what is only recorded, never for what a method decides by."""
+        """Return a context in which passes cost nothing. Use it to record values, never for what a method decides by."""
         ...
 
-    def only(self, arch: Arch) -> Active:
-        """What is executed where the supernet is to be the network of ``arch``."""
+    def active_for(self, arch: Arch) -> Active:
+        """Return the options to execute so that the supernet computes the network of ``arch``.
+
+        Raises:
+            ValueError: this supernet lacks an operation of ``arch``.
+        """
         ...
 
-    def holding(self, active: Active) -> Arch:
-        """The architecture whose network executes this: the inverse of :meth:`only`."""
+    def arch_of(self, active: Active) -> Arch:
+        """Return the architecture whose network executes these options: the inverse of :meth:`active_for`.
+
+        Raises:
+            ValueError: the space has no such architecture.
+        """
         ...
 
     def derive(self, scores: Sequence[Any]) -> Arch:
-        """The space's rule from a table of scores per decision, higher being better, to an architecture."""
+        """Return the architecture that the space's rule derives from scores.
+
+        Args:
+            scores: one table (rows, options) per decision; higher is better.
+        """
+        ...
+
+
+class DeployableSupernet(Supernet, Protocol):
+    """A supernet that can become the network to deploy: one-stage ISTA-NAS trains it to the end (D-13, D-15).
+
+    Its operations end in norms with scale and shift, which take up the weights of the operations.
+    """
+
+    drop_path: float
+    """Probability that the output of an operation is dropped in training, per image. Identities are never dropped."""
+    auxiliary_logits: Tensor | None
+    """Logits (batch, classes) of the auxiliary head in the last pass in training mode; None if there is no such head."""
+
+    def seed_drop_path(self, seed: int) -> None:
+        """Seed the random numbers of drop-path."""
+        ...
+
+    def freeze_affine(self, nodes: Collection[tuple[int, int]]) -> Tensor:
+        """Freeze the scale and shift of every operation that enters these nodes, and train those of all other operations.
+
+        Args:
+            nodes: pairs (decision, target).
+
+        Returns:
+            bool, flat, in the order of ``module.parameters()``: True for the values that an optimiser must not change.
+        """
+        ...
+
+    def parameter_count(self, arch: Arch) -> int:
+        """Return the number of parameters of the stand-alone network of ``arch``, without its auxiliary head."""
+        ...
+
+    def absorb(self, arch: Arch, weights: Sequence[Tensor] | None = None) -> Callable[[Tensor], Tensor]:
+        """Return the stand-alone network of ``arch`` in evaluation mode, as a function from images to logits.
+
+        It computes the same as the supernet with these weights, up to rounding. The supernet does not change.
+
+        Args:
+            weights: the weights of the operations, as in a pass. None: weight one.
+        """
         ...
 
 
 class Metered:
-    """For supernets: whether the passes of the moment are charged."""
+    """Mixin for supernets: :attr:`metered` says whether a pass is charged at the moment."""
 
     metered = True
 
@@ -103,47 +162,54 @@ class Metered:
 
 
 class Task(Protocol):
-    """The training side of a weight-sharing search in one world."""
+    """The opened training side of one search in one world."""
 
     name: str
+    """Name of the data set."""
     device: device
     classes: int
     images: Mapping[str, int]
-    """How many images there are: ``train``; ``valid``; ``full``, all that a single-level method trains on; and ``plain``, those
-    of ``valid`` as they are evaluated (several times each, where the images have noise)."""
+    """Number of images of each part: ``train``; ``valid``; ``full``, all images, for single-level methods; and ``plain``, the
+    evaluations of ``valid`` (several per image if the images have noise)."""
 
     def supernet(self, **choices: Any) -> Supernet:
-        """The space's supernet with this world's initial weights.
+        """Return the supernet of the space with the initial weights of this world.
 
-        A choice has the same name in every space. All take:
+        A choice has the same name in every space. Every space takes:
 
-            none: whether ``none`` is one of the operations; no difference where the space has no such operation.
-            track: whether norms keep running statistics for evaluation.
-            bias: whether the cells' convolutions have one.
-            channels: of the first stage; 0: as many as the benchmark's networks have.
+            none: ``none`` is one of the operations. No effect if the space has no such operation.
+            track: norms keep running statistics for evaluation.
+            bias: the convolutions of the cells have a bias.
+            channels: channels of the first stage; 0: as in the benchmark's networks.
 
-        Some take more, and name it in ``choices`` of what opens the task (``problem.task``), so that a method that needs it
-        can ``skip`` the others:
+        Some spaces take more, and name it in ``choices`` of the training side (``problem.task``), so that a method that
+        needs the choice can ``skip`` the other spaces:
 
-            partial: operations work on one channel in so many, the rest passes by, then channels are shuffled (PC-DARTS).
-            edges: whether the inputs of nodes are decisions too, of the kind ``edge``; no difference where they always are.
-            affine: whether the norms inside the cells have scale and shift.
+            partial: operations work on one of this many channels; the rest passes by, then channels are shuffled (PC-DARTS).
+            edges: the inputs of nodes are decisions too, of the kind ``edge``. No effect if they always are.
+            affine: the norms inside the cells have scale and shift.
 
-        What opens it also says ``operations_on = "nodes"`` where operations do not stand on edges.
+        The training side also states ``operations_on = "nodes"`` if operations are on nodes instead of edges, and
+        ``deployable = True`` if its supernets are :class:`DeployableSupernet` with ``affine``. Such a space also takes:
+
+            cells: number of cells; 0: as in the benchmark's searches.
+            auxiliary: the network has an auxiliary head.
         """
         ...
 
     def batches(self, part: str, batch: int, epoch: int, stream: str = "", cutout: int = 0) -> Iterable[Batch]:
-        """Augmented images and labels of a part, shuffled; the last batch may be smaller.
+        """Yield augmented images and labels of a part, shuffled. The last batch may be smaller.
 
-        A ``stream`` shuffles by itself; ``cutout`` is the side of a square that is cut out of each image.
+        Args:
+            stream: batches of another stream are shuffled independently.
+            cutout: side of the square that is cut out of each image; 0: none.
         """
         ...
 
     def pairs(self, batch: int, epoch: int) -> Iterable[tuple[Batch, Batch]]:
-        """The space's bilevel loader: batches of ``train``, each with one of ``valid``, both augmented."""
+        """Yield the batches of ``train``, each with a batch of ``valid``, both augmented: the space's bilevel loader."""
         ...
 
     def plain(self, part: str, batch: int, number: int) -> Batch:
-        """The ``number``-th batch of a once-shuffled part as it is evaluated, without augmentation; batches wrap round."""
+        """Return batch ``number`` of a part for evaluation: shuffled once, without augmentation. Numbers wrap around."""
         ...

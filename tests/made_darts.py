@@ -1,4 +1,4 @@
-"""A search in the DARTS space that takes a second: the real supernet and loaders on few small digits."""
+"""A search in the DARTS space that takes a second: the real supernet and loaders on a few small digits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SMALL = {
 
 
 def rows() -> list[str]:
-    """Every row of weight sharing that the DARTS space can run."""
+    """Return every row of weight sharing that the DARTS space can run."""
     return [row for info in registry.methods().values() if info.kind == "one-shot" for row in info.rows if not skipped(row)]
 
 
@@ -47,7 +47,7 @@ def skipped(row: str) -> str | None:
 
 
 def method(row: str, **changes: Any) -> Any:
-    """The row's method with the space's settings and a tiny schedule."""
+    """Return the method of a row with the settings of the space and a tiny schedule."""
     info = registry.method(row.partition(":")[0])
     fields = {field.name for field in dataclasses.fields(info.cls)}
     tiny = {name: value for name, value in SMALL.items() if name in fields}
@@ -57,7 +57,7 @@ def method(row: str, **changes: Any) -> Any:
 
 
 def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> SearchView:
-    """A view whose task charges through ``meter``."""
+    """Return a view whose task charges through ``meter``."""
 
     def task(world: int, device: str, charge: Meter) -> DartsTask:
         return DartsTask("digits", world, device, meter(charge))
@@ -65,15 +65,15 @@ def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] 
     return SearchView(SPACE, Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
-def search(row: str, given: SearchView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:
-    """The architecture in force at the end, and everything else that a search leaves."""
-    mine = given or view()
-    returned = method(row, **changes).search(mine)
+def search(row: str, search_view: SearchView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:
+    """Return the last proposal, and the trace and the ledger of the search."""
+    current = search_view or view()
+    returned = method(row, **changes).search(current)
     if returned is not None:
-        mine.propose(returned)
-    trace = mine._trace
+        current.propose(returned)
+    trace = current._trace
     return trace.proposals[-1].arch, {
         "proposals": trace.proposals,
         "scalars": repr(trace.scalars),
-        "spent": mine._ledger.snapshot(),
+        "spent": current._ledger.snapshot(),
     }

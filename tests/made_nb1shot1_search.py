@@ -1,4 +1,4 @@
-"""A weight-sharing search on a 1Shot1 space that takes a second: the real supernet and loaders on few small digits."""
+"""A weight-sharing search on a 1Shot1 space that takes a second: the real supernet and loaders on a few small digits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from benchmarks.nb1shot1 import task as nb1shot1
 from benchmarks.nb1shot1.clock import Clock
 from benchmarks.nb1shot1.space import NB1Shot1Space
-from benchmarks.nb1shot1.supernet import Macro
+from benchmarks.nb1shot1.supernet import SearchMacro
 from harness import registry
 from harness.budget import Budget
 from harness.problem import Arch, Meter, SearchView
@@ -19,32 +19,45 @@ from tests import made_search
 
 CLOCK = Clock(700.0, 1e-4, (10.0, 5.0, 20.0), r2=0.9, median_error=0.1, cells=100)
 TINY = {
-    **{"epochs": 3, "batch": 16, "warmup": 1, "candidates": 3, "selection_batch": 16, "selection_batches": 2},
-    **{"finalists": 2, "controller_steps": 2, "controller_size": 8},
+    "epochs": 3,
+    "batch": 16,
+    "warmup": 1,
+    "candidates": 3,
+    "selection_batch": 16,
+    "selection_batches": 2,
+    "finalists": 2,
+    "controller_steps": 2,
+    "controller_size": 8,
 }
 ROWS = (
-    *("darts:bilevel", "darts:second_order", "pc_darts", "gdas", "rsps", "enas"),
-    *("gaea_darts:bilevel", "gaea_pc_darts"),
+    "darts:bilevel",
+    "darts:second_order",
+    "pc_darts",
+    "gdas",
+    "rsps",
+    "enas",
+    "gaea_darts:bilevel",
+    "gaea_pc_darts",
 )
-"""What the papers run on these spaces."""
+"""The rows that the papers run on these spaces."""
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few images, a narrow network of two stacks with a cell each."""
+    """Let searches train on few images and a narrow network: two stacks with one cell each."""
     made_search.small.__wrapped__(monkeypatch)
-    monkeypatch.setitem(nb1shot1.MACROS, "digits", (Macro(width=4, channels=1, stacks=2, depth=1), 8))
+    monkeypatch.setitem(nb1shot1.MACROS, "digits", (SearchMacro(width=4, channels=1, stacks=2, depth=1), 8))
 
 
 def method(row: str, **changes: Any) -> Any:
-    """The row's method with a tiny schedule."""
+    """Return the method of a row with a tiny schedule."""
     info = registry.method(row.partition(":")[0])
     tiny = {name: value for name, value in TINY.items() if name in info.cls.__dataclass_fields__}
     return registry.build(info, registry.settings(info, row, "nb1shot1", {**tiny, **changes}, {}))
 
 
 def view(number: int = 1, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> SearchView:
-    """A view of a space whose task charges through ``meter``."""
+    """Return a view of a space whose task charges through ``meter``."""
     space = NB1Shot1Space(number)
 
     def task(world: int, device: str, charge: Meter) -> nb1shot1.NB1Shot1Task:
@@ -53,9 +66,9 @@ def view(number: int = 1, checkpoint: Any = None, meter: Callable[[Meter], Meter
     return SearchView(space, Budget(), None, 0, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
-def search(row: str, given: SearchView | None = None, **changes: Any) -> tuple[Arch | None, Mapping[str, Any]]:
-    """What the search returns, and everything else that it leaves."""
-    mine = given or view()
-    arch = method(row, **changes).search(mine)
-    trace = mine._trace
-    return arch, {"proposals": trace.proposals, "scalars": repr(trace.scalars), "spent": mine._ledger.snapshot()}
+def search(row: str, search_view: SearchView | None = None, **changes: Any) -> tuple[Arch | None, Mapping[str, Any]]:
+    """Return the result of the search, its trace and its ledger."""
+    current = search_view or view()
+    arch = method(row, **changes).search(current)
+    trace = current._trace
+    return arch, {"proposals": trace.proposals, "scalars": repr(trace.scalars), "spent": current._ledger.snapshot()}

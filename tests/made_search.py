@@ -1,4 +1,4 @@
-"""A weight-sharing search that takes a second: the real supernet and loaders on few small digits, without a table."""
+"""A weight-sharing search that takes a second: the real supernet and loaders on a few small digits, without a table."""
 
 from __future__ import annotations
 
@@ -25,39 +25,48 @@ CLOCK = Clock(
 )
 SIZES = {"train": 32, "valid": 16}
 TINY = {
-    **{"epochs": 2, "batch": 16, "candidates": 3, "selection_batch": 16, "controller_steps": 2, "controller_samples": 2},
-    **{"measurements": 8, "measured_batches": 1, "threshold": 10.0, "penalty": 0.05, "warmup": 1},
+    "epochs": 2,
+    "batch": 16,
+    "candidates": 3,
+    "selection_batch": 16,
+    "controller_steps": 2,
+    "controller_samples": 2,
+    "measurements": 8,
+    "measured_batches": 1,
+    "threshold": 10.0,
+    "penalty": 0.05,
+    "warmup": 1,
 }
-"""Settings of every method, where it has them; a penalty near the losses of few images leaves CoNAS something to keep."""
+"""Settings of every method that has them. With a larger penalty, the Lasso of CoNAS has no terms on so few images."""
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The digits' searches train on few images and a narrow network."""
-    whole = images.residents("digits", "nb201", "cpu")
+    """Let searches on digits train on few images and a narrow network."""
+    sets = images.residents("digits", "nb201", "cpu")
 
     def first(part: Resident, count: int) -> Resident:
         return dataclasses.replace(part, images=part.images[:count], labels=part.labels[:count])
 
-    parts = {name: first(whole[name], count) for name, count in (*SIZES.items(), ("full", sum(SIZES.values())))}
+    parts = {name: first(sets[name], count) for name, count in (*SIZES.items(), ("full", sum(SIZES.values())))}
     monkeypatch.setattr(images, "residents", lambda *_: parts)
     monkeypatch.setitem(nb201.MACROS, "digits", MACRO)
 
 
 def rows() -> list[str]:
-    """Every row of weight sharing that NAS-Bench-201 can run."""
+    """Return every row of weight sharing that NAS-Bench-201 can run."""
     return [row for info in registry.methods().values() if info.kind == "one-shot" for row in info.rows if not skipped(row)]
 
 
-def skipped(row: str) -> str | None:
-    """Why the space cannot run a row."""
+def skipped(row: str, **changes: Any) -> str | None:
+    """Return why the space cannot run a row, or None."""
     problem = type("Problem", (), {"space": NB201Space(), "task": type("Task", (), {"choices": ("affine",)})()})()
-    reason: str | None = method(row).skip(problem)
+    reason: str | None = method(row, **changes).skip(problem)
     return reason
 
 
 def method(row: str, **changes: Any) -> Any:
-    """The row's method with a tiny schedule."""
+    """Return the method of a row with a tiny schedule."""
     info = registry.method(row.partition(":")[0])
     fields = {field.name for field in dataclasses.fields(info.cls)}
     tiny = {name: value for name, value in TINY.items() if name in fields}
@@ -69,7 +78,7 @@ def method(row: str, **changes: Any) -> Any:
 
 
 def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> SearchView:
-    """A view whose task charges through ``meter``."""
+    """Return a view whose task charges through ``meter``."""
 
     def task(world: int, device: str, charge: Meter) -> nb201.NB201Task:
         return nb201.NB201Task("digits", CLOCK, world, device, meter(charge))
@@ -77,9 +86,9 @@ def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] 
     return SearchView(NB201Space(), Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
-def search(row: str, given: SearchView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:
-    """The final cell, and everything else that a search leaves."""
-    mine = given or view()
-    arch = method(row, **changes).search(mine)
-    trace = mine._trace
-    return arch, {"proposals": trace.proposals, "scalars": repr(trace.scalars), "spent": mine._ledger.snapshot()}
+def search(row: str, search_view: SearchView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:
+    """Return the final cell, and the trace and the ledger of the search."""
+    current = search_view or view()
+    arch = method(row, **changes).search(current)
+    trace = current._trace
+    return arch, {"proposals": trace.proposals, "scalars": repr(trace.scalars), "spent": current._ledger.snapshot()}

@@ -1,4 +1,4 @@
-"""The DARTS supernet's mathematics edge by edge and operation by operation, and small networks to hold it against."""
+"""The DARTS supernet computed edge by edge and operation by operation, and small networks to compare with."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks.darts.macro import Macro
 from benchmarks.darts.mixed import SlotNorm
 from benchmarks.darts.plan import CONVS, GROUPS, KERNEL
 from benchmarks.darts.supernet import Supernet
+from harness import weight_sharing as contract
 
 TINY = Macro(width=4, depth=3, channels=1, size=4, auxiliary=False)
 BATCH = 3
@@ -30,27 +31,29 @@ def made(macro: Macro = TINY, **choices: object) -> Supernet:
 
 
 def tables(net: Supernet, seed: int = 2, batch: int = 0) -> list[Tensor]:
-    """Random weights, some of them negative."""
+    """Return random weights, some of them negative."""
     generator = torch.Generator().manual_seed(seed)
     shape = (batch,) if batch else ()
     return [torch.randn(*shape, d.rows, len(d.options), generator=generator, dtype=torch.float64) for d in net.decisions]
 
 
-def ones(net: Supernet, arch: tuple[int, ...]) -> list[Tensor]:
-    """The weights that say the same as ``only(arch)``."""
-    found = []
-    for decision, rows in zip(net.decisions, net.only(arch), strict=True):
+def ones(net: contract.Supernet, arch: tuple[int, ...]) -> list[Tensor]:
+    """Return the weights 0 and 1 that are equivalent to ``active_for(arch)``."""
+    weights = []
+    for decision, rows in zip(net.decisions, net.active_for(arch), strict=True):
         table = torch.zeros(decision.rows, len(decision.options), dtype=torch.float64)
         for row, options in enumerate(rows):
             table[row, list(options)] = 1
-        found.append(table)
-    return found
+        weights.append(table)
+    return weights
 
 
 class Plain:
-    """The same mathematics edge by edge and operation by operation, from the supernet's own weights.
+    """The same computation edge by edge and operation by operation, with the weights of the supernet.
 
-    ``skipping`` runs no operation whose weight is zero.
+    Args:
+        net: the supernet.
+        skipping: do not execute operations whose weight is zero.
     """
 
     def __init__(self, net: Supernet, skipping: bool = False) -> None:
@@ -60,8 +63,8 @@ class Plain:
         older = newer = self.module.stem(x)
         for cell in self.module.cells:
             older, newer = newer, self.cell(cell, older, newer, weights)
-        found: Tensor = self.module.classifier(newer.mean((2, 3)))
-        return found
+        logits: Tensor = self.module.classifier(newer.mean((2, 3)))
+        return logits
 
     def cell(self, cell: torch.nn.Module, older: Tensor, newer: Tensor, weights: Sequence[Tensor]) -> Tensor:
         kind = int(cell.reduces)
@@ -97,7 +100,7 @@ class Plain:
 
     def operation(self, cell: torch.nn.Module, x: Tensor, node: int, source: int, stride: int, op: int) -> Tensor:
         number = max(source - 1, 0)
-        held, group, c = cell.groups[number], GROUPS[number], x.shape[1]
+        mixed, group, c = cell.groups[number], GROUPS[number], x.shape[1]
         at, count = group.edges.index(EDGE[node, source]), len(group.edges)
         name = OPS[op]
 
@@ -108,26 +111,26 @@ class Plain:
 
         if op not in CONVS:
             if name == "skip_connect" and stride == 2:
-                x, kernel = F.relu(x), held.reduction[at * c : (at + 1) * c]
+                x, kernel = F.relu(x), mixed.reduction[at * c : (at + 1) * c]
                 halves = [F.conv2d(x, kernel[: c // 2], stride=2), F.conv2d(x[:, :, 1:, 1:], kernel[c // 2 :], stride=2)]
-                return norm(torch.cat(halves, 1), held.reduction_norm, at)
+                return norm(torch.cat(halves, 1), mixed.reduction_norm, at)
             y = x
             if name == "max_pool_3x3":
                 y = F.max_pool2d(x, 3, stride, 1)
             elif name == "avg_pool_3x3":
                 y = F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
-            elif not held.affine:
+            elif not mixed.affine:
                 return y
             own = (None, None)
-            if held.affine:
-                own = (held.plain_scale[op * count + at], held.plain_shift[op * count + at])
+            if mixed.affine:
+                own = (mixed.plain_scale[op * count + at], mixed.plain_shift[op * count + at])
             return F.batch_norm(y, None, None, *own, True)
         kind, kernel = CONVS.index(op), KERNEL[op]
         dilation = 2 if name.startswith("dil") else 1
-        y = F.conv2d(F.relu(x), held.first[kind][at * c : (at + 1) * c], None, stride, dilation * (kernel // 2), dilation, c)
+        y = F.conv2d(F.relu(x), mixed.first[kind][at * c : (at + 1) * c], None, stride, dilation * (kernel // 2), dilation, c)
         slot = kind * count + at
-        y = norm(F.conv2d(y, held.first_point[slot * c : (slot + 1) * c]), held.first_norm, slot)
+        y = norm(F.conv2d(y, mixed.first_point[slot * c : (slot + 1) * c]), mixed.first_norm, slot)
         if dilation == 1:
-            y = F.conv2d(F.relu(y), held.second[kind][at * c : (at + 1) * c], None, 1, kernel // 2, 1, c)
-            y = norm(F.conv2d(y, held.second_point[slot * c : (slot + 1) * c]), held.second_norm, slot)
+            y = F.conv2d(F.relu(y), mixed.second[kind][at * c : (at + 1) * c], None, 1, kernel // 2, 1, c)
+            y = norm(F.conv2d(y, mixed.second_point[slot * c : (slot + 1) * c]), mixed.second_norm, slot)
         return y

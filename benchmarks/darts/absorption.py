@@ -1,7 +1,8 @@
-"""A supernet's architecture as the stand-alone network that it is, the weights of its operations absorbed into norms.
+"""The stand-alone network of an architecture in a supernet, with the weights of its operations absorbed into norms.
 
-Every operation of an affine supernet ends in a norm with scale and shift: ``z (scale x + shift) = (z scale) x + (z shift)``. So
-the stand-alone network needs no weights of operations, and computes the same to rounding in evaluation (ISTA-NAS, D-15).
+Every operation of an affine supernet ends in a norm with scale and shift: ``z (scale x + shift) = (z scale) x + (z shift)``.
+The stand-alone network therefore needs no weights of operations. It computes the same in evaluation, up to rounding
+(ISTA-NAS, D-15).
 """
 
 from __future__ import annotations
@@ -17,62 +18,68 @@ from benchmarks.darts.cell import EDGE, EDGES, INPUTS, NODES, STATES, inputs, su
 from benchmarks.darts.mixed import MixedEdges, SlotNorm
 from benchmarks.darts.network import Network
 from benchmarks.darts.plan import CONVS, GROUPS, SKIP
+from benchmarks.darts.search_network import MixedCell, SearchNetwork
 from benchmarks.darts.space import cells
-from benchmarks.darts.supernet import Supernet
 from harness.problem import Arch
 
 State = Iterator[tuple[str, Tensor]]
+"""Names and values of a state dictionary."""
 
 
-def absorbed(net: Supernet, arch: Arch, weights: Sequence[Tensor] | None = None) -> Network:
-    """The network of ``arch`` with the supernet's parameters and statistics, on its device and in its precision.
+def absorbed(net: SearchNetwork, arch: Arch, weights: Sequence[Tensor] | None = None) -> Network:
+    """Return the network of ``arch`` with the supernet's parameters and statistics, on its device and in its precision.
 
     Args:
-        weights: of the operations, as the supernet takes them: (14, options) for each kind of cell; None: one.
+        net: the network of the supernet.
+        arch: an architecture.
+        weights: weights (14, 7) of the operations, for each kind of cell. None: weight one.
 
-    Raises ValueError for a supernet without affine norms or with partial channels, and for a cell with vanished nodes.
+    Raises:
+        ValueError: the supernet has no affine norms or has partial channels, or a cell of ``arch`` has vanished nodes.
     """
-    if not net.module.affine or net.partial > 1 or net.edges:
-        raise ValueError("only a supernet with affine norms, all channels and no edge weights has stand-alone networks")
+    if not net.affine or any(cell.partial > 1 for cell in cast(Sequence[MixedCell], net.cells)):
+        raise ValueError("only a supernet with affine norms and all channels has stand-alone networks")
     if any(len(surviving(cell)) < NODES for cell in cells(arch)):
         raise ValueError(f"{arch} has vanished nodes, whose channels the supernet's cells still read")
-    reference = net.module.classifier.weight
-    network = Network(arch, replace(net.module.macro, extra_norm=True)).to(reference.device, reference.dtype)
-    state = dict(_outside(net.module))
-    for number, cell in enumerate(net.module.cells):
-        for name in ("older", "newer"):
-            state |= {f"cells.{number}.{name}.{key}": value for key, value in getattr(cell, name).state_dict().items()}
-        kind = int(cell.reduces)  # type: ignore[arg-type]
-        table = None if weights is None else weights[kind][:, int(net.none) :]
+    reference = net.classifier.weight
+    network = Network(arch, replace(net.macro, extra_norm=True)).to(reference.device, reference.dtype)
+    state = dict(_outside(net))
+    for number, cell in enumerate(cast(Sequence[MixedCell], net.cells)):
+        for name, projection in (("older", cell.older), ("newer", cell.newer)):
+            state |= {f"cells.{number}.{name}.{key}": value for key, value in projection.state_dict().items()}
+        kind = int(cell.reduces)
+        table = None if weights is None else weights[kind]
         state |= {f"cells.{number}.ops.{key}": value for key, value in _cell(cell, cells(arch)[kind], table)}
-    wanted = network.state_dict()
-    state |= {name: value for name, value in wanted.items() if name.endswith("num_batches_tracked")}
-    network.load_state_dict({name: value.detach().reshape(wanted[name].shape) for name, value in state.items()})
-    return network.train(net.module.training)
+    expected = network.state_dict()
+    state |= {name: value for name, value in expected.items() if name.endswith("num_batches_tracked")}
+    network.load_state_dict({name: value.detach().reshape(expected[name].shape) for name, value in state.items()})
+    return network.train(net.training)
 
 
 def _outside(module: nn.Module) -> State:
+    """Yield the state of the layers outside the cells."""
     yield from ((name, value) for name, value in module.state_dict().items() if not name.startswith("cells."))
 
 
 def _operations(cell: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """(edge, operation) in the order of the stand-alone cell's."""
+    """Yield (edge, operation) in the order of the stand-alone cell."""
     for node in range(INPUTS, STATES):
         for op, source in inputs(cell, node):
             yield EDGE[node, source], op
 
 
-def _cell(cell: nn.Module, arch: tuple[int, ...], table: Tensor | None) -> State:
-    """The parameters of the stand-alone cell's operations."""
+def _cell(cell: MixedCell, arch: tuple[int, ...], table: Tensor | None) -> State:
+    """Yield the state of the stand-alone cell's operations."""
     for number, (edge, op) in enumerate(_operations(arch)):
         group = max(EDGES[edge][1] - 1, 0)
-        mixed = cast(MixedEdges, cell.groups[group])  # type: ignore[index]
+        mixed = cast(MixedEdges, cell.groups[group])
         at = GROUPS[group].edges.index(edge)
         weight = None if table is None else table[edge, op]
         yield from ((f"{number}.{name}", value) for name, value in _operation(mixed, at, op, weight))
 
 
 def _operation(mixed: MixedEdges, at: int, op: int, weight: Tensor | None) -> State:
+    """Yield the state of operation ``op`` on the edge at position ``at`` of a group."""
     c, count = mixed.channels, len(mixed.group.edges)
     if op in CONVS:
         kind = CONVS.index(op)
@@ -101,6 +108,7 @@ def _operation(mixed: MixedEdges, at: int, op: int, weight: Tensor | None) -> St
 def _norm(
     prefix: str, norm: SlotNorm, slot: int, weight: Tensor | None, scale: Tensor | None = None, shift: Tensor | None = None
 ) -> State:
+    """Yield the state of one norm, its scale and shift times ``weight``. ``scale`` and ``shift`` serve a norm without them."""
     if norm.scale is not None and norm.shift is not None:
         scale, shift = norm.scale[slot], norm.shift[slot]
     assert scale is not None and shift is not None

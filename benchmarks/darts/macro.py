@@ -1,4 +1,4 @@
-"""The network around a cell: how many cells of which width on images of which size. No weights, no PyTorch."""
+"""The network around a cell: number and width of its cells, size of its images. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from harness.problem import Arch
 
 Stem = Literal["cifar", "imagenet"]
 STEM_WIDTH = 3
-"""Channels of the CIFAR stem, as a multiple of the first cells'."""
+"""Channels of the CIFAR stem, as a multiple of those of the first cells."""
 
 
 @dataclass(frozen=True)
 class Macro:
-    """Everything about an evaluation network that is not the cell. The defaults are the papers' for CIFAR-10."""
+    """All of an evaluation network but the cell. The defaults are the papers' for CIFAR-10."""
 
     width: int = 36
     """Channels of every operation of the first cells (C); each reduction cell doubles them."""
     depth: int = 20
-    """Cells (L); those with number L // 3 and 2 L // 3 are reduction cells."""
+    """Number of cells (L); cells L // 3 and 2 L // 3 are reduction cells."""
     classes: int = 10
     channels: int = 3
-    """Of the input image."""
+    """Channels of the input image."""
     size: int = 32
     """Height and width of the input image, pixels."""
     stem: Stem = "cifar"
-    """``cifar``: one 3x3 convolution to 3 C channels; ``imagenet``: three with stride 2, to an eighth of the image's size."""
+    """``cifar``: one 3x3 convolution to 3 C channels; ``imagenet``: three of stride 2, to an eighth of the image's size."""
     auxiliary: bool = True
     """A second classifier on the output of cell 2 L // 3, in training only."""
     extra_norm: bool = False
-    """Batch norm after pooling and after identities too, as in the one-stage network of ISTA-NAS."""
+    """Poolings and identities have a batch norm too, as in the one-stage network of ISTA-NAS."""
 
     def __post_init__(self) -> None:
         if self.depth < 1 or self.width < 2 or self.width % 2:
@@ -52,11 +52,11 @@ class Macro:
 
     @property
     def shrinkage(self) -> int:
-        """How many times smaller than the image the last cell's output is."""
+        """Size of the image over the size of the last cell's output."""
         return (8 if self.stem == "imagenet" else 1) << len(self.reductions)
 
     def for_data(self, classes: int, channels: int, size: int) -> Macro:
-        """The same network for other images."""
+        """Return the same network for other images."""
         return replace(self, classes=classes, channels=channels, size=size)
 
 
@@ -67,11 +67,11 @@ IMAGENET = Macro(width=48, depth=14, classes=1000, size=224, stem="imagenet")
 
 @dataclass(frozen=True)
 class Place:
-    """One cell of the network, and what it finds there."""
+    """One cell of the network, with its inputs."""
 
     cell: Cell
     older: int
-    """Channels of cell input 0, which is twice as large as input 1 where ``older_larger``."""
+    """Channels of cell input 0. If ``older_larger``, its height and width are twice those of input 1."""
     newer: int
     """Channels of cell input 1."""
     width: int
@@ -82,7 +82,7 @@ class Place:
     older_larger: bool
 
     def stride(self, source: int) -> int:
-        """Of the operations that read state ``source``: a reduction cell halves its inputs."""
+        """Return the stride of operations that read state ``source``: a reduction cell halves its inputs."""
         return 2 if self.reduces and source < 2 else 1
 
     @property
@@ -91,12 +91,12 @@ class Place:
 
     @property
     def outputs(self) -> int:
-        """Channels of the cell's output: its surviving nodes side by side."""
+        """Channels of the cell's output, the concatenation of its surviving nodes."""
         return self.width * len(surviving(self.cell))
 
 
 def places(arch: Arch, macro: Macro) -> Iterator[Place]:
-    """The network's cells in order."""
+    """Yield the cells of the network in order."""
     normal, reduce = cells(arch)
     imagenet = macro.stem == "imagenet"
     older = newer = macro.width if imagenet else STEM_WIDTH * macro.width

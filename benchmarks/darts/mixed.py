@@ -1,9 +1,9 @@
-"""Every operation on the edges that leave states of a DARTS cell, executed together.
+"""All operations on the edges that leave states of a DARTS cell, executed together.
 
-The edges that leave the two inputs form one group, those that leave a node another. Within a group there is one ReLU, one
-pooling of each kind and one norm of it per source; all depthwise convolutions of one kernel are one call, all pointwise
-convolutions another, and so are their norms, into which the weights of the operations are folded. What has no weight is not
-run.
+The edges that leave the two inputs form one group; the edges that leave a node form another. Each source of a group has one
+ReLU, and one pooling of each kind with one norm. All depthwise convolutions of one kernel are one call. All pointwise
+convolutions are another, and so are their norms, into which the weights of the operations are folded. Operations without
+weight are not executed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ BN_EPS, BN_MOMENTUM = 1e-5, 0.1
 
 
 class SlotNorm(nn.Module):
-    """Batch norms of several slots side by side; weights of the slots are folded into the scale.
+    """The batch norms of several slots side by side. The weights of the slots are folded into the scales.
 
     Args:
-        slots, channels: how many norms, and of how many channels each.
-        affine: whether they have scale and shift.
-        track: whether they keep running statistics for evaluation.
+        slots: number of norms.
+        channels: channels of each.
+        affine: they have scale and shift.
+        track: they keep running statistics for evaluation.
     """
 
     mean: Tensor | None
@@ -36,12 +37,18 @@ class SlotNorm(nn.Module):
         self.scale = nn.Parameter(torch.ones(slots, channels)) if affine else None
         self.shift = nn.Parameter(torch.zeros(slots, channels)) if affine else None
         self.free: Tensor | None = None
-        """bool (slots, 1): whose scale and shift are trained; None: all."""
+        """bool (slots, 1): slots whose scale and shift are trained; None: all."""
         self.register_buffer("mean", torch.zeros(slots, channels) if track else None)
         self.register_buffer("variance", torch.ones(slots, channels) if track else None)
 
     def forward(self, x: Tensor, index: Tensor | None, weights: Tensor | None = None) -> Tensor:
-        """Norms number ``index`` of the slots (None: all) that ``x`` (batch, slots * channels, ...) has, times ``weights``."""
+        """Return ``x``, normalised and weighted.
+
+        Args:
+            x: (batch, slots * channels, height, width).
+            index: numbers of the slots in ``x``; None: all.
+            weights: (slots,), a factor of each slot; None: one.
+        """
         scale, shift = chosen(trained(self.scale, self.free), index), chosen(trained(self.shift, self.free), index)
         if weights is not None:
             by_slot = weights.unsqueeze(-1)
@@ -58,17 +65,17 @@ class SlotNorm(nn.Module):
 
 
 def trained(stored: Tensor | None, free: Tensor | None) -> Tensor | None:
-    """What is stored, without a gradient where it is not free."""
+    """Return a stored parameter. Entries that are not free get no gradient."""
     return stored if stored is None or free is None else torch.where(free, stored, stored.detach())
 
 
 def chosen(stored: Tensor | None, index: Tensor | None) -> Tensor | None:
-    """The slots number ``index`` of what is stored for all of them; None: all."""
+    """Return the entries of the slots in ``index``; None: all."""
     return stored if stored is None or index is None else stored[index]
 
 
 def _flat(values: Tensor | None) -> Tensor | None:
-    """Contiguous, because PyTorch's backward pass of a norm over channels-last images reads past an expanded scale's end."""
+    """Return contiguous values. PyTorch's backward pass of a channels-last norm reads past the end of an expanded scale."""
     return None if values is None else values.reshape(-1).contiguous()
 
 
@@ -76,10 +83,11 @@ class MixedEdges(nn.Module):
     """One group of edges of one cell with all their operations.
 
     Args:
-        group: which edges.
-        channels: on which the operations work.
-        stride: 2 where the group halves the size.
-        affine, track: of the norms. Affine norms also follow poolings and skip connections, one for each edge.
+        group: the edges.
+        channels: channels that the operations work on.
+        stride: 2 if the group halves the size.
+        affine: norms have scale and shift, and also follow poolings and skip connections, one norm per edge.
+        track: norms keep running statistics for evaluation.
     """
 
     def __init__(self, group: Group, channels: int, stride: int, affine: bool, track: bool) -> None:
@@ -99,7 +107,7 @@ class MixedEdges(nn.Module):
         self.plain_scale = nn.Parameter(torch.ones(kinds * count, channels)) if affine else None
         self.plain_shift = nn.Parameter(torch.zeros(kinds * count, channels)) if affine else None
         self.plain_free: Tensor | None = None
-        """bool (kinds of operation * edges, 1), as :attr:`SlotNorm.free`."""
+        """bool (kinds of operation * edges, 1), like :attr:`SlotNorm.free`."""
         if stride == 2:
             self.reduction = _kernels(count * channels, channels, 1)
             self.reduction_norm = SlotNorm(count, channels, affine, track)
@@ -107,12 +115,13 @@ class MixedEdges(nn.Module):
     def forward(
         self, values: Sequence[Tensor], run: Plan, weights: Tensor | None, keep: Tensor | None = None
     ) -> list[Tensor | None]:
-        """What the group adds to each of its targets; None where it executes nothing for it.
+        """Return what the group adds to each of its targets, None for a target for which it executes nothing.
 
         Args:
-            values: of the sources, (batch, channels, height, width) each.
-            weights: of the slots: (slots,), or (batch, slots) for weights of each image's own; None: one.
-            keep: factors (batch, slots) on the outputs of the slots.
+            values: the sources, (batch, channels, height, width) each.
+            run: the operations to execute.
+            weights: weights of the slots, (slots,), or (batch, slots) if each image has its own; None: one.
+            keep: factors (batch, slots) of the outputs of the slots.
         """
         if keep is not None:
             weights = keep if weights is None else keep * weights
@@ -129,18 +138,22 @@ class MixedEdges(nn.Module):
             self._pass_on(values, run, None if weights is None else weights[..., rest:], sums)
         return sums.totals()
 
-    def hold(self, rows: Collection[int]) -> dict[nn.Parameter, Tensor]:
-        """Trains no scale and shift of operations that enter these targets; for each scale and shift, where it stays."""
+    def freeze_affine(self, rows: Collection[int]) -> dict[nn.Parameter, Tensor]:
+        """Freeze the scale and shift of operations that enter these targets, and train those of all others.
+
+        Returns:
+            for each scale and shift, a bool mask of the frozen values.
+        """
         by_edge = torch.tensor([self.group.row(at) not in rows for at in range(len(self.group.edges))])
         kinds = 3 if self.stride == 1 else 2
         self.plain_free = _repeated(by_edge, kinds, self.first_point.device)
         norms = [(self.first_norm, 4), (self.second_norm, 2)] + ([(self.reduction_norm, 1)] if self.stride == 2 else [])
-        held: dict[nn.Parameter, Tensor] = {}
+        frozen: dict[nn.Parameter, Tensor] = {}
         for norm, times in norms:
             norm.free = _repeated(by_edge, times, self.first_point.device)
-            held |= {value: ~norm.free.expand_as(value) for value in (norm.scale, norm.shift) if value is not None}
-        own = (self.plain_scale, self.plain_shift)
-        return held | {value: ~self.plain_free.expand_as(value) for value in own if value is not None}
+            frozen |= {value: ~norm.free.expand_as(value) for value in (norm.scale, norm.shift) if value is not None}
+        plain = (self.plain_scale, self.plain_shift)
+        return frozen | {value: ~self.plain_free.expand_as(value) for value in plain if value is not None}
 
     def _convolve(self, rectified: Sequence[Tensor], run: Plan, weights: Tensor | None, sums: _Sums) -> None:
         separable, c = run.separable, self.channels
@@ -193,7 +206,7 @@ class MixedEdges(nn.Module):
         return stored.view(-1, self.channels, c, 1, 1)[index].view(-1, c, 1, 1)
 
     def _reduce(self, rectified: Sequence[Tensor], run: Plan, weights: Tensor | None) -> Tensor:
-        """The skip connections that halve the size: two 1x1 convolutions each, the second one pixel further."""
+        """Return the skip connections that halve the size: two 1x1 convolutions each, the second from one pixel further."""
         shifts = [(x[:, :, ::2, ::2], x[:, :, 1::2, 1::2]) for x in rectified]
         x = torch.cat([half for at in run.reductions for half in shifts[self.group.source(at)]], 1)
         x = F.conv2d(x, self._pointwise(self.reduction, run.reduced), groups=2 * len(run.reductions))
@@ -202,7 +215,7 @@ class MixedEdges(nn.Module):
         return _times(y, weights) if weights is not None and own else y
 
     def _pass_on(self, values: Sequence[Tensor], run: Plan, weights: Tensor | None, sums: _Sums) -> None:
-        """Poolings and skip connections at unchanged size."""
+        """Add the poolings, and the skip connections at unchanged size."""
         pooled = [
             F.max_pool2d(values[source], 3, self.stride, 1)
             if op == MAX
@@ -212,9 +225,9 @@ class MixedEdges(nn.Module):
         ]
         skipped = [values[source] for op, source in run.values if op == SKIP]
         if self.affine:
-            x = self.plain_norm(torch.cat([*pooled, *skipped], 1), run.kept)
+            x = self.plain_norm(torch.cat([*pooled, *skipped], 1), run.normed)
         else:
-            x = _joined([*([self.plain_norm(torch.cat(pooled, 1), run.kept)] if pooled else ()), *skipped])
+            x = _joined([*([self.plain_norm(torch.cat(pooled, 1), run.normed)] if pooled else ()), *skipped])
         factors = weights
         if factors is None:
             factors = x.new_ones(len(run.plain))
@@ -230,11 +243,13 @@ class MixedEdges(nn.Module):
 
 
 def spread(x: Tensor, table: Tensor, channels: int, shift: Tensor | None = None) -> Tensor:
-    """Weighted sums of the values in ``x`` (batch, values * channels, ...): (batch, rows * channels, ...).
+    """Return weighted sums of the values in ``x``, (batch, rows * channels, height, width).
 
     Args:
-        table: (..., rows, values, channels or 1), with a batch in front where each image has its own.
-        shift: (..., rows, channels), likewise.
+        x: (batch, values * channels, height, width).
+        table: weights (..., rows, values, channels or 1), with the batch in front if each image has its own.
+        channels: channels of a value.
+        shift: (..., rows, channels), added to the sums, with the batch in front likewise.
     """
     rows, values = table.shape[-3:-1]
     flat = None if shift is None else shift.flatten(-2)
@@ -248,10 +263,10 @@ def spread(x: Tensor, table: Tensor, channels: int, shift: Tensor | None = None)
 
 
 def dilated(x: Tensor, kernels: Tensor, stride: int) -> Tensor:
-    """A depthwise convolution with dilation 2 that keeps the size, or halves it with stride 2.
+    """Return a depthwise convolution with dilation 2 that keeps the size, or halves it with stride 2.
 
-    It reads every second pixel, so it is a plain convolution on those: of one quarter of the image with stride 2, of each
-    quarter by itself without. Plain ones are several times faster, backward most of all.
+    It reads every second pixel, so it equals a plain convolution of those pixels: of one quarter of the image with stride 2,
+    of each quarter with stride 1. Plain convolutions are several times faster, above all backward.
     """
     batch, channels, height, width = x.shape
     padding = kernels.shape[-1] // 2
@@ -267,50 +282,54 @@ def dilated(x: Tensor, kernels: Tensor, stride: int) -> Tensor:
 
 
 class _Sums:
-    """What enters the targets of a group, term by term."""
+    """The terms that are added to the targets of a group."""
 
     def __init__(self, group: Group, channels: int) -> None:
         self.group, self.channels = group, channels
-        self._whole: list[Tensor] = []
+        self._all: list[Tensor] = []
+        """(batch, targets, channels, ...) each: terms for all targets."""
         self._single: list[list[Tensor]] = [[] for _ in group.targets]
 
     def add(self, y: Tensor, kinds: Sequence[tuple[int, ...]]) -> None:
-        """``y`` (batch, slots * channels, ...): for each kind of operation, its edges at these positions."""
+        """Add the outputs of slots.
+
+        Args:
+            y: (batch, slots * channels, height, width).
+            kinds: for each kind of operation, the positions of its edges, in the order of the slots.
+        """
         edges, rows, c = len(self.group.edges), len(self.group.targets), self.channels
         if all(len(positions) == edges for positions in kinds):
             split = y.view(len(y), len(kinds), rows, edges // rows, c, *y.shape[2:])
-            self._whole.append(split.sum((1, 3)) if len(kinds) * edges > rows else split[:, 0, :, 0])
+            self._all.append(split.sum((1, 3)) if len(kinds) * edges > rows else split[:, 0, :, 0])
             return
-        places = [at for positions in kinds for at in positions]
-        for at, term in zip(places, torch.split(y, c, 1), strict=True):
+        slots = [at for positions in kinds for at in positions]
+        for at, term in zip(slots, torch.split(y, c, 1), strict=True):
             self._single[self.group.row(at)].append(term)
 
     def rows(self, y: Tensor, rows: Sequence[int]) -> None:
-        """``y`` (batch, rows * channels, ...), one sum for each of these targets."""
+        """Add ``y`` (batch, rows * channels, height, width): one sum for each of these targets."""
         for row, term in zip(rows, torch.split(y, self.channels, 1), strict=True):
             self._single[row].append(term)
 
     def totals(self) -> list[Tensor | None]:
-        whole = added(self._whole)
-        found = []
-        for row, single in enumerate(self._single):
-            found.append(added(single if whole is None else [*single, whole[:, row]]))
-        return found
+        """Return the sum of each target, None for a target without terms."""
+        joint = added(self._all)
+        return [added(single if joint is None else [*single, joint[:, row]]) for row, single in enumerate(self._single)]
 
 
 def added(terms: Sequence[Tensor | None]) -> Tensor | None:
-    """The sum of what is there; None where nothing is."""
+    """Return the sum of the terms that are not None; None if all are."""
     present = [term for term in terms if term is not None]
     return sum(present[1:], present[0]) if present else None
 
 
 def _joined(parts: Iterable[Tensor]) -> Tensor:
-    found = list(parts)
-    return torch.cat(found, 1) if len(found) > 1 else found[0]
+    tensors = list(parts)
+    return torch.cat(tensors, 1) if len(tensors) > 1 else tensors[0]
 
 
 def _times(y: Tensor, weights: Tensor) -> Tensor:
-    """``y`` (batch, slots * channels, ...) times weights (batch, slots) of each image's own."""
+    """Return ``y`` (batch, slots * channels, height, width) times the weights (batch, slots) of each image."""
     return y * weights.repeat_interleave(y.shape[1] // weights.shape[1], 1)[:, :, None, None]
 
 

@@ -1,4 +1,4 @@
-"""The network that a cell of the DARTS space is evaluated as: every operation with affine batch norm, trained from scratch."""
+"""The stand-alone network of a cell of the DARTS space: every operation has affine batch norm."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks.darts.macro import CIFAR, STEM_WIDTH, Macro, Place, places
 from harness.problem import Arch
 
 READS_RELU = frozenset({"sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "reduce"})
-"""Operations that begin with a ReLU of their source, which is computed once for all of them."""
+"""Operations that begin with a ReLU of their source. The ReLU is computed once for all of them."""
 
 
 def separable(channels: int, kernel: int, stride: int = 1, dilation: int = 1, affine: bool = True) -> list[nn.Module]:
-    """Depthwise convolution, pointwise convolution, batch norm; halving the size with stride 2. The ReLU before is not here."""
+    """Return depthwise convolution, pointwise convolution and batch norm. Stride 2 halves the size. It has no ReLU."""
     padding = dilation * (kernel // 2)
     return [
         nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
@@ -27,10 +27,10 @@ def separable(channels: int, kernel: int, stride: int = 1, dilation: int = 1, af
 
 
 class FactorizedReduce(nn.Module):
-    """Halves the size: two 1x1 convolutions of every second pixel, the second one from one pixel further; then batch norm.
+    """A layer that halves the size: two 1x1 convolutions of every second pixel, the second shifted by a pixel; batch norm.
 
-    The ReLU before is the caller's. Pixels are taken first: with a stride of 2, oneDNN's backward pass (issue 6035) writes past
-    its workspace where a processor without AVX-512 gets channels-last images of fewer than 8 channels.
+    The caller adds the ReLU. Pixels are selected before the convolution, because oneDNN's backward pass with stride 2 (issue
+    6035) writes past its workspace for channels-last images of fewer than 8 channels on processors without AVX-512.
     """
 
     def __init__(self, inputs: int, outputs: int, affine: bool = True) -> None:
@@ -45,7 +45,7 @@ class FactorizedReduce(nn.Module):
 
 
 def operation(op: str, channels: int, stride: int, affine: bool = True, extra_norm: bool = False) -> nn.Module:
-    """One operation without the ReLU that those in ``READS_RELU`` begin with; ``skip_connect`` with stride 2 is ``reduce``."""
+    """Return one operation, without the ReLU of those in ``READS_RELU``. ``skip_connect`` with stride 2 is ``reduce``."""
     if op == "skip_connect":
         if stride == 2:
             return FactorizedReduce(channels, channels, affine)
@@ -73,7 +73,7 @@ class EvaluationCell(nn.Module):
             self.older = _projection(place.older, place.width)
         self.newer = _projection(place.newer, place.width)
         cell = pruned(place.cell)
-        self.kept = surviving(cell)
+        self.surviving = surviving(cell)
         self.edges = [
             (node, source, _kind(OPS[op], place.stride(source)))
             for node in range(INPUTS, STATES)
@@ -85,13 +85,15 @@ class EvaluationCell(nn.Module):
             for op, source in inputs(cell, node)
         )
         self.droppable = sum(kind != "identity" for _, _, kind in self.edges)
-        """Operations that drop-path may drop: all but identities."""
+        """Number of operations that drop-path may drop: all but identities."""
 
     def forward(self, older: Tensor, newer: Tensor, keep: Tensor | None = None) -> Tensor:
-        """The output (batch, channels, height, width).
+        """Return the output (batch, channels, height, width).
 
         Args:
-            keep: (droppable, batch, 1, 1, 1): the factor of each operation's output for each image, 0 where it is dropped.
+            older: output of the cell before the last one.
+            newer: output of the last cell.
+            keep: (droppable, batch, 1, 1, 1), the factor of each operation's output for each image; 0 drops it.
         """
         states: dict[int, Tensor] = {0: self.older(F.relu(older)), 1: self.newer(F.relu(newer))}
         rectified: dict[int, Tensor] = {}
@@ -108,13 +110,13 @@ class EvaluationCell(nn.Module):
                     value = value * keep[dropped]
                 dropped += 1
             states[node] = states[node] + value if node in states else value
-        return torch.cat([states[node] for node in self.kept], 1)
+        return torch.cat([states[node] for node in self.surviving], 1)
 
 
 class Network(nn.Module):
     """The evaluation network. Input (batch, channels, size, size).
 
-    The default initialisation is PyTorch's. A sample's drop-path is decided by the caller, see :meth:`drop_path`.
+    The initial weights are PyTorch's defaults. The caller draws drop-path, see :meth:`drop_path`.
     """
 
     def __init__(self, arch: Arch, macro: Macro = CIFAR) -> None:
@@ -127,13 +129,14 @@ class Network(nn.Module):
         self.auxiliary = auxiliary_head(built[self.auxiliary_after].outputs, macro) if macro.auxiliary else None
         self.classifier = nn.Linear(built[-1].outputs, macro.classes)
         self.droppable = sum(cell.droppable for cell in self.cells)  # type: ignore[misc]
-        """Operations of the whole network that drop-path may drop."""
+        """Number of operations in all cells that drop-path may drop."""
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Logits (batch, classes), and in training those of the auxiliary head.
+        """Return the logits (batch, classes), and in training mode those of the auxiliary head.
 
         Args:
-            keep: (droppable, batch, 1, 1, 1) from :meth:`drop_path`, or None: nothing is dropped.
+            x: (batch, channels, size, size).
+            keep: (droppable, batch, 1, 1, 1), from :meth:`drop_path`. None: nothing is dropped.
         """
         first = self.stem(x)
         older, newer = first, first if self.stem_rest is None else self.stem_rest(first)
@@ -147,17 +150,19 @@ class Network(nn.Module):
         return self.classifier(newer.mean((2, 3))), auxiliary
 
     def drop_path(self, batch: int, probability: Tensor, generator: torch.Generator) -> Tensor:
-        """Draws ``keep`` for a batch: 0 with ``probability``, else 1 / (1 - probability), per operation and image.
+        """Draw ``keep`` for a batch: 0 with ``probability``, else 1 / (1 - probability), per operation and image.
 
         Args:
-            probability: a float32 scalar on the generator's device, below 1, so that its ramp costs no synchronisation.
+            batch: number of images.
+            probability: below 1; a float32 scalar on the generator's device, so that its ramp needs no synchronisation.
+            generator: source of randomness.
         """
         drawn = torch.rand(self.droppable, batch, 1, 1, 1, generator=generator, device=generator.device)
         return (drawn >= probability) / (1 - probability)
 
 
 def auxiliary_head(channels: int, macro: Macro) -> nn.Sequential:
-    """The auxiliary classifier on 8 x 8 (CIFAR) or 7 x 7 (ImageNet) pixels.
+    """Return the auxiliary classifier for 8 x 8 (CIFAR) or 7 x 7 (ImageNet) pixels.
 
     DARTS' head for ImageNet has no second batch norm, as its authors note.
     """
@@ -188,7 +193,7 @@ def _projection(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _stem(macro: Macro) -> tuple[nn.Sequential, nn.Sequential | None]:
-    """What makes the first cell's input 0, and what makes input 1 of that, where they differ."""
+    """Return the layers of input 0 of the first cell, and those from it to input 1 (None if both inputs are the same)."""
     width = macro.width
     if macro.stem == "cifar":
         return nn.Sequential(*_conv3(macro.channels, STEM_WIDTH * width)), None

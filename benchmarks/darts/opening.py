@@ -14,6 +14,8 @@ class TrainingData:
     """Opens :class:`benchmarks.darts.task.DartsTask` in a world."""
 
     dataset: str
+    deployable = True
+    """Its supernets are :class:`harness.weight_sharing.DeployableSupernet`."""
     choices = ("partial", "edges", "affine")
     """Of the supernet, beyond those that every space has; see :class:`harness.weight_sharing.Task`."""
 

@@ -1,4 +1,4 @@
-"""Which images a training from scratch sees: known without PyTorch, for plans."""
+"""The images of a training from scratch. Imports no torch, so that plans can use it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from benchmarks.images.dataset import ImageSet, load
 from benchmarks.images.digits import SIZES
 
 Split = Literal["test", "valid"]
-"""``test``: trained on all training images, evaluated on the test set; ``valid``: trained on nine tenths of the training
-images (45 000 of CIFAR's 50 000), evaluated on the rest, the test set out of reach."""
+"""``test``: train on all training images, evaluate on the test set. ``valid``: train on nine tenths of the training images
+(45 000 of CIFAR's 50 000), evaluate on the rest, and never read the test set."""
 
 
 def parts(dataset: str, split: Split) -> tuple[ImageSet, ImageSet]:

@@ -1,4 +1,4 @@
-"""Which operations of a DARTS cell run in a pass, in groups of edges whose sources are known at the same time."""
+"""The operations that a DARTS cell executes in a pass, in groups of edges whose sources are computed at the same time."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ KERNEL = {SEP3: 3, SEP5: 5, DIL3: 3, DIL5: 5}
 
 
 class Group(NamedTuple):
-    """Edges whose sources are known at the same time; positions count its edges, target by target."""
+    """Edges whose sources are computed at the same time. Positions count the edges, target by target."""
 
     sources: tuple[int, ...]
     edges: tuple[int, ...]
     targets: tuple[int, ...]
 
     def row(self, position: int) -> int:
-        """Of the target in ``targets``."""
+        """Return the index in ``targets`` of the edge's target."""
         return position // len(self.sources)
 
     def source(self, position: int) -> int:
-        """Of the source in ``sources``."""
+        """Return the index in ``sources`` of the edge's source."""
         return position % len(self.sources)
 
 
@@ -40,12 +40,12 @@ def _group(*sources: int) -> Group:
 GROUPS = (_group(0, 1), _group(2), _group(3), _group(4))
 
 Rows = tuple[tuple[int, ...], ...]
-"""For each edge of a cell, the operations (as numbers) that are executed."""
+"""For each edge of a cell, the numbers of the executed operations."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a group executes in a pass. Its slots are one operation on one edge each, in the order of the fields."""
+    """What a group executes in a pass. A slot is one operation on one edge; slots have the order of the fields."""
 
     convs: tuple[tuple[int, ...], ...]
     """For each of ``CONVS``, the positions of its edges."""
@@ -54,22 +54,25 @@ class Plan:
     plain: tuple[tuple[int, int], ...]
     """(position, operation) of each pooling and each skip connection at unchanged size."""
     values: tuple[tuple[int, int], ...]
-    """(operation, source) that those share: each is computed once. Poolings come first."""
+    """(operation, source) of each value that ``plain`` needs. Each is computed once. Poolings come first."""
     rows: tuple[int, ...]
-    """Of the targets that they enter."""
+    """Indices of the targets that ``plain`` enters."""
     cells: Tensor
-    """int64: where they stand in the table of ``rows`` and ``values``."""
+    """int64: positions of ``plain`` in the table of ``rows`` and ``values``."""
     own: Tensor
-    """int64: which of a group's stored scales and shifts they have."""
+    """int64: for each of ``plain``, the index of its scale and shift among those of the group."""
     slots: Tensor
-    """int64: of each slot, ``edge * len(OPS) + operation``."""
+    """int64: for each slot, ``edge * len(OPS) + operation``."""
     identities: Tensor
     """bool: the slots that are skip connections at unchanged size."""
     first: Tensor | None
-    """int64: which of a group's stored first convolutions run; None: all. Likewise ``second``, ``reduced`` and ``kept``."""
+    """int64: indices of the executed first convolutions among those of the group; None: all."""
     second: Tensor | None
+    """The same for second convolutions."""
     reduced: Tensor | None
-    kept: Tensor | None
+    """The same for skip connections that halve the size."""
+    normed: Tensor | None
+    """The same for norms of ``values``."""
 
     @property
     def separable(self) -> int:
@@ -82,12 +85,12 @@ class Plan:
 
 @lru_cache(maxsize=1024)
 def plan(group: Group, operations: Rows, stride: int, affine: bool, device: torch.device) -> Plan:
-    """How ``group`` executes what ``operations`` name, its inputs being of twice the size where the stride is 2."""
+    """Return how ``group`` executes these operations. With stride 2 they halve the size."""
     running = [operations[edge] for edge in group.edges]
     convs = tuple(tuple(at for at, ops in enumerate(running) if op in ops) for op in CONVS)
     reductions = tuple(at for at, ops in enumerate(running) if stride == 2 and SKIP in ops)
     kinds = (MAX, AVG) if stride == 2 else (MAX, AVG, SKIP)
-    normed = len(kinds) if affine else 2
+    norms = len(kinds) if affine else 2
     entries = [(at, op) for at, ops in enumerate(running) for op in kinds if op in ops]
     values = tuple(sorted({(op, group.source(at)) for at, op in entries}))
     rows = sorted({group.row(at) for at, _ in entries})
@@ -96,11 +99,11 @@ def plan(group: Group, operations: Rows, stride: int, affine: bool, device: torc
     slots += [(at, SKIP) for at in reductions] + entries
     count = len(group.edges)
 
-    def numbers(found: list[int]) -> Tensor:
-        return torch.tensor(found, dtype=torch.int64, device=device)
+    def numbers(values: list[int]) -> Tensor:
+        return torch.tensor(values, dtype=torch.int64, device=device)
 
-    def index(found: list[int], size: int) -> Tensor | None:
-        return None if len(found) == size else numbers(found)
+    def index(values: list[int], size: int) -> Tensor | None:
+        return None if len(values) == size else numbers(values)
 
     first = [kind * count + at for kind, positions in enumerate(convs) for at in positions]
     return Plan(
@@ -114,7 +117,7 @@ def plan(group: Group, operations: Rows, stride: int, affine: bool, device: torc
         numbers([group.edges[at] * len(OPS) + op for at, op in slots]),
         torch.tensor([op == SKIP and stride == 1 for _, op in slots], dtype=torch.bool, device=device),
         index(first, 4 * count),
-        index([one for one in first if one < 2 * count], 2 * count),
+        index([slot for slot in first if slot < 2 * count], 2 * count),
         index(list(reductions), count),
-        index([op * len(group.sources) + source for op, source in values if affine or op != SKIP], normed * len(group.sources)),
+        index([op * len(group.sources) + source for op, source in values if affine or op != SKIP], norms * len(group.sources)),
     )

@@ -1,7 +1,7 @@
-"""What a weight-sharing search in the DARTS space trains on: two halves of the training images, and the supernet.
+"""The task of a weight-sharing search in the DARTS space: two halves of the training images, and the supernet.
 
-Nothing here was ever timed on a machine of reference, so a search is charged its epochs and multiply-adds, no seconds; what
-it took is measured.
+No reference machine has timed this space. A search is therefore charged epochs and multiply-adds, but no seconds; its real
+time is measured.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from benchmarks.darts.supernet import SEARCH, Supernet
 from benchmarks.images.task import SearchImages
 from harness.problem import Meter
 from harness.seeds import derive
+from harness.weight_sharing import DeployableSupernet
 
 MACROS = {"cifar10": SEARCH, "digits": Macro(width=8, depth=3, channels=1, size=8, auxiliary=False)}
 """The networks that the papers search with, and a small one."""
@@ -21,12 +22,13 @@ MACROS = {"cifar10": SEARCH, "digits": Macro(width=8, depth=3, channels=1, size=
 class DartsTask:
     """See :class:`harness.weight_sharing.Task`.
 
-    CIFAR-10's halves are the first and the last 25 000 training images; every step's validation batch is drawn anew.
+    The halves of CIFAR-10 are the first and the last 25 000 training images. Every step draws a new validation batch.
 
     Args:
         dataset: ``cifar10`` or ``digits``.
-        world: the world's seed: order of the images, their augmentation, initial weights.
-        charge: the search's meter.
+        world: seed of the order of the images, their augmentation and the initial weights.
+        device: device of images and supernet.
+        charge: the meter of the search.
     """
 
     def __init__(self, dataset: str, world: int, device: str, charge: Meter) -> None:
@@ -48,14 +50,15 @@ class DartsTask:
         affine: bool = False,
         cells: int = 0,
         auxiliary: bool = False,
-    ) -> Supernet:
-        """The supernet around this data set's search network; see the contract.
+    ) -> DeployableSupernet:
+        """Return the supernet of this data set; see :meth:`harness.weight_sharing.Task.supernet`.
 
         Args:
-            cells: how many; 0: as many as searches have (8 on CIFAR-10).
-            auxiliary: whether a second classifier is trained on the output of cell ``2 cells // 3``.
+            cells: number of cells; 0: as in searches (8 on CIFAR-10).
+            auxiliary: the network has a second classifier on the output of cell ``2 cells // 3``.
 
-        Raises ValueError for a bias, which no convolution of this space has.
+        Raises:
+            ValueError: a bias is requested; no convolution of this space has one.
         """
         if bias:
             raise ValueError("no convolution of the DARTS space has a bias")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from benchmarks.nb1shot1.cell import KERNEL, OPS
 
 if TYPE_CHECKING:
-    from benchmarks.nb1shot1.supernet import Macro
+    from benchmarks.nb1shot1.supernet import SearchMacro
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Multiply-adds of one image: of all that is always executed, and of each operation on one block.
+    """Multiply-adds of one image: ``macs`` of all that is always executed, ``op_macs`` of each operation on one block.
 
-    A block's operation is executed in every cell of the network.
+    The operation of a block is executed in every cell of the network.
     """
 
     macs: int
@@ -27,8 +27,8 @@ class Footprint:
         return self.macs + sum(n * macs for n, macs in zip(counts, self.op_macs, strict=True))
 
 
-def footprint(macro: Macro, blocks: int, size: int) -> Footprint:
-    """Of a supernet for images of ``size`` x ``size``."""
+def footprint(macro: SearchMacro, blocks: int, size: int) -> Footprint:
+    """Return the multiply-adds of a supernet for images of ``size`` x ``size`` pixels."""
     macs = size * size * 9 * macro.channels * macro.width
     op_macs = [0] * len(OPS)
     inputs = macro.width

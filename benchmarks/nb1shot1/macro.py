@@ -1,23 +1,23 @@
-"""The network around a cell of NAS-Bench-101: how many cells of which width on images of which size. No weights, no PyTorch."""
+"""The network around a cell of NAS-Bench-101: number and width of its cells, size of its images. Imports no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 STACKS = 3
-"""Of cells; between two of them the image is halved."""
+"""Number of stacks of cells. The image is halved between two stacks."""
 
 
 @dataclass(frozen=True)
 class Macro:
-    """Everything about the network that is not the cell. The defaults are the paper's network for CIFAR-10."""
+    """All of the network but the cell. The defaults are the paper's network for CIFAR-10."""
 
     width: int = 128
     """Channels of the first stack; each later stack has twice as many at half the size."""
     depth: int = 3
     """Cells per stack."""
     channels: int = 3
-    """Of the input image."""
+    """Channels of the input image."""
     size: int = 32
     """Height and width of the input image, pixels; a multiple of 4."""
     classes: int = 10
@@ -32,19 +32,19 @@ class Macro:
 
     @property
     def last(self) -> int:
-        """Channels that come to the classifier."""
+        """Channels of the classifier's input."""
         return self.width << (STACKS - 1)
 
     def places(self) -> list[tuple[str, int, int, int]]:
-        """Of every cell in order: its name, channels that come in and go out, and size."""
-        found, channels = [], self.width
+        """Return (name, input channels, output channels, size) of every cell in order."""
+        places, channels = [], self.width
         for stack in range(STACKS):
             for number in range(self.depth):
-                found.append((f"stacks.{stack}.{number}", channels, self.width << stack, self.size >> stack))
+                places.append((f"stacks.{stack}.{number}", channels, self.width << stack, self.size >> stack))
                 channels = self.width << stack
-        return found
+        return places
 
 
 PAPER = Macro()
 DIGITS = Macro(width=8, depth=1, channels=1, size=8, stem=1)
-"""Of nb1shot1/1-digits."""
+"""The network of nb1shot1/1-digits."""

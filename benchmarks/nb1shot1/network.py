@@ -1,30 +1,28 @@
-"""NAS-Bench-101's macro network of any cell: stem, three stacks of cells with halvings between, classifier.
+"""The stand-alone network of a NAS-Bench-101 cell: stem, three stacks of cells with two halvings, classifier.
 
-The plain network, one cell and one PyTorch module: the reference that the batched trainer is tested against. Its parameters
-and their shapes come from :func:`parameter_shapes` without building it.
+Fast trainers are tested against it. :func:`parameter_shapes` gives its parameters and their shapes without building it.
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import networks
 from benchmarks.nb1shot1.cell import KERNEL, Cell
 from benchmarks.nb1shot1.macro import STACKS, Macro
 from benchmarks.nb1shot1.size import vertex_channels
 
 BN_EPS = 1e-5
 BN_MOMENTUM = 0.1
-"""NAS-Bench-101 has 0.003 (TensorFlow's 0.997), which takes a thousand steps; our trainings on digits have some hundred."""
+"""NAS-Bench-101 has 0.003 (TensorFlow's 0.997), which takes a thousand steps. Trainings on digits have a few hundred."""
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 def projected(cell: Cell) -> list[int]:
-    """The vertices, the output among them, that the cell's input feeds: each through a 1x1 convolution of its own."""
+    """Return the vertices that the cell's input feeds, possibly the output: each through its own 1x1 convolution."""
     return [vertex for vertex, edge in enumerate(cell.matrix[0]) if edge]
 
 
@@ -34,7 +32,7 @@ def _layer(name: str, inputs: int, outputs: int, kernel: int) -> Shapes:
 
 
 def parameter_shapes(cell: Cell, macro: Macro) -> Shapes:
-    """Name and shape of every parameter of :class:`Network`, in the order of ``named_parameters``."""
+    """Return name and shape of every parameter of :class:`Network`, in the order of ``named_parameters``."""
     shapes = _layer("stem", macro.channels, macro.width, macro.stem)
     for name, inputs, outputs, _ in macro.places():
         widths = vertex_channels(cell.matrix, inputs, outputs)
@@ -47,38 +45,27 @@ def parameter_shapes(cell: Cell, macro: Macro) -> Shapes:
 
 
 def initial_parameters(cell: Cell, macro: Macro, seed: int) -> dict[str, Tensor]:
-    """PyTorch's default initialisation, float32 by name: weights and classifier uniform within 1/sqrt(fan-in), norms 1 and 0.
-
-    Drawn from a generator of its own in the order of :func:`parameter_shapes`.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    values: dict[str, Tensor] = {}
-    for name, shape in parameter_shapes(cell, macro).items():
-        if ".norm." in name:
-            values[name] = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
-        else:
-            fan_in = math.prod(shape[1:]) if len(shape) > 1 else macro.last
-            values[name] = (torch.rand(shape, generator=generator) * 2 - 1) / math.sqrt(fan_in)
-    return values
+    """Return the initial values of all parameters of :class:`Network`; see :func:`benchmarks.networks.initial_parameters`."""
+    return networks.initial_parameters(parameter_shapes(cell, macro), seed)
 
 
 class ConvNormRelu(nn.Module):
     """Convolution without bias at unchanged size, batch norm and ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, momentum: float = BN_MOMENTUM) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, BN_EPS, BN_MOMENTUM)
+        self.norm = nn.BatchNorm2d(outputs, BN_EPS, momentum)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.norm(self.conv(x)))
 
 
 class CellModule(nn.Module):
-    """One cell that turns ``inputs`` channels into ``outputs``.
+    """One cell that maps ``inputs`` channels to ``outputs`` channels.
 
-    An inner vertex applies its operation to the sum of its inputs, cut to its width; those that feed the output are
-    concatenated, and the projection of the cell's input is added where it feeds the output too.
+    An inner vertex applies its operation to the sum of its inputs, truncated to its width. The vertices that feed the output
+    are concatenated. If the cell's input feeds the output too, its projection is added.
     """
 
     def __init__(self, cell: Cell, inputs: int, outputs: int) -> None:
@@ -115,7 +102,7 @@ class CellModule(nn.Module):
 class Network(nn.Module):
     """The network of one cell. Input (batch, channels, size, size), output logits (batch, classes).
 
-    Weights are PyTorch's defaults; load :func:`initial_parameters` (``load``) for weights that depend on a seed alone.
+    Its weights are PyTorch's defaults. ``load`` :func:`initial_parameters` for weights that depend on a seed only.
     """
 
     def __init__(self, cell: Cell, macro: Macro) -> None:
@@ -139,6 +126,6 @@ class Network(nn.Module):
         return logits
 
     def load(self, values: dict[str, Tensor]) -> Network:
-        """Takes the named parameters; batch-norm statistics stay as they are. Returns itself."""
+        """Load the named parameters. Batch-norm statistics do not change. Return the network."""
         self.load_state_dict(values, strict=False)
         return self

@@ -1,4 +1,4 @@
-"""What a weight-sharing search on NAS-Bench-1Shot1 trains on: images of two parts, the supernet, and its price."""
+"""The task of a weight-sharing search on NAS-Bench-1Shot1: images of two parts, the supernet, and its price."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from benchmarks.nb1shot1.clock import PassClock
 from benchmarks.nb1shot1.executed import executed
 from benchmarks.nb1shot1.footprint import footprint
 from benchmarks.nb1shot1.space import NB1Shot1Space
-from benchmarks.nb1shot1.supernet import Macro, Supernet
+from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
 from harness.problem import Meter, UserError
 from harness.seeds import derive
 from harness.weight_sharing import Active
 
-MACROS = {"cifar10": (Macro(), 32), "digits": (Macro(width=8, channels=1, depth=1), 8)}
-"""The supernet around the cell, and the side of its images."""
+MACROS = {"cifar10": (SearchMacro(), 32), "digits": (SearchMacro(width=8, channels=1, depth=1), 8)}
+"""The supernet around the cell, and the side of its images in pixels."""
 TABLES = {"cifar10": tables.PAPER, "digits": tables.DIGITS}
-"""The networks that the tables' records were made with."""
+"""The networks that were trained for the tables."""
 
 
 class NB1Shot1Task:
     """See :class:`harness.weight_sharing.Task`.
 
-    Weights train on the first half of CIFAR-10's training images, the architecture on the last; the images of a step for the
-    architecture are the first of a fresh shuffle, as in the paper's code.
+    The weights train on the first half of CIFAR-10's training images, and the architecture on the second half. The images of
+    an architecture step are the first of a new shuffle, as in the paper's code.
 
     Args:
         dataset: ``cifar10`` or ``digits``.
-        clock: the benchmark's seconds for a pass of one of its networks.
-        world: the world's seed: order of the images, their augmentation, initial weights.
-        charge: the search's meter.
+        clock: seconds that the benchmark charges for a pass of one of its networks.
+        world: seed of the order of the images, their augmentation and the initial weights.
+        device: device of images and supernet.
+        charge: the meter of the search.
     """
 
     def __init__(self, dataset: str, space: NB1Shot1Space, clock: PassClock, world: int, device: str, charge: Meter) -> None:
@@ -55,10 +56,12 @@ class NB1Shot1Task:
         bias: bool = False,
         channels: int = 0,
     ) -> Supernet:
-        """The paper's supernet; see :meth:`harness.weight_sharing.Task.supernet`.
+        """Return the paper's supernet; see :meth:`harness.weight_sharing.Task.supernet`.
 
-        There is no operation ``none``, and inputs are always decided: both choices make no difference. No bias either:
-        raises :class:`UserError`.
+        The space has no operation ``none``, and inputs are always decisions, so these two choices have no effect.
+
+        Raises:
+            UserError: a bias is requested, or the channels are not divisible by ``partial``.
         """
         if bias:
             raise UserError("the convolutions of NAS-Bench-1Shot1 have no bias (conv_bias = true)")
@@ -70,7 +73,7 @@ class NB1Shot1Task:
 
         @lru_cache(maxsize=4096)
         def seconds(active: Active, training: bool) -> float:
-            """Return the price of one image: that of the dearest topology that the pass holds."""
+            """Return the price of one image: that of the most expensive topology in the pass."""
             return float(self._clock.image(executed(self._space, active, TABLES[self.name], partial), training).max())
 
         def charge(active: Active, images: float, training: bool) -> None:

@@ -1,19 +1,20 @@
-"""The NAS-Bench-201 macro network of any cell: stem, three stages of cells with two reductions between, classifier.
+"""The stand-alone network of a NAS-Bench-201 cell: stem, three stages of cells with two reductions, classifier.
 
-This is the plain network, one cell and one PyTorch module: what is trained one by one, and the reference that batched
-trainers and supernets are tested against. Its sizes come from :func:`parameter_shapes`, :func:`parameters` and
-:func:`macs` without building it.
+Supernets and fast trainers are tested against it. :func:`parameter_shapes`, :func:`parameters` and :func:`macs` give its sizes
+without building it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import networks
 from benchmarks.nb201.space import EDGES, OPS
 from harness.problem import Arch
 
@@ -27,14 +28,14 @@ BN_MOMENTUM = 0.1
 
 @dataclass(frozen=True)
 class Macro:
-    """Everything about the network that is not the cell. The defaults are the paper's network for CIFAR-10."""
+    """All of the network but the cell. The defaults are the paper's network for CIFAR-10."""
 
     width: int = 16
     """Channels of the first stage; each later stage has twice as many at half the size."""
     depth: int = 5
     """Cells per stage."""
     channels: int = 3
-    """Of the input image."""
+    """Channels of the input image."""
     size: int = 32
     """Height and width of the input image, pixels; a multiple of 4."""
     classes: int = 10
@@ -43,7 +44,7 @@ class Macro:
     reduction: str = "residual"
     """``residual``: the paper's block of two 3x3 convolutions; ``pool``: 2x2 average pooling and a 1x1 convolution."""
     affine: bool = True
-    """Whether the batch norms inside the cells have scale and shift; those outside always have."""
+    """The batch norms inside the cells have scale and shift; those outside always have."""
 
     def __post_init__(self) -> None:
         if self.stem not in (1, 3):
@@ -54,13 +55,13 @@ class Macro:
             raise ValueError(f"size {self.size} cannot be halved {STAGES - 1} times")
 
     def stage(self, number: int) -> tuple[int, int]:
-        """Channels and size of the images in stage ``number`` (0, 1, 2)."""
+        """Return the channels and the size of the images in stage ``number`` (0, 1, 2)."""
         return self.width << number, self.size >> number
 
 
 PAPER = Macro()
 DIGITS = Macro(width=8, depth=1, channels=1, size=8, stem=1, reduction="pool")
-"""Of nb201/digits."""
+"""The network of nb201/digits."""
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -70,7 +71,7 @@ def _norm(name: str, channels: int) -> Shapes:
 
 
 def parameter_shapes(arch: Arch, macro: Macro) -> Shapes:
-    """Name and shape of every parameter of :class:`Network`, in the order of ``named_parameters``."""
+    """Return name and shape of every parameter of :class:`Network`, in the order of ``named_parameters``."""
     shapes: Shapes = {"stem.conv.weight": (macro.width, macro.channels, macro.stem, macro.stem)}
     shapes |= _norm("stem.norm", macro.width)
     for stage in range(STAGES):
@@ -93,14 +94,14 @@ def parameter_shapes(arch: Arch, macro: Macro) -> Shapes:
 
 
 def parameters(arch: Arch, macro: Macro = PAPER) -> int:
-    """Number of trainable values, those of edges that reach nothing included (as the benchmark counts)."""
+    """Return the number of trainable values. Like the benchmark, it counts those of edges without a path to the output."""
     return sum(math.prod(shape) for shape in parameter_shapes(arch, macro).values())
 
 
 def macs(arch: Arch, macro: Macro = PAPER) -> int:
-    """Multiply-adds of one image: convolutions, and the classifier with one more per class for its bias.
+    """Return the multiply-adds of one image: those of convolutions and of the classifier, with one per class for its bias.
 
-    Batch norm, pooling, sums and ReLU count nothing. This is the benchmark's own ``flops`` column, exactly.
+    Batch norm, pooling, sums and ReLU count as zero. The result equals the benchmark's ``flops`` column.
     """
     total = macro.classes
     for name, shape in parameter_shapes(arch, macro).items():
@@ -119,7 +120,7 @@ def macs(arch: Arch, macro: Macro = PAPER) -> int:
 
 
 def used_edges(arch: Arch) -> tuple[int, ...]:
-    """The edges on a path to the output of the cell, ``none`` left out. The others have no effect and no gradient."""
+    """Return the edges on a path to the output of the cell, without ``none``. All others have no effect and no gradient."""
     needed, used = {len(EDGES) // 2}, []
     for edge in reversed(range(len(EDGES))):  # targets descend, so a node's uses are known before its inputs are visited
         target, source = EDGES[edge]
@@ -130,23 +131,12 @@ def used_edges(arch: Arch) -> tuple[int, ...]:
 
 
 def initial_parameters(arch: Arch, macro: Macro, seed: int) -> dict[str, Tensor]:
-    """PyTorch's default initialisation, float32 by name: weights and classifier uniform within 1/sqrt(fan-in), norms 1 and 0.
-
-    Drawn from a generator of its own in the order of :func:`parameter_shapes`.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    values: dict[str, Tensor] = {}
-    for name, shape in parameter_shapes(arch, macro).items():
-        if "norm" in name:
-            values[name] = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
-        else:
-            fan_in = math.prod(shape[1:]) if len(shape) > 1 else macro.stage(STAGES - 1)[0]
-            values[name] = (torch.rand(shape, generator=generator) * 2 - 1) / math.sqrt(fan_in)
-    return values
+    """Return the initial values of all parameters of :class:`Network`; see :func:`benchmarks.networks.initial_parameters`."""
+    return networks.initial_parameters(parameter_shapes(arch, macro), seed)
 
 
 class ConvNorm(nn.Module):
-    """Convolution without bias at unchanged (or, with stride 2, halved) size, and batch norm; optionally ReLU before them."""
+    """ReLU (optional), convolution without bias and batch norm. The size stays, or halves with stride 2."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, relu: bool = True, affine: bool = True) -> None:
         super().__init__()
@@ -160,12 +150,12 @@ class ConvNorm(nn.Module):
 
 
 def pool3(x: Tensor) -> Tensor:
-    """3x3 average pooling at unchanged size; the border averages over what is inside the image."""
+    """Return the 3x3 average pooling at unchanged size. At the border it averages over the pixels inside the image."""
     return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
 class Cell(nn.ModuleDict):
-    """One cell: the value of a node is the sum over its incoming edges. Every edge is computed, used or not."""
+    """One cell: the value of a node is the sum over its incoming edges. Edges without effect are computed too."""
 
     def __init__(self, arch: Arch, channels: int, affine: bool) -> None:
         super().__init__(
@@ -187,7 +177,7 @@ class Cell(nn.ModuleDict):
 
 
 class Reduction(nn.Module):
-    """Halves the size and doubles the channels."""
+    """A layer that halves the size and doubles the channels."""
 
     def __init__(self, channels: int, residual: bool) -> None:
         super().__init__()
@@ -202,19 +192,20 @@ class Reduction(nn.Module):
         return short + self.second(self.first(x)) if self.residual else short
 
 
-class Network(nn.Module):
-    """The network of one cell. Input (batch, channels, size, size), output logits (batch, classes).
+class Skeleton(nn.Module):
+    """The layers of the network around its cells.
 
-    Weights are PyTorch's defaults; load :func:`initial_parameters` (``load``) for weights that depend on a seed alone.
+    Args:
+        macro: the network around the cells.
+        cell: makes a cell with this number of channels.
     """
 
-    def __init__(self, arch: Arch, macro: Macro = PAPER) -> None:
+    def __init__(self, macro: Macro, cell: Callable[[int], nn.Module]) -> None:
         super().__init__()
-        self.arch, self.macro = arch, macro
+        self.macro = macro
         self.stem = ConvNorm(macro.channels, macro.width, macro.stem, relu=False)
         self.stages = nn.ModuleList(
-            nn.ModuleList(Cell(arch, macro.stage(stage)[0], macro.affine) for _ in range(macro.depth))
-            for stage in range(STAGES)
+            nn.ModuleList(cell(macro.stage(stage)[0]) for _ in range(macro.depth)) for stage in range(STAGES)
         )
         self.reductions = nn.ModuleList(
             Reduction(macro.stage(number)[0], macro.reduction == "residual") for number in range(STAGES - 1)
@@ -222,6 +213,17 @@ class Network(nn.Module):
         last = macro.stage(STAGES - 1)[0]
         self.norm = nn.BatchNorm2d(last, BN_EPS, BN_MOMENTUM)
         self.classifier = nn.Linear(last, macro.classes)
+
+
+class Network(Skeleton):
+    """The network of one cell. Input (batch, channels, size, size), output logits (batch, classes).
+
+    Its weights are PyTorch's defaults. ``load`` :func:`initial_parameters` for weights that depend on a seed only.
+    """
+
+    def __init__(self, arch: Arch, macro: Macro = PAPER) -> None:
+        super().__init__(macro, lambda channels: Cell(arch, channels, macro.affine))
+        self.arch = arch
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
@@ -234,6 +236,6 @@ class Network(nn.Module):
         return logits
 
     def load(self, values: dict[str, Tensor]) -> Network:
-        """Takes the named parameters; batch-norm statistics stay as they are. Returns itself."""
+        """Load the named parameters. Batch-norm statistics do not change. Return the network."""
         self.load_state_dict(values, strict=False)
         return self

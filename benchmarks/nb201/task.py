@@ -1,4 +1,4 @@
-"""What a weight-sharing search on NAS-Bench-201 trains on: images of two parts, the supernet, and its price."""
+"""The task of a weight-sharing search on NAS-Bench-201: images of two parts, the supernet, and its price."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MACROS = {
     "imagenet16-120": Macro(size=16, classes=120),
     "digits": DIGITS,
 }
-"""The networks that the tables' records were made with."""
+"""The networks that were trained for the tables."""
 
 
 class NB201Task:
@@ -27,9 +27,10 @@ class NB201Task:
 
     Args:
         dataset: ``cifar10``, ``cifar100``, ``imagenet16-120`` or ``digits``.
-        clock: the benchmark's seconds for a pass.
-        world: the world's seed: order of the images, their augmentation, initial weights.
-        charge: the search's meter.
+        clock: seconds that the benchmark charges for a pass.
+        world: seed of the order of the images, their augmentation and the initial weights.
+        device: device of images and supernet.
+        charge: the meter of the search.
     """
 
     def __init__(self, dataset: str, clock: Clock, world: int, device: str, charge: Meter) -> None:
@@ -45,14 +46,14 @@ class NB201Task:
     def supernet(
         self, *, none: bool = True, track: bool = False, bias: bool = False, affine: bool = False, channels: int = 0
     ) -> Supernet:
-        """The supernet around this data set's network.
+        """Return the supernet with the macro network of this data set.
 
         Args:
-            none: whether ``none`` is one of the options.
-            track: whether norms keep running statistics for evaluation.
-            bias: whether the cells' convolutions have one (D-01).
-            affine: whether the norms inside the cells have scale and shift.
-            channels: of the first stage; 0: as many as the table's networks have (D-23).
+            none: ``none`` is one of the options.
+            track: norms keep running statistics for evaluation.
+            bias: the convolutions of the cells have a bias (D-01).
+            affine: the norms inside the cells have scale and shift.
+            channels: channels of the first stage; 0: as in the table's networks (D-23).
         """
         macro = replace(self._macro, affine=affine, width=channels or self._macro.width)
         net = Supernet(macro, none=none, track=track, bias=bias, seed=derive("supernet", self._world), charge=self._charge)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from harness.problem import Arch, Meter
 from harness.seeds import derive
-from harness.weight_sharing import Active, Decision, Metered
+from harness.weight_sharing import Active, Decision, Metered, everything
 
 if TYPE_CHECKING:
     from harness.weight_sharing import Batch
@@ -104,19 +104,18 @@ class ToySupernet(Metered):
         *,
         straight_through: bool = False,
     ) -> Tensor:
-        everything = (tuple(tuple(range(len(self._ops))) for _ in EDGES),)
-        of_cells: list[Any] = active if isinstance(active, list) else [active or everything] * CELLS
+        of_cells: list[Any] = active if isinstance(active, list) else [active or everything(self.decisions)] * CELLS
         if self.metered:
             self._pay(sum(len(row) for cell in of_cells for row in cell[0]), len(images))
         logits: Tensor = self.module(images, of_cells, None if weights is None else weights[0], self._ops, straight_through)
         return logits
 
-    def only(self, arch: Arch) -> Active:
+    def active_for(self, arch: Arch) -> Active:
         if min(arch) < self._ops[0]:
             raise ValueError(f"{arch} has an edge without operation, and this supernet has no 'none'")
         return (tuple((op - self._ops[0],) for op in arch),)
 
-    def holding(self, active: Active) -> Arch:
+    def arch_of(self, active: Active) -> Arch:
         if any(len(row) > 1 for row in active[0]):
             raise ValueError(f"{active[0]} executes several operations on an edge")
         return tuple(self._ops[row[0]] if row else 0 for row in active[0])

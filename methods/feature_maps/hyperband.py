@@ -1,17 +1,15 @@
-"""Hyperband, and its single brackets: successive halving and random search; the resource is the number of features."""
-
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from harness.problem import Problem, SearchView
 from methods.feature_maps.parts import singles
 
 
 class Rung(NamedTuple):
-    """So many maps are trained with so many features."""
+    """One rung: ``maps`` feature maps are trained with ``features`` features each."""
 
     maps: int
     features: int
@@ -19,22 +17,22 @@ class Rung(NamedTuple):
 
 @dataclass(frozen=True)
 class Hyperband:
-    """Trains feature maps one by one: many with few features, the best of them with more.
+    """Hyperband: trains feature maps one by one, many with few features, and the best of them with more.
 
-    ``random_search`` is the bracket without halving: every map is trained with all features.
+    ``random_search`` is the bracket without halving: it trains every map with all features.
     """
 
-    eta: Annotated[float, "one in eta is promoted, to eta times the features"] = 4
-    least: Annotated[float, "smallest share of the features that a map is trained with"] = 0.01
+    eta: Annotated[float, "one of eta maps is promoted, to eta times the features"] = 4
+    least: Annotated[float, "smallest share of the features in a training"] = 0.01
     brackets: Annotated[Literal["all", "halving", "random"], "which brackets run"] = "all"
-    halving: Annotated[int, "rungs below the top in the bracket of successive halving"] = 3
-    repeats: Annotated[int, "brackets without halving in random search"] = 1
-    loss: Annotated[Literal["hinge", "squared_hinge"], "of the support vector machine (D-36)"] = "hinge"
+    halving: Annotated[int, "rungs below the top rung in the bracket of successive halving"] = 3
+    repeats: Annotated[int, "number of brackets without halving in random search"] = 1
+    loss: Annotated[Literal["hinge", "squared_hinge"], "loss of the support vector machine (D-36)"] = "hinge"
 
-    reference = "Li et al. 2018, arXiv:1603.06560; Khodak et al. 2020, github.com/mkhodak/weight-sharing"
-    proposes = "self"
-    settings = {"bag-of-ngrams": {"eta": 2, "least": 2**-8, "repeats": 2}}
-    variants = {
+    reference: ClassVar[str] = "Li et al. 2018, arXiv:1603.06560; Khodak et al. 2020, github.com/mkhodak/weight-sharing"
+    proposes: ClassVar[str] = "self"
+    settings: ClassVar[dict[str, dict[str, object]]] = {"bag-of-ngrams": {"eta": 2, "least": 2**-8, "repeats": 2}}
+    variants: ClassVar[dict[str, dict[str, object]]] = {
         "all_brackets": {"brackets": "all"},
         "successive_halving": {"brackets": "halving"},
         "random_search": {"brackets": "random"},
@@ -52,16 +50,16 @@ class Hyperband:
 
     @property
     def most_rungs(self) -> int:
-        """Hyperband's s_max: ``floor(log_eta(R / r))``."""
+        """Hyperband's s_max, ``floor(log_eta(R / r))``: the largest number of rungs below the top rung."""
         return math.floor(-math.log(self.least) / math.log(self.eta) + 1e-9)
 
     def bracket(self, s: int, features: int) -> list[Rung]:
-        """Hyperband's bracket ``s``: ``ceil((s_max + 1) / (s + 1) * eta^s)`` maps, of which one in eta goes on, s times."""
+        """Return bracket ``s``: it has ``ceil((s_max + 1) / (s + 1) * eta^s)`` maps, and promotes one in eta, s times."""
         maps = math.ceil((self.most_rungs + 1) / (s + 1) * self.eta**s - 1e-9)
         return [Rung(math.floor(maps * self.eta**-i), math.ceil(features * self.eta ** (i - s) - 1e-9)) for i in range(s + 1)]
 
     def plan(self, features: int) -> list[list[Rung]]:
-        """The brackets of this search, in order."""
+        """Return the brackets of this search in order."""
         if self.brackets == "all":
             return [self.bracket(s, features) for s in range(self.most_rungs, -1, -1)]
         if self.brackets == "halving":
@@ -72,29 +70,29 @@ class Hyperband:
         return singles.skip(problem)
 
     def search(self, view: SearchView) -> None:
-        """Proposes, at the end of a rung, its best map, unless an earlier one was better or had more features.
+        """Propose the best map of a rung at its end, unless an earlier proposal was better or had more features.
 
-        In a rung with all features every better map is proposed at once.
+        In a rung with all features, propose every better map at once.
         """
         full = view.task.features
         plan = self.plan(full)
-        made = singles.Singles(view, sum(rung.maps for rungs in plan for rung in rungs))
-        standing = (0, -math.inf)
+        trainings = singles.Singles(view, sum(rung.maps for rungs in plan for rung in rungs))
+        incumbent = (0, -math.inf)  # features and accuracy of the last proposal
         for rungs in plan:
             maps = [view.rng.randrange(view.space.size) for _ in range(rungs[0].maps)]  # with replacement
             for rung in rungs:
                 maps = maps[: rung.maps]
                 trained: list[tuple[float, int]] = []
                 for config in maps:
-                    accuracy = made.train(config, rung.features, loss=self.loss).accuracy
+                    accuracy = trainings.train(config, rung.features, loss=self.loss).accuracy
                     trained.append((accuracy, config))
-                    best = max(trained, key=lambda one: one[0])
+                    best = max(trained, key=lambda entry: entry[0])
                     is_end = len(trained) == len(maps)
-                    if (rung.features == full or is_end) and (rung.features, best[0]) > standing:
-                        standing = (rung.features, best[0])
-                        if made.new:
+                    if (rung.features == full or is_end) and (rung.features, best[0]) > incumbent:
+                        incumbent = (rung.features, best[0])
+                        if trainings.new:
                             view.propose((best[1],))
-                    if made.new:
+                    if trainings.new:
                         view.log(solver_calls=view.budget.queries, features=rung.features, valid_accuracy=accuracy)
-                    made.done()
-                maps = [config for _, config in sorted(trained, key=lambda one: -one[0])]
+                    trainings.done()
+                maps = [config for _, config in sorted(trained, key=lambda entry: -entry[0])]

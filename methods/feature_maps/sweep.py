@@ -1,11 +1,9 @@
-"""Every one of a few feature maps trained alone: the signal of shared weights (Figure 1), and bilevel against joint ERM."""
-
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -17,21 +15,24 @@ SIZES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 
 @dataclass(frozen=True)
 class Sweep:
-    """Trains the first ``maps`` feature maps of the pool one by one, and takes the best of them.
+    """Exhaustive sweep: trains the first ``maps`` feature maps of the pool one by one, and proposes the best.
 
-    ``bilevel`` trains on the training points and takes the best validation accuracy (eq. 2); before that it trains shared
-    weights for all of these maps, and logs each map's accuracy under them beside its own: the paper's Figure 1. ``joint_erm``
-    trains on all points together and takes the smallest training loss (section 3).
+    ``bilevel`` trains on the training points and chooses by validation accuracy (eq. 2). It first trains shared weights for
+    all these maps, and logs the accuracy of each map under them next to its own: the paper's Figure 1. ``joint_erm`` trains
+    on all points together and chooses by training loss (section 3).
     """
 
-    maps: Annotated[int, "how many, from the beginning of the pool"] = 32
-    objective: Annotated[Literal["bilevel", "joint"], "what is trained on, and what decides"] = "bilevel"
-    sizes: Annotated[tuple[float, ...], "shares of the features, ascending; the last one decides"] = SIZES
-    loss: Annotated[Literal["hinge", "squared_hinge"], "of the support vector machine (D-36)"] = "hinge"
+    maps: Annotated[int, "number of maps, from the start of the pool"] = 32
+    objective: Annotated[
+        Literal["bilevel", "joint"],
+        "training points and validation accuracy, or the loss on all points",
+    ] = "bilevel"
+    sizes: Annotated[tuple[float, ...], "shares of the features, ascending; the last share decides"] = SIZES
+    loss: Annotated[Literal["hinge", "squared_hinge"], "loss of the support vector machine (D-36)"] = "hinge"
 
-    reference = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
-    proposes = "self"
-    variants = {"bilevel": {}, "joint_erm": {"objective": "joint"}}
+    reference: ClassVar[str] = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
+    proposes: ClassVar[str] = "self"
+    variants: ClassVar[dict[str, dict[str, object]]] = {"bilevel": {}, "joint_erm": {"objective": "joint"}}
 
     def __post_init__(self) -> None:
         if self.maps < 2:
@@ -46,24 +47,24 @@ class Sweep:
         full, joint = view.task.features, self.objective == "joint"
         sizes = [math.ceil(share * full) for share in (self.sizes[-1:] if joint else self.sizes)]
         count = min(self.maps, view.space.size)
-        made = singles.Singles(view, (count + (not joint)) * len(sizes))
+        trainings = singles.Singles(view, (count + (not joint)) * len(sizes))
         for features in sizes:
-            shared = [] if joint else made.result(partial(self._shared, view, features, count))
+            shared = [] if joint else trainings.result(partial(self._shared, view, features, count))
             best = -math.inf
             for config in range(count):
-                result = made.train(config, features, loss=self.loss, joint=joint)
+                result = trainings.train(config, features, loss=self.loss, joint=joint)
                 merit = -result.objective if joint else result.accuracy
                 if merit > best:
                     best = merit
-                    if made.new and features == sizes[-1]:
+                    if trainings.new and features == sizes[-1]:
                         view.propose((config,))
-                if made.new:
-                    found = {"own_accuracy": result.accuracy, "shared_accuracy": shared[config]} if shared else {}
-                    view.log(solver_calls=view.budget.queries, features=features, objective=result.objective, **found)
-                made.done()
+                if trainings.new:
+                    signal = {"own_accuracy": result.accuracy, "shared_accuracy": shared[config]} if shared else {}
+                    view.log(solver_calls=view.budget.queries, features=features, objective=result.objective, **signal)
+                trainings.done()
 
     def _shared(self, view: SearchView, features: int, count: int) -> list[float]:
-        """Of weights trained for all these maps at once: the accuracy of each map on all validation points, in percent."""
+        """Train weights for all these maps at once. Return the accuracy of each map on all validation points, percent."""
         task = view.task
         rng = np.random.default_rng([view.seed("assignment"), features])
         model = task.fit(rng.integers(0, count, task.points["train"]), features, loss=self.loss)

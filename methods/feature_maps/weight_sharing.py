@@ -1,11 +1,9 @@
-"""Successive halving over feature maps that share one linear model's weights (Khodak et al. 2020, Algorithm 1)."""
-
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,30 +17,30 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class WeightSharing:
-    """Trains one linear model for all feature maps that are alive, and drops the worse half of them after every solver call.
+    """Weight sharing: each round trains one linear model for all feature maps that are alive, and drops the worse half.
 
-    Every training point gets a feature map of its own, uniformly among those alive; every validation point likewise, and a
-    map's score is that of the shared model on the map's points. ``fast`` lets the number of features grow from round to round.
-    At last the survivor is trained alone, with all features.
+    Every training point and every validation point gets a feature map that is drawn uniformly from those alive. The score of a
+    map is that of the shared model on the map's validation points. In ``fast``, the number of features grows from round to
+    round. At the end the survivor is trained alone, with all features.
     """
 
-    keep: Annotated[float, "share of the maps alive that survives a round"] = 0.5
-    growth: Annotated[float, "the number of features grows by this factor from round to round"] = 1.0
-    full_in: Annotated[Literal["refit", "last_round"], "where a growing number of features is first the full one (D-35)"] = (
+    keep: Annotated[float, "share of the maps that survives a round"] = 0.5
+    growth: Annotated[float, "growth of the number of features per round, a factor"] = 1.0
+    full_in: Annotated[Literal["refit", "last_round"], "step in which the number of features reaches all of them (D-35)"] = (
         "refit"
     )
-    score: Annotated[Literal["accuracy", "loss"], "what ranks the maps: validation accuracy, or Algorithm 1's loss (D-33)"] = (
+    score: Annotated[Literal["accuracy", "loss"], "maps are ranked by validation accuracy, or by Algorithm 1's loss (D-33)"] = (
         "accuracy"
     )
     ties: Annotated[
         Literal["alive", "pool"],
-        "ties at the threshold are broken down to `keep` of the maps alive, or of all there were (D-34)",
+        "ties at the threshold are broken until `keep` of the maps alive, or of the pool, survive (D-34)",
     ] = "alive"
-    loss: Annotated[Literal["hinge", "squared_hinge"], "of the support vector machine (D-36)"] = "hinge"
+    loss: Annotated[Literal["hinge", "squared_hinge"], "loss of the support vector machine (D-36)"] = "hinge"
 
-    reference = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
-    proposes = "self"
-    variants = {"plain": {}, "fast": {"growth": 1.41421356}}
+    reference: ClassVar[str] = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
+    proposes: ClassVar[str] = "self"
+    variants: ClassVar[dict[str, dict[str, object]]] = {"plain": {}, "fast": {"growth": 1.41421356}}
 
     def __post_init__(self) -> None:
         if not 0 < self.keep < 1:
@@ -54,11 +52,11 @@ class WeightSharing:
         return singles.skip(problem)
 
     def rounds(self, pool: int) -> int:
-        """Solver calls before the last: ``ceil(ln |C| / ln (1 / keep))``."""
+        """Return the number of solver calls before the last: ``ceil(ln |C| / ln (1 / keep))``."""
         return math.ceil(math.log(pool) / math.log(1 / self.keep) - 1e-9)
 
     def schedule(self, pool: int, features: int) -> list[int]:
-        """The number of features of each round."""
+        """Return the number of features of each round."""
         rounds = self.rounds(pool)
         behind = rounds if self.full_in == "refit" else rounds - 1
         return [min(features, math.ceil(features * self.growth ** (i - behind))) for i in range(rounds)]
@@ -66,23 +64,23 @@ class WeightSharing:
     def search(self, view: SearchView) -> None:
         task, pool = view.task, view.space.size
         schedule = self.schedule(pool, task.features)
-        kept = view.resume()
-        begun, alive, incumbent = json.loads(kept) if kept else (0, list(range(pool)), 0)
+        saved = view.resume()
+        begun, alive, incumbent = json.loads(saved) if saved else (0, list(range(pool)), 0)
         for number in range(begun, len(schedule)):
             rng = np.random.default_rng([view.seed("assignment"), number])
             shared = task.fit(
                 rng.choice(alive, task.points["train"]), schedule[number], draw=self._draw(number), loss=self.loss
             )
             assigned = rng.choice(alive, task.points["valid"])
-            answers = shared.validate(assigned)
-            scores = self.scores(np.array(alive), assigned, answers.correct, answers.loss)
+            results = shared.validate(assigned)
+            scores = self.scores(np.array(alive), assigned, results.correct, results.loss)
             incumbent = alive[int(scores.argmax())]
             view.propose((incumbent,))
             view.log(
                 solver_calls=view.budget.queries,
                 features=schedule[number],
                 alive=len(alive),
-                shared_accuracy=100 * answers.correct.mean(),
+                shared_accuracy=100 * results.correct.mean(),
             )
             alive = self.survivors(alive, scores, pool, rng)
             view.checkpoint(json.dumps([number + 1, alive, incumbent]).encode())
@@ -93,7 +91,7 @@ class WeightSharing:
         view.log(solver_calls=view.budget.queries, features=task.features, alive=1, valid_accuracy=accuracy)
 
     def scores(self, alive: Indices, assigned: Indices, correct: npt.NDArray[np.bool_], loss: Floats) -> Floats:
-        """The mean over each map's own validation points, higher being better; a map without any is the worst."""
+        """Return the mean over the validation points of each map; higher is better. A map without points is the worst."""
         points = np.bincount(assigned, minlength=alive.max() + 1)[alive]
         values = correct.astype(float) if self.score == "accuracy" else -loss
         sums = np.bincount(assigned, values, alive.max() + 1)[alive]
@@ -101,7 +99,7 @@ class WeightSharing:
         return np.where(points > 0, sums / np.maximum(points, 1), worst)
 
     def survivors(self, alive: list[int], scores: Floats, pool: int, rng: np.random.Generator) -> list[int]:
-        """The maps at or above the ``1 - keep`` quantile; of ties at the bottom those too many are dropped at random."""
+        """Return the maps at or above the ``1 - keep`` quantile. Excess ties at the threshold are dropped at random."""
         passed = np.flatnonzero(scores >= np.quantile(scores, 1 - self.keep))
         tied = passed[scores[passed] == scores[passed].min()]
         limit = math.ceil(self.keep * (len(alive) if self.ties == "alive" else pool))
@@ -110,5 +108,5 @@ class WeightSharing:
         return [alive[i] for i in passed.tolist() if i not in dropped]
 
     def _draw(self, number: int) -> int:
-        """Which draw of random numbers a round uses: one for all where they are equally many, else a new one."""
+        """Return which draw of random features a round uses: the same if all rounds have equally many, else another."""
         return 0 if self.growth == 1 else number + 1

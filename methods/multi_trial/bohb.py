@@ -1,8 +1,8 @@
-"""BOHB: Hyperband's successive halving with a kernel density model that proposes configurations.
+"""BOHB: Hyperband's successive halving, with a kernel density model that proposes configurations.
 
-Written after the behaviour of the reference implementation (HpBandSter) on categorical spaces, quirks included, because the
-published rows were made with it: the normal-reference bandwidth of the *category numbers* is clipped below and not above, so
-a kernel's value ``1 - h`` may be negative; a density whose data show a single category is infinite elsewhere.
+It reproduces the behaviour of the reference implementation (HpBandSter) on categorical spaces, including its quirks, because
+the published rows were made with it. The normal-reference bandwidth of the *category numbers* is clipped below but not above,
+so the value ``1 - h`` of a kernel may be negative. A density whose data have a single category is infinite elsewhere.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -21,29 +21,29 @@ from methods.multi_trial.parts.recorded import first_recorded
 
 @dataclass(frozen=True)
 class Bohb:
-    """Successive halving whose new configurations come from a good/bad density ratio.
+    """BOHB: successive halving whose new configurations come from the ratio of a good and a bad density.
 
-    ``nb201_2020`` is the row of the NAS-Bench-201 paper: rungs 22.2 / 66.7 / 200 whose value the oracle ignores (every
-    evaluation, promotions too, is the protocol's short training and is charged), incumbent among top-rung runs only.
-    ``nats_2021`` is NATS-Bench's: rungs are true epochs 1 / 4 / 12, best seen wins (D-39). ``nb1shot1_2020`` is the 1Shot1
-    paper's script on NAS-Bench-101: true epochs 4 / 12 / 36 / 108.
+    ``nb201_2020`` is the row of the NAS-Bench-201 paper: rungs 22.2 / 66.7 / 200, whose value the oracle ignores. Every
+    evaluation, including promotions, is the protocol's short training and is charged. Only top-rung runs become incumbent.
+    ``nats_2021`` is the row of NATS-Bench: rungs are epochs 1 / 4 / 12, and the best run wins (D-39). ``nb1shot1_2020`` is
+    the 1Shot1 paper's script on NAS-Bench-101: rungs are epochs 4 / 12 / 36 / 108.
     """
 
-    min_budget: Annotated[float, "smallest rung is at or above this"] = 12
+    min_budget: Annotated[float, "lower bound of the smallest rung"] = 12
     max_budget: Annotated[float, "top rung"] = 200
-    eta: Annotated[float, "one in eta is promoted"] = 3
+    eta: Annotated[float, "one of eta configurations is promoted"] = 3
     brackets: Annotated[int, "Hyperband iterations"] = 50
-    fidelity: Annotated[Literal["ignored", "epochs"], "whether a rung is a number of epochs to the oracle (D-39)"] = "ignored"
-    incumbent: Annotated[Literal["top_rung", "best_seen"], "which runs may become the proposal"] = "top_rung"
-    num_samples: Annotated[int, "candidates compared by density ratio"] = 4
+    fidelity: Annotated[Literal["ignored", "epochs"], "what a rung is to the oracle (D-39)"] = "ignored"
+    incumbent: Annotated[Literal["top_rung", "best_seen"], "runs that may become the proposal"] = "top_rung"
+    num_samples: Annotated[int, "candidates that are compared by density ratio"] = 4
     random_fraction: Annotated[float, "share of configurations drawn uniformly"] = 0.0
-    top_percent: Annotated[int, "share of runs that train the good density"] = 15
-    min_bandwidth: Annotated[float, "kernel bandwidths are clipped below here, not above"] = 0.3
+    top_percent: Annotated[int, "percentage of runs that train the good density"] = 15
+    min_bandwidth: Annotated[float, "lower bound of the kernel bandwidths; there is no upper bound"] = 0.3
 
-    reference = "Falkner et al. 2018, arXiv:1807.01774; Dong & Yang 2020, arXiv:2001.00326"
-    pure = True
-    proposes = "self"
-    variants = {
+    reference: ClassVar[str] = "Falkner et al. 2018, arXiv:1807.01774; Dong & Yang 2020, arXiv:2001.00326"
+    pure: ClassVar[bool] = True
+    proposes: ClassVar[str] = "self"
+    variants: ClassVar[dict[str, dict[str, object]]] = {
         "nb201_2020": {},
         "nats_2021": {"min_budget": 1, "max_budget": 12, "brackets": 300, "fidelity": "epochs", "incumbent": "best_seen"},
         "nb1shot1_2020": {
@@ -65,19 +65,18 @@ class Bohb:
             raise ValueError("fidelity is 'ignored' or 'epochs'; incumbent is 'top_rung' or 'best_seen'")
 
     def rungs(self) -> list[float]:
-        """Budgets of successive halving, ascending, ``eta`` apart, ending at ``max_budget``."""
+        """Return the budgets of successive halving: ascending, a factor ``eta`` apart, up to ``max_budget``."""
         count = -int(math.log(self.min_budget / self.max_budget) / math.log(self.eta)) + 1
         return [self.max_budget * self.eta**-i for i in reversed(range(count))]
 
     def bracket(self, iteration: int) -> list[tuple[float, int]]:
-        """(budget, configurations) of each stage of one bracket (HpBandSter's rule)."""
+        """Return (budget, configurations) of each stage of one bracket, by HpBandSter's rule."""
         rungs = self.rungs()
         s = len(rungs) - 1 - iteration % len(rungs)
         first = (len(rungs) // (s + 1)) * self.eta**s
         return [(rungs[len(rungs) - 1 - s + i], max(int(first * self.eta**-i), 1)) for i in range(s + 1)]
 
     def skip(self, problem: Problem) -> str | None:
-        """Why this row cannot run on ``problem``."""
         missing = [int(rung) for rung in self.rungs() if int(rung) not in problem.fidelities]
         if self.fidelity == "epochs" and missing:
             epochs = ", ".join(map(str, missing))
@@ -92,7 +91,7 @@ class Bohb:
             for stage, (rung, count) in enumerate(self.bracket(iteration)):
                 top = rung == self.max_budget
                 ranking = sorted(range(len(ran)), key=lambda i: -ran[i][0])
-                # whoever has no record on the next rung leaves its place to the next in rank
+                # a configuration without a record on the next rung is replaced by the next in rank
                 order = iter([ran[i][1] for i in (*sorted(ranking[:count]), *ranking[count:])])
                 ran = []
                 measure = partial(view.query, fidelity=int(rung) if self.fidelity == "epochs" else None)
@@ -110,7 +109,7 @@ class Bohb:
 
 
 class _Model:
-    """Good and bad densities per rung; suggestions come from the highest rung that has them."""
+    """Good and bad densities per rung. Suggestions come from the highest rung that has them."""
 
     def __init__(self, settings: Bohb, view: SearchView) -> None:
         self.settings = settings
@@ -146,17 +145,17 @@ class _Model:
         candidates = [self._near(good) for _ in range(self.settings.num_samples)]
         best, lowest = None, math.inf
         for k, (numerator, denominator) in enumerate(zip(bad.at(candidates), good.at(candidates), strict=True)):
-            # the order of max's arguments decides what becomes of NaN, as in the reference
+            # the order of max's arguments decides the result for NaN, as in the reference
             ratio = max(1e-32, numerator) / max(denominator, 1e-32)
             if not math.isfinite(ratio) and math.isfinite(denominator):
-                rng.setstate(before)  # the reference draws none after this one
+                rng.setstate(before)  # the reference draws no further candidate
                 return [self._near(good) for _ in range(k + 1)][-1]
             if ratio < lowest:
                 best, lowest = candidates[k], ratio
         return self.space.sample(rng) if best is None else best
 
     def _near(self, good: CategoricalDensity) -> Arch:
-        """A draw from the kernels around one of the good configurations."""
+        """Draw from the kernels around one of the good configurations."""
         rand = self.rng.random
         center = good.rows[int(rand() * len(good.rows))]
         return tuple(
@@ -170,8 +169,13 @@ class _Model:
 class CategoricalDensity:
     """Product of Aitchison-Aitken kernels with normal-reference bandwidths, clipped below at ``floor``.
 
-    For bandwidth ``h`` and ``k`` categories *seen in the data* a kernel is ``1 - h`` where the category matches and
-    ``h / (k - 1)`` elsewhere (infinite for k = 1).
+    For bandwidth ``h`` and ``k`` categories *seen in the data*, a kernel is ``1 - h`` for the matching category and
+    ``h / (k - 1)`` for all others (infinite for k = 1).
+
+    Args:
+        data: (configurations, positions), category numbers.
+        floor: lower bound of the bandwidths.
+        sizes: number of categories per position.
     """
 
     def __init__(self, data: np.ndarray, floor: float, sizes: Sequence[int]) -> None:
@@ -183,14 +187,14 @@ class CategoricalDensity:
         with np.errstate(divide="ignore"):
             elsewhere = width / (seen - 1)
         columns = zip(data.T, 1.0 - width, elsewhere, sizes, strict=True)
-        # per position, the kernels (categories, rows) of each category
+        # per position: (categories, configurations)
         self._kernels = [np.where(column == np.arange(k)[:, None], match, other) for column, match, other, k in columns]
 
     def at(self, archs: Sequence[Arch]) -> list[float]:
-        """The density's values; they may be negative, infinite or NaN, as in the reference."""
+        """Return the values of the density. They may be negative, infinite or NaN, as in the reference."""
         first, *rest = [kernels[list(values)] for kernels, values in zip(self._kernels, zip(*archs, strict=True), strict=True)]
         with np.errstate(invalid="ignore"):
             for kernels in rest:
                 first *= kernels
-            found: list[float] = (first.sum(axis=1) / len(self.rows)).tolist()
-        return found
+            values: list[float] = (first.sum(axis=1) / len(self.rows)).tolist()
+        return values

@@ -1,11 +1,10 @@
-"""Local search: hill climbing with restarts, a strong simple baseline on small spaces."""
-
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from harness.problem import Arch, MissingRecord, SearchView
 from methods.multi_trial.parts.recorded import first_recorded
@@ -13,15 +12,15 @@ from methods.multi_trial.parts.recorded import first_recorded
 
 @dataclass(frozen=True)
 class LocalSearch:
-    """Moves to the best neighbour until none is better, then starts again from a random architecture.
+    """Local search: moves to the best neighbour until none is better, then restarts from a random architecture.
 
-    What was evaluated once is remembered, and not paid for again.
+    No architecture is evaluated and paid for twice.
     """
 
-    move: Annotated[Literal["best", "first"], "evaluate all neighbours, or take the first better one"] = "best"
+    move: Annotated[Literal["best", "first"], "move to the best of all neighbours, or to the first better neighbour"] = "best"
 
-    reference = "White et al. 2021, arXiv:2005.02960"
-    pure = True
+    reference: ClassVar[str] = "White et al. 2021, arXiv:2005.02960"
+    pure: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.move not in ("best", "first"):
@@ -31,7 +30,7 @@ class LocalSearch:
         seen: dict[Arch, float] = {}
 
         def accuracy(arch: Arch) -> float:
-            """Return what the architecture reached, minus infinity if it has no record."""
+            """Return the validation accuracy of an architecture, minus infinity if it has no record."""
             if arch not in seen:
                 try:
                     seen[arch] = view.query(arch).valid_accuracy
@@ -48,11 +47,12 @@ class LocalSearch:
             while (better := self._step(view, current, accuracy)) is not None:
                 current = better
 
-    def _step(self, view: SearchView, current: Arch, accuracy) -> Arch | None:  # type: ignore[no-untyped-def]
-        here = accuracy(current)
+    def _step(self, view: SearchView, current: Arch, accuracy: Callable[[Arch], float]) -> Arch | None:
+        """Return the neighbour to move to, None if no neighbour is better."""
+        present = accuracy(current)
         around = list(view.space.neighbors(current))
         view.rng.shuffle(around)
         if self.move == "first":
-            return next((arch for arch in around if accuracy(arch) > here), None)
+            return next((arch for arch in around if accuracy(arch) > present), None)
         best = max(around, key=accuracy)
-        return best if accuracy(best) > here else None
+        return best if accuracy(best) > present else None

@@ -1,9 +1,8 @@
-"""Random search: the baseline that every comparison needs."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from harness.problem import SearchView
 from methods.multi_trial.parts.recorded import first_recorded
@@ -11,10 +10,10 @@ from methods.multi_trial.parts.recorded import first_recorded
 
 @dataclass(frozen=True)
 class RandomSearch:
-    """Uniform architectures until the budget is spent; the best validation accuracy wins."""
+    """Random search: evaluates uniform architectures until the budget is spent; the best validation accuracy wins."""
 
-    reference = "Li & Talwalkar 2019, arXiv:1902.07638"
-    pure = True
+    reference: ClassVar[str] = "Li & Talwalkar 2019, arXiv:1902.07638"
+    pure: ClassVar[bool] = True
 
     def search(self, view: SearchView) -> None:
         draw = partial(view.space.sample, view.rng)

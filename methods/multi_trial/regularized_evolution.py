@@ -1,12 +1,10 @@
-"""Regularized (aging) evolution."""
-
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from harness.problem import Arch, SearchView
 from methods.multi_trial.parts.recorded import first_recorded
@@ -14,14 +12,16 @@ from methods.multi_trial.parts.recorded import first_recorded
 
 @dataclass(frozen=True)
 class RegularizedEvolution:
-    """Aging evolution: mutate the best of a random sample, drop the oldest."""
+    """Regularized evolution (REA): mutates the best of a random sample of the population, and drops the oldest member."""
 
-    population: Annotated[int, "architectures alive at once"] = 10
-    sample: Annotated[int, "tournament size, drawn with replacement"] = 3
+    population: Annotated[int, "number of architectures in the population"] = 10
+    sample: Annotated[int, "size of the random sample, drawn with replacement"] = 3
 
-    reference = "Real et al. 2019, arXiv:1802.01548"
-    pure = True
-    settings = {"nb1shot1": {"population": 100, "sample": 10}}  # the defaults of the 1Shot1 paper's scripts
+    reference: ClassVar[str] = "Real et al. 2019, arXiv:1802.01548"
+    pure: ClassVar[bool] = True
+    settings: ClassVar[dict[str, dict[str, object]]] = {
+        "nb1shot1": {"population": 100, "sample": 10}
+    }  # the defaults of the 1Shot1 paper's scripts
 
     def __post_init__(self) -> None:
         if self.population < 1 or self.sample < 1:

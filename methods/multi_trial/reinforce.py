@@ -1,9 +1,7 @@
-"""REINFORCE with one independent categorical distribution per position, as in the NAS-Bench-201 baselines."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -13,23 +11,23 @@ from methods.multi_trial.parts.recorded import first_recorded
 
 @dataclass(frozen=True)
 class Reinforce:
-    """Policy gradient on logits per position, with a moving-average baseline and Adam.
+    """REINFORCE: policy gradient on logits per position, with a moving-average baseline and Adam.
 
-    Loss of one sample: ``-sum(log pi(a)) * (reward - baseline)``, reward in percent (METHODS of NAS-Bench-201; the learning
-    rate is documented as 0.5, 0.001 and 0.01 in three places, D-38, so the three are rows of their own). ``nb1shot1_2020`` is
-    the 1Shot1 paper's script: plain gradient ascent from uniform policies, reward as a share of 1.
+    The loss of a sample is ``-sum(log pi(a)) * (reward - baseline)``, with the reward in percent (METHODS of NAS-Bench-201).
+    The learning rate is documented as 0.5, 0.001 and 0.01 in three places, so each is a row (D-38). ``nb1shot1_2020`` is the
+    1Shot1 paper's script: plain gradient ascent from uniform policies, with the reward as a share of 1.
     """
 
     lr: Annotated[float, "Adam's learning rate (D-38)"] = 0.01
-    momentum: Annotated[float, "of the reward baseline, bias-corrected, updated before it is used"] = 0.9
+    momentum: Annotated[float, "momentum of the reward baseline, which is bias-corrected and updated before use"] = 0.9
     init_scale: Annotated[float, "standard deviation of the initial logits"] = 1e-3
-    betas: Annotated[tuple[float, float], "Adam's moment decays"] = (0.9, 0.999)
+    betas: Annotated[tuple[float, float], "Adam's decay rates"] = (0.9, 0.999)
     optimizer: Annotated[Literal["adam", "sgd"], "Adam, or plain gradient steps"] = "adam"
     reward: Annotated[Literal["percent", "share"], "accuracy in percent, or as a share of 1"] = "percent"
 
-    reference = "Williams 1992; Dong & Yang 2020, arXiv:2001.00326"
-    pure = True
-    variants = {
+    reference: ClassVar[str] = "Williams 1992; Dong & Yang 2020, arXiv:2001.00326"
+    pure: ClassVar[bool] = True
+    variants: ClassVar[dict[str, dict[str, object]]] = {
         "lr_0.01": {"lr": 0.01},
         "lr_0.001": {"lr": 0.001},
         "lr_0.5": {"lr": 0.5},

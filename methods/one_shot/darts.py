@@ -9,14 +9,17 @@ from methods.one_shot.parts import training
 
 @dataclass(frozen=True)
 class Darts(training.WeightTraining):
-    """DARTS: softmax mixtures on all edges, moved by Adam in turn with the weights; the best operations are kept.
+    """DARTS: softmax mixtures on all edges, moved by Adam in turn with the weights; the best operations are selected.
 
-    With ``none`` it can, and on NAS-Bench-201 does, end in a cell of skip connections: nothing here keeps it from it.
+    ``second_order`` is eq. 7 and 8. On NAS-Bench-201 the search with ``none`` ends in a cell of skip connections; nothing here
+    prevents that.
     """
 
-    objective: Annotated[Literal["bilevel", "erm"], "architecture on validation images, or both on all images"] = "bilevel"
+    objective: Annotated[
+        Literal["bilevel", "erm"], "bilevel: the architecture trains on validation images; erm: both train on all images"
+    ] = "bilevel"
     second_order: Annotated[bool, "the architecture's gradient looks through one step of the weights"] = False
-    order: Annotated[Literal["weights_first", "architecture_first"], "of the two steps on a pair of batches"] = "weights_first"
+    order: Annotated[Literal["weights_first", "architecture_first"], "order of the two steps on a pair"] = "weights_first"
     none: Annotated[bool, "'none' is one of the operations"] = True
     arch_lr: Annotated[float, "Adam's learning rate of the architecture"] = 3e-4
     arch_decay: Annotated[float, "L2 penalty on the logits"] = 1e-3
@@ -26,16 +29,22 @@ class Darts(training.WeightTraining):
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "darts": {**training.DARTS, "order": "architecture_first", "clip_arch": False},
-        # 50 epochs by default in 1Shot1's code; its scripts run 25, and 100 with cutout
+        # 1Shot1's code has 50 epochs by default; its scripts run 25, and 100 with cutout
         "nb1shot1": {**training.NB1SHOT1, "epochs": 50, "order": "architecture_first", "clip_arch": False},
     }
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "bilevel": {},
         "second_order": {"second_order": True, "order": "architecture_first"},
-        # a row of the GAEA authors: no 'none', and their training
+        # a row of the GAEA paper: without 'none', and with its training
         "erm": {
-            **{"objective": "erm", "none": False, "order": "architecture_first", "clip_arch": False},
-            **{"epochs": 25, "lr_horizon": 50, "nesterov": False, "weight_decay": 3e-4},
+            "objective": "erm",
+            "none": False,
+            "order": "architecture_first",
+            "clip_arch": False,
+            "epochs": 25,
+            "lr_horizon": 50,
+            "nesterov": False,
+            "weight_decay": 3e-4,
         },
     }
 

@@ -9,25 +9,27 @@ from methods.one_shot.parts import training
 
 @dataclass(frozen=True)
 class GaeaDarts(training.WeightTraining):
-    """GAEA-DARTS: mixture weights on the simplex, moved by exponentiated gradient (eq. 8); the heaviest operation is kept."""
+    """GAEA-DARTS: mixture weights on the simplex, moved by exponentiated gradient (eq. 8); the heaviest is selected."""
 
     epochs: Annotated[int, "passes over the images that train the weights"] = 25
-    lr_horizon: Annotated[int, "epochs of half a cosine; the released 50 are twice the epochs (D-24)"] = 50
-    nesterov: Annotated[bool, "Nesterov's form of momentum"] = False
+    lr_horizon: Annotated[int, "epochs of half a cosine; the released code has 50, twice the epochs (D-24)"] = 50
+    nesterov: Annotated[bool, "use Nesterov momentum"] = False
     weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
-    objective: Annotated[Literal["bilevel", "erm"], "architecture on validation images, or both on all images"] = "bilevel"
+    objective: Annotated[
+        Literal["bilevel", "erm"], "bilevel: the architecture trains on validation images; erm: both train on all images"
+    ] = "bilevel"
     arch_lr: Annotated[float, "rate of the exponentiated gradient"] = 0.1
-    floor: Annotated[float, "weights are raised to this, as released; 0 as in the paper (D-21)"] = 1e-5
-    edge_floor: Annotated[float, "edge weights, where a space has them, are raised to this"] = 0.0
+    floor: Annotated[float, "weights are raised to this, as in the released code; the paper has 0 (D-21)"] = 1e-5
+    edge_floor: Annotated[float, "edge weights are raised to this"] = 0.0
     reported: Annotated[
-        Literal["last", "best"], "cell of the last epoch, or of the one with the best supernet on validation images (D-25)"
+        Literal["last", "best"], "cell of the last epoch, or of the epoch with the best supernet on validation images (D-25)"
     ] = "last"
 
     reference: ClassVar[str] = "arXiv:2004.07802"
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "darts": {**training.DARTS, "epochs": 50, "lr_horizon": 0},
-        # by the fork for 1Shot1: 50 epochs, other weight decay, all weights kept off zero
+        # the fork for 1Shot1: 50 epochs, another weight decay, a floor for all weights
         "nb1shot1": {**training.NB1SHOT1, "epochs": 50, "lr_horizon": 0, "weight_decay": 3e-3, "edge_floor": 1e-5},
     }
     variants: ClassVar[dict[str, dict[str, object]]] = {"bilevel": {"objective": "bilevel"}, "erm": {"objective": "erm"}}

@@ -1,43 +1,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from harness.problem import Arch, Problem, SearchView
 from methods.one_shot.parts import training
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from methods.one_shot.parts.architecture import Architecture
-
 
 @dataclass(frozen=True)
 class GaeaGdas(training.WeightTraining):
-    """GAEA-GDAS: GDAS' sampling from weights on the simplex, moved by exponentiated gradient through their logarithm."""
+    """GAEA-GDAS: the sampling of GDAS with weights on the simplex, moved by exponentiated gradient (eq. 8)."""
 
     epochs: Annotated[int, "passes over the images that train the weights"] = 150
-    nesterov: Annotated[bool, "Nesterov's form of momentum"] = False
+    nesterov: Annotated[bool, "use Nesterov momentum"] = False
     weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
-    arch_lr: Annotated[float, "rate of the exponentiated gradient: .1 in the paper, .01 as released (D-27)"] = 0.1
-    warmup: Annotated[int, "first epochs in which the architecture stays: 0 in the paper, 50 as released (D-27)"] = 0
-    entropic: Annotated[float, "factor of the entropic penalty: 0 in the paper, .01 as released (D-22)"] = 0.0
+    arch_lr: Annotated[float, "rate of the exponentiated gradient: .1 in the paper, .01 in the released code (D-27)"] = 0.1
+    warmup: Annotated[
+        int, "first epochs without a step of the architecture: 0 in the paper, 50 in the released code (D-27)"
+    ] = 0
+    entropic: Annotated[float, "factor of the entropic penalty: 0 in the paper, .01 in the released code (D-22)"] = 0.0
     hottest: Annotated[float, "temperature in the first epoch"] = 10.0
     order: Annotated[
-        Literal["clamp_normalise", "normalise_clamp"], "of the two, to stay on the simplex; as released clamped last (D-21)"
+        Literal["clamp_normalise", "normalise_clamp"], "order of the two projections; the released code clamps last (D-21)"
     ] = "normalise_clamp"
-    floor: Annotated[float, "weights are raised to this, as released; 0 as in the paper (D-21)"] = 1e-5
+    floor: Annotated[float, "weights are raised to this, as in the released code; the paper has 0 (D-21)"] = 1e-5
     coldest: Annotated[float, "temperature in the last epoch"] = 0.1
-    cooling: Annotated[Literal["linear", "released"], "whether the coldest is reached; as released it ends at 3.4 (D-26)"] = (
-        "linear"
-    )
+    cooling: Annotated[Literal["linear", "released"], "linear: falls to coldest; released: ends at 3.4 (D-26)"] = "linear"
 
     reference: ClassVar[str] = "arXiv:2004.07802"
     proposes: ClassVar[str] = "self"
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "": {},
         "released": {
-            **{"arch_lr": 0.01, "warmup": 50, "entropic": 0.01, "cooling": "released", "lr_horizon": 50, "lr_restart": 0.5},
+            "arch_lr": 0.01,
+            "warmup": 50,
+            "entropic": 0.01,
+            "cooling": "released",
+            "lr_horizon": 50,
+            "lr_restart": 0.5,
         },
     }
 
@@ -45,20 +45,15 @@ class GaeaGdas(training.WeightTraining):
         return training.skip(problem)
 
     def search(self, view: SearchView) -> Arch:
-        import torch
-
         from methods.one_shot.parts.architecture import HardGumbel, SimplexEG
         from methods.one_shot.parts.differentiable import alternate
-        from methods.one_shot.parts.exponentiated import entropic_penalty
+        from methods.one_shot.parts.exponentiated import entropic_penalties
         from methods.one_shot.parts.gumbel import linear_temperature, released_temperature
         from methods.one_shot.parts.search import Search
 
         search = Search(view, self, none=True)
         gumbel = HardGumbel(search)
         schedule = linear_temperature if self.cooling == "linear" else released_temperature
-
-        def penalty(theta: Architecture) -> Tensor:
-            return self.entropic * torch.stack([entropic_penalty(one) for one in theta.values]).sum()
 
         def begin(epoch: int) -> bool:
             gumbel.temperature = schedule(epoch, self.epochs, self.hottest, self.coldest, self.warmup)
@@ -70,5 +65,5 @@ class GaeaGdas(training.WeightTraining):
             gumbel,
             order="architecture_first",
             begin=begin,
-            penalty=penalty if self.entropic else None,
+            penalty=(lambda theta: self.entropic * entropic_penalties(theta.values)) if self.entropic else None,
         )

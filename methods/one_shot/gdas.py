@@ -9,12 +9,12 @@ from methods.one_shot.parts import training
 
 @dataclass(frozen=True)
 class Gdas(training.WeightTraining):
-    """GDAS: one operation per edge and pass, drawn by the Gumbel trick with a falling temperature; the likeliest is kept."""
+    """GDAS: each pass draws one operation per edge by the Gumbel trick at a falling temperature; the likeliest is selected."""
 
     epochs: Annotated[int, "passes over the images that train the weights"] = 250
     arch_lr: Annotated[float, "Adam's learning rate of the architecture"] = 3e-4
     arch_decay: Annotated[float, "L2 penalty on the logits"] = 1e-3
-    order: Annotated[Literal["weights_first", "architecture_first"], "of the two steps on a pair of batches"] = "weights_first"
+    order: Annotated[Literal["weights_first", "architecture_first"], "order of the two steps on a pair"] = "weights_first"
     clip_arch: Annotated[bool, "the clipped norm counts the architecture's gradients too"] = True
     arch_clip: Annotated[float, "largest norm of the architecture's gradient by its own loss; 0: not clipped"] = 0.0
     hottest: Annotated[float, "temperature in the first epoch"] = 10.0
@@ -23,10 +23,13 @@ class Gdas(training.WeightTraining):
     reference: ClassVar[str] = "arXiv:1910.04465"
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
-        "darts": {**training.DARTS},
+        "darts": training.DARTS,
         "nb1shot1": {
             **training.NB1SHOT1,
-            **{"order": "architecture_first", "clip_arch": False, "arch_clip": 5.0, "coldest": 1.0},
+            "order": "architecture_first",
+            "clip_arch": False,
+            "arch_clip": 5.0,
+            "coldest": 1.0,
         },
     }
 

@@ -1,28 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from harness.problem import Arch, Problem, SearchView
 from methods.one_shot.parts import training
 
 
 @dataclass(frozen=True)
-class PcDarts(training.WeightTraining):
-    """PC-DARTS: DARTS on one channel in four, the rest passing by; edges have softmax weights of their own.
+class PcDarts(training.PartialChannels):
+    """PC-DARTS: DARTS on one of four channels, while the rest passes by; edges have softmax weights too."""
 
-    The defaults are those of the DARTS space on CIFAR-10.
-    """
-
-    batch: Annotated[int, "images per step"] = 256
-    lr: Annotated[float, "learning rate of the weights in the first epoch"] = 0.1
-    lr_end: Annotated[float, "learning rate after the last epoch of the cosine"] = 0.0
-    nesterov: Annotated[bool, "Nesterov's form of momentum"] = False
-    weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
-    track_stats: Annotated[bool, "batch norms keep running statistics for evaluation"] = True
-    objective: Annotated[Literal["bilevel", "erm"], "architecture on validation images, or both on all images"] = "bilevel"
-    partial: Annotated[int, "operations work on one channel in so many"] = 4
-    warmup: Annotated[int, "first epochs in which the architecture stays"] = 15
+    warmup: Annotated[int, "first epochs without a step of the architecture"] = 15
     arch_lr: Annotated[float, "Adam's learning rate of the architecture"] = 6e-4
     arch_decay: Annotated[float, "L2 penalty on the logits"] = 1e-3
 

@@ -8,9 +8,9 @@ from harness.problem import Arch, Problem, SearchView
 
 @dataclass(frozen=True)
 class RandomCell:
-    """A uniformly random architecture that nothing was asked about: what a search must beat where each cell takes a training.
+    """A uniformly random architecture, drawn without any query: the baseline if every cell must be trained from scratch.
 
-    Where queries answer, ``random_search`` is the baseline.
+    In spaces with a table, ``random_search`` is the baseline.
     """
 
     reference: ClassVar[str] = "arXiv:1902.07638"

@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 
 
 PROBED_IMAGES = 2048
-"""Validation images, or all there are, that tell a probed cell's accuracy."""
+"""Number of validation images that a probed cell is evaluated on, at most."""
 
 
 @dataclass(frozen=True)
 class Rsps(training.WeightTraining):
-    """Random search with weight sharing: a random cell per batch trains the supernet, which then ranks random cells."""
+    """Random search with weight sharing (RSPS): each batch trains one random cell; the supernet then ranks random cells."""
 
     epochs: Annotated[int, "passes over the images that train the weights"] = 250
     sampling: Annotated[
         Literal["network", "cell"],
-        "a batch trains one random cell everywhere, or (NATS-Bench, D-40) another one in each cell, none of them disconnected",
+        "a batch trains one random cell everywhere, or (NATS-Bench, D-40) another connected one in each cell of the network",
     ] = "network"
     candidates: Annotated[int, "random cells that are ranked"] = 100
     selection_batch: Annotated[int, "validation images of a batch that ranks a cell"] = 512
-    selection_batches: Annotated[int, "of them for each cell"] = 1
+    selection_batches: Annotated[int, "number of such batches per cell"] = 1
     finalists: Annotated[int, "best cells that are ranked again on all validation images; 0: none"] = 0
     selects: Annotated[Literal["at_the_end", "every_epoch"], "when random cells are ranked and the best proposed"] = (
         "at_the_end"
     )
 
     probed: Annotated[
-        int, "further random cells whose accuracy under the shared weights is kept, to be held against their own (CoNAS, A.4)"
+        int, "further random cells whose accuracy under shared weights is stored, to compare it with their own (CoNAS, A.4)"
     ] = 32
 
     reference: ClassVar[str] = "arXiv:1902.07638"
@@ -42,12 +42,21 @@ class Rsps(training.WeightTraining):
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "nb1shot1": {
             **training.NB1SHOT1,
-            **{"batch": 64, "clip": 0.25, "candidates": 1000, "selection_batch": 64, "selection_batches": 10},
-            **{"finalists": 5, "selects": "every_epoch"},
+            "batch": 64,
+            "clip": 0.25,
+            "candidates": 1000,
+            "selection_batch": 64,
+            "selection_batches": 10,
+            "finalists": 5,
+            "selects": "every_epoch",
         },
         "darts": {
             **training.DARTS,
-            **{"epochs": 50, "candidates": 1000, "selection_batch": 64, "selection_batches": 10, "finalists": 10},
+            "epochs": 50,
+            "candidates": 1000,
+            "selection_batch": 64,
+            "selection_batches": 10,
+            "finalists": 10,
         },
     }
     variants: ClassVar[dict[str, dict[str, object]]] = {
@@ -70,11 +79,11 @@ class Rsps(training.WeightTraining):
                 search.step_weights(search.loss(batch, Forward(active=self._drawn(search))))
             if self.selects == "every_epoch":
                 view.propose(self._selected(search))
-            search.record(Forward(active=search.net.only(view.space.sample(search.rng))))
+            search.record(Forward(active=search.net.active_for(view.space.sample(search.rng))))
         selected = None if self.selects == "every_epoch" else self._selected(search)
         with search.net.unmetered():
             for arch in (view.space.sample(search.rng) for _ in range(self.probed)):
-                view.probe(arch, search.validate(Forward(active=search.net.only(arch)), PROBED_IMAGES)[0])
+                view.probe(arch, search.validate(Forward(active=search.net.active_for(arch)), PROBED_IMAGES)[0])
         return selected
 
     def _selected(self, search: Search) -> Arch:
@@ -83,11 +92,11 @@ class Rsps(training.WeightTraining):
     def _drawn(self, search: Search) -> Active | list[Active]:
         space, rng = search.view.space, search.rng
         if self.sampling == "cell" and isinstance(space, Connectable):
-            return [search.net.only(space.sample_connected(rng)) for _ in range(search.net.cells)]
-        return search.net.only(space.sample(rng))
+            return [search.net.active_for(space.sample_connected(rng)) for _ in range(search.net.cells)]
+        return search.net.active_for(space.sample(rng))
 
     def _candidates(self, search: Search) -> list[Arch]:
-        """Uniform over the space, disconnected cells too; NATS-Bench's are distinct."""
+        """Draw the candidates uniformly from the space, including disconnected cells. Those of NATS-Bench are distinct."""
         space = search.view.space
         drawn: list[Arch] = []
         while len(drawn) < self.candidates:
@@ -99,6 +108,6 @@ class Rsps(training.WeightTraining):
 
 @runtime_checkable
 class Connectable(Protocol):
-    """A space that can leave out cells in which a node has no input."""
+    """A space that can sample without the cells in which a node has no input."""
 
     def sample_connected(self, rng: random.Random) -> Arch: ...

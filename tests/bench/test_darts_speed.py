@@ -55,6 +55,6 @@ def test_two_operations_for_each_node(benchmark: Any, dataset: str, how: str) ->
     benchmark.group = f"DARTS supernet, {dataset}, two operations for each node, batch {batch}"
     net = Supernet(macro, seed=1)
     arch = DartsSpace("single").sample(random.Random(1))
-    active = net.only(arch)
+    active = net.active_for(arch)
     forward = (lambda x, w: net(x, w, active)) if how == "shared work" else Plain(net, skipping=True)
     measured(benchmark, step(net, forward, ones(net, arch), batch))

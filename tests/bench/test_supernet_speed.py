@@ -69,8 +69,8 @@ class Plain(nn.Module):
             named = {name: value.detach() for name, value in supernet.shared_with((op,) * len(EDGES)).items()}
             for stage, cells in enumerate(self.cells):
                 for depth, cell in enumerate(cells):
-                    for edge, one in enumerate(cell):
-                        one.convs[str(op)].conv.weight.data.copy_(named[f"stages.{stage}.{depth}.{edge}.conv.weight"])
+                    for edge, module in enumerate(cell):
+                        module.convs[str(op)].conv.weight.data.copy_(named[f"stages.{stage}.{depth}.{edge}.conv.weight"])
         self.load_state_dict({name: value for name, value in named.items() if not name.startswith("stages.")}, strict=False)
 
 
@@ -89,9 +89,9 @@ def test_both_compute_the_same() -> None:
     supernet.module.double()
     plain.double()
     images, labels, weights = (x.double() if x.is_floating_point() else x for x in inputs(macro, 6))
-    ours, theirs = supernet(images, [weights]), plain(images, weights)
-    assert torch.allclose(ours, theirs, atol=1e-12)
-    gradients = [torch.autograd.grad(F.cross_entropy(y, labels), weights)[0] for y in (ours, theirs)]
+    ours, expected = supernet(images, [weights]), plain(images, weights)
+    assert torch.allclose(ours, expected, atol=1e-12)
+    gradients = [torch.autograd.grad(F.cross_entropy(y, labels), weights)[0] for y in (ours, expected)]
     assert torch.allclose(*gradients, atol=1e-12)
 
 

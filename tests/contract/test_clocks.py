@@ -129,7 +129,7 @@ class NB1Shot1Clock(ClockContract):
         rng, sizes = random.Random(0), [[len(one.options)] * one.rows for one in bench.net.decisions]
         for _ in range(20):
             arch = bench.problem.space.sample(rng)
-            less = bench.net.only(arch)
+            less = bench.net.active_for(arch)
             more = tuple(
                 tuple(tuple(sorted({*row, rng.randrange(size)})) for row, size in zip(rows, of_rows, strict=True))
                 for rows, of_rows in zip(less, sizes, strict=True)

@@ -68,12 +68,12 @@ def test_an_isomorphic_cell_is_the_same_network() -> None:
     """Two nodes exchanged: with the weights that read them exchanged too, the outputs are equal."""
     space = DartsSpace("mixed")
     text = "Genotype(normal={}, normal_concat=[2, 3], reduce=[[('skip_connect', 0)], [], [], []], reduce_concat=[2])"
-    one = space.from_str(text.format("[[('sep_conv_3x3', 0)], [('max_pool_3x3', 1)], [], []]"))
-    other = space.from_str(text.format("[[('max_pool_3x3', 1)], [('sep_conv_3x3', 0)], [], []]"))
-    assert space.canonical(one) == space.canonical(other)
+    first_arch = space.from_str(text.format("[[('sep_conv_3x3', 0)], [('max_pool_3x3', 1)], [], []]"))
+    second_arch = space.from_str(text.format("[[('max_pool_3x3', 1)], [('sep_conv_3x3', 0)], [], []]"))
+    assert space.canonical(first_arch) == space.canonical(second_arch)
     macro = replace(TINY, depth=1)
-    place = replace(next(places(one, macro)), reduces=False, cell=cells(one)[0])
-    first, second = (EvaluationCell(replace(place, cell=cells(arch)[0]), False).eval() for arch in (one, other))
+    place = replace(next(places(first_arch, macro)), reduces=False, cell=cells(first_arch)[0])
+    first, second = (EvaluationCell(replace(place, cell=cells(arch)[0]), False).eval() for arch in (first_arch, second_arch))
     weights = first.state_dict()
     second.load_state_dict({name.replace("ops.0", "ops.1"): value for name, value in weights.items()})
     x = torch.randn(2, place.older, 8, 8)
@@ -198,12 +198,12 @@ def test_drop_path_drops_whole_operations_of_single_images_and_no_identity() -> 
     x = torch.randn(3, 1, 8, 8)
     network.eval()
     ones = torch.ones(network.droppable, 3, 1, 1, 1)
-    whole, _ = network(x)
-    assert torch.equal(network(x, ones)[0], whole)
+    full, _ = network(x)
+    assert torch.equal(network(x, ones)[0], full)
     ones[:, 1] = 0
-    some, _ = network(x, ones)
-    assert torch.allclose(some[0], whole[0], atol=1e-5) and torch.allclose(some[2], whole[2], atol=1e-5)
-    assert not torch.allclose(some[1], whole[1], atol=1e-5)
+    partial, _ = network(x, ones)
+    assert torch.allclose(partial[0], full[0], atol=1e-5) and torch.allclose(partial[2], full[2], atol=1e-5)
+    assert not torch.allclose(partial[1], full[1], atol=1e-5)
 
 
 def test_dropping_everything_leaves_the_identities() -> None:

@@ -29,7 +29,7 @@ ROWS = made_darts.rows()
 SINGLE_PATH = {"darts", "gaea_darts", "gdas", "gaea_gdas", "pc_darts", "gaea_pc_darts", "xnas", "rsps", "random_cell"}
 
 
-def test_the_rows_of_the_papers_are_there() -> None:
+def test_the_space_runs_the_rows_of_the_papers() -> None:
     named = {row.partition(":")[0] for row in ROWS}
     assert named >= SINGLE_PATH | {"conas", "ista_nas", "sparse_nas"}
     assert {"conas", "conas:two_inputs", "ista_nas:two_stage", "ista_nas:one_stage", "sparse_nas:hapg"} <= set(ROWS)
@@ -42,19 +42,19 @@ def test_a_search_proposes_cells_and_a_killed_one_resumes_to_the_same_end(
 ) -> None:
     monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
     passes = Counter()
-    arch, left = expected = made_darts.search(row, made_darts.view(meter=passes))
-    assert all(proposal.arch in made_darts.SPACE for proposal in left["proposals"])
+    arch, trace = expected = made_darts.search(row, made_darts.view(meter=passes))
+    assert all(proposal.arch in made_darts.SPACE for proposal in trace["proposals"])
     if row.partition(":")[0] in SINGLE_PATH:
         assert arch in DartsSpace("single")
     if row == "random_cell":
         assert passes.count == 0 < len({made_darts.search(row, made_darts.view(seed))[0] for seed in range(3)}) == 3
         return
-    assert made_darts.view().budget.epochs == 0 < left["spent"]["epochs"]
-    kept = File(tmp_path / "search.ckpt", "a run")
+    assert made_darts.view().budget.epochs == 0 < trace["spent"]["epochs"]
+    file = File(tmp_path / "search.ckpt", "a run")
     with pytest.raises(Killed):
-        made_darts.search(row, made_darts.view(checkpoint=kept, meter=Counter(int(0.8 * passes.count))))
+        made_darts.search(row, made_darts.view(checkpoint=file, meter=Counter(int(0.8 * passes.count))))
     resumed = Counter()
-    assert made_darts.search(row, made_darts.view(checkpoint=kept, meter=resumed)) == expected
+    assert made_darts.search(row, made_darts.view(checkpoint=file, meter=resumed)) == expected
     assert resumed.count < passes.count, "it went on from where it was"
 
 
@@ -69,30 +69,30 @@ def test_two_operations_enter_each_node_of_ista_nas_and_of_conas_with_two_inputs
 
 
 def test_one_stage_ista_nas_is_as_accurate_with_its_weights_in_the_norms() -> None:
-    given = made_darts.view()
-    made_darts.search("ista_nas:one_stage", given)
-    (note,) = [line for line in given._trace.scalars if "accuracy_before_absorption" in line]
-    assert note["accuracy_after_absorption"] == note["accuracy_before_absorption"] > 0
+    view = made_darts.view()
+    made_darts.search("ista_nas:one_stage", view)
+    (line,) = [line for line in view._trace.scalars if "accuracy_before_absorption" in line]
+    assert line["accuracy_after_absorption"] == line["accuracy_before_absorption"] > 0
 
 
 def test_rsps_probes_cells_under_its_shared_weights_and_others_are_discretised() -> None:
-    given = made_darts.view()
-    made_darts.search("rsps", given, probed=3)
-    assert len(given._trace.probes) == 3
-    assert all(probe.arch in DartsSpace("single") and 0 <= probe.shared <= 100 for probe in given._trace.probes)
-    given = made_darts.view()
-    made_darts.search("gaea_darts:bilevel", given)
-    assert "discretised_accuracy" in given._trace.scalars[-1] and "supernet_accuracy" in given._trace.scalars[-2]
+    view = made_darts.view()
+    made_darts.search("rsps", view, probed=3)
+    assert len(view._trace.probes) == 3
+    assert all(probe.arch in DartsSpace("single") and 0 <= probe.shared <= 100 for probe in view._trace.probes)
+    view = made_darts.view()
+    made_darts.search("gaea_darts:bilevel", view)
+    assert "discretised_accuracy" in view._trace.scalars[-1] and "supernet_accuracy" in view._trace.scalars[-2]
 
 
 def test_sparse_nas_keeps_what_has_weight() -> None:
     everything = ((1 << len(OPS)) - 1,) * 28
     assert made_darts.search("sparse_nas:hapg", second_order=False)[0] == everything  # at first all weights are 1/7
-    # two steps, each of which brings every weight nearer to zero by .025 * 3.8, from 1/7: gradients decide which arrive
+    # two steps from 1/7, each of which moves every weight towards zero by .025 * 3.8: the gradients decide which arrive
     constant = {"mixture": 1.0, "arch_cosine": False, "strength_step": 0.0, "first_strength": 3.8}
     fewer, _ = made_darts.search("sparse_nas:hapg", second_order=False, **constant)
     assert 0 < sum(edge.bit_count() for edge in fewer) < 196
-    # where a cell has lost all its nodes, what was proposed before stands
+    # a cell that has lost all its nodes is not proposed
     with pytest.raises(IndexError):
         made_darts.search("sparse_nas:hapg", second_order=False, strength_step=0.0, first_strength=50.0)
 

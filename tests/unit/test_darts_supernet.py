@@ -1,4 +1,4 @@
-"""The DARTS supernet computes the mixtures that the papers define, whatever work it shares."""
+"""The DARTS supernet computes the mixtures that the papers define, although it shares work between edges."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from benchmarks.darts.absorption import absorbed
 from benchmarks.darts.cell import EDGE, EDGES, OPS
 from benchmarks.darts.macro import Macro
 from benchmarks.darts.plan import CONVS, GROUPS
+from benchmarks.darts.search_network import EVERYTHING, shuffled
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
-from benchmarks.darts.supernet import EVERYTHING, Supernet, shuffled
+from benchmarks.darts.supernet import Supernet
 from methods.one_shot.parts.sgd import Sgd
 from tests.plain_darts import BATCH, TINY, Plain, images, made, ones, tables
 
@@ -46,7 +47,7 @@ def gradients(net: Supernet, start: Sequence[Tensor], forward: Callable[[list[Te
 
 
 def jiggled(net: Supernet) -> None:
-    """Scales and shifts off one and zero."""
+    """Move scales away from one, and shifts away from zero."""
     generator = torch.Generator().manual_seed(8)
     with torch.no_grad():
         for name, value in net.module.named_parameters():
@@ -78,15 +79,15 @@ def test_an_architecture_is_executed_alone(name: str) -> None:
     for space in (SINGLE, MIXED):
         arch = space.sample(rng)
         expected = Plain(net)(x, ones(net, arch)) if net.partial == 1 or net.edges else None
-        alone = net(x, None, net.only(arch))
+        alone = net(x, None, net.active_for(arch))
         if expected is not None:
             assert torch.allclose(alone, expected, atol=1e-9)
-        assert torch.allclose(alone, net(x, ones(net, arch), net.only(arch)), atol=1e-9)
-        assert net.holding(net.only(arch)) == arch
+        assert torch.allclose(alone, net(x, ones(net, arch), net.active_for(arch)), atol=1e-9)
+        assert net.arch_of(net.active_for(arch)) == arch
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_what_has_no_weight_need_not_run(name: str) -> None:
+def test_operations_without_weight_need_not_run(name: str) -> None:
     macro, choices = CHOICES[name]
     net, x = made(macro, **choices), images(macro)
     generator = torch.Generator().manual_seed(4)
@@ -96,11 +97,11 @@ def test_what_has_no_weight_need_not_run(name: str) -> None:
     active = tuple(tuple(tuple(row.nonzero().flatten().tolist()) for row in mask) for mask in masks)
     if net.partial > 1 and not net.edges:
         pytest.skip("an edge that executes nothing lets no channel pass")
-    everything, some = net(x, weights), net(x, weights, active)
-    if net.partial > 1:  # likewise where edges have weights: compare where every row executes something
+    everything, selected = net(x, weights), net(x, weights, active)
+    if net.partial > 1:  # likewise for edges with weights: compare passes in which every row executes something
         active = tuple(tuple(row or (0,) for row in rows) if number < 2 else rows for number, rows in enumerate(active))
-        some = net(x, weights, active)
-    assert torch.allclose(some, everything, atol=1e-9)
+        selected = net(x, weights, active)
+    assert torch.allclose(selected, everything, atol=1e-9)
     own = [table.expand(BATCH, *table.shape) for table in weights]
     assert torch.allclose(net(x, own, active), everything, atol=1e-9)
 
@@ -111,40 +112,41 @@ def test_one_operation_alone_has_the_gradients_of_the_plain_sum(op: int) -> None
     net, x = made(none=False), images()
     columns = torch.arange(len(OPS)) == op
     weights = [table * columns for table in tables(net)]
-    active = tuple(((op,),) * one.rows for one in net.decisions)
-    found = []
+    active = tuple(((op,),) * decision.rows for decision in net.decisions)
+    gradients = []
     for logits in (net(x, weights, active), Plain(net, skipping=True)(x, weights)):
         net.module.zero_grad()
         F.cross_entropy(logits, LABELS).backward()  # type: ignore[no-untyped-call]
-        found.append([torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in net.module.parameters()])
-    for ours, plain in zip(*found, strict=True):
+        gradients.append([torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in net.module.parameters()])
+    for ours, plain in zip(*gradients, strict=True):
         assert torch.allclose(ours, plain, atol=1e-8)
 
 
 @pytest.mark.parametrize("space", [SINGLE, MULTI], ids=lambda space: space.family)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_absorption_of_the_weights_is_exact_at_inference(space: DartsSpace, weighted: bool) -> None:
-    """And without weights it is the network that is retrained: strides, paddings, the place of each norm, in training too."""
+    """Without weights it is the network that is retrained: strides, paddings and norms are the same, in training too."""
     net, x, rng = made(TINY, affine=True, none=False), images(batch=16), random.Random(6)
     jiggled(net)
     with torch.no_grad():
         arch = space.sample(rng)
         weights = tables(net) if weighted else None
-        net(2 * x + 0.1, weights, net.only(arch))  # statistics off their start
-        alone = absorbed(net, arch, weights)
-        assert torch.allclose(alone(x)[0], net(x, weights, net.only(arch)), atol=1e-9)
+        net(2 * x + 0.1, weights, net.active_for(arch))  # move the statistics
+        alone = absorbed(net.module, arch, weights)
+        assert torch.allclose(alone(x)[0], net(x, weights, net.active_for(arch)), atol=1e-9)
         net.module.eval()
-        alone = absorbed(net, arch, weights)
-        assert torch.allclose(alone(x)[0], net(x, weights, net.only(arch)), atol=1e-9)
+        assert torch.allclose(net.absorb(arch, weights)(x), net(x, weights, net.active_for(arch)), atol=1e-9)
         net.module.train()
 
 
-def test_only_what_has_a_stand_alone_network_is_absorbed() -> None:
+def test_only_architectures_with_a_stand_alone_network_are_absorbed() -> None:
     with pytest.raises(ValueError, match="affine norms"):
-        absorbed(made(), SINGLE.sample(random.Random(1)))
+        made().absorb(SINGLE.sample(random.Random(1)))
+    with pytest.raises(ValueError, match="edge weights"):
+        made(affine=True, edges=True).absorb(SINGLE.sample(random.Random(1)))
     vanishing = (1, 0, 0, 0, 0) + (0,) * 9
     with pytest.raises(ValueError, match="vanished nodes"):
-        absorbed(made(affine=True), vanishing * 2)
+        made(affine=True).absorb(vanishing * 2)
 
 
 def test_gradients_of_the_weights_equal_finite_differences() -> None:
@@ -154,12 +156,12 @@ def test_gradients_of_the_weights_equal_finite_differences() -> None:
     def loss(tables: Sequence[Tensor]) -> Tensor:
         return F.cross_entropy(net(x, tables), LABELS)
 
-    found = torch.autograd.grad(loss(weights), weights)
+    gradients = torch.autograd.grad(loss(weights), weights)
     generator = torch.Generator().manual_seed(6)
     for _ in range(4):  # along random directions through all tables
         towards = [torch.randn(w.shape, generator=generator, dtype=torch.float64) for w in weights]
         sides = [loss([w.detach() + sign * 1e-6 * d for w, d in zip(weights, towards, strict=True)]) for sign in (1.0, -1.0)]
-        expected = sum(float((g * d).sum()) for g, d in zip(found, towards, strict=True))
+        expected = sum(float((g * d).sum()) for g, d in zip(gradients, towards, strict=True))
         assert (sides[0] - sides[1]).item() / 2e-6 == pytest.approx(expected, rel=1e-4)
 
 
@@ -172,7 +174,7 @@ def test_straight_through_idle_operations_count_nothing_and_have_a_gradient() ->
             drawn[kind][drawn[kind].sum(-1) == 0, 0] = 1
     active = tuple(tuple((int(row.argmax()),) for row in table) for table in drawn)
     y = net(x, drawn, active, straight_through=True)
-    assert torch.allclose(y, net(x, None, net.only(arch)), atol=1e-12)
+    assert torch.allclose(y, net(x, None, net.active_for(arch)), atol=1e-12)
     for kind, gradient in enumerate(torch.autograd.grad(F.cross_entropy(y, LABELS), drawn)):
         for edge, (target, _) in enumerate(EDGES):
             idle = [option for option in range(8) if option not in active[kind][edge]]
@@ -180,28 +182,28 @@ def test_straight_through_idle_operations_count_nothing_and_have_a_gradient() ->
             assert gradient[edge, idle[0]] != 0 or target < 5
 
 
-def test_running_statistics_are_kept_where_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_statistics_are_updated_if_requested(monkeypatch: pytest.MonkeyPatch) -> None:
     net, x, arch = made(), images(batch=256), SINGLE.sample(random.Random(2))
     monkeypatch.setattr(mixed, "BN_MOMENTUM", 1.0)  # statistics are those of the last batch
-    for norm in (one for one in net.module.modules() if isinstance(one, torch.nn.BatchNorm2d)):
+    for norm in (module for module in net.module.modules() if isinstance(module, torch.nn.BatchNorm2d)):
         norm.momentum = 1.0
     with torch.no_grad():
-        in_training = net(x, None, net.only(arch))
+        in_training = net(x, None, net.active_for(arch))
         net.module.eval()
-        # the running variance is unbiased, hence not quite the batch's
-        together = net(x, None, net.only(arch))
+        # the running variance is unbiased, so it differs a little from that of the batch
+        together = net(x, None, net.active_for(arch))
         assert torch.allclose(together, in_training, atol=0.1)
-        assert torch.allclose(net(x[:1], None, net.only(arch)), together[:1], atol=1e-9)
+        assert torch.allclose(net(x[:1], None, net.active_for(arch)), together[:1], atol=1e-9)
     x = images()
     bare = made(track=False)
     bare.module.eval()
-    assert not torch.allclose(bare(x[:2], None, bare.only(arch)), bare(x, None, bare.only(arch))[:2], atol=1e-3)
+    assert not torch.allclose(bare(x[:2], None, bare.active_for(arch)), bare(x, None, bare.active_for(arch))[:2], atol=1e-3)
 
 
-def test_statistics_of_what_did_not_run_stay() -> None:
+def test_statistics_of_idle_operations_do_not_change() -> None:
     net, x = made(), images()
     arch = SINGLE.sample(random.Random(2))
-    net(x, None, net.only(arch))
+    net(x, None, net.active_for(arch))
     mean = dict(net.module.named_buffers())["cells.0.groups.0.first_norm.mean"]
     convolved = sum(arch[edge] >> op & 1 for edge in GROUPS[0].edges for op in CONVS)
     assert 0 < convolved == (mean.abs().sum(1) > 0).sum()
@@ -211,38 +213,38 @@ def test_drop_path_spares_identities_and_keeps_the_mean() -> None:
     net, x = made(TINY, none=False, affine=True), images()
     skips = tuple([1 << 2 if source < 2 else 0 for _, source in EDGES] * 2)
     net.drop_path = 0.5
-    net.module.noise.manual_seed(1)
+    net.seed_drop_path(1)
     (normal, reduce) = net.module.cells[0], net.module.cells[1]
     assert not normal.reduces
     assert reduce.reduces
-    first = net(x, None, net.only(skips))
-    assert not torch.allclose(first, net(x, None, net.only(skips)))  # reductions' skip connections are dropped
+    first = net(x, None, net.active_for(skips))
+    assert not torch.allclose(first, net(x, None, net.active_for(skips)))  # reductions' skip connections are dropped
     net.module.eval()
-    assert torch.allclose(net(x, None, net.only(skips)), net(x, None, net.only(skips)))
+    assert torch.allclose(net(x, None, net.active_for(skips)), net(x, None, net.active_for(skips)))
     net.module.train()
     net.drop_path = 0.0
-    assert torch.allclose(net(x, None, net.only(skips)), net(x, None, net.only(skips)))
+    assert torch.allclose(net(x, None, net.active_for(skips)), net(x, None, net.active_for(skips)))
 
 
-def test_norms_of_nodes_that_are_held_are_not_trained() -> None:
+def test_frozen_norms_are_not_trained() -> None:
     net, x = made(affine=True, none=False), images()
     sgd = Sgd(net.module, 0.9, 0.1, False)
-    sgd.held = net.hold([(0, 3), (1, 2)])
+    sgd.frozen = net.freeze_affine([(0, 3), (1, 2)])
     arch = MULTI.sample(random.Random(1))
     for _ in range(2):
         sgd.zero()
-        F.cross_entropy(net(x, None, net.only(arch)), LABELS).backward()
+        F.cross_entropy(net(x, None, net.active_for(arch)), LABELS).backward()
         sgd.step(0.1)
     normal, reduce = net.module.cells[0].groups[0], net.module.cells[1].groups[0]
     for mixed_edges, node in ((normal, 3), (reduce, 2)):
         scale = mixed_edges.first_norm.scale.view(4, 8, -1)
-        held = [at for at in range(8) if mixed_edges.group.targets[mixed_edges.group.row(at)] == node]
-        assert (scale[:, held] == 1).all(), "neither trained nor decayed"
-        assert (scale[:, [at for at in range(8) if at not in held]] != 1).all()
+        frozen = [at for at in range(8) if mixed_edges.group.targets[mixed_edges.group.row(at)] == node]
+        assert (scale[:, frozen] == 1).all(), "neither trained nor decayed"
+        assert (scale[:, [at for at in range(8) if at not in frozen]] != 1).all()
     own = normal.plain_scale.view(3, 8, -1)
     assert (own[:, 2:4] == 1).all() and (own[:, :2] != 1).all()
     assert normal.first_point.grad is not None and (normal.first_point.grad != 0).any()
-    assert not net.hold([]).any()
+    assert not net.freeze_affine([]).any()
 
 
 def test_channels_are_dealt_out_in_turn() -> None:
@@ -250,28 +252,28 @@ def test_channels_are_dealt_out_in_turn() -> None:
     assert shuffled(x, 4).flatten().tolist() == [0, 2, 4, 6, 1, 3, 5, 7]
 
 
-def test_every_pass_is_told_of_and_an_architecture_costs_what_its_network_does() -> None:
+def test_every_pass_is_charged_and_an_architecture_costs_as_much_as_its_network() -> None:
     passes: list[tuple[float, int, bool]] = []
-    net = Supernet(TINY, charge=lambda *told: passes.append(told))
+    net = Supernet(TINY, charge=lambda *charge: passes.append(charge))
     arch = MULTI.sample(random.Random(3))
     x = images().float()
     net(x)
     with torch.no_grad():
-        net(x[:2], None, net.only(arch))
+        net(x[:2], None, net.active_for(arch))
         with net.unmetered():
             net(x)
-    macs = [network_size(one, TINY).macs for one in (EVERYTHING, arch)]
+    macs = [network_size(executed, TINY).macs for executed in (EVERYTHING, arch)]
     assert passes == [(macs[0], 3, True), (macs[1], 2, False)]
 
 
 def test_a_cell_may_differ_from_the_next_in_what_it_executes() -> None:
     net, x, rng = made(), images(), random.Random(5)
     archs = [SINGLE.sample(rng) for _ in range(3)]
-    different = net(x, None, [net.only(arch) for arch in archs])
-    joined = [net.only(archs[0])[0], net.only(archs[1])[1]]  # cells 1 and 2 are reduction cells
-    same = net(x, None, [net.only(archs[0]), tuple(joined), net.only(archs[2])])
+    different = net(x, None, [net.active_for(arch) for arch in archs])
+    joined = [net.active_for(archs[0])[0], net.active_for(archs[1])[1]]  # cells 1 and 2 are reduction cells
+    same = net(x, None, [net.active_for(archs[0]), tuple(joined), net.active_for(archs[2])])
     assert torch.allclose(different, same, atol=1e-12)
-    assert not torch.allclose(different, net(x, None, net.only(archs[0])), atol=1e-6)
+    assert not torch.allclose(different, net(x, None, net.active_for(archs[0])), atol=1e-6)
 
 
 def test_discretisation_keeps_two_inputs_of_each_node() -> None:

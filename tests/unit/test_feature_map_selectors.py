@@ -1,4 +1,4 @@
-"""Selectors of feature maps on a made task that knows how good every map is."""
+"""Selectors of feature maps, on a made task with a known quality of every map."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Call:
 
 @dataclass
 class MadeTask:
-    """Map ``i`` answers a share of ``(i + 1) / size`` of the points, always the same; the training loss tells the opposite."""
+    """Map ``i`` is correct on the same ``(i + 1) / size`` of the points; the training loss ranks maps in reverse."""
 
     charge: Meter
     size: int = 16
@@ -63,35 +63,35 @@ class MadeModel:
 
 
 def run(row: str, seed: int = 0, size: int = 16, budget: Budget | None = None, file: File | None = None, **task: Any) -> Any:
-    """(view, task) after the search of a row."""
+    """Search with a row. Return (view, task)."""
     info = registry.method(row.partition(":")[0])
     values = registry.settings(info, row, "random-fourier", {}, {})
-    made: list[MadeTask] = []
+    tasks: list[MadeTask] = []
 
     def open_task(charge: Meter) -> MadeTask:
-        made.append(MadeTask(charge, size, **task))
-        return made[-1]
+        tasks.append(MadeTask(charge, size, **task))
+        return tasks[-1]
 
     view = SearchView(PoolSpace("made", size), budget or Budget(), None, seed, "self", task=open_task, checkpoint=file)
     with contextlib.suppress(BudgetExhausted):
         registry.build(info, values).search(view)
-    return view, made[0]
+    return view, tasks[0]
 
 
 def proposals(view: SearchView) -> list[int]:
     return [proposal.arch[0] for proposal in view._trace.proposals]
 
 
-# What every selector does
+# Every selector
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_same_seeds_same_search_and_other_seeds_another(row: str) -> None:
-    (one, mine), (two, again), (_, other) = (run(row, seed, 64) for seed in (5, 5, 6))
-    assert repr(one._trace) == repr(two._trace)  # NaN differs from itself
-    trained = [[call.assigned.tolist() for call in task.calls] for task in (mine, again, other)]
+    (first, task_of_first), (second, task_of_second), (_, task_of_other_seed) = (run(row, seed, 64) for seed in (5, 5, 6))
+    assert repr(first._trace) == repr(second._trace)  # NaN differs from itself
+    trained = [[call.assigned.tolist() for call in task.calls] for task in (task_of_first, task_of_second, task_of_other_seed)]
     assert trained[0] == trained[1]
-    assert (trained[0] == trained[2]) == (row == "sweep:joint_erm")  # it trains the first maps one by one: no chance in it
+    assert (trained[0] == trained[2]) == (row == "sweep:joint_erm")  # it trains the first maps one by one, without randomness
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -102,21 +102,23 @@ def test_every_solver_call_is_paid_for_and_none_is_made_beyond_the_budget(row: s
     for limit in (1, 3, 6):
         view, task = run(row, size=64, budget=Budget("solver_calls", limit))
         assert len(task.calls) == view.budget.queries == min(limit, spent["queries"])
-        head = [one for one in free._trace.proposals if one.queries <= limit]
-        assert [one for one in view._trace.proposals if one.queries < limit] == [one for one in head if one.queries < limit]
+        head = [proposal for proposal in free._trace.proposals if proposal.queries <= limit]
+        assert [proposal for proposal in view._trace.proposals if proposal.queries < limit] == [
+            proposal for proposal in head if proposal.queries < limit
+        ]
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_a_killed_search_goes_on_to_the_same_end(row: str, tmp_path: Any) -> None:
-    whole, _ = run(row, size=32)
+    uninterrupted, _ = run(row, size=32)
     file = File(tmp_path / "run.ckpt", "a run")
     for dies_at in (2, 3):
         with pytest.raises(KeyboardInterrupt):
             run(row, size=32, file=file, dies_at=dies_at)
     resumed, task = run(row, size=32, file=file)
-    assert repr(resumed._trace) == repr(whole._trace)
-    assert resumed._ledger.snapshot() == whole._ledger.snapshot()
-    assert len(task.calls) < whole.budget.queries
+    assert repr(resumed._trace) == repr(uninterrupted._trace)
+    assert resumed._ledger.snapshot() == uninterrupted._ledger.snapshot()
+    assert len(task.calls) < uninterrupted.budget.queries
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -124,12 +126,12 @@ def test_the_loss_of_d36_reaches_every_solver_call(row: str) -> None:
     info = registry.method(row.partition(":")[0])
     values = registry.settings(info, row, "random-fourier", {}, {})
     assert values["loss"] == "hinge"
-    made: list[MadeTask] = []
+    tasks: list[MadeTask] = []
     view = SearchView(
-        PoolSpace("made", 16), Budget(), None, 0, "self", task=lambda charge: made.append(MadeTask(charge)) or made[0]
+        PoolSpace("made", 16), Budget(), None, 0, "self", task=lambda charge: tasks.append(MadeTask(charge)) or tasks[0]
     )
     replace(registry.build(info, values), loss="squared_hinge").search(view)
-    assert {call.loss for call in made[0].calls} == {"squared_hinge"}
+    assert {call.loss for call in tasks[0].calls} == {"squared_hinge"}
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -151,13 +153,13 @@ def test_weight_sharing_finds_the_best_map_in_one_call_per_halving_and_one_more(
     assert task.calls[-1].assigned.shape == ()
 
 
-def test_fast_weight_sharing_draws_its_features_anew_every_round() -> None:
+def test_fast_weight_sharing_draws_new_features_every_round() -> None:
     _, task = run("weight_sharing:fast", size=16)
     assert [call.features for call in task.calls] == [251, 354, 501, 708, 1000]
     assert len({call.draw for call in task.calls}) == 5
 
 
-def test_every_training_point_gets_a_map_of_its_own_uniformly_among_those_alive() -> None:
+def test_every_training_point_gets_a_map_drawn_uniformly_from_those_alive() -> None:
     view, task = run("weight_sharing:plain", size=16)
     counts = np.bincount(task.calls[0].assigned, minlength=16)
     assert counts.sum() == 800
@@ -200,8 +202,8 @@ def test_ties_are_broken_to_half_of_the_maps_alive_or_only_of_the_pool_d34() -> 
 
 
 def test_which_of_the_ties_is_dropped_is_chance() -> None:
-    kept = {tuple(WeightSharing().survivors([0, 1, 2, 3], np.ones(4), 4, np.random.default_rng(i))) for i in range(60)}
-    assert kept == {(a, b) for a in range(4) for b in range(a + 1, 4)}
+    survivors = {tuple(WeightSharing().survivors([0, 1, 2, 3], np.ones(4), 4, np.random.default_rng(i))) for i in range(60)}
+    assert survivors == {(a, b) for a in range(4) for b in range(a + 1, 4)}
 
 
 # Hyperband
@@ -241,14 +243,14 @@ def test_a_pool_smaller_than_a_bracket_is_drawn_from_with_replacement() -> None:
 
 
 def test_bilevel_takes_the_best_on_validation_and_joint_erm_the_smallest_loss_of_all_points() -> None:
-    bilevel, theirs = run("sweep:bilevel", size=8)
+    bilevel, task = run("sweep:bilevel", size=8)
     joint, ours = run("sweep:joint_erm", size=8)
     assert proposals(bilevel)[-1] == 7  # the best one, as the made task has it
     assert proposals(joint)[-1] == 0  # the smallest training loss
-    assert not any(call.joint for call in theirs.calls)
+    assert not any(call.joint for call in task.calls)
     assert all(call.joint for call in ours.calls)
     assert len(ours.calls) == 8
-    assert len(theirs.calls) == 9 * 6
+    assert len(task.calls) == 9 * 6
 
 
 def test_the_sweep_logs_shared_beside_own_accuracy_at_every_size() -> None:

@@ -1,4 +1,4 @@
-"""What each method's specification says, on problems whose answers are known."""
+"""Each method follows its specification, on problems with known solutions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from methods.multi_trial.reinforce import Reinforce
 
 
 class Recorder(ToyOracle):
-    """Remembers what was asked."""
+    """Records the queries."""
 
     def __init__(self) -> None:
         super().__init__(7)
@@ -79,7 +79,7 @@ def test_reinforce_starts_uniform_and_ends_at_good_choices() -> None:
 
 
 def test_reinforce_is_the_published_update_step_by_step() -> None:
-    """The same choices as automatic differentiation of -sum log pi(a) (r - b) and torch's own Adam make."""
+    """It makes the same choices as automatic differentiation of -sum log pi(a) (r - b) with torch's Adam."""
     import torch
 
     method = Reinforce(lr=0.05)
@@ -107,7 +107,7 @@ def test_local_search_ends_in_local_optima_and_pays_once() -> None:
     for move in ("best", "first"):
         oracle = Recorder()
         view = SearchView(ToySpace(), Budget("queries", 10_000), oracle, 0)
-        LocalSearch(move=move).search(view)  # returns once it knows the whole space
+        LocalSearch(move=move).search(view)  # returns when it has evaluated all of the space
         archs = [arch for arch, _ in oracle.asked]
         assert len(archs) == len(set(archs)) == ToySpace().size
         best = max(archs, key=lambda arch: ToyOracle(7).measure(arch, None, 0)[0])
@@ -128,7 +128,7 @@ def test_bohb_promotes_the_best_and_pays_for_promotions() -> None:
     assert [fidelity for _, fidelity in oracle.asked[:13]] == [1] * 9 + [4] * 3 + [12]
 
     def rank(runs: list[tuple[Arch, int | None]], k: int) -> set[Arch]:
-        return {arch for arch, _ in sorted(runs, key=lambda one: -ToyOracle(7).measure(*one, 0)[0])[:k]}
+        return {arch for arch, _ in sorted(runs, key=lambda query: -ToyOracle(7).measure(*query, 0)[0])[:k]}
 
     assert {arch for arch, _ in second} == rank(first, 3)
     assert {arch for arch, _ in third} == rank(second, 1)

@@ -17,10 +17,10 @@ from benchmarks.nb1shot1.footprint import footprint
 from benchmarks.nb1shot1.macro import DIGITS
 from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
-from benchmarks.nb1shot1.supernet import Macro, Supernet
+from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
 from harness.checkpoint import File
 from harness.problem import Arch, UserError
-from harness.weight_sharing import Decision
+from harness.weight_sharing import Decision, everything
 from methods.one_shot.parts import search as frame
 from methods.one_shot.parts.architecture import HardGumbel
 from methods.one_shot.parts.controller import Controller
@@ -49,11 +49,11 @@ def test_it_proposes_every_epoch_pays_and_resumes_to_the_same_end(
     ends = [line["seconds"] for line in epochs]
     assert trace.proposals[0].seconds <= ends[0], "a cell is proposed by the end of the first epoch"
     assert all(proposal.arch in view.space for proposal in trace.proposals)
-    kept = File(tmp_path / "kept.ckpt", "a run")
+    file = File(tmp_path / "kept.ckpt", "a run")
     with pytest.raises(Killed):
-        made.search(row, made.view(checkpoint=kept, meter=Counter(int(0.8 * passes.count))))
+        made.search(row, made.view(checkpoint=file, meter=Counter(int(0.8 * passes.count))))
     resumed = Counter()
-    assert made.search(row, made.view(checkpoint=kept, meter=resumed)) == expected
+    assert made.search(row, made.view(checkpoint=file, meter=resumed)) == expected
     assert resumed.count < passes.count
 
 
@@ -82,10 +82,10 @@ def test_what_a_space_does_not_offer_is_skipped_with_the_reason() -> None:
 
 @pytest.mark.parametrize(("number", "partial"), [(1, 1), (2, 2), (3, 4)])
 def test_the_footprint_counts_what_is_executed(number: int, partial: int) -> None:
-    macro = Macro(width=8, channels=3, partial=partial)
+    macro = SearchMacro(width=8, channels=3, partial=partial)
     net = Supernet(NB1Shot1Space(number), macro)
-    found = footprint(macro, net.blocks, 32)
-    macs = found.macs_of([net.blocks] * 3)
+    prices = footprint(macro, net.blocks, 32)
+    macs = prices.macs_of([net.blocks] * 3)
     counted = []
 
     def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
@@ -101,8 +101,8 @@ def test_the_footprint_counts_what_is_executed(number: int, partial: int) -> Non
     counted.clear()
     arch = NB1Shot1Space(number).at(5)
     with torch.no_grad():
-        net(torch.zeros(1, 3, 32, 32), None, net.only(arch))
-    assert found.macs_of([arch[-net.blocks :].count(op) for op in range(3)]) == sum(counted)
+        net(torch.zeros(1, 3, 32, 32), None, net.active_for(arch))
+    assert prices.macs_of([arch[-net.blocks :].count(op) for op in range(3)]) == sum(counted)
 
 
 def test_a_pass_costs_its_images_and_operations_and_a_third_without_gradients() -> None:
@@ -114,7 +114,7 @@ def test_a_pass_costs_its_images_and_operations_and_a_third_without_gradients() 
     net(images[:4])
     with torch.no_grad():
         net(images)
-    net(images, None, net.only(NB1Shot1Space(1).at(0)))
+    net(images, None, net.active_for(NB1Shot1Space(1).at(0)))
     mixture, half, forward, single = charged
     assert half["seconds"] == pytest.approx(mixture["seconds"] / 2)
     assert forward["seconds"] == pytest.approx(mixture["seconds"] / 3)
@@ -132,7 +132,7 @@ def whole_training(arch: Arch) -> float:
 
 def test_a_pass_of_several_cells_costs_what_the_dearest_topology_costs_with_all_operations() -> None:
     space, works = NB1Shot1Space(1), []
-    net = Supernet(space, Macro(width=4, channels=1))
+    net = Supernet(space, SearchMacro(width=4, channels=1))
     for topology in range(space.topologies):
         arch = space.at(topology * space.assignments)
         blocks = len(space.used(arch)) - 2
@@ -141,50 +141,52 @@ def test_a_pass_of_several_cells_costs_what_the_dearest_topology_costs_with_all_
         pooled = sizes[2]  # pooling has no weights
         parameters = pooled + sum(size - pooled for size in sizes[:2])
         works.append([parameters, sum(cells[0].matrix[0]), blocks, blocks, blocks])
-    found = executed(space, net._everything, DIGITS)
-    np.testing.assert_allclose(found[:, [0, 2, 3, 4, 5]], works)
+    prices = executed(space, everything(net.decisions), DIGITS)
+    np.testing.assert_allclose(prices[:, [0, 2, 3, 4, 5]], works)
 
 
 def test_loose_ends_are_not_charged() -> None:
     space = NB1Shot1Space(2)
-    net = Supernet(space, Macro(width=4, channels=1))
+    net = Supernet(space, SearchMacro(width=4, channels=1))
     arch = next(arch for arch in map(space.at, range(10_000)) if len(space.used(arch)) < 6)
-    a, b = (executed(space, net.only(one), DIGITS) for one in (arch, space.without_loose_ends(arch)))
+    a, b = (executed(space, net.active_for(cell), DIGITS) for cell in (arch, space.without_loose_ends(arch)))
     np.testing.assert_array_equal(a, b)
 
 
 def test_operations_on_part_of_the_channels_have_the_square_of_that_share() -> None:
     space = NB1Shot1Space(1)
-    active = Supernet(space, Macro(width=4, channels=1)).only(space.at(0))
-    whole, part, none = (executed(space, active, DIGITS, partial)[0] for partial in (1, 2, 10**9))
-    assert whole[0] > part[0] > none[0] and whole[1] > part[1] > none[1]
-    np.testing.assert_allclose((part - none)[:2] * 4, (whole - none)[:2], rtol=1e-6)
-    assert (whole[2:] == part[2:]).all()
+    active = Supernet(space, SearchMacro(width=4, channels=1)).active_for(space.at(0))
+    full, part, none = (executed(space, active, DIGITS, partial)[0] for partial in (1, 2, 10**9))
+    assert full[0] > part[0] > none[0] and full[1] > part[1] > none[1]
+    np.testing.assert_allclose((part - none)[:2] * 4, (full - none)[:2], rtol=1e-6)
+    assert (full[2:] == part[2:]).all()
 
 
 @pytest.mark.parametrize("partial", [1, 2])
 def test_gradients_of_the_weights_are_those_of_finite_differences(partial: int) -> None:
-    net = Supernet(NB1Shot1Space(2), Macro(width=2, channels=1, stacks=1, depth=1, partial=partial), seed=3)
+    net = Supernet(NB1Shot1Space(2), SearchMacro(width=2, channels=1, stacks=1, depth=1, partial=partial), seed=3)
     net.module.double()
     generator = torch.Generator().manual_seed(0)
     x, labels = torch.randn(4, 1, 4, 4, generator=generator, dtype=torch.float64), torch.arange(4)
     weights = [
-        torch.rand(one.rows, len(one.options), generator=generator, dtype=torch.float64).requires_grad_()
-        for one in net.decisions
+        torch.rand(decision.rows, len(decision.options), generator=generator, dtype=torch.float64).requires_grad_()
+        for decision in net.decisions
     ]
     assert torch.autograd.gradcheck(lambda *w: F.cross_entropy(net(x, w), labels), weights, eps=1e-6, atol=1e-6)
 
 
 def test_gdas_draws_one_operation_and_keeps_edges_soft() -> None:
     search = Search(made.view(), made.method("gdas"))
-    tables = [torch.full((one.rows, len(one.options)), 1 / len(one.options)) for one in search.net.decisions]
+    tables = [
+        torch.full((decision.rows, len(decision.options)), 1 / len(decision.options)) for decision in search.net.decisions
+    ]
     mixed = type("Mixed", (), {"probabilities": lambda self: tables})()
     forward = HardGumbel(search)(mixed)
-    for one, table, active in zip(search.net.decisions, forward.weights or (), forward.active or (), strict=True):
-        assert torch.allclose(table.sum(-1), torch.ones(one.rows))  # type: ignore[union-attr]
-        hard = one.kind == "operation"
+    for decision, table, active in zip(search.net.decisions, forward.weights or (), forward.active or (), strict=True):
+        assert torch.allclose(table.sum(-1), torch.ones(decision.rows))  # type: ignore[union-attr]
+        hard = decision.kind == "operation"
         assert bool(((table == 0) | (table == 1)).all()) == hard  # type: ignore[union-attr]
-        assert all(len(options) == (1 if hard else len(one.options)) for options in active)  # type: ignore[union-attr]
+        assert all(len(options) == (1 if hard else len(decision.options)) for options in active)  # type: ignore[union-attr]
 
 
 def test_the_controller_takes_as_many_different_inputs_as_a_node_has() -> None:
@@ -211,7 +213,7 @@ def test_finalists_are_ranked_again_on_all_validation_images(monkeypatch: pytest
     archs = [NB1Shot1Space(1).at(k) for k in range(4)]
     first = {arch: float(score) for arch, score in zip(archs, (10, 30, 40, 20), strict=True)}
     last = {arch: float(score) for arch, score in zip(archs, (99, 50, 40, 60), strict=True)}
-    of = {search.net.only(arch): arch for arch in archs}
+    of = {search.net.active_for(arch): arch for arch in archs}
     numbers: list[int] = []
 
     def evaluate(number: int, forward: frame.Forward, batch: int = 512) -> tuple[torch.Tensor, torch.Tensor]:

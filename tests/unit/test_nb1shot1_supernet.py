@@ -1,4 +1,4 @@
-"""The 1Shot1 supernet: its mixtures, its one-hot networks, and the way back to architectures."""
+"""The 1Shot1 supernet: its mixtures, the networks of architectures in it, and their derivation."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.nb1shot1.space import NB1Shot1Space
-from benchmarks.nb1shot1.supernet import Macro, Supernet
-from harness.weight_sharing import Active
+from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
+from harness.weight_sharing import Active, everything
+from tests.plain_darts import ones
 
-TINY = Macro(width=4, channels=1)
+TINY = SearchMacro(width=4, channels=1)
 SPACES = {number: NB1Shot1Space(number) for number in (1, 2, 3)}
 
 
@@ -21,21 +22,10 @@ def images(batch: int = 5) -> Tensor:
     return torch.randn(batch, 1, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def made(number: int, macro: Macro = TINY, seed: int = 1) -> Supernet:
+def made(number: int, macro: SearchMacro = TINY, seed: int = 1) -> Supernet:
     net = Supernet(SPACES[number], macro, seed=seed)
     net.module.double()
     return net
-
-
-def ones(net: Supernet, arch: tuple[int, ...]) -> list[Tensor]:
-    """The weights that say the same as ``only(arch)``."""
-    tables = []
-    for decision, rows in zip(net.decisions, net.only(arch), strict=True):
-        table = torch.zeros(decision.rows, len(decision.options), dtype=torch.float64)
-        for row, options in enumerate(rows):
-            table[row, list(options)] = 1
-        tables.append(table)
-    return tables
 
 
 def plain(net: Supernet, x: Tensor, tables: list[Tensor]) -> Tensor:
@@ -58,8 +48,8 @@ def plain(net: Supernet, x: Tensor, tables: list[Tensor]) -> Tensor:
         w = named["output"][0]
         x = w[0] * projected[:, net.blocks * c :] + torch.cat([w[k] * value for k, value in enumerate(values, 1)], 1)
     x = net.module.norm(net.module.last(F.relu(x)))
-    found: Tensor = net.module.classifier(x.mean((2, 3)))
-    return found
+    logits: Tensor = net.module.classifier(x.mean((2, 3)))
+    return logits
 
 
 @pytest.mark.parametrize("number", SPACES)
@@ -70,24 +60,26 @@ def test_decisions_are_those_of_the_paper(number: int) -> None:
         3: {f"inputs {j}": j for j in range(2, 6)},
     }
     net = made(number)
-    sizes = {one.name: len(one.options) for one in net.decisions}
+    sizes = {decision.name: len(decision.options) for decision in net.decisions}
     assert sizes == {"operations": 3, "output": net.blocks + 1, **inputs[number]}
     assert net.decisions[0].rows == net.blocks == SPACES[number].blocks
-    assert [one.kind for one in net.decisions] == ["operation"] + ["edge"] * (len(net.decisions) - 1)
+    assert [decision.kind for decision in net.decisions] == ["operation"] + ["edge"] * (len(net.decisions) - 1)
 
 
 @pytest.mark.parametrize("number", SPACES)
 def test_a_mixture_equals_the_plain_sums_gradients_too(number: int) -> None:
     net, x = made(number), images()
     generator = torch.Generator().manual_seed(3)
-    start = [torch.rand(one.rows, len(one.options), generator=generator, dtype=torch.float64) for one in net.decisions]
-    found = []
+    start = [
+        torch.rand(decision.rows, len(decision.options), generator=generator, dtype=torch.float64) for decision in net.decisions
+    ]
+    results = []
     for forward in (lambda w: net(x, w), lambda w: plain(net, x, w)):
         tables = [table.clone().requires_grad_() for table in start]
         y = forward(tables)
-        found.append([y, *torch.autograd.grad(F.cross_entropy(y, torch.arange(len(x))), tables)])
-    for ours, theirs in zip(*found, strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-10)
+        results.append([y, *torch.autograd.grad(F.cross_entropy(y, torch.arange(len(x))), tables)])
+    for ours, expected in zip(*results, strict=True):
+        assert torch.allclose(ours, expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("number", SPACES)
@@ -95,7 +87,7 @@ def test_a_sampled_architecture_is_executed_alone(number: int) -> None:
     net, x, rng = made(number), images(), random.Random(number)
     for _ in range(5):
         arch = SPACES[number].sample(rng)
-        assert torch.allclose(net(x, None, net.only(arch)), plain(net, x, ones(net, arch)), atol=1e-10)
+        assert torch.allclose(net(x, None, net.active_for(arch)), plain(net, x, ones(net, arch)), atol=1e-10)
 
 
 @pytest.mark.parametrize("number", SPACES)
@@ -110,17 +102,21 @@ def test_weights_of_each_image_are_its_own() -> None:
     net, x = made(2), images()
     net.module.eval()
     generator = torch.Generator().manual_seed(3)
-    own = [torch.rand(len(x), one.rows, len(one.options), generator=generator, dtype=torch.float64) for one in net.decisions]
+    own = [
+        torch.rand(len(x), decision.rows, len(decision.options), generator=generator, dtype=torch.float64)
+        for decision in net.decisions
+    ]
     together = net(x, own)
     for k in range(len(x)):
         assert torch.allclose(together[k : k + 1], net(x[k : k + 1], [table[k] for table in own]), atol=1e-10)
 
 
 def test_partial_channels_pass_by_and_are_shuffled() -> None:
-    net, x = made(1, Macro(width=8, channels=1, partial=4)), images()
+    net, x = made(1, SearchMacro(width=8, channels=1, partial=4)), images()
     mixed = net.module.cells[0].mixed[0]
     inputs = torch.randn(2, 8, 4, 4, dtype=torch.float64)
-    block = net._mixtures(None, net.only(SPACES[1].sample(random.Random(1))), False)[0]
+    active = net.active_for(SPACES[1].sample(random.Random(1)))
+    block = net._cell(active, None, False, x.device).blocks[0]
     y = mixed(inputs, block)
     bypassed = y.view(2, 2, 4, 4, 4)[:, :, 1:]  # after a shuffle by four, every fourth channel comes from the operation
     expected = inputs[:, 2:].view(2, 3, 2, 4, 4).transpose(1, 2)
@@ -132,19 +128,19 @@ def test_straight_through_gives_idle_operations_a_gradient() -> None:
     net, x = made(1), images()
     arch = SPACES[1].sample(random.Random(2))
     tables = [table.requires_grad_() for table in ones(net, arch)]
-    y = net(x, tables, net.only(arch), straight_through=True)
-    assert torch.allclose(y, net(x, None, net.only(arch)), atol=1e-12)
+    y = net(x, tables, net.active_for(arch), straight_through=True)
+    assert torch.allclose(y, net(x, None, net.active_for(arch)), atol=1e-12)
     (gradient,) = torch.autograd.grad(F.cross_entropy(y, torch.arange(len(x))), tables[:1])
     reached = [block in SPACES[1].used(arch) for block in range(1, net.blocks + 1)]
     assert (gradient != 0).all(1).tolist() == reached
     assert any(reached)
 
 
-def test_every_pass_is_told_of() -> None:
+def test_every_pass_is_charged() -> None:
     passes: list[tuple[Active, float, bool]] = []
-    net = Supernet(SPACES[3], TINY, charge=lambda *told: passes.append(told))
+    net = Supernet(SPACES[3], TINY, charge=lambda *charge: passes.append(charge))
     x = images().float()
     net(x)
     with torch.no_grad(), net.unmetered():
         net(x)
-    assert passes == [(net._everything, 5, True)]
+    assert passes == [(everything(net.decisions), 5, True)]

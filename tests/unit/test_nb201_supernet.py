@@ -1,4 +1,4 @@
-"""The supernet computes the mixture that the papers define, whatever work it shares."""
+"""The supernet computes the mixture that the papers define, although it shares work between edges."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def double(supernet: Supernet) -> Supernet:
 
 
 class Plain:
-    """The same mathematics edge by edge and operation by operation, from the supernet's own weights."""
+    """The same computation edge by edge and operation by operation, with the weights of the supernet."""
 
     def __init__(self, supernet: Supernet) -> None:
         self.module, self.ops = supernet.module, supernet.ops
@@ -57,8 +57,8 @@ class Plain:
                     ]
                     nodes.append(torch.stack(torch.broadcast_tensors(*terms)).sum(0))
                 x = nodes[3]
-        found: Tensor = self.module.classifier(F.relu(self.module.norm(x)).mean((2, 3)))
-        return found
+        logits: Tensor = self.module.classifier(F.relu(self.module.norm(x)).mean((2, 3)))
+        return logits
 
     def operation(self, x: Tensor, stage: int, depth: int, edge: int, op: int) -> Tensor:
         if op == NONE:
@@ -78,9 +78,9 @@ def test_with_one_operation_per_edge_it_is_the_stand_alone_network(macro: Macro,
     network = Network(arch, macro).double().load(dict(supernet.shared_with(arch)))
     x = images(macro)
     expected = network(x)
-    assert torch.allclose(supernet(x, None, supernet.only(arch)), expected, atol=1e-12)
+    assert torch.allclose(supernet(x, None, supernet.active_for(arch)), expected, atol=1e-12)
     one_hot = F.one_hot(torch.tensor(arch), 5).double()
-    assert torch.allclose(supernet(x, [one_hot], supernet.only(arch)), expected, atol=1e-12)
+    assert torch.allclose(supernet(x, [one_hot], supernet.active_for(arch)), expected, atol=1e-12)
     assert torch.allclose(supernet(x, [one_hot]), expected, atol=1e-12)
 
 
@@ -112,7 +112,7 @@ def test_gradients_of_the_weights_equal_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda w: supernet(x, [w]), (weights,), eps=1e-6, atol=1e-5)
 
 
-def test_what_has_no_weight_need_not_run() -> None:
+def test_operations_without_weight_need_not_run() -> None:
     supernet = double(Supernet(TINY, seed=1))
     generator = torch.Generator().manual_seed(4)
     mask = torch.rand(6, 5, generator=generator) < 0.5
@@ -143,8 +143,8 @@ def test_straight_through_idle_operations_count_nothing_and_have_a_gradient() ->
     arch = (3, 1, 2, 4, 3, 2)
     weights = F.one_hot(torch.tensor(arch), 5).double().requires_grad_()
     x = images(TINY)
-    y = supernet(x, [weights], supernet.only(arch), straight_through=True)
-    assert torch.allclose(y, supernet(x, None, supernet.only(arch)), atol=1e-12)
+    y = supernet(x, [weights], supernet.active_for(arch), straight_through=True)
+    assert torch.allclose(y, supernet(x, None, supernet.active_for(arch)), atol=1e-12)
     F.cross_entropy(y, torch.arange(len(x)) % 10).backward()
     idle = weights.grad[F.one_hot(torch.tensor(arch), 5) == 0].view(6, 4)
     # every idle operation of an edge enters as the same number
@@ -152,28 +152,30 @@ def test_straight_through_idle_operations_count_nothing_and_have_a_gradient() ->
     assert (idle[:, 0] != 0).all()
 
 
-def test_running_statistics_are_kept_where_asked_for() -> None:
+def test_running_statistics_are_updated_if_requested() -> None:
     supernet = double(Supernet(TINY, track=True, seed=1))
     x, arch = images(TINY, 32), (3, 3, 2, 3, 2, 3)
     for _ in range(200):
-        in_training = supernet(x, None, supernet.only(arch))
+        in_training = supernet(x, None, supernet.active_for(arch))
     supernet.module.eval()
-    # the running variance is unbiased, hence not quite the batch's
-    assert torch.allclose(supernet(x, None, supernet.only(arch)), in_training, atol=0.1)
-    one = supernet(x[:1], None, supernet.only(arch))
-    assert torch.allclose(one, supernet(x, None, supernet.only(arch))[:1], atol=1e-12)
+    # the running variance is unbiased, so it differs a little from that of the batch
+    assert torch.allclose(supernet(x, None, supernet.active_for(arch)), in_training, atol=0.1)
+    single = supernet(x[:1], None, supernet.active_for(arch))
+    assert torch.allclose(single, supernet(x, None, supernet.active_for(arch))[:1], atol=1e-12)
     without = double(Supernet(TINY, seed=1))
     without.module.eval()
-    assert not torch.allclose(without(x[:2], None, without.only(arch)), without(x, None, without.only(arch))[:2], atol=1e-3)
+    assert not torch.allclose(
+        without(x[:2], None, without.active_for(arch)), without(x, None, without.active_for(arch))[:2], atol=1e-3
+    )
 
 
-def test_every_pass_is_told_of() -> None:
+def test_every_pass_is_charged() -> None:
     passes: list[tuple[list[int], int, bool]] = []
     supernet = Supernet(TINY, seed=1, charge=lambda counts, n, training: passes.append((list(counts), n, training)))
     x = images(TINY).float()
     supernet(x)
     with torch.no_grad():
-        supernet(x[:2], None, supernet.only((0, 1, 2, 3, 4, 4)))
+        supernet(x[:2], None, supernet.active_for((0, 1, 2, 3, 4, 4)))
     assert passes == [([6] * 5, 6, True), ([1, 1, 1, 1, 2], 2, False)]
 
 
@@ -183,7 +185,7 @@ def test_discretisation_takes_the_best_of_each_edge() -> None:
     assert Supernet(TINY, none=False).derive([scores]) == (4, 1, 2, 3, 3, 1)
     assert Supernet(TINY).derive([torch.zeros(6, 5)]) == (0,) * 6
     with pytest.raises(ValueError, match="no 'none'"):
-        Supernet(TINY, none=False).only((0, 1, 1, 1, 1, 1))
+        Supernet(TINY, none=False).active_for((0, 1, 1, 1, 1, 1))
 
 
 def test_initial_weights_depend_on_the_seed_alone() -> None:
@@ -197,9 +199,9 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
     assert 0.9 < spread <= 1
 
 
-def test_a_bias_can_be_had() -> None:
+def test_convolutions_have_a_bias_if_requested() -> None:
     biased = [
         name for name, _ in Supernet(TINY, bias=True).module.named_parameters() if "convs" in name and name.endswith("bias")
     ]
     assert len(biased) == 3 * 2 * 6
-    assert initial_parameters((3,) * 6, TINY, 1)  # the stand-alone network has none
+    assert initial_parameters((3,) * 6, TINY, 1)  # the stand-alone network has no bias

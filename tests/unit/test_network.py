@@ -35,12 +35,12 @@ def test_sizes_of_known_cells() -> None:
 
 def test_sizes_are_those_of_the_table() -> None:
     folders = [Path(part) for part in os.environ.get("NAS_DATA", "").split(os.pathsep) if part]
-    found = [path for folder in folders for path in folder.rglob("nb201_columns.parquet")]
-    if not found:
+    files = [path for folder in folders for path in folder.rglob("nb201_columns.parquet")]
+    if not files:
         pytest.skip("no nb201_columns.parquet under NAS_DATA")
     import pyarrow.parquet as pq
 
-    table = pq.read_table(found[0], columns=["arch_str", "c10_params_M", "c10_flops_M"]).to_pylist()
+    table = pq.read_table(files[0], columns=["arch_str", "c10_params_M", "c10_flops_M"]).to_pylist()
     space = NB201Space()
     for row in table[::7]:
         cell = space.from_str(row["arch_str"])

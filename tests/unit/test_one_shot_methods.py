@@ -1,4 +1,4 @@
-"""What each weight-sharing method does with its space, step by step where its paper or script says so."""
+"""Each weight-sharing method does what its paper or script says, step by step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from methods.one_shot.parts import unrolled
+from methods.one_shot.parts import conas, unrolled
 from methods.one_shot.parts.architecture import SoftmaxAdam
 from methods.one_shot.parts.search import Forward, Search, entropy
 from methods.one_shot.parts.sgd import Sgd, cosine
@@ -57,23 +57,23 @@ def test_the_unrolled_gradient_is_that_of_the_loss_after_a_step(monkeypatch: pyt
             search.sgd.flat.copy_(start)
         return loss
 
-    (found,) = unrolled.unrolled_gradient(search, logits, train, valid)
+    (gradient,) = unrolled.unrolled_gradient(search, logits, train, valid)
     assert torch.equal(search.sgd.flat, start), "the weights are as they were"
     first_order = torch.autograd.grad(search.loss(valid, Forward(logits.probabilities())), logits.values)[0]
-    (value,) = (one.detach() for one in logits.values)
+    (value,) = (leaf.detach() for leaf in logits.values)
     for edge, option in ((0, 3), (2, 1), (5, 2)):
         step = torch.zeros_like(value)
         step[edge, option] = 1e-6
         numeric = (after_a_step([value + step]) - after_a_step([value - step])) / 2e-6
-        assert float(found[edge, option]) == pytest.approx(numeric, rel=1e-3, abs=1e-6)
-    assert not torch.allclose(found, first_order, rtol=0.05), "second order says something else than first"
+        assert float(gradient[edge, option]) == pytest.approx(numeric, rel=1e-3, abs=1e-6)
+    assert not torch.allclose(gradient, first_order, rtol=0.05), "second order differs from first order"
 
 
 # -- DARTS -----------------------------------------------------------------------------------------------------------------
 
 
 def test_darts_can_collapse_to_skip_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing keeps it from a cell without any convolution, where its logits prefer skip connections."""
+    """It ends in a cell without convolutions if its logits prefer skip connections."""
     from methods.one_shot.parts import architecture
 
     class Preferring(SoftmaxAdam):
@@ -116,12 +116,12 @@ def test_the_order_of_the_two_steps(row: str, first: str, monkeypatch: pytest.Mo
     assert done == [first, "architecture" if first == "weights" else "weights"] * (len(done) // 2)
 
 
-def test_the_clipped_norm_counts_what_the_architecture_step_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clipped_norm_counts_the_gradient_of_the_last_architecture_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scripts clip all parameters and clear the weights' gradients alone."""
     norms: list[int] = []
     plain = Sgd.clip
     monkeypatch.setattr(
-        Sgd, "clip", lambda self, norm, others=(): (norms.append(len(list(others))), plain(self, norm, others))[1]
+        Sgd, "clip", lambda self, norm, counted=(): (norms.append(len(list(counted))), plain(self, norm, counted))[1]
     )
     made_search.search("darts:bilevel", epochs=1)
     assert set(norms) == {1}
@@ -136,7 +136,7 @@ def test_the_clipped_norm_counts_what_the_architecture_step_left(monkeypatch: py
 def test_learning_rates() -> None:
     half = [cosine(epoch, 50, 0.025, 0.001) for epoch in range(25)]
     assert half[0] == 0.025 and half[-1] == pytest.approx(0.0137, abs=1e-3), "D-24: half the way down"
-    assert cosine(0 + 1, 100, 0.025, 0.001) < 0.025, "D-05's scheduler is advanced before the first epoch"
+    assert cosine(0 + 1, 100, 0.025, 0.001) < 0.025, "D-05: the scheduler steps before the first epoch"
     assert cosine(20, 10, 0.05, 0.0005) == pytest.approx(0.05), "ENAS: down and up again"
     assert cosine(15, 10, 0.05, 0.0005) == pytest.approx(cosine(5, 10, 0.05, 0.0005))
     restarted = [cosine(epoch, 50, 0.025, 0.001, 0.5) for epoch in (0, 49, 50, 100)]
@@ -144,71 +144,76 @@ def test_learning_rates() -> None:
     assert restarted[1] == pytest.approx(0.001, abs=1e-4)
 
 
-# -- what is recorded ------------------------------------------------------------------------------------------------------
+# -- the trace -------------------------------------------------------------------------------------------------------------
 
 
-def test_entropy_is_one_for_equal_weights_whatever_their_number() -> None:
+def test_entropy_is_one_for_any_number_of_equal_weights() -> None:
     assert entropy([torch.full((6, 5), 0.2)]) == pytest.approx(1.0)
     assert entropy([torch.full((6, 4), 0.25), torch.eye(4)]) == pytest.approx(0.6)
     assert entropy([torch.full((2, 4), 0.25), torch.ones(3, 1)]) == pytest.approx(1.0), "one option is no choice"
 
 
 @pytest.mark.parametrize("row", ["rsps", "conas", "ista_nas:two_stage", "sparse_nas:hapg"])
-def test_what_has_no_distribution_logs_no_entropy(row: str) -> None:
+def test_methods_without_a_distribution_log_no_entropy(row: str) -> None:
     assert "entropy" not in made_search.search(row)[1]["scalars"]
 
 
 @pytest.mark.parametrize("row", ["gaea_darts:erm", "gdas", "xnas", "setn"])
 def test_a_cell_is_proposed_at_every_epoch_at_its_price(row: str) -> None:
-    given = made_search.view()
-    made_search.search(row, given)
-    epochs = [line for line in given._trace.scalars if "epoch" in line]
+    view = made_search.view()
+    made_search.search(row, view)
+    epochs = [line for line in view._trace.scalars if "epoch" in line]
     assert [line["epoch"] for line in epochs] == [1, 2]
-    assert [one.seconds for one in given._trace.proposals[:2]] == [line["seconds"] for line in epochs]
+    assert [proposal.seconds for proposal in view._trace.proposals[:2]] == [line["seconds"] for line in epochs]
 
 
 # -- the other methods -----------------------------------------------------------------------------------------------------
 
 
 def test_one_stage_ista_ends_once_every_node_has_settled() -> None:
-    given = made_search.view()
-    made_search.search("ista_nas:one_stage", given, epochs=9, settled=1.0)
-    epochs = [line["epoch"] for line in given._trace.scalars]
+    view = made_search.view()
+    made_search.search("ista_nas:one_stage", view, epochs=9, settled=1.0)
+    epochs = [line["epoch"] for line in view._trace.scalars]
     assert epochs == [1, 2], "all moved by less than that in the second epoch, the first that is looked at"
 
 
+def test_ista_deploys_only_what_a_space_can_deploy() -> None:
+    assert made_search.skipped("ista_nas:one_stage") is None
+    assert "can be deployed" in made_search.skipped("ista_nas:one_stage", target_cells=20)
+    assert made_search.skipped("ista_nas:two_stage", target_cells=20) is None
+
+
 def test_the_best_epoch_can_be_reported_instead_of_the_last() -> None:
-    """D-25. Its supernet is looked at for a decision, so that is charged."""
-    last, best = (made_search.search("gaea_darts:bilevel", reported=one)[1] for one in ("last", "best"))
+    """D-25. The evaluation of the supernet serves a decision, so it is charged."""
+    last, best = (made_search.search("gaea_darts:bilevel", reported=reported)[1] for reported in ("last", "best"))
     assert best["spent"]["seconds"] > last["spent"]["seconds"]
 
 
 def test_nats_benchs_candidates_are_distinct() -> None:
     method = made_search.method("rsps:nats_2021", candidates=500)
-    found = method._candidates(started("rsps:nats_2021"))
-    assert len(set(found)) == 500
+    candidates = method._candidates(started("rsps:nats_2021"))
+    assert len(set(candidates)) == 500
     assert len({made_search.method("rsps").sampling, method.sampling}) == 2
 
 
-def test_conas_measures_on_all_plain_images_where_asked_to() -> None:
-    """D-03. No noise of batches is left: the measurements of one cell are equal."""
+def test_conas_measures_on_all_plain_images_if_requested() -> None:
+    """D-03. Without the noise of batches, repeated measurements of a cell are equal."""
     method = made_search.method("conas", measured_batches=0, measurements=2)
     search = Search(made_search.view(), method, none=False)
     switches, frozen = Switches(search.net.decisions), dict.fromkeys(range(24), -1)
-    _, losses = method._measured(search, switches, frozen, 0)
+    _, losses = conas.measured(search, switches, method, frozen, 0)
     assert losses[0] == losses[1]
-    _, noisy = dataclasses.replace(method, measured_batches=1)._measured(search, switches, frozen, 0)
+    _, noisy = conas.measured(search, switches, dataclasses.replace(method, measured_batches=1), frozen, 0)
     assert noisy[0] != noisy[1]
 
 
 def test_conas_stops_once_every_node_has_inputs() -> None:
-    method = made_search.method("conas")
-    switches = Switches(Search(made_search.view(), method, none=False).net.decisions)
-    assert not method._enough(switches, {})
+    switches = Switches(Search(made_search.view(), made_search.method("conas"), none=False).net.decisions)
+    assert not conas.enough(switches, {}, inputs=1)
     first_edges = {0: 1, 4: 1, 12: 1}  # 1<-0, 2<-0, 3<-0
-    assert method._enough(switches, first_edges)
-    assert not dataclasses.replace(method, inputs=2)._enough(switches, first_edges)
-    assert dataclasses.replace(method, inputs=2)._enough(switches, {**first_edges, 8: 1, 16: 1}), "node 1 has one edge in all"
+    assert conas.enough(switches, first_edges, inputs=1)
+    assert not conas.enough(switches, first_edges, inputs=2)
+    assert conas.enough(switches, {**first_edges, 8: 1, 16: 1}, inputs=2), "node 1 has a single edge"
 
 
 def test_the_released_gaea_gdas_is_a_row() -> None:

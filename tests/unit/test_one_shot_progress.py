@@ -1,4 +1,4 @@
-"""A search says within an epoch how far it is, so that one whose epochs take hours can be watched, and timed in seconds."""
+"""A search reports progress within an epoch, so that a search with epochs of hours can be watched, and priced in seconds."""
 
 from __future__ import annotations
 

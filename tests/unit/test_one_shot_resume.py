@@ -18,11 +18,11 @@ __all__ = ["small"]
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """Stands for the death of the process."""
 
 
 class Counter:
-    """Counts passes, and dies at one."""
+    """Counts passes, and raises :class:`Killed` after ``last`` of them."""
 
     def __init__(self, last: float = float("inf")) -> None:
         self.count, self.last = 0, last
@@ -43,15 +43,15 @@ def test_a_killed_search_resumes_to_the_same_end(row: str, tmp_path: Path, monke
     passes = Counter()
     expected = made_search.search(row, made_search.view(meter=passes))
     for share in (0.7, 0.98):
-        kept = File(tmp_path / f"{share}.ckpt", "a run")
+        file = File(tmp_path / f"{share}.ckpt", "a run")
         with pytest.raises(Killed):
-            made_search.search(row, made_search.view(checkpoint=kept, meter=Counter(int(share * passes.count))))
+            made_search.search(row, made_search.view(checkpoint=file, meter=Counter(int(share * passes.count))))
         resumed = Counter()
-        assert made_search.search(row, made_search.view(checkpoint=kept, meter=resumed)) == expected
+        assert made_search.search(row, made_search.view(checkpoint=file, meter=resumed)) == expected
         assert resumed.count < passes.count, "it went on from where it was"
 
 
 def test_another_seed_ends_elsewhere() -> None:
-    """The comparison above could not fail if every search were the same."""
+    """Otherwise the comparison above could not fail."""
     ends = {repr(made_search.search("rsps", made_search.view(seed))) for seed in range(3)}
     assert len(ends) == 3

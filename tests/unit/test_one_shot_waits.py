@@ -1,4 +1,4 @@
-"""Within an epoch no method waits for its device: reading a number or a mask back is kept for the end of epochs."""
+"""Within an epoch no method waits for its device: numbers and masks are read back at the end of epochs only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "a
 
 
 class Reads(TorchDispatchMode):
-    """Counts what would make the host wait, were the tensors on a GPU; an optimiser's own counters lie on the host."""
+    """Counts calls that would make the host wait for a GPU. Counters of optimisers are on the host and do not count."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,26 +44,26 @@ class Reads(TorchDispatchMode):
 
 
 def reads(row: str, batch: int, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Of a search whose epochs have 32 images."""
-    found = Reads()
+    """Count the waits of a search whose epochs have 32 images."""
+    mode = Reads()
     with monkeypatch.context() as patch:
         for name in ("tolist", "item", "numpy", "cpu"):
-            patch.setattr(torch.Tensor, name, counted(getattr(torch.Tensor, name), found))
-        with found:
+            patch.setattr(torch.Tensor, name, counted(getattr(torch.Tensor, name), mode))
+        with mode:
             made_search.search(row, epochs=1, batch=batch)
-    return found.count
+    return mode.count
 
 
-def counted(plain: Any, found: Reads) -> Any:
+def counted(plain: Any, mode: Reads) -> Any:
     def wrapper(self: torch.Tensor, *args: Any) -> Any:
-        found.count += not Reads._by_optimiser()
+        mode.count += not Reads._by_optimiser()
         return plain(self, *args)
 
     return wrapper
 
 
 DRAWN = ("gdas", "gaea_gdas", "gaea_gdas:released")
-"""What a pass executes is drawn on the device here, so each pass waits for its sample."""
+"""These methods draw on the device, so each pass waits for its sample."""
 
 
 @pytest.mark.parametrize("row", [row for row in made_search.rows() if row not in (*DRAWN, "enas")])

@@ -47,8 +47,8 @@ def test_a_dropped_expert_never_returns_and_the_best_in_hindsight_is_never_dropp
     played = rewards(seed)
     best = played.clamp(-BOUND, BOUND).sum(0).argmax(-1)
     gone = torch.zeros(EDGES, OPERATIONS, dtype=torch.bool)
-    for one in played:
-        experts.step(torch.where(gone, torch.full_like(one, math.nan), one)[None])
+    for row in played:
+        experts.step(torch.where(gone, torch.full_like(row, math.nan), row)[None])
         now = experts.mixture == 0
         assert (now | ~gone).all(), "what was dropped stays dropped"
         gone = now
@@ -62,10 +62,10 @@ def test_a_dropped_expert_never_returns_and_the_best_in_hindsight_is_never_dropp
 @given(seeds, st.integers(1, 13))
 def test_rounds_in_batches_are_rounds_one_by_one(seed: int, batch: int) -> None:
     together, apart = (Experts(EDGES, OPERATIONS, ROUNDS, BOUND) for _ in range(2))
-    for some in torch.split(rewards(seed), batch):
-        together.step(some)
-        for one in some:
-            apart.step(one[None])
+    for rows in torch.split(rewards(seed), batch):
+        together.step(rows)
+        for row in rows:
+            apart.step(row[None])
         torch.testing.assert_close(together.mixture, apart.mixture)
         assert torch.equal(together.mixture == 0, apart.mixture == 0)
 

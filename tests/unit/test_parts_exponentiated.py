@@ -13,10 +13,10 @@ from methods.one_shot.parts.exponentiated import entropic_penalty, exponentiated
 
 def rows(low: float, high: float) -> st.SearchStrategy[Tensor]:
     entries = st.lists(st.lists(st.floats(low, high), min_size=5, max_size=5), min_size=6, max_size=6)
-    return entries.map(lambda one: torch.tensor(one, dtype=torch.float64))
+    return entries.map(lambda values: torch.tensor(values, dtype=torch.float64))
 
 
-simplices = rows(0.01, 1).map(lambda one: one / one.sum(-1, keepdim=True))
+simplices = rows(0.01, 1).map(lambda theta: theta / theta.sum(-1, keepdim=True))
 gradients, any_rate = rows(-5, 5), st.floats(0.001, 1)
 
 

@@ -26,7 +26,7 @@ def cube(n: int) -> np.ndarray:
     return 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
 
 
-small_terms = st.lists(st.integers(0, 7), max_size=2, unique=True).map(lambda one: tuple(sorted(one)))
+small_terms = st.lists(st.integers(0, 7), max_size=2, unique=True).map(lambda positions: tuple(sorted(positions)))
 expansions = st.dictionaries(small_terms, st.integers(-3, 3).map(lambda c: c / 10), max_size=12)
 
 
@@ -46,7 +46,7 @@ def test_parities_are_orthogonal_on_the_cube() -> None:
 
 def test_columns_are_the_products_their_monomials_name() -> None:
     codes = np.random.default_rng(1).choice([-1, 1], (9, 6))
-    products = np.stack([codes[:, list(one)].prod(axis=1) for one in monomials(range(6))], axis=1)
+    products = np.stack([codes[:, list(monomial)].prod(axis=1) for monomial in monomials(range(6))], axis=1)
     assert np.array_equal(parities(codes), products)
 
 
@@ -129,8 +129,8 @@ def test_the_features_of_free_positions_span_the_frozen_ones(seed: int) -> None:
     codes[:, list(frozen)] = list(frozen.values())
     coefficients = rng.normal(size=37)
     folded = restrict(dict(zip(monomials(range(8)), coefficients, strict=True)), frozen)
-    assert list(monomials(free)) == sorted(folded, key=lambda one: (len(one), one))
-    narrow = np.array([folded[one] for one in monomials(free)])
+    assert list(monomials(free)) == sorted(folded, key=lambda monomial: (len(monomial), monomial))
+    narrow = np.array([folded[monomial] for monomial in monomials(free)])
     np.testing.assert_allclose(parities(codes[:, free]) @ narrow, parities(codes) @ coefficients, atol=1e-12)
 
 
@@ -140,6 +140,6 @@ def test_a_sparse_function_is_recovered_from_few_measurements() -> None:
     truth = {(): 1.2, (3,): 0.08, (20,): -0.06, (5, 11): 0.1, (11, 17): -0.09}
     codes = rng.choice([-1, 1], (300, 24))
     values = evaluate(truth, codes) + rng.normal(0, 0.05, 300)
-    found = largest_terms(lasso(parities(codes), values, 5.0, "paper"), monomials(range(24)), len(truth))
-    assert set(found) == set(truth)
-    assert minimise(found) == minimise(truth)
+    expansion = largest_terms(lasso(parities(codes), values, 5.0, "paper"), monomials(range(24)), len(truth))
+    assert set(expansion) == set(truth)
+    assert minimise(expansion) == minimise(truth)

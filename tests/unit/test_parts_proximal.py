@@ -23,7 +23,7 @@ from methods.one_shot.parts.proximal import (
 
 SIZES = (2, 1, 3)
 values = st.floats(-3, 3)
-vectors = st.lists(values, min_size=6, max_size=6).map(lambda one: torch.tensor(one, dtype=torch.float64))
+vectors = st.lists(values, min_size=6, max_size=6).map(lambda entries: torch.tensor(entries, dtype=torch.float64))
 strengths, mixtures, rates = st.floats(0, 2), st.floats(0, 1), st.floats(0.01, 2)
 
 
@@ -49,9 +49,9 @@ def test_the_proximal_point_is_what_a_numerical_search_finds(seed: int) -> None:
     z = torch.randn(6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     point = prox(z, 0.5, 0.6, 0.5)
     options = {"xatol": 1e-10, "fatol": 1e-14, "maxiter": 20_000, "maxfev": 20_000, "adaptive": True}
-    found = minimize(lambda x: moreau(torch.from_numpy(x), z, 0.5, 0.6, 0.5), z.numpy(), method="Nelder-Mead", options=options)
-    assert found.fun == pytest.approx(moreau(point, z, 0.5, 0.6, 0.5), abs=1e-6)
-    torch.testing.assert_close(torch.from_numpy(found.x), point, atol=1e-3, rtol=0)
+    result = minimize(lambda x: moreau(torch.from_numpy(x), z, 0.5, 0.6, 0.5), z.numpy(), method="Nelder-Mead", options=options)
+    assert result.fun == pytest.approx(moreau(point, z, 0.5, 0.6, 0.5), abs=1e-6)
+    torch.testing.assert_close(torch.from_numpy(result.x), point, atol=1e-3, rtol=0)
 
 
 def test_the_order_matters() -> None:
@@ -118,24 +118,24 @@ def test_steps_are_those_of_the_printed_equations() -> None:
 
 
 def test_without_regularisation_and_momentum_it_is_gradient_descent() -> None:
-    ours, theirs = start(), start().requires_grad_()
-    optimiser, reference = Hapg(ours, SIZES, accelerated=False), torch.optim.SGD([theirs], lr=0.05)
+    ours, expected = start(), start().requires_grad_()
+    optimiser, reference = Hapg(ours, SIZES, accelerated=False), torch.optim.SGD([expected], lr=0.05)
     for _ in range(30):
         optimiser.step(quadratic(ours), 0.05, 0.0)
-        theirs.grad = quadratic(theirs.detach())
+        expected.grad = quadratic(expected.detach())
         reference.step()
-    torch.testing.assert_close(ours, theirs.detach())
+    torch.testing.assert_close(ours, expected.detach())
 
 
 def test_without_regularisation_and_momentum_it_is_adam() -> None:
-    ours, theirs = start(), start().requires_grad_()
+    ours, expected = start(), start().requires_grad_()
     optimiser = AdamHapg(ours, SIZES, accelerated=False)
-    reference = torch.optim.Adam([theirs], lr=0.03, betas=(0.5, 0.999))
+    reference = torch.optim.Adam([expected], lr=0.03, betas=(0.5, 0.999))
     for _ in range(30):
         optimiser.step(quadratic(ours), 0.03, 0.0)
-        theirs.grad = quadratic(theirs.detach())
+        expected.grad = quadratic(expected.detach())
         reference.step()
-    torch.testing.assert_close(ours, theirs.detach())
+    torch.testing.assert_close(ours, expected.detach())
 
 
 def test_with_a_constant_second_moment_it_is_hapg() -> None:

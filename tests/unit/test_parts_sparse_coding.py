@@ -117,9 +117,9 @@ def test_the_two_formulas_of_the_weights_are_one(seed: int, candidates: int) -> 
     x = recover(matrix, b)
     support = top_support(x)
     z = sparse_weights(matrix, b, x, support)
-    columns, kept = matrix[:, support], x[support]
-    other = columns.T @ b - (columns.T @ columns - torch.eye(2, dtype=torch.float64)) @ kept
-    torch.testing.assert_close(z[support], other)
+    columns, entries = matrix[:, support], x[support]
+    expected = columns.T @ b - (columns.T @ columns - torch.eye(2, dtype=torch.float64)) @ entries
+    torch.testing.assert_close(z[support], expected)
     assert torch.equal(z.nonzero().flatten(), support)
 
 

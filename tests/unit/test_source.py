@@ -53,6 +53,7 @@ SHARING = {("nb201/digits", "darts:bilevel"), ("nb1shot1/1-digits", "darts:bilev
         ("benchmarks/nb201/clock.py", {("nb201/digits", "darts:bilevel")}),
         ("benchmarks/nb1shot1/supernet.py", {("nb1shot1/1-digits", "darts:bilevel")}),
         ("benchmarks/nb1shot1/oracle.py", {("nb1shot1/1-digits", "random_search"), ("nb1shot1/1-digits", "darts:bilevel")}),
+        ("benchmarks/networks.py", SHARING),
         ("benchmarks/images/augment.py", SHARING),
         ("benchmarks/images/splits.py", SHARING),
         ("methods/one_shot/parts/training.py", SHARING),

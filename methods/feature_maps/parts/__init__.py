@@ -1,1 +1,1 @@
-"""What several selectors of feature maps are made of."""
+"""Parts that several selectors of feature maps share."""

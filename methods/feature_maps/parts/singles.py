@@ -1,4 +1,4 @@
-"""Feature maps trained one by one: what their results were, also before the search was killed."""
+"""Feature maps trained one by one, with results that survive a kill."""
 
 from __future__ import annotations
 
@@ -11,39 +11,49 @@ from harness.problem import Problem, SearchView
 
 
 class Result(NamedTuple):
-    """What became of one solver call for a single map."""
+    """The result of one solver call for a single map."""
 
     accuracy: float
-    """On the validation points, percent; NaN where these were trained on."""
+    """Accuracy on the validation points, percent; NaN if the call trained on them."""
     objective: float
     """The regularised training loss."""
 
 
 class Singles:
-    """Makes the solver calls of a search whose every decision follows from their results, and keeps these.
+    """Makes the solver calls of a search whose decisions all follow from their results, and stores the results.
 
-    A search that begins again after a kill asks for the same calls in the same order, and is answered from what was kept.
+    A search that starts again after a kill makes the same calls in the same order, and gets the stored results.
+
+    Args:
+        view: the view of the method.
+        total: expected number of results, for the progress.
     """
 
     def __init__(self, view: SearchView, total: int) -> None:
-        """``total`` results are expected, for the progress."""
         self._view, self._total = view, total
-        self._kept: list[list[float]] = json.loads(view.resume() or b"[]")
-        self._asked = 0
+        self._results: list[list[float]] = json.loads(view.resume() or b"[]")
+        self._calls = 0
         self.new = False
-        """Whether the last result is new, rather than kept from before a kill, when what followed from it was done already."""
+        """True if the last result is new; False if it was stored before a kill, when the search acted on it already."""
 
     def result(self, make: Callable[[], list[float]]) -> list[float]:
-        """What ``make`` returns, or returned before the kill."""
-        self._asked += 1
-        self.new = self._asked > len(self._kept)
+        """Return what ``make`` returns, or returned before the kill."""
+        self._calls += 1
+        self.new = self._calls > len(self._results)
         if self.new:
-            self._kept.append(make())
-            self._view.progress(min(1.0, len(self._kept) / self._total))
-        return self._kept[self._asked - 1]
+            self._results.append(make())
+            self._view.progress(min(1.0, len(self._results) / self._total))
+        return self._results[self._calls - 1]
 
     def train(self, config: int, features: int, *, loss: str, joint: bool = False) -> Result:
-        """The result of training ``config`` alone."""
+        """Return the result of training the map ``config`` alone.
+
+        Args:
+            config: number of the map in the pool.
+            features: number of features.
+            loss: loss of the support vector machine.
+            joint: train on training and validation points together.
+        """
 
         def make() -> list[float]:
             model = self._view.task.fit(config, features, loss=loss, joint=joint)
@@ -53,12 +63,12 @@ class Singles:
         return Result(*self.result(make))
 
     def done(self) -> None:
-        """A checkpoint: what follows from the last result is done."""
+        """Write a checkpoint: the search has acted on the last result."""
         if self.new:
-            self._view.checkpoint(json.dumps(self._kept).encode())
+            self._view.checkpoint(json.dumps(self._results).encode())
 
 
 def skip(problem: Problem) -> str | None:
-    """Why a selector of feature maps cannot run on ``problem``."""
+    """Return why a selector of feature maps cannot run on a problem, or None if it can."""
     is_pool = hasattr(problem, "task") and len(problem.space.cardinalities) == 1
     return None if is_pool else "needs a pool of feature maps"

@@ -19,7 +19,7 @@ ATTEMPTS = 10_000
 def first_recorded(draw: Callable[[], Arch], measure: Callable[[Arch], T]) -> tuple[Arch, T]:
     """Return the first drawn architecture that has a record, and its measurement.
 
-    The architecture has the draw's distribution given that there is a record.
+    Its distribution is that of the draw, conditional on a record.
 
     Args:
         draw: proposes an architecture.

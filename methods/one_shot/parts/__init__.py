@@ -1,1 +1,1 @@
-"""What one-shot methods are made of, each part once. A file here is no method: only the folder above is searched."""
+"""Parts of one-shot methods. The registry looks for methods in the folder above only."""

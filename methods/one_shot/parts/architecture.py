@@ -1,4 +1,4 @@
-"""Architecture parameters: how they become weights on operations, and how a gradient moves them."""
+"""Architecture parameters: their weights on operations, and their updates."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from methods.one_shot.parts.search import Forward, Search
 
 
 class Mixed(Protocol):
-    """Parameters that become weights on operations."""
+    """Parameters that define weights on operations."""
 
     values: list[Tensor]
     """Leaves (rows, options), one per decision."""
 
     def probabilities(self) -> list[Tensor]:
-        """The weights, differentiable: rows on the simplex, except where a method has none (SparseNAS)."""
+        """Return the weights, differentiable. Rows are on the simplex, except for SparseNAS."""
         ...
 
 
 class Architecture(Mixed, Protocol):
-    """Architecture parameters of every decision of a space, and what moves them."""
+    """Architecture parameters of every decision of a space, and their optimiser."""
 
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """One update along gradients of the values."""
+        """Take one step along the gradients of the values."""
         ...
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -37,11 +37,11 @@ class Architecture(Mixed, Protocol):
 
 
 class SoftmaxAdam:
-    """Logits, 1e-3 N(0, 1) at first, moved by Adam with an L2 penalty: DARTS and most of its kin."""
+    """Logits that start as 1e-3 N(0, 1), moved by Adam with an L2 penalty: DARTS and most of its successors."""
 
     def __init__(self, search: Search, lr: float, decay: float, betas: tuple[float, float] = (0.5, 0.999)) -> None:
         generator = search.new_generator("logits")
-        drawn = [1e-3 * torch.randn(one.rows, len(one.options), generator=generator) for one in search.net.decisions]
+        drawn = [1e-3 * torch.randn(d.rows, len(d.options), generator=generator) for d in search.net.decisions]
         self.values = [logits.to(search.device).requires_grad_() for logits in drawn]
         self._adam = torch.optim.Adam(self.values, lr=lr, betas=betas, weight_decay=decay)
 
@@ -55,24 +55,28 @@ class SoftmaxAdam:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            **{"values": [value.detach() for value in self.values], "adam": self._adam.state_dict()},
+            "values": [value.detach() for value in self.values],
+            "adam": self._adam.state_dict(),
             "gradients": [value.grad for value in self.values],  # the next clipped norm may count them
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         with torch.no_grad():
-            for value, kept, gradient in zip(self.values, state["values"], state["gradients"], strict=True):
-                value.copy_(kept)
+            for value, stored, gradient in zip(self.values, state["values"], state["gradients"], strict=True):
+                value.copy_(stored)
                 value.grad = gradient
         self._adam.load_state_dict(state["adam"])
 
 
 class SimplexEG:
-    """Points on the simplex, its centre at first, moved by exponentiated gradient: GAEA (eq. 8).
+    """Points on the simplex that start at its centre, moved by exponentiated gradient: GAEA (eq. 8).
 
     Args:
+        search: the search.
+        lr: rate.
+        order: see :func:`methods.one_shot.parts.exponentiated.exponentiated_step`.
         floor: weights of operations are raised to this.
-        edge_floor: of edge weights, which the code released for the DARTS space does not keep off zero.
+        edge_floor: weights of edges are raised to this; the code released for the DARTS space does not raise them.
     """
 
     def __init__(
@@ -84,10 +88,10 @@ class SimplexEG:
         edge_floor: float = 0.0,
     ) -> None:
         decisions = search.net.decisions
-        self.values = [torch.full((one.rows, len(one.options)), 1 / len(one.options)).to(search.device) for one in decisions]
+        self.values = [torch.full((d.rows, len(d.options)), 1 / len(d.options)).to(search.device) for d in decisions]
         for value in self.values:
             value.requires_grad_()
-        self._floors = [floor if one.kind == "operation" else edge_floor for one in decisions]
+        self._floors = [floor if d.kind == "operation" else edge_floor for d in decisions]
         self._lr, self._order = lr, order
 
     def probabilities(self) -> list[Tensor]:
@@ -103,41 +107,42 @@ class SimplexEG:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         with torch.no_grad():
-            for value, kept in zip(self.values, state["values"], strict=True):
-                value.copy_(kept)
+            for value, stored in zip(self.values, state["values"], strict=True):
+                value.copy_(stored)
 
 
 class Relaxation(Protocol):
-    """From architecture parameters to a pass; drawn anew at every call where it is random."""
+    """Turns architecture parameters into a pass. If it is random, every call draws again."""
 
     def __call__(self, architecture: Mixed) -> Forward: ...
 
 
 def likeliest(tables: Sequence[Tensor], count: int) -> list[list[Tensor]]:
-    """The ``count`` choices of one option per row with the highest joint probability, as one-hot tables, likeliest first.
+    """Return the ``count`` choices of one option per row with the highest joint probability, likeliest first.
 
-    Row by row: an optimum over more rows extends an optimum over fewer.
+    Each choice is a list of one-hot tables. The search proceeds row by row: the best choices over more rows extend the best
+    choices over fewer.
     """
     best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
     for row in (row for table in tables for row in table.log().tolist()):
         longer = [(score + p, (*chosen, option)) for score, chosen in best for option, p in enumerate(row)]
-        best = sorted(longer, key=lambda one: (-one[0], one[1]))[:count]
-    found = []
+        best = sorted(longer, key=lambda entry: (-entry[0], entry[1]))[:count]
+    choices = []
     for _, chosen in best:
         options = torch.split(torch.tensor(chosen), [len(table) for table in tables])
-        found.append([F.one_hot(some, table.shape[-1]) for some, table in zip(options, tables, strict=True)])
-    return found
+        choices.append([F.one_hot(rows, table.shape[-1]) for rows, table in zip(options, tables, strict=True)])
+    return choices
 
 
 def mixture(architecture: Mixed) -> Forward:
-    """Every operation runs, weighted by its probability (DARTS)."""
+    """Return a pass that executes every operation, weighted by its probability (DARTS)."""
     return Forward(architecture.probabilities())
 
 
 class HardGumbel:
-    """One operation per row, drawn by the Gumbel trick, with the gradient of the softmax (GDAS).
+    """Draws one operation per row by the Gumbel trick, with the gradient of the softmax (GDAS).
 
-    Weights of edges, where a space has them, are drawn by the same trick and stay soft, as in NAS-Bench-1Shot1's code.
+    The weights of edges, in spaces that have them, are drawn by the same trick and stay soft, as in NAS-Bench-1Shot1's code.
     """
 
     def __init__(self, search: Search) -> None:
@@ -147,12 +152,12 @@ class HardGumbel:
     def __call__(self, architecture: Mixed) -> Forward:
         drawn: list[Tensor] = []
         active: list[tuple[tuple[int, ...], ...]] = []
-        for p, one in zip(architecture.probabilities(), self._decisions, strict=True):
-            sample = gumbel_one_hot if one.kind == "operation" else gumbel_softmax
+        for p, decision in zip(architecture.probabilities(), self._decisions, strict=True):
+            sample = gumbel_one_hot if decision.kind == "operation" else gumbel_softmax
             table = sample(p.log(), self.temperature, self._generator)
             drawn.append(table)
-            if one.kind == "operation":
+            if decision.kind == "operation":
                 active.append(tuple((option,) for option in table.argmax(-1).tolist()))
             else:
-                active.append((tuple(range(len(one.options))),) * one.rows)
+                active.append((tuple(range(len(decision.options))),) * decision.rows)
         return Forward(drawn, tuple(active), straight_through=True)

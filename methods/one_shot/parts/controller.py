@@ -1,4 +1,4 @@
-"""ENAS' controller: a two-layer LSTM that chooses one option after the other."""
+"""The controller of ENAS (arXiv:1802.03268): a two-layer LSTM that chooses one option after the other."""
 
 from __future__ import annotations
 
@@ -20,36 +20,41 @@ BOUND = 2.5
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """Some samples of the controller."""
+    """Samples of the controller."""
 
     options: Tensor
     """(samples, picks over all rows and decisions), int64."""
     log_probabilities: Tensor
-    """(samples,), of each sample's whole sequence; differentiable."""
+    """(samples,), of the sequence of each sample; differentiable."""
     entropies: Tensor
     """(samples,), summed over the sequence."""
     decisions: Sequence[Decision]
 
     def tables(self) -> list[list[Tensor]]:
-        """Each sample as tables of ones and zeros, one per decision."""
+        """Return each sample as tables of ones and zeros, one per decision."""
         return [[table[k] for table in self._tables()] for k in range(len(self.options))]
 
     def _tables(self) -> list[Tensor]:
         tables, start = [], 0
-        for one in self.decisions:
-            picks = self.options[:, start : start + one.rows * one.picks]
-            tables.append(F.one_hot(picks.reshape(-1, one.rows, one.picks), len(one.options)).sum(2))
-            start += one.rows * one.picks
+        for decision in self.decisions:
+            rows, count = decision.rows, decision.picks
+            picks = self.options[:, start : start + rows * count]
+            tables.append(F.one_hot(picks.reshape(-1, rows, count), len(decision.options)).sum(2))
+            start += rows * count
         return tables
 
 
 class Controller:
-    """Draws choices and learns from advantages. Small, hence on the CPU.
+    """Draws choices and learns from advantages. It is small, so it is on the CPU.
 
-    As in NAS-Bench-201's code, the weights of the first LSTM layer, the embeddings and the output start uniform on [-0.1, 0.1],
-    the rest as PyTorch has it. Where a row takes several options, they are drawn one after the other, none twice.
+    As in NAS-Bench-201's code, the weights of the first LSTM layer, of the embeddings and of the output start uniform on
+    [-0.1, 0.1]; all others have PyTorch's default. If a row takes several options, they are drawn one after the other without
+    repetition.
 
     Args:
+        decisions: decisions of the space.
+        generator: draws the initial weights.
+        lr: Adam's learning rate.
         beta: Adam's first decay rate.
         size: units of the LSTM.
         op_bound: largest logit of an operation; that of an edge is :data:`BOUND`.
@@ -66,7 +71,7 @@ class Controller:
         op_bound: float = BOUND,
     ) -> None:
         self.decisions = decisions
-        options = max(len(one.options) for one in decisions)
+        options = max(len(decision.options) for decision in decisions)
         with torch.random.fork_rng(devices=[]):  # PyTorch draws weights from its global generator; they are replaced below
             self.net = nn.ModuleDict(
                 {"lstm": nn.LSTM(size, size, 2), "embedding": nn.Embedding(options, size), "output": nn.Linear(size, options)}
@@ -82,19 +87,20 @@ class Controller:
         self._op_bound = op_bound
         self.baseline: float | None = None
         self.mean_entropy = float("nan")
-        """Mean entropy of an operation's choice in the last samples, 1 where all are equally likely."""
+        """Mean entropy of the choices of operations in the last samples; 1 if all are equally likely."""
 
     def sample(self, count: int, generator: torch.Generator) -> Drawn:
-        """``count`` independent sequences of choices."""
+        """Draw ``count`` independent sequences of choices."""
         inputs, state = self.start.expand(1, count, -1).contiguous(), None
         options, log_probabilities, entropies, of_operations = [], [], [], []
-        for one in self.decisions:
-            bound = self._op_bound if one.kind == "operation" else BOUND
-            for _ in range(one.rows):
-                taken = torch.zeros(count, len(one.options), dtype=torch.bool)
-                for _ in range(one.picks):
+        for decision in self.decisions:
+            number = len(decision.options)
+            bound = self._op_bound if decision.kind == "operation" else BOUND
+            for _ in range(decision.rows):
+                taken = torch.zeros(count, number, dtype=torch.bool)
+                for _ in range(decision.picks):
                     outputs, state = self.net["lstm"](inputs, state)
-                    logits = bound * torch.tanh(self.net["output"](outputs[0])[:, : len(one.options)] / TEMPERATURE)
+                    logits = bound * torch.tanh(self.net["output"](outputs[0])[:, :number] / TEMPERATURE)
                     log_p = logits.masked_fill(taken, -math.inf).log_softmax(-1)
                     p = log_p.detach().exp()
                     chosen = torch.multinomial(p, 1, generator=generator)
@@ -102,15 +108,15 @@ class Controller:
                     options.append(chosen[:, 0])
                     log_probabilities.append(log_p.gather(1, chosen)[:, 0])
                     entropies.append(-torch.xlogy(p, p).sum(-1))
-                    if one.kind == "operation":
-                        of_operations.append(entropies[-1].mean() / math.log(len(one.options)))
+                    if decision.kind == "operation":
+                        of_operations.append(entropies[-1].mean() / math.log(number))
                     inputs = self.net["embedding"](chosen[:, 0])[None]
         self.mean_entropy = float(torch.stack(of_operations).mean())
         total = torch.stack(entropies).sum(0)
         return Drawn(torch.stack(options, 1), torch.stack(log_probabilities).sum(0), total, self.decisions)
 
     def reinforce(self, drawn: Drawn, advantages: Sequence[float], clip: float) -> None:
-        """One step up ``mean(advantage * log probability)``."""
+        """Take one step up ``mean(advantage * log probability)``, with the gradient clipped to the norm ``clip``."""
         loss = -(drawn.log_probabilities * torch.tensor(advantages)).mean()
         self._adam.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The alternating search of DARTS and its kin: weights and architecture take turns, each down its own loss."""
+"""The alternating search of DARTS and its successors: weights and architecture take turns, each down its own loss."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ Objective = Literal["bilevel", "erm"]
 
 
 def batches(search: Search, objective: Objective, epoch: int) -> Iterable[tuple[Batch, Batch]]:
-    """Batches for the weights, each with one for the architecture.
+    """Yield batches for the weights, each with a batch for the architecture.
 
-    Bilevel: of the training part and of the validation part. ERM: both of all images, shuffled independently (GAEA, 4.1).
+    Bilevel: batches of the training part, with batches of the validation part. ERM: both batches are of all images, shuffled
+    independently (GAEA, 4.1).
     """
     batch = search.settings.batch
     if objective == "bilevel":
@@ -49,17 +50,21 @@ def alternate(
     penalty: Callable[[Architecture], Tensor] | None = None,
     reported: Literal["last", "best"] = "last",
 ) -> Arch:
-    """Trains to the last epoch; answers the derived architecture, which was proposed at every epoch.
+    """Train to the last epoch, and propose the derived architecture at every epoch. Return the final one.
 
     Args:
-        order: of the two steps on a pair of batches.
+        search: the search.
+        architecture: the architecture parameters.
+        relaxation: turns them into a pass.
+        objective: images of the two losses; see :func:`batches`.
+        order: order of the two steps on a pair of batches.
         unrolled: the architecture's gradient looks through one step of the weights (DARTS, eq. 7): second order.
-        clip_architecture: the clipped norm counts the gradients of the architecture parameters: that by the weights' loss
-            added to what its last step left, which the scripts of NAS-Bench-201 do not clear in between.
+        clip_architecture: the clipped norm counts the gradients of the architecture parameters. These are the gradient by the
+            weights' loss plus that of the last architecture step, which the scripts of NAS-Bench-201 do not clear.
         arch_clip: largest norm of the architecture's gradient by its own loss; 0: not clipped.
-        begin: called with each epoch before it; whether the architecture moves in it.
+        begin: called with the number of each epoch before it; returns whether the architecture moves in it.
         penalty: added to the architecture's loss.
-        reported: ``best``: the architecture of the epoch whose supernet did best on the validation images (D-25).
+        reported: ``best``: the architecture of the epoch with the best supernet on the validation images (D-25).
     """
     best = _Best()
     search.keep(architecture=architecture, best=best)
@@ -78,8 +83,8 @@ def alternate(
             total = loss if penalty is None else loss + penalty(architecture)
             gradients = torch.autograd.grad(total, architecture.values, allow_unused=True, materialize_grads=True)
         if arch_clip:
-            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in gradients]))
-            gradients = [one * (arch_clip / (norm + 1e-6)).clamp(max=1.0) for one in gradients]
+            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients]))
+            gradients = [gradient * (arch_clip / (norm + 1e-6)).clamp(max=1.0) for gradient in gradients]
         architecture.step(gradients)
 
     for epoch in search.epochs(part="full" if objective == "erm" else "train"):

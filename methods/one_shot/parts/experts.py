@@ -1,4 +1,4 @@
-"""Experts with wipe-out: the architecture update of XNAS, as the GAEA paper compares with it."""
+"""Experts with wipe-out: the architecture update of XNAS (arXiv:1906.08031), which the GAEA paper compares with."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from torch import Tensor
 class Experts:
     """Multiplicative weights over the operations of each edge, under rewards in ``[-bound, bound]`` for a known horizon.
 
-    A round is one data point (in one cell, where cells share the experts): ``v <- v exp(rate * reward)``, after which an
-    expert is dropped for good where even the best rewards to come could not bring it up to the leader:
-    ``v < max v * exp(-2 rate bound (rounds - round))``; ``rate = sqrt(2 ln N / (rounds bound^2))``.
+    A round is one data point (in one cell, if cells share the experts): ``v <- v exp(rate * reward)``. An expert is then
+    dropped for good if even the best future rewards could not bring it up to the leader:
+    ``v < max v * exp(-2 rate bound (rounds - round))``, with ``rate = sqrt(2 ln N / (rounds bound^2))``.
+
+    ``log_weights`` (edges, experts), float64, is ``log v``, and minus infinity for dropped experts.
 
     Args:
-        edges, experts: rows, and operations in each.
+        edges: rows.
+        experts: operations of each row (N).
         rounds: the horizon T.
-        bound: L, at which rewards are clipped.
-
-    ``log_weights`` (edges, experts), float64, is ``log v``; minus infinity where an expert was dropped.
+        bound: rewards are clipped to this (L).
+        device: device of the weights.
     """
 
     def __init__(self, edges: int, experts: int, rounds: int, bound: float, device: torch.device | str = "cpu") -> None:
@@ -34,17 +36,18 @@ class Experts:
 
     @property
     def mixture(self) -> Tensor:
-        """``v / sum v`` per edge: the weights of the operations, exactly 0 for a dropped one."""
+        """``v / sum v`` per edge: the weights of the operations, exactly 0 for dropped ones."""
         return self.log_weights.softmax(-1)
 
     def step(self, rewards: Tensor) -> None:
-        """Plays one round per row of ``rewards`` (points, edges, experts).
+        """Play one round per data point.
 
-        The reward of operation o is ``-<d loss / d mixture, f_o(x)>`` at one data point, of that point's own loss. What
-        stands there for a dropped expert is ignored, as its operation need not have run.
+        Experts are dropped after the last of these rounds. Dropping after each would drop the same ones: an expert gains at
+        most ``2 rate bound`` per round on the leader, and the threshold rises by as much.
 
-        Dropping after the last of the rounds drops what dropping after each would: against a standing leader an expert
-        gains at most ``2 rate bound`` a round, which is how much the threshold rises.
+        Args:
+            rewards: (points, edges, experts). The reward of operation o is ``-<d loss / d mixture, f_o(x)>``, by the loss of
+                that data point. Rewards of dropped experts are ignored.
         """
         if self.round + len(rewards) > self.rounds:
             raise ValueError(f"round {self.round + len(rewards)} is beyond the horizon of {self.rounds}")

@@ -20,18 +20,19 @@ def exponentiated_step(
     order: Order = "clamp_normalise",
     sizes: Sequence[int] | None = None,
 ) -> Tensor:
-    """``theta * exp(-rate * gradient)`` brought back to the simplices (GAEA, eq. 8): new values, of theta's shape and dtype.
+    """Return ``theta * exp(-rate * gradient)``, normalised to the simplices (GAEA, eq. 8), in theta's shape and dtype.
 
-    Computed as a softmax of ``log theta - rate * gradient``, so that no gradient overflows.
+    It is computed as the softmax of ``log theta - rate * gradient``, so that no gradient overflows.
 
     Args:
-        theta: each row (last dimension) on a simplex; with ``sizes`` a vector of consecutive simplices.
-        gradient: of the loss by theta, theta being the mixture weights themselves.
-        floor: entries are raised to this (the papers do not say so, the released code does); 0 never does.
-        order: which of the two comes first (D-21). The released DARTS and PC-DARTS clamp first; GDAS clamps last, where
-            rows sum to slightly more than 1.
-        sizes: lengths of the simplices of a vector, such as the edge weights of PC-DARTS, one simplex per node
-            (which its released code does not clamp: ``floor=0``).
+        theta: each row (last dimension) is on a simplex; with ``sizes``, a vector of consecutive simplices.
+        gradient: gradient of the loss by theta; theta are the mixture weights themselves.
+        rate: step size.
+        floor: entries are raised to this, as in the released code but not in the papers; 0: they are not raised.
+        order: which of the two steps comes first (D-21). The released DARTS and PC-DARTS clamp first. The released GDAS
+            clamps last, so that rows sum to slightly more than 1.
+        sizes: lengths of the simplices of a vector, such as the edge weights of PC-DARTS with one simplex per node (its
+            released code does not clamp them: ``floor=0``).
     """
     if order not in ("clamp_normalise", "normalise_clamp"):
         raise ValueError(f"order is 'clamp_normalise' or 'normalise_clamp', not {order!r}")
@@ -45,13 +46,18 @@ def exponentiated_step(
 
 
 def uniform(sizes: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
-    """A vector of consecutive simplices of these lengths, each at its centre."""
+    """Return a vector of consecutive simplices of these lengths, each at its centre."""
     return torch.cat([torch.full((size,), 1.0 / size, dtype=dtype) for size in sizes])
 
 
 def entropic_penalty(theta: Tensor) -> Tensor:
-    """``sum theta log(n theta)`` over rows of n entries: their Kullback-Leibler divergence from the uniform ones.
+    """Return ``sum theta log(n theta)`` over rows of n entries: their Kullback-Leibler divergence from uniform rows.
 
-    Differentiable; the released code adds 0.01 of it to GDAS' loss, the paper nothing (D-22).
+    It is differentiable. The released code adds 0.01 of it to GDAS' loss; the paper does not (D-22).
     """
     return torch.xlogy(theta, theta * theta.shape[-1]).sum()
+
+
+def entropic_penalties(tables: Sequence[Tensor]) -> Tensor:
+    """Return the sum of :func:`entropic_penalty` over tables."""
+    return torch.stack([entropic_penalty(theta) for theta in tables]).sum()

@@ -1,7 +1,7 @@
 """Sparse low-degree Fourier expansions of functions of signs, recovered from measurements and minimised exactly (CoNAS).
 
-A code is a row of +1 / -1 values; the parity of a set S of positions is ``chi_S(code) = prod(code[i] for i in S)``. An
-expansion is a mapping from monomials (sorted tuples of positions; ``()`` is the constant) to coefficients.
+A code is a row of +1 / -1 values. The parity of a set S of positions is ``chi_S(code) = prod(code[i] for i in S)``. An
+expansion maps monomials (sorted tuples of positions; ``()`` is the constant) to coefficients.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ Monomial = tuple[int, ...]
 Expansion = Mapping[Monomial, float]
 
 LARGEST_ENUMERATION = 26
-"""Positions that one table of patterns may span: 2^26 of them take 512 MB."""
+"""Largest number of positions in one table of patterns: 2^26 values take 512 MB."""
 
 
 def monomials(positions: Sequence[int]) -> list[Monomial]:
-    """The monomials of :func:`parities`' columns, for codes whose columns are these ascending positions."""
+    """Return the monomials of the columns of :func:`parities`, for codes whose columns are these ascending positions."""
     return [monomial for degree in range(3) for monomial in combinations(positions, degree)]
 
 
 def parities(codes: NDArray[Any]) -> Array:
-    """Every parity of degree 0, 1, 2 (CoNAS, eq. 2.2): the constant, then positions, then pairs in lexicographic order.
+    """Return all parities of degree 0, 1, 2 (CoNAS, eq. 2.2): the constant, positions, then pairs in lexicographic order.
 
     Args:
         codes: (m, n), entries +1 or -1.
 
     Returns:
-        (m, 1 + n + n(n-1)/2), float64 in Fortran order, as the Lasso's coordinate descent reads it: by column.
+        (m, 1 + n + n(n-1)/2), float64 in Fortran order, because the Lasso's coordinate descent reads columns.
     """
     features: Array = PolynomialFeatures(2, interaction_only=True, order="F").fit_transform(codes.astype(np.float64))
     return features
@@ -44,20 +44,23 @@ def parities(codes: NDArray[Any]) -> Array:
 def lasso(
     features: Array, values: Array, penalty: float, scale: Literal["released", "paper"] = "released", tolerance: float = 1e-8
 ) -> Array:
-    """Coefficients u of the sparse recovery (CoNAS, eq. 2.3). The constant is penalised like the rest, nothing is centred.
+    """Return the coefficients u of the sparse recovery (CoNAS, eq. 2.3).
+
+    The constant is penalised like all other terms, and nothing is centred.
 
     Args:
-        features: (m, columns) of :func:`parities`; not changed, not copied.
+        features: (m, columns), from :func:`parities`. It is neither changed nor copied.
         values: (m,), the measured losses.
         penalty: ``a`` of the released code's ``1/2 |y - Au|^2 + a |u|_1``, or ``lambda`` of the paper's
-            ``|y - Au|^2 + lambda |u|_1``; the same number means half the penalty there (D-07).
-        tolerance: of the duality gap, relative to ``|y|^2``.
+            ``|y - Au|^2 + lambda |u|_1``. The same number is half the penalty in the paper's scale (D-07).
+        scale: which of the two.
+        tolerance: largest duality gap, relative to ``|y|^2``.
     """
     if scale not in ("released", "paper"):
         raise ValueError(f"scale is 'released' or 'paper', not {scale!r}")
     # scikit-learn minimises 1/(2m) |y - Au|^2 + alpha |u|_1
     alpha = penalty / len(values) / (2 if scale == "paper" else 1)
-    # coefficients are visited in order; the seed only keeps scikit-learn from drawing one from NumPy's global generator
+    # coefficients are visited in order; without a seed scikit-learn draws one from NumPy's global generator
     model = Lasso(alpha=alpha, fit_intercept=False, copy_X=False, tol=tolerance, max_iter=10_000, random_state=0)
     coefficients: Array = model.fit(features, values).coef_
     return coefficients
@@ -66,30 +69,31 @@ def lasso(
 def largest_terms(
     coefficients: Array, names: Sequence[Monomial], size: int, constant_counts: bool = True
 ) -> dict[Monomial, float]:
-    """The expansion of the ``size`` coefficients largest in absolute value; of equal ones the earlier column.
+    """Return the expansion of the ``size`` coefficients largest in absolute value, the earlier column of equal ones.
 
-    Coefficients that are exactly zero are left out even where slots remain: the released code would fill them with
-    arbitrary monomials, whose positions the rule for ties then sets to +1.
+    Coefficients that are exactly zero are left out even if there are fewer than ``size`` others. The released code would
+    fill up with arbitrary monomials, whose positions the rule for ties then sets to +1.
 
     Args:
         coefficients: one per column.
         names: :func:`monomials` of the columns.
-        constant_counts: whether the constant takes one of the slots, which with losses near 1 it always does (D-08).
+        size: number of terms (s).
+        constant_counts: the constant counts as one of the terms. With losses near 1 it is always among them (D-08).
     """
-    kept: dict[Monomial, float] = {}
+    expansion: dict[Monomial, float] = {}
     informative = 0
     for column in np.argsort(-np.abs(coefficients), kind="stable"):
         if informative == size or not coefficients[column]:
             break
-        kept[names[column]] = float(coefficients[column])
+        expansion[names[column]] = float(coefficients[column])
         informative += bool(names[column]) or constant_counts
-    return kept
+    return expansion
 
 
 def restrict(expansion: Expansion, frozen: Mapping[int, int]) -> dict[Monomial, float]:
-    """The function of the free positions that is left where ``frozen`` positions have the given signs (CoNAS, def. 2.2).
+    """Return the function of the free positions if the ``frozen`` positions have these signs (CoNAS, def. 2.2).
 
-    A monomial's frozen factors fold into its coefficient, so it becomes one of lower degree.
+    The frozen factors of a monomial fold into its coefficient, so its degree falls.
     """
     folded: dict[Monomial, float] = {}
     for monomial, coefficient in expansion.items():
@@ -100,7 +104,7 @@ def restrict(expansion: Expansion, frozen: Mapping[int, int]) -> dict[Monomial, 
 
 
 def evaluate(expansion: Expansion, codes: NDArray[Any]) -> Array:
-    """The expansion's value (m,) at each code (m, n)."""
+    """Return the value (m,) of the expansion at each code (m, n)."""
     total = np.zeros(len(codes))
     for monomial, coefficient in expansion.items():
         total += coefficient * codes[:, list(monomial)].prod(axis=1)
@@ -108,14 +112,15 @@ def evaluate(expansion: Expansion, codes: NDArray[Any]) -> Array:
 
 
 def minimise(expansion: Expansion) -> dict[int, int]:
-    """Signs of the expansion's own positions that minimise it exactly, by enumeration.
+    """Return the signs of the expansion's positions that minimise it, exactly, by enumeration.
 
-    Patterns count as integers whose bit 0 means +1 and whose least significant bit is the lowest position; among ties the
-    smallest integer wins, so high positions are +1 where they may be. Values within 1e-12 of the sum of the absolute
-    coefficients are ties: exact ones differ by rounding. Positions that share no chain of monomials are minimised apart,
-    which changes neither the minimum nor, the integer being a sum over them, the choice among ties.
+    A pattern is an integer: a bit of 0 is +1, and the least significant bit is the lowest position. Among ties the smallest
+    integer wins, so that high positions are +1 if possible. Values within 1e-12 of the sum of the absolute coefficients are
+    ties, because exact ties differ by rounding. Positions that no chain of monomials connects are minimised separately. This
+    changes neither the minimum nor the choice among ties, because the integer is a sum over them.
 
-    Raises ValueError where more than ``LARGEST_ENUMERATION`` positions hang together.
+    Raises:
+        ValueError: more than :data:`LARGEST_ENUMERATION` positions are connected.
     """
     tolerance = 1e-12 * sum(abs(coefficient) for coefficient in expansion.values())
     signs: dict[int, int] = {}
@@ -130,19 +135,19 @@ def minimise(expansion: Expansion) -> dict[int, int]:
 
 
 def _components(expansion: Expansion) -> list[list[int]]:
-    """The expansion's positions, in sets that no monomial joins; each set ascending."""
+    """Return the positions of the expansion in sets that no monomial connects, each ascending."""
     sets: list[set[int]] = []
     for monomial in expansion:
         if monomial:
-            joined = [one for one in sets if one & set(monomial)]
-            sets = [one for one in sets if one not in joined] + [set(monomial).union(*joined)]
-    return [sorted(one) for one in sets]
+            joined = [positions for positions in sets if positions & set(monomial)]
+            sets = [positions for positions in sets if positions not in joined] + [set(monomial).union(*joined)]
+    return [sorted(positions) for positions in sets]
 
 
 def _values(expansion: Expansion, positions: Sequence[int]) -> Array:
-    """The expansion at every sign pattern of ascending ``positions``, in the order of :func:`minimise`'s integers.
+    """Return the expansion at every sign pattern of ascending ``positions``, in the order of the integers of :func:`minimise`.
 
-    Doubling: with one more position v the function is ``rest + v * factor``, both functions of the positions before it.
+    Each further position v doubles the table: the function is ``rest + v * factor``, both functions of the positions before.
     """
     values = np.empty(2 ** len(positions))
     values[0] = expansion.get((), 0.0)

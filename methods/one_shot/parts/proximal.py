@@ -1,4 +1,4 @@
-"""Sparse group lasso and its accelerated proximal steps: HAPG and AdamHAPG of SparseNAS."""
+"""Sparse group lasso and its accelerated proximal steps: HAPG and AdamHAPG of SparseNAS (arXiv:2009.08966)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from torch import Tensor
 
 
 def sparse_group_lasso(weights: Tensor, strength: float, mixture: float, sizes: Sequence[int]) -> Tensor:
-    """``strength (mixture |A|_1 + (1 - mixture) sum_n sqrt|n| |A_(n)|_2)`` (SparseNAS, eq. 2), differentiable.
+    """Return ``strength (mixture |A|_1 + (1 - mixture) sum_n sqrt|n| |A_(n)|_2)`` (SparseNAS, eq. 2), differentiable.
 
-    ``sizes`` are the lengths of the groups n, consecutive in the flattened weights: all weights that enter a node.
+    Args:
+        weights: A, of any shape.
+        strength: lambda.
+        mixture: alpha, the share of the l1 term.
+        sizes: lengths of the groups n, consecutive in the flattened weights. A group is all weights that enter a node.
     """
     flat = weights.flatten()
     groups = [math.sqrt(len(group)) * torch.linalg.vector_norm(group) for group in torch.split(flat, list(sizes))]
@@ -21,24 +25,24 @@ def sparse_group_lasso(weights: Tensor, strength: float, mixture: float, sizes: 
 
 
 def soft_threshold(z: Tensor, threshold: Tensor | float) -> Tensor:
-    """Each entry moved towards 0 by ``threshold``, not beyond (eq. 9): the proximal operator of the absolute value."""
+    """Move each entry towards 0 by ``threshold``, not beyond (eq. 9): the proximal operator of the absolute value."""
     return z.sign() * (z.abs() - threshold).clamp_min(0.0)
 
 
 def group_shrink(z: Tensor, threshold: float | Tensor) -> Tensor:
-    """One group moved towards 0 in norm by ``sqrt(len(z)) * threshold``, not beyond (eq. 10)."""
+    """Shrink the norm of one group by ``sqrt(len(z)) * threshold``, not below 0 (eq. 10)."""
     norm = torch.linalg.vector_norm(z)
     bound = math.sqrt(len(z)) * threshold
-    # no branch in Python: on an accelerator it would wait for the norm
+    # a branch in Python would wait for the norm on an accelerator
     return torch.where(norm > bound, 1 - bound / norm, torch.zeros_like(norm)) * z
 
 
 def hierarchical_prox(z: Tensor, steps: Tensor, strength: float, mixture: float, sizes: Sequence[int]) -> Tensor:
-    """Proximal operator of the sparse group lasso at the vector ``z``: entries first, then groups (eq. 5; the order matters).
+    """Return the proximal point of the sparse group lasso at the vector ``z``: entries first, then groups (eq. 5).
 
     Args:
-        steps: step size of each entry; a group's is the median of its own (the mean of the middle two), which is exact
-            where they are equal, and the paper's heuristic where they are not.
+        steps: step size of each entry. That of a group is the median of its entries' (the mean of the middle two). This is
+            exact if they are equal, and the paper's heuristic if not.
     """
     entries = torch.split(soft_threshold(z, steps * (strength * mixture)), list(sizes))
     medians = [torch.quantile(group, 0.5) for group in torch.split(steps, list(sizes))]
@@ -47,25 +51,25 @@ def hierarchical_prox(z: Tensor, steps: Tensor, strength: float, mixture: float,
 
 
 def path_strength(epoch: int, increment: float = 0.01, first: float = 0.01) -> float:
-    """The regularisation path: strength grows by ``increment`` each epoch, counted from 0 (D-19: whether from 0 is unsaid)."""
+    """Return the strength of an epoch (from 0): it grows by ``increment`` per epoch from ``first`` (D-19)."""
     return first + increment * epoch
 
 
 class Hapg:
     """Hierarchical accelerated proximal gradient on architecture weights (SparseNAS, eq. 6-8).
 
-    With ``P_t`` the proximal point of ``A - rate * gradient``, step t = 1, 2, ... sets ``A <- P_t + u_t (P_t - P_{t-1})``,
-    ``u_t = (t - 2) / (t + 1)``, ``P_0 = A``. The difference is the paper's ``v_t = P_t - A + u_{t-1} v_{t-1}``: of A, as
-    the step before left it, ``P_{t-1}`` remains.
+    Let ``P_t`` be the proximal point of ``A - rate * gradient``, and ``P_0 = A``. Step t = 1, 2, ... sets
+    ``A <- P_t + u_t (P_t - P_{t-1})``, with ``u_t = (t - 2) / (t + 1)``. The difference equals the paper's
+    ``v_t = P_t - A + u_{t-1} v_{t-1}``, because the previous step set ``A = P_{t-1} + u_{t-1} v_{t-1}``.
 
-    ``weights`` is A: the given tensor, changed in place, for the supernet reads it. ``sparse`` is P: an entry of A is zero
-    only where P was zero twice in a row, so what is derived is derived from P (D-17).
+    ``weights`` is A, and ``sparse`` is P. An entry of A is zero only if P was zero twice in a row, so architectures are
+    derived from P (D-17).
 
     Args:
-        weights: architecture weights of any shape.
+        weights: architecture weights of any shape. They change in place, because the supernet reads them.
         sizes: lengths of the groups in the flattened weights.
-        mixture: alpha of the sparse group lasso, 1 for the lasso alone.
-        accelerated: False keeps ``u`` at 0: proximal gradient without momentum.
+        mixture: alpha of the sparse group lasso; 1 is the lasso alone.
+        accelerated: False: proximal gradient without momentum (``u = 0``).
     """
 
     _tensors: tuple[str, ...] = ("weights", "sparse")
@@ -80,7 +84,7 @@ class Hapg:
         self.sparse = weights.detach().clone()
 
     def step(self, gradient: Tensor, rate: float, strength: float) -> None:
-        """One step along the gradient of the loss at ``weights``, with this epoch's step size and regularisation."""
+        """Take one step along the gradient of the loss at ``weights``, with this step size and regularisation."""
         with torch.no_grad():
             self.steps += 1
             rates, direction = self._direction(gradient, rate)
@@ -91,7 +95,7 @@ class Hapg:
             self.sparse = point
 
     def _direction(self, gradient: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-        """Step size of each entry, and what it multiplies."""
+        """Return the step size of each entry, and the direction that it multiplies."""
         return torch.full_like(gradient, rate), gradient
 
     def state_dict(self) -> dict[str, Any]:
@@ -108,7 +112,7 @@ class Hapg:
 class AdamHapg(Hapg):
     """:class:`Hapg` whose gradient step is Adam's: step ``rate / (sqrt v + epsilon)`` per entry along the first moment.
 
-    Both moments are bias-corrected; the paper does not state epsilon.
+    Both moments are bias-corrected. The paper does not state epsilon.
     """
 
     _tensors = (*Hapg._tensors, "mean", "square")

@@ -1,8 +1,8 @@
 """The optimiser of a supernet's weights: SGD with momentum on one flat tensor.
 
-All weights lie in one tensor with their gradients beside it, so that a step and a norm are a few calls, whatever the number
-of operations. A gradient that no pass wrote is zero: operations that were not run keep decaying and moving, as they did in
-the papers' PyTorch (D-42, D-06).
+All weights are in one tensor, and their gradients in another. A step and a norm are then a few calls for any number of
+operations. A gradient that no pass has written is zero: operations that were not executed keep decaying and moving, as in the
+papers' version of PyTorch (D-42, D-06).
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from torch import Tensor, nn
 
 
 class Sgd:
-    """Stochastic gradient descent as ``torch.optim.SGD`` makes it.
+    """Stochastic gradient descent, equal to ``torch.optim.SGD``.
 
     Args:
-        module: its parameters move into the flat tensor and stay the module's.
+        module: its parameters become views of the flat tensor.
+        momentum: momentum.
+        decay: L2 penalty.
+        nesterov: use Nesterov momentum.
         inactive: ``decay``: a weight whose gradient is zero still decays and moves by its momentum; ``keep``: it stays as
-            it is, as CoNAS' paper says of operations that were not sampled.
+            it is, as CoNAS' paper prescribes for operations that were not sampled.
     """
 
     def __init__(
@@ -33,8 +36,8 @@ class Sgd:
         self.gradient = torch.zeros_like(self.flat)
         self.buffer = torch.zeros_like(self.flat)
         self.momentum, self.decay, self.nesterov, self.inactive = momentum, decay, nesterov, inactive
-        self.held: Tensor | None = None
-        """bool, flat: what every step leaves as it is."""
+        self.frozen: Tensor | None = None
+        """bool, flat: values that no step changes. None: all values change."""
         start = 0
         for p in parameters:
             part = slice(start, start + p.numel())
@@ -45,32 +48,37 @@ class Sgd:
             start = part.stop
 
     def zero(self) -> None:
-        """Forgets the gradients. They are written in place: never set to None."""
+        """Set the gradients to zero. They are views of the flat tensor, so they must never be None."""
         self.gradient.zero_()
 
-    def clip(self, norm: float, others: Iterable[Tensor] = ()) -> None:
-        """Scales the gradients down to a joint Euclidean norm, that of ``others`` (gradients too) counted and scaled."""
-        shared = list(others)
+    def clip(self, norm: float, counted: Iterable[Tensor] = ()) -> None:
+        """Scale the gradients down to a joint Euclidean norm.
+
+        Args:
+            norm: the largest norm.
+            counted: further gradients that are part of the norm and are scaled too.
+        """
+        shared = list(counted)
         parts = [torch.linalg.vector_norm(self.gradient), *(torch.linalg.vector_norm(g) for g in shared)]
         factor = (norm / (torch.linalg.vector_norm(torch.stack(parts)) + 1e-6)).clamp(max=1.0)
         for gradient in (self.gradient, *shared):
             gradient.mul_(factor)
 
     def direction(self) -> Tensor:
-        """Gradient plus weight decay, flat."""
+        """Return the gradient plus weight decay, flat."""
         return torch.add(self.gradient, self.flat, alpha=self.decay)
 
     def step(self, rate: float) -> None:
-        """One step along the gradients that are there."""
+        """Take one step along the present gradients."""
         with torch.no_grad():
             step = self.direction()
-            stays = self.gradient == 0 if self.inactive == "keep" else self.held
-            kept = None if stays is None else (self.flat.clone(), self.buffer.clone())
+            frozen = self.gradient == 0 if self.inactive == "keep" else self.frozen
+            before = None if frozen is None else (self.flat.clone(), self.buffer.clone())
             self.buffer.mul_(self.momentum).add_(step)
             self.flat.add_(step.add_(self.buffer, alpha=self.momentum) if self.nesterov else self.buffer, alpha=-rate)
-            if kept and stays is not None:
-                for value, before in zip((self.flat, self.buffer), kept, strict=True):
-                    value.copy_(torch.where(stays, before, value))  # a mask as an index would wait for the device
+            if before and frozen is not None:
+                for value, old in zip((self.flat, self.buffer), before, strict=True):
+                    value.copy_(torch.where(frozen, old, value))  # a mask as an index would wait for the device
 
     def state_dict(self) -> dict[str, Any]:
         return {"weights": self.flat, "momentum": self.buffer}
@@ -82,10 +90,12 @@ class Sgd:
 
 
 def cosine(epoch: int, epochs: int, start: float, end: float, restart: float = 0.0) -> float:
-    """The learning rate of an epoch (from 0): half a cosine from ``start``, reaching ``end`` after ``epochs`` epochs.
+    """Return the learning rate of an epoch: half a cosine from ``start`` to ``end``, which it reaches after ``epochs`` epochs.
 
-    Beyond it the cosine goes on and rises again (ENAS); with ``restart`` it starts anew from so much of ``start``, and so on
-    every ``epochs`` epochs (GAEA's release, .5).
+    Args:
+        epoch: number of the epoch, from 0. After ``epochs`` epochs the cosine rises again (ENAS).
+        restart: if not 0, the cosine instead restarts every ``epochs`` epochs, each time at this share of its last peak
+            (GAEA's release: .5).
     """
     if restart:
         start, epoch = start * restart ** (epoch // epochs), epoch % epochs
@@ -93,7 +103,7 @@ def cosine(epoch: int, epochs: int, start: float, end: float, restart: float = 0
 
 
 def _like(flat: Tensor, parameter: Tensor) -> Tensor:
-    """A view of ``flat`` in the shape and memory format of ``parameter``."""
+    """Return a view of ``flat`` in the shape and memory format of ``parameter``."""
     if parameter.dim() == 4 and parameter.is_contiguous(memory_format=torch.channels_last):
         out, inner, height, width = parameter.shape
         return flat.view(out, height, width, inner).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Architectures as switches: one for every operation on every edge, ``none`` aside (CoNAS). Imports no torch."""
+"""Architectures as switches, one for every operation but ``none`` on every edge (CoNAS). Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ if TYPE_CHECKING:
 
 
 class Switches:
-    """Positions count decisions, rows and options, in this order; a code holds +1 (on) or -1 for each of them."""
+    """The switches of a space. Positions count decisions, rows and options, in this order. A code has +1 (on) or -1 for each.
+
+    Raises:
+        ValueError: ``none`` is an option; an edge whose switches are all off is ``none`` already.
+    """
 
     def __init__(self, decisions: Sequence[Decision]) -> None:
         self.decisions = decisions
         self.rows: list[tuple[int, int, range]] = []
-        """Decision, target, and the positions, of each row."""
+        """(decision, target, positions) of each row."""
         start = 0
         for number, decision in enumerate(decisions):
             if "none" in decision.options:
@@ -27,13 +31,17 @@ class Switches:
                 start = stop
         self.count = start
         self.node = [(number, target) for number, target, positions in self.rows for _ in positions]
-        """Of each position, the node (decision, target) that it enters."""
+        """For each position, the node (decision, target) that it enters."""
 
     def drawn(self, rng: random.Random, frozen: Mapping[int, int] | None = None) -> list[int]:
-        """A random code that keeps the signs of frozen positions.
+        """Return a random code.
 
-        Where a row holds any number of options, every switch is on with probability 1/2 (D-02); else uniformly one of the
-        row's, or none, is on, and one that is frozen to on is the row's.
+        If a row may have several options, each switch is on with probability 1/2 (D-02). Otherwise at most one switch of the
+        row is on: the one that is frozen to on, else one or none of the free ones, with equal probabilities.
+
+        Args:
+            rng: source of randomness.
+            frozen: signs of positions that the code must have.
         """
         fixed, code = frozen or {}, []
         for number, _, positions in self.rows:
@@ -47,7 +55,7 @@ class Switches:
         return code
 
     def active(self, on: Iterable[int]) -> Active:
-        """What is executed where these positions are on."""
+        """Return the options to execute if these positions are on."""
         lit = set(on)
         tables: list[list[tuple[int, ...]]] = [[] for _ in self.decisions]
         for number, _, positions in self.rows:
@@ -55,7 +63,7 @@ class Switches:
         return tuple(map(tuple, tables))
 
     def entering(self, on: Iterable[int]) -> dict[tuple[int, int], list[list[int]]]:
-        """For each node (decision, target), the positions that are on, edge by edge."""
+        """Return for each node (decision, target) the positions that are on, edge by edge."""
         lit = set(on)
         nodes: dict[tuple[int, int], list[list[int]]] = {}
         for number, target, positions in self.rows:

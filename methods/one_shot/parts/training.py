@@ -1,33 +1,34 @@
-"""How a supernet's weights are trained: the settings that every weight-sharing method has. Imports no torch."""
+"""The settings of training a supernet, which every weight-sharing method has. Imports no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from harness.problem import Problem
+
 
 @dataclass(frozen=True)
 class WeightTraining:
-    """Settings of the weights' side; the defaults are those of NAS-Bench-201's scripts."""
+    """Settings of training the weights. The defaults are those of NAS-Bench-201's scripts."""
 
     epochs: Annotated[int, "passes over the images that train the weights"] = 50
     batch: Annotated[int, "images per step"] = 64
     lr: Annotated[float, "learning rate of the weights in the first epoch"] = 0.025
     lr_end: Annotated[float, "learning rate after the last epoch of the cosine"] = 0.001
-    lr_horizon: Annotated[int, "epochs of half a cosine; 0: all of them"] = 0
-    lr_restart: Annotated[float, "beyond it the cosine starts anew at so much of its peak; 0: it goes on and rises (D-24)"] = (
-        0.0
-    )
-    lr_ahead: Annotated[int, "epochs that the schedule runs ahead (1: the scheduler is advanced before the first epoch)"] = 0
+    lr_horizon: Annotated[int, "epochs of half a cosine; 0: all epochs"] = 0
+    lr_restart: Annotated[float, "after it the cosine restarts at this share of its peak; 0: it rises again (D-24)"] = 0.0
+    lr_ahead: Annotated[int, "the schedule is this many epochs ahead (1: the scheduler steps before the first epoch)"] = 0
     momentum: Annotated[float, "momentum of the weights"] = 0.9
-    nesterov: Annotated[bool, "Nesterov's form of it"] = True
+    nesterov: Annotated[bool, "use Nesterov momentum"] = True
     weight_decay: Annotated[float, "L2 penalty on the weights"] = 5e-4
     clip: Annotated[float, "largest norm of the weights' gradient; 0: not clipped"] = 5.0
     track_stats: Annotated[bool, "batch norms keep running statistics for evaluation (D-40: the scripts disagree)"] = False
     conv_bias: Annotated[bool, "the cells' convolutions have a bias (D-01)"] = False
-    channels: Annotated[int, "of the first stage; 0: as many as the benchmark's networks have (D-23)"] = 0
+    channels: Annotated[int, "channels of the first stage; 0: as in the benchmark's networks (D-23)"] = 0
     inactive: Annotated[
-        Literal["decay", "keep"], "weights that a step did not use: they decay and move on, or stay as they are (D-06, D-42)"
+        Literal["decay", "keep"],
+        "weights that a step did not use decay and keep their momentum, or stay as they are (D-06, D-42)",
     ] = "decay"
 
     def __post_init__(self) -> None:
@@ -35,42 +36,69 @@ class WeightTraining:
             raise ValueError(f"epochs = {self.epochs} and batch = {self.batch} must be at least 1")
         if not (self.lr > 0 and self.clip >= 0 and self.weight_decay >= 0):
             raise ValueError(
-                f"lr = {self.lr} must be above 0, clip = {self.clip} and weight_decay = {self.weight_decay} not below"
+                f"lr = {self.lr} must be above 0, clip = {self.clip} and weight_decay = {self.weight_decay} at least 0"
             )
 
 
+@dataclass(frozen=True)
+class PartialChannels(WeightTraining):
+    """Settings of searches with partial channels. The defaults are PC-DARTS' for CIFAR-10 in the DARTS space."""
+
+    batch: Annotated[int, "images per step"] = 256
+    lr: Annotated[float, "learning rate of the weights in the first epoch"] = 0.1
+    lr_end: Annotated[float, "learning rate after the last epoch of the cosine"] = 0.0
+    nesterov: Annotated[bool, "use Nesterov momentum"] = False
+    weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
+    track_stats: Annotated[bool, "batch norms keep running statistics for evaluation"] = True
+    objective: Annotated[
+        Literal["bilevel", "erm"], "bilevel: the architecture trains on validation images; erm: both train on all images"
+    ] = "bilevel"
+    partial: Annotated[int, "operations work on one of this many channels"] = 4
+
+
 NB1SHOT1: dict[str, object] = {
-    **{"epochs": 100, "batch": 96, "nesterov": False, "weight_decay": 3e-4, "track_stats": True},
+    "epochs": 100,
+    "batch": 96,
+    "nesterov": False,
+    "weight_decay": 3e-4,
+    "track_stats": True,
 }
-"""Settings of NAS-Bench-1Shot1's scripts that its methods share; the rest is as on NAS-Bench-201."""
+"""Settings that the methods of NAS-Bench-1Shot1's scripts share; all others are as on NAS-Bench-201."""
 
 DARTS: dict[str, object] = {"nesterov": False, "weight_decay": 3e-4, "track_stats": True}
-"""Settings of the code released for the DARTS space that its methods share; the rest is as on NAS-Bench-201."""
+"""Settings that the methods of the code released for the DARTS space share; all others are as on NAS-Bench-201."""
 
 NEEDS_TRAINING = "needs images to train a supernet on, which this benchmark does not offer"
 
 
-def skip(problem: object, *choices: str, on_edges: bool = False) -> str | None:
-    """Why a weight-sharing method cannot run on a problem: no training, or a supernet that is not what it needs.
+def skip(problem: Problem, *choices: str, on_edges: bool = False, deployable: bool = False) -> str | None:
+    """Return why a weight-sharing method cannot run on a problem, or None if it can.
 
     Args:
-        choices: those of the supernet that it makes.
-        on_edges: whether it is defined for operations on edges only.
+        choices: choices of the supernet that the method needs.
+        on_edges: the method is defined for operations on edges only.
+        deployable: the method needs a :class:`harness.weight_sharing.DeployableSupernet`.
     """
-    task = getattr(problem, "task", None)
-    if task is None:
+    side = getattr(problem, "task", None)
+    if side is None:
         return NEEDS_TRAINING
-    if on_edges and getattr(task, "operations_on", "edges") != "edges":
+    if on_edges and getattr(side, "operations_on", "edges") != "edges":
         return "is defined for operations on edges; in this space they stand on nodes, whose inputs are chosen apart"
-    lacking = [name for name in choices if name not in getattr(task, "choices", ())]
+    if deployable and not getattr(side, "deployable", False):
+        return "needs a supernet that can be deployed, which this space does not offer"
+    lacking = [name for name in choices if name not in getattr(side, "choices", ())]
     return f"needs a choice of {' and '.join(lacking)} that the supernet of this space does not offer" if lacking else None
 
 
-def skip_chosen_edges(problem: object) -> str | None:
-    """Why a method that draws one operation for every edge cannot run where cells choose among their edges."""
-    space = getattr(problem, "space", None)
+def chooses_edges(problem: Problem) -> bool:
+    """Return True if a cell of the space contains some of its edges only."""
+    return hasattr(problem.space, "accepts")
+
+
+def skip_chosen_edges(problem: Problem) -> str | None:
+    """Return why a method that draws one operation for every edge cannot run on a problem, or None if it can."""
     return (
         "draws an operation for every edge, and a cell of this space holds some of its edges"
-        if hasattr(space, "accepts")
+        if chooses_edges(problem)
         else None
     )

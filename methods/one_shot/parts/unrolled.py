@@ -15,35 +15,35 @@ if TYPE_CHECKING:
     from methods.one_shot.parts.search import Search
 
 DISTANCE = 0.01
-"""Of the two points of the finite difference, over the norm of the gradient between them."""
+"""Distance of the two points of the finite difference, over the norm of the gradient between them."""
 
 
 def unrolled_gradient(
     search: Search, architecture: Mixed, train: Batch, valid: Batch, relaxation: Relaxation = mixture
 ) -> list[Tensor]:
-    """``dL_val(w')/da - lr (dL_train(w+)/da - dL_train(w-)/da) / 2e``.
+    """Return ``dL_val(w')/da - lr (dL_train(w+)/da - dL_train(w-)/da) / 2e`` (DARTS, eq. 7 and 8).
 
     ``w' = w - lr (momentum buffer + dL_train + decay w)``, ``w+- = w +- e dL_val(w')/dw'``, ``e = 0.01 / |dL_val(w')/dw'|``.
-    The virtual step has the optimiser's momentum and decay, as in DARTS' code (D-18). Weights, momentum and the norms'
-    statistics are as before afterwards.
+    The virtual step has the optimiser's momentum and decay, as in DARTS' code (D-18). Weights, momentum and the statistics of
+    norms do not change.
     """
     sgd, values = search.sgd, architecture.values
     statistics = [buffer.clone() for buffer in search.net.module.buffers()]
     weights = sgd.flat.clone()
 
     def by_weights(batch: Batch, also: Sequence[Tensor] = ()) -> list[Tensor]:
-        """Leaves the gradients by the weights in the optimiser; answers those by ``also``."""
+        """Store the gradients by the weights in the optimiser. Return those by ``also``."""
         sgd.zero()
-        kept = [value.grad for value in values]
+        before = [value.grad for value in values]
         for value in values:
             value.grad = None
             value.requires_grad_(bool(also))
         search.loss(batch, relaxation(architecture)).backward()  # type: ignore[no-untyped-call]
-        found = [value.grad if value.grad is not None else torch.zeros_like(value) for value in also]
-        for value, gradient in zip(values, kept, strict=True):
+        gradients = [value.grad if value.grad is not None else torch.zeros_like(value) for value in also]
+        for value, gradient in zip(values, before, strict=True):
             value.grad = gradient
             value.requires_grad_()
-        return found
+        return gradients
 
     by_weights(train)
     with torch.no_grad():
@@ -56,7 +56,7 @@ def unrolled_gradient(
         with torch.no_grad():
             sgd.flat.copy_(weights + sign * distance * towards)
         loss = search.loss(train, relaxation(architecture))
-        sides.append(torch.autograd.grad(loss, values))  # none by the weights: a third of the pass
+        sides.append(torch.autograd.grad(loss, values))  # gradients by the weights would take a third of the pass
     with torch.no_grad():
         sgd.flat.copy_(weights)
         for buffer, before in zip(search.net.module.buffers(), statistics, strict=True):
@@ -69,7 +69,7 @@ def unrolled_gradient(
 def architecture_gradient(
     search: Search, architecture: Mixed, train: Batch, valid: Batch, second_order: bool, relaxation: Relaxation = mixture
 ) -> list[Tensor]:
-    """Of the validation loss by the architecture: as it is (first order), or through one step of the weights."""
+    """Return the gradient of the validation loss by the architecture: first order, or through one step of the weights."""
     if second_order:
         return unrolled_gradient(search, architecture, train, valid, relaxation)
     return list(torch.autograd.grad(search.loss(valid, relaxation(architecture)), architecture.values))

@@ -1,0 +1,117 @@
+"""What the networks of several search spaces share: initial weights, norms without statistics, charged passes."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from harness.weight_sharing import Active, Decision, Metered, everything
+
+Cell = TypeVar("Cell")
+"""What the cells of one search space compute in one pass."""
+
+
+class SupernetBase(Metered, ABC, Generic[Cell]):
+    """The call of :class:`harness.weight_sharing.Supernet`: it charges each pass before it runs the network.
+
+    A subclass translates options and weights for its network (``_cell``), states the price (``_pay``) and runs the network
+    (``_logits``).
+
+    Args:
+        decisions: the architecture decisions of the space.
+        module: the network; its parameters get the seed's initial values.
+        cells: number of cells in the network.
+        seed: seed of the initial weights.
+    """
+
+    def __init__(self, decisions: tuple[Decision, ...], module: nn.Module, cells: int, seed: int) -> None:
+        self.decisions, self.module, self.cells = decisions, module, cells
+        self._everything = everything(decisions)
+        initialise(module, seed)
+
+    def __call__(
+        self,
+        images: Tensor,
+        weights: Sequence[Tensor] | None = None,
+        active: Active | Sequence[Active] | None = None,
+        *,
+        straight_through: bool = False,
+    ) -> Tensor:
+        per_cell = active if isinstance(active, list) else [cast(Active | None, active)]
+        cells = [self._cell(options or self._everything, weights, straight_through, images.device) for options in per_cell]
+        if self.metered:
+            self._pay(cells, len(images), torch.is_grad_enabled())
+        return self._logits(images, cells)
+
+    @abstractmethod
+    def _cell(self, active: Active, weights: Sequence[Tensor] | None, straight_through: bool, device: torch.device) -> Cell:
+        """Return what a cell computes with these options and weights."""
+
+    @abstractmethod
+    def _pay(self, cells: Sequence[Cell], images: int, training: bool) -> None:
+        """Charge one pass. ``cells`` has one entry for the whole network, or one for each cell of the network."""
+
+    @abstractmethod
+    def _logits(self, images: Tensor, cells: Sequence[Cell]) -> Tensor:
+        """Return the logits (batch, classes) of one pass."""
+
+
+def initialise(module: nn.Module, seed: int) -> None:
+    """Draw PyTorch's default initialisation from a generator with this seed: uniform within 1 / sqrt(fan-in).
+
+    Parameters of batch norms, and parameters named ``scale`` or ``shift``, keep their values.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for layer in module.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                continue
+            for name, value in layer.named_parameters(recurse=False):
+                if not name.endswith(("scale", "shift")):
+                    weight = cast(Tensor, layer.weight) if name == "bias" else value
+                    value.copy_(_uniform(value.shape, generator) * weight[0].numel() ** -0.5)
+
+
+def initial_parameters(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, Tensor]:
+    """Return PyTorch's default initialisation for parameters known by shape only, float32.
+
+    Weights and biases are uniform within 1 / sqrt(fan-in); scales of norms are 1 and their shifts 0.
+
+    Args:
+        shapes: shape of each parameter, in the order in which the generator draws them. Names of norms contain ``norm``.
+        seed: seed of the generator.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    values: dict[str, Tensor] = {}
+    for name, shape in shapes.items():
+        if "norm" in name:
+            values[name] = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
+        else:
+            weight = shapes[name.removesuffix("bias") + "weight"] if name.endswith("bias") else shape
+            values[name] = _uniform(shape, generator) / math.sqrt(math.prod(weight[1:]))
+    return values
+
+
+def _uniform(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Return uniform values on [-1, 1), float32."""
+    return torch.rand(shape, generator=generator) * 2 - 1
+
+
+def channels_last(module: nn.Module) -> None:
+    """Store the kernels of all convolutions with channels last, the layout in which CPUs and GPUs convolve fastest."""
+    for value in module.parameters():
+        if value.dim() == 4:
+            value.data = value.data.contiguous(memory_format=torch.channels_last)
+
+
+def drop_statistics(module: nn.Module) -> None:
+    """Let all batch norms normalise by the statistics of each batch, in evaluation too."""
+    for norm in module.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.track_running_stats = False
+            norm.running_mean = norm.running_var = norm.num_batches_tracked = None

@@ -1,0 +1,239 @@
+"""The searches of ISTA-NAS in two stages and in one, and the sparse codes of the architecture (arXiv:2010.06176)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness.problem import Arch, SearchView
+from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.sgd import cosine
+from methods.one_shot.parts.sparse_coding import measurement_matrix, recover, sparse_weights
+
+if TYPE_CHECKING:
+    from harness.weight_sharing import Active, Batch, DeployableSupernet
+    from methods.one_shot.ista_nas import IstaNas
+
+
+def two_stage(view: SearchView, settings: IstaNas) -> Arch:
+    """Train b on validation images and the weights on training images, in turn. Return the derived architecture."""
+    search = Search(view, settings, none=False)
+    codes = Codes(search, settings)
+    search.keep(codes=codes)
+    for epoch in search.epochs():
+        for train, valid in search.task.pairs(settings.batch, epoch):
+            codes.descend(search.loss(valid, codes.forward()))
+            codes.step()
+            search.step_weights(search.loss(train, codes.forward()), codes.b)
+        codes.recover()
+        _report(search, codes)
+    return codes.arch()
+
+
+def one_stage(view: SearchView, settings: IstaNas) -> Arch:
+    """Move b and the weights by one loss on all images until every node has settled. Return the derived architecture.
+
+    With ``target_cells``, the supernet is the network to deploy. It goes on training with the settled architecture, and its
+    norms absorb the weights of the operations at the end (D-15).
+    """
+    if settings.target_cells:
+        longer = replace(settings, channels=settings.target_channels, epochs=settings.epochs + settings.continued)
+        choices = {"affine": True, "cells": settings.target_cells, "auxiliary": settings.auxiliary > 0}
+        search = Search(view, longer, none=False, **choices)
+    else:
+        search = Search(view, settings, none=False)
+    # ``skip`` makes sure of it where the settings need it
+    net = cast("DeployableSupernet", search.net) if settings.needs_deployable else None
+    codes = Codes(search, settings)
+    search.keep(codes=codes)
+    for epoch in search.epochs(part="full"):
+        if not _begins(search, codes, settings, net, epoch):
+            break
+        for batch in search.task.batches("full", settings.batch, epoch, cutout=settings.cutout):
+            search.step_weights(_loss(search, batch, codes, settings.auxiliary, net), between=codes.step)
+        codes.recover(settle=epoch > 0)
+        if net and settings.largest and net.parameter_count(codes.arch()) >= 1e6 * settings.largest:
+            codes.undo()  # nodes that moved little towards this network have settled nevertheless (D-14)
+        _report(search, codes)
+    if net and settings.target_cells:
+        _absorb(search, codes, net)
+    return codes.arch()
+
+
+def _begins(search: Search, codes: Codes, settings: IstaNas, net: DeployableSupernet | None, epoch: int) -> bool:
+    """Prepare an epoch of the one stage. Return False if the search is over.
+
+    The search goes on while a node is unsettled, then for ``continued`` epochs. Until its node has settled, the norm of an
+    operation keeps scale one and shift zero (D-13).
+    """
+    if epoch >= settings.epochs:
+        codes.alive = [False] * len(codes.alive)
+    if net and settings.target_cells:
+        search.sgd.frozen = net.freeze_affine(codes.nodes_alive())
+        net.seed_drop_path(search.view.seed(f"drop-path of epoch {epoch}"))
+    if any(codes.alive):
+        return True
+    if codes.settled_at is None:
+        codes.settled_at = epoch
+    since = epoch - codes.settled_at
+    if since >= settings.continued:
+        return False
+    search.lr = cosine(since, settings.continued, settings.lr, settings.lr_last)
+    if net:
+        net.drop_path = settings.drop_path * since / settings.continued
+    return True
+
+
+def _loss(search: Search, batch: Batch, codes: Codes, auxiliary: float, net: DeployableSupernet | None) -> Tensor:
+    """Return the loss of one pass, plus ``auxiliary`` times that of the auxiliary head if the network has one."""
+    loss = search.loss(batch, codes.forward())
+    logits = net.auxiliary_logits if net else None
+    return loss if logits is None else loss + auxiliary * F.cross_entropy(logits.float(), batch[1])
+
+
+def _report(search: Search, codes: Codes) -> None:
+    """Propose the architecture of the epoch, and log the supernet's accuracy."""
+    search.view.propose(codes.arch())
+    forward = codes.forward()
+    weights = [table.detach() for table in forward.weights or ()]
+    search.record(Forward(weights, forward.active), alive=float(sum(codes.alive)))
+
+
+@torch.no_grad()
+def _absorb(search: Search, codes: Codes, net: DeployableSupernet) -> None:
+    """Log the validation accuracy before and after the norms absorb the weights: the same up to rounding (D-15)."""
+    with net.unmetered():
+        forward = codes.forward()
+        images = search.task.images["valid"]
+        before, _ = search.validate(forward, images)
+        network = net.absorb(codes.arch(), forward.weights)
+        size = min(512, images)
+        batches = [search.task.plain("valid", size, number) for number in range(images // size)]
+        correct = [(network(batch).argmax(-1) == labels).float().mean() for batch, labels in batches]
+    search.view.log(accuracy_before_absorption=before, accuracy_after_absorption=100 * float(torch.stack(correct).mean()))
+
+
+class Codes:
+    """For every node a dense vector b with its matrix, the sparse vector x recovered from it, and the optimiser of b."""
+
+    def __init__(self, search: Search, settings: IstaNas) -> None:
+        self.settings, self.device = settings, search.device
+        self.decisions, self.net = search.net.decisions, search.net
+        self.nodes = [(d, node) for d, decision in enumerate(self.decisions) for node in sorted(set(decision.targets))]
+        """(decision, target) of each node."""
+        generator = search.new_generator("codes")
+        self.b: list[Tensor] = []
+        self.matrices: list[Tensor] = []
+        for d, node in self.nodes:
+            options = len(self.decisions[d].options)
+            start = 1e-3 * torch.randn(options, generator=generator, dtype=torch.float64)
+            self.b.append(start.to(self.device).requires_grad_())
+            candidates = self.decisions[d].targets.count(node) * options
+            self.matrices.append(measurement_matrix(options, candidates, generator).to(self.device))
+        self._adam = torch.optim.Adam(self.b, lr=settings.arch_lr, betas=(0.5, 0.999), weight_decay=settings.arch_decay)
+        self.alive = [True] * len(self.nodes)
+        """For each node, True until it has settled."""
+        self.settled_at: int | None = None
+        """Epoch before which the last node had settled."""
+        self.x = [self._solve(k) for k in range(len(self.nodes))]
+        self._before = self.x
+        self._select()
+
+    def _solve(self, k: int) -> Tensor:
+        return recover(self.matrices[k], self.b[k], self.settings.penalty)
+
+    def _select(self) -> None:
+        """Select the connections of largest recovered entries. No step looks at them until the next recovery."""
+        self._supports = [self._support(k) for k in range(len(self.nodes))]
+        self._positions = [torch.tensor(support, device=self.device) for support in self._supports]
+
+    def _support(self, k: int) -> list[int]:
+        """Return the flat positions (edge times operation) of the selected connections of node ``k``, ascending.
+
+        If an edge takes a single operation, at most one of its entries is selected.
+        """
+        decision = self.decisions[self.nodes[k][0]]
+        options = len(decision.options)
+        support: list[int] = []
+        for position in torch.argsort(self.x[k].abs(), descending=True, stable=True).tolist():
+            if decision.several or position // options not in {taken // options for taken in support}:
+                support.append(position)
+        return sorted(support[: self.settings.connections])
+
+    def forward(self) -> Forward:
+        """Return a pass that executes the selected connections, weighted by z, which is differentiable by b."""
+        rows: list[list[Tensor]] = [[] for _ in self.decisions]
+        active: list[list[tuple[int, ...]]] = [[] for _ in self.decisions]
+        for k, (d, _) in enumerate(self.nodes):
+            options = len(self.decisions[d].options)
+            z = sparse_weights(self.matrices[k], self.b[k], self.x[k], self._positions[k]).view(-1, options)
+            rows[d].append(z)
+            connections = [divmod(position, options) for position in self._supports[k]]
+            active[d] += [tuple(option for edge, option in connections if edge == row) for row in range(len(z))]
+        return Forward([torch.cat(tables).float() for tables in rows], tuple(map(tuple, active)))
+
+    def arch(self) -> Arch:
+        """Return the architecture of the selected connections."""
+        return self.net.arch_of(cast("Active", self.forward().active))
+
+    def descend(self, loss: Tensor) -> None:
+        """Set the gradients of b to those of ``loss``."""
+        for b, gradient in zip(self.b, torch.autograd.grad(loss, self.b), strict=True):
+            b.grad = gradient
+
+    def step(self) -> None:
+        """Take a step of Adam on b of the nodes that have not settled."""
+        for b, alive in zip(self.b, self.alive, strict=True):
+            if not alive:
+                b.grad = None
+        self._adam.step()
+        if self.settings.one_stage:  # the weights' next backward pass would add to them
+            for b in self.b:
+                b.grad = None
+
+    def recover(self, settle: bool = False) -> None:
+        """Solve the Lasso of every node that has not settled.
+
+        Args:
+            settle: a node has settled if its vector moved by no more than ``settled``.
+        """
+        self._before = list(self.x)
+        for k, alive in enumerate(self.alive):
+            if alive:
+                x = self._solve(k)
+                if settle and float(torch.linalg.vector_norm(x - self.x[k])) <= self.settings.settled:
+                    self.alive[k] = False
+                self.x[k] = x
+        self._select()
+
+    def undo(self) -> None:
+        """Return to the vectors before the last recovery. Nodes that have settled stay settled."""
+        self.x = self._before
+        self._select()
+
+    def nodes_alive(self) -> list[tuple[int, int]]:
+        """Return (decision, target) of the nodes that have not settled."""
+        return [node for node, alive in zip(self.nodes, self.alive, strict=True) if alive]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "b": [b.detach() for b in self.b],
+            "matrices": self.matrices,
+            "x": self.x,
+            "alive": self.alive,
+            "settled_at": self.settled_at,
+            "adam": self._adam.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        with torch.no_grad():
+            for b, stored in zip(self.b, state["b"], strict=True):
+                b.copy_(stored)
+        self.matrices, self.x, self.alive = state["matrices"], state["x"], state["alive"]
+        self.settled_at = state["settled_at"]
+        self._select()
+        self._adam.load_state_dict(state["adam"])

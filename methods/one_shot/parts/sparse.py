@@ -1,0 +1,123 @@
+"""The search of SparseNAS, and its architecture weights (arXiv:2009.08966)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from harness.problem import Arch, SearchView
+from methods.one_shot.parts.differentiable import batches
+from methods.one_shot.parts.proximal import AdamHapg, Hapg, path_strength, sparse_group_lasso
+from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.unrolled import architecture_gradient
+
+if TYPE_CHECKING:
+    from harness.weight_sharing import Decision
+    from methods.one_shot.sparse_nas import SparseNas
+
+
+def search(view: SearchView, settings: SparseNas) -> None:
+    """Train architecture and weights in turn, propose the sparse architecture of each epoch, and log all weights at the end."""
+    search = Search(view, settings, none=False)
+    weights = SparseWeights(search, settings)
+    search.keep(architecture=weights)
+    for epoch in search.epochs():
+        strength = path_strength(epoch, settings.strength_step, settings.first_strength)
+        rate = settings.arch_lr * (search.lr / settings.lr if settings.arch_cosine else 1.0)
+        for train, valid in batches(search, "bilevel", epoch):
+            gradients = architecture_gradient(search, weights, train, valid, settings.second_order)
+            weights.step(gradients, rate, strength)
+            search.step_weights(search.loss(train, Forward([value.detach() for value in weights.values])))
+        arch = _derived(search, weights.scores())
+        if arch in view.space:  # a cell of the DARTS space may have lost all its nodes: the previous proposal stays
+            view.propose(arch)
+        nonzero = sum(int((table > 0).sum()) for table in weights.scores())
+        search.record(Forward(weights.sparse()), kept=float(nonzero))
+    view.log(**_named(search.net.decisions, weights.sparse()))
+
+
+def _derived(search: Search, scores: list[Tensor]) -> Arch:
+    """Return all options with a score if rows may have several, else the architecture of the highest scores."""
+    if not all(decision.several for decision in search.net.decisions):
+        return search.net.derive(scores)
+    return search.net.arch_of(tuple(tuple(tuple(row.nonzero().flatten().tolist()) for row in table) for table in scores))
+
+
+def _named(decisions: Sequence[Decision], tables: Sequence[Tensor]) -> dict[str, float]:
+    """Return every weight under the name ``weight/DECISION/ROW/OPTION``."""
+    return {
+        f"weight/{decision.name}/{row}/{option}": value
+        for decision, table in zip(decisions, tables, strict=True)
+        for row, values in enumerate(table.tolist())
+        for option, value in zip(decision.options, values, strict=True)
+    }
+
+
+class SparseWeights:
+    """The architecture weights of every decision, each with its optimiser."""
+
+    def __init__(self, search: Search, settings: SparseNas) -> None:
+        self.settings = settings
+        self.values: list[Tensor] = []
+        """Leaves (rows, options), one per decision."""
+        self._optimisers: list[Any] = []
+        self._sizes: list[list[int]] = []
+        for decision in search.net.decisions:
+            options = len(decision.options)
+            start = settings.initial or 1 / options
+            value = torch.full((decision.rows, options), start).to(search.device).requires_grad_()
+            sizes = [decision.targets.count(node) * options for node in sorted(set(decision.targets))]
+            self.values.append(value)
+            self._sizes.append(sizes)
+            if settings.optimiser == "adam":
+                self._optimisers.append(torch.optim.Adam([value], lr=settings.arch_lr, betas=(0.5, 0.999)))
+            else:
+                kind = Hapg if settings.optimiser == "hapg" else AdamHapg
+                self._optimisers.append(kind(value.detach(), sizes, settings.mixture))
+
+    def probabilities(self) -> list[Tensor]:
+        """Return the weights themselves. They are not probabilities, but they are what a mixture takes."""
+        return self.values
+
+    def step(self, gradients: list[Tensor], rate: float, strength: float) -> None:
+        """Take one step.
+
+        Args:
+            gradients: gradients of the validation loss by the values.
+            rate: step size; Adam has its own.
+            strength: lambda of the sparse group lasso.
+        """
+        for value, gradient, optimiser, sizes in zip(self.values, gradients, self._optimisers, self._sizes, strict=True):
+            if self.settings.optimiser == "adam":
+                penalty = sparse_group_lasso(value, strength, self.settings.mixture, sizes)
+                (by_penalty,) = torch.autograd.grad(penalty, value)
+                value.grad = gradient + by_penalty
+                optimiser.step()
+            else:
+                optimiser.step(gradient, rate, strength)
+
+    def sparse(self) -> list[Tensor]:
+        """Return the proximal points, which are exactly sparse while the weights are not (D-17); for Adam the weights."""
+        if self.settings.optimiser == "adam":
+            return [value.detach() for value in self.values]
+        return [optimiser.sparse for optimiser in self._optimisers]
+
+    def scores(self) -> list[Tensor]:
+        """Return the absolute sparse weights, with zero for those up to the tolerance."""
+        return [table.abs().where(table.abs() > self.settings.tolerance, 0.0) for table in self.sparse()]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "values": [value.detach() for value in self.values],
+            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        with torch.no_grad():
+            for value, stored in zip(self.values, state["values"], strict=True):
+                value.copy_(stored)
+        for optimiser, stored in zip(self._optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(stored)

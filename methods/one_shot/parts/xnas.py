@@ -1,0 +1,59 @@
+"""The search of XNAS: experts are rewarded by validation images, in turn with the weights (arXiv:1906.08031)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from harness.problem import Arch, SearchView
+from methods.one_shot.parts.experts import Experts
+from methods.one_shot.parts.search import Forward, Search
+
+if TYPE_CHECKING:
+    from harness.weight_sharing import Active, Batch
+    from methods.one_shot.xnas import Xnas
+
+
+def search(view: SearchView, settings: Xnas) -> Arch:
+    """Train experts and weights in turn, and propose the derived cell at every epoch. Return the last one."""
+    search = Search(view, settings, none=False)
+    rounds = settings.epochs * search.task.images["train"]
+    decisions = search.net.decisions
+    experts = [Experts(d.rows, len(d.options), rounds, settings.reward_bound, search.device) for d in decisions]
+    search.keep(**{f"experts of {d.name}": of_decision for d, of_decision in zip(decisions, experts, strict=True)})
+    for epoch in search.epochs():
+        # what is wiped out within an epoch is executed with weight zero until its end: a look at it would wait for the device
+        alive = _alive(experts)
+        for train, valid in search.task.pairs(settings.batch, epoch):
+            _reward(search, experts, valid, alive)
+            search.step_weights(search.loss(train, Forward(_mixtures(experts), alive)))
+        mixtures = _mixtures(experts)
+        view.propose(search.net.derive(mixtures))
+        count = float(sum((mixture > 0).sum() for mixture in mixtures))
+        search.record(Forward(mixtures, _alive(experts)), mixtures, alive=count)
+    arch = search.net.derive(_mixtures(experts))
+    search.record_discretised(arch)
+    return arch
+
+
+def _reward(search: Search, experts: Sequence[Experts], valid: Batch, alive: Active) -> None:
+    """Play one round per image.
+
+    Each image has its own copy of the weights, so that ``-d loss / d weight`` is the reward of an operation by that image.
+    """
+    weights = [mixture.expand(len(valid[1]), *mixture.shape).contiguous().requires_grad_() for mixture in _mixtures(experts)]
+    loss = search.loss(valid, Forward(weights, alive), reduction="sum")
+    for of_decision, gradient in zip(experts, torch.autograd.grad(loss, weights), strict=True):
+        of_decision.step(-gradient)
+
+
+def _mixtures(experts: Sequence[Experts]) -> list[Tensor]:
+    return [of_decision.mixture.float() for of_decision in experts]
+
+
+def _alive(experts: Sequence[Experts]) -> Active:
+    """Return the options that have not been wiped out."""
+    return tuple(tuple(tuple(row.nonzero().flatten().tolist()) for row in of_decision.mixture) for of_decision in experts)
