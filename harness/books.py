@@ -12,15 +12,15 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.budget import Budget
+from harness.outcome import Trace
+from harness.problem import MissingRecord, Oracle
+from harness.space import Arch
+from harness.training import Meter
 
-if TYPE_CHECKING:
-    from harness.outcome import Trace
-    from harness.problem import Arch, Meter, Oracle
-
-Answers = list[tuple[Any, int | None]]
+Answers = list[tuple[Arch, int | None]]
 """Architecture and fidelity of each query that the oracle answered, in order."""
 
 
@@ -38,8 +38,6 @@ class Books:
     def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
         """Ask the oracle, and note that it answered. See :meth:`harness.problem.Oracle.measure`."""
         if self._oracle is None:
-            from harness.problem import MissingRecord
-
             raise MissingRecord("this benchmark answers no queries: methods train through view.task")
         answer = self._oracle.measure(arch, fidelity, asked)
         self.answers.append((arch, fidelity))

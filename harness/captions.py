@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness import registry
+from harness.errors import UserError
 from harness.plan import Opened, Plan, preset, rows_of
-from harness.problem import UserError
 from reports.facts import NOT_YET, Part
 
 

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import IO, TextIO
 
-from harness.problem import UserError
+from harness.errors import UserError
 
 EXIT_CODES = (
     "0 all runs done, 1 some failed, 2 the call, the data or the disk were wrong, 3 a fault of the harness, 130 interrupted"

@@ -18,8 +18,8 @@ import typer
 from harness import command
 from harness.cache import Table, cache_root, data_roots, explain, printable
 from harness.choice import chosen
+from harness.errors import UserError
 from harness.look import is_folder, odd
-from harness.problem import UserError
 
 app = typer.Typer(
     add_completion=False,

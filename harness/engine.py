@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
+from harness.errors import UserError
 from harness.outcome import Result
 from harness.plan import RowSpec, RunSpec
-from harness.problem import UserError
 from harness.worker import TICK_S, Said, Share, Task
 
 __all__ = ["Engine", "Finished", "Surroundings", "Task", "UnderWay", "Worker", "local"]

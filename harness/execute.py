@@ -20,9 +20,11 @@ from harness import registry
 from harness.books import Booked, mismatch
 from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
+from harness.errors import UserError
 from harness.outcome import Outcome, Proposal, Result, Trace, printable
 from harness.plan import RowSpec, RunSpec
-from harness.problem import Judge, Problem, SearchView, UserError
+from harness.problem import Judge, Problem
+from harness.view import SearchView
 
 
 class WallLimit(BaseException):

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from harness.problem import UserError
+from harness.errors import UserError
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from harness import registry
-from harness.problem import Benchmark, Facts, Problem, SearchSpace, UserError
+from harness.errors import UserError
+from harness.problem import Benchmark, Facts, Problem
+from harness.space import SearchSpace
 
 
 def open_benchmark(name: str, search: Mapping[str, Any], judge: Mapping[str, Any]) -> Problem:

@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from harness import registry, source
+from harness.errors import UserError
 from harness.opening import open_benchmark
-from harness.problem import Problem, UserError
+from harness.problem import Problem
 from harness.protocol import Part, Protocol
 from harness.registry import MethodInfo
 from harness.seeds import derive

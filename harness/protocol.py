@@ -12,7 +12,7 @@ from typing import Any
 
 from harness import registry
 from harness.budget import CURRENCIES
-from harness.problem import UserError
+from harness.errors import UserError
 from harness.registry import suggest
 
 DEFAULT = "digits"

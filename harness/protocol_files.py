@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.budget import POLICIES
+from harness.errors import UserError
 from harness.hyperparameters import defaults, from_plain, types_of
 from harness.packages import PROJECT
-from harness.problem import UserError
 from harness.protocol import MEAN_COST, BudgetRule, Part, Protocol, Stage
 from harness.registry import BENCHMARK_GROUP, kinds, suggest
 

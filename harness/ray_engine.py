@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.engine import DEATHS, Finished, Surroundings, UnderWay, Worker
-from harness.problem import UserError
+from harness.errors import UserError
 from harness.worker import TICK_S, Task
 
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import hyperparameters
+from harness.errors import UserError
 from harness.packages import PROJECT
-from harness.problem import Benchmark, UserError
+from harness.problem import Benchmark
 
 METHOD_GROUP = "nas_harness.methods"
 BENCHMARK_GROUP = "nas_harness.benchmarks"

@@ -17,8 +17,8 @@ import typer
 from harness import command, machine, packages, provenance, registry
 from harness import protocol as protocols
 from harness.engine import Engine, Surroundings, local
+from harness.errors import UserError
 from harness.plan import Plan, make
-from harness.problem import UserError
 from harness.protocol import Protocol
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from harness.packages import PROJECT
-from harness.problem import Problem, Retrainer
+from harness.problem import Problem
+from harness.training import Retrainer
 
 OURS: Final = ("methods", "benchmarks", "harness")
 EXECUTE: Final = Path(__file__).with_name("execute.py")

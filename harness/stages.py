@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from harness import source
+from harness.errors import UserError
 from harness.execute import probed
 from harness.plan import RETRAINING, Plan, PlannedRow, RowSpec, RunSpec, Training
-from harness.problem import Retrainer, UserError
 from harness.protocol import Stage
 from harness.seeds import derive
 from harness.store import Store
+from harness.training import Retrainer
 
 
 def extend(plan: Plan, store: Store) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from harness import command
-from harness.problem import UserError
+from harness.errors import UserError
 from harness.store import Store, store_file
 
 SHOWN = 10

@@ -13,7 +13,7 @@ from typing import IO, Any, NoReturn
 
 import numpy as np
 
-from harness.problem import UserError
+from harness.errors import UserError
 
 
 class NotPlain(UserError):

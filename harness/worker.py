@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from harness import registry
+from harness.errors import UserError
 from harness.execute import judge, open_problem, search, without_harness
 from harness.isolation import Board, Mailbox, end_group, fork, seed_globals
 from harness.outcome import Outcome, Result, printable
 from harness.plan import RowSpec, RunSpec
-from harness.problem import Problem, UserError
+from harness.problem import Problem
 from harness.retrain import retrain
 from harness.seeds import derive
 

@@ -13,7 +13,9 @@ from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.task import DartsTask
 from harness import registry
 from harness.budget import Budget
-from harness.problem import Arch, Meter, SearchView
+from harness.space import Arch
+from harness.training import Meter
+from harness.view import SearchView
 from tests.made_search import TINY
 
 SPACE = DartsSpace("single", accepts="mixed")

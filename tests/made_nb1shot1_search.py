@@ -14,7 +14,9 @@ from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import Macro
 from harness import registry
 from harness.budget import Budget
-from harness.problem import Arch, Meter, SearchView
+from harness.space import Arch
+from harness.training import Meter
+from harness.view import SearchView
 from tests import made_search
 
 CLOCK = Clock(700.0, 1e-4, (10.0, 5.0, 20.0), r2=0.9, median_error=0.1, cells=100)

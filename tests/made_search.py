@@ -17,7 +17,9 @@ from benchmarks.nb201.network import Macro
 from benchmarks.nb201.space import NB201Space
 from harness import registry
 from harness.budget import Budget
-from harness.problem import Arch, Meter, SearchView
+from harness.space import Arch
+from harness.training import Meter
+from harness.view import SearchView
 
 MACRO = Macro(width=2, depth=1, channels=1, size=8, stem=1, reduction="pool")
 CLOCK = Clock(

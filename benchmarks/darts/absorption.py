@@ -19,7 +19,7 @@ from benchmarks.darts.network import Network
 from benchmarks.darts.plan import CONVS, GROUPS, SKIP
 from benchmarks.darts.space import cells
 from benchmarks.darts.supernet import Supernet
-from harness.problem import Arch
+from harness.space import Arch
 
 State = Iterator[tuple[str, Tensor]]
 

@@ -14,7 +14,8 @@ from benchmarks.darts.retrainer import Retrainer
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from benchmarks.images import importer
-from harness.problem import Arch, Availability, Facts
+from harness.problem import Availability, Facts
+from harness.space import Arch
 
 IMAGES: Final = {"cifar10": (10, 3, 32), "digits": (10, 1, 8)}
 """Classes, channels and size of the images that are searched on."""

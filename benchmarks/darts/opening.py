@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from harness.problem import Meter
+from harness.training import Meter
 
 
 @dataclass(frozen=True)

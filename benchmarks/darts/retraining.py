@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from benchmarks.darts.data import Data
 from benchmarks.darts.network import Network
 from benchmarks.darts.recipe import Recipe
-from harness.problem import Arch, UserError
+from harness.errors import UserError
 from harness.seeds import derive
+from harness.space import Arch
 
 EVALUATION_BATCH = 512
 HISTORY = ("epoch", "lr", "drop_path", "train_loss", "train_accuracy", "accuracy", "seconds")

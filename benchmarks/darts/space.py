@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from benchmarks.darts import genotype
 from benchmarks.darts.cell import EDGE, EDGES, INPUTS, NODES, OPS, STATES, Cell, canonical, inputs, surviving
-from harness.problem import Arch, InvalidArchitecture, SearchSpace
+from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 Family = Literal["single", "multi", "mixed"]
 

@@ -21,7 +21,7 @@ from benchmarks.darts.mixed import MixedEdges, added, spread
 from benchmarks.darts.network import FactorizedReduce, Network, auxiliary_head
 from benchmarks.darts.plan import GROUPS, Plan, plan
 from benchmarks.darts.size import network_size, op_size
-from harness.problem import Arch
+from harness.space import Arch
 from harness.weight_sharing import Active, Decision, Metered
 
 SEARCH = Macro(width=16, depth=8, auxiliary=False)

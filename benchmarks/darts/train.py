@@ -23,7 +23,8 @@ from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from harness.cache import atomic, explain
 from harness.command import run as run_command
-from harness.problem import Arch, UserError
+from harness.errors import UserError
+from harness.space import Arch
 
 if TYPE_CHECKING:
     from benchmarks.darts.data import Data

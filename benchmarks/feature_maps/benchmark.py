@@ -15,8 +15,11 @@ from benchmarks.feature_maps.data import OPENERS, Settings, Source
 from benchmarks.feature_maps.pool import PoolSpace
 from benchmarks.feature_maps.task import Task
 from benchmarks.images import importer as image_importer
-from harness.problem import Arch, Availability, Facts, Meter, UserError
+from harness.errors import UserError
+from harness.problem import Availability, Facts
 from harness.seeds import derive
+from harness.space import Arch
+from harness.training import Meter
 
 SPACES: Final = {"cifar10": "random-fourier", "imdb": "bag-of-ngrams", "digits": "random-fourier"}
 PAPER: Final = {

@@ -12,8 +12,8 @@ from benchmarks.feature_maps import reviews
 from benchmarks.feature_maps.tokens import TOKENISERS, encode
 from benchmarks.tables.importing import NOTHING, Library, Opened, Progress, Source, State
 from harness.cache import TableWriter, sha256
+from harness.errors import UserError
 from harness.look import is_file, is_folder
-from harness.problem import UserError
 
 __all__ = [
     "NAME",

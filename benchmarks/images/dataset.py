@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from benchmarks.images import digits, importer
 from benchmarks.images.sources import FORMS
-from harness.problem import UserError
+from harness.errors import UserError
 
 Channels = tuple[float, ...]
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from benchmarks.images.pickled import PickledArray, load_batch
 from benchmarks.tables.npz import read_columns
+from harness.errors import UserError
 from harness.look import peek, reason
-from harness.problem import UserError
 
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 Progress = Callable[[int, int, str], None]

@@ -19,8 +19,8 @@ from benchmarks.images.decode import Batch, Progress, is_jpeg_columns, jpeg_colu
 from benchmarks.images.search import find_file
 from benchmarks.images.sources import FORMS, SPLIT_COLUMNS, SPLIT_TEXTS, SPLITS_TITLE, Form, Source, sources, title
 from harness.cache import Table, TableWriter, cache_root, explain, imported, printable, walk
+from harness.errors import UserError
 from harness.look import head, is_file, is_folder, look, odd, opened
-from harness.problem import UserError
 
 __all__ = ["NAME", "Source", "State", "find", "import_path", "recognise", "sources", "state", "unrecognised", "verify"]
 

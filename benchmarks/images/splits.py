@@ -15,8 +15,8 @@ from benchmarks.images.dataset import ImageSet, load
 from benchmarks.images.search import find_file
 from benchmarks.images.sources import SPLIT_COLUMNS, SPLIT_TEXTS
 from benchmarks.tables.npz import read_columns
+from harness.errors import UserError
 from harness.look import reader, reason
-from harness.problem import UserError
 
 Rows = npt.NDArray[np.int64]
 

@@ -19,7 +19,9 @@ from benchmarks.nb1shot1.table import MODELLED, complete, data_of
 from benchmarks.nb1shot1.training_data import TrainingData
 from benchmarks.training.clock import Clock as TimedClock
 from harness.cache import Table
-from harness.problem import Arch, Availability, Facts, UserError
+from harness.errors import UserError
+from harness.problem import Availability, Facts
+from harness.space import Arch
 
 _MADE_BY: Final = {"cifar10": "NAS-Bench-101", "digits": digits_bundle.NAME}
 

@@ -25,8 +25,8 @@ from benchmarks.nb1shot1.tfrecord import records
 from benchmarks.tables.importing import NOTHING, Progress
 from benchmarks.tables.values import is_impossible
 from harness.cache import sha256
+from harness.errors import UserError
 from harness.look import is_file, opened
-from harness.problem import UserError
 
 NB101 = "NAS-Bench-101"
 FULL = "NAS-Bench-101, all epochs"

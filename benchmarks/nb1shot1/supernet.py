@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks.nb1shot1.cell import KERNEL, MAXPOOL, OPS
 from benchmarks.nb1shot1.space import SHORT_OPS, NB1Shot1Space
-from harness.problem import Arch
+from harness.space import Arch
 from harness.weight_sharing import Active, Decision, Metered
 
 BN_EPS, BN_MOMENTUM = 1e-5, 0.997

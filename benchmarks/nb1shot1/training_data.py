@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.nb1shot1.clock import PassClock
-from harness.problem import Meter, UserError
+from harness.errors import UserError
+from harness.training import Meter
 
 if TYPE_CHECKING:
     from benchmarks.nb1shot1.task import NB1Shot1Task

@@ -14,7 +14,9 @@ from benchmarks.nb201.oracle import NB201Oracle, Signal
 from benchmarks.nb201.space import NB201Space, official_number
 from benchmarks.nb201.table import SIZE, Records
 from benchmarks.nb201.training_data import TrainingData
-from harness.problem import Arch, Availability, Facts, UserError
+from harness.errors import UserError
+from harness.problem import Availability, Facts
+from harness.space import Arch
 
 SEARCHED: Final = {
     "cifar10": "cifar10-valid",

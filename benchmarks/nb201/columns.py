@@ -14,8 +14,8 @@ from benchmarks.nb201.table import MEAN, RECIPES, SIZE, name
 from benchmarks.tables import npz, text
 from benchmarks.tables.importing import NOTHING
 from benchmarks.tables.values import impossible
+from harness.errors import UserError
 from harness.look import is_file, opened, peek, reason
-from harness.problem import UserError
 
 PLAIN = "plain columns"
 SUFFIXES = (".parquet", ".npz", *text.SUFFIXES)

@@ -14,8 +14,8 @@ from benchmarks.nb201.table import SIZE
 from benchmarks.tables import text
 from benchmarks.tables.importing import NOTHING, Library, Opened, Progress, Source, State
 from harness.cache import TableWriter, sha256
+from harness.errors import UserError
 from harness.look import is_folder, look
-from harness.problem import UserError
 
 __all__ = [
     "NAME",

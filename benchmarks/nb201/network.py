@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.nb201.space import EDGES, OPS
-from harness.problem import Arch
+from harness.space import Arch
 
 NONE, SKIP, CONV1, CONV3, POOL = range(len(OPS))
 KERNEL = {CONV1: 1, CONV3: 3}

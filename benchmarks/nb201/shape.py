@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.tables.values import is_impossible
-from harness.problem import UserError
+from harness.errors import UserError
 
 _SEEDS = 16
 """Trainings of one architecture on one data set; three are published."""

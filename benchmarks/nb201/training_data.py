@@ -14,7 +14,8 @@ from benchmarks.nb201.space import OPS
 from benchmarks.nb201.table import Records
 from benchmarks.training.clock import Clock as TimedClock
 from harness.cache import Table
-from harness.problem import Meter, UserError
+from harness.errors import UserError
+from harness.training import Meter
 
 if TYPE_CHECKING:
     from benchmarks.nb201.task import NB201Task

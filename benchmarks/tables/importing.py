@@ -16,8 +16,8 @@ from typing import Any, ClassVar, NamedTuple
 from benchmarks.tables.search import candidates, entries, remember, stamp
 from harness.cache import Table, TableWriter, cache_root, explain, imported, printable, sha256
 from harness.choice import chosen, named
+from harness.errors import UserError
 from harness.look import is_folder, look, odd, opened
-from harness.problem import UserError
 
 Progress = Callable[[int, int, str], None]
 """Told (done, total, what is being done)."""

@@ -16,7 +16,9 @@ from harness.budget import Budget
 from harness.conformance.claims import Claim, problem_of, require, said
 from harness.conformance.reach import JudgeLike, reachable
 from harness.opening import opened
-from harness.problem import Arch, Benchmark, MissingRecord, Problem, SearchSpace, SearchView
+from harness.problem import Benchmark, MissingRecord, Problem
+from harness.space import Arch, SearchSpace
+from harness.view import SearchView
 
 WORLDS = (1, 2**40 + 3)
 SAMPLES = 50

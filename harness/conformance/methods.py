@@ -12,7 +12,7 @@ from harness import registry, source
 from harness.conformance.claims import Claim, Lost, problem_of, require, said
 from harness.conformance.searches import Outcome, Run, Search, forked
 from harness.conformance.toy import ToyProblem, ToySharingProblem
-from harness.problem import UserError
+from harness.errors import UserError
 from harness.registry import MethodInfo
 from harness.seeds import derive
 

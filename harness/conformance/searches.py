@@ -16,7 +16,9 @@ from typing import Any
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
 from harness.conformance.toy import ToyProblem, ToySharingProblem
-from harness.problem import Arch, SearchView, UserError
+from harness.errors import UserError
+from harness.space import Arch
+from harness.view import SearchView
 
 _HASH_SEEDS = itertools.count(1)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.problem import Arch, Facts, InvalidArchitecture, Meter, MissingRecord, SearchSpace
+from harness.problem import Facts, MissingRecord
 from harness.seeds import mix
+from harness.space import Arch, InvalidArchitecture, SearchSpace
+from harness.training import Meter
 
 
 class ToySpace(SearchSpace):

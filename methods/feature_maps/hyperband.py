@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
-from harness.problem import Problem, SearchView
+from harness.problem import Problem
+from harness.view import SearchView
 from methods.feature_maps.parts import singles
 
 

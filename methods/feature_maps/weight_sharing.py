@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 
-from harness.problem import Problem, SearchView
+from harness.problem import Problem
+from harness.view import SearchView
 from methods.feature_maps.parts import singles
 
 Floats = npt.NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from harness.problem import SearchView
+from harness.view import SearchView
 from methods.multi_trial.parts.recorded import first_recorded
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from harness.problem import Arch, SearchView
+from harness.space import Arch
+from harness.view import SearchView
 from methods.multi_trial.parts.recorded import first_recorded
 
 

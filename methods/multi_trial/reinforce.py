@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from harness.problem import Arch, SearchView
+from harness.space import Arch
+from harness.view import SearchView
 from methods.multi_trial.parts.recorded import first_recorded
 
 

@@ -27,8 +27,8 @@ from harness.cache import Table, TableWriter
 from harness.execute import execute
 from harness.outcome import Result
 from harness.plan import PlannedRow, RowSpec, make
-from harness.problem import SearchView
 from harness.store import Store
+from harness.view import SearchView
 from tests import official_files
 
 pytestmark = [pytest.mark.bench, pytest.mark.usefixtures("made")]

@@ -14,7 +14,8 @@ from harness.budget import Budget, BudgetExhausted
 from harness.conformance import benchmarks as claims
 from harness.conformance.benchmarks import WORLDS
 from harness.conformance.reach import JudgeLike, reachable
-from harness.problem import MissingRecord, Problem, SearchView
+from harness.problem import MissingRecord, Problem
+from harness.view import SearchView
 
 
 class BenchmarkContract:

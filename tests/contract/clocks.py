@@ -15,7 +15,9 @@ from torch import nn
 from benchmarks.images import task as images
 from benchmarks.images.augment import Resident
 from harness.budget import Budget
-from harness.problem import Arch, Problem, SearchView
+from harness.problem import Problem
+from harness.space import Arch
+from harness.view import SearchView
 from harness.weight_sharing import Active
 
 CELLS = 24

@@ -14,7 +14,7 @@ import pytest
 
 from harness.conformance import of
 from harness.conformance.benchmarks import check
-from harness.problem import UserError
+from harness.errors import UserError
 
 FILE = Path(__file__).parents[2] / "examples" / "my_benchmark" / "my_benchmark" / "benchmark.py"
 

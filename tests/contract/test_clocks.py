@@ -22,7 +22,8 @@ from benchmarks.nb201.table import Records
 from benchmarks.training.table import read
 from harness import registry
 from harness.cache import Table
-from harness.problem import Arch, Problem
+from harness.problem import Problem
+from harness.space import Arch
 from tests import made_digits
 from tests.contract.clocks import Bench, ClockContract, Kind, bench
 from tests.nb101_files import columns_table, record_file, rows_of, trainings

@@ -16,7 +16,9 @@ from benchmarks.feature_maps.pool import PoolSpace
 from benchmarks.images import dataset
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
-from harness.problem import InvalidArchitecture, Problem, UserError
+from harness.errors import UserError
+from harness.problem import Problem
+from harness.space import InvalidArchitecture
 from tests import review_files
 from tests.contract.benchmarks import TrainingContract
 from tests.contract.spaces import SpaceContract

@@ -10,8 +10,10 @@ import pytest
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
 from harness.conformance.toy import ToyOracle, ToyProblem, ToySpace
-from harness.problem import Arch, MissingRecord, SearchView
+from harness.problem import MissingRecord
 from harness.seeds import mix
+from harness.space import Arch
+from harness.view import SearchView
 from methods.multi_trial.parts.recorded import first_recorded
 
 ROWS = [row for info in registry.methods().values() if info.kind == "multi-trial" for row in info.rows]

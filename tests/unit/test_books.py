@@ -14,7 +14,7 @@ from harness.books import Booked, mismatch
 from harness.budget import Budget, BudgetExhausted, Spending
 from harness.conformance.toy import ToyOracle, ToySpace
 from harness.outcome import Proposal
-from harness.problem import SearchView
+from harness.view import SearchView
 
 RULE = {"currency": "seconds", "limit": 1000.0, "policy": "refuse"}
 

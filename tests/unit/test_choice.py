@@ -11,7 +11,7 @@ import pytest
 from benchmarks.nb201 import importer
 from benchmarks.nb201.benchmark import NB201Benchmark
 from harness import choice, data
-from harness.problem import UserError
+from harness.errors import UserError
 from tests import official_files
 from tests.made_sources import few_rows, folders
 

@@ -24,7 +24,7 @@ from benchmarks.darts.retraining import Retraining
 from benchmarks.darts.train import Keeper
 from benchmarks.images.augment import Augmentation, Resident
 from benchmarks.images.dataset import ImageSet
-from harness.problem import UserError
+from harness.errors import UserError
 
 CELL = published()["DARTS_V1"]
 TINY = Recipe("tiny", epochs=3, batch=16, width=2, depth=2, auxiliary=0.0, cutout=2, drop_path=0.3)

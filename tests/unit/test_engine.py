@@ -15,9 +15,9 @@ import pytest
 from harness import protocol as protocols
 from harness import worker
 from harness.engine import Engine, Task, local
+from harness.errors import UserError
 from harness.outcome import Result
 from harness.plan import PlannedRow, make
-from harness.problem import UserError
 from harness.ray_engine import on_ray
 from harness.seeds import derive
 

@@ -17,7 +17,7 @@ from benchmarks.feature_maps.tokens import RELEASED, TOKENISERS, stop_words
 from benchmarks.images import dataset, digits
 from benchmarks.images import importer as image_importer
 from benchmarks.images.sources import FORMS
-from harness.problem import UserError
+from harness.errors import UserError
 from tests import image_files, review_files
 
 MADE = review_files.made()

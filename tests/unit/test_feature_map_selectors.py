@@ -15,7 +15,8 @@ from benchmarks.feature_maps.pool import PoolSpace
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
-from harness.problem import Meter, SearchView
+from harness.training import Meter
+from harness.view import SearchView
 from methods.feature_maps.weight_sharing import WeightSharing
 
 ROWS = [row for info in registry.methods().values() if info.kind == "feature-maps" for row in info.rows]

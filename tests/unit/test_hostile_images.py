@@ -23,7 +23,7 @@ from benchmarks.darts.image_folder import FolderData
 from benchmarks.feature_maps import importer as imdb
 from benchmarks.images import dataset, importer, splits
 from benchmarks.images.sources import FORMS, Form
-from harness.problem import UserError
+from harness.errors import UserError
 from tests import image_files, review_files
 from tests.hostile_files import CANARY, Calls, encrypted, npy, pickles, refused, touch, unknown_method
 from tests.made_sources import folders

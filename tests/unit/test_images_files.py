@@ -15,7 +15,7 @@ from benchmarks.images.pickled import load_batch
 from benchmarks.images.sources import FORMS, SPLIT_TEXTS, Form
 from harness.cache import data_roots
 from harness.data import main
-from harness.problem import UserError
+from harness.errors import UserError
 from tests import image_files
 
 PUBLISHED = [form.key for form in FORMS if form.train]

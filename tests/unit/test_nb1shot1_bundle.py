@@ -15,7 +15,8 @@ from benchmarks.nb1shot1.digits import SUBJECT
 from benchmarks.nb1shot1.digits_table import FILES
 from benchmarks.training.table import read
 from harness.budget import Budget
-from harness.problem import SearchView, UserError
+from harness.errors import UserError
+from harness.view import SearchView
 from tests import made_nb1shot1_digits
 from tests import made_nb1shot1_search as made
 from tests.made_nb1shot1_search import small

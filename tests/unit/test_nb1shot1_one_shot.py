@@ -19,7 +19,8 @@ from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import Macro, Supernet
 from harness.checkpoint import File
-from harness.problem import Arch, UserError
+from harness.errors import UserError
+from harness.space import Arch
 from harness.weight_sharing import Decision
 from methods.one_shot.parts import search as frame
 from methods.one_shot.parts.architecture import HardGumbel

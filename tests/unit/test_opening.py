@@ -9,8 +9,9 @@ import pytest
 
 from harness import registry
 from harness.conformance.toy import ToySpace
+from harness.errors import UserError
 from harness.opening import open_benchmark
-from harness.problem import Facts, UserError
+from harness.problem import Facts
 
 
 def made(**changes: Any) -> SimpleNamespace:

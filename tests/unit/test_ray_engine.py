@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import UserError
 from harness.outcome import Result
-from harness.problem import UserError
 from harness.ray_engine import on_ray
 from harness.worker import Task
 from tests.unit.test_engine import essence, planned, results, tasks

@@ -10,9 +10,9 @@ import pytest
 
 from harness import sweep as sweeps
 from harness.engine import Finished, Task, UnderWay
+from harness.errors import UserError
 from harness.outcome import Result
 from harness.plan import Plan, PlannedRow
-from harness.problem import UserError
 from harness.progress import Lines, RowState
 from harness.protocol import Protocol
 from harness.store import Store

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
 from harness.conformance.toy import ToyOracle, ToySpace
-from harness.problem import InvalidArchitecture, MissingRecord, SearchView, as_arch
+from harness.problem import MissingRecord
 from harness.seeds import derive, mix
+from harness.space import InvalidArchitecture, as_arch
+from harness.view import SearchView
 
 
 def view(limit: float = 1e9, proposes: str = "best_valid", seed: int = 0) -> SearchView:

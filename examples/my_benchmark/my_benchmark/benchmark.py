@@ -12,8 +12,9 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from harness.problem import Arch, Availability, Facts, InvalidArchitecture, MissingRecord, SearchSpace
+from harness.problem import Availability, Facts, MissingRecord
 from harness.seeds import derive
+from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 OPERATIONS = ("none", "skip", "conv", "pool")
 EPOCHS = 20

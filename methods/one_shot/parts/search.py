@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.problem import Arch, SearchView
+from harness.space import Arch
+from harness.view import SearchView
 from harness.weight_sharing import Active
 from methods.one_shot.parts.sgd import Sgd, cosine
 from methods.one_shot.parts.training import WeightTraining
