@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from harness import registry
-from harness.books import Booked, mismatch
+from harness.books import Booked, Books, mismatch
 from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
 from harness.errors import UserError
@@ -56,17 +56,22 @@ def search(
         UserError: the benchmark's data changed since the plan was made.
     """
     problem = open_problem(row)
-    method = registry.build(registry.method(row.method), row.settings)
+    info = registry.method(row.method)
+    method = registry.build(info, row.settings)
     rule = row.budget
     ledger = Budget(rule["currency"], rule["limit"], rule["policy"])
-    open_task = getattr(problem, "task", None) if row.kind != "multi-trial" else None
+    side = problem.training if row.kind != "multi-trial" else None
+    oracle = problem.oracle(run.world_seed)
+    trace, books = Trace(), Books(oracle)
     view = SearchView(
         problem.space,
         ledger,
-        problem.oracle(run.world_seed),
+        oracle,
         run.method_seed,
-        getattr(method, "proposes", "best_valid"),
-        task=partial(open_task, run.world_seed, row.device) if open_task else None,
+        info.proposes,
+        task=partial(side, run.world_seed, row.device) if side else None,
+        trace=trace,
+        books=books,
         checkpoint=checkpoint_file(checkpoints, run) if checkpoints else None,
         report=report,
     )
@@ -88,7 +93,7 @@ def search(
         status, text = "failed", without_harness(error)
     wall = time.perf_counter() - start
     spent = {name: ledger.spent(name) for name in ("queries", "seconds", "epochs", "macs", *ledger.extra)}
-    return Outcome(status, view._trace, spent, view._books.answers, view._books.trained, wall, text)
+    return Outcome(status, trace, spent, books.answers, books.trained, wall, text)
 
 
 def judge(row: RowSpec, run: RunSpec, outcome: Outcome) -> Result:

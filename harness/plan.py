@@ -11,11 +11,12 @@ from typing import Any
 
 from harness import registry, source
 from harness.errors import UserError
+from harness.method import Method, MethodInfo, skip_reason
 from harness.opening import open_benchmark
 from harness.problem import Problem
 from harness.protocol import Part, Protocol
-from harness.registry import MethodInfo
 from harness.seeds import derive
+from harness.training import TrainingSide
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,15 @@ class Opened:
     benchmark: str
     problem: Problem
 
+    @property
+    def training(self) -> TrainingSide | None:
+        """Return what methods of the part's kind train on; None if they only query."""
+        return None if self.part.kind == "multi-trial" else self.problem.training
+
     @cached_property
     def _images(self) -> tuple[str, str]:
-        describe = None if self.part.kind == "multi-trial" else getattr(getattr(self.problem, "task", None), "describe", None)
         try:
-            return (describe() if describe else ""), ""
+            return (self.training.describe() if self.training else ""), ""
         except UserError as error:
             return "", str(error)
 
@@ -130,17 +135,16 @@ class Opened:
         """The data that methods of the part's kind train on; empty for methods that only query. Opens the data."""
         return self._images[0]
 
-    def obstacle(self, method: Any, device: str, named: bool = False) -> str:
+    def obstacle(self, method: Method, device: str, named: bool = False) -> str:
         """Return why a row cannot run here, or ``""``; opens the data that it trains on only if nothing else is in the way.
 
         Args:
             method: the row's method object.
             named: the user asked for the row by name, so that it may take days.
         """
-        heavy = self.part.kind != "multi-trial" and getattr(getattr(self.problem, "task", None), "heavy", False)
-        if heavy and device == "cpu" and not named:
+        if self.training and self.training.heavy and device == "cpu" and not named:
             return "takes days without a GPU: --device cuda, or name it with --methods"
-        reason = getattr(method, "skip", lambda _: None)(self.problem)
+        reason = skip_reason(method, self.problem)
         return reason or ("" if registry.benchmark(self.benchmark).embedded else self._images[1])
 
 
@@ -202,7 +206,7 @@ class Plan:
             method=info.reference,
             kind=part.kind,
             settings=settings,
-            budget=part.budget.on(opened.benchmark, getattr(problem, "mean_cost", None)),
+            budget=part.budget.on(opened.benchmark, problem.mean_cost),
             search=dict(part.search),
             judge=dict(self.protocol.judge),
             checksum=problem.checksum,

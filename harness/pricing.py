@@ -39,7 +39,7 @@ def show(plan: Plan, costs: Costs, workers: int) -> None:
     for (benchmark, _, row), reason in plan.skipped.items():
         where = f" on {benchmark}" if len({name for name, _ in plan.opened}) > 1 else ""
         print(f"  {row:{width}}{'–':>7}{'–':>8}  not measured here{where}: {reason}")
-    trained = any(getattr(opened.problem, "retraining", None) for opened in plan.opened.values())
+    trained = any(opened.problem.retraining for opened in plan.opened.values())
     for stage in plan.protocol.stages if trained else ():
         if stage.name in plan.waiting or not plan.trainings:
             what = f"the best cell of each row by {stage.chosen_by}" if stage.chosen_by else f"every cell that is {stage.what}"

@@ -6,11 +6,13 @@ harness reaches the :class:`Judge`, which knows the test values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from harness.space import Arch, SearchSpace
+from harness.training import Retrainer, TrainingSide
 
 
 class MissingRecord(LookupError):
@@ -21,33 +23,56 @@ class Oracle(Protocol):
     """The search side of a benchmark in one world: validation values and costs, nothing else within reach."""
 
     fidelities: tuple[int, ...]
-    """The numbers of epochs that may be asked for, ascending; the last one is what ``None`` means."""
+    """The numbers of epochs that a query may request, ascending; the last one is what ``None`` means."""
 
     def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
-        """Validation accuracy (percent), seconds, epochs and MACs of training ``arch`` once more.
+        """Return validation accuracy (percent), seconds, epochs and MACs of one more training of ``arch``.
 
-        ``asked`` counts the earlier queries of the same architecture and fidelity; with the world's seed it decides which
-        recorded seed is drawn. Raises :class:`InvalidArchitecture` or :class:`MissingRecord`.
+        Args:
+            fidelity: epochs of the training.
+            asked: number of earlier queries of the same architecture and fidelity. It decides, with the world's seed, which
+                recorded seed is drawn.
+
+        Raises:
+            InvalidArchitecture: ``arch`` is not in the space.
+            MissingRecord: the table has no such training.
         """
         ...
 
 
-class Judge(Protocol):
-    """The reporting side of a benchmark. Only the harness holds one."""
+class Reference(NamedTuple):
+    """An error that regrets may be counted from."""
+
+    split: str
+    """``test`` or ``valid``."""
+    name: str
+    error: float
+    """Percent."""
+    least: float
+    """Regret, in points, of the architecture with the best mean accuracy of that split."""
+
+
+class Judge(ABC):
+    """The reporting side of a benchmark. Only the harness reaches it."""
 
     optimum: Mapping[str, float]
-    """For each target, the largest true value over the stated set."""
+    """For each target, the largest true value over the stated set; NaN if nobody knows it."""
     stated_set: str
     """What the optimum, the regret and the rank range over."""
     set_size: Mapping[str, int]
-    """How many architectures that is, for each target."""
+    """Number of architectures in the stated set, for each target."""
+    worst: Mapping[str, float] = {}
+    """For each target, the smallest true value over the stated set; empty if reports do not need it."""
+    references: Sequence[Reference] = ()
+    """Errors that published regrets are counted from."""
 
+    @abstractmethod
     def score(self, arch: Arch, world: int) -> dict[str, dict[str, float]]:
-        """``{target: {"valid", "test", "regret", "rank"}}``; accuracies in percent, NaN where there is no record.
+        """Return ``{target: {"valid", "test", "regret", "rank"}}``; accuracies in percent, NaN if there is no record.
 
-        ``world`` is the world's seed: of use only where what an architecture means depends on the world.
+        Args:
+            world: the world's seed, for a space whose architectures depend on the world.
         """
-        ...
 
 
 @dataclass(frozen=True)
@@ -61,15 +86,15 @@ class Facts:
     judge: Mapping[str, str]
     """For each target of the judge, what its accuracies are."""
     clock: str = ""
-    """What the charged seconds are, where that needs saying."""
+    """What the charged seconds are, if that needs saying."""
     table: str = ""
-    """Which of the tables that its user may have is in use: kind, how many architectures of how many, file."""
+    """Which of the user's tables is in use: kind, how many architectures of how many, file."""
     supernet_clock: str = ""
-    """How a pass of a supernet is charged, where that needs saying."""
+    """How a pass of a supernet is charged, if that needs saying."""
 
 
-class Problem(Protocol):
-    """A benchmark opened under a protocol: the space, and the two sides."""
+class Problem(ABC):
+    """A benchmark opened under a protocol. Set the attributes without a default in ``__init__`` or on the class."""
 
     space: SearchSpace
     judge: Judge
@@ -79,18 +104,16 @@ class Problem(Protocol):
     record: str
     """The seed record in force: ``drawn`` (one recorded seed per query) or ``mean``."""
     facts: Facts
+    training: TrainingSide | None = None
+    """What methods train on that train for themselves; None if they can only query."""
+    retraining: Retrainer | None = None
+    """Trains proposed architectures from scratch; None if the judge knows all accuracies."""
+    mean_cost: float | None = None
+    """Mean charged seconds of one query to the last epoch, of which a budget may be a multiple; None: no queries."""
 
+    @abstractmethod
     def oracle(self, world: int) -> Oracle | None:
-        """The search side in the world that ``world`` (a derived seed) fixes; None where nothing can be looked up."""
-        ...
-
-    # Where methods train for themselves (weight sharing, feature maps) there is also
-    #     task(world: int, device: str, charge: Meter) -> object      (task.choices: see harness.weight_sharing)
-    # the training and the validation data of the search with everything to train on them, no test image within reach.
-    # It charges what is trained, in all of the budget's currencies, and lets BudgetExhausted through.
-
-    # Where an architecture's accuracy takes a training of its own, a later stage of the protocol, there is also
-    #     retraining: Retrainer
+        """Return the search side in the world with the derived seed ``world``; None if nothing is tabulated."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +135,13 @@ class Benchmark(Protocol):
     """Ships with the project, so that it works on a fresh machine."""
 
     def availability(self) -> Availability:
-        """Cheap: looks for files, opens none that is large."""
+        """Return whether its data is here. Looks for files and opens no large one."""
         ...
 
     def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> Problem:
-        """Loads the data for a protocol's ``search`` and ``judge`` tables. Raises :class:`UserError`."""
+        """Load the data for a protocol's ``search`` and ``judge`` tables.
+
+        Raises:
+            UserError: the data is missing, or a table of the protocol is wrong.
+        """
         ...

@@ -6,13 +6,11 @@ import dataclasses
 import difflib
 import importlib
 import importlib.util
-import inspect
 import re
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -20,44 +18,12 @@ from typing import Any
 
 from harness import hyperparameters
 from harness.errors import UserError
+from harness.method import Method, MethodInfo
 from harness.packages import PROJECT
 from harness.problem import Benchmark
 
 METHOD_GROUP = "nas_harness.methods"
 BENCHMARK_GROUP = "nas_harness.benchmarks"
-
-
-@dataclass(frozen=True)
-class MethodInfo:
-    """A method that was found: its class, its kind (the folder it lies in), and the file it was read from."""
-
-    name: str
-    kind: str
-    cls: type
-    file: Path
-    reference: str
-    """How a worker finds the method again: a name, or the path of a file."""
-
-    @property
-    def rows(self) -> list[str]:
-        """The rows of tables this method fills: ``method``, or one ``method:variant`` for each variant.
-
-        A variant without a name is the row ``method``.
-        """
-        return [self.row(variant) for variant in getattr(self.cls, "variants", {})] or [self.name]
-
-    def row(self, variant: str) -> str:
-        """The row of a variant."""
-        return f"{self.name}:{variant}" if variant else self.name
-
-    @property
-    def summary(self) -> str:
-        """First line of the docstring."""
-        return (inspect.getdoc(self.cls) or "").split("\n")[0]
-
-    @property
-    def paper(self) -> str:
-        return str(getattr(self.cls, "reference", ""))
 
 
 @cache
@@ -153,10 +119,10 @@ def _info(module: types.ModuleType, name: str, kind: str, file: Path, reference:
         raise UserError(f"{file} must define one class with a search(view) function; it defines {len(own)}")
     if not dataclasses.is_dataclass(own[0]):
         raise UserError(f"{file}: {own[0].__name__} must be a (frozen) dataclass of its hyperparameters")
-    kind = getattr(own[0], "kind", kind)
-    if kind not in kinds() and (close := suggest(str(kind), kinds())):
-        raise UserError(f"{file}: {own[0].__name__} has kind = {kind!r}{close}")
-    return MethodInfo(name, kind, own[0], file, reference)
+    info = MethodInfo.of(own[0], name, kind, file, reference)
+    if info.kind not in kinds() and (close := suggest(str(info.kind), kinds())):
+        raise UserError(f"{file}: {own[0].__name__} has kind = {info.kind!r}{close}")
+    return info
 
 
 def select_rows(names: Iterable[str], belonging: Mapping[str, list[str]] | None = None) -> dict[str, MethodInfo]:
@@ -223,7 +189,7 @@ def altered(info: MethodInfo, row: str, given: Mapping[str, str]) -> str:
     if not given:
         return row
     name, _, variant = row.partition(":")
-    replaced = variant and set(getattr(info.cls, "variants", {})[variant]) <= set(given)
+    replaced = variant and set(info.variants[variant]) <= set(given)
     return f"{name if replaced else row}[{', '.join(f'{field}={text}' for field, text in given.items())}]"
 
 
@@ -234,8 +200,7 @@ def settings(info: MethodInfo, row: str, space: str, preset: Mapping[str, Any], 
     """
     types = hyperparameters.types_of(info.cls)
     values = hyperparameters.defaults(info.cls)
-    variant = getattr(info.cls, "variants", {}).get(row.partition(":")[2], {})
-    layers = [getattr(info.cls, "settings", {}).get(space, {}), variant, preset, given]
+    layers = [info.settings.get(space, {}), info.variant(row), preset, given]
     for name in (name for layer in layers for name in layer if name not in types):
         raise UserError(f"{row} has no setting {name!r}{suggest(name, types)}")
     values |= {**layers[0], **layers[1]}
@@ -249,12 +214,12 @@ def settings(info: MethodInfo, row: str, space: str, preset: Mapping[str, Any], 
     return {name: plain[name] for name in types}
 
 
-def build(info: MethodInfo, values: Mapping[str, Any]) -> Any:
+def build(info: MethodInfo, values: Mapping[str, Any]) -> Method:
     """The method object from plain values. Raises :class:`UserError` if its constructor refuses them."""
     types = hyperparameters.types_of(info.cls)
     arguments = {name: hyperparameters.from_plain(value, types[name], f"{info.name}.{name}") for name, value in values.items()}
     try:
-        return info.cls(**arguments)
+        return info.construct(arguments)
     except Exception as error:
         problem = str(error) if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
         raise UserError(f"{info.name}: {problem}") from error

@@ -30,13 +30,14 @@ def retrain(
         UserError: the benchmark's data changed since the plan was made.
     """
     problem = open_problem(row)
+    assert problem.retraining is not None, "only a benchmark that trains from scratch has such rows"
     file = checkpoint_file(checkpoints, run) if checkpoints else None
     result = Result(run.run_id, "done", run.arch)
     started()
     start = time.perf_counter()
     try:
         with wall_limit(row.wall_limit_s):
-            trained = problem.retraining.train(  # type: ignore[attr-defined]
+            trained = problem.retraining.train(
                 problem.space.from_str(run.arch),
                 row.settings,
                 run.world_seed,

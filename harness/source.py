@@ -56,10 +56,9 @@ def of_search(method: Path, problem: Problem, kind: str) -> str:
 
     A benchmark's training side counts for the kinds of method that train. Its trainings from scratch are runs of their own.
     """
-    training = () if kind == "multi-trial" else files_of(getattr(problem, "task", None))
-    starts = [*files_of(problem, problem.space, problem.judge), *training]
-    others = files_of(getattr(problem, "task", None), getattr(problem, "retraining", None))
-    return digest(EXECUTE, method, *starts, without=set(others) - set(starts))
+    training, retraining = files_of(problem.training), files_of(problem.retraining)
+    starts = [*files_of(problem, problem.space, problem.judge), *(() if kind == "multi-trial" else training)]
+    return digest(EXECUTE, method, *starts, without={*training, *retraining} - set(starts))
 
 
 def of_training(retrainer: Retrainer) -> str:

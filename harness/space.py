@@ -38,6 +38,8 @@ class SearchSpace(ABC):
 
     name: str
     cardinalities: tuple[int, ...]
+    chooses_edges: bool = False
+    """True if operations are on edges and an architecture has only some of the edges of its cells."""
 
     @property
     def size(self) -> int:

@@ -20,7 +20,6 @@ from harness.plan import RETRAINING, Plan, PlannedRow, RowSpec, RunSpec, Trainin
 from harness.protocol import Stage
 from harness.seeds import derive
 from harness.store import Store
-from harness.training import Retrainer
 
 
 def extend(plan: Plan, store: Store) -> None:
@@ -47,7 +46,7 @@ def _spec(plan: Plan, stage: Stage, planned: PlannedRow) -> RowSpec | None:
     """The row of the stage's trainings on a benchmark; None where it has none there, or cannot run here."""
     search = planned.spec
     recipe = stage.recipe_of(search.row)
-    retrainer: Retrainer | None = getattr(plan.problem(search), "retraining", None)
+    retrainer = plan.problem(search).retraining
     if retrainer is None:
         return None
     try:

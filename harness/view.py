@@ -54,6 +54,8 @@ class SearchView:
         proposes: str = "best_valid",
         *,
         task: Callable[[Meter], Any] | None = None,
+        trace: Trace | None = None,
+        books: Books | None = None,
         checkpoint: Checkpoint | None = None,
         report: Callable[[float], None] | None = None,
     ) -> None:
@@ -65,14 +67,14 @@ class SearchView:
         self.rng = random.Random(derive("rng", seed))
         """The method's own generator."""
         self._ledger = ledger
-        self._books = Books(oracle)
+        self._books = Books(oracle) if books is None else books
         self._seed = seed
         self._measure = self._books.measure
         self._asked: dict[Any, int] = {}
         self._auto = proposes == "best_valid"
         self._best = float("-inf")
         self._rung = -1
-        self._trace = Trace()
+        self._trace = Trace() if trace is None else trace
         self._open_task = task
         self._task: Any = None
         self._checkpoint = checkpoint

@@ -338,7 +338,7 @@ def _host(
     pure = False
     try:
         if row.method:
-            pure = bool(getattr(registry.method(row.method).cls, "pure", False))
+            pure = registry.method(row.method).pure
     except UserError as problem:
         error = problem
     _default_signals()

@@ -8,15 +8,17 @@ from functools import partial
 from typing import Any
 
 from benchmarks.darts.macro import Macro
-from benchmarks.darts.opening import TrainingData
+from benchmarks.darts.retrainer import Retrainer
 from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.task import DartsTask
+from benchmarks.darts.training import DartsTrainingSide
 from harness import registry
 from harness.budget import Budget
+from harness.conformance.toy import ToyProblem
 from harness.space import Arch
 from harness.training import Meter
-from harness.view import SearchView
 from tests.made_search import TINY
+from tests.recorded import RecordedView
 
 SPACE = DartsSpace("single", accepts="mixed")
 MACRO = Macro(width=4, depth=3, channels=1, size=8, auxiliary=False)
@@ -37,14 +39,21 @@ SMALL = {
 }
 
 
+class DartsToy(ToyProblem):
+    """What :meth:`Method.skip` reads of the DARTS space."""
+
+    space = SPACE
+    training = DartsTrainingSide("digits")
+    retraining = Retrainer("digits")
+
+
 def rows() -> list[str]:
     """Every row of weight sharing that the DARTS space can run."""
     return [row for info in registry.methods().values() if info.kind == "one-shot" for row in info.rows if not skipped(row)]
 
 
 def skipped(row: str) -> str | None:
-    problem = type("Problem", (), {"space": SPACE, "fidelities": (), "task": TrainingData("digits"), "retraining": None})()
-    reason: str | None = method(row).skip(problem)
+    reason: str | None = method(row).skip(DartsToy())
     return reason
 
 
@@ -58,24 +67,24 @@ def method(row: str, **changes: Any) -> Any:
     return registry.build(info, registry.settings(info, row, SPACE.name, {**tiny, **changes}, {}))
 
 
-def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> SearchView:
+def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> RecordedView:
     """A view whose task charges through ``meter``."""
 
     def task(world: int, device: str, charge: Meter) -> DartsTask:
         return DartsTask("digits", world, device, meter(charge))
 
-    return SearchView(SPACE, Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    return RecordedView(SPACE, Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
-def search(row: str, given: SearchView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:
+def search(row: str, given: RecordedView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:
     """The architecture in force at the end, and everything else that a search leaves."""
     mine = given or view()
     returned = method(row, **changes).search(mine)
     if returned is not None:
         mine.propose(returned)
-    trace = mine._trace
+    trace = mine.trace
     return trace.proposals[-1].arch, {
         "proposals": trace.proposals,
         "scalars": repr(trace.scalars),
-        "spent": mine._ledger.snapshot(),
+        "spent": mine.ledger.snapshot(),
     }

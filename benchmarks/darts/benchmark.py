@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from benchmarks.darts.macro import Macro
-from benchmarks.darts.opening import TrainingData
 from benchmarks.darts.recipe import recipe
 from benchmarks.darts.retrainer import Retrainer
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
+from benchmarks.darts.training import DartsTrainingSide
 from benchmarks.images import importer
-from harness.problem import Availability, Facts
+from harness.problem import Availability, Facts, Judge, Problem
 from harness.space import Arch
 
 IMAGES: Final = {"cifar10": (10, 3, 32), "digits": (10, 1, 8)}
@@ -51,7 +51,7 @@ def benchmarks() -> list[DartsBenchmark]:
     return [DartsBenchmark("digits"), DartsBenchmark("cifar10")]
 
 
-class DartsProblem:
+class DartsProblem(Problem):
     """The space on one data set. Cells are drawn single-path; what a method proposes may be of any family."""
 
     fidelities = ()
@@ -63,7 +63,7 @@ class DartsProblem:
         train, test = load(dataset, lambda line: print(line, file=sys.stderr, flush=True))
         self.space = DartsSpace("single", accepts="mixed")
         self.checksum = train.checksum
-        self.task = TrainingData(dataset)
+        self.training = DartsTrainingSide(dataset)
         self.retraining = Retrainer(dataset)
         self.judge = DartsJudge(dataset, recipe(RECIPES[dataset]).macro(*IMAGES[dataset]))
         self.facts = Facts(
@@ -77,7 +77,7 @@ class DartsProblem:
         """Nothing is tabulated."""
 
 
-class DartsJudge:
+class DartsJudge(Judge):
     """Knows the size of a cell's network; accuracies are missing until the cell is trained, which is another run."""
 
     stated_set = "nothing: cells are trained one by one"

@@ -36,6 +36,7 @@ class DartsSpace(SearchSpace):
 
     name = "darts"
     cardinalities = (1 << len(OPS),) * (2 * len(EDGES))
+    chooses_edges = True
 
     def __init__(self, family: Family = "single", accepts: Family | None = None) -> None:
         families = get_args(Family)

@@ -16,10 +16,10 @@ from benchmarks.feature_maps.pool import PoolSpace
 from benchmarks.feature_maps.task import Task
 from benchmarks.images import importer as image_importer
 from harness.errors import UserError
-from harness.problem import Availability, Facts
+from harness.problem import Availability, Facts, Judge, Problem
 from harness.seeds import derive
 from harness.space import Arch
-from harness.training import Meter
+from harness.training import Meter, TrainingSide
 
 SPACES: Final = {"cifar10": "random-fourier", "imdb": "bag-of-ngrams", "digits": "random-fourier"}
 PAPER: Final = {
@@ -66,7 +66,7 @@ def benchmarks() -> list[FeatureMapsBenchmark]:
     return [FeatureMapsBenchmark(dataset) for dataset in SPACES]
 
 
-class FeatureMapsProblem:
+class FeatureMapsProblem(Problem):
     """A data set opened under a protocol."""
 
     fidelities = ()
@@ -75,7 +75,7 @@ class FeatureMapsProblem:
     def __init__(self, dataset: str, source: Source, settings: Settings) -> None:
         self.space = PoolSpace(SPACES[dataset], settings.pool)
         self.checksum = source.checksum
-        self.task = Opener(source, settings.features)
+        self.training = FeatureMapsTrainingSide(source, settings.features)
         self.judge = FeatureMapsJudge(dataset if source.name != "CIFAR-10 (JPEG-75)" else "cifar10-jpeg75", source, settings)
         self.facts = Facts(
             source=source.origin,
@@ -92,8 +92,8 @@ class FeatureMapsProblem:
         """Nothing is tabulated."""
 
 
-class Opener:
-    """Opens the task of a world; reaches training and validation points only when called, and no judge."""
+class FeatureMapsTrainingSide(TrainingSide):
+    """Opens :class:`benchmarks.feature_maps.task.Task`."""
 
     def __init__(self, source: Source, features: int) -> None:
         self._source, self._features = source, features
@@ -103,7 +103,7 @@ class Opener:
         return Task(self._source.maps(world), train, valid, self._features, world, charge)
 
 
-class FeatureMapsJudge:
+class FeatureMapsJudge(Judge):
     """Trains the proposed configuration alone, with all features and random numbers of its own, and tests that.
 
     The paper's "oracle" test error. Its time is not the search's. There is no optimum: nobody trains the whole pool.

@@ -16,11 +16,11 @@ from benchmarks.nb1shot1.oracle import NB1Shot1Oracle, Signal
 from benchmarks.nb1shot1.references import references
 from benchmarks.nb1shot1.space import PARENTS, NB1Shot1Space
 from benchmarks.nb1shot1.table import MODELLED, complete, data_of
-from benchmarks.nb1shot1.training_data import TrainingData
+from benchmarks.nb1shot1.training import NB1Shot1TrainingSide
 from benchmarks.training.clock import Clock as TimedClock
 from harness.cache import Table
 from harness.errors import UserError
-from harness.problem import Availability, Facts
+from harness.problem import Availability, Facts, Judge, Problem
 from harness.space import Arch
 
 _MADE_BY: Final = {"cifar10": "NAS-Bench-101", "digits": digits_bundle.NAME}
@@ -68,7 +68,7 @@ def benchmarks() -> list[NB1Shot1Benchmark | DigitsBenchmark]:
     return [DigitsBenchmark(), *(NB1Shot1Benchmark(number) for number in PARENTS)]
 
 
-class NB1Shot1Problem:
+class NB1Shot1Problem(Problem):
     """One space of a table, opened under a protocol.
 
     Args:
@@ -95,7 +95,7 @@ class NB1Shot1Problem:
         self.fidelities = self._signal.fidelities
         self.mean_cost = self._signal.mean_cost
         data, clock = data_of(table), _clock(table)
-        self.task = TrainingData(data.name, number, clock)
+        self.training = NB1Shot1TrainingSide(data.name, number, clock)
         where = f"{len(covered):,} of {whole.topologies:,} topologies of space {number}"
         made_by = _MADE_BY[data.name]
         repeats = {2: "two", 3: "three"}.get(self._signal.repeats, str(self._signal.repeats))
@@ -113,7 +113,7 @@ class NB1Shot1Problem:
         return NB1Shot1Oracle(self._signal, world)
 
 
-class NB1Shot1Judge:
+class NB1Shot1Judge(Judge):
     """The reporting side: the mean of three repeats; regret and rank over the distinct cells recorded in full."""
 
     def __init__(self, table: Table, space: NB1Shot1Space, recipe: int) -> None:

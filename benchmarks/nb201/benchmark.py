@@ -13,9 +13,9 @@ from benchmarks.nb201 import digits_bundle, importer
 from benchmarks.nb201.oracle import NB201Oracle, Signal
 from benchmarks.nb201.space import NB201Space, official_number
 from benchmarks.nb201.table import SIZE, Records
-from benchmarks.nb201.training_data import TrainingData
+from benchmarks.nb201.training import NB201TrainingSide
 from harness.errors import UserError
-from harness.problem import Availability, Facts
+from harness.problem import Availability, Facts, Judge, Problem
 from harness.space import Arch
 
 SEARCHED: Final = {
@@ -80,7 +80,7 @@ def benchmarks() -> list[NB201Benchmark | DigitsBenchmark]:
     return [DigitsBenchmark(), *(NB201Benchmark(dataset) for dataset in official)]
 
 
-class NB201Problem:
+class NB201Problem(Problem):
     """A table opened under a protocol.
 
     Args:
@@ -93,9 +93,8 @@ class NB201Problem:
         self._signal = Signal(records, SEARCHED[dataset], recipe, records.images(SEARCHED[dataset]).train)
         self.fidelities = self._signal.fidelities
         self.record = self._signal.record
-        self.task = TrainingData(dataset, SEARCHED[dataset], recipe, records.table.path)
+        self.training = NB201TrainingSide(dataset, SEARCHED[dataset], recipe, records.table.path)
         self.mean_cost = self._signal.mean_cost
-        """Mean charged seconds of one query to the last epoch, over all cells."""
         reported: Mapping[str, str] = judge["records"]
         if judge.get("searched_only"):
             reported = {dataset: reported[dataset]}
@@ -132,7 +131,7 @@ def _priced(records: Records) -> str:
     )
 
 
-class NB201Judge:
+class NB201Judge(Judge):
     """The reporting side: means over recorded seeds of the final training; regret and rank over all cells recorded."""
 
     def __init__(self, records: Records, recipe: int, reported: Mapping[str, str]) -> None:

@@ -44,7 +44,7 @@ def check(benchmark: Benchmark) -> Iterator[Claim]:
         yield Claim(said(less_training_costs_less), problem_of(less_training_costs_less, problem, archs[:5]))
         for rule in (judge_agrees_with_itself, view_leads_to_no_test_value):
             yield Claim(said(rule), problem_of(rule, problem, archs))
-    if getattr(problem, "task", None) is not None:
+    if problem.training is not None:
         yield Claim("its training side: run a weight-sharing method on it, such as --methods rsps", checked=False)
 
 

@@ -58,7 +58,7 @@ class Conas(training.WeightTraining):
     }
 
     def skip(self, problem: Problem) -> str | None:
-        if self.most_inputs and not hasattr(problem.space, "accepts"):
+        if self.most_inputs and not problem.space.chooses_edges:
             return f"a node of {problem.space.name} takes one operation from each of its inputs"
         return training.skip(problem, on_edges=True)
 

@@ -19,7 +19,7 @@ class RandomCell:
     proposes: ClassVar[str] = "self"
 
     def skip(self, problem: Problem) -> str | None:
-        return None if hasattr(problem, "retraining") else "random_search is the baseline where trainings can be looked up"
+        return None if problem.retraining else "random_search is the baseline where trainings can be looked up"
 
     def search(self, view: SearchView) -> Arch:
         return view.space.sample(view.rng)

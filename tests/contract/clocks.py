@@ -90,7 +90,7 @@ class Bench:
     def __init__(self, problem: Any) -> None:
         self.problem = problem
         self.budget = Budget()
-        view = SearchView(problem.space, self.budget, None, 0, "self", task=partial(problem.task, 3, "cpu"))
+        view = SearchView(problem.space, self.budget, None, 0, "self", task=partial(problem.training, 3, "cpu"))
         self.task = view.task
         self.net = self.task.supernet()
         self.net.module = Idle(self.task.classes)

@@ -14,7 +14,7 @@ from harness.books import Booked, mismatch
 from harness.budget import Budget, BudgetExhausted, Spending
 from harness.conformance.toy import ToyOracle, ToySpace
 from harness.outcome import Proposal
-from harness.view import SearchView
+from tests.recorded import RecordedView
 
 RULE = {"currency": "seconds", "limit": 1000.0, "policy": "refuse"}
 
@@ -26,7 +26,7 @@ def searched(world: int = 7, limit: float = 1000.0, trained: bool = False) -> Bo
         return charge
 
     ledger = Budget("seconds", limit, "refuse")
-    view = SearchView(ToySpace(), ledger, ToyOracle(world), 0, task=task)
+    view = RecordedView(ToySpace(), ledger, ToyOracle(world), 0, task=task)
     try:
         while True:
             view.query(view.space.sample(view.rng), view.rng.choice([None, 1, 12]))
@@ -35,7 +35,7 @@ def searched(world: int = 7, limit: float = 1000.0, trained: bool = False) -> Bo
     except BudgetExhausted:
         pass
     spent = {name: ledger.spent(name) for name in ("queries", "seconds", "epochs", "macs", *ledger.extra)}
-    return Booked(view._trace, spent, view._books.answers, view._books.trained)
+    return Booked(view.trace, spent, view.books.answers, view.books.trained)
 
 
 @given(st.integers(0, 2**40), st.floats(20.0, 5000.0), st.booleans())

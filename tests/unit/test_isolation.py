@@ -206,7 +206,7 @@ def test_a_result_is_never_taken_from_a_process_that_died() -> None:
     assert isinstance(next(iter(results(local, tasks(planned(bad("forks"), seeds=1))).values())), Result)
 
 
-@pytest.mark.parametrize("name", [name for name, info in registry.methods().items() if getattr(info.cls, "pure", False)])
+@pytest.mark.parametrize("name", [name for name, info in registry.methods().items() if info.pure])
 def test_a_pure_method_does_the_same_among_others_as_in_a_process_of_its_own(name: str) -> None:
     rows = planned(name, seeds=6)
     together, alone = (essence(results(local, tasks(rows, size), workers=1)) for size in (6, 1))

@@ -61,5 +61,5 @@ class Singles:
 
 def skip(problem: Problem) -> str | None:
     """Why a selector of feature maps cannot run on ``problem``."""
-    is_pool = hasattr(problem, "task") and len(problem.space.cardinalities) == 1
+    is_pool = problem.training is not None and len(problem.space.cardinalities) == 1
     return None if is_pool else "needs a pool of feature maps"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from harness.problem import Problem
+
 
 @dataclass(frozen=True)
 class WeightTraining:
@@ -50,27 +52,26 @@ DARTS: dict[str, object] = {"nesterov": False, "weight_decay": 3e-4, "track_stat
 NEEDS_TRAINING = "needs images to train a supernet on, which this benchmark does not offer"
 
 
-def skip(problem: object, *choices: str, on_edges: bool = False) -> str | None:
+def skip(problem: Problem, *choices: str, on_edges: bool = False) -> str | None:
     """Why a weight-sharing method cannot run on a problem: no training, or a supernet that is not what it needs.
 
     Args:
         choices: those of the supernet that it makes.
         on_edges: whether it is defined for operations on edges only.
     """
-    task = getattr(problem, "task", None)
-    if task is None:
+    side = problem.training
+    if side is None:
         return NEEDS_TRAINING
-    if on_edges and getattr(task, "operations_on", "edges") != "edges":
+    if on_edges and side.operations_on != "edges":
         return "is defined for operations on edges; in this space they stand on nodes, whose inputs are chosen apart"
-    lacking = [name for name in choices if name not in getattr(task, "choices", ())]
+    lacking = [name for name in choices if name not in side.choices]
     return f"needs a choice of {' and '.join(lacking)} that the supernet of this space does not offer" if lacking else None
 
 
-def skip_chosen_edges(problem: object) -> str | None:
+def skip_chosen_edges(problem: Problem) -> str | None:
     """Why a method that draws one operation for every edge cannot run where cells choose among their edges."""
-    space = getattr(problem, "space", None)
     return (
         "draws an operation for every edge, and a cell of this space holds some of its edges"
-        if hasattr(space, "accepts")
+        if problem.space.chooses_edges
         else None
     )
