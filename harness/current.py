@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from harness import registry
 from harness.errors import UserError
-from harness.plan import RETRAINING, Plan, preset
+from harness.plan import Plan, preset
+from harness.spec import RETRAINING
 from harness.store import Store
 
 CHANGES = {

@@ -1,6 +1,6 @@
-"""Runs tasks on this machine's cores. ``ray_engine`` does the same on a Ray cluster.
+"""Runs jobs on this machine's cores. ``ray_engine`` does the same on a Ray cluster.
 
-An engine takes an iterator of tasks, pulled only when a worker is free, and yields each finished run, or, when nothing
+An engine takes an iterator of jobs, pulled only when a worker is free, and yields each finished run, or, when nothing
 happened for a while, how far the runs under way are (so that the driver can write and show progress).
 """
 
@@ -19,15 +19,15 @@ from multiprocessing.connection import Connection, wait
 
 from harness.errors import UserError
 from harness.outcome import Result
-from harness.plan import RowSpec, RunSpec
-from harness.worker import TICK_S, Said, Share, Task
+from harness.spec import RowSpec, RunSpec
+from harness.worker import TICK_S, Job, Said, Share
 
-__all__ = ["Engine", "Finished", "Surroundings", "Task", "UnderWay", "Worker", "local"]
+__all__ = ["Engine", "Finished", "Job", "Surroundings", "UnderWay", "Worker", "local"]
 
 Finished = tuple[RowSpec, RunSpec, Result]
 UnderWay = list[tuple[str, float]]
 """For runs that were started: the row's identity, and the share that is done where the method says so, else 0."""
-Engine = Callable[[Iterable[Task], int], Iterator[Finished | UnderWay]]
+Engine = Callable[[Iterable[Job], int], Iterator[Finished | UnderWay]]
 
 DEATHS = 2
 """After this many deaths of its worker a run counts as crashed."""
@@ -50,30 +50,30 @@ class Surroundings:
         return {**self.environment, **dict.fromkeys(THREADS, str(self.threads)), "PYTHONHASHSEED": "0"}
 
 
-def local(tasks: Iterable[Task], workers: int, surroundings: Surroundings | None = None) -> Iterator[Finished | UnderWay]:
-    """Do the tasks in ``workers`` processes of this machine; see :mod:`harness.worker` for how runs are kept apart."""
+def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None = None) -> Iterator[Finished | UnderWay]:
+    """Do the jobs in ``workers`` processes of this machine; see :mod:`harness.worker` for how runs are kept apart."""
     around = surroundings or Surroundings()
-    queue = iter(tasks)
-    pending: list[Task] = []  # of workers that died
+    queue = iter(jobs)
+    pending: list[Job] = []  # of workers that died
     deaths: Counter[str] = Counter()
     crew: list[Worker] = []
 
-    def following() -> Task | None:
+    def following() -> Job | None:
         return pending.pop() if pending else next(queue, None)
 
     try:
-        task = following()
-        while task is not None and len(crew) < workers:
-            crew.append(Worker(task, around))
-            task = following() if len(crew) < workers else None
+        job = following()
+        while job is not None and len(crew) < workers:
+            crew.append(Worker(job, around))
+            job = following() if len(crew) < workers else None
         while crew:
             ready = wait([worker.pipe for worker in crew], timeout=TICK_S)
             if not ready:
-                yield [(worker.task.row.identity, worker.share) for worker in crew]
+                yield [(worker.job.row.identity, worker.share) for worker in crew]
             for worker in list(crew):
                 if worker.pipe in ready or not worker.alive:
                     for run, result in worker.receive():
-                        yield worker.task.row, run, result
+                        yield worker.job.row, run, result
                     if not worker.alive:
                         crew.remove(worker)
                         lost, rest = worker.settle(deaths)
@@ -97,7 +97,7 @@ def local(tasks: Iterable[Task], workers: int, surroundings: Surroundings | None
 class Worker:
     """The driver's end of a worker: its process and its pipe."""
 
-    def __init__(self, task: Task, around: Surroundings) -> None:
+    def __init__(self, job: Job, around: Surroundings) -> None:
         ours, theirs = socket.socketpair()
         start = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import harness.worker as w; w.main(int(sys.argv[2]))"
         self.process = subprocess.Popen(
@@ -109,14 +109,14 @@ class Worker:
             process_group=0,  # Ctrl-C at the terminal goes to the driver alone
         )
         theirs.close()
-        self.pipe: Connection[Task | None, Said] = Connection(ours.detach())
+        self.pipe: Connection[Job | None, Said] = Connection(ours.detach())
         self.alive = True
-        self.give(task)
+        self.give(job)
 
-    def give(self, task: Task) -> None:
-        self.task, self.left, self.share = task, list(task.runs), 0.0
+    def give(self, job: Job) -> None:
+        self.job, self.left, self.share = job, list(job.runs), 0.0
         with contextlib.suppress(OSError):  # a worker that died just now is noticed when it is read
-            self.pipe.send(task)
+            self.pipe.send(job)
 
     def receive(self) -> list[tuple[RunSpec, Result]]:
         """What has arrived. Afterwards ``alive`` is false where the worker is gone and all that it sent has been read."""
@@ -137,8 +137,8 @@ class Worker:
             self.pipe.close()
         return arrived
 
-    def settle(self, deaths: Counter[str]) -> tuple[list[Finished], list[Task]]:
-        """Return what a dead worker's task has come to: the run that counts as crashed, and the task that is still to do.
+    def settle(self, deaths: Counter[str]) -> tuple[list[Finished], list[Job]]:
+        """Return what a dead worker's job has come to: the run that counts as crashed, and the job that is still to do.
 
         Args:
             deaths: by run id, how often a worker died in it; counts this death.
@@ -151,8 +151,8 @@ class Worker:
                 how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
                 run = self.left.pop(0)
                 why = f"its worker died {DEATHS} times ({how})"
-                lost.append((self.task.row, run, Result(run.run_id, "crashed", error=why)))
-        return lost, [replace(self.task, runs=tuple(self.left))] if self.left else []
+                lost.append((self.job.row, run, Result(run.run_id, "crashed", error=why)))
+        return lost, [replace(self.job, runs=tuple(self.left))] if self.left else []
 
     def dismiss(self) -> None:
         """Tell an idle worker to leave."""

@@ -22,8 +22,8 @@ from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
 from harness.errors import UserError
 from harness.outcome import Outcome, Proposal, Result, Trace, printable
-from harness.plan import RowSpec, RunSpec
 from harness.problem import Judge, Problem
+from harness.spec import RowSpec, RunSpec
 from harness.view import SearchView
 
 

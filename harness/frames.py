@@ -17,7 +17,8 @@ from harness import registry
 from harness.captions import parts
 from harness.current import current
 from harness.packing import unpack
-from harness.plan import RETRAINING, Plan, PlannedRow, RowSpec
+from harness.plan import Plan, PlannedRow
+from harness.spec import RETRAINING, RowSpec
 from harness.stages import extend
 from harness.store import Store
 from reports.traces import Packed, Traces

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness import machine
-from harness.engine import Task, local
+from harness.engine import Job, local
 from harness.pace import Work, duration, seconds_left
-from harness.plan import RETRAINING, Plan, PlannedRow
+from harness.plan import Plan, PlannedRow
+from harness.spec import RETRAINING
 
 SAMPLE_S = 1.0
 """How long a search is timed for, once it shows progress."""
@@ -83,10 +84,10 @@ def _sampled(rows: Sequence[PlannedRow], workers: int) -> Iterator[tuple[str, fl
                 yield spec.identity, None, "fails at its first search"
 
 
-def _samples(rows: Iterable[PlannedRow]) -> Iterator[Task]:
+def _samples(rows: Iterable[PlannedRow]) -> Iterator[Job]:
     for row in rows:
         run = row.runs[0] if row.spec.kind == RETRAINING else row.spec.run(-1)
-        yield Task(row.spec, (run,), sample_s=SAMPLE_S)
+        yield Job(row.spec, (run,), sample_s=SAMPLE_S)
 
 
 def _about(row: PlannedRow, costs: Costs) -> str:

@@ -11,7 +11,7 @@ from harness.books import Books
 from harness.budget import Budget
 from harness.execute import WallLimit, checkpoint_file, open_problem, wall_limit, without_harness
 from harness.outcome import Result, Trace, printable
-from harness.plan import RowSpec, RunSpec
+from harness.spec import RowSpec, RunSpec
 
 
 def retrain(

@@ -32,7 +32,15 @@ RETRAIN: Final = Path(__file__).with_name("retrain.py")
 
 NOT_IN_A_RUN: Final = (
     # plan, start, keep and show runs
-    *("harness.plan", "harness.protocol", "harness.registry", "harness.engine", "harness.store", "harness.command"),
+    *(
+        "harness.plan",
+        "harness.spec",
+        "harness.protocol",
+        "harness.registry",
+        "harness.engine",
+        "harness.store",
+        "harness.command",
+    ),
     *("harness.packages", "harness.opening", "harness.hyperparameters"),
     # find and import official files: the checksum of the imported table or images is part of a run's identity
     *("harness.cache", "harness.unpickle", "benchmarks.tables.*", "benchmarks.*.importer", "benchmarks.*.sources"),

@@ -16,9 +16,10 @@ import numpy as np
 from harness import source
 from harness.errors import UserError
 from harness.execute import probed
-from harness.plan import RETRAINING, Plan, PlannedRow, RowSpec, RunSpec, Training
+from harness.plan import Plan, PlannedRow, Training
 from harness.protocol import Stage
 from harness.seeds import derive
+from harness.spec import RETRAINING, RowSpec, RunSpec
 from harness.store import Store
 
 

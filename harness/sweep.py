@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 
-from harness.engine import Engine, Task
+from harness.engine import Engine, Job
 from harness.execute import checkpoint_file
 from harness.outcome import Result
-from harness.plan import Plan, PlannedRow, RowSpec, RunSpec
+from harness.plan import Plan, PlannedRow
 from harness.progress import Progress
+from harness.spec import RowSpec, RunSpec
 from harness.store import Store
 
 CHUNK_S = 0.5
@@ -76,7 +77,7 @@ class _Sweep:
         self.checkpoints = store.path.parent.absolute() / "checkpoints"
 
     def go(self, engine: Engine, workers: int) -> None:
-        running = engine(self.tasks(), workers)
+        running = engine(self.jobs(), workers)
         try:
             for finished in running:
                 now = time.monotonic()
@@ -95,7 +96,7 @@ class _Sweep:
                 running.close()  # stops the workers
             self.save()
 
-    def tasks(self) -> Iterator[Task]:
+    def jobs(self) -> Iterator[Job]:
         """Claimed chunks, sized so that one is about ``CHUNK_S`` of work: a slow row goes run by run."""
         for planned in self.plan.rows:
             identity, todo = planned.spec.identity, planned.todo
@@ -107,7 +108,7 @@ class _Sweep:
                 mine = self.store.claim(planned.spec, chunk)
                 self.held += [(planned, run) for run in chunk if run not in mine]
                 if mine:
-                    yield Task(planned.spec, tuple(mine), self.checkpoints)
+                    yield Job(planned.spec, tuple(mine), self.checkpoints)
 
     def keep(self, row: RowSpec, run: RunSpec, result: Result) -> None:
         self.ready.setdefault(row.identity, []).append((run, result))

@@ -28,10 +28,10 @@ from harness.errors import UserError
 from harness.execute import judge, open_problem, search, without_harness
 from harness.isolation import Board, Mailbox, end_group, fork, seed_globals
 from harness.outcome import Outcome, Result, printable
-from harness.plan import RowSpec, RunSpec
 from harness.problem import Problem
 from harness.retrain import retrain
 from harness.seeds import derive
+from harness.spec import RowSpec, RunSpec
 
 TICK_S = 0.5
 """The longest that finished runs, or news of a run under way, are held back."""
@@ -46,7 +46,7 @@ TRIES = 2
 
 
 @dataclass(frozen=True)
-class Task:
+class Job:
     """A few runs of one row, done one after the other by one worker."""
 
     row: RowSpec
@@ -76,12 +76,12 @@ Said = list[Result] | Share | UserError
 
 
 def attempt(
-    task: Task, run: RunSpec, report: Callable[[float], None] | None = None, started: Callable[[], None] = lambda: None
+    job: Job, run: RunSpec, report: Callable[[float], None] | None = None, started: Callable[[], None] = lambda: None
 ) -> Outcome | Result:
     """Search, or train, in this process. A KeyboardInterrupt can only be the method's own doing."""
-    sample = Sample(task.sample_s) if task.sample_s else None
+    sample = Sample(job.sample_s) if job.sample_s else None
     try:
-        ended: Outcome | Result = (retrain if run.arch else search)(task.row, run, task.checkpoints, sample or report, started)
+        ended: Outcome | Result = (retrain if run.arch else search)(job.row, run, job.checkpoints, sample or report, started)
     except KeyboardInterrupt:
         return Result(run.run_id, "failed", error="KeyboardInterrupt, raised by the method itself")
     return Result(run.run_id, "sampled", wall_seconds=sample.whole) if sample and sample.whole else ended
@@ -116,14 +116,14 @@ class Enough(BaseException):
 
 
 def work(pipe: Connection[Any, Any]) -> None:
-    """A worker's life: receive a task, do its runs, send results at least twice a second; end when the driver is gone."""
+    """A worker's life: receive a job, do its runs, send results at least twice a second; end when the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     _default_signals()
     worker = _Worker(pipe)
     with contextlib.suppress(EOFError, OSError):
-        while (task := pipe.recv()) is not None:
+        while (job := pipe.recv()) is not None:
             try:
-                worker.do(task)
+                worker.do(job)
             except UserError as error:
                 pipe.send(error)
     worker.dismiss_host()
@@ -134,31 +134,31 @@ class _Worker:
         self._pipe = pipe
         self._host: _Host | None = None
 
-    def do(self, task: Task) -> None:
-        """Do every run of ``task`` and send the results, in order."""
-        problem = open_problem(task.row)
-        if self._host is None or self._host.row.identity != task.row.identity:
+    def do(self, job: Job) -> None:
+        """Do every run of ``job`` and send the results, in order."""
+        problem = open_problem(job.row)
+        if self._host is None or self._host.row.identity != job.row.identity:
             self.dismiss_host()
             _load(problem)
             gc.collect()
             gc.freeze()  # a collection in a forked process would copy every page that it visits
-            self._host = _Host(task.row, self._pipe)
-        self._host.give(task)
+            self._host = _Host(job.row, self._pipe)
+        self._host.give(job)
         ended: list[Ended] = []
         sent = time.monotonic()
         at, alone = 0, False
-        while at < len(task.runs):
+        while at < len(job.runs):
             status, message = self._host.run(at, alone)
             if message is None and self._host.together:
                 alone = True  # some run of a pure method took its process down: find out which
                 continue
-            runs = task.runs[at : at + (self._host.count if message is not None else 1)]
+            runs = job.runs[at : at + (self._host.count if message is not None else 1)]
             ended.append((runs, self._without_outcome(runs[0], at, status) if message is None else message))
             at += len(runs)
             if time.monotonic() - sent > TICK_S:
-                self._send(task, ended)
+                self._send(job, ended)
                 ended, sent = [], time.monotonic()
-        self._send(task, ended)
+        self._send(job, ended)
 
     def dismiss_host(self) -> None:
         if self._host is not None:
@@ -180,15 +180,15 @@ class _Worker:
         times = f", {tried} times" if tried > 1 else ""
         return Result(run.run_id, "crashed", error=f"the process of this run died ({how}{times})")
 
-    def _send(self, task: Task, ended: list[Ended]) -> None:
+    def _send(self, job: Job, ended: list[Ended]) -> None:
         if not ended:
             return
-        results = _judged(task, ended)
+        results = _judged(job, ended)
         if results is None:  # the judge itself died: find out by which runs
             results = []
             for runs, message in ended:
                 why = "the process that judged what it proposed died"
-                results += _judged(task, [(runs, message)]) or [Result(run.run_id, "crashed", error=why) for run in runs]
+                results += _judged(job, [(runs, message)]) or [Result(run.run_id, "crashed", error=why) for run in runs]
         self._pipe.send(results)
 
 
@@ -209,7 +209,7 @@ def _load(problem: Problem) -> None:
             oracle.measure(problem.space.sample(random.Random(0)), None, 0)
 
 
-def _judged(task: Task, ended: list[Ended]) -> list[Result] | None:
+def _judged(job: Job, ended: list[Ended]) -> list[Result] | None:
     """Judge outcomes in a fork of the worker, which no method has touched. None where that process died."""
     if all(isinstance(message, Result) for _, message in ended):
         return [message for _, message in ended if isinstance(message, Result)]
@@ -220,7 +220,7 @@ def _judged(task: Task, ended: list[Ended]) -> list[Result] | None:
         for runs, message in ended:
             outcomes = [message] if isinstance(message, Result) else pickle.loads(message)
             for run, outcome in zip(runs, outcomes, strict=True):
-                results.append(outcome if isinstance(outcome, Result) else judge(task.row, run, outcome))
+                results.append(outcome if isinstance(outcome, Result) else judge(job.row, run, outcome))
         mailbox.put(pickle.dumps(results, pickle.HIGHEST_PROTOCOL))
 
     os.waitpid(fork(body), 0)
@@ -248,11 +248,11 @@ class _Host:
         self._pid = fork(partial(_host, self.row, theirs, self._pipe, self._driver, self._board, self._mailbox))
         theirs.close()
 
-    def give(self, task: Task) -> None:
-        """Say which task the next runs are of."""
-        self._task = task
+    def give(self, job: Job) -> None:
+        """Say which job the next runs are of."""
+        self._task = job
         with contextlib.suppress(OSError):  # a host that died is noticed at the first run
-            self._pipe.send(task)
+            self._pipe.send(job)
 
     @property
     def count(self) -> int:
@@ -263,7 +263,7 @@ class _Host:
         """Let the host do a run, or several of a pure method. Return the exit status of their process and what it left.
 
         Args:
-            first: position of the run in the task.
+            first: position of the run in the job.
             alone: not several, whatever the method.
         """
         self.overdue = ""
@@ -275,7 +275,7 @@ class _Host:
             while not self._pipe.poll():
                 ready = wait([self._pipe, self._driver], timeout=TICK_S)
                 if self._driver in ready and self._pipe not in ready:
-                    raise EOFError("the driver is gone")  # it says nothing while a task is being done
+                    raise EOFError("the driver is gone")  # it says nothing while a job is being done
                 running = self._board.running_s
                 late = running > self.row.wall_limit_s + self._task.grace_s
                 if late or (not running and time.monotonic() - handed > self._task.start_s):
@@ -349,15 +349,15 @@ def _host(
     with contextlib.suppress(EOFError, OSError):
         while True:
             message = pipe.recv()
-            if isinstance(message, Task):
-                task = message
+            if isinstance(message, Job):
+                job = message
                 continue
             if error is not None:
                 pipe.send((0, False, error))
                 continue
             first, alone = message
-            last = len(task.runs) if pure and not alone else first + 1
-            pid = fork(partial(_run, task, task.runs[first:last], pipe, board, mailbox), leads_group=True)
+            last = len(job.runs) if pure and not alone else first + 1
+            pid = fork(partial(_run, job, job.runs[first:last], pipe, board, mailbox), leads_group=True)
             board.process = pid
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # its id stays taken until its group has ended
             end_group(pid)
@@ -366,7 +366,7 @@ def _host(
             pipe.send((status, last > first + 1, None))
 
 
-def _run(task: Task, runs: tuple[RunSpec, ...], pipe: Connection[Any, Any], board: Board, mailbox: Mailbox) -> None:
+def _run(job: Job, runs: tuple[RunSpec, ...], pipe: Connection[Any, Any], board: Board, mailbox: Mailbox) -> None:
     """A run's life: one search or training, whose outcome goes into the mailbox; of a pure method several, for a moment."""
     pipe.close()  # the host's: what a run leaves behind must not keep it open
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -379,7 +379,7 @@ def _run(task: Task, runs: tuple[RunSpec, ...], pipe: Connection[Any, Any], boar
     for run in runs:
         seed_globals(derive("globals", run.method_seed, run.world_seed))
         try:
-            outcomes.append(attempt(task, run, report, board.start))
+            outcomes.append(attempt(job, run, report, board.start))
         except Exception as error:  # before the search began: a method that refuses its settings, an oracle that does not open
             outcomes.append(Result(run.run_id, "failed", error=printable(without_harness(error))))
         if time.monotonic() - began > TICK_S:

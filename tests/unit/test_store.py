@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from harness import store as stores
 from harness.errors import UserError
 from harness.outcome import Result
-from harness.plan import RowSpec
+from harness.spec import RowSpec
 from harness.store import Store
 
 SPEC = RowSpec(
