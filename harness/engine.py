@@ -133,8 +133,8 @@ class Worker:
                 arrived += [(self.left.pop(0), result) for result in said]
         except (EOFError, OSError):
             self.alive = False
-            self.process.wait()
             self.pipe.close()
+            self.end()  # its pipe is closed, and the process may still be there
         return arrived
 
     def settle(self, deaths: Counter[str]) -> tuple[list[Finished], list[Job]]:

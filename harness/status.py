@@ -64,7 +64,10 @@ def show(store: Store) -> None:
     _table(rows.values())
     done, total = sum(row.done for row in rows.values()), sum(row.runs for row in rows.values())
     works = [Work(row.kind, row.left, row.timed, row.seconds) for row in rows.values()]
-    if done >= total:
+    failed = sum(row.failed for row in rows.values())
+    if done >= total and failed:
+        print(f"all runs are finished, {failed:,} of them failed (--failed shows why)")
+    elif done >= total:
         print("all runs are done")
     elif not working:
         print(f"{total - done:,} runs are left; the same command goes on with them")

@@ -6,12 +6,16 @@ import dataclasses
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
+from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from harness import engine as engines
 from harness import protocol as protocols
 from harness import worker
 from harness.engine import Engine, Job, local
@@ -213,3 +217,15 @@ def test_a_sample_counts_the_start_of_a_run_once(
         except worker.Enough:
             break
     assert sample.whole == pytest.approx(whole)
+
+
+def test_a_worker_that_closes_its_pipe_and_stays_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "LEAVE_S", 0.2)
+    worker = object.__new__(engines.Worker)
+    worker.pipe, theirs = Pipe()
+    theirs.close()
+    worker.alive, worker.left = True, []
+    worker.process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert worker.receive() == []
+    assert not worker.alive
+    assert worker.process.returncode == -signal.SIGKILL
