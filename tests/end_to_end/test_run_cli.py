@@ -532,9 +532,7 @@ def test_an_option_that_names_nothing_does_not_mean_everything(option: str, comm
 
 
 def test_a_report_of_a_folder_without_a_store_makes_no_folder(command: Command, tmp_path: Path) -> None:
-    done = command("--protocol", "smoke", *MULTI_TRIAL, "--report", "--out", tmp_path / "resluts")
-    assert (done.returncode, done.stderr) == (
-        2,
-        f"error: no runs in {tmp_path / 'resluts'}; --out names the folder of the store\n",
-    )
-    assert not (tmp_path / "resluts").exists()
+    mistyped = tmp_path / "resluts"
+    done = command("--protocol", "smoke", *MULTI_TRIAL, "--report", "--out", mistyped)
+    assert (done.returncode, done.stderr) == (2, f"error: no runs in {mistyped}; --out names the folder of the store\n")
+    assert not mistyped.exists()
