@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.books import Books
-from harness.budget import Budget
 from harness.execute import WallLimit, checkpoint_file, open_problem, wall_limit, without_harness
-from harness.outcome import Result, Trace, printable
+from harness.outcome import Result, printable
 from harness.spec import RowSpec, RunSpec
 
 
@@ -21,9 +19,9 @@ def retrain(
     report: Callable[[float], None] | None = None,
     started: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Trains ``run.arch`` as the row's settings say; goes on where a killed training left its checkpoint.
+    """Train ``run.arch`` with the row's settings; resume from the checkpoint of a killed training.
 
-    The score named ``test`` or ``valid``, as the split says, is the accuracy after the last epoch; ``best`` is that of the best
+    The score named ``test`` or ``valid``, by the split, is the accuracy after the last epoch. ``best`` is that of the best
     epoch, chosen on the same images. A fault becomes a status, never an exception.
 
     Raises:
@@ -42,8 +40,8 @@ def retrain(
                 row.settings,
                 run.world_seed,
                 row.device,
-                file.load(Budget(), Trace(), Books(None)) if file else None,
-                (lambda state: file.save(state, Budget(), Trace(), Books(None))) if file else lambda _: None,
+                file.load_training() if file else None,
+                file.save_training if file else lambda _: None,
                 report or (lambda _: None),
             )
     except WallLimit:

@@ -73,6 +73,14 @@ def test_a_used_ledger_refuses_to_be_restored() -> None:
         budget.restore(Budget().snapshot())
 
 
+def test_a_training_has_a_state_and_no_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert File(tmp_path / "a.ckpt", "a").load_training() is None
+    File(tmp_path / "a.ckpt", "a").save_training(b"state")
+    assert File(tmp_path / "a.ckpt", "a").load_training() == b"state"
+    assert File(tmp_path / "a.ckpt", "b").load_training() is None
+    assert "is the checkpoint of another run" in capsys.readouterr().err
+
+
 def test_forgetting_twice_is_no_error(tmp_path: Path) -> None:
     file = File(tmp_path / "a.ckpt", "a")
     file.save(b"", *spent())
