@@ -31,7 +31,7 @@ class File:
         """Replace the state of a search on disk. A write that fails leaves the last good file, and the search goes on."""
         header = {
             "budget": budget.snapshot(),
-            "answers": books.answers[: len(trace.accuracy)],
+            "queries": books.queries[: len(trace.accuracy)],
             "trained": books.trained,
             "seconds": list(trace.seconds),
             "accuracy": list(trace.accuracy),
@@ -48,7 +48,7 @@ class File:
             return None
         header, state = content
         budget.restore(header["budget"])
-        books.answers[:] = [(tuple(arch), fidelity) for arch, fidelity in header["answers"]]
+        books.queries[:] = [(tuple(arch), fidelity) for arch, fidelity in header["queries"]]
         books.trained.update(header["trained"])
         trace.seconds[:], trace.accuracy[:] = header["seconds"], header["accuracy"]
         trace.proposals[:] = [Proposal(queries, seconds, tuple(arch)) for queries, seconds, arch in header["proposals"]]

@@ -1,4 +1,4 @@
-"""What a method holds during a search."""
+"""The view of a search: all that a method reaches."""
 
 from __future__ import annotations
 
@@ -18,27 +18,39 @@ from harness.training import Meter
 
 
 class Observation(NamedTuple):
-    """What a query answers."""
+    """The result of a query."""
 
     valid_accuracy: float
     """Validation accuracy in percent."""
     seconds: float
-    """What was charged for it, in the benchmark's own seconds."""
+    """Charged seconds, on the benchmark's own clock."""
 
 
 _AXES = frozenset({"seconds", "epochs"})
-"""Names of logged columns that hold the moment of each line."""
+"""Names of logged columns that contain the moment of each line."""
 
 
 class Checkpoint(Protocol):
-    """Where a long search is kept; see :class:`harness.checkpoint.File`."""
+    """Where a long search saves its state; see :class:`harness.checkpoint.File`."""
 
     def load(self, budget: Budget, trace: Trace, books: Books) -> bytes | None: ...
     def save(self, state: bytes, budget: Budget, trace: Trace, books: Books) -> None: ...
 
 
 class SearchView:
-    """All that a method ever holds: the space, the ledger, seeds, and validation values for a price."""
+    """All that a method reaches: the space, the ledger, seeds, and validation values for a price.
+
+    Args:
+        ledger: what queries and training are charged to.
+        oracle: the search side of the benchmark; None if nothing is tabulated.
+        seed: the method seed.
+        proposes: ``best_valid``: the view proposes the best queried architecture; ``self``: the method calls :meth:`propose`.
+        task: opens the training task; it takes the meter to charge through.
+        trace: what the search did, for the harness to read; by default a new one.
+        books: what the oracle and the training side noted, on the same oracle; by default new ones.
+        checkpoint: where the search saves its state.
+        report: takes the share (0 to 1) of the search that is done.
+    """
 
     __slots__ = (
         *("space", "budget", "fidelities", "rng", "_seed", "_measure", "_asked", "_auto", "_best", "_rung"),
@@ -61,9 +73,9 @@ class SearchView:
     ) -> None:
         self.space = space
         self.budget = Spending(ledger)
-        """What has been spent, and what may still be spent."""
+        """What was spent, and what may still be spent."""
         self.fidelities = oracle.fidelities if oracle else ()
-        """Numbers of epochs that a query may ask for, ascending."""
+        """Numbers of epochs that a query may request, ascending."""
         self.rng = random.Random(derive("rng", seed))
         """The method's own generator."""
         self._ledger = ledger
@@ -82,9 +94,12 @@ class SearchView:
 
     @property
     def task(self) -> Any:
-        """What the benchmark trains on: training and validation data, a supernet. Opened when first asked for.
+        """Return the training task: training and validation data, and what trains on them. Opened at the first access.
 
-        Raises :class:`UserError` where the benchmark has none.
+        Its type depends on the benchmark: :class:`harness.weight_sharing.Task` for one-shot methods.
+
+        Raises:
+            UserError: the benchmark has no training side.
         """
         if self._task is None:
             if self._open_task is None:
@@ -96,35 +111,35 @@ class SearchView:
         return self._task
 
     def resume(self) -> bytes | None:
-        """The state that :meth:`checkpoint` kept before this search was killed; the ledger and the trace are as they were.
+        """Return the state saved last by :meth:`checkpoint`, and restore the ledger and the trace of that moment.
 
-        None where the search begins anew. To be asked once, before anything else.
+        None if the search starts from the beginning. Call it once, before anything else.
         """
         state = self._checkpoint.load(self._ledger, self._trace, self._books) if self._checkpoint else None
         if state is not None:
-            for (arch, fidelity), accuracy in zip(self._books.answers, self._trace.accuracy, strict=False):
+            for (arch, fidelity), accuracy in zip(self._books.queries, self._trace.accuracy, strict=False):
                 self._note(arch, fidelity, accuracy)
         return state
 
     def checkpoint(self, state: bytes) -> None:
-        """Keeps ``state``, with the ledger and the trace, so that a killed search goes on from here."""
+        """Save ``state`` with the ledger and the trace. A killed search resumes from there."""
         if self._checkpoint:
             self._checkpoint.save(state, self._ledger, self._trace, self._books)
 
     def progress(self, share: float) -> None:
-        """Tells whoever watches how much (0 to 1) of a long search is done."""
+        """Report which share (0 to 1) of a long search is done."""
         if self._report:
             self._report(share)
 
     def seed(self, name: str) -> int:
-        """A seed for another generator (numpy, torch): depends on the method seed and on ``name``."""
+        """Return a seed for another generator (numpy, torch). It depends on the method seed and on ``name``."""
         return derive(name, self._seed)
 
     def query(self, arch: Arch, fidelity: int | None = None) -> Observation:
-        """Trains ``arch`` for ``fidelity`` epochs (``None``: the protocol's recipe), and pays for it.
+        """Train ``arch`` for ``fidelity`` epochs (None: the protocol's recipe), charge for it, and return the result.
 
-        The incumbent follows, unless the method proposes itself: the best validation accuracy among the queries at the
-        highest fidelity seen so far.
+        Unless the method proposes for itself, the view proposes the incumbent: the architecture with the best validation
+        accuracy among the queries at the highest fidelity so far.
 
         Raises:
             BudgetExhausted: the search is over.
@@ -132,7 +147,7 @@ class SearchView:
         """
         ledger = self._ledger
         if ledger.exhausted:
-            ledger.charge()  # raises: nothing is asked after the end
+            ledger.charge()  # raises: the oracle is not queried after the end
         if type(arch) is not tuple:
             arch = as_arch(arch)
         key = arch if fidelity is None else (arch, fidelity)
@@ -171,13 +186,13 @@ class SearchView:
         return False
 
     def propose(self, arch: Arch) -> None:
-        """From now on ``arch`` is what this search would return. Raises :class:`InvalidArchitecture`."""
+        """Propose ``arch`` as the result of the search, until the next proposal. Raises :class:`InvalidArchitecture`."""
         self._trace.proposals.append(Proposal(self._ledger.queries, self._ledger.seconds, self._known(arch)))
 
     def probe(self, arch: Arch, shared: float) -> None:
-        """Keeps how good shared weights say that ``arch`` is, so that a report can hold it against how good it is.
+        """Record the accuracy of ``arch`` under shared weights, percent. Reports compare it with the true accuracy.
 
-        That is found out after the search, and changes nothing of it. Raises :class:`InvalidArchitecture`.
+        The true accuracy is looked up after the search and does not change it. Raises :class:`InvalidArchitecture`.
         """
         self._trace.probes.append(Probe(self._known(arch), float(shared)))
 
@@ -191,9 +206,11 @@ class SearchView:
         raise InvalidArchitecture(f"{arch!r:.200} is not an architecture of {self.space.name}")
 
     def log(self, **scalars: float) -> None:
-        """Keeps named numbers of this moment (entropy, supernet accuracy, ...) in the run's trace.
+        """Record named numbers of this moment (entropy, supernet accuracy, ...) in the run's trace.
 
-        Raises TypeError or ValueError for what is no number, ValueError for the names ``seconds`` and ``epochs``.
+        Raises:
+            TypeError, ValueError: a value is not a number.
+            ValueError: the name is ``seconds`` or ``epochs``, which the harness writes itself.
         """
         for name in _AXES & scalars.keys():
             raise ValueError(f"log: {name!r} is what the harness writes itself; choose another name")

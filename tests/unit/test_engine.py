@@ -84,7 +84,7 @@ def test_workers_and_order_change_nothing(engine: Engine) -> None:
         ("logs_function", "failed", "TypeError"),
         ("interrupts", "failed", "KeyboardInterrupt"),
         ("idles", "timeout", "still searching after 1 s"),
-        ("peeks", "rejected", "ledger: the oracle answered 1001 queries, the trace holds 1"),
+        ("peeks", "rejected", "ledger: the oracle was queried 1001 times, the trace has 1 queries"),
         ("rewinds", "rejected", "ledger: query 2 ended at"),
         ("rewrites", "rejected", "the trace says 99.99"),
         ("refunds", "failed", "impossible cost: -1000000000 queries"),

@@ -150,7 +150,7 @@ def test_nothing_is_asked_after_the_end() -> None:
     for _ in range(3):
         with pytest.raises(BudgetExhausted):
             searched.query((3, 2, 1, 3))
-    assert len(searched.books.answers) == 2  # the one that was booked, and the one that the budget refused
+    assert len(searched.books.queries) == 2  # the one that was booked, and the one that the budget refused
 
 
 @pytest.mark.parametrize("killed_after", [1, 10, 25])
@@ -170,4 +170,4 @@ def test_a_resumed_search_asks_and_proposes_as_if_it_had_not_been_killed(killed_
     searched(File(tmp_path / "a.ckpt", "a"), killed_after)
     resumed = searched(File(tmp_path / "a.ckpt", "a"), len(queries))
     assert resumed.trace == whole.trace
-    assert resumed.books.answers == whole.books.answers
+    assert resumed.books.queries == whole.books.queries
