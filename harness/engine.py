@@ -1,7 +1,7 @@
 """Runs jobs on this machine's cores. ``ray_engine`` does the same on a Ray cluster.
 
-An engine takes an iterator of jobs, pulled only when a worker is free, and yields each finished run, or, when nothing
-happened for a while, how far the runs under way are (so that the driver can write and show progress).
+An engine takes an iterator of jobs and pulls a job only when a worker is free. It yields each finished run; when no run has
+finished for a while, it yields the progress of the running ones, so that the driver can write and show it.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a worker starts with, whatever the driver's process has become by then."""
+    """Environment and folder of a worker. They stay as they were when the command started."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     folder: str = field(default_factory=os.getcwd)
     threads: int = 1
-    """Threads of each run. With another number sums are added in another order: the last bits of a training differ."""
+    """Threads of each run. Another number adds sums in another order: the last bits of a training differ."""
 
     def variables(self) -> dict[str, str]:
-        """The environment of a worker: threads as asked for, and sets in the same order in every process."""
+        """Return the environment of a worker: the requested threads, and the same order of sets in every process."""
         return {**self.environment, **dict.fromkeys(THREADS, str(self.threads)), "PYTHONHASHSEED": "0"}
 
 
@@ -119,7 +119,7 @@ class Worker:
             self.pipe.send(job)
 
     def receive(self) -> list[tuple[RunSpec, Result]]:
-        """What has arrived. Afterwards ``alive`` is false where the worker is gone and all that it sent has been read."""
+        """Return the results that have arrived. Set ``alive`` to False if the worker is gone and all its messages are read."""
         arrived: list[tuple[RunSpec, Result]] = []
         try:
             while self.pipe.poll():
@@ -138,7 +138,7 @@ class Worker:
         return arrived
 
     def settle(self, deaths: Counter[str]) -> tuple[list[Finished], list[Job]]:
-        """Return what a dead worker's job has come to: the run that counts as crashed, and the job that is still to do.
+        """Return the run of a dead worker that counts as crashed, and the job that is still to do.
 
         Args:
             deaths: by run id, how often a worker died in it; counts this death.

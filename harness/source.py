@@ -81,7 +81,7 @@ def digest(*starts: Path, without: Iterable[Path] = (), project: Path = PROJECT)
 
     Args:
         without: files that are not followed, because this run does not enter them.
-        project: the folder that holds the project's packages.
+        project: the folder of the project's packages.
     """
     total = hashlib.sha256()
     for name, file in sorted(executed(*starts, without=without, project=project).items()):
@@ -136,7 +136,7 @@ def _imported(module: Module, project: Path) -> list[Module]:
     """The modules that a module imports, and their packages."""
     names = {name for imported in _imports(module) for name in _with_parents(imported)}
     modules = [_locate(name, module.root, module.name.partition(".")[0], project) for name in sorted(names)]
-    return [found for found in modules if found and not _left_out(found.name)]
+    return [imported for imported in modules if imported and not _left_out(imported.name)]
 
 
 @cache
@@ -170,7 +170,7 @@ def _imports(module: Module) -> Iterator[str]:
 
 
 def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """All statements, nested ones too, except those that only a type checker reads. No expression holds an import."""
+    """Yield all statements, nested ones too, except those that only a type checker reads. Expressions contain no import."""
     for node in body:
         yield node
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):

@@ -1,4 +1,4 @@
-"""A worker: a fresh process that opens benchmarks, forks one process per run, and judges what comes back.
+"""A worker: a fresh process that opens benchmarks, forks a process for each run, and judges the outcomes.
 
 Three kinds of process keep the runs apart::
 
@@ -34,25 +34,25 @@ from harness.seeds import derive
 from harness.spec import RowSpec, RunSpec
 
 TICK_S = 0.5
-"""The longest that finished runs, or news of a run under way, are held back."""
+"""Longest delay of finished runs, and of news of a running one."""
 GRACE_S = 10.0
-"""How long a run that cannot be interrupted (stuck in C code) goes on after its wall limit, before it is killed."""
+"""Seconds after its wall limit at which a run is killed that cannot be interrupted (stuck in C code)."""
 START_S = 300.0
-"""How long the import of a method may take, until its search begins: the wall limit counts from there."""
+"""Seconds that the import of a method may take until its search begins. The wall limit counts from there."""
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
-"""Signals by which a system short of memory, or a person, ends a process: not the method's fault if it happens only once."""
+"""Signals by which a system short of memory, or a person, ends a process. Once is not the method's fault."""
 TRIES = 2
-"""How often a run is started whose process is ended from outside."""
+"""Number of starts of a run whose process is ended from outside."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A few runs of one row, done one after the other by one worker."""
+    """A few runs of one row, which one worker does one after the other."""
 
     row: RowSpec
     runs: tuple[RunSpec, ...]
     checkpoints: Path | None = None
-    """Where long searches save themselves."""
+    """Folder for the checkpoints of long searches."""
     sample_s: float = 0.0
     """After this many seconds, stop a run that reports its progress; its result is ``sampled``, with the projected seconds of
     the whole run. 0: never."""
@@ -64,7 +64,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Share:
-    """How far the run is that a worker is in."""
+    """Progress of the run that a worker does."""
 
     share: float
 
@@ -256,7 +256,7 @@ class _Host:
 
     @property
     def count(self) -> int:
-        """How many outcomes the last message holds."""
+        """Number of outcomes in the last message."""
         return self._board.count
 
     def run(self, first: int, alone: bool) -> tuple[int, bytes | None]:
@@ -264,7 +264,7 @@ class _Host:
 
         Args:
             first: position of the run in the job.
-            alone: not several, whatever the method.
+            alone: one run only, even of a pure method.
         """
         self.overdue = ""
         self._mailbox.clear()
@@ -313,7 +313,7 @@ class _Host:
         return status
 
     def dismiss(self) -> None:
-        """End the host and whatever runs in it."""
+        """End the host and all that runs in it."""
         with contextlib.suppress(OSError):
             os.kill(self._pid, signal.SIGKILL)
         end_group(self._board.process)

@@ -179,7 +179,7 @@ class Retraining:
             beside = F.cross_entropy(auxiliary.float(), labels, label_smoothing=recipe.label_smoothing)
             total = loss + recipe.auxiliary * beside
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         if recipe.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         self.optimizer.step()

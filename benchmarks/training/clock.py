@@ -110,7 +110,7 @@ def time_alone(
 
         def step(network: nn.Module = network, optimiser: torch.optim.Optimizer = optimiser) -> None:
             optimiser.zero_grad()
-            torch.nn.functional.cross_entropy(network(x), labels).backward()  # type: ignore[no-untyped-call]
+            torch.nn.functional.cross_entropy(network(x), labels).backward()
             optimiser.step()
 
         network.train()

@@ -114,7 +114,7 @@ class Search:
         ``between`` is called once the gradients are there, before they are clipped.
         """
         self.sgd.zero()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         between()
         if self.settings.clip:
             self.sgd.clip(self.settings.clip, [one.grad for one in counted if one.grad is not None])
