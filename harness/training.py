@@ -36,6 +36,8 @@ class TrainingSide(ABC):
     """Choices of the supernet beyond those that every search space has; see :meth:`harness.weight_sharing.Task.supernet`."""
     operations_on: Literal["edges", "nodes"] = "edges"
     """Where the operations of a cell are."""
+    deployable: bool = False
+    """True if its supernets are :class:`harness.weight_sharing.DeployableSupernet`."""
 
     @property
     def heavy(self) -> bool:

@@ -16,6 +16,7 @@ class DartsTrainingSide(TrainingSide):
     """Opens :class:`benchmarks.darts.task.DartsTask`."""
 
     choices = frozenset({"partial", "edges", "affine"})
+    deployable = True
 
     dataset: str
 
