@@ -84,7 +84,7 @@ def attempt(
         ended: Outcome | Result = (retrain if run.arch else search)(job.row, run, job.checkpoints, sample or report, started)
     except KeyboardInterrupt:
         return Result(run.run_id, "failed", error="KeyboardInterrupt, raised by the method itself")
-    return Result(run.run_id, "sampled", wall_seconds=sample.whole) if sample and sample.whole else ended
+    return Result(run.run_id, "sampled", wall_seconds=sample.projected) if sample and sample.projected else ended
 
 
 PATIENCE = 10
@@ -95,7 +95,7 @@ class Sample:
     """Projects, from how far a run has come in a few seconds, how long it takes; then ends it."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self.whole = seconds, 0.0
+        self.seconds, self.projected = seconds, 0.0
         self._began = time.monotonic()
         self._from = self._began, 0.0
 
@@ -107,7 +107,7 @@ class Sample:
         if not before and passed < PATIENCE * self.seconds:
             self._from = now, share  # what came before the first sign of progress is done once, and not in every part of a run
         elif passed >= self.seconds:
-            self.whole = since - self._began + passed * (1 - before) / (share - before)
+            self.projected = since - self._began + passed * (1 - before) / (share - before)
             raise Enough
 
 

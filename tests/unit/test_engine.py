@@ -216,7 +216,7 @@ def test_a_sample_counts_the_start_of_a_run_once(
             sample(share)
         except worker.Enough:
             break
-    assert sample.whole == pytest.approx(whole)
+    assert sample.projected == pytest.approx(whole)
 
 
 def test_a_worker_that_closes_its_pipe_and_stays_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
