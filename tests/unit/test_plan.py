@@ -9,13 +9,19 @@ from harness.conformance.toy import ToyProblem
 from harness.errors import UserError
 from harness.plan import Opened, Plan, Selection, _add, _resolve, _rows
 from harness.protocol import Part
+from tests.unit.test_opening import MadeJudge
 
 PART = next(part for part in protocols.protocol("smoke").parts if part.kind == "multi-trial")
 
 
+class Priced(ToyProblem):
+    judge = MadeJudge()
+    mean_cost = 100.0
+
+
 @pytest.fixture
 def opened() -> Opened:
-    return Opened(PART, "nb201/digits", ToyProblem())
+    return Opened(PART, "nb201/digits", Priced())
 
 
 @pytest.fixture
@@ -58,6 +64,7 @@ def test_a_row_is_planned_once_with_a_run_for_each_world(opened: Opened, plan: P
     (row,) = plan.rows
     assert [run.world for run in row.runs] == [0, 1, 2]
     assert (row.spec.row, row.spec.benchmark, row.spec.record) == ("random_search", "nb201/digits", "drawn")
+    assert row.spec.budget["limit"] == PART.budget.limit["mean_cost"] * 100
 
 
 def test_a_row_that_cannot_run_is_skipped_with_its_reason(opened: Opened, plan: Plan) -> None:
