@@ -18,9 +18,10 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
 from harness.errors import UserError
+from harness.job import TICK_S, Job, Share
 from harness.outcome import Result
 from harness.spec import RowSpec, RunSpec
-from harness.worker import TICK_S, Job, Said, Share
+from harness.worker import Said
 
 __all__ = ["Engine", "Finished", "Job", "Surroundings", "UnderWay", "Worker", "local"]
 

@@ -159,6 +159,12 @@ def end_group(leader: int) -> None:
             os.killpg(leader, signal.SIGKILL)
 
 
+def default_signals() -> None:
+    """Undo what this process inherited, or an import changed: children are waited for, and the wall limit rings."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM})
+
+
 def seed_globals(seed: int) -> None:
     """Seed the global generators, so that a method that breaks the contract and draws from them still repeats itself."""
     random.seed(seed)

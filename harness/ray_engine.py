@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.engine import DEATHS, Finished, Surroundings, UnderWay, Worker
 from harness.errors import UserError
-from harness.worker import TICK_S, Job
+from harness.job import TICK_S, Job
 
 
 def on_ray(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None = None) -> Iterator[Finished | UnderWay]:

@@ -17,9 +17,9 @@ import pytest
 
 from harness import engine as engines
 from harness import protocol as protocols
-from harness import worker
 from harness.engine import Engine, Job, local
 from harness.errors import UserError
+from harness.job import Enough, Sample
 from harness.outcome import Result
 from harness.plan import PlannedRow, make
 from harness.ray_engine import on_ray
@@ -209,12 +209,12 @@ def test_a_sample_counts_the_start_of_a_run_once(
     signs: list[tuple[float, float]], whole: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    sample = worker.Sample(1.0)
+    monkeypatch.setattr("harness.job.time", SimpleNamespace(monotonic=lambda: now[0]))
+    sample = Sample(1.0)
     for now[0], share in signs:
         try:
             sample(share)
-        except worker.Enough:
+        except Enough:
             break
     assert sample.projected == pytest.approx(whole)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
+from harness.job import Job
 from harness.outcome import Result
 from harness.ray_engine import on_ray
-from harness.worker import Job
 from tests.unit.test_engine import essence, jobs, planned, results
 
 ray = pytest.importorskip("ray")
