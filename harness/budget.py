@@ -34,9 +34,9 @@ class Budget:
     """
 
     __slots__ = (
-        *("_currency", "_limit", "_policy", "_exhausted"),
-        *("_queries", "_seconds", "_epochs", "_macs", "_extra"),
-    )
+        "_currency", "_limit", "_policy", "_exhausted",
+        "_queries", "_seconds", "_epochs", "_macs", "_extra",
+    )  # fmt: skip
 
     def __init__(self, currency: str | None = None, limit: float = math.inf, policy: str = "refuse") -> None:
         if policy not in POLICIES:

@@ -32,16 +32,8 @@ RETRAIN: Final = Path(__file__).with_name("retrain.py")
 
 NOT_IN_A_RUN: Final = (
     # plan, start, keep and show runs
-    *(
-        "harness.plan",
-        "harness.spec",
-        "harness.protocol",
-        "harness.registry",
-        "harness.engine",
-        "harness.store",
-        "harness.command",
-    ),
-    *("harness.packages", "harness.opening", "harness.hyperparameters"),
+    *("harness.plan", "harness.protocol", "harness.registry", "harness.engine", "harness.store", "harness.command"),
+    *("harness.packages", "harness.opening", "harness.hyperparameters", "harness.spec"),
     # find and import official files: the checksum of the imported table or images is part of a run's identity
     *("harness.cache", "harness.unpickle", "benchmarks.tables.*", "benchmarks.*.importer", "benchmarks.*.sources"),
     # make and open the bundled tables: likewise

@@ -53,9 +53,9 @@ class SearchView:
     """
 
     __slots__ = (
-        *("space", "budget", "fidelities", "rng", "_seed", "_measure", "_asked", "_auto", "_best", "_rung"),
-        *("_ledger", "_books", "_trace", "_open_task", "_task", "_checkpoint", "_report"),
-    )
+        "space", "budget", "fidelities", "rng", "_seed", "_measure", "_asked", "_auto", "_best", "_rung",
+        "_ledger", "_books", "_trace", "_open_task", "_task", "_checkpoint", "_report",
+    )  # fmt: skip
 
     def __init__(
         self,

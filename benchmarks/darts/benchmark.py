@@ -1,4 +1,4 @@
-"""The DARTS space as benchmarks of the harness: nothing is tabulated, a cell's test accuracy takes a training of its own."""
+"""The DARTS space as benchmarks of the harness. Nothing is tabulated: the test accuracy of a cell takes a training."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class DartsBenchmark:
 
 
 def benchmarks() -> list[DartsBenchmark]:
-    """The papers' data set, and the digits that ship with the project."""
+    """Return the benchmarks: the papers' data set, and the digits that ship with the project."""
     return [DartsBenchmark("digits"), DartsBenchmark("cifar10")]
 
 
 class DartsProblem(Problem):
-    """The space on one data set. Cells are drawn single-path; what a method proposes may be of any family."""
+    """The space on one data set. Cells are drawn single-path; proposals may be of any family."""
 
     fidelities = ()
     record = "none: every cell is trained"
@@ -74,11 +74,11 @@ class DartsProblem(Problem):
         )
 
     def oracle(self, world: int) -> None:
-        """Nothing is tabulated."""
+        """Return None: nothing is tabulated."""
 
 
 class DartsJudge(Judge):
-    """Knows the size of a cell's network; accuracies are missing until the cell is trained, which is another run."""
+    """Knows the size of a cell's network. Accuracies are missing until another run trains the cell."""
 
     stated_set = "nothing: cells are trained one by one"
 

@@ -1,4 +1,4 @@
-"""Feature map selection as benchmarks of the harness: solver calls for the search, classifiers of its own for the judge."""
+"""Feature map selection as benchmarks of the harness: a search makes solver calls, the judge trains separate classifiers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class FeatureMapsBenchmark:
 
 
 def benchmarks() -> list[FeatureMapsBenchmark]:
-    """The paper's two data sets, and the digits that ship with the project."""
+    """Return the benchmarks: the paper's two data sets, and the digits that ship with the project."""
     return [FeatureMapsBenchmark(dataset) for dataset in SPACES]
 
 
@@ -89,7 +89,7 @@ class FeatureMapsProblem(Problem):
         )
 
     def oracle(self, world: int) -> None:
-        """Nothing is tabulated."""
+        """Return None: nothing is tabulated."""
 
 
 class FeatureMapsTrainingSide(TrainingSide):
@@ -104,9 +104,9 @@ class FeatureMapsTrainingSide(TrainingSide):
 
 
 class FeatureMapsJudge(Judge):
-    """Trains the proposed configuration alone, with all features and random numbers of its own, and tests that.
+    """Trains the proposed configuration alone, with all features and separate random numbers, and tests it.
 
-    The paper's "oracle" test error. Its time is not the search's. There is no optimum: nobody trains the whole pool.
+    This is the paper's "oracle" test error. Its time is not charged. There is no optimum: nobody trains the whole pool.
     """
 
     stated_set = "nothing: the whole pool is not trained"

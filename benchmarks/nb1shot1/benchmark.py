@@ -1,4 +1,4 @@
-"""The three spaces of NAS-Bench-1Shot1 as benchmarks of the harness, and the judge that a search never sees."""
+"""The three spaces of NAS-Bench-1Shot1 as benchmarks of the harness, and their judge, which a search never reaches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MADE_BY: Final = {"cifar10": "NAS-Bench-101", "digits": digits_bundle.NAME}
 
 
 class NB1Shot1Benchmark:
-    """Search in one space by looking trainings up in NAS-Bench-101."""
+    """Search in one space, whose trainings are looked up in NAS-Bench-101."""
 
     kinds = ("multi-trial", "one-shot")
     embedded = False
@@ -50,7 +50,7 @@ class NB1Shot1Benchmark:
 
 
 class DigitsBenchmark:
-    """Search in space 1 by looking up trainings on digits that this project made."""
+    """Search in space 1. The bundled table has trainings on digits that this project made."""
 
     id = digits_bundle.NAME
     kinds = ("multi-trial", "one-shot")
@@ -64,7 +64,7 @@ class DigitsBenchmark:
 
 
 def benchmarks() -> list[NB1Shot1Benchmark | DigitsBenchmark]:
-    """The three spaces, and the first one on digits."""
+    """Return the benchmarks: the three spaces, and space 1 on digits."""
     return [DigitsBenchmark(), *(NB1Shot1Benchmark(number) for number in PARENTS)]
 
 
@@ -72,10 +72,10 @@ class NB1Shot1Problem(Problem):
     """One space of a table, opened under a protocol.
 
     Args:
-        search: ``recipe``, the epochs of the longest training that may be asked for; ``within``: ``"table"`` keeps sampling,
+        search: ``recipe``, the epochs of the longest training that may be queried; ``within``: ``"table"`` keeps sampling,
             mutation and neighbours to the topologies that the table covers with all their operations, ``"space"`` does not.
         judge: ``recipe``, the epochs of the trainings whose test accuracy is reported.
-        line: which table it is; nothing if there is only one.
+        line: which table it is; empty if there is only one.
     """
 
     record = "drawn"

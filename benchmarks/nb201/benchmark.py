@@ -1,4 +1,4 @@
-"""NAS-Bench-201 as benchmarks of the harness: what opens them, and the judge that a search never sees."""
+"""NAS-Bench-201 as benchmarks of the harness, and its judge, which a search never reaches."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ The judge reads ``cifar10``: models trained on all training images.
 
 
 class NB201Benchmark:
-    """Search on one dataset of NAS-Bench-201 by looking trainings up."""
+    """Search on one dataset of NAS-Bench-201, where trainings are looked up."""
 
     kinds = ("multi-trial", "one-shot")
     embedded = False
@@ -61,7 +61,7 @@ class NB201Benchmark:
 
 
 class DigitsBenchmark:
-    """Search on the digits, by looking up trainings that this project made; the table comes with it."""
+    """Search on the digits. The bundled table has trainings that this project made."""
 
     id = "nb201/digits"
     kinds = ("multi-trial", "one-shot")
@@ -75,7 +75,7 @@ class DigitsBenchmark:
 
 
 def benchmarks() -> list[NB201Benchmark | DigitsBenchmark]:
-    """The datasets that a search can look at: three of the official table, and the digits."""
+    """Return the benchmarks: three datasets of the official table, and the digits."""
     official = [dataset for dataset in SEARCHED if dataset != "digits"]
     return [DigitsBenchmark(), *(NB201Benchmark(dataset) for dataset in official)]
 
@@ -84,7 +84,7 @@ class NB201Problem(Problem):
     """A table opened under a protocol.
 
     Args:
-        table: which table it is, in one line; nothing if there is only one.
+        table: which table it is, in one line; empty if there is only one.
     """
 
     def __init__(self, records: Records, dataset: str, recipe: int, judge: Mapping[str, Any], table: str = "") -> None:
@@ -99,10 +99,9 @@ class NB201Problem(Problem):
         if judge.get("searched_only"):
             reported = {dataset: reported[dataset]}
         self.judge = NB201Judge(records, int(judge["recipe"]), reported)
-        whole = SIZE
         recorded = {f"the {recipe}-epoch training of {SEARCHED[dataset]}": self._signal.recorded, **self.judge.recorded}
-        self.gaps = [f"{what} is recorded for {n:,} of {whole:,} cells" for what, n in recorded.items() if n < whole]
-        """What the table lacks, one clause each."""
+        self.gaps = [f"{what} is recorded for {n:,} of {SIZE:,} cells" for what, n in recorded.items() if n < SIZE]
+        """What is missing in the table, one clause each."""
         kind = str(records.table.meta.get("kind", "unknown source"))
         self.facts = Facts(
             table=table,
@@ -120,7 +119,7 @@ class NB201Problem(Problem):
 
 
 def _priced(records: Records) -> str:
-    """What the charged seconds are, where they were not recorded."""
+    """Return what the charged seconds are, if they were not recorded."""
     timed = records.table.meta.get("clock")
     if timed is None:
         return ""
@@ -139,12 +138,12 @@ class NB201Judge(Judge):
         self.optimum: dict[str, float] = {}
         self.set_size: dict[str, int] = {}
         self.recorded: dict[str, int] = {}
-        """How many cells have what is reported, by its name."""
+        """By reported value, the number of cells that have it."""
         for target, split in reported.items():
             test = records.mean(target, recipe, split, "accuracy")
             valid = records.mean(SEARCHED[target], recipe, "x-valid", "accuracy")
             if test is None:
-                continue  # missing stays missing: the target is left out, and the caption names what judged
+                continue  # missing stays missing: there is no such target, and the caption names those that judge
             known = np.sort(test[~np.isnan(test)])
             rank = np.where(np.isnan(test), np.nan, 1 + len(known) - np.searchsorted(known, test, side="right"))
             best = float(known[-1])
@@ -156,8 +155,8 @@ class NB201Judge(Judge):
             self.recorded[f"the {recipe}-epoch test accuracy ({split}) of {target}"] = len(known)
         if not self._columns:
             raise UserError(f"the table has no {recipe}-epoch test accuracy of {', '.join(reported)}")
-        whole = all(size == SIZE for size in self.set_size.values())
-        self.stated_set = "all 15 625 cells" if whole else "the cells that the table has records of"
+        complete = all(size == SIZE for size in self.set_size.values())
+        self.stated_set = "all 15 625 cells" if complete else "the cells that the table has records of"
 
     def score(self, arch: Arch, world: int = 0) -> dict[str, dict[str, float]]:
         i = official_number(arch)
