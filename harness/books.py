@@ -1,8 +1,8 @@
-"""The harness's own books of a search: what the oracle answered and what training charged, to hold against the ledger.
+"""The harness's own books of a search, to compare with the ledger: the queries, and what training charged.
 
-A search runs in its own process and could write into everything that it reaches there. So the books are compared after
-the search, in a process that the method never touched: the oracle is asked once more what it answered, and every number of
-the trace must follow from that.
+A search runs in a separate process and could write into everything that it reaches there. So the books are compared after
+the search, in a process that the method never touched: every query is repeated there, and every number of the trace must
+follow from the results.
 """
 
 from __future__ import annotations
@@ -12,41 +12,39 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.budget import Budget
+from harness.outcome import Trace
+from harness.problem import MissingRecord, Oracle
+from harness.space import Arch
+from harness.training import Meter
 
-if TYPE_CHECKING:
-    from harness.outcome import Trace
-    from harness.problem import Arch, Meter, Oracle
-
-Answers = list[tuple[Any, int | None]]
-"""Architecture and fidelity of each query that the oracle answered, in order."""
+Queries = list[tuple[Arch, int | None]]
+"""Architecture and fidelity of each query for which the oracle had a record, in order."""
 
 
 class Books:
-    """Notes every answer of the oracle, and every charge of the training side."""
+    """Notes every query of the oracle, and every charge of the training side."""
 
-    __slots__ = ("answers", "trained", "_oracle")
+    __slots__ = ("queries", "trained", "_oracle")
 
     def __init__(self, oracle: Oracle | None) -> None:
-        self.answers: Answers = []
+        self.queries: Queries = []
         self.trained: dict[str, float] = {}
         """By currency, what the training side has charged."""
         self._oracle = oracle
 
     def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
-        """Ask the oracle, and note that it answered. See :meth:`harness.problem.Oracle.measure`."""
+        """Query the oracle, and note the query if it has a record. See :meth:`harness.problem.Oracle.measure`."""
         if self._oracle is None:
-            from harness.problem import MissingRecord
-
-            raise MissingRecord("this benchmark answers no queries: methods train through view.task")
-        answer = self._oracle.measure(arch, fidelity, asked)
-        self.answers.append((arch, fidelity))
-        return answer
+            raise MissingRecord("this benchmark has no oracle: methods train through view.task")
+        measured = self._oracle.measure(arch, fidelity, asked)
+        self.queries.append((arch, fidelity))
+        return measured
 
     def meter(self, ledger: Budget) -> Meter:
-        """Return what the training side charges through: the ledger, then the books."""
+        """Return the function through which the training side charges: first the ledger, then the books."""
 
         def charge(queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float) -> None:
             ledger.charge(queries, seconds, epochs, macs, **extra)
@@ -63,7 +61,7 @@ class Booked:
 
     trace: Trace
     spent: Mapping[str, float]
-    answers: Answers
+    queries: Queries
     trained: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -76,11 +74,11 @@ def mismatch(booked: Booked, oracle: Oracle | None, rule: Mapping[str, Any]) -> 
     """
     trace, spent = booked.trace, booked.spent
     booked_queries = len(trace.accuracy)
-    if not booked_queries <= len(booked.answers) <= booked_queries + 1:  # the query that the budget refused is not booked
-        return f"the oracle answered {len(booked.answers)} queries, the trace holds {booked_queries}"
+    if not booked_queries <= len(booked.queries) <= booked_queries + 1:  # the query that the budget refused is not booked
+        return f"the oracle was queried {len(booked.queries)} times, the trace has {booked_queries} queries"
     total = dict.fromkeys(("queries", "seconds", "epochs", "macs"), 0.0) | dict.fromkeys(spent, 0.0)
     asked: Counter[Any] = Counter()
-    for number, (arch, fidelity) in enumerate(booked.answers[:booked_queries]):
+    for number, (arch, fidelity) in enumerate(booked.queries[:booked_queries]):
         assert oracle is not None
         accuracy, seconds, epochs, macs = oracle.measure(arch, fidelity, asked[arch, fidelity])
         asked[arch, fidelity] += 1
@@ -88,7 +86,7 @@ def mismatch(booked: Booked, oracle: Oracle | None, rule: Mapping[str, Any]) -> 
             total[name] += amount
         said = trace.accuracy[number]
         if said != accuracy and (said == said or accuracy == accuracy):  # NaN is not equal to itself
-            return f"query {number + 1} was answered {accuracy}, the trace says {said}"
+            return f"query {number + 1} returned {accuracy}, the trace says {said}"
         if not booked.trained and trace.seconds[number] != total["seconds"]:
             return f"query {number + 1} ended at {total['seconds']} charged seconds, the trace says {trace.seconds[number]}"
     for name, amount in booked.trained.items():
@@ -103,7 +101,7 @@ def mismatch(booked: Booked, oracle: Oracle | None, rule: Mapping[str, Any]) -> 
 
 
 def _disorder(trace: Trace, total: Mapping[str, float]) -> str:
-    """What is impossible about the moments of the proposals."""
+    """Return what is impossible about the moments of the proposals, or an empty string."""
     moments = [(proposal.queries, proposal.seconds) for proposal in trace.proposals]
     if any(later[0] < earlier[0] or later[1] < earlier[1] for earlier, later in itertools.pairwise(moments)):
         return "the proposals are not in order of time"

@@ -1,4 +1,4 @@
-"""The ledger: what a search has spent, in several currencies side by side, and where it must stop."""
+"""The ledger: what a search has spent in each currency, and where it must stop."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ _INFINITE: Final = math.inf
 class BudgetExhausted(BaseException):
     """Ends a search: the budget is spent.
 
-    A ``BaseException``, so that a method's ``except Exception`` does not swallow it; every later charge raises it again.
+    It is a ``BaseException``: a method's ``except Exception`` does not catch it. Every later charge raises it again.
     """
 
 
 class Budget:
-    """Spending in all currencies, of which at most one binds.
+    """Spending in all currencies. At most one of them is limited.
 
     Args:
-        currency: the currency that binds, or ``None`` when nothing does (a method's own schedule).
-        limit: how much of it may be spent.
+        currency: the limited currency, or ``None`` if there is no limit (a method's own schedule).
+        limit: the amount of it that may be spent.
         policy: ``refuse``: a charge that would cross the limit is not made and ends the search;
             ``allow_last``: the charge that crosses is made, and is the last.
 
     Currencies: ``queries``; ``seconds`` (charged, in the benchmark's own seconds); ``epochs`` (passes over the training
-    images); ``macs`` (multiply-adds). Others that a benchmark names are kept in ``extra`` and may bind as well.
+    images); ``macs`` (multiply-adds). Currencies that a benchmark names are in ``extra`` and may be limited as well.
 
-    The harness holds it. A method holds its :class:`Spending`.
+    Only the harness has it. A method has its :class:`Spending`.
     """
 
     __slots__ = (
-        *("_currency", "_limit", "_policy", "_exhausted"),
-        *("_queries", "_seconds", "_epochs", "_macs", "_extra"),
-    )
+        "_currency", "_limit", "_policy", "_exhausted",
+        "_queries", "_seconds", "_epochs", "_macs", "_extra",
+    )  # fmt: skip
 
     def __init__(self, currency: str | None = None, limit: float = math.inf, policy: str = "refuse") -> None:
         if policy not in POLICIES:
@@ -53,8 +53,8 @@ class Budget:
         self._extra: dict[str, float] = {}
         self._exhausted = False
 
-    currency = property(lambda self: self._currency, doc="The currency that binds, or None.")
-    limit = property(lambda self: self._limit, doc="How much of it may be spent.")
+    currency = property(lambda self: self._currency, doc="The limited currency, or None.")
+    limit = property(lambda self: self._limit, doc="The amount of it that may be spent.")
     queries = property(lambda self: self._queries, doc="Queries made.")
     seconds = property(lambda self: self._seconds, doc="Seconds charged, the benchmark's own.")
     epochs = property(lambda self: self._epochs, doc="Passes over the training images.")
@@ -63,19 +63,19 @@ class Budget:
 
     @property
     def extra(self) -> dict[str, float]:
-        """What was spent in currencies that a benchmark names."""
+        """Return the amounts spent in currencies that a benchmark names."""
         return dict(self._extra)
 
     def spent(self, currency: str) -> float:
-        """What has been charged in ``currency`` so far."""
+        """Return the amount charged in ``currency`` so far."""
         return float(getattr(self, currency)) if currency in CURRENCIES else self._extra.get(currency, 0.0)
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything spent, for a checkpoint."""
+        """Return all amounts spent, for a checkpoint."""
         return {**{name: getattr(self, name) for name in CURRENCIES}, "extra": self.extra, "exhausted": self._exhausted}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Takes up a :meth:`snapshot` in a ledger that has booked nothing yet."""
+        """Continue from a :meth:`snapshot`. The ledger must not have booked anything yet."""
         if self._queries or self._seconds or self._epochs or self._extra:
             raise ValueError("a ledger in use cannot be restored")
         self._queries, self._seconds = int(snapshot["queries"]), float(snapshot["seconds"])
@@ -85,11 +85,11 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """What is left in the currency that binds; infinite when none does, never negative."""
+        """Return the rest of the limited currency; infinite if there is no limit, never negative."""
         return math.inf if self._currency is None else max(0.0, self._limit - self.spent(self._currency))
 
     def charge(self, queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float) -> None:
-        """Books one cost in all currencies at once.
+        """Book one cost in all currencies at once.
 
         Raises:
             BudgetExhausted: the policy does not allow this charge (nothing is booked), or the budget was spent before.
@@ -123,21 +123,21 @@ class Budget:
 
 
 class Spending:
-    """What a method may know of its budget: all of the ledger to read, nothing to charge."""
+    """The budget as a method sees it: it reads the ledger and cannot charge it."""
 
     __slots__ = ("__ledger",)
 
     def __init__(self, ledger: Budget) -> None:
         self.__ledger = ledger
 
-    currency = property(lambda self: self.__ledger.currency, doc="The currency that binds, or None.")
-    limit = property(lambda self: self.__ledger.limit, doc="How much of it may be spent.")
-    left = property(lambda self: self.__ledger.left, doc="What may still be spent of it; infinite when nothing binds.")
+    currency = property(lambda self: self.__ledger.currency, doc="The limited currency, or None.")
+    limit = property(lambda self: self.__ledger.limit, doc="The amount of it that may be spent.")
+    left = property(lambda self: self.__ledger.left, doc="The rest of it; infinite if there is no limit.")
     queries = property(lambda self: self.__ledger.queries, doc="Queries made.")
     seconds = property(lambda self: self.__ledger.seconds, doc="Seconds charged, the benchmark's own.")
     epochs = property(lambda self: self.__ledger.epochs, doc="Passes over the training images.")
     macs = property(lambda self: self.__ledger.macs, doc="Multiply-adds.")
-    extra = property(lambda self: self.__ledger.extra, doc="What was spent in currencies that a benchmark names.")
+    extra = property(lambda self: self.__ledger.extra, doc="The amounts spent in currencies that a benchmark names.")
     exhausted = property(lambda self: self.__ledger.exhausted, doc="Whether the search is over.")
 
     def spent(self, currency: str) -> float:

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.errors import UserError
 from harness.look import is_folder, opened
-from harness.problem import UserError
 
 FORMAT = 1
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness import registry
+from harness.errors import UserError
 from harness.plan import Opened, Plan, preset, rows_of
-from harness.problem import UserError
 from reports.facts import NOT_YET, Part
 
 
@@ -40,27 +40,29 @@ def parts(plan: Plan, shown: Iterable[Mapping[str, Any]]) -> list[Part]:
 
 def _opened(plan: Plan, opened: Opened, shown: Mapping[str, Mapping[str, Any]]) -> Part:
     problem, rules, benchmark = opened.problem, opened.part, opened.benchmark
-    judge: Any = problem.judge  # what the contract leaves open is looked for
+    judge = problem.judge
     one_shot = rules.kind == "one-shot"
-    clock = getattr(getattr(problem, "task", None), "clock", None) if one_shot and shown else None  # fitted when asked for
+    clock = problem.training.clock if problem.training and one_shot and shown else None  # fitted when asked for
     planned = [row for row in plan.rows if (row.spec.benchmark, row.spec.kind) == (benchmark, rules.kind)]
     skipped = {row: reason for (*place, row), reason in plan.skipped.items() if place == [benchmark, rules.kind]}
     missing = _without_runs(opened, plan.device) | {row.spec.row: NOT_YET for row in planned} | skipped
     return Part(
         benchmark=benchmark,
         kind=rules.kind,
-        budget=_budget(rules.budget.on(benchmark, getattr(problem, "mean_cost", None))),
+        budget=_budget(rules.budget.on(benchmark, problem.mean_cost)),
         search=problem.facts.search,
         record=problem.record,
         clock=problem.facts.clock,
         supernet_clock=problem.facts.supernet_clock if one_shot else "",
-        estimate=dict(getattr(clock, "facts", {})),
+        estimate=dict(clock.facts) if clock else {},
         judge={target: problem.facts.judge[target] for target in judge.optimum},
         optimum=judge.optimum,
-        worst=getattr(judge, "worst", {}),
+        worst=judge.worst,
         stated_set=judge.stated_set,
         set_size=judge.set_size,
-        references=tuple(one._asdict() for one in getattr(judge, "references", ())),
+        references=tuple(
+            {"split": row.split, "name": row.name, "error": row.error, "kept": row.least} for row in judge.references
+        ),
         table=problem.facts.source,
         checksum=problem.checksum[:16],
         planned={row.spec.row: len(row.runs) for row in planned},

@@ -3,38 +3,56 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from typing import IO, TextIO
+from typing import IO, NoReturn, Protocol, TextIO, runtime_checkable
 
-from harness.problem import UserError
+import typer
+
+from harness.errors import UserError
 
 EXIT_CODES = (
     "0 all runs done, 1 some failed, 2 the call, the data or the disk were wrong, 3 a fault of the harness, 130 interrupted"
 )
+INTERRUPTED = 130
 DEBUG = "NAS_DEBUG"
 """With this environment variable set, a fault of the harness also prints its traceback."""
 
 
-def run(app: Callable[[], object], interrupted: str = "interrupted") -> None:
-    """Run a command line and end the process with one line and an exit code if it does not go well.
+@runtime_checkable
+class WrongCall(Protocol):
+    """Typer's error for a wrong call. Its class is Click's or Typer's copy of it, by the version of Typer."""
+
+    def format_message(self) -> str:
+        """Return what is wrong with the call."""
+        ...
+
+
+def run(app: Callable[..., object], interrupted: str = "interrupted") -> None:
+    """Run a command line. If it does not go well, end the process with one line and an exit code.
 
     Exit code 2: the call, the data or the disk were wrong; 3: the harness has a fault, its traceback is in a file; 130:
-    interrupted; 141: whoever read the output went away.
+    interrupted; 141: the reader of the output is gone.
+
+    Args:
+        app: a Typer application, or a function without arguments.
+        interrupted: the line for Ctrl-C.
     """
     prepare_streams()
+    code: object = 0
     try:
         try:
-            app()
+            code = app(standalone_mode=False) if isinstance(app, typer.Typer) else app()
         finally:
-            sys.stdout.flush()  # a reader that went away shows here, and not when the interpreter ends
+            sys.stdout.flush()  # a reader that is gone shows here, and not when the interpreter ends
     except UserError as error:
         _end(f"error: {error}", 2)
     except KeyboardInterrupt:
-        _end(interrupted, 130)
+        _end(interrupted, INTERRUPTED)
     except BrokenPipeError:
         _silence()
         sys.exit(141)
@@ -42,12 +60,16 @@ def run(app: Callable[[], object], interrupted: str = "interrupted") -> None:
         from harness.cache import explain  # imports NumPy, which --help need not wait for
 
         _end(f"error: {explain(error, 'read or write')}", 2)
-    except SystemExit as end:
-        if end.code == 130:  # Typer's own word for an interrupt
-            _end(interrupted, 130)
+    except SystemExit:
         raise
     except BaseException as error:
+        if isinstance(error, WrongCall):
+            _end(f"error: {' '.join(error.format_message().split())}   (--help explains)", 2)
         _end(fault(error), 3)
+    if code == INTERRUPTED:  # Typer turns Ctrl-C into this code
+        _end(interrupted, INTERRUPTED)
+    if isinstance(code, int) and code:
+        sys.exit(code)
 
 
 def fault(error: BaseException) -> str:
@@ -73,7 +95,7 @@ def prepare_streams() -> None:
         stream: TextIO | None = getattr(sys, name)
         if stream is None:
             setattr(sys, name, _nowhere(number, mode))
-        elif mode == "w" and hasattr(stream, "reconfigure"):
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
@@ -97,7 +119,7 @@ def _silence() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _end(message: str, code: int) -> None:
+def _end(message: str, code: int) -> NoReturn:
     with contextlib.suppress(OSError):
         print(message, file=sys.stderr)
     sys.exit(code)

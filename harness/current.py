@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from harness import registry
-from harness.plan import RETRAINING, Plan, preset
-from harness.problem import UserError
+from harness.errors import UserError
+from harness.plan import Plan, preset
+from harness.spec import RETRAINING
 from harness.store import Store
 
 CHANGES = {

@@ -14,9 +14,9 @@ import typer
 
 from harness import command
 from harness.cache import cache_root, data_roots, explain, printable
+from harness.errors import UserError
 from harness.library import Progress, Source, State, libraries
 from harness.look import is_folder, odd
-from harness.problem import UserError
 
 app = typer.Typer(
     add_completion=False,

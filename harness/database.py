@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from harness.problem import UserError
+from harness.errors import UserError
 
 VERSION = 1
 """Version of the schema, kept in the file's ``user_version``. A change of a table is another version."""

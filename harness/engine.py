@@ -1,7 +1,7 @@
-"""Runs tasks on this machine's cores. ``ray_engine`` does the same on a Ray cluster.
+"""Runs jobs on this machine's cores. ``ray_engine`` does the same on a Ray cluster.
 
-An engine takes an iterator of tasks, pulled only when a worker is free, and yields each finished run, or, when nothing
-happened for a while, how far the runs under way are (so that the driver can write and show progress).
+An engine takes an iterator of jobs and pulls a job only when a worker is free. It yields each finished run; when no run has
+finished for a while, it yields the progress of the running ones, so that the driver can write and show it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
+from harness.errors import UserError
+from harness.job import TICK_S, Job, Share
 from harness.outcome import Result
-from harness.plan import RowSpec, RunSpec
-from harness.problem import UserError
-from harness.worker import TICK_S, Said, Share, Task
+from harness.spec import RowSpec, RunSpec
+from harness.worker import Said
 
-__all__ = ["Engine", "Finished", "Surroundings", "Task", "UnderWay", "Worker", "local"]
+__all__ = ["Engine", "Finished", "Job", "Surroundings", "UnderWay", "Worker", "local"]
 
 Finished = tuple[RowSpec, RunSpec, Result]
 UnderWay = list[tuple[str, float]]
 """For runs that were started: the row's identity, and the share that is done where the method says so, else 0."""
-Engine = Callable[[Iterable[Task], int], Iterator[Finished | UnderWay]]
+Engine = Callable[[Iterable[Job], int], Iterator[Finished | UnderWay]]
 
 DEATHS = 2
 """After this many deaths of its worker a run counts as crashed."""
@@ -38,42 +39,42 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a worker starts with, whatever the driver's process has become by then."""
+    """Environment and folder of a worker. They stay as they were when the command started."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     folder: str = field(default_factory=os.getcwd)
     threads: int = 1
-    """Threads of each run. With another number sums are added in another order: the last bits of a training differ."""
+    """Threads of each run. Another number adds sums in another order: the last bits of a training differ."""
 
     def variables(self) -> dict[str, str]:
-        """The environment of a worker: threads as asked for, and sets in the same order in every process."""
+        """Return the environment of a worker: the requested threads, and the same order of sets in every process."""
         return {**self.environment, **dict.fromkeys(THREADS, str(self.threads)), "PYTHONHASHSEED": "0"}
 
 
-def local(tasks: Iterable[Task], workers: int, surroundings: Surroundings | None = None) -> Iterator[Finished | UnderWay]:
-    """Do the tasks in ``workers`` processes of this machine; see :mod:`harness.worker` for how runs are kept apart."""
+def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None = None) -> Iterator[Finished | UnderWay]:
+    """Do the jobs in ``workers`` processes of this machine; see :mod:`harness.worker` for how runs are kept apart."""
     around = surroundings or Surroundings()
-    queue = iter(tasks)
-    pending: list[Task] = []  # of workers that died
+    queue = iter(jobs)
+    pending: list[Job] = []  # of workers that died
     deaths: Counter[str] = Counter()
     crew: list[Worker] = []
 
-    def following() -> Task | None:
+    def following() -> Job | None:
         return pending.pop() if pending else next(queue, None)
 
     try:
-        task = following()
-        while task is not None and len(crew) < workers:
-            crew.append(Worker(task, around))
-            task = following() if len(crew) < workers else None
+        job = following()
+        while job is not None and len(crew) < workers:
+            crew.append(Worker(job, around))
+            job = following() if len(crew) < workers else None
         while crew:
             ready = wait([worker.pipe for worker in crew], timeout=TICK_S)
             if not ready:
-                yield [(worker.task.row.identity, worker.share) for worker in crew]
+                yield [(worker.job.row.identity, worker.share) for worker in crew]
             for worker in list(crew):
                 if worker.pipe in ready or not worker.alive:
                     for run, result in worker.receive():
-                        yield worker.task.row, run, result
+                        yield worker.job.row, run, result
                     if not worker.alive:
                         crew.remove(worker)
                         lost, rest = worker.settle(deaths)
@@ -97,7 +98,7 @@ def local(tasks: Iterable[Task], workers: int, surroundings: Surroundings | None
 class Worker:
     """The driver's end of a worker: its process and its pipe."""
 
-    def __init__(self, task: Task, around: Surroundings) -> None:
+    def __init__(self, job: Job, around: Surroundings) -> None:
         ours, theirs = socket.socketpair()
         start = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import harness.worker as w; w.main(int(sys.argv[2]))"
         self.process = subprocess.Popen(
@@ -109,17 +110,17 @@ class Worker:
             process_group=0,  # Ctrl-C at the terminal goes to the driver alone
         )
         theirs.close()
-        self.pipe: Connection[Task | None, Said] = Connection(ours.detach())
+        self.pipe: Connection[Job | None, Said] = Connection(ours.detach())
         self.alive = True
-        self.give(task)
+        self.give(job)
 
-    def give(self, task: Task) -> None:
-        self.task, self.left, self.share = task, list(task.runs), 0.0
+    def give(self, job: Job) -> None:
+        self.job, self.left, self.share = job, list(job.runs), 0.0
         with contextlib.suppress(OSError):  # a worker that died just now is noticed when it is read
-            self.pipe.send(task)
+            self.pipe.send(job)
 
     def receive(self) -> list[tuple[RunSpec, Result]]:
-        """What has arrived. Afterwards ``alive`` is false where the worker is gone and all that it sent has been read."""
+        """Return the results that have arrived. Set ``alive`` to False if the worker is gone and all its messages are read."""
         arrived: list[tuple[RunSpec, Result]] = []
         try:
             while self.pipe.poll():
@@ -133,12 +134,12 @@ class Worker:
                 arrived += [(self.left.pop(0), result) for result in said]
         except (EOFError, OSError):
             self.alive = False
-            self.process.wait()
             self.pipe.close()
+            self.end()  # its pipe is closed, and the process may still be there
         return arrived
 
-    def settle(self, deaths: Counter[str]) -> tuple[list[Finished], list[Task]]:
-        """Return what a dead worker's task has come to: the run that counts as crashed, and the task that is still to do.
+    def settle(self, deaths: Counter[str]) -> tuple[list[Finished], list[Job]]:
+        """Return the run of a dead worker that counts as crashed, and the job that is still to do.
 
         Args:
             deaths: by run id, how often a worker died in it; counts this death.
@@ -151,8 +152,8 @@ class Worker:
                 how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
                 run = self.left.pop(0)
                 why = f"its worker died {DEATHS} times ({how})"
-                lost.append((self.task.row, run, Result(run.run_id, "crashed", error=why)))
-        return lost, [replace(self.task, runs=tuple(self.left))] if self.left else []
+                lost.append((self.job.row, run, Result(run.run_id, "crashed", error=why)))
+        return lost, [replace(self.job, runs=tuple(self.left))] if self.left else []
 
     def dismiss(self) -> None:
         """Tell an idle worker to leave."""

@@ -1,4 +1,4 @@
-"""One run -> one result: the only place where a method meets a benchmark, and where the harness judges what came of it."""
+"""One run makes one result: here a method meets a benchmark, and the harness judges what it proposes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from types import FrameType
 from typing import Any
 
 from harness import registry
-from harness.books import Booked, mismatch
+from harness.books import Booked, Books, mismatch
 from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
+from harness.errors import UserError
 from harness.outcome import Outcome, Proposal, Result, Trace, printable
-from harness.plan import RowSpec, RunSpec
-from harness.problem import Judge, Problem, SearchView, UserError
+from harness.problem import Judge, Problem
+from harness.spec import RowSpec, RunSpec
+from harness.view import SearchView
 
 
 class WallLimit(BaseException):
@@ -54,17 +56,22 @@ def search(
         UserError: the benchmark's data changed since the plan was made.
     """
     problem = open_problem(row)
-    method = registry.build(registry.method(row.method), row.settings)
+    info = registry.method(row.method)
+    method = registry.build(info, row.settings)
     rule = row.budget
     ledger = Budget(rule["currency"], rule["limit"], rule["policy"])
-    open_task = getattr(problem, "task", None) if row.kind != "multi-trial" else None
+    side = problem.training if row.kind != "multi-trial" else None
+    oracle = problem.oracle(run.world_seed)
+    trace, books = Trace(), Books(oracle)
     view = SearchView(
         problem.space,
         ledger,
-        problem.oracle(run.world_seed),
+        oracle,
         run.method_seed,
-        getattr(method, "proposes", "best_valid"),
-        task=partial(open_task, run.world_seed, row.device) if open_task else None,
+        info.proposes,
+        task=partial(side, run.world_seed, row.device) if side else None,
+        trace=trace,
+        books=books,
         checkpoint=checkpoint_file(checkpoints, run) if checkpoints else None,
         report=report,
     )
@@ -82,15 +89,15 @@ def search(
         status, text = "timeout", f"still searching after {row.wall_limit_s:g} s of real time, the limit of {row.protocol}"
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever a method raises, SystemExit too, costs its own run only
+    except BaseException as error:  # any exception of a method, SystemExit too, costs only its own run
         status, text = "failed", without_harness(error)
     wall = time.perf_counter() - start
     spent = {name: ledger.spent(name) for name in ("queries", "seconds", "epochs", "macs", *ledger.extra)}
-    return Outcome(status, view._trace, spent, view._books.answers, view._books.trained, wall, text)
+    return Outcome(status, trace, spent, books.queries, books.trained, wall, text)
 
 
 def judge(row: RowSpec, run: RunSpec, outcome: Outcome) -> Result:
-    """Compare the outcome's ledger with what the harness noted, then score what was proposed with the test values.
+    """Compare the outcome's ledger with the harness's books, then score the proposals with the test values.
 
     The engine calls this in a process that the method never touched.
     """
@@ -103,7 +110,7 @@ def judge(row: RowSpec, run: RunSpec, outcome: Outcome) -> Result:
         error=printable(outcome.error),
     )
     try:
-        booked = Booked(outcome.trace, outcome.spent, outcome.answers, outcome.trained)
+        booked = Booked(outcome.trace, outcome.spent, outcome.queries, outcome.trained)
         if outcome.status == "done" and (reason := mismatch(booked, problem.oracle(run.world_seed), row.budget)):
             result.status, result.error = "rejected", f"ledger: {reason}"
         elif outcome.trace.proposals:
@@ -117,12 +124,12 @@ def judge(row: RowSpec, run: RunSpec, outcome: Outcome) -> Result:
 
 @lru_cache(maxsize=4)
 def _problem(benchmark: str, search: str, judge: str, checksum: str) -> Problem:
-    """One entry per checksum: a process may meet a benchmark on several tables, one after the other."""
+    """Open a benchmark. One entry per checksum: a process may meet a benchmark on several tables, one after the other."""
     return registry.benchmark(benchmark).open(json.loads(search), json.loads(judge))
 
 
 def open_problem(row: RowSpec) -> Problem:
-    """The row's benchmark, opened once per process."""
+    """Return the row's benchmark, opened once per process."""
     problem = _problem(row.benchmark, json.dumps(row.search), json.dumps(row.judge), row.checksum)
     if problem.checksum != row.checksum:
         raise UserError(f"the data of {row.benchmark} changed while it was being searched; start again")
@@ -130,7 +137,7 @@ def open_problem(row: RowSpec) -> Problem:
 
 
 def checkpoint_file(folder: Path, run: RunSpec) -> File:
-    """Where the run keeps itself while it lasts."""
+    """Return the checkpoint of a run."""
     return File(folder / f"{run.run_id}.ckpt", run.run_id)
 
 
@@ -144,7 +151,7 @@ def _score(result: Result, trace: Trace, problem: Problem, world: int, rule: Map
         result.scores = _interpolate(trace, judged, rule["limit"], judge)
     result.trace = {
         "seconds": trace.seconds,
-        "accuracy": array("f", trace.accuracy),  # to the fifth decimal: they are half of what the store holds
+        "accuracy": array("f", trace.accuracy),  # to the fifth decimal: they are half of the store's size
         "proposal_queries": [proposal.queries for proposal in trace.proposals],
         "proposal_seconds": [proposal.seconds for proposal in trace.proposals],
         **{f"{target}/test": [scores[target]["test"] for scores in judged] for target in judged[0]},
@@ -167,7 +174,7 @@ def _probed(trace: Trace, judge: Judge, world: int) -> dict[str, list[float]]:
 
 
 def probed(trace: Mapping[str, Any]) -> list[tuple[int, ...]]:
-    """The architectures that a stored run probed."""
+    """Return the architectures that a stored run probed."""
     columns: list[Any] = []
     while f"probe/at/{len(columns)}" in trace:
         columns.append(trace[f"probe/at/{len(columns)}"])
@@ -177,10 +184,10 @@ def probed(trace: Mapping[str, Any]) -> list[tuple[int, ...]]:
 def _interpolate(
     trace: Trace, judged: list[dict[str, dict[str, float]]], limit: float, judge: Judge
 ) -> dict[str, dict[str, float]]:
-    """NATS-Bench's rule: the line through the incumbents after the two queries nearest the limit, read at the limit.
+    """Return the scores at the limit, on the line through the incumbents after the two queries nearest to it (NATS-Bench).
 
     Only for a search that reached the limit: there is nothing to interpolate before. The rank of an interpolated accuracy is
-    not defined, hence NaN.
+    not defined: it is NaN.
     """
     nearest = sorted(range(len(trace.seconds)), key=lambda i: abs(trace.seconds[i] - limit))[:2]
     points = [(trace.seconds[i], _incumbent(trace.proposals, i + 1)) for i in nearest]
@@ -197,16 +204,16 @@ def _interpolate(
 
 
 def _incumbent(proposals: list[Proposal], queries: int) -> int | None:
-    """Position of the proposal in force after ``queries`` queries."""
+    """Return the position of the proposal in force after ``queries`` queries."""
     known = [k for k, proposal in enumerate(proposals) if proposal.queries <= queries]
     return known[-1] if known else None
 
 
 @contextmanager
 def wall_limit(seconds: float) -> Iterator[None]:
-    """Raises :class:`WallLimit` in the body after ``seconds`` of real time, and again every second until it has left.
+    """Raise :class:`WallLimit` in the body after ``seconds`` of real time, and again every second until the body ends.
 
-    Works in the main thread where the system has interval timers; elsewhere the engine's own deadline is the only one.
+    It works in the main thread of a system with interval timers. Elsewhere the engine's deadline is the only one.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
@@ -225,6 +232,6 @@ def wall_limit(seconds: float) -> Iterator[None]:
 
 
 def without_harness(error: BaseException) -> str:
-    """The traceback below ``execute``, ending in the error."""
+    """Return the traceback below ``execute``, which ends in the error."""
     below = error.__traceback__.tb_next if error.__traceback__ else None
     return "".join(traceback.format_exception(type(error), error, below)).strip()

@@ -17,7 +17,8 @@ from harness import registry
 from harness.captions import parts
 from harness.current import current
 from harness.packing import unpack
-from harness.plan import RETRAINING, Plan, PlannedRow, RowSpec
+from harness.plan import Plan, PlannedRow
+from harness.spec import RETRAINING, RowSpec
 from harness.stages import extend
 from harness.store import Store
 from reports.traces import Packed, Traces
@@ -110,7 +111,7 @@ def _with_stored_rows(plan: Plan, store: Store, shown: Mapping[str, Mapping[str,
     """Return a plan whose trainings are those of every row on the page whose cells are trained from scratch."""
     searches = {row.spec.identity: row for row in plan.rows if row.spec.kind != RETRAINING}
     rows = {identity: searches.get(identity) or PlannedRow(RowSpec(**spec), []) for identity, spec in shown.items()}
-    rows = {identity: row for identity, row in rows.items() if getattr(plan.problem(row.spec), "retraining", None)}
+    rows = {identity: row for identity, row in rows.items() if plan.problem(row.spec).retraining}
     for identity, row in rows.items():
         if identity not in searches:
             row.runs = [row.spec.run(world) for (world,) in store.columns(identity, ("world",))]

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from harness.problem import UserError
+from harness.errors import UserError
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -78,7 +78,7 @@ def from_plain(value: Any, hint: Any, name: str) -> Any:
 
 
 def to_plain(value: Any, hint: Any, name: str) -> Any:
-    """Return the value of a field as JSON can hold it. Raises :class:`UserError` if it is not of the field's type."""
+    """Return the value of a field in JSON's types. Raises :class:`UserError` if it is not of the field's type."""
     with contextlib.suppress(ValueError, TypeError):
         plain = _dumped(value, hint, name)
         before, after = _listed(value), _listed(_loaded(plain, hint, name))
@@ -97,7 +97,7 @@ def type_name(hint: Any) -> str:
 
 
 def _values(text: str) -> Iterator[Any]:
-    """What ``text`` may mean besides a word."""
+    """Return the values that ``text`` may mean besides a word."""
     if text.lower() in _WORDS:
         yield _WORDS[text.lower()]
     for read in (json.loads, _literal):
@@ -164,7 +164,7 @@ def _simple(value: Any, hint: Any, sequence: type) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """A NumPy scalar as Python's number."""
+    """Return a NumPy scalar as a Python number."""
     return value.item() if _from_numpy(type(value)) else value
 
 
@@ -173,7 +173,7 @@ def _from_numpy(kind: Any) -> bool:
 
 
 def _listed(value: Any) -> Any:
-    """A value with lists for its tuples, as JSON has them."""
+    """Return a value with lists for its tuples, as in JSON."""
     if isinstance(value, (tuple, list)):
         return [_listed(item) for item in value]
     return {key: _listed(item) for key, item in value.items()} if isinstance(value, dict) else value
@@ -181,7 +181,7 @@ def _listed(value: Any) -> Any:
 
 @cache
 def _adapter(hint: Any, name: str) -> TypeAdapter[Any]:
-    """Pydantic's converter for a type. Raises :class:`UserError` for a type that has no plain form."""
+    """Return Pydantic's converter for a type. Raises :class:`UserError` for a type that has no plain form."""
     from pydantic import ConfigDict, PlainSerializer, PlainValidator, TypeAdapter
     from pydantic.errors import PydanticUserError
 
@@ -198,6 +198,6 @@ def _adapter(hint: Any, name: str) -> TypeAdapter[Any]:
 
 
 def _has_sets(hint: Any) -> bool:
-    """A set has no order, and a run's identity needs one."""
+    """Return a set as a sorted list: a run's identity needs an order."""
     origin = typing.get_origin(hint) or hint
     return (isinstance(origin, type) and issubclass(origin, Set)) or any(map(_has_sets, typing.get_args(hint)))

@@ -1,4 +1,4 @@
-"""A process for every run: forked from one that never ran a method, dead with its parent, gone with all that it started.
+"""A process for every run: forked from a process that never ran a method. It ends with its parent, and its children with it.
 
 Needs a system with ``fork`` (Linux, macOS). A forked process begins as an exact copy: what it does to its modules, random
 generators, environment or working directory ends with it.
@@ -42,7 +42,7 @@ class Mailbox:
         self._file.truncate(0)
 
     def put(self, message: bytes) -> None:
-        """Leave ``message``. Raises OSError where the disk is full."""
+        """Leave ``message``. Raises OSError if the disk is full."""
         header = np.array((len(message), zlib.crc32(message)), _HEADER).tobytes()
         content = memoryview(header + message)
         written = 0
@@ -50,7 +50,7 @@ class Mailbox:
             written += os.pwrite(self._file.fileno(), content[written:], written)
 
     def get(self) -> bytes | None:
-        """Return the message, or None where there is no whole one."""
+        """Return the message, or None if there is no complete one."""
         size = os.fstat(self._file.fileno()).st_size
         if size < _HEADER.itemsize:
             return None
@@ -64,20 +64,20 @@ class Mailbox:
 
 
 class Board:
-    """Memory that a worker shares with the processes it forks: which run is on, since when, and how far it is."""
+    """Memory that a worker shares with the processes it forks: the running process, its start, and its progress."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
         self._numbers = memoryview(self._memory).cast("d")
 
     def clear(self) -> None:
-        """Before a run: no process, not started, nothing done."""
+        """Reset the board before a run: no process, not started, nothing done."""
         for index in range(4):
             self._numbers[index] = 0.0
 
     @property
     def process(self) -> int:
-        """Id of the run's process, which leads its process group; 0 before it exists."""
+        """Return the id of the run's process, which leads its process group; 0 before it exists."""
         return int(self._numbers[0])
 
     @process.setter
@@ -85,17 +85,17 @@ class Board:
         self._numbers[0] = pid
 
     def start(self) -> None:
-        """Say that everything is open and the search begins."""
+        """Note that everything is open and the search begins."""
         self._numbers[1] = time.monotonic()
 
     @property
     def running_s(self) -> float:
-        """Real seconds since :meth:`start`; 0 before it."""
+        """Return the real seconds since :meth:`start`; 0 before it."""
         return time.monotonic() - self._numbers[1] if self._numbers[1] else 0.0
 
     @property
     def share(self) -> float:
-        """The share (0 to 1) of the run that is done, as far as it says so."""
+        """Return the share (0 to 1) of the run that is done, as the run reports it."""
         return self._numbers[2]
 
     @share.setter
@@ -104,7 +104,7 @@ class Board:
 
     @property
     def count(self) -> int:
-        """How many runs have left an outcome."""
+        """Return the number of runs that have left an outcome."""
         return int(self._numbers[3])
 
     @count.setter
@@ -159,8 +159,14 @@ def end_group(leader: int) -> None:
             os.killpg(leader, signal.SIGKILL)
 
 
+def default_signals() -> None:
+    """Undo what this process inherited, or an import changed: children are waited for, and the wall limit rings."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM})
+
+
 def seed_globals(seed: int) -> None:
-    """Seed the global generators: a method that draws from them against the contract still repeats itself."""
+    """Seed the global generators, so that a method that breaks the contract and draws from them still repeats itself."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     if torch := sys.modules.get("torch"):

@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple
 
 from harness.cache import Table
 from harness.choice import chosen
-from harness.problem import UserError
+from harness.errors import UserError
 
 Progress = Callable[[int, int, str], None]
 """Called with the steps done, their total, and a description of the work."""

@@ -1,4 +1,4 @@
-"""The union of two stores. A run's id is a hash of everything that it is made of, so that equal ids mean the same run."""
+"""The union of two stores. A run's id is a hash of its specification and seeds: equal ids mean the same run."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ from harness.store import Store
 BATCH = 500
 
 _CONTENT = ("world", "world_seed", "method_seed", "status", "arch", "scores", "spent", "trace")
-"""What two records of one run must agree in. Times, the text of an error, and the session that made it may differ."""
+"""Columns in which two records of the same run must agree. Times, error texts and sessions may differ."""
 _COLUMNS = ("run_id", "spec", "session", *_CONTENT, "wall_seconds", "error", "finished")
 
 
 @dataclass
 class Merged:
-    """What became of the runs of one source."""
+    """What happened to the runs of one source."""
 
     added: int = 0
-    there: int = 0
+    present: int = 0
+    """Runs that the target had already, with the same content."""
     conflicts: list[tuple[str, list[str]]] = field(default_factory=list)
-    """Run ids that the target holds with other content, and the columns that differ. The target's record stays."""
+    """Ids of runs that the target has with other content, and the columns that differ. The target's record stays."""
 
 
 def merge(source: Store, target: Store) -> Merged:
     """Add the finished runs of ``source`` to ``target``, with the row specifications and sessions that they refer to.
 
-    Both number their rows and sessions on their own, so that these are numbered again. Claims and plans are not taken over.
+    Both stores number their rows and sessions independently: the added ones get new numbers. Claims and plans stay.
     """
     merged = Merged()
     with source.file.use("read") as old:
         runs = old.execute(f"SELECT {', '.join(_COLUMNS)} FROM runs ORDER BY rowid")
         while batch := [dict(zip(_COLUMNS, values, strict=True)) for values in itertools.islice(runs, BATCH)]:
             with target.file.transaction("merge into") as new:
-                held = {run["run_id"]: run for run in _held(new, [run["run_id"] for run in batch])}
-                fresh = [run for run in batch if run["run_id"] not in held]
+                present = {run["run_id"]: run for run in _present(new, [run["run_id"] for run in batch])}
+                fresh = [run for run in batch if run["run_id"] not in present]
                 _renumber(fresh, "spec", _rows(old, new, {run["spec"] for run in fresh}))
                 _renumber(fresh, "session", _sessions(old, new, {run["session"] for run in fresh}))
                 new.executemany(
@@ -48,16 +49,16 @@ def merge(source: Store, target: Store) -> Merged:
                 )
             merged.added += len(fresh)
             for run in batch:
-                if run["run_id"] in held:
-                    differing = [name for name in _CONTENT if not _same(name, run[name], held[run["run_id"]][name])]
+                if run["run_id"] in present:
+                    differing = [name for name in _CONTENT if not _same(name, run[name], present[run["run_id"]][name])]
                     if differing:
                         merged.conflicts.append((run["run_id"], differing))
                     else:
-                        merged.there += 1
+                        merged.present += 1
     return merged
 
 
-def _held(db: sqlite3.Connection, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _present(db: sqlite3.Connection, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
     query = f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE run_id IN ({', '.join('?' * len(ids))})"
     for values in db.execute(query, ids):
         yield dict(zip(_COLUMNS, values, strict=True))
@@ -79,7 +80,7 @@ def _rows(old: sqlite3.Connection, new: sqlite3.Connection, numbers: set[int]) -
 
 
 def _sessions(old: sqlite3.Connection, new: sqlite3.Connection, numbers: set[int]) -> dict[int, int]:
-    """Likewise for sessions. One that was merged before is found by its host, its process and its start."""
+    """Do the same for sessions. Host, process and start identify a session that was merged before."""
     renumbered = {0: 0}
     names = "host, pid, started, heartbeat, ended, provenance"
     for number in sorted(numbers - {0}):

@@ -1,13 +1,16 @@
-"""Opens a benchmark under a protocol and checks that it offers what the harness reads, so that a mistake is one line."""
+"""Opens a benchmark under a protocol and checks that it offers what the harness reads: a mistake is one line."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from harness import registry
-from harness.problem import Benchmark, Facts, Problem, SearchSpace, UserError
+from harness.errors import UserError
+from harness.problem import Benchmark, Facts, Judge, Problem
+from harness.space import SearchSpace
+from harness.training import TrainingSide
 
 
 def open_benchmark(name: str, search: Mapping[str, Any], judge: Mapping[str, Any]) -> Problem:
@@ -16,7 +19,11 @@ def open_benchmark(name: str, search: Mapping[str, Any], judge: Mapping[str, Any
 
 
 def opened(benchmark: Benchmark, search: Mapping[str, Any], judge: Mapping[str, Any]) -> Problem:
-    """Return a benchmark opened for a protocol's ``search`` and ``judge`` tables. Raises :class:`UserError`."""
+    """Return a benchmark opened for a protocol's ``search`` and ``judge`` tables.
+
+    Raises:
+        UserError: it cannot be opened, or lacks something that the harness reads.
+    """
     name = benchmark.id
     try:
         problem = benchmark.open(search, judge)
@@ -31,8 +38,9 @@ def opened(benchmark: Benchmark, search: Mapping[str, Any], judge: Mapping[str, 
     return problem
 
 
-_PARTS: Final[Mapping[str, Any]] = {
+_PARTS: Final[Mapping[str, type]] = {
     "space": SearchSpace,
+    "judge": Judge,
     "fidelities": tuple,
     "checksum": str,
     "record": str,
@@ -44,14 +52,14 @@ _PARTS: Final[Mapping[str, Any]] = {
     "judge.optimum": Mapping,
     "judge.set_size": Mapping,
     "judge.stated_set": str,
-    "judge.score": Callable,
-    "oracle": Callable,
 }
-"""What the harness reads of a problem, and its types."""
+"""What the harness reads of every problem, and its types."""
 
 
 def _faults(problem: Problem) -> Iterator[str]:
-    """What is wrong with an opened benchmark, each in a clause. The first one may cause the others."""
+    """Yield what is wrong with an opened benchmark, each in a clause. The first fault may cause the others."""
+    if not isinstance(problem, Problem):
+        yield f"its open() must return a harness.problem.Problem, not {problem!r:.80}"
     for path, kind in _PARTS.items():
         try:
             value = operator.attrgetter(path)(problem)
@@ -60,6 +68,8 @@ def _faults(problem: Problem) -> Iterator[str]:
             continue
         if not isinstance(value, kind):
             yield f"its problem's {path} must be a {kind.__name__}, not {value!r:.80}"
+    if not isinstance(problem.training, TrainingSide | None):
+        yield f"its problem's training must be a TrainingSide or None, not {problem.training!r:.80}"
     if not problem.checksum:
         yield "its problem's checksum is empty; it identifies the data in every run's identity"
     for target in problem.judge.optimum:

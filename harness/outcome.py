@@ -1,13 +1,12 @@
-"""What a search leaves: its trace while it lasts, its outcome when it ends, and its result once it is judged."""
+"""What a search leaves: its trace during the search, its outcome at the end, and its result after the judge."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from harness.problem import Arch
+from harness.space import Arch
 
 
 class Proposal(NamedTuple):
@@ -32,7 +31,7 @@ class Trace:
     seconds: list[float] = field(default_factory=list)
     """Charged seconds after each query."""
     accuracy: list[float] = field(default_factory=list)
-    """Validation accuracy that each query answered, percent."""
+    """Validation accuracy that each query returned, percent."""
     proposals: list[Proposal] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
     scalars: list[dict[str, float]] = field(default_factory=list)
@@ -40,15 +39,15 @@ class Trace:
 
 @dataclass
 class Outcome:
-    """One finished search before it is judged: what its own process says of it."""
+    """One finished search before it is judged, as its process describes it."""
 
     status: str
     """``done``, ``failed`` or ``timeout``."""
     trace: Trace
     spent: dict[str, float]
     """Every currency of the ledger."""
-    answers: list[tuple[Arch, int | None]]
-    """Architecture and fidelity of each query that the oracle answered."""
+    queries: list[tuple[Arch, int | None]]
+    """Architecture and fidelity of each query for which the oracle had a record."""
     trained: dict[str, float]
     """By currency, what the training side charged."""
     wall_seconds: float

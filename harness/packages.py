@@ -1,4 +1,4 @@
-"""The project's own packages are the ones next to this one, whatever lies in the folder where a command is started."""
+"""Imports the project's own packages from the folder next to this one, not from the folder where a command is started."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
-"""The folder that holds ``harness``, ``methods``, ``benchmarks`` and ``reports``."""
+"""The folder of ``harness``, ``methods``, ``benchmarks`` and ``reports``."""
 
 
 def claim(*names: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Named columns of numbers as one compressed blob, the form in which the store holds a trace."""
+"""Named columns of numbers as one compressed blob: the form of a trace in the store."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 PER_QUERY = frozenset(("seconds", "accuracy"))
-"""Columns of a trace with a value per query: most of it, written last, so that a reader without use for them unpacks little."""
+"""Columns of a trace with a value per query. They are the largest and written last: a reader can unpack the others alone."""
 FIRST = 1024
 """Bytes that such a reader unpacks at first."""
 _DTYPES = {"f4": "<f4", "i8": "<i4", "i4": "<i4"}
 
 
 def pack(trace: Mapping[str, Sequence[float]]) -> bytes:
-    """Named columns of numbers as one compressed blob: a JSON header, then float64 values (float32, int32 where given so)."""
+    """Return columns of numbers as one compressed blob: a JSON header, then float64 values (float32 and int32 stay so)."""
     ordered = sorted(trace.items(), key=lambda item: item[0] in PER_QUERY)
     arrays = {name: np.asarray(values) for name, values in ordered}
     if any(array.ndim != 1 for array in arrays.values()):
@@ -32,7 +32,7 @@ def pack(trace: Mapping[str, Sequence[float]]) -> bytes:
 
 
 def unpack(blob: bytes, *, per_query: bool = True) -> dict[str, npt.NDArray[Any]]:
-    """The inverse of :func:`pack`; without the columns of :data:`PER_QUERY` if ``per_query`` is false."""
+    """Return the columns of a blob; without those of :data:`PER_QUERY` if ``per_query`` is false."""
     stream = zlib.decompressobj()
     data = stream.decompress(blob, 0 if per_query else FIRST)
     (length,) = struct.unpack_from("<I", data)

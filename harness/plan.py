@@ -1,103 +1,41 @@
-"""Protocol and filters -> a priced list of runs. The only place that reads the store before a search."""
+"""A protocol and filters make a plan: the list of runs."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from harness import registry, source
+from harness.errors import UserError
+from harness.method import Method, MethodInfo, skip_reason
 from harness.opening import open_benchmark
-from harness.problem import Problem, UserError
+from harness.problem import Problem
 from harness.protocol import Part, Protocol
-from harness.registry import MethodInfo
-from harness.seeds import derive
-
-
-@dataclass(frozen=True)
-class RowSpec:
-    """Everything that the runs of one row on one benchmark have in common; plain values, so that it travels to any worker."""
-
-    protocol: str
-    benchmark: str
-    row: str
-    method: str
-    """A registered name or the path of a file."""
-    kind: str
-    settings: Mapping[str, Any]
-    budget: Mapping[str, Any]
-    search: Mapping[str, Any]
-    judge: Mapping[str, Any]
-    checksum: str
-    record: str
-    code: str
-    """Digest of the source that a run executes; see :mod:`harness.source`."""
-    wall_limit_s: float
-    device: str = "cpu"
-    threads: int = 1
-    """Threads of a run that trains on the processor: with more, sums are added in another order."""
-    trained_on: str = ""
-    """The data that a method of this kind trains on; nothing where it asks an oracle alone."""
-
-    def plain(self) -> dict[str, Any]:
-        """The fields by name, as the store keeps them."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-    @cached_property
-    def identity(self) -> str:
-        """Digest of all of this: a change of any field makes new runs."""
-        fields = {**self.plain(), "method": None}  # a name or a path: the code says what it is
-        return hashlib.sha256(json.dumps(fields, sort_keys=True, default=list).encode()).hexdigest()
-
-    def run(self, world: int) -> RunSpec:
-        """The run with world number ``world``: one world seed shared by all methods, and a method seed of its own."""
-        return RunSpec(
-            run_id=hashlib.sha256(f"{self.identity}:{world}".encode()).hexdigest()[:24],
-            world=world,
-            world_seed=derive("world", self.benchmark, world),
-            method_seed=derive("method", self.row, self.benchmark, world),
-        )
-
-
-RETRAINING = "retraining"
-"""The kind of a row of trainings from scratch; any other kind is one of method."""
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """One search of a row, or one training from scratch."""
-
-    run_id: str
-    world: int
-    """Number of the world, the axis along which methods are paired."""
-    world_seed: int
-    method_seed: int
-    arch: str = ""
-    """What is trained from scratch; nothing for a search."""
+from harness.spec import RowSpec, RunSpec
+from harness.training import TrainingSide
 
 
 @dataclass(frozen=True)
 class Training:
-    """A training of a cell that a search of a row proposed, as one stage of the protocol wants it."""
+    """A training from scratch of an architecture that a search of a row proposed, for one stage of the protocol."""
 
     stage: str
     spec: RowSpec
     row: str
-    """The row whose search proposed the cell."""
+    """The row whose search proposed the architecture."""
     world: int
     """Number of that search."""
     arch: str
     seed: int
     run_id: str
-    """Several stages, or several searches that found one cell, may share a run."""
+    """Several stages may share a run, and so may several searches that proposed the same architecture."""
 
 
 @dataclass
 class PlannedRow:
-    """A row on a benchmark, its runs, and what of it is already done."""
+    """A row on a benchmark, its runs, and the ids of those that are done."""
 
     spec: RowSpec
     runs: list[RunSpec]
@@ -110,36 +48,39 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class Opened:
-    """A benchmark opened for one part of a protocol; two parts of one benchmark may search it in different ways."""
+    """A benchmark opened for one part of a protocol. Two parts may search the same benchmark in different ways."""
 
     part: Part
     benchmark: str
     problem: Problem
 
+    @property
+    def training(self) -> TrainingSide | None:
+        """Return what methods of the part's kind train on; None if they only query."""
+        return None if self.part.kind == "multi-trial" else self.problem.training
+
     @cached_property
     def _images(self) -> tuple[str, str]:
-        describe = None if self.part.kind == "multi-trial" else getattr(getattr(self.problem, "task", None), "describe", None)
         try:
-            return (describe() if describe else ""), ""
+            return (self.training.describe() if self.training else ""), ""
         except UserError as error:
             return "", str(error)
 
     @property
     def trained_on(self) -> str:
-        """The data that methods of the part's kind train on; empty for methods that only query. Opens the data."""
+        """Return which data methods of the part's kind train on; empty for methods that only query. Opens the data."""
         return self._images[0]
 
-    def obstacle(self, method: Any, device: str, named: bool = False) -> str:
-        """Return why a row cannot run here, or ``""``; opens the data that it trains on only if nothing else is in the way.
+    def obstacle(self, method: Method, device: str, named: bool = False) -> str:
+        """Return why a row cannot run here, or ``""``. Opens the data that it trains on only if no other reason is found first.
 
         Args:
             method: the row's method object.
-            named: the user asked for the row by name, so that it may take days.
+            named: the user requested the row by name, so it may take days.
         """
-        heavy = self.part.kind != "multi-trial" and getattr(getattr(self.problem, "task", None), "heavy", False)
-        if heavy and device == "cpu" and not named:
+        if self.training and self.training.heavy and device == "cpu" and not named:
             return "takes days without a GPU: --device cuda, or name it with --methods"
-        reason = getattr(method, "skip", lambda _: None)(self.problem)
+        reason = skip_reason(method, self.problem)
         return reason or ("" if registry.benchmark(self.benchmark).embedded else self._images[1])
 
 
@@ -158,9 +99,9 @@ class Plan:
     skipped: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """By benchmark, kind of method, and row (or stage), why it cannot run here."""
     trainings: list[Training] = field(default_factory=list)
-    """Of the stages after the search, as far as their inputs are known; see :mod:`harness.stages`."""
+    """Trainings of the stages after the search whose inputs are known; see :mod:`harness.stages`."""
     waiting: dict[str, str] = field(default_factory=dict)
-    """Stages whose inputs are still to be made, and what they will train."""
+    """By stage whose inputs are not made yet, what it will train."""
 
     @property
     def todo(self) -> int:
@@ -182,13 +123,15 @@ class Plan:
         """Return the benchmark opened for a part, from memory the second time. Raises :class:`UserError` if it cannot be."""
         key = benchmark, part.kind
         if key not in self.opened:
-            known = [one for one in self.opened.values() if one.benchmark == benchmark and one.part.search == part.search]
+            known = [
+                opened for opened in self.opened.values() if opened.benchmark == benchmark and opened.part.search == part.search
+            ]
             problem = known[0].problem if known else open_benchmark(benchmark, part.search, self.protocol.judge)
             self.opened[key] = Opened(part, benchmark, problem)
         return self.opened[key]
 
     def problem(self, spec: RowSpec) -> Problem:
-        """Return the problem that a planned search meets."""
+        """Return the problem of a planned search."""
         return self.opened[spec.benchmark, spec.kind].problem
 
     def spec(self, opened: Opened, row: str, info: MethodInfo, settings: Mapping[str, Any], device: str) -> RowSpec:
@@ -201,7 +144,7 @@ class Plan:
             method=info.reference,
             kind=part.kind,
             settings=settings,
-            budget=part.budget.on(opened.benchmark, getattr(problem, "mean_cost", None)),
+            budget=part.budget.on(opened.benchmark, problem.mean_cost),
             search=dict(part.search),
             judge=dict(self.protocol.judge),
             checksum=problem.checksum,
@@ -212,6 +155,33 @@ class Plan:
             threads=self.threads if opened.trained_on else 1,
             trained_on=opened.trained_on,
         )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows of a protocol's parts a command wants, and the hyperparameters that it changes."""
+
+    methods: Sequence[str] = ()
+    """``method``, ``method:variant`` or ``file.py``; empty: every row of a part."""
+    everything: bool = False
+    """Every row of a part, and the rows of ``methods``."""
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """``{method: {field: text}}`` from ``--set``."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A row on an opened benchmark with its hyperparameters."""
+
+    name: str
+    """The row, with the hyperparameters that ``--set`` changed: ``reinforce[lr=0.1]``."""
+    info: MethodInfo
+    method: Method
+    settings: Mapping[str, Any]
+    named: bool
+    """The user requested the row by name."""
+    changed_by: frozenset[str] = frozenset()
+    """The names in :attr:`Selection.settings` that apply to the row."""
 
 
 def make(
@@ -226,99 +196,129 @@ def make(
     threads: int = 1,
     report_only: bool = False,
 ) -> Plan:
-    """The plan for ``protocol`` restricted to the named methods and benchmarks.
+    """Return the plan for ``protocol`` restricted to the named methods and benchmarks.
 
     Args:
-        methods: ``method``, ``method:variant`` or ``file.py``; none means every row of the protocol.
-        everything: every row of the protocol, and those of ``methods``.
-        benchmarks: ids or their first part (``nb201``); none means all of the protocol's.
-        seeds: how many worlds; none means the protocol's number.
-        given: ``{method: {setting: text}}`` from ``--set``; the rows it changes are named after the change.
-        report_only: nothing will run: a benchmark without data stands in ``closed``, and a plan without rows is no error.
+        methods: ``method``, ``method:variant`` or ``file.py``; empty means every row of the protocol.
+        everything: every row of the protocol, and the rows of ``methods``.
+        benchmarks: ids or their first part (``nb201``); empty means all of the protocol's.
+        seeds: number of worlds; None means the protocol's number.
+        given: ``{method: {setting: text}}`` from ``--set``; rows are named after what it changes.
+        report_only: nothing will run. A benchmark without data is then an entry of ``closed``, and a plan may have no rows.
 
     Raises:
-        UserError: an unknown name, or data that is not there.
+        UserError: an unknown name, missing data, a setting that changes no row, or nothing to run.
     """
-    given = given or {}
-    used: set[str] = set()
+    selection = Selection(methods, everything, given or {})
     wanted = _benchmarks(protocol, benchmarks)
     plan = Plan(protocol, [], device, threads)
+    used: set[str] = set()
     for part in protocol.parts:
-        named = rows_of(part, methods) if methods else {}
-        rows = {**rows_of(part), **named} if everything or not methods else named
-        for benchmark_id in [one for one in part.benchmarks if one in wanted] if rows else []:
+        rows = _rows(part, selection)
+        for benchmark in part.benchmarks if rows else ():
+            if benchmark not in wanted:
+                continue
             try:
-                opened = plan.open(part, benchmark_id)
+                opened = plan.open(part, benchmark)
             except UserError as error:
                 if not report_only:
                     raise
-                plan.closed[benchmark_id, part.kind] = str(error)
+                plan.closed[benchmark, part.kind] = str(error)
                 continue
             for row, info in rows.items():
-                texts, names = registry.texts_for(info, row, given)
-                used |= names
-                values = registry.settings(info, row, opened.problem.space.name, preset(part, row), texts)
-                name = registry.altered(info, row, texts)
-                if (benchmark_id, name) in {(planned.spec.benchmark, planned.spec.row) for planned in plan.rows}:
-                    continue  # variants that --set made equal
-                reason = opened.obstacle(registry.build(info, values), device, named=row in named)
-                if reason:
-                    plan.skipped[benchmark_id, part.kind, name] = reason
-                    continue
-                spec = plan.spec(opened, name, info, values, device)
-                worlds = range(seeds or part.seeds or protocol.seeds)
-                plan.rows.append(PlannedRow(spec, [spec.run(world) for world in worlds]))
-    for name in given.keys() - used:
-        _refuse_setting(name, given[name], methods)
+                resolved = _resolve(opened, row, info, selection)
+                used |= resolved.changed_by
+                _add(plan, opened, resolved, range(seeds or part.seeds or protocol.seeds))
+    for name in selection.settings.keys() - used:
+        raise _changes_nothing(name, selection)
     if not plan.rows and not report_only:
-        kinds = ", ".join(sorted({part.kind for part in protocol.parts}))
-        others = ", ".join(f"{row} is a {info.kind} method" for row, info in registry.select_rows(methods).items())
-        why = _reasons(plan) or f"it runs {kinds} methods there, and {others or 'there is none'}"
-        raise UserError(f"nothing to run under {protocol.name}: {why}")
+        raise _nothing_to_run(plan, methods)
     return plan
 
 
-def _refuse_setting(name: str, fields: Mapping[str, str], methods: Sequence[str]) -> None:
-    """A setting that changes no row is a mistake."""
+def _rows(part: Part, selection: Selection) -> dict[str, MethodInfo]:
+    """Return the selected rows of a part, in the protocol's order; rows that only the user named come last."""
+    if not selection.methods:
+        return rows_of(part)
+    named = rows_of(part, selection.methods)
+    return {**rows_of(part), **named} if selection.everything else named
+
+
+def _resolve(opened: Opened, row: str, info: MethodInfo, selection: Selection) -> Resolved:
+    """Return a row with its hyperparameters on an opened benchmark.
+
+    Raises:
+        UserError: a hyperparameter is unknown or has an impossible value.
+    """
+    texts, names = registry.texts_for(info, row, selection.settings)
+    values = registry.settings(info, row, opened.problem.space.name, preset(opened.part, row), texts)
+    named = bool(selection.methods) and row in rows_of(opened.part, selection.methods)
+    return Resolved(registry.altered(info, row, texts), info, registry.build(info, values), values, named, frozenset(names))
+
+
+def _add(plan: Plan, opened: Opened, resolved: Resolved, worlds: Iterable[int]) -> None:
+    """Add a row to the plan, or the reason why it cannot run. A row that ``--set`` made equal to another is added once."""
+    if any((row.spec.benchmark, row.spec.row) == (opened.benchmark, resolved.name) for row in plan.rows):
+        return
+    reason = opened.obstacle(resolved.method, plan.device, resolved.named)
+    if reason:
+        plan.skipped[opened.benchmark, opened.part.kind, resolved.name] = reason
+        return
+    spec = plan.spec(opened, resolved.name, resolved.info, resolved.settings, plan.device)
+    plan.rows.append(PlannedRow(spec, [spec.run(world) for world in worlds]))
+
+
+def _changes_nothing(name: str, selection: Selection) -> UserError:
+    """Return the error for a ``--set`` that changes no row: it is a mistake."""
     info = next(iter(registry.select_rows([name]).values()))
-    settings = " ".join(f"--set {name}.{field}={text}" for field, text in fields.items())
-    runs = f"--methods {','.join(methods)} does not run {info.name}" if methods else f"{info.name} does not run here"
-    raise UserError(f"{settings} changes no row: {runs}")
+    settings = " ".join(f"--set {name}.{field}={text}" for field, text in selection.settings[name].items())
+    methods = ",".join(selection.methods)
+    runs = f"--methods {methods} does not run {info.name}" if methods else f"{info.name} does not run here"
+    return UserError(f"{settings} changes no row: {runs}")
+
+
+def _nothing_to_run(plan: Plan, methods: Sequence[str]) -> UserError:
+    """Return the error for a plan without rows, with the reasons."""
+    kinds = ", ".join(sorted({part.kind for part in plan.protocol.parts}))
+    named = ", ".join(f"{row} is a {info.kind} method" for row, info in registry.select_rows(methods).items())
+    why = _reasons(plan) or f"it runs {kinds} methods there, and {named or 'there is none'}"
+    return UserError(f"nothing to run under {plan.protocol.name}: {why}")
 
 
 def _reasons(plan: Plan) -> str:
-    """Why rows cannot run, once per reason; the benchmarks are named if the reason does not hold on all of them."""
-    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    """Return why rows cannot run, each reason once; with the benchmarks, unless the reason is the same on all of them."""
+    places: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for (benchmark, _, row), reason in plan.skipped.items():
-        rows, benchmarks = found.setdefault(reason, ({}, {}))
+        rows, benchmarks = places.setdefault(reason, ({}, {}))
         rows[row] = benchmarks[benchmark] = None
     everywhere = {benchmark for benchmark, *_ in plan.skipped}
-    where = {reason: "" if set(names) == everywhere else f" on {', '.join(names)}" for reason, (_, names) in found.items()}
-    return "; ".join(f"{', '.join(rows)}{where[reason]} {reason}" for reason, (rows, _) in found.items())
+    where = {reason: "" if set(names) == everywhere else f" on {', '.join(names)}" for reason, (_, names) in places.items()}
+    return "; ".join(f"{', '.join(rows)}{where[reason]} {reason}" for reason, (rows, _) in places.items())
 
 
 def _benchmarks(protocol: Protocol, names: Sequence[str]) -> list[str]:
-    offered = list(dict.fromkeys(one for part in protocol.parts for one in part.benchmarks))
+    """Return the ids of the named benchmarks that the protocol searches. Raises :class:`UserError` for any other name."""
+    offered = list(dict.fromkeys(benchmark for part in protocol.parts for benchmark in part.benchmarks))
     if not names:
         return offered
     wanted = []
     for name in names:
-        matching = [one for one in offered if one == name or one.startswith(f"{name}/")]
+        matching = [benchmark for benchmark in offered if benchmark == name or benchmark.startswith(f"{name}/")]
         if not matching:
-            registry.matching(name)  # an unknown name says so
+            registry.matching(name)  # raises for an unknown name
             raise UserError(f"protocol {protocol.name} does not search {name}; it searches {', '.join(offered)}")
         wanted += matching
     return wanted
 
 
 def rows_of(part: Part, methods: Sequence[str] = ()) -> dict[str, MethodInfo]:
-    """Rows of ``part``: those asked for, else those of every registered method of its kind."""
+    """Return the rows of a part: those of ``methods``, or those of every registered method of its kind."""
     if methods:
         return {row: info for row, info in registry.select_rows(methods, part.rows).items() if info.kind == part.kind}
-    mine = [info.name for info in registry.methods().values() if info.kind == part.kind]
-    return registry.select_rows(mine, part.rows)
+    names = [info.name for info in registry.methods().values() if info.kind == part.kind]
+    return registry.select_rows(names, part.rows)
 
 
 def preset(part: Part, row: str) -> dict[str, Any]:
-    """What the protocol sets for a row: of its method, then of the row itself."""
+    """Return the hyperparameters that the protocol sets for a row: for its method, then for the row itself."""
     return {**part.settings.get(row.partition(":")[0], {}), **part.settings.get(row, {})}

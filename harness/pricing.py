@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness import machine
-from harness.engine import Task, local
+from harness.engine import Job, local
 from harness.pace import Work, duration, seconds_left
-from harness.plan import RETRAINING, Plan, PlannedRow
+from harness.plan import Plan, PlannedRow
+from harness.spec import RETRAINING
 
 SAMPLE_S = 1.0
 """How long a search is timed for, once it shows progress."""
@@ -39,7 +40,7 @@ def show(plan: Plan, costs: Costs, workers: int) -> None:
     for (benchmark, _, row), reason in plan.skipped.items():
         where = f" on {benchmark}" if len({name for name, _ in plan.opened}) > 1 else ""
         print(f"  {row:{width}}{'–':>7}{'–':>8}  not measured here{where}: {reason}")
-    trained = any(getattr(opened.problem, "retraining", None) for opened in plan.opened.values())
+    trained = any(opened.problem.retraining for opened in plan.opened.values())
     for stage in plan.protocol.stages if trained else ():
         if stage.name in plan.waiting or not plan.trainings:
             what = f"the best cell of each row by {stage.chosen_by}" if stage.chosen_by else f"every cell that is {stage.what}"
@@ -83,10 +84,10 @@ def _sampled(rows: Sequence[PlannedRow], workers: int) -> Iterator[tuple[str, fl
                 yield spec.identity, None, "fails at its first search"
 
 
-def _samples(rows: Iterable[PlannedRow]) -> Iterator[Task]:
+def _samples(rows: Iterable[PlannedRow]) -> Iterator[Job]:
     for row in rows:
         run = row.runs[0] if row.spec.kind == RETRAINING else row.spec.run(-1)
-        yield Task(row.spec, (run,), sample_s=SAMPLE_S)
+        yield Job(row.spec, (run,), sample_s=SAMPLE_S)
 
 
 def _about(row: PlannedRow, costs: Costs) -> str:

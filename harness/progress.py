@@ -35,7 +35,7 @@ class RowState:
     failed: int = 0
     began: float | None = None
     touched: float = 0.0
-    """When something happened in this row last."""
+    """Time of the last change of this row."""
     fresh: int = 0
     """Runs finished by this command."""
     judged: int = 0
@@ -48,7 +48,7 @@ class RowState:
     seconds: float = 0.0
     running: int = 0
     under_way: float = 0.0
-    """Runs' worth of work in the runs under way, as far as their methods tell."""
+    """Work done in running runs, in units of one run, as far as their methods report it."""
 
     def count_in(self, status: str, scores: Mapping[str, Mapping[str, float]], seconds: float) -> None:
         """Count a finished run, whichever command finished it."""
@@ -72,23 +72,23 @@ class RowState:
         self.under_way = max(self.under_way - 1.0, 0.0)  # it is under way no more; the next tick tells exactly
 
     def left(self) -> float:
-        """Runs that are not done, those under way counted by the share that is left of them."""
+        """Return the runs that are not done; a running one counts by its remaining share."""
         return self.total - self.done - self.under_way
 
     def eta(self, now: float) -> str:
-        """Time until the row is done at the pace so far, as m:ss."""
+        """Return the time until the row is done at the present pace, as m:ss."""
         if self.began is None or not self.fresh + self.under_way or self.done >= self.total:
             return ""
         return f"eta {clock((now - self.began) / (self.fresh + self.under_way) * self.left())}"
 
     def work(self, now: float) -> Work:
-        """What is left of the row, and its cost: that of finished runs, else what the runs under way took so far."""
+        """Return the remaining work of the row, and its cost: of finished runs, else of running ones so far."""
         if self.timed or self.began is None:
             return Work(self.kind, self.left(), self.timed, self.seconds)
         return Work(self.kind, self.left(), self.under_way, (now - self.began) * max(self.running, 1))
 
     def standing(self) -> str:
-        """Test accuracy of the proposals so far."""
+        """Return the test accuracy of the proposals so far."""
         if not self.judged:
             return ""
         mean = self.sum / self.judged
@@ -96,7 +96,7 @@ class RowState:
         return f"{self.target} {mean:.2f} ± {std:.2f}"
 
     def count(self) -> str:
-        """Runs done, those under way counted by their share."""
+        """Return the runs done; a running one counts by its share."""
         return f"{self.done + self.under_way:.2f}" if self.under_way else f"{self.done}"
 
     def failures(self) -> str:
@@ -104,7 +104,7 @@ class RowState:
 
 
 class Progress(Protocol):
-    """What the driver reports to."""
+    """Takes the driver's reports."""
 
     def __enter__(self) -> Progress: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None: ...
@@ -144,7 +144,7 @@ class _Display:
         self.states[identity].touched = time.monotonic()
 
     def elsewhere(self, identity: str) -> None:
-        """Another process has finished a run of the row."""
+        """Note that another process has finished a run of the row."""
         self.states[identity].done += 1
 
     def tick(self, under_way: UnderWay) -> None:
@@ -157,13 +157,13 @@ class _Display:
             state.running += 1
             state.touched = now
 
-    def whole(self) -> tuple[float, int]:
+    def counts(self) -> tuple[float, int]:
         """Return the runs done, those under way counted by their share, and all runs, of all rows."""
         states = self.states.values()
         return sum(state.done + state.under_way for state in states), sum(state.total for state in states)
 
     def eta(self) -> str:
-        """Time until everything is done, as m:ss; nothing while too little is known."""
+        """Return the time until everything is done, as m:ss; empty while too little is known."""
         now = time.monotonic()
         seconds = seconds_left([state.work(now) for state in self.states.values()], self.workers)
         return f"eta {clock(seconds)}" if seconds else ""
@@ -201,9 +201,9 @@ class Lines(_Display):
 
     def _print(self, state: RowState) -> None:
         self._last = time.monotonic()
-        done, total = self.whole()
-        whole = ", ".join(filter(None, (f"{done:.0f}/{total} of all", self.eta())))
-        parts = (state.standing(), state.eta(self._last), state.failures(), f"({whole})" if len(self.states) > 1 else "")
+        done, total = self.counts()
+        total_text = ", ".join(filter(None, (f"{done:.0f}/{total} of all", self.eta())))
+        parts = (state.standing(), state.eta(self._last), state.failures(), f"({total_text})" if len(self.states) > 1 else "")
         self.say(f"{state.name}  {state.count()}/{state.total}  {'  '.join(filter(None, parts))}")
 
 
@@ -248,7 +248,7 @@ class Bars(_Display):
         for _ in range(6):
             table.add_column(no_wrap=True)
         if len(self.states) > 1:
-            done, total = self.whole()
+            done, total = self.counts()
             table.add_row(*_line("all", done, total, f"{done:.0f}", [self.eta(), "", ""]))
         for state in self.shown():
             more = [state.eta(now), state.standing(), state.failures()]

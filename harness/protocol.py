@@ -1,4 +1,4 @@
-"""Named protocols: a budget, a search signal, seeds, and what judges. See :mod:`harness.protocol_files` for where they lie."""
+"""Named protocols: budgets, search signals, seeds, and how proposals are judged. :mod:`harness.protocol_files` reads them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from harness import registry
 from harness.budget import CURRENCIES
-from harness.problem import UserError
+from harness.errors import UserError
 from harness.registry import suggest
 
 DEFAULT = "digits"
@@ -22,9 +22,9 @@ COMMON_QUERIES = 100
 
 @dataclass(frozen=True)
 class BudgetRule:
-    """What binds: ``limit`` of ``currency``; ``None`` binds nothing (own schedule).
+    """A limit of one currency. Currency None: no limit, each method has its own schedule.
 
-    The limit is a number, or one per benchmark, or ``{"mean_cost": N}``: N times what a query costs there on average.
+    The limit is a number, or a number per benchmark, or ``{"mean_cost": N}``: N times the mean cost of a query.
     """
 
     currency: str | None = None
@@ -33,10 +33,13 @@ class BudgetRule:
     interpolate: bool = False
 
     def on(self, benchmark: str, mean_cost: float | None = None) -> dict[str, Any]:
-        """The rule on one benchmark, as plain values.
+        """Return the rule on one benchmark, as plain values.
 
-        ``mean_cost`` is the mean charged seconds of a query there. Raises :class:`UserError` where the limit needs it and the
-        benchmark knows none.
+        Args:
+            mean_cost: mean charged seconds of a query on the benchmark.
+
+        Raises:
+            UserError: the rule has no limit for the benchmark.
         """
         limit = self.limit
         if isinstance(limit, Mapping) and MEAN_COST in limit:
@@ -64,47 +67,47 @@ class Part:
     budget: BudgetRule = BudgetRule()
     search: Mapping[str, Any] = field(default_factory=dict)
     rows: Mapping[str, list[str]] = field(default_factory=dict)
-    """Variants of a method that belong to the protocol; a method not named runs all its rows."""
+    """Variants of a method that belong to the protocol. A method without an entry runs all its rows."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Presets: hyperparameters per method, or per row."""
     seeds: int | None = None
-    """Where this kind runs another number of seeds than the protocol says."""
+    """Number of seeds; None: the protocol's."""
     wall_limit_s: float | None = None
-    """Where this kind may take another real time."""
+    """Limit of real time for one search; None: the protocol's."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Trainings from scratch of what a part's searches proposed: every cell, or of each row the one another stage chose."""
+    """Trainings from scratch of the cells that a part's searches proposed: all, or the cell of each row that a stage chose."""
 
     name: str
     of: str
     """The kind of the part whose proposals are trained."""
     recipe: str
-    """The benchmark's name of it."""
+    """Name of the recipe in the benchmark."""
     recipes: Mapping[str, str] = field(default_factory=dict)
-    """Of methods, or of single rows, that their papers train in another way."""
+    """By method or row, another recipe, which its paper uses."""
     seeds: int = 1
     """Trainings of each cell."""
     first_seed: int = 0
-    """Where the seeds begin: apart from those by which a cell was chosen."""
+    """First seed; separate from the seeds by which a cell was chosen."""
     split: str = "test"
-    """``test``: all training images, held against the test set; ``valid``: a part of the training images held out."""
+    """``test``: train on all training images, evaluate on the test set; ``valid``: evaluate on a part of them."""
     data: str = ""
     """Another data set than the searched one."""
     chosen_by: str = ""
-    """Of each row the cell with the highest mean accuracy in this stage; nothing: every cell."""
+    """A stage: of each row, train the cell with the highest mean accuracy in that stage. Empty: train every cell."""
     probed: bool = False
-    """Trains what searches probed instead of what they proposed: cells whose accuracy under shared weights is known."""
+    """Train the probed cells, whose accuracy under shared weights is known, instead of the proposed ones."""
     wall_limit_s: float | None = None
 
     @property
     def what(self) -> str:
-        """What searches do with the cells that it trains, in a word."""
+        """Return what searches did with the cells that the stage trains, in a word."""
         return "probed" if self.probed else "found"
 
     def recipe_of(self, row: str) -> str:
-        """The recipe for the cells that a row's searches find."""
+        """Return the recipe for the cells that a row's searches proposed."""
         return self.recipes.get(row) or self.recipes.get(row.partition("[")[0].partition(":")[0], self.recipe)
 
 
@@ -119,15 +122,15 @@ class Protocol:
     judge: Mapping[str, Any]
     parts: tuple[Part, ...]
     stages: tuple[Stage, ...] = ()
-    """What follows the searches, in order."""
+    """The stages after the searches, in order."""
     paper: str = ""
     comparable: bool = True
     """Whether published numbers were made under these rules."""
     modified: str = ""
-    """What the command line changed of it, in words."""
+    """What the command line changed, in words."""
 
     def with_budget(self, text: str) -> Protocol:
-        """The same protocol under ``currency=amount`` (``seconds=6000``, ``queries=100``). Raises :class:`UserError`."""
+        """Return the protocol with another limit: ``seconds=6000``, ``queries=100``. Raises :class:`UserError`."""
         currency, _, amount = text.partition("=")
         try:
             limit = float(amount)
@@ -149,14 +152,14 @@ class Protocol:
 
 @cache
 def protocols() -> dict[str, Protocol]:
-    """All protocols of the project and of installed packages, by name."""
+    """Return all protocols of the project and of installed packages, by name."""
     from harness import protocol_files
 
     return {name: rules for name, (rules, _) in protocol_files.everywhere().items()}
 
 
 def protocol(name: str) -> Protocol:
-    """The protocol of that name, or in that file: ``./mine.toml``, ``./mine.toml:NAME``. Raises :class:`UserError`."""
+    """Return the protocol of that name, or in a file: ``./mine.toml``, ``./mine.toml:NAME``. Raises :class:`UserError`."""
     known = protocols()
     if ".toml" in name:
         return _in_file(name)
@@ -182,7 +185,7 @@ def _in_file(text: str) -> Protocol:
 
 
 def chosen(name: str | None, benchmarks: Sequence[str]) -> Protocol:
-    """The protocol of a command: the named one; else the default; else common rules for benchmarks that no protocol names.
+    """Return the protocol of a command: the named one; else the default; else common rules if no protocol names the benchmarks.
 
     Args:
         benchmarks: ids of the benchmarks, or their first part, that the command names.
@@ -192,9 +195,9 @@ def chosen(name: str | None, benchmarks: Sequence[str]) -> Protocol:
     """
     if name:
         return protocol(name)
-    offered = {one for part in protocol(DEFAULT).parts for one in part.benchmarks}
-    others = [one for one in benchmarks if not any(id == one or id.startswith(f"{one}/") for id in offered)]
-    ids = [id for one in others for id in registry.matching(one)]
+    offered = {id for part in protocol(DEFAULT).parts for id in part.benchmarks}
+    others = [name for name in benchmarks if not any(id == name or id.startswith(f"{name}/") for id in offered)]
+    ids = [id for name in others for id in registry.matching(name)]
     if not ids:
         return protocol(DEFAULT)
     under = [rules.name for rules in protocols().values() if any(id in part.benchmarks for part in rules.parts for id in ids)]
@@ -206,12 +209,12 @@ def chosen(name: str | None, benchmarks: Sequence[str]) -> Protocol:
 
 
 def common(benchmarks: Sequence[str]) -> Protocol:
-    """Rules for benchmarks that no protocol names: the same number of queries for all that look up, own schedules else."""
-    kinds = dict.fromkeys(kind for one in benchmarks for kind in registry.benchmark(one).kinds)
+    """Return rules for benchmarks that no protocol names: a common number of queries; own schedules for methods that train."""
+    kinds = dict.fromkeys(kind for id in benchmarks for kind in registry.benchmark(id).kinds)
     parts = [
         Part(
             kind,
-            tuple(one for one in benchmarks if kind in registry.benchmark(one).kinds),
+            tuple(id for id in benchmarks if kind in registry.benchmark(id).kinds),
             BudgetRule("queries", COMMON_QUERIES) if kind == "multi-trial" else BudgetRule(),
             wall_limit_s=None if kind == "multi-trial" else 86_400,
             seeds=None if kind == "multi-trial" else 3,

@@ -1,4 +1,4 @@
-"""Protocols from TOML files: which files there are, and what their tables mean. A mistake is named with file, table and key."""
+"""Reads protocols from TOML files. The error for a mistake names file, table and key."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.budget import POLICIES
+from harness.errors import UserError
 from harness.hyperparameters import defaults, from_plain, types_of
 from harness.packages import PROJECT
-from harness.problem import UserError
 from harness.protocol import MEAN_COST, BudgetRule, Part, Protocol, Stage
 from harness.registry import BENCHMARK_GROUP, kinds, suggest
 
@@ -46,7 +46,7 @@ def _add(known: dict[str, tuple[Protocol, Path]], file: Path) -> None:
 
 
 def _outside() -> Iterator[Path]:
-    """The protocol files of packages that offer benchmarks: next to the module of the entry point, or at the package's top."""
+    """Yield the protocol files of packages with benchmarks: next to the entry point's module, or at the package's top."""
     for point in entry_points(group=BENCHMARK_GROUP):
         top, *rest = point.module.split(".")
         try:
@@ -117,13 +117,13 @@ def _table(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _read(cls: type[Table], table: Any, where: str, **given: Any) -> Table:
-    """The dataclass of a table; ``given`` are the fields that do not come from it."""
+def _read(cls: type[Table], table: Any, where: str, **fixed: Any) -> Table:
+    """Return a table as a dataclass; ``fixed`` are the fields that do not come from the table."""
     kind: Any = cls
-    types = {name: hint for name, hint in types_of(kind).items() if name not in given}
+    types = {name: hint for name, hint in types_of(kind).items() if name not in fixed}
     for key in _table(table, where):
         if key not in types:
             raise UserError(f"{where} has no key {key!r}" + (suggest(key, types) or f"; its keys are {', '.join(types)}"))
     for name in sorted(types.keys() - table.keys() - defaults(kind).keys()):
         raise UserError(f"{where} needs a key {name!r}")
-    return cls(**{key: from_plain(value, types[key], f"{where} {key}") for key, value in table.items()}, **given)
+    return cls(**{key: from_plain(value, types[key], f"{where} {key}") for key, value in table.items()}, **fixed)

@@ -1,4 +1,4 @@
-"""What a number was made by: code, versions, machine, command."""
+"""How a number was made: code, versions, machine, command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("numpy", "scipy", "pandas", "torch", "nas-bench-201", "nats-bench", 
 
 
 def gather() -> dict[str, Any]:
-    """Facts for the store and for captions. Versions are read from package metadata: nothing heavy is imported."""
+    """Return facts for the store and for captions. Versions come from package metadata: nothing heavy is imported."""
     return {
         "command": command(),
         "code": code(),
@@ -42,7 +42,7 @@ def command() -> str:
 
 
 def _quoted(word: str) -> str:
-    """Quote a word for a shell. The bytes of a name that is not valid UTF-8 are spelled, so that any file can hold it."""
+    """Quote a word for a shell. The bytes of a name that is not valid UTF-8 are spelled, so that any file can contain it."""
     data = os.fsencode(word)
     try:
         return shlex.quote(data.decode())
@@ -71,7 +71,7 @@ def _git(root: Path, *words: str) -> str:
 
 
 def _refusal(error: Exception) -> str:
-    """Return why git gave no answer, in a few words."""
+    """Return why git failed, in a few words."""
     if isinstance(error, subprocess.TimeoutExpired):
         return "git does not answer"
     if not isinstance(error, subprocess.CalledProcessError):
@@ -90,7 +90,7 @@ def _version(name: str) -> str | None:
 
 
 def _accelerator() -> str:
-    """Names of NVIDIA GPUs, from their driver."""
+    """Return the names of NVIDIA GPUs, from their driver."""
     found = []
     for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         try:

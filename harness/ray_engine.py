@@ -1,4 +1,4 @@
-"""Runs tasks on a Ray cluster: every Ray actor drives one worker of :mod:`harness.engine`, so runs are kept apart as there."""
+"""Runs jobs on a Ray cluster: every Ray actor drives one worker of :mod:`harness.engine`, so runs are kept apart as there."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.engine import DEATHS, Finished, Surroundings, UnderWay, Worker
-from harness.problem import UserError
-from harness.worker import TICK_S, Task
+from harness.errors import UserError
+from harness.job import TICK_S, Job
 
 
-def on_ray(tasks: Iterable[Task], workers: int, surroundings: Surroundings | None = None) -> Iterator[Finished | UnderWay]:
-    """Do the tasks with ``workers`` actors on the cluster that ``RAY_ADDRESS`` names, else on a local one with as many CPUs.
+def on_ray(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None = None) -> Iterator[Finished | UnderWay]:
+    """Do the jobs with ``workers`` actors on the cluster that ``RAY_ADDRESS`` names, else on a local one with as many CPUs.
 
     An actor dies with its node, or when the system is short of memory: never by a method, which runs in a separate process.
     What it was doing goes to the other actors.
@@ -35,25 +35,25 @@ def on_ray(tasks: Iterable[Task], workers: int, surroundings: Surroundings | Non
         except Exception as error:
             raise UserError(f"Ray does not start: {_first_line(error)}") from None
     actor = ray.remote(max_restarts=0, max_task_retries=0)(_Actor)
-    queue = iter(tasks)
-    again: list[Task] = []
+    queue = iter(jobs)
+    again: list[Job] = []
     undone: list[str] = []
     deaths: Counter[str] = Counter()
     idle: list[Any] = []
-    flying: dict[Any, tuple[Any, Task]] = {}
+    flying: dict[Any, tuple[Any, Job]] = {}
     alive, reason = workers, ""
     try:
         while True:
-            while (idle or len(flying) < alive) and (task := again.pop() if again else next(queue, None)) is not None:
-                mine = idle.pop() if idle else actor.options(num_gpus=int(task.row.device == "cuda")).remote(around)
-                flying[mine.do.remote(task)] = mine, task
+            while (idle or len(flying) < alive) and (job := again.pop() if again else next(queue, None)) is not None:
+                mine = idle.pop() if idle else actor.options(num_gpus=int(job.row.device == "cuda")).remote(around)
+                flying[mine.do.remote(job)] = mine, job
             if not flying:
                 break
             ready, _ = ray.wait(list(flying), num_returns=1, timeout=TICK_S)
             if not ready:
-                yield [(task.row.identity, 0.0) for _, task in flying.values()]
+                yield [(job.row.identity, 0.0) for _, job in flying.values()]
             for reference in ready:
-                mine, task = flying.pop(reference)
+                mine, job = flying.pop(reference)
                 try:
                     finished = ray.get(reference)
                 except ray.exceptions.RayTaskError as error:
@@ -62,11 +62,11 @@ def on_ray(tasks: Iterable[Task], workers: int, surroundings: Surroundings | Non
                     raise
                 except ray.exceptions.RayError as error:
                     alive, reason = alive - 1, _first_line(error)
-                    deaths[task.runs[0].run_id] += 1
-                    if deaths[task.runs[0].run_id] < DEATHS and alive:
-                        again.append(task)
+                    deaths[job.runs[0].run_id] += 1
+                    if deaths[job.runs[0].run_id] < DEATHS and alive:
+                        again.append(job)
                     else:
-                        undone += [run.run_id for run in task.runs]
+                        undone += [run.run_id for run in job.runs]
                     continue
                 idle.append(mine)
                 yield from finished
@@ -76,7 +76,7 @@ def on_ray(tasks: Iterable[Task], workers: int, surroundings: Surroundings | Non
         for mine in idle:
             ray.kill(mine)
     if undone or again:
-        count = len(undone) + sum(len(task.runs) for task in again)
+        count = len(undone) + sum(len(job.runs) for job in again)
         raise UserError(f"{count} runs stay undone, Ray actors died ({reason}); the same command goes on")
 
 
@@ -94,10 +94,10 @@ class _Actor:
         self._worker: Worker | None = None
         self._deaths: Counter[str] = Counter()
 
-    def do(self, task: Task) -> list[Finished]:
-        """Do the runs of ``task`` and return them, in order."""
+    def do(self, job: Job) -> list[Finished]:
+        """Do the runs of ``job`` and return them, in order."""
         finished: list[Finished] = []
-        todo = [task]
+        todo = [job]
         while todo:
             if self._worker is not None and self._worker.alive:
                 self._worker.give(todo.pop())
@@ -106,7 +106,7 @@ class _Actor:
             worker = self._worker
             while worker.alive and worker.left:
                 multiprocessing.connection.wait([worker.pipe], timeout=TICK_S)
-                finished += [(task.row, run, result) for run, result in worker.receive()]
+                finished += [(job.row, run, result) for run, result in worker.receive()]
             if not worker.alive:
                 lost, todo = worker.settle(self._deaths)
                 finished += lost

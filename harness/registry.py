@@ -6,62 +6,29 @@ import dataclasses
 import difflib
 import importlib
 import importlib.util
-import inspect
 import re
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from harness import hyperparameters
+from harness.errors import UserError
+from harness.method import Method, MethodInfo
 from harness.packages import PROJECT
-from harness.problem import Benchmark, UserError
+from harness.problem import Benchmark
 
 METHOD_GROUP = "nas_harness.methods"
 BENCHMARK_GROUP = "nas_harness.benchmarks"
 
 
-@dataclass(frozen=True)
-class MethodInfo:
-    """A method that was found: its class, its kind (the folder it lies in), and the file it was read from."""
-
-    name: str
-    kind: str
-    cls: type
-    file: Path
-    reference: str
-    """How a worker finds the method again: a name, or the path of a file."""
-
-    @property
-    def rows(self) -> list[str]:
-        """The rows of tables this method fills: ``method``, or one ``method:variant`` for each variant.
-
-        A variant without a name is the row ``method``.
-        """
-        return [self.row(variant) for variant in getattr(self.cls, "variants", {})] or [self.name]
-
-    def row(self, variant: str) -> str:
-        """The row of a variant."""
-        return f"{self.name}:{variant}" if variant else self.name
-
-    @property
-    def summary(self) -> str:
-        """First line of the docstring."""
-        return (inspect.getdoc(self.cls) or "").split("\n")[0]
-
-    @property
-    def paper(self) -> str:
-        return str(getattr(self.cls, "reference", ""))
-
-
 @cache
 def methods() -> dict[str, MethodInfo]:
-    """Every method of the checkout and of installed packages, by name. Imports no torch. Names what is broken, and skips it."""
+    """Return every method of the checkout and of installed packages, by name. Skips broken ones. Imports no torch."""
     known: dict[str, MethodInfo] = {}
     for file in sorted((PROJECT / "methods").glob("*/*.py")):
         if not file.name.startswith("_"):
@@ -80,7 +47,7 @@ def methods() -> dict[str, MethodInfo]:
 
 @contextmanager
 def _skipped_if_broken(what: str) -> Iterator[None]:
-    """One file that cannot be used must not take the others along."""
+    """Report an error of one file and skip the file: the others stay usable."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -89,7 +56,7 @@ def _skipped_if_broken(what: str) -> Iterator[None]:
 
 
 def in_a_line(error: BaseException) -> str:
-    """An exception in one line."""
+    """Return an exception in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
@@ -103,12 +70,12 @@ def _kind(folder: Path) -> str:
 
 @cache
 def kinds() -> list[str]:
-    """The kinds of method that the project has: the folders of its methods."""
+    """Return the kinds of method that the project has: the folders of its methods."""
     return [_kind(folder) for folder in sorted((PROJECT / "methods").iterdir()) if (folder / "__init__.py").is_file()]
 
 
 def method(reference: str) -> MethodInfo:
-    """The method of that name, or in that file (``./my_method.py``). Raises :class:`UserError`."""
+    """Return the method of that name, or in that file (``./my_method.py``). Raises :class:`UserError`."""
     known = methods()
     if reference.endswith(".py"):
         file = Path(reference).resolve()
@@ -152,16 +119,20 @@ def _info(module: types.ModuleType, name: str, kind: str, file: Path, reference:
         raise UserError(f"{file} must define one class with a search(view) function; it defines {len(own)}")
     if not dataclasses.is_dataclass(own[0]):
         raise UserError(f"{file}: {own[0].__name__} must be a (frozen) dataclass of its hyperparameters")
-    kind = getattr(own[0], "kind", kind)
-    if kind not in kinds() and (close := suggest(str(kind), kinds())):
-        raise UserError(f"{file}: {own[0].__name__} has kind = {kind!r}{close}")
-    return MethodInfo(name, kind, own[0], file, reference)
+    info = MethodInfo.of(own[0], name, kind, file, reference)
+    if info.kind not in kinds() and (close := suggest(str(info.kind), kinds())):
+        raise UserError(f"{file}: {own[0].__name__} has kind = {info.kind!r}{close}")
+    return info
 
 
 def select_rows(names: Iterable[str], belonging: Mapping[str, list[str]] | None = None) -> dict[str, MethodInfo]:
-    """Rows for ``method``, ``method:variant`` or ``path/to/file.py`` names, in the order given.
+    """Return the rows for ``method``, ``method:variant`` or ``path/to/file.py`` names, in the order of the names.
 
-    A method without a variant means all of its rows, or those that ``belonging`` lists for it. Raises :class:`UserError`.
+    Args:
+        belonging: by method, the variants that a name without a variant means; for other methods it means all rows.
+
+    Raises:
+        UserError: an unknown name, or two files of the same name.
     """
     selected: dict[str, MethodInfo] = {}
     for name in names:
@@ -170,7 +141,7 @@ def select_rows(names: Iterable[str], belonging: Mapping[str, list[str]] | None 
         if variant and f"{info.name}:{variant}" not in info.rows:
             raise UserError(f"no row {name!r}{suggest(name, info.rows)}")
         named = [variant] if variant else (belonging or {}).get(info.name)
-        rows = info.rows if named is None else [info.row(one) for one in named]
+        rows = info.rows if named is None else [info.row(variant) for variant in named]
         for row in rows:
             if selected.setdefault(row, info).file != info.file:
                 raise UserError(f"{selected[row].file} and {info.file} have the same name; rename one of them")
@@ -178,7 +149,7 @@ def select_rows(names: Iterable[str], belonging: Mapping[str, list[str]] | None 
 
 
 def split(values: Iterable[str]) -> list[str]:
-    """The names in comma-separated lists. A path may contain commas: what is a file is one name."""
+    """Return the names in comma-separated lists. The path of a file may contain commas."""
     names = []
     for value in values:
         parts = value.split(",")
@@ -191,7 +162,7 @@ def split(values: Iterable[str]) -> list[str]:
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """A method and its variant: ``reinforce:lr_0.5``, ``./mine.py``, ``./a:b/mine.py:variant``."""
+    """Split a name into method and variant: ``reinforce:lr_0.5``, ``./mine.py``, ``./a:b/mine.py:variant``."""
     if name.endswith(".py"):
         return name, ""
     path, is_path, variant = name.rpartition(".py:")
@@ -201,11 +172,11 @@ def _parted(name: str) -> tuple[str, str]:
     return method_name, variant
 
 
-def texts_for(info: MethodInfo, row: str, given: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, str], set[str]]:
-    """The ``--set`` values for a row, and the names that they were given for: of its method, of its file, or of the row."""
+def texts_for(info: MethodInfo, row: str, changes: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, str], set[str]]:
+    """Return the ``--set`` values for a row, and the names in ``changes`` that mean it: its method, its file, or the row."""
     texts: dict[str, str] = {}
     names = set()
-    for name, fields in sorted(given.items(), key=lambda item: bool(_parted(item[0])[1])):  # what names a row comes last
+    for name, fields in sorted(changes.items(), key=lambda item: bool(_parted(item[0])[1])):  # names of rows come last
         reference, variant = _parted(name)
         is_file = reference.endswith(".py") and Path(reference).resolve() == info.file.resolve()
         if (reference == info.name or is_file) and variant in ("", row.partition(":")[2]):
@@ -214,33 +185,37 @@ def texts_for(info: MethodInfo, row: str, given: Mapping[str, Mapping[str, str]]
     return texts, names
 
 
-def altered(info: MethodInfo, row: str, given: Mapping[str, str]) -> str:
-    """The name of ``row`` under ``--set`` values: ``reinforce[lr=0.1]``.
+def altered(info: MethodInfo, row: str, texts: Mapping[str, str]) -> str:
+    """Return the name of ``row`` under ``--set`` values: ``reinforce[lr=0.1]``.
 
-    The variant is dropped where everything it sets is given anew: what is left would be named after what it is not.
+    If ``--set`` overrides every field of the variant, the name omits the variant.
     """
-    if not given:
+    if not texts:
         return row
     name, _, variant = row.partition(":")
-    replaced = variant and set(getattr(info.cls, "variants", {})[variant]) <= set(given)
-    return f"{name if replaced else row}[{', '.join(f'{field}={text}' for field, text in given.items())}]"
+    replaced = variant and set(info.variants[variant]) <= set(texts)
+    return f"{name if replaced else row}[{', '.join(f'{field}={text}' for field, text in texts.items())}]"
 
 
-def settings(info: MethodInfo, row: str, space: str, preset: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
-    """Resolved hyperparameters as plain values: defaults, the paper's on ``space``, the variant, the preset, ``--set``.
+def settings(info: MethodInfo, row: str, space: str, preset: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row's hyperparameters as plain values: defaults, the paper's on ``space``, variant, preset, ``--set``.
 
-    ``given`` holds text from the command line. Raises :class:`UserError` for an unknown field or an impossible value.
+    Args:
+        preset: values that the protocol sets.
+        texts: values from the command line, by field.
+
+    Raises:
+        UserError: an unknown field or an impossible value.
     """
     types = hyperparameters.types_of(info.cls)
     values = hyperparameters.defaults(info.cls)
-    variant = getattr(info.cls, "variants", {}).get(row.partition(":")[2], {})
-    layers = [getattr(info.cls, "settings", {}).get(space, {}), variant, preset, given]
+    layers = [info.settings.get(space, {}), info.variant(row), preset, texts]
     for name in (name for layer in layers for name in layer if name not in types):
         raise UserError(f"{row} has no setting {name!r}{suggest(name, types)}")
     values |= {**layers[0], **layers[1]}
     values |= {name: hyperparameters.from_plain(value, types[name], f"{info.name}.{name}") for name, value in preset.items()}
     plain = {name: hyperparameters.to_plain(value, types[name], f"{info.name}.{name}") for name, value in values.items()}
-    plain |= {name: hyperparameters.from_text(text, types[name], f"{info.name}.{name}") for name, text in given.items()}
+    plain |= {name: hyperparameters.from_text(text, types[name], f"{info.name}.{name}") for name, text in texts.items()}
     for name in types:
         if name not in plain:
             raise UserError(f"{info.name}.{name} has no default: give it one, or pass --set {info.name}.{name}=VALUE")
@@ -248,12 +223,12 @@ def settings(info: MethodInfo, row: str, space: str, preset: Mapping[str, Any], 
     return {name: plain[name] for name in types}
 
 
-def build(info: MethodInfo, values: Mapping[str, Any]) -> Any:
-    """The method object from plain values. Raises :class:`UserError` if its constructor refuses them."""
+def build(info: MethodInfo, values: Mapping[str, Any]) -> Method:
+    """Return the method object with plain values. Raises :class:`UserError` if its constructor refuses them."""
     types = hyperparameters.types_of(info.cls)
     arguments = {name: hyperparameters.from_plain(value, types[name], f"{info.name}.{name}") for name, value in values.items()}
     try:
-        return info.cls(**arguments)
+        return info.construct(arguments)
     except Exception as error:
         problem = str(error) if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
         raise UserError(f"{info.name}: {problem}") from error
@@ -261,7 +236,7 @@ def build(info: MethodInfo, values: Mapping[str, Any]) -> Any:
 
 @cache
 def benchmarks() -> dict[str, Benchmark]:
-    """Every benchmark, by id: from ``benchmarks/*/benchmark.py`` and from installed packages. Opens no data."""
+    """Return every benchmark by id: of ``benchmarks/*/benchmark.py`` and of installed packages. Opens no data."""
     known: dict[str, Benchmark] = {}
     for file in sorted((PROJECT / "benchmarks").glob("*/benchmark.py")):
         known |= _space(file.parent.name)
@@ -270,29 +245,29 @@ def benchmarks() -> dict[str, Benchmark]:
 
 @cache
 def _space(folder: str) -> dict[str, Benchmark]:
-    """The benchmarks of one folder."""
+    """Return the benchmarks of one folder."""
     file = PROJECT / "benchmarks" / folder / "benchmark.py"
     with _skipped_if_broken(str(file)):
-        return {one.id: one for one in importlib.import_module(f"benchmarks.{folder}.benchmark").benchmarks()}
+        return {each.id: each for each in importlib.import_module(f"benchmarks.{folder}.benchmark").benchmarks()}
     return {}
 
 
 @cache
 def _outside_benchmarks() -> dict[str, Benchmark]:
-    """The benchmarks of installed packages. Ids that begin like a folder of the project's are the project's."""
+    """Return the benchmarks of installed packages. Ids that begin like a folder of the project belong to the project."""
     known: dict[str, Benchmark] = {}
     for point in entry_points(group=BENCHMARK_GROUP):
         with _skipped_if_broken(f"benchmarks {point.name!r} of {_distribution(point)}"):
-            for one in point.load()():
-                space = one.id.partition("/")[0]
-                if one.id in known or (PROJECT / "benchmarks" / space / "benchmark.py").is_file():
-                    raise UserError(f"the name {one.id!r} is taken; another one must come before the '/'")
-                known[one.id] = one
+            for each in point.load()():
+                space = each.id.partition("/")[0]
+                if each.id in known or (PROJECT / "benchmarks" / space / "benchmark.py").is_file():
+                    raise UserError(f"the name {each.id!r} is taken; another one must come before the '/'")
+                known[each.id] = each
     return known
 
 
 def benchmark(name: str) -> Benchmark:
-    """The benchmark with that id; imports its search space alone. Raises :class:`UserError`."""
+    """Return the benchmark with that id. Imports only its search space. Raises :class:`UserError`."""
     space = name.partition("/")[0]
     if (PROJECT / "benchmarks" / space / "benchmark.py").is_file() and name in _space(space):
         return _space(space)[name]
@@ -303,11 +278,11 @@ def benchmark(name: str) -> Benchmark:
 
 
 def matching(name: str) -> list[str]:
-    """The ids of the benchmark, or of all benchmarks that begin like ``nb201/``. Raises :class:`UserError`."""
-    return [one for one in benchmarks() if one.startswith(f"{name}/")] or [benchmark(name).id]
+    """Return the id of the benchmark, or the ids of a search space (``nb201``). Raises :class:`UserError`."""
+    return [id for id in benchmarks() if id.startswith(f"{name}/")] or [benchmark(name).id]
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean ...?``, or nothing where no known name is close."""
+    """Return ``; did you mean ...?``, or an empty string if no known name is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""

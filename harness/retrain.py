@@ -7,11 +7,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.books import Books
-from harness.budget import Budget
 from harness.execute import WallLimit, checkpoint_file, open_problem, wall_limit, without_harness
-from harness.outcome import Result, Trace, printable
-from harness.plan import RowSpec, RunSpec
+from harness.outcome import Result, printable
+from harness.spec import RowSpec, RunSpec
 
 
 def retrain(
@@ -21,28 +19,29 @@ def retrain(
     report: Callable[[float], None] | None = None,
     started: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Trains ``run.arch`` as the row's settings say; goes on where a killed training left its checkpoint.
+    """Train ``run.arch`` with the row's settings; resume from the checkpoint of a killed training.
 
-    The score named ``test`` or ``valid``, as the split says, is the accuracy after the last epoch; ``best`` is that of the best
+    The score named ``test`` or ``valid``, by the split, is the accuracy after the last epoch. ``best`` is that of the best
     epoch, chosen on the same images. A fault becomes a status, never an exception.
 
     Raises:
         UserError: the benchmark's data changed since the plan was made.
     """
     problem = open_problem(row)
+    assert problem.retraining is not None, "only a benchmark that trains from scratch has such rows"
     file = checkpoint_file(checkpoints, run) if checkpoints else None
     result = Result(run.run_id, "done", run.arch)
     started()
     start = time.perf_counter()
     try:
         with wall_limit(row.wall_limit_s):
-            trained = problem.retraining.train(  # type: ignore[attr-defined]
+            trained = problem.retraining.train(
                 problem.space.from_str(run.arch),
                 row.settings,
                 run.world_seed,
                 row.device,
-                file.load(Budget(), Trace(), Books(None)) if file else None,
-                (lambda state: file.save(state, Budget(), Trace(), Books(None))) if file else lambda _: None,
+                file.load_training() if file else None,
+                file.save_training if file else lambda _: None,
                 report or (lambda _: None),
             )
     except WallLimit:

@@ -17,8 +17,8 @@ import typer
 from harness import command, machine, packages, provenance, registry
 from harness import protocol as protocols
 from harness.engine import Engine, Surroundings, local
+from harness.errors import UserError
 from harness.plan import Plan, make
-from harness.problem import UserError
 from harness.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -106,71 +106,92 @@ def run(
     ] = False,
 ) -> None:
     """Runs search methods on benchmarks under one budget, and reports them beside the papers' numbers."""
-    from harness import choice, show
-    from harness import status as statuses
-    from harness.store import Store
+    from harness import choice
 
     choice.choose(table)
     around = Surroundings(threads=threads)  # before a user's file is imported, which may change folder and environment
     if list_:
-        show.everything()
-        return
-    if check:
-        if not show.contract(check):
-            raise typer.Exit(1)
-        return
-    if failed or status:
-        with Store(out, write=False) as store:
-            if not store.path.exists():
-                print(f"no runs in {out}")
-            elif failed:
-                show.failures(store)
-            else:
-                statuses.show(store)
-        return
-    if not (all_ or protocol or methods or benchmarks):
-        raise UserError("nothing to do: say --all, --protocol, --methods or --benchmarks   (--help explains, --list shows all)")
-    if device not in ("cpu", "cuda"):
-        raise UserError(f"device {device!r} is not cpu or cuda")
-    for option, values in (("--methods", methods), ("--benchmarks", benchmarks)):
-        if values and not registry.split(values):
-            raise UserError(f"{option} names nothing; leave it out to mean all")
-    runs_on = _engine(engine, around)
-    rules = protocols.chosen(protocol, registry.split(benchmarks or []))
-    if budget:
-        rules = rules.with_budget(budget)
-    if choice.chosen():
-        from harness import library
-
-        library.check_choice()
-    chosen = registry.split(methods or [])
-    given = _settings(set_ or [], chosen)
-    names = registry.split(benchmarks or [])
-    if not report:
-        names = _with_data(rules, names, if_found)
-    plan = make(
-        rules,
-        methods=chosen,
-        everything=all_,
-        benchmarks=names,
-        seeds=seeds,
-        given=given,
-        device=device,
-        threads=threads,
-        report_only=report,
-    )
-    os.chdir(around.folder)
-    for line in plan.tables():
-        print(line, file=sys.stderr)
-    workers = workers or machine.cores()
-    if dry_run or price:
-        _price(plan, out, workers, measure=price)
-    elif report:
-        _report_only(plan, out, report_to or out)
+        _list()
+    elif check:
+        _check(check)
+    elif failed or status:
+        _look(out, failures=failed)
     else:
-        if device == "cuda" and engine == "local":
-            machine.require_cuda()
-        _carry_out(plan, out, runs_on, workers, retry_failed=retry_failed, report_to=report_to)
+        if not (all_ or protocol or methods or benchmarks):
+            raise UserError(
+                "nothing to do: pass --all, --protocol, --methods or --benchmarks   (--help explains, --list shows all)"
+            )
+        if device not in ("cpu", "cuda"):
+            raise UserError(f"device {device!r} is not cpu or cuda")
+        named, searched = _names("--methods", methods), _names("--benchmarks", benchmarks)
+        runs_on = _engine(engine, around)
+        rules = protocols.chosen(protocol, searched)
+        if budget:
+            rules = rules.with_budget(budget)
+        if choice.chosen():
+            from harness import library
+
+            library.check_choice()
+        plan = make(
+            rules,
+            methods=named,
+            everything=all_,
+            benchmarks=searched if report else _with_data(rules, searched, if_found),
+            seeds=seeds,
+            given=_settings(set_ or [], named),
+            device=device,
+            threads=threads,
+            report_only=report,
+        )
+        os.chdir(around.folder)
+        for line in plan.tables():
+            print(line, file=sys.stderr)
+        workers = workers or machine.cores()
+        if dry_run or price:
+            _price(plan, out, workers, measure=price)
+        elif report:
+            _report_only(plan, out, report_to or out)
+        else:
+            if device == "cuda" and engine == "local":
+                machine.require_cuda()
+            _carry_out(plan, out, runs_on, workers, retry_failed=retry_failed, report_to=report_to)
+
+
+def _list() -> None:
+    """Print methods, benchmarks and protocols."""
+    from harness import show
+
+    show.everything()
+
+
+def _check(name: str) -> None:
+    """Check a method or a benchmark against the contract. Exit with code 1 if it breaks it."""
+    from harness import show
+
+    if not show.contract(name):
+        raise typer.Exit(1)
+
+
+def _look(out: Path, *, failures: bool) -> None:
+    """Print why runs of a store failed, or where its commands stand."""
+    from harness import show, status
+    from harness.store import Store
+
+    with Store(out, write=False) as store:
+        if not store.path.exists():
+            print(f"no runs in {out}")
+        elif failures:
+            show.failures(store)
+        else:
+            status.show(store)
+
+
+def _names(option: str, values: Sequence[str] | None) -> list[str]:
+    """Return the names in an option's comma-separated values. Refuse an option that is passed without a name."""
+    names = registry.split(values or [])
+    if values and not names:
+        raise UserError(f"{option} names nothing; leave it out to mean all")
+    return names
 
 
 def _carry_out(
@@ -184,7 +205,7 @@ def _carry_out(
     ran, to = False, report_to or out
     with Store(out, provenance.gather()) as store:
         again = retry_failed
-        while True:  # once for the searches, and once for every stage that reads what the one before has made
+        while True:  # once for the searches, and once for every stage that reads the results of the stage before
             extend(plan, store)
             statuses = store.statuses()
             for row in plan.rows:
@@ -230,6 +251,8 @@ def _report_only(plan: Plan, out: Path, to: Path) -> None:
     from harness.store import Store
 
     with Store(out, write=False) as store:
+        if not store.path.exists():
+            raise UserError(f"no runs in {out}; --out names the folder of the store")
         extend(plan, store)
         _say_written(_report(plan, store, to))
     print(f"{plan.total - plan.todo} of {plan.total} runs are done", file=sys.stderr)
@@ -268,28 +291,30 @@ def _say_written(files: Sequence[Path]) -> None:
 
 
 def _with_data(rules: Protocol, names: Sequence[str], if_found: bool) -> list[str]:
-    """The benchmarks to search: those asked for, less what has no data here where none was named or ``if_found`` says so.
+    """Return the benchmarks to search. Benchmarks without data are skipped if the user named none, or passed --if-found.
 
-    Where none has its data, says what to put where.
+    Raises:
+        UserError: none has its data. The printed lines say which files to put into which folder.
     """
-    offered = dict.fromkeys(one for part in rules.parts for one in part.benchmarks)
-    wanted = [one for one in offered if not names or any(one == name or one.startswith(f"{name}/") for name in names)]
-    missing = {}
-    for one in wanted:
-        state = registry.benchmark(one).availability()
-        if not state.ready:
-            missing[one] = state.text
+    offered = dict.fromkeys(benchmark for part in rules.parts for benchmark in part.benchmarks)
+    wanted = [
+        benchmark
+        for benchmark in offered
+        if not names or any(benchmark == name or benchmark.startswith(f"{name}/") for name in names)
+    ]
+    states = {benchmark: registry.benchmark(benchmark).availability() for benchmark in wanted}
+    missing = {benchmark: state.text for benchmark, state in states.items() if not state.ready}
     nothing = bool(wanted) and len(missing) == len(wanted)
     if missing and (if_found or not (names or nothing)):
-        for one, text in missing.items():
-            print(f"left out: {one} is {text}", file=sys.stderr)
+        for benchmark, text in missing.items():
+            print(f"left out: {benchmark} is {text}", file=sys.stderr)
         if nothing:
             raise typer.Exit(0)
-        return [one for one in wanted if one not in missing]
+        return [benchmark for benchmark in wanted if benchmark not in missing]
     if nothing:
-        bundled = {one: text for one, text in missing.items() if registry.benchmark(one).embedded}
+        bundled = [f"{benchmark} is {text}" for benchmark, text in missing.items() if registry.benchmark(benchmark).embedded]
         if bundled:
-            raise UserError("nothing to run: " + "; ".join(f"{one} is {text}" for one, text in bundled.items()))
+            raise UserError(f"nothing to run: {'; '.join(bundled)}")
         from harness import data
 
         data.status()

@@ -1,4 +1,4 @@
-"""What the command line prints besides progress: what there is, what would run, what failed."""
+"""What the command line prints besides progress: methods and benchmarks, verdicts of checks, failed runs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def everything() -> None:
-    """Methods, benchmarks and protocols."""
-    found = registry.methods().values()
-    width = max(len(info.name) for info in found) + 2
+    """Print methods, benchmarks and protocols."""
+    infos = registry.methods().values()
+    width = max(len(info.name) for info in infos) + 2
     print(f"{'methods':{width + 2}}{'kind':13}{'what it does':62}paper")
-    for info in found:
+    for info in infos:
         summary = textwrap.shorten(info.summary, 60, placeholder=" …")
         print(f"  {info.name:{width}}{info.kind:13}{summary:62}{info.paper}")
         if info.rows != [info.name]:
@@ -39,7 +39,7 @@ def everything() -> None:
 
 
 def contract(name: str) -> bool:
-    """Print the claims of the contract of a method or a benchmark, and which it breaks. True if it keeps all that were checked.
+    """Print the claims of the contract of a method or a benchmark, and which it breaks. Return True if it breaks none.
 
     Args:
         name: a method, its file, the id of a benchmark, or ``module:function`` that returns benchmarks.
@@ -51,19 +51,19 @@ def contract(name: str) -> bool:
 
 
 def _verdict(name: str, claims: Iterable[Claim]) -> bool:
-    """Print claims as they are checked, and the verdict. True if all that were checked hold."""
+    """Print claims as they are checked, and the verdict. Return True if none is broken."""
     broken = unchecked = 0
     for claim in claims:
         broken, unchecked = broken + bool(claim.problem), unchecked + (not claim.checked)
-        answer = "no" if claim.problem else "yes" if claim.checked else "–    not checked:"
-        print(f"  {answer:4} {claim.text}{f': {claim.problem}' if claim.problem else ''}", flush=True)
+        verdict = "no" if claim.problem else "yes" if claim.checked else "–    not checked:"
+        print(f"  {verdict:4} {claim.text}{f': {claim.problem}' if claim.problem else ''}", flush=True)
     rest = f" as far as it was checked ({unchecked} claim{'s' * (unchecked != 1)} not)" if unchecked else ""
     print(f"{name} {'breaks' if broken else 'keeps'} the contract{'' if broken else rest}")
     return not broken
 
 
 def failures(store: Store) -> None:
-    """Every failed run of the store, grouped by row and reason."""
+    """Print every failed run of the store, grouped by row and reason."""
     reasons: dict[tuple[str, str, str, str], list[int]] = {}
     for spec, world, status, error in store.failed():
         where = f"{spec['row']} on {spec['benchmark']}", spec["protocol"]

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from harness.packages import PROJECT
-from harness.problem import Problem, Retrainer
+from harness.problem import Problem
+from harness.training import Retrainer
 
 OURS: Final = ("methods", "benchmarks", "harness")
 EXECUTE: Final = Path(__file__).with_name("execute.py")
@@ -32,7 +33,7 @@ RETRAIN: Final = Path(__file__).with_name("retrain.py")
 NOT_IN_A_RUN: Final = (
     # plan, start, keep and show runs
     *("harness.plan", "harness.protocol", "harness.registry", "harness.engine", "harness.store", "harness.command"),
-    *("harness.packages", "harness.opening", "harness.hyperparameters"),
+    *("harness.packages", "harness.opening", "harness.hyperparameters", "harness.spec"),
     # find and import official files: the checksum of the imported table or images is part of a run's identity
     *("harness.cache", "harness.library", "harness.unpickle"),
     *("benchmarks.sources.*", "benchmarks.*.library", "benchmarks.images.forms"),
@@ -56,10 +57,9 @@ def of_search(method: Path, problem: Problem, kind: str) -> str:
 
     A benchmark's training side counts for the kinds of method that train. Its trainings from scratch are runs of their own.
     """
-    training = () if kind == "multi-trial" else files_of(getattr(problem, "task", None))
-    starts = [*files_of(problem, problem.space, problem.judge), *training]
-    others = files_of(getattr(problem, "task", None), getattr(problem, "retraining", None))
-    return digest(EXECUTE, method, *starts, without=set(others) - set(starts))
+    training, retraining = files_of(problem.training), files_of(problem.retraining)
+    starts = [*files_of(problem, problem.space, problem.judge), *(() if kind == "multi-trial" else training)]
+    return digest(EXECUTE, method, *starts, without={*training, *retraining} - set(starts))
 
 
 def of_training(retrainer: Retrainer) -> str:
@@ -74,7 +74,7 @@ def digest(*starts: Path, without: Iterable[Path] = (), project: Path = PROJECT)
 
     Args:
         without: files that are not followed, because this run does not enter them.
-        project: the folder that holds the project's packages.
+        project: the folder of the project's packages.
     """
     total = hashlib.sha256()
     for name, file in sorted(executed(*starts, without=without, project=project).items()):
@@ -129,7 +129,7 @@ def _imported(module: Module, project: Path) -> list[Module]:
     """The modules that a module imports, and their packages."""
     names = {name for imported in _imports(module) for name in _with_parents(imported)}
     modules = [_locate(name, module.root, module.name.partition(".")[0], project) for name in sorted(names)]
-    return [found for found in modules if found and not _left_out(found.name)]
+    return [imported for imported in modules if imported and not _left_out(imported.name)]
 
 
 @cache
@@ -163,7 +163,7 @@ def _imports(module: Module) -> Iterator[str]:
 
 
 def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """All statements, nested ones too, except those that only a type checker reads. No expression holds an import."""
+    """Yield all statements, nested ones too, except those that only a type checker reads. Expressions contain no import."""
     for node in body:
         yield node
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):

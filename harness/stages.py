@@ -1,7 +1,7 @@
-"""The stages after the search: which cells to train from scratch, read off what the store holds of the stage before.
+"""The stages after the search: which cells to train from scratch, by the stored results of the stage before.
 
-A training is a run of its own whose input is an architecture that a search proposed. Trainings of one recipe on one benchmark
-are one row whatever proposed the cell, so that a cell that several searches found, or several stages want, is trained once.
+A training is a separate run whose input is an architecture that a search proposed. Trainings with the same recipe on the same
+benchmark are one row. So a cell that several searches propose, or several stages need, is trained once.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 
 from harness import source
+from harness.errors import UserError
 from harness.execute import probed
-from harness.plan import RETRAINING, Plan, PlannedRow, RowSpec, RunSpec, Training
-from harness.problem import Retrainer, UserError
+from harness.plan import Plan, PlannedRow, Training
 from harness.protocol import Stage
 from harness.seeds import derive
+from harness.spec import RETRAINING, RowSpec, RunSpec
 from harness.store import Store
 
 
 def extend(plan: Plan, store: Store) -> None:
-    """Plans every training whose input is known by now, and marks what is done.
+    """Plan every training whose input is known, and mark the runs that are done.
 
-    ``plan.waiting`` says which stages still wait for an earlier one.
+    ``plan.waiting`` names the stages that wait for an earlier one.
     """
     plan.trainings, plan.waiting = [], {}
     plan.rows = [row for row in plan.rows if row.spec.kind != RETRAINING]
@@ -43,10 +44,10 @@ def extend(plan: Plan, store: Store) -> None:
 
 
 def _spec(plan: Plan, stage: Stage, planned: PlannedRow) -> RowSpec | None:
-    """The row of the stage's trainings on a benchmark; None where it has none there, or cannot run here."""
+    """Return the row of the stage's trainings on a benchmark; None if the benchmark trains nothing, or data is missing."""
     search = planned.spec
     recipe = stage.recipe_of(search.row)
-    retrainer: Retrainer | None = getattr(plan.problem(search), "retraining", None)
+    retrainer = plan.problem(search).retraining
     if retrainer is None:
         return None
     try:
@@ -88,7 +89,7 @@ def _add(plan: Plan, stage: Stage, planned: PlannedRow, row: PlannedRow, store: 
 
 
 def training_run(spec: RowSpec, arch: str, seed: int) -> RunSpec:
-    """One training. All cells of a benchmark share the seeds, so that they see the same images in the same order."""
+    """Return one training. All cells of a benchmark share the seeds: they see the same images in the same order."""
     return RunSpec(
         run_id=hashlib.sha256(f"{spec.identity}:{arch}:{seed}".encode()).hexdigest()[:24],
         world=seed,
@@ -99,19 +100,19 @@ def training_run(spec: RowSpec, arch: str, seed: int) -> RunSpec:
 
 
 def _cells(plan: Plan, stage: Stage, planned: PlannedRow, store: Store) -> Iterator[tuple[int, str]]:
-    """(search, cell) of everything that the stage trains of one row."""
+    """Yield the world of the search, and the cell, for everything that the stage trains of one row."""
     wanted = {run.run_id for run in planned.runs}
-    searches = [one for one in store.rows(planned.spec.identity, trace=stage.probed) if one["run_id"] in wanted]
-    done = [one for one in searches if one["status"] == "done"]
+    searches = [run for run in store.rows(planned.spec.identity, trace=stage.probed) if run["run_id"] in wanted]
+    done = [run for run in searches if run["status"] == "done"]
     if stage.probed:
         space = plan.problem(planned.spec).space
-        found = [(one["world"], space.to_str(arch)) for one in done for arch in probed(one["trace"])]
+        cells = [(run["world"], space.to_str(arch)) for run in done for arch in probed(run["trace"])]
     else:
-        found = [(one["world"], one["arch"]) for one in done]
+        cells = [(run["world"], run["arch"]) for run in done]
     if not stage.chosen_by:
         if len(searches) < len(wanted):
             plan.waiting[stage.name] = f"every cell that is {stage.what}, {stage.seeds} x {stage.recipe}"
-        yield from found
+        yield from cells
         return
     scores = _scores(plan, stage.chosen_by, planned, store)
     if len(searches) < len(wanted) or scores is None:
@@ -120,21 +121,24 @@ def _cells(plan: Plan, stage: Stage, planned: PlannedRow, store: Store) -> Itera
     means = {world: float(np.mean(values)) for world, values in scores.items()}
     if means:
         best = max(means, key=lambda world: (means[world], -world))
-        yield best, dict(found)[best]
+        yield best, dict(cells)[best]
 
 
 def _scores(plan: Plan, stage: str, planned: PlannedRow, store: Store) -> Mapping[int, list[float]] | None:
-    """Accuracies of a row's cells in a stage, by search; None while trainings are missing. What failed counts for nothing."""
-    mine = [one for one in plan.trainings if one.stage == stage and one.row == planned.spec.row]
-    mine = [one for one in mine if one.spec.benchmark == planned.spec.benchmark]
+    """Return the accuracies of a row's cells in a stage, by world; None while some are missing. Failed ones do not count."""
+    trainings = [
+        training
+        for training in plan.trainings
+        if (training.stage, training.row, training.spec.benchmark) == (stage, planned.spec.row, planned.spec.benchmark)
+    ]
     results: dict[str, Any] = {}
-    for identity in {one.spec.identity for one in mine}:
-        results.update({one["run_id"]: one for one in store.rows(identity, trace=False)})
-    if not mine or any(one.run_id not in results for one in mine):
+    for identity in {training.spec.identity for training in trainings}:
+        results.update({run["run_id"]: run for run in store.rows(identity, trace=False)})
+    if not trainings or any(training.run_id not in results for training in trainings):
         return None
     scores: dict[int, list[float]] = defaultdict(list)
-    for one in mine:
-        result, settings = results[one.run_id], one.spec.settings
+    for training in trainings:
+        result, settings = results[training.run_id], training.spec.settings
         if result["status"] == "done":
-            scores[one.world].append(result["scores"][settings["data"]][settings["split"]])
+            scores[training.world].append(result["scores"][settings["data"]][settings["split"]])
     return scores

@@ -41,7 +41,7 @@ class _Row:
 def show(store: Store) -> None:
     """Print the commands that work on the store, or the last one that did, and where each of their rows stands."""
     plans = store.announced()
-    holding = _holding(store.file)
+    claims = _claims(store.file)
     working = {plan.session.id: plan.session for plan in plans if _works(plan.session)}
     last = max((plan.session.id for plan in plans), default=0)
     commands = working or {plan.session.id: plan.session for plan in plans if plan.session.id == last}
@@ -50,7 +50,7 @@ def show(store: Store) -> None:
         return
     for session in commands.values():
         print(f"{'running' if working else 'ended'}: {session.command}")
-        print(f"  {_where(session)}, began {_ago(session.started)}, {_heard(session, holding)}")
+        print(f"  {_where(session)}, began {_ago(session.started)}, {_heard(session, claims)}")
     rows: dict[int, _Row] = {}
     workers: dict[int, int] = {}
     for plan in plans:
@@ -64,7 +64,10 @@ def show(store: Store) -> None:
     _table(rows.values())
     done, total = sum(row.done for row in rows.values()), sum(row.runs for row in rows.values())
     works = [Work(row.kind, row.left, row.timed, row.seconds) for row in rows.values()]
-    if done >= total:
+    failed = sum(row.failed for row in rows.values())
+    if done >= total and failed:
+        print(f"all runs are finished, {failed:,} of them failed (--failed shows why)")
+    elif done >= total:
         print("all runs are done")
     elif not working:
         print(f"{total - done:,} runs are left; the same command goes on with them")
@@ -75,14 +78,14 @@ def show(store: Store) -> None:
         print(f"ends in about {duration(seconds)}, at {at}, if it goes on as the finished runs did")
 
 
-def _holding(file: Database) -> dict[int, int]:
+def _claims(file: Database) -> dict[int, int]:
     """Return by session how many runs it has claimed."""
     with file.use("read") as db:
         return dict(db.execute("SELECT session, COUNT(*) FROM claims GROUP BY session"))
 
 
 def _works(session: Session) -> bool:
-    """Whether the command still works. A single look cannot tell for certain, so its last sign of life is printed, too."""
+    """Return whether the command still works. One look cannot be certain, so its last sign of life is printed too."""
     return not session.ended and not session.gone() and time.time() - session.heartbeat < LOST_S
 
 
@@ -90,15 +93,15 @@ def _where(session: Session) -> str:
     return f"process {session.pid} on {'this host' if session.host == socket.gethostname() else session.host}"
 
 
-def _heard(session: Session, holding: dict[int, int]) -> str:
-    held = holding.get(session.id, 0)
+def _heard(session: Session, claims: dict[int, int]) -> str:
+    runs = claims.get(session.id, 0)
     if session.ended:
         return f"ended {_ago(session.ended)}"
     if not _works(session):
         return f"ended without a word, last sign of life {_ago(session.heartbeat)}" + (
-            f"; its {held} runs are free" if held else ""
+            f"; its {runs} runs are free" if runs else ""
         )
-    return f"holds {held} runs, last sign of life {_ago(session.heartbeat)}"
+    return f"holds {runs} runs, last sign of life {_ago(session.heartbeat)}"
 
 
 def _ago(moment: float) -> str:

@@ -22,10 +22,11 @@ from typing import Any
 import numpy.typing as npt
 
 from harness.database import Database
+from harness.errors import UserError
 from harness.outcome import Result
 from harness.packing import pack, unpack
-from harness.plan import PlannedRow, RowSpec, RunSpec
-from harness.problem import UserError
+from harness.plan import PlannedRow
+from harness.spec import RowSpec, RunSpec
 
 STALE_S = 60.0
 """A claim may be taken over if its process on this host is gone, or if its heartbeat did not change for this long."""

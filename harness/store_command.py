@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from harness import command
-from harness.problem import UserError
+from harness.errors import UserError
 from harness.store import Store, store_file
 
 SHOWN = 10
@@ -29,7 +29,7 @@ def merge(
 ) -> None:
     """Write the union of several stores.
 
-    A run that several stores hold with the same content is written once. If the contents differ, the record that is in
+    A run that several stores have with the same content is written once. If the contents differ, the record that is in
     --out first stays, the difference is printed, and the exit code is 1. Checkpoints of unfinished runs are not merged.
     """
     for folder in folders:
@@ -44,7 +44,7 @@ def merge(
                 continue
             with Store(folder, write=False) as source:
                 merged = merge(source, target)
-            print(f"{folder}: {merged.added:,} runs added, {merged.there:,} were there, {len(merged.conflicts):,} conflicts")
+            print(f"{folder}: {merged.added:,} runs added, {merged.present:,} were there, {len(merged.conflicts):,} conflicts")
             for run_id, columns in merged.conflicts[:SHOWN]:
                 print(f"  run {run_id} differs in {', '.join(columns)}; {out} keeps the record that it had")
             if len(merged.conflicts) > SHOWN:

@@ -1,33 +1,33 @@
-"""Drives a plan through an engine into the store: claims runs, keeps chunks short, saves what finishes."""
+"""Drives a plan through an engine into the store: claims runs in short chunks, and saves finished runs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
 
-from harness.engine import Engine, Task
+from harness.engine import Engine, Job
 from harness.execute import checkpoint_file
 from harness.outcome import Result
-from harness.plan import Plan, PlannedRow, RowSpec, RunSpec
+from harness.plan import Plan, PlannedRow
 from harness.progress import Progress
+from harness.spec import RowSpec, RunSpec
 from harness.store import Store
 
 CHUNK_S = 0.5
-"""Work of one task, and the most that is held back before it is written."""
+"""Seconds of work in one job; also the longest time between the end of a run and its writing."""
 LARGEST_CHUNK = 64
 BATCH = 128
-"""Most runs that are written in one transaction."""
+"""Largest number of runs that are written in one transaction."""
 BEAT_S = 10.0
-
-
+"""Seconds between two signs of life of this command in the store."""
 WAIT_S = 2.0
-"""Runs that another process holds are waited for in silence for this long."""
+"""Seconds of waiting for runs of another process before a line says so."""
 
 
 def sweep(plan: Plan, store: Store, engine: Engine, workers: int, progress: Progress) -> None:
     """Do every run of ``plan`` that is not done, together with other processes that work on the same store.
 
-    Runs that another living process holds are waited for, and taken over if it dies.
+    Wait for runs that another living process has claimed, and take them over if it dies.
 
     Raises:
         UserError: the store was lost, or cannot be written.
@@ -36,19 +36,19 @@ def sweep(plan: Plan, store: Store, engine: Engine, workers: int, progress: Prog
     while True:
         sweeper = _Sweep(plan, store, progress)
         sweeper.go(engine, workers)
-        if not sweeper.held or not _free(store, sweeper.held, progress):
+        if not sweeper.elsewhere or not _free(store, sweeper.elsewhere, progress):
             return
 
 
-def _free(store: Store, held: list[tuple[PlannedRow, RunSpec]], progress: Progress) -> bool:
-    """Wait until other processes have finished all of ``held`` (False) or gave some of them up (True)."""
+def _free(store: Store, claimed: list[tuple[PlannedRow, RunSpec]], progress: Progress) -> bool:
+    """Wait for runs that other processes claimed. Return False when all are finished, True when some are free again."""
     began = beaten = time.monotonic()
     said = False
-    while held:
-        if store.claimable([run for _, run in held]):
+    while claimed:
+        if store.claimable([run for _, run in claimed]):
             return True
         if not said and time.monotonic() - began > WAIT_S:
-            holders = store.holders([run for _, run in held])
+            holders = store.holders([run for _, run in claimed])
             said = bool(holders)
             for host, runs in holders.items():
                 progress.say(f"waiting for {runs} run{'s' * (runs != 1)} held by {host}")
@@ -56,12 +56,12 @@ def _free(store: Store, held: list[tuple[PlannedRow, RunSpec]], progress: Progre
         if time.monotonic() - beaten > BEAT_S:
             store.beat()
             beaten = time.monotonic()
-        finished = store.finished([run for _, run in held])
-        for row, run in held:
+        finished = store.finished([run for _, run in claimed])
+        for row, run in claimed:
             if run.run_id in finished:
                 row.done.add(run.run_id)
                 progress.elsewhere(row.spec.identity)
-        held = [(row, run) for row, run in held if run.run_id not in finished]
+        claimed = [(row, run) for row, run in claimed if run.run_id not in finished]
     return False
 
 
@@ -69,14 +69,15 @@ class _Sweep:
     def __init__(self, plan: Plan, store: Store, progress: Progress) -> None:
         self.plan, self.store, self.progress = plan, store, progress
         self.pace: dict[str, float] = {}
-        self.held: list[tuple[PlannedRow, RunSpec]] = []
+        self.elsewhere: list[tuple[PlannedRow, RunSpec]] = []
+        """Runs that other processes have claimed."""
         self.ready: dict[str, list[tuple[RunSpec, Result]]] = {}
         self.saved = self.beaten = time.monotonic()
         self.rows = {row.spec.identity: row for row in plan.rows}
         self.checkpoints = store.path.parent.absolute() / "checkpoints"
 
     def go(self, engine: Engine, workers: int) -> None:
-        running = engine(self.tasks(), workers)
+        running = engine(self.jobs(), workers)
         try:
             for finished in running:
                 now = time.monotonic()
@@ -95,8 +96,8 @@ class _Sweep:
                 running.close()  # stops the workers
             self.save()
 
-    def tasks(self) -> Iterator[Task]:
-        """Claimed chunks, sized so that one is about ``CHUNK_S`` of work: a slow row goes run by run."""
+    def jobs(self) -> Iterator[Job]:
+        """Yield jobs of claimed runs, each about ``CHUNK_S`` of work. A job of a slow row has one run."""
         for planned in self.plan.rows:
             identity, todo = planned.spec.identity, planned.todo
             self.progress.started(identity)
@@ -105,9 +106,9 @@ class _Sweep:
                 size = 1 if pace is None else max(1, min(LARGEST_CHUNK, int(CHUNK_S / max(pace, 1e-9))))
                 chunk, todo = todo[:size], todo[size:]
                 mine = self.store.claim(planned.spec, chunk)
-                self.held += [(planned, run) for run in chunk if run not in mine]
+                self.elsewhere += [(planned, run) for run in chunk if run not in mine]
                 if mine:
-                    yield Task(planned.spec, tuple(mine), self.checkpoints)
+                    yield Job(planned.spec, tuple(mine), self.checkpoints)
 
     def keep(self, row: RowSpec, run: RunSpec, result: Result) -> None:
         self.ready.setdefault(row.identity, []).append((run, result))
@@ -122,6 +123,6 @@ class _Sweep:
             del self.ready[identity]  # not before: an interrupt while saving loses nothing
             self.rows[identity].done.update(run.run_id for run, _ in finished)
             for run, result in finished if self.checkpoints.is_dir() else ():
-                if result.status == "done":  # what failed can be tried again from where it was
+                if result.status == "done":  # a failed run may be tried again from its checkpoint
                     checkpoint_file(self.checkpoints, run).forget()
         self.saved = time.monotonic()

@@ -1,4 +1,4 @@
-"""Opens pickles that strangers wrote: plain containers and numpy scalars are admitted, everything else is refused by name.
+"""Opens pickles of unknown origin: plain containers and NumPy scalars are allowed, everything else is refused by name.
 
 A pickle is a program that may call anything it can import. Here it can reach nothing but the constructors below.
 """
@@ -13,7 +13,7 @@ from typing import IO, Any, NoReturn
 
 import numpy as np
 
-from harness.problem import UserError
+from harness.errors import UserError
 
 
 class NotPlain(UserError):
@@ -35,7 +35,7 @@ class _Dtype:
 
 
 def _scalar(dtype: _Dtype, data: bytes) -> bool | int | float:
-    """A numpy scalar as the Python number of the same value."""
+    """Return a NumPy scalar as the Python number of the same value."""
     number: bool | int | float = np.frombuffer(data, dtype.order + dtype.code, count=1)[0].item()
     return number
 
@@ -62,7 +62,7 @@ _ADMITTED: dict[tuple[str, str], Any] = {
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Loads plain containers and numbers. Raises :class:`NotPlain` that names whatever else a pickle asks for."""
+    """Loads plain containers and numbers. Raises :class:`NotPlain`, which names anything else in a pickle."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "__builtin__":  # the spelling of protocol 2

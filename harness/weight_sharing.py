@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from harness.problem import Arch
+from harness.space import Arch
 
 if TYPE_CHECKING:
     from torch import Tensor, device, nn

@@ -1,4 +1,4 @@
-"""A worker: a fresh process that opens benchmarks, forks one process per run, and judges what comes back.
+"""A worker: a fresh process that opens benchmarks, forks a process for each run, and judges the outcomes.
 
 Three kinds of process keep the runs apart::
 
@@ -16,57 +16,22 @@ import pickle
 import random
 import signal
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from multiprocessing.connection import Connection, Pipe, wait
-from pathlib import Path
+from multiprocessing.connection import Connection
 from typing import Any
 
-from harness import registry
-from harness.execute import judge, open_problem, search, without_harness
-from harness.isolation import Board, Mailbox, end_group, fork, seed_globals
-from harness.outcome import Outcome, Result, printable
-from harness.plan import RowSpec, RunSpec
-from harness.problem import Problem, UserError
-from harness.retrain import retrain
-from harness.seeds import derive
+from harness.errors import UserError
+from harness.execute import judge, open_problem
+from harness.host import Host
+from harness.isolation import Mailbox, default_signals, fork
+from harness.job import TICK_S, Job, Share
+from harness.outcome import Result
+from harness.problem import Problem
+from harness.spec import RunSpec
 
-TICK_S = 0.5
-"""The longest that finished runs, or news of a run under way, are held back."""
-GRACE_S = 10.0
-"""How long a run that cannot be interrupted (stuck in C code) goes on after its wall limit, before it is killed."""
-START_S = 300.0
-"""How long the import of a method may take, until its search begins: the wall limit counts from there."""
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
-"""Signals by which a system short of memory, or a person, ends a process: not the method's fault if it happens only once."""
+"""Signals by which a system short of memory, or a person, ends a process. Once is not the method's fault."""
 TRIES = 2
-"""How often a run is started whose process is ended from outside."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A few runs of one row, done one after the other by one worker."""
-
-    row: RowSpec
-    runs: tuple[RunSpec, ...]
-    checkpoints: Path | None = None
-    """Where long searches save themselves."""
-    sample_s: float = 0.0
-    """After this many seconds, stop a run that reports its progress; its result is ``sampled``, with the projected seconds of
-    the whole run. 0: never."""
-    grace_s: float = GRACE_S
-    """How long after its wall limit a run that cannot be interrupted is killed."""
-    start_s: float = START_S
-    """How long the method's import may take."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """How far the run is that a worker is in."""
-
-    share: float
-
+"""Number of starts of a run whose process is ended from outside."""
 
 Ended = tuple[tuple[RunSpec, ...], bytes | Result]
 """Runs whose process has ended, and their pickled outcomes; or one run that left none, and its result."""
@@ -74,55 +39,15 @@ Said = list[Result] | Share | UserError
 """What a worker sends: finished runs in order, news of the run under way, or why it cannot work."""
 
 
-def attempt(
-    task: Task, run: RunSpec, report: Callable[[float], None] | None = None, started: Callable[[], None] = lambda: None
-) -> Outcome | Result:
-    """Search, or train, in this process. A KeyboardInterrupt can only be the method's own doing."""
-    sample = Sample(task.sample_s) if task.sample_s else None
-    try:
-        ended: Outcome | Result = (retrain if run.arch else search)(task.row, run, task.checkpoints, sample or report, started)
-    except KeyboardInterrupt:
-        return Result(run.run_id, "failed", error="KeyboardInterrupt, raised by the method itself")
-    return Result(run.run_id, "sampled", wall_seconds=sample.whole) if sample and sample.whole else ended
-
-
-PATIENCE = 10
-"""A run whose first part takes longer than this many samples is judged by it, its start included."""
-
-
-class Sample:
-    """Projects, from how far a run has come in a few seconds, how long it takes; then ends it."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.whole = seconds, 0.0
-        self._began = time.monotonic()
-        self._from = self._began, 0.0
-
-    def __call__(self, share: float) -> None:
-        now, (since, before) = time.monotonic(), self._from
-        passed = now - since
-        if share <= before:
-            return
-        if not before and passed < PATIENCE * self.seconds:
-            self._from = now, share  # what came before the first sign of progress is done once, and not in every part of a run
-        elif passed >= self.seconds:
-            self.whole = since - self._began + passed * (1 - before) / (share - before)
-            raise Enough
-
-
-class Enough(BaseException):
-    """Ends a run that was only sampled."""
-
-
 def work(pipe: Connection[Any, Any]) -> None:
-    """A worker's life: receive a task, do its runs, send results at least twice a second; end when the driver is gone."""
+    """A worker's life: receive a job, do its runs, send results at least twice a second; end when the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
-    _default_signals()
+    default_signals()
     worker = _Worker(pipe)
     with contextlib.suppress(EOFError, OSError):
-        while (task := pipe.recv()) is not None:
+        while (job := pipe.recv()) is not None:
             try:
-                worker.do(task)
+                worker.do(job)
             except UserError as error:
                 pipe.send(error)
     worker.dismiss_host()
@@ -131,33 +56,33 @@ def work(pipe: Connection[Any, Any]) -> None:
 class _Worker:
     def __init__(self, pipe: Connection[Any, Any]) -> None:
         self._pipe = pipe
-        self._host: _Host | None = None
+        self._host: Host | None = None
 
-    def do(self, task: Task) -> None:
-        """Do every run of ``task`` and send the results, in order."""
-        problem = open_problem(task.row)
-        if self._host is None or self._host.row.identity != task.row.identity:
+    def do(self, job: Job) -> None:
+        """Do every run of ``job`` and send the results, in order."""
+        problem = open_problem(job.row)
+        if self._host is None or self._host.row.identity != job.row.identity:
             self.dismiss_host()
             _load(problem)
             gc.collect()
             gc.freeze()  # a collection in a forked process would copy every page that it visits
-            self._host = _Host(task.row, self._pipe)
-        self._host.give(task)
+            self._host = Host(job.row, self._pipe)
+        self._host.give(job)
         ended: list[Ended] = []
         sent = time.monotonic()
         at, alone = 0, False
-        while at < len(task.runs):
+        while at < len(job.runs):
             status, message = self._host.run(at, alone)
             if message is None and self._host.together:
                 alone = True  # some run of a pure method took its process down: find out which
                 continue
-            runs = task.runs[at : at + (self._host.count if message is not None else 1)]
+            runs = job.runs[at : at + (self._host.count if message is not None else 1)]
             ended.append((runs, self._without_outcome(runs[0], at, status) if message is None else message))
             at += len(runs)
             if time.monotonic() - sent > TICK_S:
-                self._send(task, ended)
+                self._send(job, ended)
                 ended, sent = [], time.monotonic()
-        self._send(task, ended)
+        self._send(job, ended)
 
     def dismiss_host(self) -> None:
         if self._host is not None:
@@ -179,26 +104,20 @@ class _Worker:
         times = f", {tried} times" if tried > 1 else ""
         return Result(run.run_id, "crashed", error=f"the process of this run died ({how}{times})")
 
-    def _send(self, task: Task, ended: list[Ended]) -> None:
+    def _send(self, job: Job, ended: list[Ended]) -> None:
         if not ended:
             return
-        results = _judged(task, ended)
+        results = _judged(job, ended)
         if results is None:  # the judge itself died: find out by which runs
             results = []
             for runs, message in ended:
                 why = "the process that judged what it proposed died"
-                results += _judged(task, [(runs, message)]) or [Result(run.run_id, "crashed", error=why) for run in runs]
+                results += _judged(job, [(runs, message)]) or [Result(run.run_id, "crashed", error=why) for run in runs]
         self._pipe.send(results)
 
 
 def _from_outside(status: int) -> bool:
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) in FROM_OUTSIDE
-
-
-def _default_signals() -> None:
-    """Undo what this process inherited, or an import changed: children are waited for, and the wall limit rings."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM})
 
 
 def _load(problem: Problem) -> None:
@@ -208,7 +127,7 @@ def _load(problem: Problem) -> None:
             oracle.measure(problem.space.sample(random.Random(0)), None, 0)
 
 
-def _judged(task: Task, ended: list[Ended]) -> list[Result] | None:
+def _judged(job: Job, ended: list[Ended]) -> list[Result] | None:
     """Judge outcomes in a fork of the worker, which no method has touched. None where that process died."""
     if all(isinstance(message, Result) for _, message in ended):
         return [message for _, message in ended if isinstance(message, Result)]
@@ -219,7 +138,7 @@ def _judged(task: Task, ended: list[Ended]) -> list[Result] | None:
         for runs, message in ended:
             outcomes = [message] if isinstance(message, Result) else pickle.loads(message)
             for run, outcome in zip(runs, outcomes, strict=True):
-                results.append(outcome if isinstance(outcome, Result) else judge(task.row, run, outcome))
+                results.append(outcome if isinstance(outcome, Result) else judge(job.row, run, outcome))
         mailbox.put(pickle.dumps(results, pickle.HIGHEST_PROTOCOL))
 
     os.waitpid(fork(body), 0)
@@ -227,165 +146,6 @@ def _judged(task: Task, ended: list[Ended]) -> list[Result] | None:
     mailbox.close()
     results: list[Result] | None = None if message is None else pickle.loads(message)
     return results
-
-
-class _Host:
-    """The worker's end of a host: hands it runs, kills what is overdue, notices a driver that is gone."""
-
-    def __init__(self, row: RowSpec, driver: Connection[Any, Any]) -> None:
-        self.row = row
-        self.overdue = ""
-        """Why the last run was killed, if it took too long."""
-        self.together = False
-        """Whether the last process was to do several runs."""
-        self._driver = driver
-        self._board, self._mailbox = Board(), Mailbox()
-        self._begin()
-
-    def _begin(self) -> None:
-        self._pipe, theirs = Pipe()
-        self._pid = fork(partial(_host, self.row, theirs, self._pipe, self._driver, self._board, self._mailbox))
-        theirs.close()
-
-    def give(self, task: Task) -> None:
-        """Say which task the next runs are of."""
-        self._task = task
-        with contextlib.suppress(OSError):  # a host that died is noticed at the first run
-            self._pipe.send(task)
-
-    @property
-    def count(self) -> int:
-        """How many outcomes the last message holds."""
-        return self._board.count
-
-    def run(self, first: int, alone: bool) -> tuple[int, bytes | None]:
-        """Let the host do a run, or several of a pure method. Return the exit status of their process and what it left.
-
-        Args:
-            first: position of the run in the task.
-            alone: not several, whatever the method.
-        """
-        self.overdue = ""
-        self._mailbox.clear()
-        self._board.clear()
-        said, handed = 0.0, time.monotonic()
-        try:
-            self._pipe.send((first, alone))
-            while not self._pipe.poll():
-                ready = wait([self._pipe, self._driver], timeout=TICK_S)
-                if self._driver in ready and self._pipe not in ready:
-                    raise EOFError("the driver is gone")  # it says nothing while a task is being done
-                running = self._board.running_s
-                late = running > self.row.wall_limit_s + self._task.grace_s
-                if late or (not running and time.monotonic() - handed > self._task.start_s):
-                    self._kill()
-                if self._board.share != said:
-                    said = self._board.share
-                    self._driver.send(Share(said))
-            status, self.together, error = self._pipe.recv()
-        except (EOFError, ConnectionError):
-            if self._driver.poll():
-                raise
-            self.together = False
-            return self._replace(), None  # the host died
-        if error is not None:
-            raise error
-        return status, self._mailbox.get() if status == 0 else None
-
-    def _kill(self) -> None:
-        """End the run, or the import of the method, that takes too long."""
-        if self._board.running_s:
-            self.overdue = f"could not be interrupted after {self.row.wall_limit_s:g} s of real time; killed"
-        else:
-            self.overdue = f"the search had not begun after {self._task.start_s:g} s of real time; killed"
-        if process := self._board.process:
-            end_group(process)
-        else:
-            os.kill(self._pid, signal.SIGKILL)
-
-    def _replace(self) -> int:
-        end_group(self._board.process)
-        _, status = os.waitpid(self._pid, 0)
-        self._pipe.close()
-        self._begin()
-        self.give(self._task)
-        return status
-
-    def dismiss(self) -> None:
-        """End the host and whatever runs in it."""
-        with contextlib.suppress(OSError):
-            os.kill(self._pid, signal.SIGKILL)
-        end_group(self._board.process)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
-        self._pipe.close()
-        self._mailbox.close()
-
-
-def _host(
-    row: RowSpec,
-    pipe: Connection[Any, Any],
-    theirs: Connection[Any, Any],
-    driver: Connection[Any, Any],
-    board: Board,
-    mailbox: Mailbox,
-) -> None:
-    """A host's life: import the row's method once, then fork a process for each run and wait for it."""
-    theirs.close()
-    driver.close()
-    error: UserError | None = None
-    pure = False
-    try:
-        if row.method:
-            pure = bool(getattr(registry.method(row.method).cls, "pure", False))
-    except UserError as problem:
-        error = problem
-    _default_signals()
-    if row.trained_on:
-        import torch  # noqa: F401  # once, and not in every run
-    gc.collect()
-    gc.freeze()
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            message = pipe.recv()
-            if isinstance(message, Task):
-                task = message
-                continue
-            if error is not None:
-                pipe.send((0, False, error))
-                continue
-            first, alone = message
-            last = len(task.runs) if pure and not alone else first + 1
-            pid = fork(partial(_run, task, task.runs[first:last], pipe, board, mailbox), leads_group=True)
-            board.process = pid
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # its id stays taken until its group has ended
-            end_group(pid)
-            board.process = 0
-            _, status = os.waitpid(pid, 0)
-            pipe.send((status, last > first + 1, None))
-
-
-def _run(task: Task, runs: tuple[RunSpec, ...], pipe: Connection[Any, Any], board: Board, mailbox: Mailbox) -> None:
-    """A run's life: one search or training, whose outcome goes into the mailbox; of a pure method several, for a moment."""
-    pipe.close()  # the host's: what a run leaves behind must not keep it open
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    me, began = os.getpid(), time.monotonic()
-
-    def report(share: float) -> None:
-        board.share = share
-
-    outcomes: list[Outcome | Result] = []
-    for run in runs:
-        seed_globals(derive("globals", run.method_seed, run.world_seed))
-        try:
-            outcomes.append(attempt(task, run, report, board.start))
-        except Exception as error:  # before the search began: a method that refuses its settings, an oracle that does not open
-            outcomes.append(Result(run.run_id, "failed", error=printable(without_harness(error))))
-        if time.monotonic() - began > TICK_S:
-            break
-    if os.getpid() == me:  # and not a child that the method forked and let return
-        board.count = len(outcomes)
-        mailbox.put(pickle.dumps(outcomes, pickle.HIGHEST_PROTOCOL))
 
 
 def main(descriptor: int) -> None:

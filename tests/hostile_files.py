@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.cache import cache_root
-from harness.problem import UserError
+from harness.errors import UserError
 
 CANARY = "canary"
 

@@ -8,13 +8,17 @@ from functools import partial
 from typing import Any
 
 from benchmarks.darts.macro import Macro
-from benchmarks.darts.opening import TrainingData
+from benchmarks.darts.retrainer import Retrainer
 from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.task import DartsTask
+from benchmarks.darts.training import DartsTrainingSide
 from harness import registry
 from harness.budget import Budget
-from harness.problem import Arch, Meter, SearchView
+from harness.conformance.toy import ToyProblem
+from harness.space import Arch
+from harness.training import Meter
 from tests.made_search import TINY
+from tests.recorded import RecordedView
 
 SPACE = DartsSpace("single", accepts="mixed")
 MACRO = Macro(width=4, depth=3, channels=1, size=8, auxiliary=False)
@@ -35,14 +39,21 @@ SMALL = {
 }
 
 
+class DartsToy(ToyProblem):
+    """What :meth:`Method.skip` reads of the DARTS space."""
+
+    space = SPACE
+    training = DartsTrainingSide("digits")
+    retraining = Retrainer("digits")
+
+
 def rows() -> list[str]:
     """Return every row of weight sharing that the DARTS space can run."""
     return [row for info in registry.methods().values() if info.kind == "one-shot" for row in info.rows if not skipped(row)]
 
 
 def skipped(row: str) -> str | None:
-    problem = type("Problem", (), {"space": SPACE, "fidelities": (), "task": TrainingData("digits"), "retraining": None})()
-    reason: str | None = method(row).skip(problem)
+    reason: str | None = method(row).skip(DartsToy())
     return reason
 
 
@@ -56,24 +67,24 @@ def method(row: str, **changes: Any) -> Any:
     return registry.build(info, registry.settings(info, row, SPACE.name, {**tiny, **changes}, {}))
 
 
-def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> SearchView:
+def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> RecordedView:
     """Return a view whose task charges through ``meter``."""
 
     def task(world: int, device: str, charge: Meter) -> DartsTask:
         return DartsTask("digits", world, device, meter(charge))
 
-    return SearchView(SPACE, Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    return RecordedView(SPACE, Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
-def search(row: str, search_view: SearchView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:
+def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:
     """Return the last proposal, and the trace and the ledger of the search."""
     current = search_view or view()
     returned = method(row, **changes).search(current)
     if returned is not None:
         current.propose(returned)
-    trace = current._trace
+    trace = current.trace
     return trace.proposals[-1].arch, {
         "proposals": trace.proposals,
         "scalars": repr(trace.scalars),
-        "spent": current._ledger.snapshot(),
+        "spent": current.ledger.snapshot(),
     }

@@ -14,8 +14,10 @@ from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro
 from harness import registry
 from harness.budget import Budget
-from harness.problem import Arch, Meter, SearchView
+from harness.space import Arch
+from harness.training import Meter
 from tests import made_search
+from tests.recorded import RecordedView
 
 CLOCK = Clock(700.0, 1e-4, (10.0, 5.0, 20.0), r2=0.9, median_error=0.1, cells=100)
 TINY = {
@@ -56,19 +58,19 @@ def method(row: str, **changes: Any) -> Any:
     return registry.build(info, registry.settings(info, row, "nb1shot1", {**tiny, **changes}, {}))
 
 
-def view(number: int = 1, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> SearchView:
+def view(number: int = 1, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> RecordedView:
     """Return a view of a space whose task charges through ``meter``."""
     space = NB1Shot1Space(number)
 
     def task(world: int, device: str, charge: Meter) -> nb1shot1.NB1Shot1Task:
         return nb1shot1.NB1Shot1Task("digits", space, CLOCK, world, device, meter(charge))
 
-    return SearchView(space, Budget(), None, 0, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    return RecordedView(space, Budget(), None, 0, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
-def search(row: str, search_view: SearchView | None = None, **changes: Any) -> tuple[Arch | None, Mapping[str, Any]]:
+def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch | None, Mapping[str, Any]]:
     """Return the result of the search, its trace and its ledger."""
     current = search_view or view()
     arch = method(row, **changes).search(current)
-    trace = current._trace
-    return arch, {"proposals": trace.proposals, "scalars": repr(trace.scalars), "spent": current._ledger.snapshot()}
+    trace = current.trace
+    return arch, {"proposals": trace.proposals, "scalars": repr(trace.scalars), "spent": current.ledger.snapshot()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,13 @@ from benchmarks.nb201 import task as nb201
 from benchmarks.nb201.clock import Clock, Fit
 from benchmarks.nb201.network import Macro
 from benchmarks.nb201.space import NB201Space
+from benchmarks.nb201.training import NB201TrainingSide
 from harness import registry
 from harness.budget import Budget
-from harness.problem import Arch, Meter, SearchView
+from harness.conformance.toy import ToyProblem
+from harness.space import Arch
+from harness.training import Meter
+from tests.recorded import RecordedView
 
 MACRO = Macro(width=2, depth=1, channels=1, size=8, stem=1, reduction="pool")
 CLOCK = Clock(
@@ -53,6 +58,13 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(nb201.MACROS, "digits", MACRO)
 
 
+class NB201Toy(ToyProblem):
+    """What :meth:`Method.skip` reads of NAS-Bench-201."""
+
+    space = NB201Space()
+    training = NB201TrainingSide("digits", "digits", 12, Path())
+
+
 def rows() -> list[str]:
     """Return every row of weight sharing that NAS-Bench-201 can run."""
     return [row for info in registry.methods().values() if info.kind == "one-shot" for row in info.rows if not skipped(row)]
@@ -60,8 +72,7 @@ def rows() -> list[str]:
 
 def skipped(row: str, **changes: Any) -> str | None:
     """Return why the space cannot run a row, or None."""
-    problem = type("Problem", (), {"space": NB201Space(), "task": type("Task", (), {"choices": ("affine",)})()})()
-    reason: str | None = method(row, **changes).skip(problem)
+    reason: str | None = method(row, **changes).skip(NB201Toy())
     return reason
 
 
@@ -77,18 +88,18 @@ def method(row: str, **changes: Any) -> Any:
     return registry.build(info, registry.settings(info, row, "nb201", {**tiny, **changes}, {}))
 
 
-def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> SearchView:
+def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> RecordedView:
     """Return a view whose task charges through ``meter``."""
 
     def task(world: int, device: str, charge: Meter) -> nb201.NB201Task:
         return nb201.NB201Task("digits", CLOCK, world, device, meter(charge))
 
-    return SearchView(NB201Space(), Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    return RecordedView(NB201Space(), Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
-def search(row: str, search_view: SearchView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:
+def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:
     """Return the final cell, and the trace and the ledger of the search."""
     current = search_view or view()
     arch = method(row, **changes).search(current)
-    trace = current._trace
-    return arch, {"proposals": trace.proposals, "scalars": repr(trace.scalars), "spent": current._ledger.snapshot()}
+    trace = current.trace
+    return arch, {"proposals": trace.proposals, "scalars": repr(trace.scalars), "spent": current.ledger.snapshot()}

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from harness.outcome import Result
-from harness.plan import Plan, PlannedRow, RunSpec
+from harness.plan import Plan, PlannedRow
+from harness.spec import RunSpec
 from harness.store import Store
 
 QUERIES = 100

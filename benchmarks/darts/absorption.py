@@ -20,7 +20,7 @@ from benchmarks.darts.network import Network
 from benchmarks.darts.plan import CONVS, GROUPS, SKIP
 from benchmarks.darts.search_network import MixedCell, SearchNetwork
 from benchmarks.darts.space import cells
-from harness.problem import Arch
+from harness.space import Arch
 
 State = Iterator[tuple[str, Tensor]]
 """Names and values of a state dictionary."""

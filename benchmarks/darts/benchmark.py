@@ -1,4 +1,4 @@
-"""The DARTS space as benchmarks of the harness: nothing is tabulated, a cell's test accuracy takes a training of its own."""
+"""The DARTS space as benchmarks of the harness. Nothing is tabulated: the test accuracy of a cell takes a training."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from benchmarks.darts.macro import Macro
-from benchmarks.darts.opening import TrainingData
 from benchmarks.darts.recipe import recipe
 from benchmarks.darts.retrainer import Retrainer
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
+from benchmarks.darts.training import DartsTrainingSide
 from benchmarks.images.library import LIBRARY
-from harness.problem import Arch, Availability, Facts
+from harness.problem import Availability, Facts, Judge, Problem
+from harness.space import Arch
 
 IMAGES: Final = {"cifar10": (10, 3, 32), "digits": (10, 1, 8)}
 """Classes, channels and size of the images that are searched on."""
@@ -46,12 +47,12 @@ class DartsBenchmark:
 
 
 def benchmarks() -> list[DartsBenchmark]:
-    """The papers' data set, and the digits that ship with the project."""
+    """Return the benchmarks: the papers' data set, and the digits that ship with the project."""
     return [DartsBenchmark("digits"), DartsBenchmark("cifar10")]
 
 
-class DartsProblem:
-    """The space on one data set. Cells are drawn single-path; what a method proposes may be of any family."""
+class DartsProblem(Problem):
+    """The space on one data set. Cells are drawn single-path; proposals may be of any family."""
 
     fidelities = ()
     record = "none: every cell is trained"
@@ -62,7 +63,7 @@ class DartsProblem:
         train, test = load(dataset, lambda line: print(line, file=sys.stderr, flush=True))
         self.space = DartsSpace("single", accepts="mixed")
         self.checksum = train.checksum
-        self.task = TrainingData(dataset)
+        self.training = DartsTrainingSide(dataset)
         self.retraining = Retrainer(dataset)
         self.judge = DartsJudge(dataset, recipe(RECIPES[dataset]).macro(*IMAGES[dataset]))
         self.facts = Facts(
@@ -73,11 +74,11 @@ class DartsProblem:
         )
 
     def oracle(self, world: int) -> None:
-        """Nothing is tabulated."""
+        """Return None: nothing is tabulated."""
 
 
-class DartsJudge:
-    """Knows the size of a cell's network; accuracies are missing until the cell is trained, which is another run."""
+class DartsJudge(Judge):
+    """Knows the size of a cell's network. Accuracies are missing until another run trains the cell."""
 
     stated_set = "nothing: cells are trained one by one"
 

@@ -14,7 +14,7 @@ from benchmarks.darts.parts import Split, parts
 from benchmarks.images.augment import STANDARD, Augmentation, Draws, Resident
 from benchmarks.images.batches import Batches, epoch, in_order
 from benchmarks.images.digits import DRAWS
-from harness.problem import UserError
+from harness.errors import UserError
 from harness.seeds import derive
 
 Batch = tuple[Tensor, Tensor]

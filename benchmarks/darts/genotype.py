@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from benchmarks.darts.cell import INPUTS, NODES, OPS, STATES, Cell, Inputs, cell_of, inputs, surviving
-from harness.problem import Arch, InvalidArchitecture
+from harness.space import Arch, InvalidArchitecture
 
 CELLS = ("normal", "reduce")
 _FIELDS = tuple(f"{cell}{part}" for cell in CELLS for part in ("", "_concat"))

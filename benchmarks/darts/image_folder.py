@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from benchmarks.darts.data import Batch, Epoch
 from benchmarks.darts.parts import Split
 from harness.cache import data_roots, printable
+from harness.errors import UserError
 from harness.look import is_folder, opened, reason
-from harness.problem import UserError
 from harness.seeds import derive, mix
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

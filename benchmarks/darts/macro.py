@@ -8,7 +8,7 @@ from typing import Literal
 
 from benchmarks.darts.cell import Cell, surviving
 from benchmarks.darts.space import cells
-from harness.problem import Arch
+from harness.space import Arch
 
 Stem = Literal["cifar", "imagenet"]
 STEM_WIDTH = 3

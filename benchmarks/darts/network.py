@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmarks.darts.cell import INPUTS, OPS, STATES, inputs, pruned, surviving
 from benchmarks.darts.macro import CIFAR, STEM_WIDTH, Macro, Place, places
-from harness.problem import Arch
+from harness.space import Arch
 
 READS_RELU = frozenset({"sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "reduce"})
 """Operations that begin with a ReLU of their source. The ReLU is computed once for all of them."""

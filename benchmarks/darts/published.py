@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.darts.genotype import parse
-from harness.problem import Arch, InvalidArchitecture, UserError
+from harness.errors import UserError
+from harness.space import Arch, InvalidArchitecture
 
 
 @cache

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.darts.macro import Macro, Stem
-from harness.problem import UserError
+from harness.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from typing import Any
 
 from benchmarks.darts.recipe import recipe
 from benchmarks.darts.size import network_size
-from harness.problem import Arch, Trained, UserError
+from harness.errors import UserError
+from harness.space import Arch
+from harness.training import Trained
 
 
 @dataclass(frozen=True)
 class Retrainer:
-    """Trains cells from scratch; see :class:`harness.problem.Retrainer`."""
+    """Trains cells from scratch; see :class:`harness.training.Retrainer`."""
 
     dataset: str
 

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from benchmarks.darts.data import Data
 from benchmarks.darts.network import Network
 from benchmarks.darts.recipe import Recipe
-from harness.problem import Arch, UserError
+from harness.errors import UserError
 from harness.seeds import derive
+from harness.space import Arch
 
 EVALUATION_BATCH = 512
 HISTORY = ("epoch", "lr", "drop_path", "train_loss", "train_accuracy", "accuracy", "seconds")
@@ -178,7 +179,7 @@ class Retraining:
             beside = F.cross_entropy(auxiliary.float(), labels, label_smoothing=recipe.label_smoothing)
             total = loss + recipe.auxiliary * beside
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         if recipe.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         self.optimizer.step()

@@ -21,7 +21,7 @@ from benchmarks.darts.mixed import MixedEdges, added, spread
 from benchmarks.darts.network import FactorizedReduce, auxiliary_head
 from benchmarks.darts.plan import GROUPS, Plan, plan
 from benchmarks.networks import drop_statistics
-from harness.problem import Arch
+from harness.space import Arch
 
 EVERYTHING: Arch = ((1 << len(OPS)) - 1,) * (2 * len(EDGES))
 """The architecture with every operation on every edge."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from benchmarks.darts.cell import INPUTS, OPS, STATES, inputs, pruned
 from benchmarks.darts.macro import CIFAR, STEM_WIDTH, Macro, Place, places
-from harness.problem import Arch
+from harness.space import Arch
 
 
 class Size(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from benchmarks.darts import genotype
 from benchmarks.darts.cell import EDGE, EDGES, INPUTS, NODES, OPS, STATES, Cell, canonical, inputs, surviving
-from harness.problem import Arch, InvalidArchitecture, SearchSpace
+from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 Family = Literal["single", "multi", "mixed"]
 
@@ -36,6 +36,7 @@ class DartsSpace(SearchSpace):
 
     name = "darts"
     cardinalities = (1 << len(OPS),) * (2 * len(EDGES))
+    chooses_edges = True
 
     def __init__(self, family: Family = "single", accepts: Family | None = None) -> None:
         families = get_args(Family)

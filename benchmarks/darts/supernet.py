@@ -18,7 +18,7 @@ from benchmarks.darts.plan import GROUPS
 from benchmarks.darts.search_network import EVERYTHING, MixedCell, Mixture, SearchNetwork
 from benchmarks.darts.size import network_size, op_size
 from benchmarks.networks import SupernetBase, channels_last
-from harness.problem import Arch
+from harness.space import Arch
 from harness.weight_sharing import Active, Decision
 
 SEARCH = Macro(width=16, depth=8, auxiliary=False)

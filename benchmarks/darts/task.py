@@ -11,8 +11,8 @@ from dataclasses import replace
 from benchmarks.darts.macro import Macro
 from benchmarks.darts.supernet import SEARCH, Supernet
 from benchmarks.images.task import SearchImages
-from harness.problem import Meter
 from harness.seeds import derive
+from harness.training import Meter
 from harness.weight_sharing import DeployableSupernet
 
 MACROS = {"cifar10": SEARCH, "digits": Macro(width=8, depth=3, channels=1, size=8, auxiliary=False)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
@@ -23,7 +22,9 @@ from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from harness.cache import atomic, explain
 from harness.command import run as run_command
-from harness.problem import Arch, UserError
+from harness.errors import UserError
+from harness.safe_file import Damaged, SafeFile
+from harness.space import Arch
 
 if TYPE_CHECKING:
     from benchmarks.darts.data import Data
@@ -103,8 +104,8 @@ def train(
 
 
 def _carry_out(training: Retraining, arch: Arch, out: Path, minutes: float) -> None:
-    keeper = Keeper(out)
-    if (state := keeper.load()) is not None:
+    checkpoint = checkpoint_file(out)
+    if (state := last_state(checkpoint)) is not None:
         training.load(state)
     leads = training.share[0] == 0
     if leads:
@@ -118,7 +119,7 @@ def _carry_out(training: Retraining, arch: Arch, out: Path, minutes: float) -> N
     while not training.done and not (minutes and training.agreed(time.monotonic() - started > 60 * minutes)):
         line = training.train_epoch()
         if leads:
-            keeper.save(training.state())
+            checkpoint.save(training.state())
             _write_curve(out, training)
             left = (time.monotonic() - started) / (training.epoch - first) * (training.recipe.epochs - training.epoch)
             print(_told(line, training.recipe.epochs, left), flush=True)
@@ -133,35 +134,21 @@ def _carry_out(training: Retraining, arch: Arch, out: Path, minutes: float) -> N
         print(f"{result['held_out']} accuracy {training.curve.final:.2f} % after the last epoch   ({out / 'result.json'})")
 
 
-class Keeper:
-    """A training's last good state in a folder. A write that fails is told once, and leaves what was there."""
+def checkpoint_file(folder: Path) -> SafeFile:
+    """Return the file of a training's last good state, in a folder that is made. Raises :class:`UserError` if it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, "write to") from None
+    return SafeFile(folder / "checkpoint.pt", "the training")
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "checkpoint.pt"
-        self._warned = False
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise explain(error, "write to") from None
 
-    def save(self, state: bytes) -> None:
-        """Replaces what was kept."""
-        try:
-            with atomic(self.path) as temporary:
-                temporary.write_bytes(hashlib.sha256(state).digest() + state)
-        except OSError as error:
-            if not self._warned:
-                print(f"warning: {explain(error, 'keep a checkpoint')}; the training goes on", file=sys.stderr, flush=True)
-            self._warned = True
-
-    def load(self) -> bytes | None:
-        """The state kept last, None where there is none. Raises :class:`UserError` for a damaged one."""
-        if not self.path.exists():
-            return None
-        data = self.path.read_bytes()
-        if hashlib.sha256(data[32:]).digest() != data[:32]:
-            raise UserError(f"{self.path} is damaged; delete it to train anew")
-        return data[32:]
+def last_state(file: SafeFile) -> bytes | None:
+    """Return the state saved last; None if there is none. Raises :class:`UserError` for a damaged file."""
+    try:
+        return file.load()
+    except Damaged as error:
+        raise UserError(f"{error}; delete it to start from the beginning") from None
 
 
 def _settings(texts: list[str]) -> dict[str, str]:

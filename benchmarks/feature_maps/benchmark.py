@@ -1,4 +1,4 @@
-"""Feature map selection as benchmarks of the harness: solver calls for the search, classifiers of its own for the judge."""
+"""Feature map selection as benchmarks of the harness: a search makes solver calls, the judge trains separate classifiers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from benchmarks.feature_maps.library import LIBRARY
 from benchmarks.feature_maps.pool import PoolSpace
 from benchmarks.feature_maps.task import Task
 from benchmarks.images.library import LIBRARY as IMAGES
-from harness.problem import Arch, Availability, Facts, Meter, UserError
+from harness.errors import UserError
+from harness.problem import Availability, Facts, Judge, Problem
 from harness.seeds import derive
+from harness.space import Arch
+from harness.training import Meter, TrainingSide
 
 SPACES: Final = {"cifar10": "random-fourier", "imdb": "bag-of-ngrams", "digits": "random-fourier"}
 PAPER: Final = {
@@ -59,11 +62,11 @@ class FeatureMapsBenchmark:
 
 
 def benchmarks() -> list[FeatureMapsBenchmark]:
-    """The paper's two data sets, and the digits that ship with the project."""
+    """Return the benchmarks: the paper's two data sets, and the digits that ship with the project."""
     return [FeatureMapsBenchmark(dataset) for dataset in SPACES]
 
 
-class FeatureMapsProblem:
+class FeatureMapsProblem(Problem):
     """A data set opened under a protocol."""
 
     fidelities = ()
@@ -72,7 +75,7 @@ class FeatureMapsProblem:
     def __init__(self, dataset: str, source: DataSet, settings: Settings) -> None:
         self.space = PoolSpace(SPACES[dataset], settings.pool)
         self.checksum = source.checksum
-        self.task = Opener(source, settings.features)
+        self.training = FeatureMapsTrainingSide(source, settings.features)
         self.judge = FeatureMapsJudge(dataset if source.name != "CIFAR-10 (JPEG-75)" else "cifar10-jpeg75", source, settings)
         self.facts = Facts(
             source=source.origin,
@@ -86,11 +89,11 @@ class FeatureMapsProblem:
         )
 
     def oracle(self, world: int) -> None:
-        """Nothing is tabulated."""
+        """Return None: nothing is tabulated."""
 
 
-class Opener:
-    """Opens the task of a world; reaches training and validation points only when called, and no judge."""
+class FeatureMapsTrainingSide(TrainingSide):
+    """Opens :class:`benchmarks.feature_maps.task.Task`."""
 
     def __init__(self, source: DataSet, features: int) -> None:
         self._source, self._features = source, features
@@ -100,10 +103,10 @@ class Opener:
         return Task(self._source.maps(world), train, valid, self._features, world, charge)
 
 
-class FeatureMapsJudge:
-    """Trains the proposed configuration alone, with all features and random numbers of its own, and tests that.
+class FeatureMapsJudge(Judge):
+    """Trains the proposed configuration alone, with all features and separate random numbers, and tests it.
 
-    The paper's "oracle" test error. Its time is not the search's. There is no optimum: nobody trains the whole pool.
+    This is the paper's "oracle" test error. Its time is not charged. There is no optimum: nobody trains the whole pool.
     """
 
     stated_set = "nothing: the whole pool is not trained"

@@ -19,7 +19,7 @@ from benchmarks.feature_maps.tokens import RELEASED, TOKENISERS, lowered
 from benchmarks.images import dataset as images
 from benchmarks.images import digits
 from harness.cache import Table
-from harness.problem import UserError
+from harness.errors import UserError
 
 Sizes = Mapping[str, int]
 

@@ -13,9 +13,9 @@ from benchmarks.feature_maps.tokens import TOKENISERS, encode
 from benchmarks.sources.importing import NOTHING, Opened
 from benchmarks.sources.tables import TableLibrary
 from harness.cache import TableWriter, sha256
+from harness.errors import UserError
 from harness.library import Progress, Source
 from harness.look import is_file, is_folder
-from harness.problem import UserError
 
 FOLDER, ARCHIVE, LINES = "folder", "archive", "JSON lines"
 

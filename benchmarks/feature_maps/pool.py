@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.problem import Arch, InvalidArchitecture, SearchSpace
+from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 
 class PoolSpace(SearchSpace):

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from harness.errors import UserError
 from harness.look import head, is_file, is_folder, look, opened, reader, reason
-from harness.problem import UserError
 
 PARTS: Final = ("train", "test")
 CLASSES: Final = ("neg", "pos")

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.feature_maps.models import Maps, Model, Part, Predictions
-from harness.problem import InvalidArchitecture, Meter
 from harness.seeds import derive
+from harness.space import InvalidArchitecture
+from harness.training import Meter
 
 
 class Task:

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from harness.problem import UserError
+from harness.errors import UserError
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 Words = tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from benchmarks.images import digits
 from benchmarks.images.library import LIBRARY
-from harness.problem import UserError
+from harness.errors import UserError
 
 Channels = tuple[float, ...]
 

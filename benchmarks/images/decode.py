@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from benchmarks.images.pickled import PickledArray, load_batch
 from benchmarks.sources.npz import read_columns
+from harness.errors import UserError
 from harness.library import Progress
 from harness.look import peek, reason
-from harness.problem import UserError
 
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 _COLUMN = 1 << 30

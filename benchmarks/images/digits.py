@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from harness.problem import UserError
+from harness.errors import UserError
 from harness.seeds import derive
 
 SIZES = (1024, 384, 389)

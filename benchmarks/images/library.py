@@ -14,9 +14,9 @@ from benchmarks.images.reading import read
 from benchmarks.sources.files import Stamp, find_file, stamp
 from benchmarks.sources.importing import NOTHING, Opened, SourceLibrary
 from harness.cache import Table, TableWriter, printable, walk
+from harness.errors import UserError
 from harness.library import Progress, Source, State
 from harness.look import head, is_file, is_folder, look
-from harness.problem import UserError
 
 _ARCHIVES = (".tar.gz", ".tgz")
 _SPLITS = "NAS-Bench-201's index splits"

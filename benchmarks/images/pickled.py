@@ -8,7 +8,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.problem import UserError
+from harness.errors import UserError
 from harness.unpickle import NotPlain, PlainUnpickler, load_plain
 
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from benchmarks.images.decode import Batch, jpeg_columns
 from benchmarks.images.forms import Form
+from harness.errors import UserError
 from harness.library import Progress
 from harness.look import is_file, opened
-from harness.problem import UserError
 
 _MEMBER = 512 << 20
 """Largest size of a member in bytes; the largest published member has about 100 million."""

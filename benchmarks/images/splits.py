@@ -15,8 +15,8 @@ from benchmarks.images.dataset import ImageSet, load
 from benchmarks.images.forms import SPLIT_COLUMNS, SPLIT_TEXTS
 from benchmarks.sources.files import find_file
 from benchmarks.sources.npz import read_columns
+from harness.errors import UserError
 from harness.look import reader, reason
-from harness.problem import UserError
 
 _INDICES = 64 << 20
 """Largest size of a split in bytes."""

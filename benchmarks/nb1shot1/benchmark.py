@@ -1,4 +1,4 @@
-"""The three spaces of NAS-Bench-1Shot1 as benchmarks of the harness, and the judge that a search never sees."""
+"""The three spaces of NAS-Bench-1Shot1 as benchmarks of the harness, and their judge, which a search never reaches."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from benchmarks.nb1shot1.oracle import NB1Shot1Oracle, Signal
 from benchmarks.nb1shot1.references import references
 from benchmarks.nb1shot1.space import PARENTS, NB1Shot1Space
 from benchmarks.nb1shot1.table import MODELLED, complete, data_of
-from benchmarks.nb1shot1.training_data import TrainingData
+from benchmarks.nb1shot1.training import NB1Shot1TrainingSide
 from benchmarks.training.clock import Clock as TimedClock
 from harness.cache import Table
-from harness.problem import Arch, Availability, Facts, UserError
+from harness.errors import UserError
+from harness.problem import Availability, Facts, Judge, Problem
+from harness.space import Arch
 
 _MADE_BY: Final = {"cifar10": "NAS-Bench-101", "digits": digits_bundle.NAME}
 
 
 class NB1Shot1Benchmark:
-    """Search in one space by looking trainings up in NAS-Bench-101."""
+    """Search in one space, whose trainings are looked up in NAS-Bench-101."""
 
     kinds = ("multi-trial", "one-shot")
     embedded = False
@@ -49,7 +51,7 @@ class NB1Shot1Benchmark:
 
 
 class DigitsBenchmark:
-    """Search in space 1 by looking up trainings on digits that this project made."""
+    """Search in space 1. The bundled table has trainings on digits that this project made."""
 
     id = digits_bundle.NAME
     kinds = ("multi-trial", "one-shot")
@@ -63,18 +65,18 @@ class DigitsBenchmark:
 
 
 def benchmarks() -> list[NB1Shot1Benchmark | DigitsBenchmark]:
-    """The three spaces, and the first one on digits."""
+    """Return the benchmarks: the three spaces, and space 1 on digits."""
     return [DigitsBenchmark(), *(NB1Shot1Benchmark(number) for number in PARENTS)]
 
 
-class NB1Shot1Problem:
+class NB1Shot1Problem(Problem):
     """One space of a table, opened under a protocol.
 
     Args:
-        search: ``recipe``, the epochs of the longest training that may be asked for; ``within``: ``"table"`` keeps sampling,
+        search: ``recipe``, the epochs of the longest training that may be queried; ``within``: ``"table"`` keeps sampling,
             mutation and neighbours to the topologies that the table covers with all their operations, ``"space"`` does not.
         judge: ``recipe``, the epochs of the trainings whose test accuracy is reported.
-        line: which table it is; nothing if there is only one.
+        line: which table it is; empty if there is only one.
     """
 
     record = "drawn"
@@ -94,7 +96,7 @@ class NB1Shot1Problem:
         self.fidelities = self._signal.fidelities
         self.mean_cost = self._signal.mean_cost
         data, clock = data_of(table), _clock(table)
-        self.task = TrainingData(data.name, number, clock)
+        self.training = NB1Shot1TrainingSide(data.name, number, clock)
         where = f"{len(covered):,} of {whole.topologies:,} topologies of space {number}"
         made_by = _MADE_BY[data.name]
         repeats = {2: "two", 3: "three"}.get(self._signal.repeats, str(self._signal.repeats))
@@ -112,7 +114,7 @@ class NB1Shot1Problem:
         return NB1Shot1Oracle(self._signal, world)
 
 
-class NB1Shot1Judge:
+class NB1Shot1Judge(Judge):
     """The reporting side: the mean of three repeats; regret and rank over the distinct cells recorded in full."""
 
     def __init__(self, table: Table, space: NB1Shot1Space, recipe: int) -> None:

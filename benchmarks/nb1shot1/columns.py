@@ -18,8 +18,8 @@ from benchmarks.nb1shot1.fingerprint import fingerprint
 from benchmarks.nb1shot1.table import EPOCHS, IMAGES, REPEATS, Nb101Writer
 from benchmarks.sources.importing import NOTHING
 from benchmarks.sources.values import impossible
+from harness.errors import UserError
 from harness.look import peek, reason
-from harness.problem import UserError
 
 PLAIN = "plain columns"
 _GRAPH = ("hash", "n_vertices", "adjacency_rowmajor", "ops_inner")

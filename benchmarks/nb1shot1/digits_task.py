@@ -78,7 +78,7 @@ class Task(digits.Task):
             for step, (x, y) in enumerate(zip(images, labels, strict=True)):
                 optimiser.param_groups[0]["lr"] = sgd.at((epoch + step / len(images)) / epochs)
                 optimiser.zero_grad()
-                torch.nn.functional.cross_entropy(network(x), y).backward()  # type: ignore[no-untyped-call]
+                torch.nn.functional.cross_entropy(network(x), y).backward()
                 optimiser.step()
             curve.append(_evaluate(network, self.valid[0][:one_draw], self.valid[1][:one_draw])[0])
         (valid, valid_loss), (test, test_loss) = _evaluate(network, *self.valid), _evaluate(network, *self.test)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from benchmarks.sources.values import is_impossible
-from harness.problem import UserError
+from harness.errors import UserError
 
 _EVALUATION, _PARAMETERS = 1, 2
 _SECONDS, _VALID, _TEST = 2, 4, 5

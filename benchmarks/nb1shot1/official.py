@@ -25,9 +25,9 @@ from benchmarks.nb1shot1.tfrecord import records
 from benchmarks.sources.importing import NOTHING
 from benchmarks.sources.values import is_impossible
 from harness.cache import sha256
+from harness.errors import UserError
 from harness.library import Progress
 from harness.look import is_file, opened
-from harness.problem import UserError
 
 NB101 = "NAS-Bench-101"
 FULL = "NAS-Bench-101, all epochs"

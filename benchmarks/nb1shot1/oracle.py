@@ -8,8 +8,10 @@ import numpy.typing as npt
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.table import data_of, epochs_of
 from harness.cache import Table
-from harness.problem import Arch, MissingRecord, UserError
+from harness.errors import UserError
+from harness.problem import MissingRecord
 from harness.seeds import mix
+from harness.space import Arch
 
 
 class Signal:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from harness.problem import Reference
 
 PUBLISHED: Final = {
     1: {"test": 0.0544871688, "valid": 0.0492788553},
@@ -10,18 +12,6 @@ PUBLISHED: Final = {
     3: {"test": 0.0533854365, "valid": 0.0484775901},
 }
 """Constants of the paper's code: the smallest error of any single training in a space, so no mean can reach them."""
-
-
-class Reference(NamedTuple):
-    """An error that regrets are counted from."""
-
-    split: str
-    """``test`` or ``valid``."""
-    name: str
-    error: float
-    """Percent."""
-    kept: float
-    """Regret in points that the cell with the best mean of that split has against it."""
 
 
 def references(space: int, dataset: str, best: dict[str, float], single: dict[str, float]) -> list[Reference]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.nb1shot1.cell import OPS, Cell, prune
 from benchmarks.nb1shot1.fingerprint import fingerprint
-from harness.problem import Arch, InvalidArchitecture, SearchSpace
+from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 PARENTS = {1: (1, 2, 2, 2, 2), 2: (1, 1, 2, 2, 3), 3: (1, 1, 1, 2, 2, 2)}
 """For each space, how many parents node 1, node 2, ... and the output choose among all lower-numbered nodes (0 = the input)."""

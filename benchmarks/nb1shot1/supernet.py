@@ -19,7 +19,7 @@ from benchmarks.nb1shot1.cell import KERNEL, MAXPOOL, OPS
 from benchmarks.nb1shot1.network import BN_EPS, ConvNormRelu
 from benchmarks.nb1shot1.space import SHORT_OPS, NB1Shot1Space
 from benchmarks.networks import SupernetBase, channels_last, drop_statistics
-from harness.problem import Arch
+from harness.space import Arch
 from harness.weight_sharing import Active, Decision
 
 BN_MOMENTUM = 0.997

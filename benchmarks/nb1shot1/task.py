@@ -13,8 +13,9 @@ from benchmarks.nb1shot1.executed import executed
 from benchmarks.nb1shot1.footprint import footprint
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
-from harness.problem import Meter, UserError
+from harness.errors import UserError
 from harness.seeds import derive
+from harness.training import Meter
 from harness.weight_sharing import Active
 
 MACROS = {"cifar10": (SearchMacro(), 32), "digits": (SearchMacro(width=8, channels=1, depth=1), 8)}

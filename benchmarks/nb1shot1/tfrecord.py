@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from harness.problem import UserError
+from harness.errors import UserError
 
 _POLYNOMIAL = 0x82F63B78
 """Castagnoli's polynomial, reflected."""

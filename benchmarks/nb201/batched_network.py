@@ -26,7 +26,7 @@ from benchmarks.training.grouped import (
     relu,
     relu_backward,
 )
-from harness.problem import Arch
+from harness.space import Arch
 
 Initial = Sequence[Mapping[str, Tensor]]
 

@@ -1,4 +1,4 @@
-"""NAS-Bench-201 as benchmarks of the harness: what opens them, and the judge that a search never sees."""
+"""NAS-Bench-201 as benchmarks of the harness, and its judge, which a search never reaches."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.oracle import NB201Oracle, Signal
 from benchmarks.nb201.space import NB201Space, official_number
 from benchmarks.nb201.table import SIZE, Records
-from benchmarks.nb201.training_data import TrainingData
-from harness.problem import Arch, Availability, Facts, UserError
+from benchmarks.nb201.training import NB201TrainingSide
+from harness.errors import UserError
+from harness.problem import Availability, Facts, Judge, Problem
+from harness.space import Arch
 
 SEARCHED: Final = {
     "cifar10": "cifar10-valid",
@@ -30,7 +32,7 @@ The judge reads ``cifar10``: models trained on all training images.
 
 
 class NB201Benchmark:
-    """Search on one dataset of NAS-Bench-201 by looking trainings up."""
+    """Search on one dataset of NAS-Bench-201, where trainings are looked up."""
 
     kinds = ("multi-trial", "one-shot")
     embedded = False
@@ -60,7 +62,7 @@ class NB201Benchmark:
 
 
 class DigitsBenchmark:
-    """Search on the digits, by looking up trainings that this project made; the table comes with it."""
+    """Search on the digits. The bundled table has trainings that this project made."""
 
     id = "nb201/digits"
     kinds = ("multi-trial", "one-shot")
@@ -74,16 +76,16 @@ class DigitsBenchmark:
 
 
 def benchmarks() -> list[NB201Benchmark | DigitsBenchmark]:
-    """The datasets that a search can look at: three of the official table, and the digits."""
+    """Return the benchmarks: three datasets of the official table, and the digits."""
     official = [dataset for dataset in SEARCHED if dataset != "digits"]
     return [DigitsBenchmark(), *(NB201Benchmark(dataset) for dataset in official)]
 
 
-class NB201Problem:
+class NB201Problem(Problem):
     """A table opened under a protocol.
 
     Args:
-        table: which table it is, in one line; nothing if there is only one.
+        table: which table it is, in one line; empty if there is only one.
     """
 
     def __init__(self, records: Records, dataset: str, recipe: int, judge: Mapping[str, Any], table: str = "") -> None:
@@ -92,17 +94,15 @@ class NB201Problem:
         self._signal = Signal(records, SEARCHED[dataset], recipe, records.images(SEARCHED[dataset]).train)
         self.fidelities = self._signal.fidelities
         self.record = self._signal.record
-        self.task = TrainingData(dataset, SEARCHED[dataset], recipe, records.table.path)
+        self.training = NB201TrainingSide(dataset, SEARCHED[dataset], recipe, records.table.path)
         self.mean_cost = self._signal.mean_cost
-        """Mean charged seconds of one query to the last epoch, over all cells."""
         reported: Mapping[str, str] = judge["records"]
         if judge.get("searched_only"):
             reported = {dataset: reported[dataset]}
         self.judge = NB201Judge(records, int(judge["recipe"]), reported)
-        whole = SIZE
         recorded = {f"the {recipe}-epoch training of {SEARCHED[dataset]}": self._signal.recorded, **self.judge.recorded}
-        self.gaps = [f"{what} is recorded for {n:,} of {whole:,} cells" for what, n in recorded.items() if n < whole]
-        """What the table lacks, one clause each."""
+        self.gaps = [f"{what} is recorded for {n:,} of {SIZE:,} cells" for what, n in recorded.items() if n < SIZE]
+        """What is missing in the table, one clause each."""
         kind = str(records.table.meta.get("kind", "unknown source"))
         self.facts = Facts(
             table=table,
@@ -120,7 +120,7 @@ class NB201Problem:
 
 
 def _priced(records: Records) -> str:
-    """What the charged seconds are, where they were not recorded."""
+    """Return what the charged seconds are, if they were not recorded."""
     timed = records.table.meta.get("clock")
     if timed is None:
         return ""
@@ -131,7 +131,7 @@ def _priced(records: Records) -> str:
     )
 
 
-class NB201Judge:
+class NB201Judge(Judge):
     """The reporting side: means over recorded seeds of the final training; regret and rank over all cells recorded."""
 
     def __init__(self, records: Records, recipe: int, reported: Mapping[str, str]) -> None:
@@ -139,12 +139,12 @@ class NB201Judge:
         self.optimum: dict[str, float] = {}
         self.set_size: dict[str, int] = {}
         self.recorded: dict[str, int] = {}
-        """How many cells have what is reported, by its name."""
+        """By reported value, the number of cells that have it."""
         for target, split in reported.items():
             test = records.mean(target, recipe, split, "accuracy")
             valid = records.mean(SEARCHED[target], recipe, "x-valid", "accuracy")
             if test is None:
-                continue  # missing stays missing: the target is left out, and the caption names what judged
+                continue  # missing stays missing: there is no such target, and the caption names those that judge
             known = np.sort(test[~np.isnan(test)])
             rank = np.where(np.isnan(test), np.nan, 1 + len(known) - np.searchsorted(known, test, side="right"))
             best = float(known[-1])
@@ -156,8 +156,8 @@ class NB201Judge:
             self.recorded[f"the {recipe}-epoch test accuracy ({split}) of {target}"] = len(known)
         if not self._columns:
             raise UserError(f"the table has no {recipe}-epoch test accuracy of {', '.join(reported)}")
-        whole = all(size == SIZE for size in self.set_size.values())
-        self.stated_set = "all 15 625 cells" if whole else "the cells that the table has records of"
+        complete = all(size == SIZE for size in self.set_size.values())
+        self.stated_set = "all 15 625 cells" if complete else "the cells that the table has records of"
 
     def score(self, arch: Arch, world: int = 0) -> dict[str, dict[str, float]]:
         i = official_number(arch)

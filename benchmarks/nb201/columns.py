@@ -14,8 +14,8 @@ from benchmarks.nb201.table import MEAN, RECIPES, SIZE, name
 from benchmarks.sources import npz, text
 from benchmarks.sources.importing import NOTHING
 from benchmarks.sources.values import impossible
+from harness.errors import UserError
 from harness.look import is_file, opened, peek, reason
-from harness.problem import UserError
 
 PLAIN = "plain columns"
 SUFFIXES = (".parquet", ".npz", *text.SUFFIXES)

@@ -15,7 +15,7 @@ from benchmarks.training import build as building
 from benchmarks.training.build import Folder
 from benchmarks.training.commands import Device, Out, Subject, commands
 from harness.command import run
-from harness.problem import UserError
+from harness.errors import UserError
 from harness.seeds import derive
 
 SUBJECT = Subject("nb201/digits", "benchmarks.nb201")

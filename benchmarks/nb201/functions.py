@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.nb201.space import OPS
-from harness.problem import Arch
+from harness.space import Arch
 
 NOTHING = ""
 """What a cell computes whose output nothing reaches."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.nb201.network import KERNEL, NONE, POOL, SKIP, STAGES, Macro, used_edges
 from benchmarks.nb201.space import EDGES
 from benchmarks.training.graph import Graph, Value
-from harness.problem import Arch
+from harness.space import Arch
 
 
 def network_graph(arch: Arch, macro: Macro) -> Graph:

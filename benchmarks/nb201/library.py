@@ -14,9 +14,9 @@ from benchmarks.sources import text
 from benchmarks.sources.importing import NOTHING, Opened
 from benchmarks.sources.tables import TableLibrary
 from harness.cache import TableWriter, sha256
+from harness.errors import UserError
 from harness.library import Progress, Source
 from harness.look import is_folder, look
-from harness.problem import UserError
 
 
 class NB201Library(TableLibrary):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from benchmarks import networks
 from benchmarks.nb201.space import EDGES, OPS
-from harness.problem import Arch
+from harness.space import Arch
 
 NONE, SKIP, CONV1, CONV3, POOL = range(len(OPS))
 KERNEL = {CONV1: 1, CONV3: 3}

@@ -24,9 +24,9 @@ from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.table import SIZE
 from benchmarks.sources.importing import NOTHING
 from harness.cache import explain
+from harness.errors import UserError
 from harness.library import Progress
 from harness.look import bounded, head, is_file, is_folder, opened, peek, reason
-from harness.problem import UserError
 from harness.unpickle import NotPlain, load_plain
 
 NATS = "NATS-Bench 1.0"

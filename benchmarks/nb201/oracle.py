@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from benchmarks.nb201.space import official_number
 from benchmarks.nb201.table import MEAN, SIZE, Records
-from harness.problem import Arch, MissingRecord, UserError
+from harness.errors import UserError
+from harness.problem import MissingRecord
 from harness.seeds import mix
+from harness.space import Arch
 
 Column = npt.NDArray[np.float64]
 Numbers: TypeAlias = "array[float]"

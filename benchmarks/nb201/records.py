@@ -15,8 +15,8 @@ from benchmarks.nb201.shape import checked
 from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.table import DATASETS, SIZE, SPLITS, name
 from harness.cache import TableWriter
+from harness.errors import UserError
 from harness.look import reason
-from harness.problem import UserError
 
 _BLOCK = 256
 """Architectures whose curves are collected in memory before they are written; about 20 MB."""

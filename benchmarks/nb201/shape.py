@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.sources.values import is_impossible
-from harness.problem import UserError
+from harness.errors import UserError
 
 _SEEDS = 16
 """Most trainings of one architecture on one data set; three are published."""

@@ -8,7 +8,7 @@ import re
 from array import array
 from functools import cache
 
-from harness.problem import Arch, InvalidArchitecture, SearchSpace
+from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """In the order of the official code."""

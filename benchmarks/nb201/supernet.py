@@ -33,7 +33,7 @@ from benchmarks.nb201.network import (
 )
 from benchmarks.nb201.space import EDGES, OPS
 from benchmarks.networks import SupernetBase, drop_statistics
-from harness.problem import Arch
+from harness.space import Arch
 from harness.weight_sharing import Active, Decision
 
 LEAVING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source == node) for node in range(3))

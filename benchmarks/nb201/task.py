@@ -10,8 +10,8 @@ from benchmarks.nb201.clock import Clock
 from benchmarks.nb201.network import DIGITS, Macro, macs
 from benchmarks.nb201.space import EDGES, OPS
 from benchmarks.nb201.supernet import Supernet
-from harness.problem import Meter
 from harness.seeds import derive
+from harness.training import Meter
 
 MACROS = {
     "cifar10": Macro(),

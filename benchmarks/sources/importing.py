@@ -13,9 +13,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from benchmarks.sources.files import Stamp, stamp
 from harness.cache import Table, TableWriter, cache_root, explain, imported, printable
+from harness.errors import UserError
 from harness.library import Library, Progress
 from harness.look import is_folder, look, odd, opened
-from harness.problem import UserError
 
 NOTHING = "Nothing was imported."
 

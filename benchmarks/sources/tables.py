@@ -15,9 +15,9 @@ from benchmarks.sources.importing import SourceLibrary
 from benchmarks.sources.memory import entries, remember
 from harness.cache import Table, printable, sha256, walk
 from harness.choice import chosen, named
+from harness.errors import UserError
 from harness.library import Progress, State
 from harness.look import is_file, is_folder, look, odd
-from harness.problem import UserError
 
 
 class TableLibrary(SourceLibrary):

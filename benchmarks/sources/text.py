@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
+from harness.errors import UserError
 from harness.look import head, reader
-from harness.problem import UserError
 
 SUFFIXES = tuple(f"{kind}{packed}" for kind in (".csv", ".tsv") for packed in ("", ".gz", ".bz2", ".xz"))
 MOST = 128 << 20

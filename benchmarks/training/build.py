@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.cache import atomic, explain, sha256
-from harness.problem import UserError
+from harness.errors import UserError
 
 if TYPE_CHECKING:
     from benchmarks.training.digits import Settings, Task

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from benchmarks.training.clock import Clock
 from benchmarks.training.table import Columns, Files, read
 from harness.cache import Table, TableWriter, cache_root, data_roots
-from harness.problem import Availability, UserError
+from harness.errors import UserError
+from harness.problem import Availability
 
 Converted = tuple[Mapping[str, npt.NDArray[Any]], Mapping[str, Any]]
 """Columns of the cached table, and what else its ``meta.json`` says."""

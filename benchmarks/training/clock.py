@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.problem import UserError
+from harness.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -110,7 +110,7 @@ def time_alone(
 
         def step(network: nn.Module = network, optimiser: torch.optim.Optimizer = optimiser) -> None:
             optimiser.zero_grad()
-            torch.nn.functional.cross_entropy(network(x), labels).backward()  # type: ignore[no-untyped-call]
+            torch.nn.functional.cross_entropy(network(x), labels).backward()
             optimiser.step()
 
         network.train()

@@ -17,7 +17,7 @@ from benchmarks.training import build as building
 from benchmarks.training import datasheet, table
 from benchmarks.training.build import Folder
 from benchmarks.training.clock import Clock, fit, time_alone
-from harness.problem import UserError
+from harness.errors import UserError
 from harness.seeds import derive
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the build.")]

@@ -14,7 +14,7 @@ from benchmarks.training.clock import Clock
 from benchmarks.training.statistics import Accuracies, Floats, Rows
 from benchmarks.training.table import Columns
 from harness.cache import atomic
-from harness.problem import UserError
+from harness.errors import UserError
 
 BEGIN, END = "<!-- statistics: written by a command, not by hand -->", "<!-- end of statistics -->"
 

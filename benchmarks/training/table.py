@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from benchmarks.training.build import EXTRA_SEEDS, RECIPES, Folder, top_cells, units
 from harness.cache import atomic, explain, sha256
-from harness.problem import UserError
+from harness.errors import UserError
 
 LIMIT = 1_500_000
 """Bytes that a file may have."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from harness import registry
-from harness.problem import UserError
+from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.conformance.claims import Claim

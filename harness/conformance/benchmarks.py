@@ -16,7 +16,9 @@ from harness.budget import Budget
 from harness.conformance.claims import Claim, problem_of, require, said
 from harness.conformance.reach import JudgeLike, reachable
 from harness.opening import opened
-from harness.problem import Arch, Benchmark, MissingRecord, Problem, SearchSpace, SearchView
+from harness.problem import Benchmark, MissingRecord, Problem
+from harness.space import Arch, SearchSpace
+from harness.view import SearchView
 
 WORLDS = (1, 2**40 + 3)
 SAMPLES = 50
@@ -42,7 +44,7 @@ def check(benchmark: Benchmark) -> Iterator[Claim]:
         yield Claim(said(less_training_costs_less), problem_of(less_training_costs_less, problem, archs[:5]))
         for rule in (judge_agrees_with_itself, view_leads_to_no_test_value):
             yield Claim(said(rule), problem_of(rule, problem, archs))
-    if getattr(problem, "task", None) is not None:
+    if problem.training is not None:
         yield Claim("its training side: run a weight-sharing method on it, such as --methods rsps", checked=False)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from harness import registry
-from harness.problem import UserError
+from harness.errors import UserError
 
 
 class Claim(NamedTuple):

@@ -12,8 +12,8 @@ from harness import registry, source
 from harness.conformance.claims import Claim, Lost, problem_of, require, said
 from harness.conformance.searches import Outcome, Run, Search, forked
 from harness.conformance.toy import ToyProblem, ToySharingProblem
-from harness.problem import UserError
-from harness.registry import MethodInfo
+from harness.errors import UserError
+from harness.method import MethodInfo, skip_reason
 from harness.seeds import derive
 
 SHORT = 2
@@ -84,10 +84,11 @@ def _row(info: MethodInfo, row: str) -> tuple[Search, str]:
     settings = registry.settings(info, row, problem.space.name, {}, {})
     if trains:
         settings = _shortened(info, settings)
-    skip = getattr(registry.build(info, settings), "skip", lambda _: None)
-    reason = (
-        skip(problem) if info.kind in ("one-shot", "multi-trial") else f"is a {info.kind} method, for which there is no toy"
-    )
+    method = registry.build(info, settings)
+    if info.kind in ("one-shot", "multi-trial"):
+        reason = skip_reason(method, problem)
+    else:
+        reason = f"is a {info.kind} method, for which there is no toy"
     return Search(info.reference, settings, trains), reason or ""
 
 

@@ -10,13 +10,17 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
 from harness.conformance.toy import ToyProblem, ToySharingProblem
-from harness.problem import Arch, SearchView, UserError
+from harness.errors import UserError
+from harness.outcome import Trace
+from harness.space import Arch
+from harness.view import SearchView
 
 _HASH_SEEDS = itertools.count(1)
 
@@ -89,23 +93,25 @@ def _attempt(search: Search) -> Outcome:
 
 
 def _search(search: Search, outcome: Outcome) -> None:
-    method = registry.build(registry.method(search.method), search.settings)
+    info = registry.method(search.method)
+    method = registry.build(info, search.settings)
     budget = _Ledger(outcome, search.currency, search.limit)
+    trace = Trace()
     problem = ToySharingProblem() if search.trains else ToyProblem()
     view = SearchView(
         problem.space,
         budget,
         problem.oracle(7),
         search.seed,
-        getattr(method, "proposes", "best_valid"),
-        task=(lambda charge: problem.task(7, "cpu", charge)) if isinstance(problem, ToySharingProblem) else _undeclared,
+        info.proposes,
+        task=partial(problem.training, 7, "cpu") if problem.training else _undeclared,
+        trace=trace,
     )
     try:
         returned = method.search(view)
         if returned is not None:
             view.propose(returned)
     finally:
-        trace = view._trace
         outcome.trace, outcome.proposals = repr(trace), [proposal.arch for proposal in trace.proposals]
         outcome.spent = budget.spent(search.currency or "seconds")
 

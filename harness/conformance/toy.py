@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.problem import Arch, Facts, InvalidArchitecture, Meter, MissingRecord, SearchSpace
+from harness.problem import Facts, MissingRecord, Problem
 from harness.seeds import mix
+from harness.space import Arch, InvalidArchitecture, SearchSpace
+from harness.training import Meter, TrainingSide
 
 
 class ToySpace(SearchSpace):
@@ -44,7 +46,7 @@ class ToyOracle:
         return 60.0 + 3.0 * sum(arch) + 0.5 * epochs + noise, 10.0 * epochs, float(epochs), 1e6 * epochs
 
 
-class ToyProblem:
+class ToyProblem(Problem):
     """The search side only; what :meth:`Method.skip` may look at."""
 
     space = ToySpace()
@@ -64,8 +66,8 @@ class ToySharingSpace(ToySpace):
     cardinalities = (4, 4, 4)
 
 
-class ToyTraining:
-    """Opens the training side."""
+class ToyTrainingSide(TrainingSide):
+    """Opens :class:`harness.conformance.toy_sharing.ToyTask`."""
 
     def __call__(self, world: int, device: str, charge: Meter) -> Any:
         from harness.conformance.toy_sharing import ToyTask
@@ -73,7 +75,7 @@ class ToyTraining:
         return ToyTask(world, device, charge)
 
 
-class ToySharingProblem:
+class ToySharingProblem(Problem):
     """A problem to train on; nothing can be looked up."""
 
     space = ToySharingSpace()
@@ -81,7 +83,7 @@ class ToySharingProblem:
     checksum = "toy"
     record = "none"
     facts = Facts("made images", "a supernet on made images", {})
-    task = ToyTraining()
+    training = ToyTrainingSide()
 
     def oracle(self, world: int) -> None:
         return None

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.problem import Arch, Meter
 from harness.seeds import derive
+from harness.space import Arch
+from harness.training import Meter
 from harness.weight_sharing import Active, Decision, Metered, everything
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
-from harness.problem import Problem, SearchView
+from harness.problem import Problem
+from harness.view import SearchView
 from methods.feature_maps.parts import singles
 
 

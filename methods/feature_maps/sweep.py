@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from harness.problem import Problem, SearchView
+from harness.problem import Problem
+from harness.view import SearchView
 from methods.feature_maps.parts import singles
 
 SIZES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)

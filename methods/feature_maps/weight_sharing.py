@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from harness.problem import Problem, SearchView
+from harness.problem import Problem
+from harness.view import SearchView
 from methods.feature_maps.parts import singles
 
 Floats = npt.NDArray[np.float64]

@@ -15,7 +15,9 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from harness.problem import Arch, Problem, SearchView
+from harness.problem import Problem
+from harness.space import Arch
+from harness.view import SearchView
 from methods.multi_trial.parts.recorded import first_recorded
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
-from harness.problem import Arch, MissingRecord, SearchView
+from harness.problem import MissingRecord
+from harness.space import Arch
+from harness.view import SearchView
 from methods.multi_trial.parts.recorded import first_recorded
 
 

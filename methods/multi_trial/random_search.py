@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from harness.problem import SearchView
+from harness.view import SearchView
 from methods.multi_trial.parts.recorded import first_recorded
 
 

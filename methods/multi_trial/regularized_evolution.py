@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar
 
-from harness.problem import Arch, SearchView
+from harness.space import Arch
+from harness.view import SearchView
 from methods.multi_trial.parts.recorded import first_recorded
 
 

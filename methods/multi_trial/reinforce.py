@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from harness.problem import Arch, SearchView
+from harness.space import Arch
+from harness.view import SearchView
 from methods.multi_trial.parts.recorded import first_recorded
 
 

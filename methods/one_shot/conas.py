@@ -3,7 +3,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from harness.problem import Arch, Problem, SearchView
+from harness.problem import Problem
+from harness.space import Arch
+from harness.view import SearchView
 from methods.one_shot.parts import training
 
 
@@ -54,7 +56,7 @@ class Conas(training.WeightTraining):
     }
 
     def skip(self, problem: Problem) -> str | None:
-        if self.most_inputs and not training.chooses_edges(problem):
+        if self.most_inputs and not problem.space.chooses_edges:
             return f"a node of {problem.space.name} takes one operation from each of its inputs"
         return training.skip(problem, on_edges=True)
 

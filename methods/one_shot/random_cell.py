@@ -3,7 +3,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.problem import Arch, Problem, SearchView
+from harness.problem import Problem
+from harness.space import Arch
+from harness.view import SearchView
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class RandomCell:
     proposes: ClassVar[str] = "self"
 
     def skip(self, problem: Problem) -> str | None:
-        return None if hasattr(problem, "retraining") else "random_search is the baseline where trainings can be looked up"
+        return None if problem.retraining else "random_search is the baseline where trainings can be looked up"
 
     def search(self, view: SearchView) -> Arch:
         return view.space.sample(view.rng)

@@ -4,7 +4,9 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
-from harness.problem import Arch, Problem, SearchView
+from harness.problem import Problem
+from harness.space import Arch
+from harness.view import SearchView
 from methods.one_shot.parts import training
 
 if TYPE_CHECKING:

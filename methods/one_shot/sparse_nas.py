@@ -3,7 +3,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from harness.problem import Problem, SearchView
+from harness.problem import Problem
+from harness.view import SearchView
 from methods.one_shot.parts import training
 
 

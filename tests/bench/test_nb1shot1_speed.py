@@ -19,7 +19,7 @@ from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from harness.budget import Budget
 from harness.cache import Table
-from harness.problem import SearchView
+from harness.view import SearchView
 from tests.nb101_files import record_file, rows_of, trainings
 from tests.plain_nb101 import plain_fingerprint
 

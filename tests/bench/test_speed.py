@@ -26,9 +26,10 @@ from harness.budget import Budget
 from harness.cache import Table, TableWriter
 from harness.execute import execute
 from harness.outcome import Result
-from harness.plan import PlannedRow, RowSpec, make
-from harness.problem import SearchView
+from harness.plan import PlannedRow, make
+from harness.spec import RowSpec
 from harness.store import Store
+from harness.view import SearchView
 from tests import official_files
 
 pytestmark = [pytest.mark.bench, pytest.mark.usefixtures("made")]

@@ -14,7 +14,9 @@ from harness.budget import Budget, BudgetExhausted
 from harness.conformance import benchmarks as claims
 from harness.conformance.benchmarks import WORLDS
 from harness.conformance.reach import JudgeLike, reachable
-from harness.problem import MissingRecord, Problem, SearchView
+from harness.outcome import Trace
+from harness.problem import MissingRecord, Problem
+from harness.view import SearchView
 
 
 class BenchmarkContract:
@@ -60,10 +62,10 @@ class TrainingContract:
         """Does something with a task that costs; returns what it learned, to be compared."""
         raise NotImplementedError
 
-    def view(self, problem: Problem, world: int, budget: Budget | None = None) -> SearchView:
+    def view(self, problem: Problem, world: int, budget: Budget | None = None, trace: Trace | None = None) -> SearchView:
         """A search that has begun."""
-        task = functools.partial(problem.task, world, "cpu")  # type: ignore[attr-defined]
-        return SearchView(problem.space, budget or Budget(), problem.oracle(world), 0, "self", task=task)
+        task = functools.partial(problem.training, world, "cpu")
+        return SearchView(problem.space, budget or Budget(), problem.oracle(world), 0, "self", task=task, trace=trace)
 
     def test_what_is_learned_depends_on_the_world_and_the_request_alone(self, problem: Problem) -> None:
         for world in WORLDS:

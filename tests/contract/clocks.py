@@ -15,7 +15,9 @@ from torch import nn
 from benchmarks.images import task as images
 from benchmarks.images.augment import Resident
 from harness.budget import Budget
-from harness.problem import Arch, Problem, SearchView
+from harness.problem import Problem
+from harness.space import Arch
+from harness.view import SearchView
 from harness.weight_sharing import Active
 
 CELLS = 24
@@ -88,7 +90,7 @@ class Bench:
     def __init__(self, problem: Any) -> None:
         self.problem = problem
         self.budget = Budget()
-        view = SearchView(problem.space, self.budget, None, 0, "self", task=partial(problem.task, 3, "cpu"))
+        view = SearchView(problem.space, self.budget, None, 0, "self", task=partial(problem.training, 3, "cpu"))
         self.task = view.task
         self.net = self.task.supernet()
         self.net.module = Idle(self.task.classes)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.conformance import benchmarks as claims
-from harness.problem import Arch, InvalidArchitecture, SearchSpace
+from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 seeds = st.integers(0, 2**32)
 

@@ -14,7 +14,7 @@ import pytest
 
 from harness.conformance import of
 from harness.conformance.benchmarks import check
-from harness.problem import UserError
+from harness.errors import UserError
 
 FILE = Path(__file__).parents[2] / "examples" / "my_benchmark" / "my_benchmark" / "benchmark.py"
 
@@ -39,16 +39,16 @@ def test_the_example_keeps_it(example: Any) -> None:
 
 def measured(change: Callable[[tuple[float, float, float, float]], tuple[float, ...]]) -> Callable[[Any], None]:
     def apply(example: Any) -> None:
-        real = example.Oracle.measure
-        example.Oracle.measure = lambda self, arch, fidelity, asked: change(real(self, arch, fidelity, asked))
+        real = example.MyOracle.measure
+        example.MyOracle.measure = lambda self, arch, fidelity, asked: change(real(self, arch, fidelity, asked))
 
     return apply
 
 
 def scored(**change: float) -> Callable[[Any], None]:
     def apply(example: Any) -> None:
-        real = example.Judge.score
-        example.Judge.score = lambda self, arch, world=0: {"images": {**real(self, arch)["images"], **change}}
+        real = example.MyJudge.score
+        example.MyJudge.score = lambda self, arch, world=0: {"images": {**real(self, arch)["images"], **change}}
 
     return apply
 
@@ -58,18 +58,18 @@ def spelt(example: Any) -> None:
 
 
 def leaking(example: Any) -> None:
-    real = example.Problem.oracle
+    real = example.MyProblem.oracle
 
     def oracle(self: Any, world: int) -> Any:
         made = real(self, world)
         made.convenient = self.judge
         return made
 
-    example.Problem.oracle = oracle
+    example.MyProblem.oracle = oracle
 
 
 def drawn_as_mean(example: Any) -> None:
-    example.Problem.record = "mean"
+    example.MyProblem.record = "mean"
 
 
 def contains_all(example: Any) -> None:
@@ -101,7 +101,7 @@ def test_a_broken_benchmark_is_told_what_it_breaks(breakage: Callable[[Any], Non
 
 
 def test_what_cannot_be_opened_is_one_line(example: Any) -> None:
-    example.Problem.facts = dataclasses.asdict(example.Problem.facts)
+    example.MyProblem.facts = dataclasses.asdict(example.MyProblem.facts)
     with pytest.raises(UserError, match=r"my_benchmark/images: its problem's facts must be a Facts"):
         problems(example)
 

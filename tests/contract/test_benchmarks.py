@@ -9,7 +9,8 @@ from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.table import Records
 from harness import registry
 from harness.budget import Budget
-from harness.problem import MissingRecord, Problem, SearchView
+from harness.problem import MissingRecord, Problem
+from harness.view import SearchView
 from tests import official_files
 from tests.contract.benchmarks import BenchmarkContract
 

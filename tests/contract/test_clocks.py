@@ -22,7 +22,8 @@ from benchmarks.nb201.table import Records
 from benchmarks.training.table import read
 from harness import registry
 from harness.cache import Table
-from harness.problem import Arch, Problem
+from harness.problem import Problem
+from harness.space import Arch
 from tests import made_digits
 from tests.contract.clocks import Bench, ClockContract, Kind, bench
 from tests.nb101_files import columns_table, record_file, rows_of, trainings
@@ -52,15 +53,15 @@ class NB201Clock(ClockContract):
     passes = 1
 
     def records(self, problem: NB201Problem) -> Records:
-        return Records(Table(problem.task.table))
+        return Records(Table(problem.training.table))
 
     def pass_seconds(self, problem: NB201Problem, arch: Arch) -> float:
-        column = self.records(problem).mean(problem.task.searched, problem.task.recipe, "x-valid", "pass_seconds")
+        column = self.records(problem).mean(problem.training.searched, problem.training.recipe, "x-valid", "pass_seconds")
         assert column is not None
         return float(column[problem.space.index(arch)])
 
     def epoch_images(self, problem: NB201Problem) -> int:
-        return {"cifar10": 25_000, "cifar100": 50_000, "imagenet16-120": 151_700, "digits": 1_024}[problem.task.dataset]
+        return {"cifar10": 25_000, "cifar100": 50_000, "imagenet16-120": 151_700, "digits": 1_024}[problem.training.dataset]
 
 
 class FittedNB201Clock(NB201Clock):
@@ -69,7 +70,7 @@ class FittedNB201Clock(NB201Clock):
     benchmarks = [f"nb201/{name}" for name in SEARCHED if name != "digits"]
 
     def agree(self, problem: NB201Problem, kind: Kind, charged: np.ndarray, recorded: np.ndarray) -> None:
-        fit = getattr(problem.task.clock, kind)
+        fit = getattr(problem.training.clock, kind)
         assert np.sqrt(((charged - recorded) ** 2).mean()) < 1.5 * fit.residual
 
 
@@ -83,7 +84,7 @@ class TestNB201Digits(NB201Clock):
         return registry.benchmark("nb201/digits").open({"recipe": 12}, DIGITS)
 
     def test_the_clock_states_its_fit_to_the_timed_cells(self, problem: NB201Problem) -> None:
-        clock = problem.task.clock
+        clock = problem.training.clock
         fits = [(round(fit.r2, 3), round(fit.residual * 1e6, 2), fit.cells) for fit in (clock.training, clock.evaluation)]
         assert fits == [(0.954, 7.24, 200), (0.954, 2.19, 200)]
         said = clock.facts
@@ -103,8 +104,8 @@ class TestMadeNB201Digits(NB201Clock):
 
     def test_the_clock_is_that_of_the_build(self, problem: NB201Problem) -> None:
         line = made_digits.CLOCK.evaluate
-        assert problem.task.clock.evaluation.base == pytest.approx(line.base * 1e-6)
-        assert problem.task.clock.evaluation.r2 == line.r2
+        assert problem.training.clock.evaluation.base == pytest.approx(line.base * 1e-6)
+        assert problem.training.clock.evaluation.r2 == line.r2
 
 
 class TestMadeNB201(FittedNB201Clock):
@@ -146,7 +147,7 @@ class RecordedNB1Shot1Clock(NB1Shot1Clock):
 
     def agree(self, problem: NB1Shot1Problem, kind: Kind, charged: np.ndarray, recorded: np.ndarray) -> None:
         # a query draws one repeat, which differs more than the mean of three that was fitted
-        assert np.median(abs(charged / recorded - 1)) < 2.5 * problem.task.clock.median_error
+        assert np.median(abs(charged / recorded - 1)) < 2.5 * problem.training.clock.median_error
 
 
 @functools.cache
@@ -174,7 +175,7 @@ class TestNB1Shot1Digits(NB1Shot1Clock):
         return 384 * 8 * evaluate_us()[problem.space.canonical(arch)] * 1e-6
 
     def test_the_clock_states_its_fit_to_the_timed_cells(self, problem: NB1Shot1Problem) -> None:
-        said = problem.task.clock.facts
+        said = problem.training.clock.facts
         assert said["clock:training"].endswith("R2 0.751, residual 17.87 us over 200 timed cells")
         assert said["clock:evaluation"].endswith("R2 0.701, residual 9.22 us over 200 timed cells")
         assert "an additive model (200 timed cells, R2 0.751" in problem.facts.source

@@ -16,7 +16,10 @@ from benchmarks.feature_maps.pool import PoolSpace
 from benchmarks.images import dataset
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
-from harness.problem import InvalidArchitecture, Problem, UserError
+from harness.errors import UserError
+from harness.outcome import Trace
+from harness.problem import Problem
+from harness.space import InvalidArchitecture
 from tests import review_files
 from tests.contract.benchmarks import TrainingContract
 from tests.contract.spaces import SpaceContract
@@ -78,7 +81,8 @@ class SolverContract(TrainingContract):
         traces = []
         for limit in (None, None, 3):
             before = random.getstate(), str(np.random.get_state(legacy=False))
-            view = self.view(problem, 1, Budget("solver_calls", limit) if limit else None)
+            trace = Trace()
+            view = self.view(problem, 1, Budget("solver_calls", limit) if limit else None, trace)
             info = registry.method(row.partition(":")[0])
             values = {**registry.settings(info, row, problem.space.name, {}, {})}
             if info.name == "sweep":
@@ -90,7 +94,7 @@ class SolverContract(TrainingContract):
             except BudgetExhausted:
                 assert limit
             assert before == (random.getstate(), str(np.random.get_state(legacy=False)))
-            traces.append([proposal.arch for proposal in view._trace.proposals])
+            traces.append([proposal.arch for proposal in trace.proposals])
             assert all(arch in problem.space for arch in traces[-1])
             assert view.budget.queries <= (limit or 1000)
         assert traces[0] == traces[1]

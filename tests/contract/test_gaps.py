@@ -10,9 +10,12 @@ import pytest
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
 from harness.conformance.toy import ToyOracle, ToyProblem, ToySpace
-from harness.problem import Arch, MissingRecord, SearchView
+from harness.method import skip_reason
+from harness.problem import MissingRecord
 from harness.seeds import mix
+from harness.space import Arch
 from methods.multi_trial.parts.recorded import first_recorded
+from tests.recorded import RecordedView
 
 ROWS = [row for info in registry.methods().values() if info.kind == "multi-trial" for row in info.rows]
 SPACE = ToySpace()
@@ -37,12 +40,12 @@ class Gaps(ToyOracle):
         return super().measure(arch, fidelity, asked)
 
 
-def searched(row: str, oracle: ToyOracle, queries: int = 200, seed: int = 0) -> SearchView:
+def searched(row: str, oracle: ToyOracle, queries: int = 200, seed: int = 0) -> RecordedView:
     info = registry.method(row.partition(":")[0])
     method = registry.build(info, registry.settings(info, row, SPACE.name, {}, {}))
-    if reason := getattr(method, "skip", lambda _: None)(ToyProblem()):
+    if reason := skip_reason(method, ToyProblem()):
         pytest.skip(reason)
-    view = SearchView(SPACE, Budget("queries", queries), oracle, seed, getattr(method, "proposes", "best_valid"))
+    view = RecordedView(SPACE, Budget("queries", queries), oracle, seed, info.proposes)
     with suppress(BudgetExhausted):
         method.search(view)
     return view
@@ -57,7 +60,7 @@ def test_a_search_spends_its_budget_on_what_is_recorded(row: str, share: int) ->
         assert table.missing, "the search met a gap"
         assert view.budget.exhausted or view.budget.queries == len(table.known), "it ended early"
         assert 0 <= table.answers - view.budget.queries <= 1, "a gap was charged"
-        proposed = {proposal.arch for proposal in view._trace.proposals}
+        proposed = {proposal.arch for proposal in view.trace.proposals}
         assert proposed and proposed <= table.known
 
 
@@ -73,7 +76,7 @@ def test_a_table_without_records_ends_a_search_with_one_line(row: str) -> None:
 def test_without_gaps_a_search_asks_what_it_always_asked(row: str) -> None:
     whole, same = ToyOracle(7), Gaps(100)
     same.short = set()
-    assert searched(row, whole)._trace == searched(row, same)._trace
+    assert searched(row, whole).trace == searched(row, same).trace
 
 
 def test_what_is_drawn_has_the_draws_distribution_given_a_record() -> None:

@@ -14,7 +14,10 @@ from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from harness.budget import Budget
 from harness.cache import Table
-from harness.problem import Arch, InvalidArchitecture, MissingRecord, Problem, SearchView, UserError
+from harness.errors import UserError
+from harness.problem import MissingRecord, Problem
+from harness.space import Arch, InvalidArchitecture
+from harness.view import SearchView
 from tests.contract.benchmarks import BenchmarkContract, reachable
 from tests.nb101_files import columns_table, record_file, rows_of, trainings
 

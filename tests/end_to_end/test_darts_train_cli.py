@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.darts import train
-from harness.problem import UserError
+from harness.errors import UserError
 
 QUICK = ["--cell", "darts_v1", "--data", "digits", "--recipe", "digits", "--set", "width=2", "--set", "depth=2"]
 QUICK += ["--set", "evaluate_every=4", "--set", "epochs=5"]

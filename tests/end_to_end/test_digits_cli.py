@@ -13,8 +13,8 @@ import pytest
 from benchmarks.nb201 import digits_bundle
 from benchmarks.nb201.digits_table import FILES
 from harness import protocol as protocols
+from harness.errors import UserError
 from harness.plan import make, rows_of
-from harness.problem import UserError
 from harness.protocol import BudgetRule
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

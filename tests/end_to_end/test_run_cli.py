@@ -529,3 +529,10 @@ def test_a_sweep_on_ray_is_the_sweep_on_this_machine(
 def test_an_option_that_names_nothing_does_not_mean_everything(option: str, command: Command, tmp_path: Path) -> None:
     done = command("--all", option, "", "--out", tmp_path / "out")
     assert (done.returncode, done.stderr) == (2, f"error: {option} names nothing; leave it out to mean all\n")
+
+
+def test_a_report_of_a_folder_without_a_store_makes_no_folder(command: Command, tmp_path: Path) -> None:
+    mistyped = tmp_path / "resluts"
+    done = command("--protocol", "smoke", *MULTI_TRIAL, "--report", "--out", mistyped)
+    assert (done.returncode, done.stderr) == (2, f"error: no runs in {mistyped}; --out names the folder of the store\n")
+    assert not mistyped.exists()

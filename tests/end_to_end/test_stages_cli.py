@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.engine import Engine, Finished, Task, local
+from harness.engine import Engine, Finished, Job, local
 from harness.execute import execute
 from harness.plan import make
 from harness.protocol import Part, Protocol, Stage
@@ -26,11 +26,11 @@ STAGES = (
 )
 
 
-def inline(tasks: Iterable[Task], workers: int) -> Iterator[Finished]:
+def inline(jobs: Iterable[Job], workers: int) -> Iterator[Finished]:
     """An engine without processes."""
-    for task in tasks:
-        for run in task.runs:
-            yield task.row, run, (retrain if run.arch else execute)(task.row, run)
+    for job in jobs:
+        for run in job.runs:
+            yield job.row, run, (retrain if run.arch else execute)(job.row, run)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from benchmarks.nb201.network import Macro, Network, initial_parameters
 from benchmarks.training import native
 from benchmarks.training.batched import Sgd, evaluate, train
 from benchmarks.training.graph import Graph
-from harness.problem import Arch
+from harness.space import Arch
 
 MACRO = Macro(width=4, depth=1, channels=1, size=8, stem=1, reduction="pool")
 SGD = Sgd(rate=0.2)

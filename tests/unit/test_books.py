@@ -14,7 +14,7 @@ from harness.books import Booked, mismatch
 from harness.budget import Budget, BudgetExhausted, Spending
 from harness.conformance.toy import ToyOracle, ToySpace
 from harness.outcome import Proposal
-from harness.problem import SearchView
+from tests.recorded import RecordedView
 
 RULE = {"currency": "seconds", "limit": 1000.0, "policy": "refuse"}
 
@@ -26,7 +26,7 @@ def searched(world: int = 7, limit: float = 1000.0, trained: bool = False) -> Bo
         return charge
 
     ledger = Budget("seconds", limit, "refuse")
-    view = SearchView(ToySpace(), ledger, ToyOracle(world), 0, task=task)
+    view = RecordedView(ToySpace(), ledger, ToyOracle(world), 0, task=task)
     try:
         while True:
             view.query(view.space.sample(view.rng), view.rng.choice([None, 1, 12]))
@@ -35,7 +35,7 @@ def searched(world: int = 7, limit: float = 1000.0, trained: bool = False) -> Bo
     except BudgetExhausted:
         pass
     spent = {name: ledger.spent(name) for name in ("queries", "seconds", "epochs", "macs", *ledger.extra)}
-    return Booked(view._trace, spent, view._books.answers, view._books.trained)
+    return Booked(view.trace, spent, view.books.queries, view.books.trained)
 
 
 @given(st.integers(0, 2**40), st.floats(20.0, 5000.0), st.booleans())
@@ -44,21 +44,21 @@ def test_an_honest_search_agrees(world: int, limit: float, trained: bool) -> Non
 
 
 def test_another_world_does_not_agree() -> None:
-    assert "was answered" in mismatch(searched(7), ToyOracle(8), RULE)
+    assert "returned" in mismatch(searched(7), ToyOracle(8), RULE)
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda booked: booked.trace.accuracy.__setitem__(0, 99.99), "query 1 was answered"),
-        (lambda booked: booked.trace.accuracy.__setitem__(0, math.nan), "query 1 was answered"),
+        (lambda booked: booked.trace.accuracy.__setitem__(0, 99.99), "query 1 returned"),
+        (lambda booked: booked.trace.accuracy.__setitem__(0, math.nan), "query 1 returned"),
         (lambda booked: booked.trace.seconds.__setitem__(3, 0.0), "query 4 ended at"),
         (lambda booked: booked.spent.__setitem__("seconds", 1.0), "the ledger says 1"),
         (lambda booked: booked.spent.__setitem__("queries", 1), "the ledger says 1"),
         (lambda booked: booked.spent.__setitem__("macs", math.nan), "macs were charged"),
-        (lambda booked: booked.answers.append(booked.answers[0]), "the oracle answered"),
-        (lambda booked: booked.answers.extend(booked.answers[:3]), "the oracle answered"),
-        (lambda booked: booked.answers.__setitem__(0, ((3, 2, 1, 3), 6)), "query 1"),
+        (lambda booked: booked.queries.append(booked.queries[0]), "the oracle was queried"),
+        (lambda booked: booked.queries.extend(booked.queries[:3]), "the oracle was queried"),
+        (lambda booked: booked.queries.__setitem__(0, ((3, 2, 1, 3), 6)), "query 1"),
         (lambda booked: booked.trace.proposals.append(Proposal(1, 0.0, (0, 0, 0, 0))), "not in order of time"),
         (lambda booked: booked.trace.proposals.append(Proposal(999, 999.0, (0, 0, 0, 0))), "after 999 queries"),
     ],
@@ -82,7 +82,7 @@ def test_more_than_the_limit_is_named() -> None:
 
 
 def test_a_search_without_queries_and_without_an_oracle_agrees() -> None:
-    empty = dataclasses.replace(searched(limit=1.0), answers=[])
+    empty = dataclasses.replace(searched(limit=1.0), queries=[])
     assert mismatch(empty, None, RULE) == ""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.cache import Table, TableWriter, atomic, cache_root, data_roots, explain
-from harness.problem import UserError
+from harness.errors import UserError
 
 
 def table(path: Path, **columns: np.ndarray) -> Table:

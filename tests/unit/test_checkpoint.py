@@ -19,7 +19,7 @@ def spent() -> tuple[Budget, Trace, Books]:
     trace.proposals.append(Proposal(1, 0.1, (0, 4, 2)))
     trace.probes.append(Probe((1, 2, 0), 12.5))
     trace.scalars.append({"seconds": 0.1, "entropy": math.nan, "loss": math.inf})
-    books.answers.append(((0, 4, 2), None))
+    books.queries.append(((0, 4, 2), None))
     books.trained["seconds"] = 0.1
     return budget, trace, books
 
@@ -30,7 +30,7 @@ def test_a_search_goes_on_with_the_ledger_and_the_trace_it_had(tmp_path: Path) -
     File(tmp_path / "deep" / "a.ckpt", "a").save(state, budget, trace, books)
     again, lines, noted = Budget(), Trace(), Books(None)
     assert File(tmp_path / "deep" / "a.ckpt", "a").load(again, lines, noted) == state
-    assert (noted.answers, noted.trained) == (books.answers, books.trained)
+    assert (noted.queries, noted.trained) == (books.queries, books.trained)
     assert again.snapshot() == budget.snapshot()
     assert repr(lines) == repr(trace)  # repr: NaN is not equal to itself
 
@@ -73,6 +73,14 @@ def test_a_used_ledger_refuses_to_be_restored() -> None:
         budget.restore(Budget().snapshot())
 
 
+def test_a_training_has_a_state_and_no_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert File(tmp_path / "a.ckpt", "a").load_training() is None
+    File(tmp_path / "a.ckpt", "a").save_training(b"state")
+    assert File(tmp_path / "a.ckpt", "a").load_training() == b"state"
+    assert File(tmp_path / "a.ckpt", "b").load_training() is None
+    assert "is the checkpoint of another run" in capsys.readouterr().err
+
+
 def test_forgetting_twice_is_no_error(tmp_path: Path) -> None:
     file = File(tmp_path / "a.ckpt", "a")
     file.save(b"", *spent())
@@ -86,5 +94,5 @@ def test_the_checkpoint_of_another_run_is_not_used(tmp_path: Path, capsys: pytes
     (tmp_path / "a.ckpt").rename(tmp_path / "b.ckpt")
     budget, trace, books = Budget(), Trace(), Books(None)
     assert File(tmp_path / "b.ckpt", "b").load(budget, trace, books) is None
-    assert budget.snapshot() == Budget().snapshot() and trace == Trace() and not books.answers
+    assert budget.snapshot() == Budget().snapshot() and trace == Trace() and not books.queries
     assert "b.ckpt is the checkpoint of another run; this run starts from the beginning" in capsys.readouterr().err

@@ -11,8 +11,8 @@ import pytest
 from benchmarks.nb201.benchmark import NB201Benchmark
 from benchmarks.nb201.library import LIBRARY
 from harness import choice
+from harness.errors import UserError
 from harness.library import check_choice
-from harness.problem import UserError
 from tests import official_files
 from tests.made_sources import few_rows, folders
 

@@ -12,7 +12,7 @@ from benchmarks.darts.published import published
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from harness import registry
-from harness.problem import UserError
+from harness.errors import UserError
 
 
 def test_the_judge_knows_the_size_of_a_cell_and_no_accuracy() -> None:

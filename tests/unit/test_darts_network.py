@@ -18,7 +18,7 @@ from benchmarks.darts.network import EvaluationCell, FactorizedReduce, Network, 
 from benchmarks.darts.published import published
 from benchmarks.darts.size import Size, network_size, op_size
 from benchmarks.darts.space import DartsSpace, cells
-from harness.problem import Arch
+from harness.space import Arch
 
 TINY = Macro(width=4, depth=3, size=8, channels=1, auxiliary=False)
 macros = st.sampled_from(

@@ -21,10 +21,10 @@ from benchmarks.darts.image_folder import FolderData, augmented, central
 from benchmarks.darts.published import published
 from benchmarks.darts.recipe import Recipe, recipe, recipes
 from benchmarks.darts.retraining import Retraining
-from benchmarks.darts.train import Keeper
+from benchmarks.darts.train import checkpoint_file, last_state
 from benchmarks.images.augment import Augmentation, Resident
 from benchmarks.images.dataset import ImageSet
-from harness.problem import UserError
+from harness.errors import UserError
 
 CELL = published()["DARTS_V1"]
 TINY = Recipe("tiny", epochs=3, batch=16, width=2, depth=2, auxiliary=0.0, cutout=2, drop_path=0.3)
@@ -214,9 +214,9 @@ def test_digits_are_evaluated_under_the_same_noise_every_time() -> None:
 def test_a_full_disk_leaves_the_last_good_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keeper = Keeper(tmp_path / "out")
-    assert keeper.load() is None
-    keeper.save(b"good")
+    checkpoint = checkpoint_file(tmp_path / "out")
+    assert checkpoint.load() is None
+    checkpoint.save(b"good")
 
     def full(path: Path, content: bytes) -> int:
         with path.open("wb") as file:
@@ -225,22 +225,22 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
-        keeper.save(b"newer")
-        keeper.save(b"newest")
-    assert keeper.load() == b"good"
+        checkpoint.save(b"newer")
+        checkpoint.save(b"newest")
+    assert checkpoint.load() == b"good"
     assert os.listdir(tmp_path / "out") == ["checkpoint.pt"]
     told = capsys.readouterr().err
     assert told.count("No space left on device") == 1 and "goes on" in told
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    keeper = Keeper(tmp_path)
-    keeper.save(b"state")
-    data = bytearray(keeper.path.read_bytes())
+    checkpoint = checkpoint_file(tmp_path)
+    checkpoint.save(b"state")
+    data = bytearray(checkpoint.path.read_bytes())
     data[-1] ^= 1
-    keeper.path.write_bytes(bytes(data))
-    with pytest.raises(UserError, match=r"checkpoint\.pt is damaged"):
-        keeper.load()
+    checkpoint.path.write_bytes(bytes(data))
+    with pytest.raises(UserError, match=r"checkpoint\.pt is damaged; delete it"):
+        last_state(checkpoint)
 
 
 @pytest.fixture

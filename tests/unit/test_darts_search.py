@@ -71,18 +71,18 @@ def test_two_operations_enter_each_node_of_ista_nas_and_of_conas_with_two_inputs
 def test_one_stage_ista_nas_is_as_accurate_with_its_weights_in_the_norms() -> None:
     view = made_darts.view()
     made_darts.search("ista_nas:one_stage", view)
-    (line,) = [line for line in view._trace.scalars if "accuracy_before_absorption" in line]
+    (line,) = [line for line in view.trace.scalars if "accuracy_before_absorption" in line]
     assert line["accuracy_after_absorption"] == line["accuracy_before_absorption"] > 0
 
 
 def test_rsps_probes_cells_under_its_shared_weights_and_others_are_discretised() -> None:
     view = made_darts.view()
     made_darts.search("rsps", view, probed=3)
-    assert len(view._trace.probes) == 3
-    assert all(probe.arch in DartsSpace("single") and 0 <= probe.shared <= 100 for probe in view._trace.probes)
+    assert len(view.trace.probes) == 3
+    assert all(probe.arch in DartsSpace("single") and 0 <= probe.shared <= 100 for probe in view.trace.probes)
     view = made_darts.view()
     made_darts.search("gaea_darts:bilevel", view)
-    assert "discretised_accuracy" in view._trace.scalars[-1] and "supernet_accuracy" in view._trace.scalars[-2]
+    assert "discretised_accuracy" in view.trace.scalars[-1] and "supernet_accuracy" in view.trace.scalars[-2]
 
 
 def test_sparse_nas_keeps_what_has_weight() -> None:

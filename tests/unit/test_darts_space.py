@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from benchmarks.darts.cell import EDGE, EDGES, OPS, cell_of, inputs, pruned, surviving
 from benchmarks.darts.published import about, named, published
 from benchmarks.darts.space import DartsSpace, belongs, cells
-from harness.problem import Arch, InvalidArchitecture, UserError
+from harness.errors import UserError
+from harness.space import Arch, InvalidArchitecture
 from tests.contract.spaces import SpaceContract, seeds
 
 SPACES = {family: DartsSpace(family) for family in ("single", "multi", "mixed")}

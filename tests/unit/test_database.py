@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.database import VERSION
-from harness.problem import UserError
+from harness.errors import UserError
 from harness.store import Store
 from tests.unit.test_store import RUNS, SPEC, result
 

@@ -28,7 +28,7 @@ from benchmarks.training import build, native
 from benchmarks.training.build import Folder, run, train_unit, units
 from benchmarks.training.clock import fit
 from benchmarks.training.table import LIMIT, LOSS_UNIT, records, whole
-from harness.problem import UserError
+from harness.errors import UserError
 from tests import made_digits
 
 TINY = Settings(epochs={"short": 1, "long": 2}, draws=2)

@@ -16,7 +16,8 @@ from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.table import Records
 from benchmarks.training.build import EXTRA_SEEDS
 from harness import registry
-from harness.problem import Availability, UserError
+from harness.errors import UserError
+from harness.problem import Availability
 from tests.made_digits import CLOCK, quality
 from tests.unit.test_registry import loaded_by
 

@@ -19,7 +19,7 @@ from benchmarks.nb201.unique import representatives
 from benchmarks.training import build, datasheet, statistics
 from benchmarks.training.build import Folder, units
 from benchmarks.training.statistics import Accuracies
-from harness.problem import UserError
+from harness.errors import UserError
 from tests import made_digits
 
 SPACE = NB201Space()

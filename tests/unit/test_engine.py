@@ -6,18 +6,22 @@ import dataclasses
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
+from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from harness import engine as engines
 from harness import protocol as protocols
-from harness import worker
-from harness.engine import Engine, Task, local
+from harness.engine import Engine, Job, local
+from harness.errors import UserError
+from harness.job import Enough, Sample
 from harness.outcome import Result
 from harness.plan import PlannedRow, make
-from harness.problem import UserError
 from harness.ray_engine import on_ray
 from harness.seeds import derive
 
@@ -37,11 +41,11 @@ def bad(name: str) -> str:
     return str(BAD / f"{name}.py")
 
 
-def tasks(rows: list[PlannedRow], size: int = 3) -> list[Task]:
-    return [Task(row.spec, tuple(row.runs[at : at + size])) for row in rows for at in range(0, len(row.runs), size)]
+def jobs(rows: list[PlannedRow], size: int = 3) -> list[Job]:
+    return [Job(row.spec, tuple(row.runs[at : at + size])) for row in rows for at in range(0, len(row.runs), size)]
 
 
-def results(engine: Engine, todo: list[Task], workers: int = 2) -> dict[str, Result]:
+def results(engine: Engine, todo: list[Job], workers: int = 2) -> dict[str, Result]:
     found = [finished for finished in engine(todo, workers) if not isinstance(finished, list)]
     assert len({run.run_id for _, run, _ in found}) == len(found), "a run was done twice"
     assert all(run.run_id == result.run_id for _, run, result in found)
@@ -55,11 +59,11 @@ def essence(found: dict[str, Result]) -> dict[str, Result]:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_workers_and_order_change_nothing(engine: Engine) -> None:
     rows = planned("random_search", "reinforce", "bohb:nb201_2020", seeds=5)
-    expected = essence(results(local, tasks(rows), workers=1))
+    expected = essence(results(local, jobs(rows), workers=1))
     assert len(expected) == 25
     assert all(result.status == "done" for result in expected.values())
     for size, workers in ((1, 2), (4, 2)):
-        shuffled = tasks(rows, size)
+        shuffled = jobs(rows, size)
         random.Random(size).shuffle(shuffled)
         assert essence(results(engine, shuffled, workers)) == expected
 
@@ -80,7 +84,7 @@ def test_workers_and_order_change_nothing(engine: Engine) -> None:
         ("logs_function", "failed", "TypeError"),
         ("interrupts", "failed", "KeyboardInterrupt"),
         ("idles", "timeout", "still searching after 1 s"),
-        ("peeks", "rejected", "ledger: the oracle answered 1001 queries, the trace holds 1"),
+        ("peeks", "rejected", "ledger: the oracle was queried 1001 times, the trace has 1 queries"),
         ("rewinds", "rejected", "ledger: query 2 ended at"),
         ("rewrites", "rejected", "the trace says 99.99"),
         ("refunds", "failed", "impossible cost: -1000000000 queries"),
@@ -88,7 +92,7 @@ def test_workers_and_order_change_nothing(engine: Engine) -> None:
 )
 def test_a_bad_method_costs_its_own_runs_only(engine: Engine, name: str, status: str, reason: str) -> None:
     rows = planned(bad(name), "random_search", seeds=2, wall_limit_s=1.0)
-    found = results(engine, tasks(rows))
+    found = results(engine, jobs(rows))
     for row in rows:
         for run in row.runs:
             result = found[run.run_id]
@@ -103,7 +107,7 @@ def test_a_bad_method_costs_its_own_runs_only(engine: Engine, name: str, status:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_killed_worker_costs_the_run_it_was_in(engine: Engine) -> None:
     rows = planned(bad("kills"), "random_search", seeds=12)
-    found = results(engine, tasks(rows, 6))
+    found = results(engine, jobs(rows, 6))
     assert len(found) == 24
     for row in rows:
         for run in row.runs:
@@ -114,7 +118,7 @@ def test_a_killed_worker_costs_the_run_it_was_in(engine: Engine) -> None:
 
 def test_what_cannot_be_interrupted_is_killed() -> None:
     rows = planned(bad("deaf"), "random_search", seeds=1, wall_limit_s=0.5)
-    found = results(local, [dataclasses.replace(task, grace_s=1.0) for task in tasks(rows)])
+    found = results(local, [dataclasses.replace(job, grace_s=1.0) for job in jobs(rows)])
     assert [found[row.runs[0].run_id].status for row in rows] == ["timeout", "done"]
     assert "killed" in found[rows[0].runs[0].run_id].error
 
@@ -122,30 +126,30 @@ def test_what_cannot_be_interrupted_is_killed() -> None:
 def test_a_child_that_a_dead_worker_left_behind_is_not_waited_for() -> None:
     start = time.monotonic()
     rows = planned(bad("forks"), "random_search", seeds=2)
-    found = results(local, tasks(rows))
+    found = results(local, jobs(rows))
     assert [found[run.run_id].status for row in rows for run in row.runs] == ["crashed"] * 2 + ["done"] * 2
     assert time.monotonic() - start < 15
 
 
 def test_swallowing_the_end_of_the_budget_buys_nothing() -> None:
     (row,) = planned(bad("swallows"), seeds=1)
-    (result,) = results(local, tasks([row])).values()
+    (result,) = results(local, jobs([row])).values()
     assert result.status == "done"
     assert result.spent["seconds"] <= row.spec.budget["limit"]
     assert len(result.trace["seconds"]) == result.spent["queries"]
 
 
-def test_tasks_are_pulled_only_when_a_worker_is_free() -> None:
+def test_jobs_are_pulled_only_when_a_worker_is_free() -> None:
     pulled = 0
 
-    def counted(todo: list[Task]):
+    def counted(todo: list[Job]):
         nonlocal pulled
-        for task in todo:
+        for job in todo:
             pulled += 1
-            yield task
+            yield job
 
     finished = 0
-    for one in local(counted(tasks(planned("random_search", seeds=8), 1)), 2):
+    for one in local(counted(jobs(planned("random_search", seeds=8), 1)), 2):
         finished += not isinstance(one, list)
         assert pulled <= finished + 2
 
@@ -154,11 +158,11 @@ def test_changed_data_is_noticed_by_the_worker() -> None:
     (row,) = planned("random_search", seeds=1)
     stale = dataclasses.replace(row.spec, checksum="0" * 64)
     with pytest.raises(UserError, match="changed while it was being searched"):
-        results(local, [Task(stale, (stale.run(0),))])
+        results(local, [Job(stale, (stale.run(0),))])
 
 
 def test_workers_leave_when_the_driver_stops_listening() -> None:
-    running = local(tasks(planned(bad("idles"), seeds=1)), 1)
+    running = local(jobs(planned(bad("idles"), seeds=1)), 1)
     assert isinstance(next(running), list)
     children = {int(pid) for pid in _children(os.getpid())}
     assert children
@@ -186,7 +190,7 @@ def test_a_sampled_run_tells_how_long_the_whole_would_be(tmp_path: Path) -> None
         "        return view.space.sample(view.rng)\n"
     )
     row, quick = planned(str(slow), "random_search", seeds=1)
-    found = results(local, [Task(one.spec, (one.spec.run(-1),), sample_s=0.1) for one in (row, quick)], workers=1)
+    found = results(local, [Job(one.spec, (one.spec.run(-1),), sample_s=0.1) for one in (row, quick)], workers=1)
     sampled, whole = (found[one.spec.run(-1).run_id] for one in (row, quick))
     assert sampled.status == "sampled"
     assert sampled.wall_seconds >= 10
@@ -205,11 +209,23 @@ def test_a_sample_counts_the_start_of_a_run_once(
     signs: list[tuple[float, float]], whole: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    sample = worker.Sample(1.0)
+    monkeypatch.setattr("harness.job.time", SimpleNamespace(monotonic=lambda: now[0]))
+    sample = Sample(1.0)
     for now[0], share in signs:
         try:
             sample(share)
-        except worker.Enough:
+        except Enough:
             break
-    assert sample.whole == pytest.approx(whole)
+    assert sample.projected == pytest.approx(whole)
+
+
+def test_a_worker_that_closes_its_pipe_and_stays_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "LEAVE_S", 0.2)
+    worker = object.__new__(engines.Worker)
+    worker.pipe, theirs = Pipe()
+    theirs.close()
+    worker.alive, worker.left = True, []
+    worker.process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert worker.receive() == []
+    assert not worker.alive
+    assert worker.process.returncode == -signal.SIGKILL

@@ -18,7 +18,7 @@ from benchmarks.feature_maps.tokens import RELEASED, TOKENISERS, stop_words
 from benchmarks.images import digits
 from benchmarks.images.forms import FORMS
 from benchmarks.images.library import ImageLibrary
-from harness.problem import UserError
+from harness.errors import UserError
 from tests import image_files, review_files
 
 MADE = review_files.made()

@@ -15,8 +15,9 @@ from benchmarks.feature_maps.pool import PoolSpace
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
-from harness.problem import Meter, SearchView
+from harness.training import Meter
 from methods.feature_maps.weight_sharing import WeightSharing
+from tests.recorded import RecordedView
 
 ROWS = [row for info in registry.methods().values() if info.kind == "feature-maps" for row in info.rows]
 
@@ -72,14 +73,14 @@ def run(row: str, seed: int = 0, size: int = 16, budget: Budget | None = None, f
         tasks.append(MadeTask(charge, size, **task))
         return tasks[-1]
 
-    view = SearchView(PoolSpace("made", size), budget or Budget(), None, seed, "self", task=open_task, checkpoint=file)
+    view = RecordedView(PoolSpace("made", size), budget or Budget(), None, seed, "self", task=open_task, checkpoint=file)
     with contextlib.suppress(BudgetExhausted):
         registry.build(info, values).search(view)
     return view, tasks[0]
 
 
-def proposals(view: SearchView) -> list[int]:
-    return [proposal.arch[0] for proposal in view._trace.proposals]
+def proposals(view: RecordedView) -> list[int]:
+    return [proposal.arch[0] for proposal in view.trace.proposals]
 
 
 # Every selector
@@ -88,7 +89,7 @@ def proposals(view: SearchView) -> list[int]:
 @pytest.mark.parametrize("row", ROWS)
 def test_same_seeds_same_search_and_other_seeds_another(row: str) -> None:
     (first, task_of_first), (second, task_of_second), (_, task_of_other_seed) = (run(row, seed, 64) for seed in (5, 5, 6))
-    assert repr(first._trace) == repr(second._trace)  # NaN differs from itself
+    assert repr(first.trace) == repr(second.trace)  # NaN differs from itself
     trained = [[call.assigned.tolist() for call in task.calls] for task in (task_of_first, task_of_second, task_of_other_seed)]
     assert trained[0] == trained[1]
     assert (trained[0] == trained[2]) == (row == "sweep:joint_erm")  # it trains the first maps one by one, without randomness
@@ -97,13 +98,13 @@ def test_same_seeds_same_search_and_other_seeds_another(row: str) -> None:
 @pytest.mark.parametrize("row", ROWS)
 def test_every_solver_call_is_paid_for_and_none_is_made_beyond_the_budget(row: str) -> None:
     free, _ = run(row, size=64)
-    spent = free._ledger.snapshot()
+    spent = free.ledger.snapshot()
     assert spent["queries"] == spent["extra"]["solver_calls"] > 1
     for limit in (1, 3, 6):
         view, task = run(row, size=64, budget=Budget("solver_calls", limit))
         assert len(task.calls) == view.budget.queries == min(limit, spent["queries"])
-        head = [proposal for proposal in free._trace.proposals if proposal.queries <= limit]
-        assert [proposal for proposal in view._trace.proposals if proposal.queries < limit] == [
+        head = [proposal for proposal in free.trace.proposals if proposal.queries <= limit]
+        assert [proposal for proposal in view.trace.proposals if proposal.queries < limit] == [
             proposal for proposal in head if proposal.queries < limit
         ]
 
@@ -116,8 +117,8 @@ def test_a_killed_search_goes_on_to_the_same_end(row: str, tmp_path: Any) -> Non
         with pytest.raises(KeyboardInterrupt):
             run(row, size=32, file=file, dies_at=dies_at)
     resumed, task = run(row, size=32, file=file)
-    assert repr(resumed._trace) == repr(uninterrupted._trace)
-    assert resumed._ledger.snapshot() == uninterrupted._ledger.snapshot()
+    assert repr(resumed.trace) == repr(uninterrupted.trace)
+    assert resumed.ledger.snapshot() == uninterrupted.ledger.snapshot()
     assert len(task.calls) < uninterrupted.budget.queries
 
 
@@ -127,7 +128,7 @@ def test_the_loss_of_d36_reaches_every_solver_call(row: str) -> None:
     values = registry.settings(info, row, "random-fourier", {}, {})
     assert values["loss"] == "hinge"
     tasks: list[MadeTask] = []
-    view = SearchView(
+    view = RecordedView(
         PoolSpace("made", 16), Budget(), None, 0, "self", task=lambda charge: tasks.append(MadeTask(charge)) or tasks[0]
     )
     replace(registry.build(info, values), loss="squared_hinge").search(view)
@@ -167,7 +168,7 @@ def test_every_training_point_gets_a_map_drawn_uniformly_from_those_alive() -> N
     alive = [set(call.assigned.tolist()) for call in task.calls[:-1]]
     for before, after in itertools.pairwise(alive):
         assert after < before
-    assert [row["alive"] for row in view._trace.scalars] == [16, 8, 4, 2, 1]
+    assert [row["alive"] for row in view.trace.scalars] == [16, 8, 4, 2, 1]
 
 
 def test_a_score_is_the_mean_over_a_maps_own_points_d33() -> None:
@@ -255,7 +256,7 @@ def test_bilevel_takes_the_best_on_validation_and_joint_erm_the_smallest_loss_of
 
 def test_the_sweep_logs_shared_beside_own_accuracy_at_every_size() -> None:
     view, task = run("sweep:bilevel", size=64)
-    rows = view._trace.scalars
+    rows = view.trace.scalars
     assert len(rows) == 32 * 6
     assert {row["features"] for row in rows} == {32, 63, 125, 250, 500, 1000}
     assert all(row["shared_accuracy"] == row["own_accuracy"] for row in rows)  # the made task answers alike

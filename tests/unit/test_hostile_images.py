@@ -24,7 +24,7 @@ from benchmarks.feature_maps.library import LIBRARY as imdb
 from benchmarks.images import splits
 from benchmarks.images.forms import FORMS, Form
 from benchmarks.images.library import LIBRARY, ImageLibrary
-from harness.problem import UserError
+from harness.errors import UserError
 from tests import image_files, review_files
 from tests.hostile_files import CANARY, Calls, encrypted, npy, pickles, refused, touch, unknown_method
 from tests.made_sources import folders

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import registry
+from harness.errors import UserError
 from harness.hyperparameters import from_plain, from_text, to_plain
-from harness.problem import UserError
 
 
 class Move(Enum):

@@ -16,7 +16,7 @@ from benchmarks.images.library import LIBRARY, ImageLibrary
 from benchmarks.images.pickled import load_batch
 from harness.cache import data_roots
 from harness.data import main
-from harness.problem import UserError
+from harness.errors import UserError
 from tests import image_files
 
 PUBLISHED = [form.key for form in FORMS if form.train]

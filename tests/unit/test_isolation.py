@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from harness import registry
-from harness.engine import Surroundings, Task, local
+from harness.engine import Job, Surroundings, local
 from harness.isolation import Board, Mailbox, end_group, fork
 from harness.outcome import ERROR_LIMIT, Result, printable
 from harness.seeds import derive
-from tests.unit.test_engine import bad, essence, planned, results, tasks
+from tests.unit.test_engine import bad, essence, jobs, planned, results
 
 pytestmark = pytest.mark.usefixtures("made")
 
@@ -31,60 +31,60 @@ TWELVE = (
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_built_in_rows_between_twelve_bad_methods_are_those_of_a_clean_sweep(workers: int) -> None:
     rows = planned(*BUILT_IN, seeds=4)
-    clean = essence(results(local, tasks(rows), workers=2))
+    clean = essence(results(local, jobs(rows), workers=2))
     assert {result.status for result in clean.values()} == {"done"}
-    pairs = zip(TWELVE, tasks(rows, 1), strict=True)  # one run of a built-in row after each bad method
+    pairs = zip(TWELVE, jobs(rows, 1), strict=True)  # one run of a built-in row after each bad method
     found = essence(
-        results(local, [task for name, good in pairs for task in (*tasks(planned(bad(name), seeds=1)), good)], workers)
+        results(local, [job for name, good in pairs for job in (*jobs(planned(bad(name), seeds=1)), good)], workers)
     )
     assert len(found) == 24
     assert {run_id: found[run_id] for run_id in clean} == clean
 
 
 def test_a_method_finds_every_process_as_its_import_left_it() -> None:
-    found = results(local, tasks(planned(bad("poisons_process"), seeds=4), 4), workers=1)
+    found = results(local, jobs(planned(bad("poisons_process"), seeds=4), 4), workers=1)
     assert {result.error for result in found.values() if result.status != "done"} == set()
 
 
 def test_what_a_run_starts_ends_with_it() -> None:
-    results(local, tasks(planned(bad("poisons_process"), seeds=2)), workers=1)
+    results(local, jobs(planned(bad("poisons_process"), seeds=2)), workers=1)
     left = subprocess.run(["pgrep", "-x", "-f", "sleep 600"], capture_output=True, text=True).stdout.split()
     assert not left
 
 
 def test_a_method_that_draws_from_the_global_generators_repeats_itself() -> None:
     rows = planned(bad("global_dice"), seeds=4)
-    first, again = (essence(results(local, tasks(rows, size), workers)) for size, workers in ((4, 1), (1, 2)))
+    first, again = (essence(results(local, jobs(rows, size), workers)) for size, workers in ((4, 1), (1, 2)))
     assert first == again
     assert len({tuple(result.trace["accuracy"]) for result in first.values()}) > 1
 
 
 def test_a_method_may_have_children() -> None:
-    found = results(local, tasks(planned(bad("family"), seeds=2)))
+    found = results(local, jobs(planned(bad("family"), seeds=2)))
     assert {result.status for result in found.values()} == {"done"}
 
 
 def test_a_run_that_is_killed_from_outside_once_is_done_again(tmp_path: Path) -> None:
     (row,) = planned(bad("dies_once"), seeds=3)
     spec = dataclasses.replace(row.spec, settings={"folder": str(tmp_path)})
-    found = results(local, [Task(spec, tuple(spec.run(world) for world in range(3)))], workers=1)
+    found = results(local, [Job(spec, tuple(spec.run(world) for world in range(3)))], workers=1)
     assert [result.status for result in found.values()] == ["done"] * 3
     assert len(list(tmp_path.glob("*.mark"))) == 3
 
 
 def test_a_run_that_is_killed_each_time_has_crashed() -> None:
-    found = results(local, tasks(planned(bad("kills"), seeds=4)))
+    found = results(local, jobs(planned(bad("kills"), seeds=4)))
     errors = {result.error for result in found.values() if result.status == "crashed"}
     assert errors == {"the process of this run died (SIGKILL, 2 times)"}
 
 
 def test_a_fork_of_a_method_that_returns_too_is_no_second_result() -> None:
-    found = results(local, tasks(planned(bad("splits"), seeds=2)))
+    found = results(local, jobs(planned(bad("splits"), seeds=2)))
     assert {result.spent["queries"] for result in found.values()} == {1}
 
 
 def test_an_error_text_is_short_and_cannot_steer_a_terminal() -> None:
-    (result,) = results(local, tasks(planned(bad("shouts"), seeds=1))).values()
+    (result,) = results(local, jobs(planned(bad("shouts"), seeds=1))).values()
     assert len(result.error) < 1.1 * ERROR_LIMIT and result.error.endswith("the end")
     assert "characters left out" in result.error and "\x1b" not in result.error and "\x07" not in result.error
 
@@ -101,7 +101,7 @@ def test_the_wall_limit_begins_with_the_search_and_not_with_the_import(tmp_path:
         "    def search(self, view):\n        view.query(view.space.sample(view.rng))\n"
     )
     (row,) = planned(str(tmp_path / "slow_import.py"), seeds=2, wall_limit_s=0.5)
-    found = results(local, [dataclasses.replace(task, grace_s=0.5) for task in tasks([row])], workers=1)
+    found = results(local, [dataclasses.replace(job, grace_s=0.5) for job in jobs([row])], workers=1)
     assert {result.status for result in found.values()} == {"done"}
 
 
@@ -114,7 +114,7 @@ def test_an_import_that_never_ends_is_a_timeout(tmp_path: Path) -> None:
     file.write_text(text)
     rows = planned(str(file), "random_search", seeds=1, wall_limit_s=0.5)
     file.write_text("import time\ntime.sleep(600)\n" + text)
-    found = results(local, [dataclasses.replace(task, start_s=2.0) for task in tasks(rows)], workers=1)
+    found = results(local, [dataclasses.replace(job, start_s=2.0) for job in jobs(rows)], workers=1)
     assert [result.status for result in found.values()] == ["timeout", "done"]
     assert "had not begun after 2 s" in next(iter(found.values())).error
 
@@ -132,7 +132,7 @@ def test_workers_start_in_the_surroundings_that_the_driver_had(tmp_path: Path, m
 def test_everything_leaves_with_a_driver_that_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys; from harness.engine import local; from tests.unit.test_engine import *\n"
-        "for said in local(tasks(planned(bad('idles'), seeds=2, wall_limit_s=500.0), 1), 2): print('on', flush=True)"
+        "for said in local(jobs(planned(bad('idles'), seeds=2, wall_limit_s=500.0), 1), 2): print('on', flush=True)"
     )
     driver = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert driver.stdout is not None and driver.stdout.readline() == "on\n"
@@ -203,13 +203,13 @@ def test_a_group_ends_with_everything_in_it() -> None:
 
 
 def test_a_result_is_never_taken_from_a_process_that_died() -> None:
-    assert isinstance(next(iter(results(local, tasks(planned(bad("forks"), seeds=1))).values())), Result)
+    assert isinstance(next(iter(results(local, jobs(planned(bad("forks"), seeds=1))).values())), Result)
 
 
-@pytest.mark.parametrize("name", [name for name, info in registry.methods().items() if getattr(info.cls, "pure", False)])
+@pytest.mark.parametrize("name", [name for name, info in registry.methods().items() if info.pure])
 def test_a_pure_method_does_the_same_among_others_as_in_a_process_of_its_own(name: str) -> None:
     rows = planned(name, seeds=6)
-    together, alone = (essence(results(local, tasks(rows, size), workers=1)) for size in (6, 1))
+    together, alone = (essence(results(local, jobs(rows, size), workers=1)) for size in (6, 1))
     assert together == alone
     assert {result.status for result in alone.values()} == {"done"}
 
@@ -221,7 +221,7 @@ def test_a_pure_method_whose_process_dies_costs_one_run(tmp_path: Path) -> None:
         "        view.query(view.space.sample(view.rng))\n        if view.seed('which') % 3 == 0:\n            os._exit(1)\n"
     )
     rows = planned(str(tmp_path / "claims.py"), seeds=8)
-    collected = results(local, tasks(rows, 8), workers=1)
+    collected = results(local, jobs(rows, 8), workers=1)
     doomed = {run.run_id: derive("which", run.method_seed) % 3 == 0 for row in rows for run in row.runs}
     assert {run_id: result.status == "crashed" for run_id, result in collected.items()} == doomed
     assert 0 < sum(doomed.values()) < 8
@@ -236,5 +236,5 @@ def test_a_method_that_refuses_its_settings_late_has_failed_and_says_why(tmp_pat
     file.write_text(text)
     rows = planned(str(file), seeds=1)
     file.write_text(text + "    def __post_init__(self):\n        raise RuntimeError('not today')\n")
-    (result,) = results(local, tasks(rows), workers=1).values()
+    (result,) = results(local, jobs(rows), workers=1).values()
     assert result.status == "failed" and "not today" in result.error

@@ -71,7 +71,7 @@ def test_a_merge_is_a_union_that_keeps_the_first_record(
     shared = first.keys() & second.keys()
     differing = {key for key in shared if first[key] != second[key]}
     assert {run_id for run_id, _ in merged.conflicts} == {ROWS[row].run(world).run_id for row, world in differing}
-    assert (merged.added, merged.there) == (len(second.keys() - first.keys()), len(shared) - len(differing))
+    assert (merged.added, merged.present) == (len(second.keys() - first.keys()), len(shared) - len(differing))
     again = united(folder / "c", a, b)
     assert [more.added for more in again] == [0, 0]
     with sqlite3.connect(folder / "c" / "runs.sqlite") as database:

@@ -11,11 +11,12 @@ import pytest
 from benchmarks.nb201.space import EDGES, NB201Space
 from harness.budget import Budget, BudgetExhausted
 from harness.conformance.toy import ToyOracle, ToySpace
-from harness.problem import Arch, SearchView
+from harness.space import Arch
 from methods.multi_trial.bohb import Bohb, CategoricalDensity
 from methods.multi_trial.local_search import LocalSearch
 from methods.multi_trial.regularized_evolution import RegularizedEvolution
 from methods.multi_trial.reinforce import Reinforce
+from tests.recorded import RecordedView
 
 
 class Recorder(ToyOracle):
@@ -30,9 +31,9 @@ class Recorder(ToyOracle):
         return super().measure(arch, fidelity, 0)
 
 
-def searched(method: object, queries: int, seed: int = 0) -> tuple[SearchView, Recorder]:
+def searched(method: object, queries: int, seed: int = 0) -> tuple[RecordedView, Recorder]:
     oracle = Recorder()
-    view = SearchView(ToySpace(), Budget("queries", queries), oracle, seed, getattr(method, "proposes", "best_valid"))
+    view = RecordedView(ToySpace(), Budget("queries", queries), oracle, seed, getattr(method, "proposes", "best_valid"))
     with pytest.raises(BudgetExhausted):
         method.search(view)
     return view, oracle
@@ -65,7 +66,7 @@ def test_evolution_children_are_neighbours_of_the_living() -> None:
 
 def test_a_tournament_of_everyone_climbs() -> None:
     view, _ = searched(RegularizedEvolution(population=10, sample=200), 200)
-    assert sum(view._trace.proposals[-1].arch) >= sum(n - 1 for n in ToySpace.cardinalities) - 1
+    assert sum(view.trace.proposals[-1].arch) >= sum(n - 1 for n in ToySpace.cardinalities) - 1
 
 
 def test_reinforce_starts_uniform_and_ends_at_good_choices() -> None:
@@ -106,12 +107,12 @@ def test_reinforce_is_the_published_update_step_by_step() -> None:
 def test_local_search_ends_in_local_optima_and_pays_once() -> None:
     for move in ("best", "first"):
         oracle = Recorder()
-        view = SearchView(ToySpace(), Budget("queries", 10_000), oracle, 0)
+        view = RecordedView(ToySpace(), Budget("queries", 10_000), oracle, 0)
         LocalSearch(move=move).search(view)  # returns when it has evaluated all of the space
         archs = [arch for arch, _ in oracle.asked]
         assert len(archs) == len(set(archs)) == ToySpace().size
         best = max(archs, key=lambda arch: ToyOracle(7).measure(arch, None, 0)[0])
-        assert view._trace.proposals[-1].arch == best
+        assert view.trace.proposals[-1].arch == best
 
 
 def test_bohbs_rungs_and_brackets_are_the_papers() -> None:
@@ -144,7 +145,7 @@ def test_bohbs_first_row_ignores_the_rung_and_proposes_top_rung_runs_only() -> N
             if rung == 200:
                 top |= set(range(at + 1, at + count + 1))
             at += count
-    assert {proposal.queries for proposal in view._trace.proposals} <= top
+    assert {proposal.queries for proposal in view.trace.proposals} <= top
 
 
 def reference_density(data: np.ndarray, x: tuple[int, ...], floor: float) -> float:

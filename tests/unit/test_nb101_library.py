@@ -18,7 +18,7 @@ from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.metrics import fields, final_evaluation
 from benchmarks.nb1shot1.tfrecord import masked_crc32c, records
 from harness.cache import Table, cache_root
-from harness.problem import UserError
+from harness.errors import UserError
 from tests import nb101_files as files
 from tests.nb101_files import Training, content, record_file, trainings
 

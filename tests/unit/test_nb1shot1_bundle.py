@@ -15,7 +15,8 @@ from benchmarks.nb1shot1.digits import SUBJECT
 from benchmarks.nb1shot1.digits_table import FILES
 from benchmarks.training.table import read
 from harness.budget import Budget
-from harness.problem import SearchView, UserError
+from harness.errors import UserError
+from harness.view import SearchView
 from tests import made_nb1shot1_digits
 from tests import made_nb1shot1_search as made
 from tests.made_nb1shot1_search import small
@@ -67,7 +68,7 @@ def test_it_is_found_and_said_what_it_is(problem: NB1Shot1Problem, monkeypatch: 
     priced = "training seconds of an additive model (200 timed cells, R2 0.900, residual "
     assert f"; {priced}" in problem.facts.source and problem.facts.clock.startswith(priced)
     assert problem.facts.supernet_clock.endswith("says of the table's networks that the supernet executes")
-    assert not problem.task.heavy
+    assert not problem.training.heavy
     monkeypatch.setenv("NAS_DATA", "")
     monkeypatch.setattr(digits_bundle, "BUNDLE", dataclasses.replace(digits_bundle.BUNDLE, place=tmp_path))
     assert not DigitsBenchmark().availability().ready
@@ -79,7 +80,9 @@ def test_it_is_found_and_said_what_it_is(problem: NB1Shot1Problem, monkeypatch: 
 @pytest.mark.parametrize("row", ["pc_darts", "gaea_pc_darts"])
 def test_weight_sharing_is_searched_and_judged(row: str, problem: NB1Shot1Problem) -> None:
     budget = Budget()
-    view = SearchView(problem.space, budget, problem.oracle(1), 0, "self", task=lambda charge: problem.task(7, "cpu", charge))
+    view = SearchView(
+        problem.space, budget, problem.oracle(1), 0, "self", task=lambda charge: problem.training(7, "cpu", charge)
+    )
     arch = made.method(row).search(view)
     assert budget.spent("seconds") > 0 and budget.spent("epochs") >= 3
     score = problem.judge.score(arch)["digits"]

@@ -18,8 +18,11 @@ from benchmarks.nb1shot1.macro import DIGITS
 from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
+from benchmarks.nb1shot1.training import NB1Shot1TrainingSide
 from harness.checkpoint import File
-from harness.problem import Arch, UserError
+from harness.conformance.toy import ToyProblem
+from harness.errors import UserError
+from harness.space import Arch
 from harness.weight_sharing import Decision, everything
 from methods.one_shot.parts import search as frame
 from methods.one_shot.parts.architecture import HardGumbel
@@ -34,6 +37,11 @@ pytestmark = pytest.mark.usefixtures("small")
 __all__ = ["small"]
 
 
+class NB1Shot1Toy(ToyProblem):
+    space = NB1Shot1Space(1)
+    training = NB1Shot1TrainingSide("digits", 1, None)
+
+
 @pytest.mark.parametrize("row", ROWS)
 def test_it_proposes_every_epoch_pays_and_resumes_to_the_same_end(
     row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -42,7 +50,7 @@ def test_it_proposes_every_epoch_pays_and_resumes_to_the_same_end(
     passes = Counter()
     view = made.view(meter=passes)
     expected = made.search(row, view)
-    trace = view._trace
+    trace = view.trace
     epochs = [line for line in trace.scalars if "epoch" in line]
     assert [line["epoch"] for line in epochs] == [1, 2, 3]
     assert view.budget.spent("seconds") > 0 and view.budget.spent("epochs") >= 3
@@ -61,7 +69,7 @@ def test_it_proposes_every_epoch_pays_and_resumes_to_the_same_end(
 def test_the_architecture_stays_in_the_first_epochs_and_moves_after_them(row: str) -> None:
     view = made.view()
     made.search(row, view, epochs=4, warmup=2, arch_lr=0.5)
-    epochs = [line for line in view._trace.scalars if "epoch" in line]
+    epochs = [line for line in view.trace.scalars if "epoch" in line]
     entropies = [line["entropy"] for line in epochs]
     assert entropies[0] == entropies[1] == pytest.approx(1, abs=1e-5)
     assert entropies[3] < entropies[1]
@@ -71,7 +79,7 @@ def test_the_architecture_stays_in_the_first_epochs_and_moves_after_them(row: st
 def test_what_a_space_does_not_offer_is_skipped_with_the_reason() -> None:
     for row in ("pc_darts", "gaea_pc_darts"):
         assert "partial and edges" in (made_search.skipped(row) or "")
-    problem = type("Problem", (), {"space": NB1Shot1Space(1), "task": type("Task", (), {"operations_on": "nodes"})()})()
+    problem = NB1Shot1Toy()
     for name in ("conas", "ista_nas", "setn", "sparse_nas", "xnas"):
         assert "they stand on nodes" in (made.method(name).skip(problem) or "")
     with pytest.raises(UserError, match="have no bias"):

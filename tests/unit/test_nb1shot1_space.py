@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.nb1shot1.space import PARENTS, NB1Shot1Space
-from harness.problem import Arch, InvalidArchitecture
+from harness.space import Arch, InvalidArchitecture
 
 SPACES = {number: NB1Shot1Space(number) for number in PARENTS}
 seeds = st.integers(0, 2**32)

@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.table import Records
-from harness.problem import MissingRecord, UserError
+from harness.errors import UserError
+from harness.problem import MissingRecord
 from tests import official_files
 from tests.made_sources import N, few_rows, folders
 

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.nb201 import official
 from benchmarks.nb201.library import LIBRARY
 from harness.cache import TableWriter, cache_root
-from harness.problem import UserError
+from harness.errors import UserError
 from tests import official_files
 from tests.made_sources import N, few_rows, folders
 from tests.unit.test_unpickle import Calls

@@ -162,9 +162,9 @@ def test_methods_without_a_distribution_log_no_entropy(row: str) -> None:
 def test_a_cell_is_proposed_at_every_epoch_at_its_price(row: str) -> None:
     view = made_search.view()
     made_search.search(row, view)
-    epochs = [line for line in view._trace.scalars if "epoch" in line]
+    epochs = [line for line in view.trace.scalars if "epoch" in line]
     assert [line["epoch"] for line in epochs] == [1, 2]
-    assert [proposal.seconds for proposal in view._trace.proposals[:2]] == [line["seconds"] for line in epochs]
+    assert [proposal.seconds for proposal in view.trace.proposals[:2]] == [line["seconds"] for line in epochs]
 
 
 # -- the other methods -----------------------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def test_a_cell_is_proposed_at_every_epoch_at_its_price(row: str) -> None:
 def test_one_stage_ista_ends_once_every_node_has_settled() -> None:
     view = made_search.view()
     made_search.search("ista_nas:one_stage", view, epochs=9, settled=1.0)
-    epochs = [line["epoch"] for line in view._trace.scalars]
+    epochs = [line["epoch"] for line in view.trace.scalars]
     assert epochs == [1, 2], "all moved by less than that in the second epoch, the first that is looked at"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.checkpoint import File
-from harness.problem import Meter
+from harness.training import Meter
 from methods.one_shot.parts import search as frame
 from tests import made_search
 from tests.made_search import small

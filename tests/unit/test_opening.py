@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from harness import registry
 from harness.conformance.toy import ToySpace
+from harness.errors import UserError
 from harness.opening import open_benchmark
-from harness.problem import Facts, UserError
+from harness.problem import Facts, Judge, Problem
+from harness.space import Arch
 
 
-def made(**changes: Any) -> SimpleNamespace:
-    judge = SimpleNamespace(optimum={"t": 1.0}, set_size={"t": 3}, stated_set="all", score=lambda arch, world: {})
-    parts = {"space": ToySpace(), "judge": judge, "fidelities": (1,), "checksum": "c", "record": "drawn"}
-    problem = SimpleNamespace(**parts, facts=Facts("a table", "a value", {"t": "test"}), oracle=lambda world: None)
+class MadeJudge(Judge):
+    def __init__(self) -> None:
+        self.optimum, self.set_size, self.stated_set = {"t": 1.0}, {"t": 3}, "all"
+
+    def score(self, arch: Arch, world: int) -> dict[str, dict[str, float]]:
+        return {}
+
+
+class MadeProblem(Problem):
+    def __init__(self) -> None:
+        self.space, self.judge = ToySpace(), MadeJudge()
+        self.fidelities, self.checksum, self.record = (1,), "c", "drawn"
+        self.facts = Facts("a table", "a value", {"t": "test"})
+
+    def oracle(self, world: int) -> None:
+        return None
+
+
+def made(**changes: Any) -> MadeProblem:
+    problem = MadeProblem()
+    judge = problem.judge
     for path, value in changes.items():
         *way, name = path.split("__")
         holder = judge if way else problem
@@ -50,17 +68,24 @@ def test_a_complete_problem_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"judge": ...}, "its problem has no judge"),
         ({"judge__optimum": ...}, "its problem has no judge.optimum"),
         ({"judge__set_size": {}}, "set_size has no target 't'"),
-        ({"judge__score": 3}, "judge.score must be a Callable, not 3"),
+        ({"judge": 3}, "judge must be a Judge, not 3"),
         ({"space": "nb201"}, "space must be a SearchSpace, not 'nb201'"),
         ({"checksum": ""}, "checksum is empty"),
         ({"fidelities": [1]}, r"fidelities must be a tuple, not \[1\]"),
-        ({"oracle": None}, "oracle must be a Callable, not None"),
+        ({"training": print}, "training must be a TrainingSide or None, not <built-in"),
     ],
 )
 def test_what_is_missing_is_named(changes: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=f"^mine/toy: .*{words}") as refusal:
         opened(made(**changes), monkeypatch)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_problem_inherits_from_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"mine/toy: its open\(\) must return a harness.problem.Problem, not 'a table'"):
+        opened("a table", monkeypatch)
+    with pytest.raises(TypeError, match="abstract method"):
+        type("Forgetful", (Problem,), {})()
 
 
 def test_a_benchmark_that_fails_to_open_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

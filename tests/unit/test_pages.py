@@ -12,8 +12,9 @@ import pytest
 from harness import protocol as protocols
 from harness.frames import collect
 from harness.outcome import Result
-from harness.plan import Plan, PlannedRow, RunSpec, make
+from harness.plan import Plan, PlannedRow, make
 from harness.run import _report
+from harness.spec import RunSpec
 from harness.store import Store
 from tests import made_store
 

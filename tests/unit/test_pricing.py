@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from harness import pricing
-from harness.engine import Finished, Task, UnderWay
+from harness.engine import Finished, Job, UnderWay
 from harness.outcome import Result
 from harness.plan import Plan, PlannedRow
 from harness.protocol import Protocol
@@ -50,10 +50,10 @@ def test_a_price_is_measured_only_for_rows_that_have_none(
         "broken": Result("x", "failed", error="KeyError: 'a'"),
     }
 
-    def local(tasks: Iterable[Task], workers: int) -> Iterator[Finished | UnderWay]:
-        for task in tasks:
-            yield [(task.row.identity, 0.1)]
-            yield task.row, task.runs[0], answers[task.row.row]
+    def local(jobs: Iterable[Job], workers: int) -> Iterator[Finished | UnderWay]:
+        for job in jobs:
+            yield [(job.row.identity, 0.1)]
+            yield job.row, job.runs[0], answers[job.row.row]
 
     monkeypatch.setattr(pricing, "local", local)
     monkeypatch.setattr(pricing.machine, "free_memory", lambda: 0)

@@ -8,8 +8,8 @@ import pytest
 
 from harness import protocol as protocols
 from harness import protocol_files, registry
+from harness.errors import UserError
 from harness.plan import make
-from harness.problem import UserError
 from harness.protocol_files import protocols_in
 
 TEXT = """

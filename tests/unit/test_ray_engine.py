@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import UserError
+from harness.job import Job
 from harness.outcome import Result
-from harness.problem import UserError
 from harness.ray_engine import on_ray
-from harness.worker import Task
-from tests.unit.test_engine import essence, planned, results, tasks
+from tests.unit.test_engine import essence, jobs, planned, results
 
 ray = pytest.importorskip("ray")
 
@@ -42,16 +42,16 @@ def own_cluster() -> Iterator[None]:
 
 
 @pytest.fixture
-def slow(tmp_path: Path) -> list[Task]:
+def slow(tmp_path: Path) -> list[Job]:
     (tmp_path / "slow.py").write_text(SLOW)
-    return tasks(planned(str(tmp_path / "slow.py"), seeds=8), 1)
+    return jobs(planned(str(tmp_path / "slow.py"), seeds=8), 1)
 
 
 def actors() -> list[int]:
     return [int(pid) for pid in subprocess.run(["pgrep", "-f", "ray::_Actor"], capture_output=True, text=True).stdout.split()]
 
 
-def killing(todo: list[Task], how_many: int, workers: int = 2) -> dict[str, Result]:
+def killing(todo: list[Job], how_many: int, workers: int = 2) -> dict[str, Result]:
     """The results of a sweep in which actors are killed once the first run is finished."""
     collected: dict[str, Result] = {}
     for said in on_ray(todo, workers):
@@ -66,17 +66,17 @@ def killing(todo: list[Task], how_many: int, workers: int = 2) -> dict[str, Resu
     return collected
 
 
-def test_the_runs_of_an_actor_that_is_killed_are_done_by_another(slow: list[Task]) -> None:
+def test_the_runs_of_an_actor_that_is_killed_are_done_by_another(slow: list[Job]) -> None:
     collected = killing(slow, 1)
     assert len(collected) == 8 and {result.status for result in collected.values()} == {"done"}
 
 
-def test_runs_stay_undone_where_no_actor_is_left(slow: list[Task]) -> None:
+def test_runs_stay_undone_where_no_actor_is_left(slow: list[Job]) -> None:
     with pytest.raises(UserError, match=r"^\d runs stay undone, Ray actors died \(.*\); the same command goes on$"):
         killing(slow, 2)
 
 
-def test_a_node_that_dies_costs_no_run(slow: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_dies_costs_no_run(slow: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
     from ray.cluster_utils import Cluster
 
     expected = essence(results(on_ray, slow, 2))
@@ -97,7 +97,7 @@ def test_a_node_that_dies_costs_no_run(slow: list[Task], monkeypatch: pytest.Mon
         cluster.shutdown()
 
 
-def test_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch, slow: list[Task]) -> None:
+def test_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch, slow: list[Job]) -> None:
     def fails(**options: object) -> None:
         raise ConnectionError("no cluster at 127.0.0.1:1\nand a page of advice")
 

@@ -11,8 +11,9 @@ import pytest
 from benchmarks.nb201.library import LIBRARY
 from harness import protocol as protocols
 from harness import registry
+from harness.errors import UserError
+from harness.method import MethodInfo
 from harness.plan import make
-from harness.problem import UserError
 
 
 def test_methods_are_found_by_file() -> None:
@@ -93,12 +94,12 @@ class M:
 
 
 @pytest.fixture
-def mine(tmp_path: Path) -> registry.MethodInfo:
+def mine(tmp_path: Path) -> MethodInfo:
     (tmp_path / "mine.py").write_text(METHOD)
     return registry.method(str(tmp_path / "mine.py"))
 
 
-def test_settings_are_resolved_from_the_general_to_the_particular(mine: registry.MethodInfo) -> None:
+def test_settings_are_resolved_from_the_general_to_the_particular(mine: MethodInfo) -> None:
     def k(row: str = "mine", space: str = "home", preset: dict = {}, given: dict = {}) -> int:  # noqa: B006
         return registry.settings(mine, row, space, preset, given)["k"]
 
@@ -106,7 +107,7 @@ def test_settings_are_resolved_from_the_general_to_the_particular(mine: registry
     assert k("mine:large", "toy", {"k": 7}, {"k": "8"}) == 8
 
 
-def test_an_unknown_setting_or_value_is_named(mine: registry.MethodInfo) -> None:
+def test_an_unknown_setting_or_value_is_named(mine: MethodInfo) -> None:
     with pytest.raises(UserError, match="no setting 'kk'; did you mean 'k'"):
         registry.settings(mine, "mine:small", "home", {}, {"kk": "1"})
     with pytest.raises(UserError, match=r"mine\.k expects int, not '1\.5'"):
@@ -146,7 +147,7 @@ class Elsewhere:
 
 def outside(
     monkeypatch: pytest.MonkeyPatch, methods: Sequence[Point] = (), benchmarks: Sequence[Point] = ()
-) -> tuple[dict[str, registry.MethodInfo], dict[str, object]]:
+) -> tuple[dict[str, MethodInfo], dict[str, object]]:
     points = {registry.METHOD_GROUP: methods, registry.BENCHMARK_GROUP: benchmarks}
     monkeypatch.setattr(registry, "entry_points", lambda group: points[group])
     registry._outside_benchmarks.cache_clear()
@@ -160,7 +161,7 @@ def broken(*_: object) -> object:
     raise ModuleNotFoundError("No module named 'not_there'")
 
 
-def test_an_outside_package_adds_methods_and_benchmarks(mine: registry.MethodInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outside_package_adds_methods_and_benchmarks(mine: MethodInfo, monkeypatch: pytest.MonkeyPatch) -> None:
     methods, benchmarks = outside(
         monkeypatch,
         [Point("theirs", lambda: sys.modules[mine.cls.__module__])],
@@ -171,7 +172,7 @@ def test_an_outside_package_adds_methods_and_benchmarks(mine: registry.MethodInf
 
 
 def test_a_broken_package_takes_nothing_else_along(
-    mine: registry.MethodInfo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mine: MethodInfo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     methods, benchmarks = outside(
         monkeypatch,
@@ -186,7 +187,7 @@ def test_a_broken_package_takes_nothing_else_along(
 
 
 def test_a_package_cannot_take_the_name_of_what_is_built_in(
-    mine: registry.MethodInfo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mine: MethodInfo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Digits:
         id = "nb201/digits"
@@ -392,16 +393,18 @@ def test_listing_and_planning_import_nothing_heavy(made: Path) -> None:
 
 def test_imports_point_one_way() -> None:
     root = Path(registry.__file__).parents[1]
+    contracts = {"harness.errors", "harness.problem", "harness.space", "harness.training", "harness.view"}
     allowed = {
-        "methods": {"harness.problem", "harness.budget", "harness.weight_sharing", "methods"},
+        "methods": {*contracts, "harness.budget", "harness.weight_sharing", "methods"},
         "benchmarks": {
-            "harness.problem",
+            *contracts,
             "harness.budget",
             "harness.cache",
             "harness.choice",
             "harness.command",
             "harness.library",
             "harness.look",
+            "harness.safe_file",
             "harness.seeds",
             "harness.unpickle",
             "harness.weight_sharing",

@@ -13,8 +13,9 @@ from benchmarks.darts.published import published
 from benchmarks.darts.space import DartsSpace
 from harness.frames import collect
 from harness.outcome import Result
-from harness.plan import RETRAINING, Plan, PlannedRow, RowSpec, RunSpec, make
+from harness.plan import Plan, PlannedRow, make
 from harness.protocol import Part, Protocol, Stage
+from harness.spec import RETRAINING, RowSpec, RunSpec
 from harness.stages import extend
 from harness.store import Store
 

@@ -68,7 +68,14 @@ def test_a_command_that_ended_says_when(tmp_path: Path, living: int, capsys: pyt
     working(tmp_path, socket.gethostname(), living, done=6).close()
     lines = shown(tmp_path, capsys)
     assert lines[0].startswith("ended:")
-    assert lines[-1] == "all runs are done"
+    assert lines[-1] == "all runs are finished, 1 of them failed (--failed shows why)"
+
+
+def test_without_failed_runs_all_are_done(tmp_path: Path, living: int, capsys: pytest.CaptureFixture[str]) -> None:
+    store = another(tmp_path, socket.gethostname(), living)
+    store.announce([PlannedRow(SPEC, list(RUNS))], workers=2)
+    store.save(SPEC, [(run, result(run.world)) for run in RUNS])
+    assert shown(tmp_path, capsys)[-1] == "all runs are done"
 
 
 def test_two_commands_on_one_store_are_one_table(tmp_path: Path, living: int, capsys: pytest.CaptureFixture[str]) -> None:

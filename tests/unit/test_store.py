@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import store as stores
+from harness.errors import UserError
 from harness.outcome import Result
-from harness.plan import RowSpec
-from harness.problem import UserError
+from harness.spec import RowSpec
 from harness.store import Store
 
 SPEC = RowSpec(

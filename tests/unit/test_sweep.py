@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness import sweep as sweeps
-from harness.engine import Finished, Task, UnderWay
+from harness.engine import Finished, Job, UnderWay
+from harness.errors import UserError
 from harness.outcome import Result
 from harness.plan import Plan, PlannedRow
-from harness.problem import UserError
 from harness.progress import Lines, RowState
 from harness.protocol import Protocol
 from harness.store import Store
@@ -28,10 +28,10 @@ def lines() -> Lines:
     return Lines({SPEC.identity: RowState("m:v", len(RUNS))})
 
 
-def engine(tasks: Iterable[Task], workers: int) -> Iterator[Finished | UnderWay]:
-    for task in tasks:
-        for run in task.runs:
-            yield task.row, run, Result(run.run_id, "done", scores={}, wall_seconds=1.0)
+def engine(jobs: Iterable[Job], workers: int) -> Iterator[Finished | UnderWay]:
+    for job in jobs:
+        for run in job.runs:
+            yield job.row, run, Result(run.run_id, "done", scores={}, wall_seconds=1.0)
 
 
 def test_runs_that_another_host_holds_are_waited_for_aloud(
@@ -71,12 +71,12 @@ def test_runs_of_a_host_that_fell_silent_are_taken_over(plan: Plan, tmp_path: Pa
 def test_a_store_that_is_lost_ends_the_sweep_and_its_workers(busy: bool, plan: Plan, tmp_path: Path) -> None:
     stopped = []
 
-    def losing(tasks: Iterable[Task], workers: int) -> Iterator[Finished | UnderWay]:
+    def losing(jobs: Iterable[Job], workers: int) -> Iterator[Finished | UnderWay]:
         try:
-            task = next(iter(tasks))
+            job = next(iter(jobs))
             shutil.rmtree(tmp_path / "out")
             while True:
-                yield [(task.row.identity, 0.5)] if busy else (task.row, task.runs[0], result(0))
+                yield [(job.row.identity, 0.5)] if busy else (job.row, job.runs[0], result(0))
         finally:
             stopped.append(True)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.nb201.library import LIBRARY, NB201Library
-from harness.problem import UserError
+from harness.errors import UserError
 from tests import official_files
 from tests.made_sources import N, few_rows, folders
 

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
 from harness.conformance.toy import ToyOracle, ToySpace
-from harness.problem import InvalidArchitecture, MissingRecord, SearchView, as_arch
+from harness.problem import MissingRecord
 from harness.seeds import derive, mix
+from harness.space import InvalidArchitecture, as_arch
+from tests.recorded import RecordedView
 
 
-def view(limit: float = 1e9, proposes: str = "best_valid", seed: int = 0) -> SearchView:
-    return SearchView(ToySpace(), Budget("seconds", limit), ToyOracle(7), seed, proposes)
+def view(limit: float = 1e9, proposes: str = "best_valid", seed: int = 0) -> RecordedView:
+    return RecordedView(ToySpace(), Budget("seconds", limit), ToyOracle(7), seed, proposes)
 
 
 def test_the_incumbent_is_the_best_validation_so_far() -> None:
@@ -26,7 +28,7 @@ def test_the_incumbent_is_the_best_validation_so_far() -> None:
     for _ in range(40):
         arch = searched.space.sample(searched.rng)
         seen.append((searched.query(arch).valid_accuracy, arch))
-    for proposal in searched._trace.proposals:
+    for proposal in searched.trace.proposals:
         assert proposal.arch == max(seen[: proposal.queries], key=lambda one: one[0])[1]
 
 
@@ -35,19 +37,19 @@ def test_a_higher_fidelity_starts_a_new_incumbent_and_a_lower_one_never_counts()
     good, bad = (3, 2, 1, 3), (0, 0, 0, 0)
     searched.query(good, 4)
     searched.query(bad, 12)
-    assert searched._trace.proposals[-1].arch == bad
+    assert searched.trace.proposals[-1].arch == bad
     searched.query(good, 4)
-    assert searched._trace.proposals[-1].arch == bad
+    assert searched.trace.proposals[-1].arch == bad
     searched.query(good)
-    assert searched._trace.proposals[-1].arch == good
+    assert searched.trace.proposals[-1].arch == good
 
 
 def test_a_method_that_proposes_itself_is_left_to_it() -> None:
     searched = view(proposes="self")
     searched.query((3, 2, 1, 3))
-    assert searched._trace.proposals == []
+    assert searched.trace.proposals == []
     searched.propose((0, 0, 0, 0))
-    assert searched._trace.proposals[-1].queries == 1
+    assert searched.trace.proposals[-1].queries == 1
 
 
 def test_a_refused_query_leaves_no_trace() -> None:
@@ -56,8 +58,8 @@ def test_a_refused_query_leaves_no_trace() -> None:
     searched.query((1, 1, 1, 1))
     with pytest.raises(BudgetExhausted):
         searched.query((3, 2, 1, 3))
-    assert searched.budget.queries == len(searched._trace.seconds) == 2
-    assert searched._trace.seconds[-1] == searched.budget.seconds == 240.0
+    assert searched.budget.queries == len(searched.trace.seconds) == 2
+    assert searched.trace.seconds[-1] == searched.budget.seconds == 240.0
 
 
 @pytest.mark.parametrize("stranger", [(9, 9, 9, 9), (0,), "0-0-0-0", float("nan"), None])
@@ -130,7 +132,7 @@ def test_a_search_may_name_architectures_by_any_sequence_of_ints(same: Any) -> N
     assert searched.query((3, 2, 1, 3)) == plain.query((3, 2, 1, 3))
     searched.propose(same)
     searched.probe(same, 50.0)
-    archs = [*(proposal.arch for proposal in searched._trace.proposals), searched._trace.probes[0].arch]
+    archs = [*(proposal.arch for proposal in searched.trace.proposals), searched.trace.probes[0].arch]
     assert {*archs} == {(3, 2, 1, 3)} and {type(number) for arch in archs for number in arch} == {int}
 
 
@@ -139,7 +141,7 @@ def test_the_harness_alone_writes_the_moments_of_what_is_logged(name: str) -> No
     searched = view()
     with pytest.raises(ValueError, match=name):
         searched.log(**{name: -7.0})
-    assert searched._trace.scalars == []
+    assert searched.trace.scalars == []
 
 
 def test_nothing_is_asked_after_the_end() -> None:
@@ -148,7 +150,7 @@ def test_nothing_is_asked_after_the_end() -> None:
     for _ in range(3):
         with pytest.raises(BudgetExhausted):
             searched.query((3, 2, 1, 3))
-    assert len(searched._books.answers) == 2  # the one that was booked, and the one that the budget refused
+    assert len(searched.books.queries) == 2  # the one that was booked, and the one that the budget refused
 
 
 @pytest.mark.parametrize("killed_after", [1, 10, 25])
@@ -156,8 +158,8 @@ def test_a_resumed_search_asks_and_proposes_as_if_it_had_not_been_killed(killed_
     rng = random.Random(3)
     queries = [(ToySpace().sample(rng), rng.choice([None, 4, 12])) for _ in range(20)] * 2  # each is asked twice
 
-    def searched(checkpoint: File | None, until: int) -> SearchView:
-        mine = SearchView(ToySpace(), Budget(), ToyOracle(7), 0, checkpoint=checkpoint)
+    def searched(checkpoint: File | None, until: int) -> RecordedView:
+        mine = RecordedView(ToySpace(), Budget(), ToyOracle(7), 0, checkpoint=checkpoint)
         first = int(mine.resume() or b"0")
         for number, query in enumerate(queries[first:until], start=first + 1):
             mine.query(*query)
@@ -167,5 +169,5 @@ def test_a_resumed_search_asks_and_proposes_as_if_it_had_not_been_killed(killed_
     whole = searched(None, len(queries))
     searched(File(tmp_path / "a.ckpt", "a"), killed_after)
     resumed = searched(File(tmp_path / "a.ckpt", "a"), len(queries))
-    assert resumed._trace == whole._trace
-    assert resumed._books.answers == whole._books.answers
+    assert resumed.trace == whole.trace
+    assert resumed.books.queries == whole.books.queries

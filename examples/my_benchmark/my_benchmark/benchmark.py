@@ -12,8 +12,9 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from harness.problem import Arch, Availability, Facts, InvalidArchitecture, MissingRecord, SearchSpace
+from harness.problem import Availability, Facts, Judge, MissingRecord, Problem
 from harness.seeds import derive
+from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 OPERATIONS = ("none", "skip", "conv", "pool")
 EPOCHS = 20
@@ -48,7 +49,7 @@ def records() -> dict[Arch, tuple[list[float], list[float], float]]:
     return table
 
 
-class Oracle:
+class MyOracle:
     """What a search may ask, in one world."""
 
     fidelities = (EPOCHS,)
@@ -67,7 +68,7 @@ class Oracle:
         return valid[drawn], seconds, float(EPOCHS), 1e6 * seconds
 
 
-class Judge:
+class MyJudge(Judge):
     """What the harness alone may ask."""
 
     stated_set = "all 1 024 architectures"
@@ -84,7 +85,7 @@ class Judge:
         return {"images": {"valid": self._valid[arch], "test": test, "regret": regret, "rank": rank}}
 
 
-class Problem:
+class MyProblem(Problem):
     """The table, opened: the space, the side of the search and the side of the judge."""
 
     fidelities = (EPOCHS,)
@@ -101,10 +102,10 @@ class Problem:
         self.checksum = hashlib.sha256(repr(sorted(table.items())).encode()).hexdigest()
         self._answers = {arch: (valid, seconds) for arch, (valid, _, seconds) in table.items()}
         means = {arch: (sum(valid) / TRAININGS, sum(test) / TRAININGS) for arch, (valid, test, _) in table.items()}
-        self.judge = Judge({arch: mean[0] for arch, mean in means.items()}, {arch: mean[1] for arch, mean in means.items()})
+        self.judge = MyJudge({arch: mean[0] for arch, mean in means.items()}, {arch: mean[1] for arch, mean in means.items()})
 
-    def oracle(self, world: int) -> Oracle:
-        return Oracle(self._answers, world)
+    def oracle(self, world: int) -> MyOracle:
+        return MyOracle(self._answers, world)
 
 
 class MyBenchmark:
@@ -117,8 +118,8 @@ class MyBenchmark:
     def availability(self) -> Availability:
         return Availability(True, "bundled, 1 024 architectures")
 
-    def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> Problem:
-        return Problem()
+    def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> MyProblem:
+        return MyProblem()
 
 
 def benchmarks() -> list[MyBenchmark]:

@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from harness.problem import Problem, SearchView
+from harness.problem import Problem
+from harness.view import SearchView
 
 
 class Result(NamedTuple):
@@ -70,5 +71,5 @@ class Singles:
 
 def skip(problem: Problem) -> str | None:
     """Return why a selector of feature maps cannot run on a problem, or None if it can."""
-    is_pool = hasattr(problem, "task") and len(problem.space.cardinalities) == 1
+    is_pool = problem.training is not None and len(problem.space.cardinalities) == 1
     return None if is_pool else "needs a pool of feature maps"

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from harness.problem import Arch, MissingRecord
+from harness.problem import MissingRecord
+from harness.space import Arch
 
 T = TypeVar("T")
 

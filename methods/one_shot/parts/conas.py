@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from harness.problem import Arch, SearchView
+from harness.space import Arch
+from harness.view import SearchView
 from methods.one_shot.parts.fourier import largest_terms, lasso, minimise, monomials, parities
 from methods.one_shot.parts.search import Forward, Search
 from methods.one_shot.parts.switches import Switches

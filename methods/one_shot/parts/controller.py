@@ -119,7 +119,7 @@ class Controller:
         """Take one step up ``mean(advantage * log probability)``, with the gradient clipped to the norm ``clip``."""
         loss = -(drawn.log_probabilities * torch.tensor(advantages)).mean()
         self._adam.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, clip)
         self._adam.step()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from harness.problem import Arch
+from harness.space import Arch
 from methods.one_shot.parts.architecture import Architecture, Relaxation, mixture
 from methods.one_shot.parts.search import Forward, Search
 from methods.one_shot.parts.unrolled import unrolled_gradient

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from harness.problem import Arch, SearchView
+from harness.space import Arch
+from harness.view import SearchView
 from methods.one_shot.parts.controller import Controller, Drawn
 from methods.one_shot.parts.search import Forward, Search
 

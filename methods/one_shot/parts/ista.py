@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.problem import Arch, SearchView
+from harness.space import Arch
+from harness.view import SearchView
 from methods.one_shot.parts.search import Forward, Search
 from methods.one_shot.parts.sgd import cosine
 from methods.one_shot.parts.sparse_coding import measurement_matrix, recover, sparse_weights

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.problem import Arch, SearchView
+from harness.space import Arch
+from harness.view import SearchView
 from harness.weight_sharing import Active
 from methods.one_shot.parts.sgd import Sgd, cosine
 from methods.one_shot.parts.training import WeightTraining
@@ -117,7 +118,7 @@ class Search:
             between: called after the backward pass, before the gradients are clipped.
         """
         self.sgd.zero()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         between()
         if self.settings.clip:
             self.sgd.clip(self.settings.clip, [value.grad for value in counted if value.grad is not None])

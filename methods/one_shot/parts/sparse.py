@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from harness.problem import Arch, SearchView
+from harness.space import Arch
+from harness.view import SearchView
 from methods.one_shot.parts.differentiable import batches
 from methods.one_shot.parts.proximal import AdamHapg, Hapg, path_strength, sparse_group_lasso
 from methods.one_shot.parts.search import Forward, Search

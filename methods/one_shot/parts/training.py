@@ -79,26 +79,21 @@ def skip(problem: Problem, *choices: str, on_edges: bool = False, deployable: bo
         on_edges: the method is defined for operations on edges only.
         deployable: the method needs a :class:`harness.weight_sharing.DeployableSupernet`.
     """
-    side = getattr(problem, "task", None)
+    side = problem.training
     if side is None:
         return NEEDS_TRAINING
-    if on_edges and getattr(side, "operations_on", "edges") != "edges":
+    if on_edges and side.operations_on != "edges":
         return "is defined for operations on edges; in this space they stand on nodes, whose inputs are chosen apart"
-    if deployable and not getattr(side, "deployable", False):
+    if deployable and not side.deployable:
         return "needs a supernet that can be deployed, which this space does not offer"
-    lacking = [name for name in choices if name not in getattr(side, "choices", ())]
+    lacking = [name for name in choices if name not in side.choices]
     return f"needs a choice of {' and '.join(lacking)} that the supernet of this space does not offer" if lacking else None
-
-
-def chooses_edges(problem: Problem) -> bool:
-    """Return True if a cell of the space contains some of its edges only."""
-    return hasattr(problem.space, "accepts")
 
 
 def skip_chosen_edges(problem: Problem) -> str | None:
     """Return why a method that draws one operation for every edge cannot run on a problem, or None if it can."""
     return (
         "draws an operation for every edge, and a cell of this space holds some of its edges"
-        if chooses_edges(problem)
+        if problem.space.chooses_edges
         else None
     )

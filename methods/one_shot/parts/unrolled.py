@@ -38,7 +38,7 @@ def unrolled_gradient(
         for value in values:
             value.grad = None
             value.requires_grad_(bool(also))
-        search.loss(batch, relaxation(architecture)).backward()  # type: ignore[no-untyped-call]
+        search.loss(batch, relaxation(architecture)).backward()
         gradients = [value.grad if value.grad is not None else torch.zeros_like(value) for value in also]
         for value, gradient in zip(values, before, strict=True):
             value.grad = gradient

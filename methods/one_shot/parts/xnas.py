@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from harness.problem import Arch, SearchView
+from harness.space import Arch
+from harness.view import SearchView
 from methods.one_shot.parts.experts import Experts
 from methods.one_shot.parts.search import Forward, Search
 

@@ -1,4 +1,4 @@
-"""What opens the training side of NAS-Bench-201 for a search, and reaches no record of the table itself."""
+"""The training side of NAS-Bench-201. It reaches the recorded times of the table, and no accuracy."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from benchmarks.nb201.space import OPS
 from benchmarks.nb201.table import Records
 from benchmarks.training.clock import Clock as TimedClock
 from harness.cache import Table
-from harness.problem import Meter, UserError
+from harness.errors import UserError
+from harness.training import Meter, TrainingSide
 
 if TYPE_CHECKING:
     from benchmarks.nb201.task import NB201Task
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """Opens :class:`benchmarks.nb201.task.NB201Task` in a world, at the price of the table's clock.
+class NB201TrainingSide(TrainingSide):
+    """Opens :class:`benchmarks.nb201.task.NB201Task`, priced by the table's clock.
 
-    ``searched`` is the official data set whose trainings were timed.
+    Args:
+        searched: the official data set whose trainings were timed.
+        recipe: epochs of these trainings.
     """
 
     dataset: str
@@ -34,7 +37,6 @@ class TrainingData:
 
     @property
     def heavy(self) -> bool:
-        """Whether a supernet on these images takes a GPU."""
         return self.dataset != "digits"
 
     def __call__(self, world: int, device: str, charge: Meter) -> NB201Task:
@@ -43,19 +45,18 @@ class TrainingData:
         return NB201Task(self.dataset, self.clock, world, device, charge)
 
     def describe(self) -> str:
-        """Which images a search trains on, for captions and identities. Raises :class:`UserError` where they are missing."""
         from benchmarks.images.parts import describe
 
         return describe(self.dataset, "nb201")
 
     @property
     def clock(self) -> clock.Clock:
-        """The one that the table was priced by, else one fitted on the table's trainings, once per process."""
+        """Return the clock that priced the table, else one fitted to the table's trainings, once per process."""
         return _clock(self)
 
 
 @lru_cache(maxsize=4)
-def _clock(data: TrainingData) -> clock.Clock:
+def _clock(data: NB201TrainingSide) -> clock.Clock:
     table = Table(data.table)
     if "clock" in table.meta:  # its seconds are the clock's own, so a fit to them would say nothing of the timed cells
         return clock.stated(TimedClock.of(table.meta["clock"], OPS[1:]))

@@ -1,0 +1,124 @@
+"""The contract of a search method, and what the registry reads of a method's class."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
+
+from harness.errors import UserError
+from harness.problem import Problem
+from harness.space import Arch
+from harness.view import SearchView
+
+Proposes = Literal["best_valid", "self"]
+"""Who proposes: the harness, the architecture of best validation accuracy so far; or the method itself."""
+Presets = Mapping[str, Mapping[str, Any]]
+"""Hyperparameters by field, under a name."""
+
+
+class Method(Protocol):
+    """A frozen dataclass of hyperparameters with one function. The file's name is the method's name.
+
+    It needs no base class. Optional class attributes, read by :meth:`MethodInfo.of`:
+
+    * ``reference``: the paper, as text.
+    * ``kind``: what it needs of a benchmark; the default for a file is ``multi-trial``.
+    * ``proposes``: ``"best_valid"`` (the default) or ``"self"``.
+    * ``settings``: ``{space name: {field: value}}``, the papers' values away from the home space.
+    * ``variants``: ``{name: {field: value}}``, what the papers report as separate rows. The variant without a name is the
+      row of the method itself.
+    * ``pure``: True if a search leaves nothing behind in its process, so that several short searches may share one process.
+      The contract is tested. Without it every search has a process for itself.
+
+    Optional function: ``skip(self, problem) -> str | None``, see :class:`Selective`.
+    """
+
+    def search(self, view: SearchView) -> Arch | None:
+        """Search until the budget ends it or the schedule is done. The harness proposes an architecture that is returned."""
+        ...
+
+
+@runtime_checkable
+class Selective(Method, Protocol):
+    """A method that cannot run on every benchmark."""
+
+    def skip(self, problem: Problem) -> str | None:
+        """Return why it cannot run on the problem, as a clause; None if it can."""
+        ...
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """What the harness knows of a method without running it."""
+
+    name: str
+    kind: str
+    """What it needs of a benchmark: ``multi-trial``, ``one-shot``, ..."""
+    cls: type
+    file: Path
+    reference: str
+    """How a worker finds the method again: a name, or the path of a file."""
+    paper: str = ""
+    proposes: Proposes = "best_valid"
+    pure: bool = False
+    settings: Presets = field(default_factory=dict)
+    """By space name, the papers' hyperparameters there."""
+    variants: Presets = field(default_factory=dict)
+    """By the variant's name, the hyperparameters that make it."""
+
+    @classmethod
+    def of(cls, method: type, name: str, kind: str, file: Path, reference: str) -> MethodInfo:
+        """Read the optional attributes of a method's class. Nothing else reads them.
+
+        Args:
+            kind: of a class that states none.
+
+        Raises:
+            UserError: an attribute has a value that means nothing.
+        """
+        info = cls(
+            name,
+            getattr(method, "kind", kind),
+            method,
+            file,
+            reference,
+            paper=str(getattr(method, "reference", "")),
+            proposes=getattr(method, "proposes", "best_valid"),
+            pure=bool(getattr(method, "pure", False)),
+            settings=getattr(method, "settings", {}),
+            variants=getattr(method, "variants", {}),
+        )
+        if info.proposes not in get_args(Proposes):
+            raise UserError(f'{file}: {method.__name__} has proposes = {info.proposes!r}, which is not "best_valid" or "self"')
+        return info
+
+    @property
+    def rows(self) -> list[str]:
+        """Return the rows of tables that this method fills: ``method``, or one ``method:variant`` for each variant."""
+        return [self.row(variant) for variant in self.variants] or [self.name]
+
+    def row(self, variant: str) -> str:
+        """Return the row of a variant. The variant without a name is the row ``method``."""
+        return f"{self.name}:{variant}" if variant else self.name
+
+    def variant(self, row: str) -> Mapping[str, Any]:
+        """Return the hyperparameters that make a row's variant."""
+        return self.variants.get(row.partition(":")[2], {})
+
+    @property
+    def summary(self) -> str:
+        """Return the first line of the docstring."""
+        return (inspect.getdoc(self.cls) or "").split("\n")[0]
+
+    def construct(self, arguments: Mapping[str, Any]) -> Method:
+        """Return the method with these hyperparameters. Raises what its constructor raises."""
+        method: Method = self.cls(**arguments)
+        return method
+
+
+def skip_reason(method: Method, problem: Problem) -> str | None:
+    """Return why a method cannot run on a problem, as it says itself; None if it can."""
+    return method.skip(problem) if isinstance(method, Selective) else None

@@ -1,0 +1,74 @@
+"""What identifies a run: the specification of its row, and the seeds of its world and its method."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from harness.seeds import derive
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """Everything that the runs of one row on one benchmark share. Plain values: it travels to any worker."""
+
+    protocol: str
+    benchmark: str
+    row: str
+    method: str
+    """A registered name or the path of a file."""
+    kind: str
+    settings: Mapping[str, Any]
+    budget: Mapping[str, Any]
+    search: Mapping[str, Any]
+    judge: Mapping[str, Any]
+    checksum: str
+    record: str
+    code: str
+    """Digest of the source that a run executes; see :mod:`harness.source`."""
+    wall_limit_s: float
+    device: str = "cpu"
+    threads: int = 1
+    """Threads of a run that trains on the processor. Another number adds sums in another order."""
+    trained_on: str = ""
+    """Description of the images that the row trains on; empty if its method only queries."""
+
+    def plain(self) -> dict[str, Any]:
+        """Return the fields by name, as the store keeps them."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @cached_property
+    def identity(self) -> str:
+        """Return the digest of all fields: a change of any field makes new runs."""
+        fields = {**self.plain(), "method": None}  # a name or a path; `code` identifies it
+        return hashlib.sha256(json.dumps(fields, sort_keys=True, default=list).encode()).hexdigest()
+
+    def run(self, world: int) -> RunSpec:
+        """Return the run in world number ``world``. All methods share its world seed; the method seed is the row's."""
+        return RunSpec(
+            run_id=hashlib.sha256(f"{self.identity}:{world}".encode()).hexdigest()[:24],
+            world=world,
+            world_seed=derive("world", self.benchmark, world),
+            method_seed=derive("method", self.row, self.benchmark, world),
+        )
+
+
+RETRAINING = "retraining"
+"""The kind of a row of trainings from scratch. Any other kind is a kind of method."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One search of a row, or one training from scratch."""
+
+    run_id: str
+    world: int
+    """Number of the world, the axis along which methods are paired."""
+    world_seed: int
+    method_seed: int
+    arch: str = ""
+    """The architecture that is trained from scratch; empty for a search."""
