@@ -107,19 +107,16 @@ def _values(text: str) -> Iterator[Any]:
 
 
 def _literal(text: str) -> Any:
-    """Return the value of a Python literal in which the names ``inf`` and ``nan`` are numbers."""
+    """Return the value of a Python literal, in which a list, tuple or dict may contain ``inf`` and ``nan``."""
     tree = ast.parse(text.strip(), mode="eval")
-    for node in ast.walk(tree):
-        for name, child in ast.iter_fields(node):
-            if isinstance(child, ast.Name):
-                setattr(node, name, _constant(child))
-            elif isinstance(child, list):
-                setattr(node, name, [_constant(item) for item in child])
-    return ast.literal_eval(tree)
+    return ast.literal_eval(tree if isinstance(tree.body, ast.Name) else _Numbers().visit(tree))
 
 
-def _constant(node: ast.AST) -> ast.AST:
-    return ast.Constant(float(node.id)) if isinstance(node, ast.Name) and node.id in ("inf", "nan") else node
+class _Numbers(ast.NodeTransformer):
+    """Replaces the names ``inf`` and ``nan``, which Python prints for such numbers, by the numbers."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(float(node.id)) if node.id in ("inf", "nan") else node
 
 
 def _loaded(value: Any, hint: Any, name: str) -> Any:
@@ -198,6 +195,6 @@ def _adapter(hint: Any, name: str) -> TypeAdapter[Any]:
 
 
 def _has_sets(hint: Any) -> bool:
-    """Return a set as a sorted list: a run's identity needs an order."""
+    """Return whether a type contains a set: it has no order, and a run's identity needs one."""
     origin = typing.get_origin(hint) or hint
     return (isinstance(origin, type) and issubclass(origin, Set)) or any(map(_has_sets, typing.get_args(hint)))

@@ -69,6 +69,12 @@ def test_a_number_of_numpy_may_be_infinite_or_not_a_number(value: np.float32) ->
     assert to_plain([float("inf")], Any, "m.f") == [float("inf")]
 
 
+@pytest.mark.parametrize("text", ["[inf, -inf]", "(inf, -inf)", "[Infinity, -Infinity]"])
+def test_numbers_in_a_list_may_be_infinite(text: str) -> None:
+    assert from_text(text, tuple[float, ...], "m.f") == [math.inf, -math.inf]
+    assert from_text("nan", Any, "m.f") == "nan"
+
+
 @given(st.data())
 def test_the_plain_form_as_text_means_the_same(data: st.DataObject) -> None:
     hint, values = data.draw(st.sampled_from([pair for pair in TYPES if pair[0] not in (str, str | None, Any)]))
