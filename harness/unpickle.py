@@ -1,6 +1,6 @@
 """Opens pickles of unknown origin: plain containers and NumPy scalars are allowed, everything else is refused by name.
 
-A pickle is a program that may call anything it can import. Here it can reach nothing but the constructors below.
+A pickle is a program that may call every function that it can import. Here it can only call the constructors below.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from harness.errors import UserError
 
 
 class NotPlain(UserError):
-    """A pickle asks for more than plain data."""
+    """Raised for a pickle that asks for more than plain data."""
 
 
 class _Dtype:
-    """What ``numpy.dtype(...)`` in a pickle becomes: the number types of one scalar, never a real dtype to be tampered with."""
+    """Stands in for ``numpy.dtype(...)`` in a pickle: the type of a scalar, never a real dtype that a pickle could change."""
 
     def __init__(self, code: str, *_: object) -> None:
         if not re.fullmatch(r"[biuf][1248]", code):
@@ -41,7 +41,7 @@ def _scalar(dtype: _Dtype, data: bytes) -> bool | int | float:
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """Pickles of protocol 2 spell bytes as encoded text."""
+    """Return bytes from encoded text, the form of bytes in pickles of protocol 2."""
     if encoding != "latin1":
         _refuse(f"the encoding {encoding!r}")
     return text.encode("latin1")
@@ -77,12 +77,12 @@ class PlainUnpickler(pickle.Unpickler):
 
 
 def load_plain(file: IO[bytes], unpickler: Callable[[IO[bytes]], PlainUnpickler] = PlainUnpickler) -> Any:
-    """The next object of ``file``, which is left right behind it; ``unpickler`` may admit more than plain data.
+    """Return the next object of ``file``, and leave the file at its end. ``unpickler`` may admit more than plain data.
 
     Raises:
         NotPlain: the pickle asks for something that is not plain data.
-        UserError: it is no intact pickle. Both are one clause without the file's name, which the caller knows.
-        OSError: the system could not read (those of a damaged compressed stream, which carry no number, are UserErrors).
+        UserError: the pickle is damaged. Both messages are one clause without the name of the file, which the caller knows.
+        OSError: the system could not read. An error of a damaged compressed stream has no number and becomes a UserError.
     """
     try:
         return unpickler(file).load()
@@ -91,11 +91,11 @@ def load_plain(file: IO[bytes], unpickler: Callable[[IO[bytes]], PlainUnpickler]
     except EOFError:
         raise UserError("it stops before its end") from None
     except MemoryError:
-        raise UserError("it needs more memory than there is, or its lengths are garbled") from None
+        raise UserError("it needs more memory than is available, or its lengths are garbled") from None
     except OSError as error:
         if error.errno is not None:
             raise
         raise UserError(f"it cannot be decompressed ({error})") from None
-    except Exception as error:  # garbled opcodes raise nearly anything
+    except Exception as error:  # garbled opcodes raise almost any exception
         stopped = "truncated" in str(error) or "ran out" in str(error).lower()
         raise UserError("it stops before its end" if stopped else f"it is no intact pickle ({error})") from None

@@ -1,4 +1,4 @@
-"""Feature maps and solvers against scikit-learn, and against the formulas written out for one point at a time."""
+"""Feature maps and solvers against scikit-learn, and against the formulas for single points."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def blocks_of(matrix: np.ndarray, width: int = BLOCK) -> ridge.Blocks:
 
 
 def fourier_features(n: int, d: int) -> np.ndarray:
-    """Features under shared weights: every image has a configuration of its own."""
+    """Return features under shared weights: every image has a separate configuration."""
     pool = fourier.draw_pool(16, 3)
-    made = FourierMap(pool, d, 5, fourier.draw)
-    return np.concatenate([block for _, block in made.blocks(images(n), np.arange(n) % 16)], axis=1)
+    feature_map = FourierMap(pool, d, 5, fourier.draw)
+    return np.concatenate([block for _, block in feature_map.blocks(images(n), np.arange(n) % 16)], axis=1)
 
 
 # Hashing
@@ -48,8 +48,8 @@ def fourier_features(n: int, d: int) -> np.ndarray:
 @pytest.mark.parametrize("words", [1, 2, 3])
 def test_murmur3_is_scikit_learns(words: int, seed: int) -> None:
     keys = RNG.integers(0, 2**32, (200, words), dtype=np.uint32)
-    mine = murmur3(list(keys.T), seed)
-    assert mine.tolist() == [murmurhash3_32(key.astype("<u4").tobytes(), seed, positive=True) for key in keys]
+    hashes = murmur3(list(keys.T), seed)
+    assert hashes.tolist() == [murmurhash3_32(key.astype("<u4").tobytes(), seed, positive=True) for key in keys]
 
 
 # Random Fourier features
@@ -59,8 +59,8 @@ def test_murmur3_is_scikit_learns(words: int, seed: int) -> None:
 def test_products_of_features_approximate_the_kernel(kernel: str) -> None:
     gamma = 0.02
     points = images(8)
-    made = FourierMap([fourier.Configuration("none", kernel, gamma)], 40_000, 7, fourier.draw)
-    features = np.concatenate([block for _, block in made.blocks(points, np.zeros(8, np.int64))], axis=1)
+    feature_map = FourierMap([fourier.Configuration("none", kernel, gamma)], 40_000, 7, fourier.draw)
+    features = np.concatenate([block for _, block in feature_map.blocks(points, np.zeros(8, np.int64))], axis=1)
     pixels = points.pixels(np.arange(8), "none")
     apart = pixels[:, None] - pixels[None]
     exact = (
@@ -73,12 +73,12 @@ def test_every_image_is_featurised_by_its_own_configuration_with_random_numbers_
     pool, points = fourier.draw_pool(16, 3), images(16)
     mixed = FourierMap(pool, 300, 5, fourier.draw)
     ((_, together),) = mixed.blocks(points, np.arange(16))
-    for index, one in enumerate(pool):
+    for index, config in enumerate(pool):
         ((_, alone),) = mixed.blocks(points, np.full(16, index))
         assert together[index] == pytest.approx(alone[index], abs=1e-4)
-        directions, shift = fourier.draw(one.kernel, 108, 0, 5)
-        scale = math.sqrt(2 * one.gamma) if one.kernel == "gaussian" else one.gamma
-        phase = scale * points.pixels(np.array([index]), one.preprocess).astype(float) @ directions[:, :300] + shift[:300]
+        directions, shift = fourier.draw(config.kernel, 108, 0, 5)
+        scale = math.sqrt(2 * config.gamma) if config.kernel == "gaussian" else config.gamma
+        phase = scale * points.pixels(np.array([index]), config.preprocess).astype(float) @ directions[:, :300] + shift[:300]
         assert alone[index] == pytest.approx(math.sqrt(2 / 300) * np.cos(phase[0]), abs=2e-3)
 
 
@@ -92,8 +92,8 @@ def test_fewer_features_are_the_first_of_more() -> None:
 
 
 def test_preprocessing_uses_the_training_parts_statistics() -> None:
-    train, other = images(50), np.full((3, 3, 6, 6), 255, np.uint8)
-    rest, rows = train.alike(other), np.arange(50)
+    train, white = images(50), np.full((3, 3, 6, 6), 255, np.uint8)
+    rest, rows = train.alike(white), np.arange(50)
     scaled, standard = train.pixels(rows, "minmax"), train.pixels(rows, "standardise")
     assert (scaled.min(0), scaled.max(0)) == (pytest.approx(0, abs=1e-6), pytest.approx(1, abs=1e-6))
     assert (standard.mean(0), standard.std(0)) == (pytest.approx(0, abs=1e-4), pytest.approx(1, abs=1e-4))
@@ -112,9 +112,9 @@ def test_black_images_and_constant_pixels_divide_by_nothing() -> None:
 def test_pools_are_drawn_from_the_whole_space_and_from_the_world_alone() -> None:
     pool = fourier.draw_pool(2000, 9)
     assert pool == fourier.draw_pool(2000, 9) != fourier.draw_pool(2000, 10)
-    counts = Counter((one.preprocess, one.kernel) for one in pool)
+    counts = Counter((config.preprocess, config.kernel) for config in pool)
     assert len(counts) == 8 and min(counts.values()) > 180
-    logs = np.log10([one.gamma for one in pool])
+    logs = np.log10([config.gamma for config in pool])
     assert (logs.min(), logs.max()) == (pytest.approx(-5, abs=0.1), pytest.approx(1, abs=0.1))
     assert np.median(logs) == pytest.approx(-2, abs=0.3)
 
@@ -156,9 +156,9 @@ def test_memory_of_blocks_stays_below_the_stated_bound_whatever_the_number_of_fe
     targets = np.sign(RNG.standard_normal((n, 10))).astype(np.float32)
     peaks = []
     for d in (8 * BLOCK, 24 * BLOCK):
-        made = FourierMap(pool, d, 5, fourier.draw)
+        feature_map = FourierMap(pool, d, 5, fourier.draw)
         tracemalloc.start()
-        ridge.fit(lambda made=made: made.blocks(points, np.arange(n) % 16), d, targets, dense_bytes=0)
+        ridge.fit(lambda feature_map=feature_map: feature_map.blocks(points, np.arange(n) % 16), d, targets, dense_bytes=0)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         columns, outputs = points.columns, targets.shape[1]
@@ -181,11 +181,11 @@ POSITIVE = np.array([True, False, True, False, True])
 
 
 def corpus(*tokenisers: str) -> ngrams.Reviews:
-    found = {}
+    tokens = {}
     for name in tokenisers or tuple(TOKENISERS):
         ids, ends, vocabulary = encode(TEXTS, name)
-        found[name] = ngrams.Tokens(ids, ends, lowered(vocabulary))
-    return ngrams.Reviews(found)
+        tokens[name] = ngrams.Tokens(ids, ends, lowered(vocabulary))
+    return ngrams.Reviews(tokens)
 
 
 def configuration(**changes: object) -> ngrams.Configuration:
@@ -196,19 +196,19 @@ def configuration(**changes: object) -> ngrams.Configuration:
     return ngrams.Configuration(**{**plain, **changes})  # type: ignore[arg-type]
 
 
-def by_hand(one: ngrams.Configuration, text: str, numbers: dict[str, int], features: int) -> dict[int, float]:
-    """Bucket counts of one review, letter by letter."""
-    tokens = TOKENISERS[one.tokeniser]()(text)
-    if one.stop_words:
+def by_hand(config: ngrams.Configuration, text: str, numbers: dict[str, int], features: int) -> dict[int, float]:
+    """Count the buckets of one review, n-gram by n-gram."""
+    tokens = TOKENISERS[config.tokeniser]()(text)
+    if config.stop_words:
         tokens = [token for token in tokens if token.lower() not in stop_words()]
-    if one.lower:
+    if config.lower:
         tokens = [token.lower() for token in tokens]
     buckets: Counter[int] = Counter()
-    for n in range(1, one.order + 1):
+    for n in range(1, config.order + 1):
         for first in range(len(tokens) - n + 1):
             key = np.array([numbers[token] for token in tokens[first : first + n]], "<u4").tobytes()
-            buckets[murmurhash3_32(key, one.seed, positive=True) % features] += 1
-    return {bucket: 1.0 if one.binary else float(times) for bucket, times in buckets.items()}
+            buckets[murmurhash3_32(key, config.seed, positive=True) % features] += 1
+    return {bucket: 1.0 if config.binary else float(times) for bucket, times in buckets.items()}
 
 
 @pytest.mark.parametrize("tokeniser", TOKENISERS)
@@ -216,16 +216,16 @@ def by_hand(one: ngrams.Configuration, text: str, numbers: dict[str, int], featu
 @pytest.mark.parametrize("choices", [(False, False, False), (True, False, True), (False, True, True), (True, True, False)])
 def test_counts_are_those_made_word_by_word(tokeniser: str, order: int, choices: tuple[bool, bool, bool]) -> None:
     stop, lower, binary = choices
-    one = configuration(tokeniser=tokeniser, order=order, stop_words=stop, lower=lower, binary=binary)
+    config = configuration(tokeniser=tokeniser, order=order, stop_words=stop, lower=lower, binary=binary)
     _, _, vocabulary = encode(TEXTS, tokeniser)
     numbers: dict[str, int] = {}
     for number, token in enumerate(vocabulary):
         numbers.setdefault(token.lower() if lower else token, number)
-    counts = ngrams.count([one], corpus(tokeniser), np.zeros(len(TEXTS), np.int64), 97)
+    counts = ngrams.count([config], corpus(tokeniser), np.zeros(len(TEXTS), np.int64), 97)
     for row, text in enumerate(TEXTS):
-        mine = counts.row == row
-        assert dict(zip(counts.bucket[mine].tolist(), counts.times[mine].tolist(), strict=True)) == by_hand(
-            one, text, numbers, 97
+        of_row = counts.row == row
+        assert dict(zip(counts.bucket[of_row].tolist(), counts.times[of_row].tolist(), strict=True)) == by_hand(
+            config, text, numbers, 97
         )
 
 
@@ -241,11 +241,11 @@ def test_a_review_is_counted_by_its_own_configuration_as_it_is_alone() -> None:
 @pytest.mark.parametrize("weighting", ngrams.WEIGHTINGS)
 @pytest.mark.parametrize("final", ngrams.FINALS)
 def test_weights_follow_the_formulas(weighting: str, final: str) -> None:
-    """Naive Bayes log2(p/q), SIF t a / (t a + count); then nothing, the l2 norm, or the number of n-grams."""
-    features, one = 61, configuration(weighting=weighting, final=final, order=2)
+    """Naive Bayes log2(p/q), SIF t a / (t a + count); then no norm, the l2 norm, or the number of n-grams."""
+    features, config = 61, configuration(weighting=weighting, final=final, order=2)
     assigned = np.zeros(len(TEXTS), np.int64)
-    counts = ngrams.count([one], corpus(), assigned, features)
-    made = ngrams.NgramMap([one], counts, POSITIVE, features)
+    counts = ngrams.count([config], corpus(), assigned, features)
+    feature_map = ngrams.NgramMap([config], counts, POSITIVE, features)
     dense = np.zeros((len(TEXTS), features))
     dense[counts.row, counts.bucket] = counts.times
     if weighting == "naive Bayes":
@@ -259,21 +259,23 @@ def test_weights_follow_the_formulas(weighting: str, final: str) -> None:
         expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     if final == "average":
         expected /= dense.sum(axis=1, keepdims=True)
-    assert made.matrix(counts, assigned).toarray() == pytest.approx(expected[:, made.columns])
+    assert feature_map.matrix(counts, assigned).toarray() == pytest.approx(expected[:, feature_map.columns])
 
 
 def test_buckets_that_training_never_saw_change_no_score_but_count_in_the_norm() -> None:
-    one, features = configuration(final="normalise", weighting="SIF"), 2**20
+    config, features = configuration(final="normalise", weighting="SIF"), 2**20
     reviews = corpus("strip")
     train = ngrams.Reviews({"strip": reviews.tokens["strip"].rows(np.array([0, 1]))})
-    made = ngrams.NgramMap([one], ngrams.count([one], train, np.zeros(2, np.int64), features), POSITIVE[:2], features)
-    counts = ngrams.count([one], reviews, np.zeros(5, np.int64), features)
-    norms = np.linalg.norm(made.matrix(counts, np.zeros(5, np.int64)).toarray(), axis=1)
+    feature_map = ngrams.NgramMap(
+        [config], ngrams.count([config], train, np.zeros(2, np.int64), features), POSITIVE[:2], features
+    )
+    counts = ngrams.count([config], reviews, np.zeros(5, np.int64), features)
+    norms = np.linalg.norm(feature_map.matrix(counts, np.zeros(5, np.int64)).toarray(), axis=1)
     assert norms[:2] == pytest.approx(1)
     assert (norms[2:4] < 0.999).all()
 
 
-def test_a_review_of_stop_words_has_no_features_and_still_gets_an_answer() -> None:
+def test_a_review_of_stop_words_has_no_features_and_still_gets_a_prediction() -> None:
     ids, ends, vocabulary = encode(["the and of", "good film", "bad film"], "strip")
     reviews = ngrams.Reviews({"strip": ngrams.Tokens(ids, ends, lowered(vocabulary))})
     model = NgramSvm([configuration(stop_words=True, final="normalise")])
@@ -283,15 +285,15 @@ def test_a_review_of_stop_words_has_no_features_and_still_gets_an_answer() -> No
     assert predictions.correct[1]
 
 
-def test_rows_and_joins_of_tokens_hold_exactly_their_reviews() -> None:
+def test_rows_and_joins_of_tokens_have_exactly_their_reviews() -> None:
     tokens = corpus("split").tokens["split"]
-    some, others = tokens.rows(np.array([3, 0])), tokens.rows(np.array([4]))
-    joined = some.joined(others)
+    pair, single = tokens.rows(np.array([3, 0])), tokens.rows(np.array([4]))
+    joined = pair.joined(single)
     for position, review in enumerate([3, 0, 4]):
-        mine, _ = joined.of(np.array([position]), lower=True, stop_words=False)
-        whole, _ = tokens.of(np.array([review]), lower=True, stop_words=False)
-        assert mine.tolist() == whole.tolist()
-    assert len(some._ids) < len(tokens._ids)
+        actual, _ = joined.of(np.array([position]), lower=True, stop_words=False)
+        expected, _ = tokens.of(np.array([review]), lower=True, stop_words=False)
+        assert actual.tolist() == expected.tolist()
+    assert len(pair._ids) < len(tokens._ids)
 
 
 # The support vector machine
