@@ -14,7 +14,7 @@ from benchmarks.darts.cell import EDGE, EDGES, OPS, cell_of, inputs, pruned, sur
 from benchmarks.darts.published import about, named, published
 from benchmarks.darts.space import DartsSpace, belongs, cells
 from harness.problem import Arch, InvalidArchitecture, UserError
-from tests.contract.spaces import SpaceContract, seeds
+from harness.testing.suites.spaces import SpaceContract, seeds
 
 SPACES = {family: DartsSpace(family) for family in ("single", "multi", "mixed")}
 families = st.sampled_from(list(SPACES))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from harness import registry
-from harness.conformance.toy import ToySpace
 from harness.opening import open_benchmark
 from harness.problem import Facts, UserError
+from harness.testing.toy import ToySpace
 
 
 def made(**changes: Any) -> SimpleNamespace:

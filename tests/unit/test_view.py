@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
-from harness.conformance.toy import ToyOracle, ToySpace
 from harness.problem import InvalidArchitecture, MissingRecord, SearchView, as_arch
 from harness.seeds import derive, mix
+from harness.testing.toy import ToyOracle, ToySpace
 
 
 def view(limit: float = 1e9, proposes: str = "best_valid", seed: int = 0) -> SearchView:
