@@ -1,22 +1,22 @@
-# Your own weight-sharing method: the weights of a supernet and the architecture's parameters are trained side by side.
+# Your own weight-sharing method: it trains the weights of a supernet and the parameters of the architecture in turn.
 from dataclasses import dataclass
 from typing import Annotated
 
 
 @dataclass(frozen=True)
 class MyWeightSharing:
-    """Descends the training loss in weights and the validation loss in a softmax over operations."""
+    """Minimises the training loss by the weights and the validation loss by a softmax over operations."""
 
     epochs: Annotated[int, "passes over the training images"] = 10
     batch: Annotated[int, "images per step"] = 64
     lr: Annotated[float, "learning rate of the weights"] = 0.025
     arch_lr: Annotated[float, "learning rate of the architecture's parameters"] = 0.01
     kind = "one-shot"  # it trains through view.task; see harness/weight_sharing.py
-    proposes = "self"  # it says itself which architecture it would return
+    proposes = "self"  # it calls view.propose
     reference = "my paper"
 
     def search(self, view):
-        import torch  # inside, so that --list need not wait for it
+        import torch  # here, so that --list does not wait for it
         import torch.nn.functional as F
 
         task = view.task

@@ -11,7 +11,7 @@ from harness import registry
 from harness.store import Store
 
 if TYPE_CHECKING:
-    from harness.conformance.claims import Claim
+    from harness.testing.claims import Claim
 
 
 def everything() -> None:
@@ -44,9 +44,9 @@ def contract(name: str) -> bool:
     Args:
         name: a method, its file, the id of a benchmark, or ``module:function`` that returns benchmarks.
     """
-    from harness import conformance
+    from harness.testing.check import claims_of
 
-    verdicts = [_verdict(subject, claims) for subject, claims in conformance.of(name)]
+    verdicts = [_verdict(subject, claims) for subject, claims in claims_of(name)]
     return all(verdicts)
 
 

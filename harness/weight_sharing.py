@@ -182,7 +182,7 @@ class Task(Protocol):
             bias: the convolutions of the cells have a bias.
             channels: channels of the first stage; 0: as in the benchmark's networks.
 
-        Some spaces take more, and name it in ``choices`` of the training side (``problem.task``), so that a method that
+        Some spaces take more, and name it in ``choices`` of the training side (``problem.training``), so that a method that
         needs the choice can ``skip`` the other spaces:
 
             partial: operations work on one of this many channels; the rest passes by, then channels are shuffled (PC-DARTS).

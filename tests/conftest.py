@@ -1,4 +1,4 @@
-"""Every test works on a made table in folders of its own; the real data are for golden values only."""
+"""Every test works on small invented tables in temporary folders; the real data are for golden values only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REAL_DATA = os.environ.get("NAS_DATA", "")
 
 @pytest.fixture(scope="session")
 def made_data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A data folder with two made tables, plain columns and digits, and the cache they are imported into, once per session."""
+    """Return a data folder with two invented tables, plain columns and digits, and their cache; once per session."""
     data, cache = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("cache")
     official_files.columns_table(data / "made_columns.parquet")
     made_digits.table(tmp_path_factory.mktemp("build"), data)
@@ -33,13 +33,13 @@ def made_data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """NAS-Bench-201 and NATS-Bench in their official layouts, to read from; written once per session."""
+    """Return a folder with NAS-Bench-201 and NATS-Bench in their official layouts, read-only; written once per session."""
     return made_sources.write(tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture
 def made(made_data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """This process and its children see the made tables only. Returns the cache."""
+    """Show this process and its children the invented tables only. Return the cache."""
     monkeypatch.setenv("NAS_DATA", str(made_data[0]))
     monkeypatch.setenv("NAS_CACHE", str(made_data[1]))
     return made_data[1]
@@ -47,7 +47,7 @@ def made(made_data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def command() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs ``python -m harness.run`` with the arguments, as a user would."""
+    """Return what runs ``python -m harness.run`` with arguments, as a user would."""
 
     def run(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

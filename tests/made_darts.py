@@ -14,8 +14,8 @@ from benchmarks.darts.task import DartsTask
 from benchmarks.darts.training import DartsTrainingSide
 from harness import registry
 from harness.budget import Budget
-from harness.conformance.toy import ToyProblem
 from harness.space import Arch
+from harness.testing.toy import ToyProblem
 from harness.training import Meter
 from tests.made_search import TINY
 from tests.recorded import RecordedView

@@ -19,8 +19,8 @@ from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.training import NB201TrainingSide
 from harness import registry
 from harness.budget import Budget
-from harness.conformance.toy import ToyProblem
 from harness.space import Arch
+from harness.testing.toy import ToyProblem
 from harness.training import Meter
 from tests.recorded import RecordedView
 

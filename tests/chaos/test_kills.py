@@ -1,6 +1,6 @@
-"""Random kills: nothing is lost, nothing is done twice, and every number is that of an undisturbed sweep.
+"""Random kills: nothing is lost, nothing is done twice, and every number equals that of an undisturbed sweep.
 
-Run by ``tox -e chaos``; ``CHAOS_KILLS`` sets how many processes are killed, ``CHAOS_SEED`` which.
+Run by ``tox -e chaos``. ``CHAOS_KILLS`` sets how many processes are killed, ``CHAOS_SEED`` which of them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def sweep(out: Path, seeds: int, *more: str) -> list[str]:
 
 
 def family(pid: int) -> list[int]:
-    """A process and everything below it."""
+    """Return the process and all its descendants."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
@@ -45,7 +45,7 @@ def family(pid: int) -> list[int]:
 
 
 def content(out: Path) -> dict[str, tuple[object, ...]]:
-    """Everything of a store's runs that has to be equal."""
+    """Return the columns of a store's runs that must be equal."""
     with sqlite3.connect(out / "runs.sqlite") as db:
         rows = db.execute("SELECT run_id, world, world_seed, method_seed, status, arch, scores, spent, error, trace FROM runs")
         return {run_id: rest for run_id, *rest in rows}
@@ -91,7 +91,7 @@ def _kill(pid: int) -> int:
     return 1
 
 
-def test_a_killed_import_leaves_nothing_and_the_next_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_import_leaves_nothing_and_the_next_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(SEED)
     table = tmp_path / "columns.parquet"
     official_files.columns_table(table)
@@ -100,10 +100,10 @@ def test_a_killed_import_leaves_nothing_and_the_next_one_is_whole(tmp_path: Path
     command = [sys.executable, "-m", "harness.data", "import", str(table)]
     began = time.monotonic()
     assert subprocess.run(command, capture_output=True).returncode == 0
-    whole = time.monotonic() - began
+    duration = time.monotonic() - began
     for _ in range(IMPORT_KILLS):
         importing = subprocess.Popen([*command, "--force"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(rng.uniform(0.3, 1.0) * whole)
+        time.sleep(rng.uniform(0.3, 1.0) * duration)
         importing.kill()
         importing.wait()
     assert subprocess.run([*command, "--force"], capture_output=True).returncode == 0

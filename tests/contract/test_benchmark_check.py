@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from harness.conformance import of
-from harness.conformance.benchmarks import check
 from harness.errors import UserError
+from harness.testing.benchmark_claims import check
+from harness.testing.check import claims_of
 
 FILE = Path(__file__).parents[2] / "examples" / "my_benchmark" / "my_benchmark" / "benchmark.py"
 
@@ -53,7 +53,7 @@ def scored(**change: float) -> Callable[[Any], None]:
     return apply
 
 
-def spelt(example: Any) -> None:
+def misspelt(example: Any) -> None:
     example.FiveOperations.to_str = lambda self, arch: "-".join(example.OPERATIONS[min(op, 2)] for op in arch)
 
 
@@ -61,9 +61,9 @@ def leaking(example: Any) -> None:
     real = example.MyProblem.oracle
 
     def oracle(self: Any, world: int) -> Any:
-        made = real(self, world)
-        made.convenient = self.judge
-        return made
+        opened = real(self, world)
+        opened.convenient = self.judge
+        return opened
 
     example.MyProblem.oracle = oracle
 
@@ -83,24 +83,24 @@ def mutant(example: Any) -> None:
 @pytest.mark.parametrize(
     ("breakage", "words"),
     [
-        (measured(lambda one: (one[0] + random.random(), *one[1:])), "asked in another order, it answers otherwise"),
-        (measured(lambda one: (one[0], 0.0, *one[2:])), "costs 0.0 s"),
-        (measured(lambda one: (one[0] * 2, *one[1:])), "the accuracy of"),
+        (measured(lambda values: (values[0] + random.random(), *values[1:])), "in another order of queries it returns other"),
+        (measured(lambda values: (values[0], 0.0, *values[2:])), "costs 0.0 s"),
+        (measured(lambda values: (values[0] * 2, *values[1:])), "the accuracy of"),
         (scored(regret=-1.0), "the regret of"),
         (scored(rank=1.0), "and rank 1.0"),
-        (spelt, "is read as"),
+        (misspelt, "is read as"),
         (leaking, "the view leads to the test accuracies"),
-        (drawn_as_mean, "two worlds answer differently"),
+        (drawn_as_mean, "two worlds differ"),
         (contains_all, "it contains ()"),
         (mutant, "is no neighbour"),
     ],
 )
-def test_a_broken_benchmark_is_told_what_it_breaks(breakage: Callable[[Any], None], words: str, example: Any) -> None:
+def test_the_check_says_what_a_broken_benchmark_breaks(breakage: Callable[[Any], None], words: str, example: Any) -> None:
     breakage(example)
     assert any(words in problem for problem in problems(example)), problems(example)
 
 
-def test_what_cannot_be_opened_is_one_line(example: Any) -> None:
+def test_a_benchmark_that_cannot_be_opened_is_one_line(example: Any) -> None:
     example.MyProblem.facts = dataclasses.asdict(example.MyProblem.facts)
     with pytest.raises(UserError, match=r"my_benchmark/images: its problem's facts must be a Facts"):
         problems(example)
@@ -116,12 +116,12 @@ def test_what_cannot_be_opened_is_one_line(example: Any) -> None:
         ("./nowhere.py", "no method file"),
     ],
 )
-def test_what_is_not_there_is_named(name: str, words: str) -> None:
+def test_a_missing_name_is_named(name: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        list(of(name))
+        list(claims_of(name))
 
 
-def test_the_training_side_is_said_not_to_be_checked() -> None:
-    ((name, claims),) = of("darts/digits")
+def test_the_training_side_is_listed_as_not_checked() -> None:
+    ((name, claims),) = claims_of("darts/digits")
     assert name == "darts/digits"
     assert [claim.text.partition(":")[0] for claim in claims if not claim.checked] == ["its oracle", "its training side"]

@@ -24,11 +24,14 @@ from harness import registry
 from harness.cache import Table
 from harness.problem import Problem
 from harness.space import Arch
+from harness.testing.suites.clocks import Bench, ClockContract, Kind
 from tests import made_digits
-from tests.contract.clocks import Bench, ClockContract, Kind, bench
+from tests.contract.blank_images import blank_images
 from tests.nb101_files import columns_table, record_file, rows_of, trainings
 
-__all__ = ["bench"]
+__all__ = ["blank_images"]
+
+pytestmark = pytest.mark.usefixtures("blank_images")
 
 OFFICIAL = {"recipe": 200, "records": {"cifar10": "ori-test", "cifar100": "x-test", "imagenet16-120": "x-test"}}
 DIGITS = {"recipe": 36, "records": {"digits": "x-test"}}
@@ -42,7 +45,7 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def shipped(bundled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No data but what ships with the project."""
+    """Hide all data except the tables that ship with the project."""
     monkeypatch.setenv("NAS_DATA", "")
     monkeypatch.setenv("NAS_CACHE", str(bundled))
 
@@ -65,7 +68,7 @@ class NB201Clock(ClockContract):
 
 
 class FittedNB201Clock(NB201Clock):
-    """The clock was fitted to recorded times, and is off by its residual."""
+    """The clock was fitted to recorded times; prices differ by its residual."""
 
     benchmarks = [f"nb201/{name}" for name in SEARCHED if name != "digits"]
 
@@ -87,14 +90,14 @@ class TestNB201Digits(NB201Clock):
         clock = problem.training.clock
         fits = [(round(fit.r2, 3), round(fit.residual * 1e6, 2), fit.cells) for fit in (clock.training, clock.evaluation)]
         assert fits == [(0.954, 7.24, 200), (0.954, 2.19, 200)]
-        said = clock.facts
-        assert said["clock:training"].endswith("R2 0.954, residual 7.24 us over 200 timed cells")
-        assert said["clock:evaluation"].startswith("9.0 us an image skip_connect +0.3, nor_conv_1x1 +5.8")
+        facts = clock.facts
+        assert facts["clock:training"].endswith("R2 0.954, residual 7.24 us over 200 timed cells")
+        assert facts["clock:evaluation"].startswith("9.0 us an image skip_connect +0.3, nor_conv_1x1 +5.8")
         assert "an additive model (200 timed cells, R2 0.954 and 0.954" in problem.facts.clock
 
 
 class TestMadeNB201Digits(NB201Clock):
-    """A build of somebody's own, with another clock."""
+    """A table that the user built, with another clock."""
 
     benchmarks = ["nb201/digits"]
 
@@ -115,7 +118,7 @@ class TestMadeNB201(FittedNB201Clock):
 
 
 class NB1Shot1Clock(ClockContract):
-    """A query pays for its training alone. Nobody timed a pass without gradients: it is a third of one with."""
+    """A query pays for its training alone. No pass without gradients was timed; it costs a third of one with gradients."""
 
     passes = 0
 
@@ -127,7 +130,7 @@ class NB1Shot1Clock(ClockContract):
         return seconds / epochs / self.epoch_images(problem) / 3 * 25_000
 
     def test_a_pass_that_executes_more_costs_no_less(self, bench: Bench) -> None:
-        rng, sizes = random.Random(0), [[len(one.options)] * one.rows for one in bench.net.decisions]
+        rng, sizes = random.Random(0), [[len(decision.options)] * decision.rows for decision in bench.net.decisions]
         for _ in range(20):
             arch = bench.problem.space.sample(rng)
             less = bench.net.active_for(arch)
@@ -141,7 +144,7 @@ class NB1Shot1Clock(ClockContract):
 
 
 class RecordedNB1Shot1Clock(NB1Shot1Clock):
-    """The table has the seconds of whole trainings; the clock was fitted to them, and is off by its median error."""
+    """The table has the seconds of complete trainings. The clock was fitted to them; prices differ by its median error."""
 
     benchmarks = ["nb1shot1/1", "nb1shot1/2", "nb1shot1/3"]
 
@@ -175,14 +178,14 @@ class TestNB1Shot1Digits(NB1Shot1Clock):
         return 384 * 8 * evaluate_us()[problem.space.canonical(arch)] * 1e-6
 
     def test_the_clock_states_its_fit_to_the_timed_cells(self, problem: NB1Shot1Problem) -> None:
-        said = problem.training.clock.facts
-        assert said["clock:training"].endswith("R2 0.751, residual 17.87 us over 200 timed cells")
-        assert said["clock:evaluation"].endswith("R2 0.701, residual 9.22 us over 200 timed cells")
+        facts = problem.training.clock.facts
+        assert facts["clock:training"].endswith("R2 0.751, residual 17.87 us over 200 timed cells")
+        assert facts["clock:evaluation"].endswith("R2 0.701, residual 9.22 us over 200 timed cells")
         assert "an additive model (200 timed cells, R2 0.751" in problem.facts.source
 
 
 class TestMadeNB1Shot1(RecordedNB1Shot1Clock):
-    """Recorded seconds, all of part of each space."""
+    """A table with recorded seconds, of a part of each space."""
 
     @pytest.fixture(params=[1, 2, 3])
     def problem(self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Problem:
@@ -198,7 +201,7 @@ class TestMadeNB1Shot1(RecordedNB1Shot1Clock):
 
 
 class TestMadeNB1Shot1Columns(NB1Shot1Clock):
-    """No recorded seconds: those of the table are the clock's."""
+    """A table without recorded seconds: its seconds are the clock's."""
 
     benchmarks = ["nb1shot1/1"]
 
@@ -211,9 +214,9 @@ class TestMadeNB1Shot1Columns(NB1Shot1Clock):
 
 def test_every_benchmark_with_an_oracle_and_a_supernet_is_compared() -> None:
     compared = {name for cls in _all(ClockContract) for name in getattr(cls, "benchmarks", ())}
-    both = {name for name, one in registry.benchmarks().items() if {"multi-trial", "one-shot"} <= set(one.kinds)}
+    both = {id for id, bench in registry.benchmarks().items() if {"multi-trial", "one-shot"} <= set(bench.kinds)}
     assert both - compared == set(), "inherit ClockContract"
 
 
 def _all(cls: type) -> list[type]:
-    return [cls, *(one for child in cls.__subclasses__() for one in _all(child) if one.__name__.startswith("Test"))]
+    return [cls, *(test for child in cls.__subclasses__() for test in _all(child) if test.__name__.startswith("Test"))]

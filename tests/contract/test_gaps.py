@@ -1,4 +1,4 @@
-"""Every method that asks a table passes over what the table has no record of, at no cost."""
+"""Every method that queries a table skips architectures without a record, at no cost."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
-from harness.conformance.toy import ToyOracle, ToyProblem, ToySpace
 from harness.method import skip_reason
 from harness.problem import MissingRecord
 from harness.seeds import mix
 from harness.space import Arch
+from harness.testing.toy import ToyOracle, ToyProblem, ToySpace
 from methods.multi_trial.parts.recorded import first_recorded
 from tests.recorded import RecordedView
 
@@ -23,20 +23,20 @@ ALL = list(itertools.product(*map(range, SPACE.cardinalities)))
 
 
 class Gaps(ToyOracle):
-    """A table of some architectures; of some of those the later epochs are missing too."""
+    """A table of some architectures; for some of them the later epochs are missing too."""
 
     def __init__(self, share: int) -> None:
         super().__init__(7)
         self.known = {arch for arch in ALL if mix(hash((arch, 1))) % 100 < share}
         self.short = {arch for arch in self.known if mix(hash((arch, 2))) % 100 < 30}
-        self.answers = 0
+        self.measured = 0
         self.missing: list[Arch] = []
 
     def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
         if arch not in self.known or (arch in self.short and fidelity is not None and fidelity > 3):
             self.missing.append(arch)
             raise MissingRecord(f"the table has no record of {SPACE.to_str(arch)}")
-        self.answers += 1
+        self.measured += 1
         return super().measure(arch, fidelity, asked)
 
 
@@ -59,7 +59,7 @@ def test_a_search_spends_its_budget_on_what_is_recorded(row: str, share: int) ->
         view = searched(row, table, seed=seed)
         assert table.missing, "the search met a gap"
         assert view.budget.exhausted or view.budget.queries == len(table.known), "it ended early"
-        assert 0 <= table.answers - view.budget.queries <= 1, "a gap was charged"
+        assert 0 <= table.measured - view.budget.queries <= 1, "a gap was charged"
         proposed = {proposal.arch for proposal in view.trace.proposals}
         assert proposed and proposed <= table.known
 
@@ -73,13 +73,13 @@ def test_a_table_without_records_ends_a_search_with_one_line(row: str) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_without_gaps_a_search_asks_what_it_always_asked(row: str) -> None:
-    whole, same = ToyOracle(7), Gaps(100)
+def test_without_gaps_a_search_makes_the_same_queries(row: str) -> None:
+    oracle, same = ToyOracle(7), Gaps(100)
     same.short = set()
-    assert searched(row, whole).trace == searched(row, same).trace
+    assert searched(row, oracle).trace == searched(row, same).trace
 
 
-def test_what_is_drawn_has_the_draws_distribution_given_a_record() -> None:
+def test_draws_have_the_distribution_conditioned_on_a_record() -> None:
     numbers = itertools.cycle(ALL[:4])
 
     def measure(arch: Arch) -> int:

@@ -1,4 +1,4 @@
-"""Every registered method keeps the contract, and the checks notice one that does not."""
+"""Every registered method keeps the contract, and the checks notice a method that does not."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness import registry
-from harness.conformance import searches
-from harness.conformance.methods import check
-from harness.conformance.searches import spawned
+from harness.testing import searches
+from harness.testing.method_claims import check
+from harness.testing.searches import spawned
 
 METHODS = registry.methods()
 
@@ -30,7 +30,7 @@ def test_every_row_is_distinct_and_named_after_the_file(name: str) -> None:
 
 BROKEN = {
     "global_rng": ("import random\n", "while True: view.query(view.space.sample(random))", "global generator"),
-    "silent": ("", "pass", "asked nothing"),
+    "silent": ("", "pass", "made no query"),
     "swallows": (
         "",
         "while True:\n            try: view.query(view.space.sample(view.rng))\n            except BaseException: break",
@@ -42,7 +42,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_method_is_told_what_it_breaks(name: str, tmp_path: Path) -> None:
+def test_the_check_says_what_a_broken_method_breaks(name: str, tmp_path: Path) -> None:
     imports, body, expected = BROKEN[name]
     file = tmp_path / f"{name}.py"
     file.write_text(
@@ -53,7 +53,7 @@ def test_a_broken_method_is_told_what_it_breaks(name: str, tmp_path: Path) -> No
     if expected:
         assert any(expected in problem for problem in problems)
     else:
-        assert not problems  # odd, but within the contract
+        assert not problems  # unusual, but within the contract
 
 
 def test_an_undocumented_hyperparameter_breaks_it(tmp_path: Path) -> None:
@@ -91,13 +91,13 @@ SHARING = {
         "    kind = 'one-shot'\n    proposes = 'self'\n",
         "s = view.task.supernet(); view.propose((0, 0, 0))\n        for _ in range(9):\n"
         "            try: s(view.task.plain('train', 24, 0)[0])\n            except BaseException: pass",
-        "went on asking",
+        "after BudgetExhausted",
     ),
 }
 
 
 @pytest.mark.parametrize("name", SHARING)
-def test_a_broken_weight_sharing_method_is_told_what_it_breaks(name: str, tmp_path: Path) -> None:
+def test_the_check_says_what_a_broken_weight_sharing_method_breaks(name: str, tmp_path: Path) -> None:
     attributes, body, expected = SHARING[name]
     file = tmp_path / f"{name}.py"
     file.write_text(HEAD.format(imports="") + attributes + f"    def search(self, view):\n        {body}\n")
@@ -113,7 +113,7 @@ def test_an_order_that_depends_on_the_process_is_noticed(tmp_path: Path) -> None
     assert any("an order depends on the process" in problem for problem in problems.values())
 
 
-def test_a_search_that_does_not_come_back_ends_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_that_does_not_return_ends_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searches, "LIMIT_S", 0.3)
     file = tmp_path / "never_ends.py"
     file.write_text(HEAD.format(imports="import time") + "    def search(self, view):\n        time.sleep(99)\n")
@@ -124,6 +124,6 @@ def test_a_search_that_does_not_come_back_ends_the_check(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("name", "reason"), [("pc_darts", "needs a choice of partial"), ("sweep", "for which there is no toy")]
 )
-def test_what_is_not_checked_is_said(name: str, reason: str) -> None:
+def test_unchecked_claims_are_listed(name: str, reason: str) -> None:
     unchecked = [claim for claim in check(METHODS[name]) if not claim.checked]
     assert unchecked and all(reason in claim.text for claim in unchecked)

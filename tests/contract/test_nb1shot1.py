@@ -1,4 +1,4 @@
-"""NAS-Bench-1Shot1 keeps the contract on a table that covers a space in part, and knows what it does not cover."""
+"""NAS-Bench-1Shot1 keeps the contract on a table that covers a part of a space, and on the bundled digits."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.images import dataset
 from benchmarks.nb1shot1.benchmark import NB1Shot1Problem, benchmarks
 from benchmarks.nb1shot1.cells import distinct_cells
 from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.space import NB1Shot1Space
+from harness import registry
 from harness.budget import Budget
 from harness.cache import Table
 from harness.errors import UserError
 from harness.problem import MissingRecord, Problem
 from harness.space import Arch, InvalidArchitecture
+from harness.testing.reach import reachable
+from harness.testing.suites.benchmarks import BenchmarkContract
+from harness.testing.suites.training import Points, WeightSharingContract
 from harness.view import SearchView
-from tests.contract.benchmarks import BenchmarkContract, reachable
 from tests.nb101_files import columns_table, record_file, rows_of, trainings
 
 TOPOLOGIES = [0, 3, 17, 150]
@@ -27,7 +31,7 @@ SEARCH, JUDGE = {"recipe": 108, "within": "table"}, {"recipe": 108}
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    """Four topologies of space 1 and one of space 2, all epochs; cells of theirs belong to other topologies, too."""
+    """Return a table of four topologies of space 1 and one of space 2, all epochs; some cells belong to more topologies."""
     folder = tmp_path_factory.mktemp("nb101")
     rows = sorted({*rows_of(1, TOPOLOGIES), *rows_of(2, [100])})
     with pytest.MonkeyPatch.context() as patch:
@@ -35,14 +39,34 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
         return LIBRARY.import_path(record_file(folder / "made.tfrecord", trainings(rows, (4, 12, 36, 108))))
 
 
+@pytest.fixture(scope="module")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bundled")
+
+
+@pytest.fixture
+def bundled(_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide all data except the tables that ship with the project."""
+    monkeypatch.setenv("NAS_DATA", "")
+    monkeypatch.setenv("NAS_CACHE", str(_cache))
+
+
 class TestPartOfASpace(BenchmarkContract):
+    benchmarks = ("nb1shot1/1",)
+
+    @pytest.fixture(autouse=True)
+    def _table(self, table: Table) -> None:
+        self.table = table
+
     @pytest.fixture
     def problem(self, table: Table) -> Problem:
         return NB1Shot1Problem(table, 1, SEARCH, JUDGE)
 
-    @pytest.fixture
-    def secrets(self, table: Table) -> set[float]:
-        test, valid = (table.column(f"{split}/108").astype(float).sum(axis=1) / 3 * 100 / 9_984 for split in ("test", "valid"))
+    def secrets(self, problem: Problem) -> set[float]:
+        """Return the mean test accuracies of all cells, without those that equal a mean validation accuracy."""
+        test, valid = (
+            self.table.column(f"{split}/108").astype(float).sum(axis=1) / 3 * 100 / 9_984 for split in ("test", "valid")
+        )
         return set(test[test > 0].tolist()) - set(valid.tolist())
 
     def test_no_count_of_test_images_can_be_reached_from_a_view(self, problem: Problem, table: Table) -> None:
@@ -51,6 +75,28 @@ class TestPartOfASpace(BenchmarkContract):
         assert any(np.array_equal(array, table.column("valid/108")) for array in arrays)
         for epochs in (4, 12, 36, 108):
             assert not any(np.array_equal(array, table.column(f"test/{epochs}")) for array in arrays)
+
+
+class TestDigits(BenchmarkContract):
+    """The bundled table."""
+
+    benchmarks = ("nb1shot1/1-digits",)
+
+    @pytest.fixture
+    def problem(self, bundled: None) -> Problem:
+        return registry.benchmark("nb1shot1/1-digits").open({"recipe": 36}, {"recipe": 36})
+
+
+class TestDigitsTraining(WeightSharingContract):
+    benchmarks = ("nb1shot1/1-digits",)
+
+    @pytest.fixture
+    def problem(self, bundled: None) -> Problem:
+        return registry.benchmark("nb1shot1/1-digits").open({"recipe": 36}, {"recipe": 36})
+
+    def points(self, problem: Problem) -> Points:
+        train, test = dataset.load("digits")
+        return Points([image.tobytes() for image in train.images], [image.tobytes() for image in test.images])
 
 
 @pytest.fixture
@@ -66,9 +112,9 @@ def covered(table: Table, number: int) -> set[int]:
 
 def outside(problem: NB1Shot1Problem) -> Arch:
     rng = random.Random(0)
-    whole = NB1Shot1Space(problem.space.number)
+    space = NB1Shot1Space(problem.space.number)
     return next(
-        arch for arch in iter(lambda: whole.sample(rng), None) if np.isnan(problem.judge.score(arch)["cifar10"]["test"])
+        arch for arch in iter(lambda: space.sample(rng), None) if np.isnan(problem.judge.score(arch)["cifar10"]["test"])
     )
 
 
@@ -84,12 +130,12 @@ def test_search_keeps_to_the_covered_topologies(table: Table, problem: NB1Shot1P
         oracle.measure(arch, None, 0)
 
 
-def test_within_the_whole_space_nothing_is_held_back(table: Table) -> None:
+def test_within_the_space_all_topologies_are_searched(table: Table) -> None:
     problem = NB1Shot1Problem(table, 1, {"recipe": 108, "within": "space"}, JUDGE)
     assert problem.space.size == 14_580
 
 
-def test_what_is_not_covered_is_missing_and_never_guessed(problem: NB1Shot1Problem) -> None:
+def test_an_architecture_that_is_not_covered_is_missing_and_never_guessed(problem: NB1Shot1Problem) -> None:
     arch = outside(problem)
     view = SearchView(problem.space, Budget("epochs", 1000), problem.oracle(1), seed=0)
     with pytest.raises(MissingRecord, match="no 108-epoch training"):
@@ -120,7 +166,7 @@ def test_repeats_are_drawn_evenly_and_paid_for_as_recorded(problem: NB1Shot1Prob
             )
         ]
         assert set(pairs) == set(expected)
-        assert all(150 < pairs.count(one) < 250 for one in expected)
+        assert all(150 < pairs.count(pair) < 250 for pair in expected)
 
 
 def test_the_judge_means_over_repeats_and_ranks_distinct_cells(problem: NB1Shot1Problem, table: Table) -> None:
@@ -167,13 +213,13 @@ def test_a_wrong_protocol_is_refused(table: Table, search: dict[str, object], re
         NB1Shot1Problem(table, 1, search, JUDGE)
 
 
-def test_without_data_a_benchmark_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_data_a_benchmark_names_the_data_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_CACHE", str(tmp_path))
     monkeypatch.setenv("NAS_DATA", "")
-    for one in (one for one in benchmarks() if not one.embedded):
-        assert not one.availability().ready
+    for offered in (offered for offered in benchmarks() if not offered.embedded):
+        assert not offered.availability().ready
         with pytest.raises(UserError, match="needs a NAS-Bench-101 table; see"):
-            one.open(SEARCH, JUDGE)
+            offered.open(SEARCH, JUDGE)
 
 
 def test_the_caption_says_that_costs_are_fitted_and_how_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,8 @@ from hypothesis import given
 
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb201.space import NB201Space
-from harness.conformance.toy import ToySpace
-from tests.contract.spaces import SpaceContract, seeds
+from harness.testing.suites.spaces import SpaceContract, seeds
+from harness.testing.toy import ToySpace
 
 
 class TestNB201Space(SpaceContract):

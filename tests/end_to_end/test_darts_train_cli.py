@@ -1,4 +1,4 @@
-"""``python -m benchmarks.darts.train`` as people use it: trained, killed, gone on with, refused."""
+"""``python -m benchmarks.darts.train`` as a user calls it: trained, killed, continued, refused."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def curve(out: Path) -> list[dict[str, str]]:
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 
-def test_a_killed_training_goes_on_to_the_result_it_would_have_had(tmp_path: Path) -> None:
-    whole = CliRunner().invoke(train.app, [*QUICK, "--out", str(tmp_path / "whole")])
-    assert whole.exit_code == 0, whole.output
+def test_a_killed_training_continues_to_the_same_result(tmp_path: Path) -> None:
+    undisturbed = CliRunner().invoke(train.app, [*QUICK, "--out", str(tmp_path / "undisturbed")])
+    assert undisturbed.exit_code == 0, undisturbed.output
     command = [sys.executable, "-m", "benchmarks.darts.train", *QUICK, "--out", str(tmp_path / "killed")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -39,9 +39,9 @@ def test_a_killed_training_goes_on_to_the_result_it_would_have_had(tmp_path: Pat
     time.sleep(0.1)
     again = CliRunner().invoke(train.app, [*QUICK, "--out", str(tmp_path / "killed")])
     assert again.exit_code == 0 and "goes on after epoch" in again.output
-    assert curve(tmp_path / "killed") == curve(tmp_path / "whole") and len(curve(tmp_path / "whole")) == 5
+    assert curve(tmp_path / "killed") == curve(tmp_path / "undisturbed") and len(curve(tmp_path / "undisturbed")) == 5
 
-    results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("whole", "killed")]
+    results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("undisturbed", "killed")]
     for name in ("accuracy_last_epoch", "accuracy_best_epoch_chosen_on_held_out", "recipe_digest", "genotype", "parameters"):
         assert results[0][name] == results[1][name]
     assert results[0]["held_out"] == "test" and results[0]["gpu_days"] is None

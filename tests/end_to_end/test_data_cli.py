@@ -1,4 +1,4 @@
-"""``python -m harness.data`` as people run it."""
+"""``python -m harness.data`` as a user calls it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Call:
-    """Pickles as a call of ``os.system``."""
+    """An object whose pickle calls ``os.system``."""
 
     def __reduce__(self) -> object:
         return os.system, ("touch owned",)
@@ -31,7 +31,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def run(tmp_path: Path, *arguments: object, **changes: str) -> tuple[int, str, str]:
-    """Exit code, standard output, standard error."""
+    """Return exit code, standard output and standard error."""
     environment = {**os.environ, "NAS_CACHE": str(tmp_path / "cache"), "NAS_DATA": str(tmp_path / "data"), **changes}
     command = [sys.executable, "-m", "harness.data", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120)
@@ -109,12 +109,12 @@ def test_a_wrong_call(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert is_one_error(code, err)
 
 
-def test_help_teaches(tmp_path: Path) -> None:
+def test_help_explains(tmp_path: Path) -> None:
     code, out, _ = run(tmp_path, "--help")
     assert code == 0 and all(word in out for word in ("NAS_DATA", "NAS_CACHE", "status", "import", "verify"))
 
 
-def test_a_table_is_chosen_and_the_choice_is_said(tmp_path: Path, data: Path) -> None:
+def test_a_table_is_chosen_and_the_choice_is_printed(tmp_path: Path, data: Path) -> None:
     official_files.columns_table(data / "mine.npz")
     environment = {**os.environ, "NAS_CACHE": str(tmp_path / "cache"), "NAS_DATA": str(data)}
 

@@ -1,4 +1,4 @@
-"""nb201/digits by the real command line, on a made table."""
+"""nb201/digits by the real command line, on an invented table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 def test_every_multi_trial_row_runs_on_digits_unchanged(command: Command, made: Path, tmp_path: Path) -> None:
     parts = protocols.protocol("digits").parts
-    (part,) = [one for one in parts if one.kind == "multi-trial" and one.benchmarks == ("nb201/digits",)]
+    (part,) = [part for part in parts if part.kind == "multi-trial" and part.benchmarks == ("nb201/digits",)]
     wanted = set(rows_of(part))
     names = ",".join({row.partition(":")[0] for row in wanted})
     done = command("--protocol", "digits", "--methods", names, "--benchmarks", "nb201/digits", "--seeds", 2, "--out", tmp_path)
@@ -51,7 +51,7 @@ def test_a_limit_in_mean_costs_needs_a_benchmark_that_knows_them() -> None:
         rule.on("a/b")
 
 
-def test_what_is_not_there_is_left_out_where_that_is_asked_for(
+def test_missing_data_are_skipped_on_request(
     command: Command, made_data: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "data").mkdir()
@@ -64,9 +64,9 @@ def test_what_is_not_there_is_left_out_where_that_is_asked_for(
     assert "left out: nb201/cifar10 is missing" in done.stderr
     assert not (tmp_path / "out").exists()
     assert command("--protocol", "nb201-2020", "--out", tmp_path / "out").returncode == 2
-    found = command("--protocol", "smoke", "--methods", "random_search", "--if-found", "--out", tmp_path / "out")
-    assert found.returncode == 0
-    assert "left out" not in found.stderr
+    done = command("--protocol", "smoke", "--methods", "random_search", "--if-found", "--out", tmp_path / "out")
+    assert done.returncode == 0
+    assert "left out" not in done.stderr
     assert "found: " in command("--list").stdout
 
 

@@ -1,4 +1,4 @@
-"""The examples and the README's own words, through the real command line: a user's method, benchmark, protocol and folder."""
+"""The examples and the README's text, through the real command line: a user's method, benchmark, protocol and folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs ``python -m harness.run`` in a folder of the user's, with other folders on Python's search path."""
+    """Return what runs ``python -m harness.run`` in a user's folder, with other folders on Python's search path."""
 
     def run(*arguments: object, folder: Path = tmp_path, on_path: Path | None = None) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join(map(str, filter(None, (PROJECT, on_path))))
@@ -38,7 +38,7 @@ def elsewhere(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example package as pip would install it, without a network."""
+    """Install the example package as pip does, without a network, and return the folder."""
     site = tmp_path_factory.mktemp("site")
     project = tomllib.loads((EXAMPLES / "my_benchmark" / "pyproject.toml").read_text())["project"]
     info = site / f"my_benchmark-{project['version']}.dist-info"
@@ -85,7 +85,11 @@ def test_my_benchmark_is_installed_and_one_command_makes_a_table(elsewhere: Comm
     done = elsewhere("--benchmarks", "my_benchmark/images", *methods, "--out", "out", on_path=installed)
     assert done.returncode == 0, done.stderr
     text = table(tmp_path / "out", "common")
-    assert "| random_search " in text and "Common rules: 100 queries" in text and "a made table of 1 024 architectures" in text
+    assert (
+        "| random_search " in text
+        and "Common rules: 100 queries" in text
+        and "an invented table of 1 024 architectures" in text
+    )
 
 
 def test_my_benchmark_keeps_the_contract(elsewhere: Command, installed: Path) -> None:
@@ -93,6 +97,14 @@ def test_my_benchmark_keeps_the_contract(elsewhere: Command, installed: Path) ->
         done = elsewhere("--check", name, on_path=installed)
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.splitlines()[-1] == "my_benchmark/images keeps the contract"
+
+
+def test_my_benchmark_passes_its_tests_which_inherit_the_suites(installed: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", EXAMPLES / "my_benchmark" / "tests"]
+    path = os.pathsep.join(map(str, (PROJECT, installed)))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": path})
+    assert done.returncode == 0, done.stdout
+    assert (done.stdout + done.stderr).count(".") >= 18
 
 
 def test_my_protocol_rules_my_benchmark(elsewhere: Command, installed: Path, tmp_path: Path) -> None:
@@ -103,7 +115,7 @@ def test_my_protocol_rules_my_benchmark(elsewhere: Command, installed: Path, tmp
     assert "| my_method " in table(tmp_path / "out", "my-rules")
 
 
-def test_every_row_and_mine(elsewhere: Command, installed: Path, tmp_path: Path) -> None:
+def test_every_row_and_a_users_row(elsewhere: Command, installed: Path, tmp_path: Path) -> None:
     call = ("--all", "--methods", EXAMPLES / "my_method.py", "--benchmarks", "my_benchmark/images", "--seeds", 2)
     done = elsewhere(*call, "--out", "out", on_path=installed)
     assert done.returncode == 0, done.stderr
@@ -111,7 +123,7 @@ def test_every_row_and_mine(elsewhere: Command, installed: Path, tmp_path: Path)
     assert {"my_method", "random_search", "bohb:nb201_2020", "reinforce:lr_0.5"} <= set(rows)
 
 
-def test_packages_of_the_user_with_the_names_of_ours_are_named_and_not_used(elsewhere: Command, tmp_path: Path) -> None:
+def test_a_users_packages_with_the_names_of_ours_are_named_and_not_used(elsewhere: Command, tmp_path: Path) -> None:
     for name in ("methods", "benchmarks", "reports"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise AssertionError('not to be imported')")

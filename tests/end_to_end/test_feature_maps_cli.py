@@ -16,7 +16,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(autouse=True)
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine with no data but what a test puts into the folder."""
+    """Return the only data folder of a machine without other data."""
     monkeypatch.setenv("NAS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "data").mkdir()
@@ -50,7 +50,7 @@ def malformed(home: Path) -> str:
 
 
 def without_a_class(home: Path) -> str:
-    review_files.archive(home, [one for one in review_files.made(3) if one[:2] != ("test", "pos")]).rename(
+    review_files.archive(home, [review for review in review_files.made(3) if review[:2] != ("test", "pos")]).rename(
         home / "aclImdb_v1.tar.gz"
     )
     (home / "unpacked" / "aclImdb" / "imdb.vocab").unlink()  # the archive is all there is
@@ -58,8 +58,8 @@ def without_a_class(home: Path) -> str:
 
 
 def with_an_empty_review(home: Path) -> str:
-    made = review_files.made(3)
-    review_files.folder(home, [*made[:-1], (*made[-1][:4], "")])
+    reviews = review_files.made(3)
+    review_files.folder(home, [*reviews[:-1], (*reviews[-1][:4], "")])
     return "aclImdb: review test/pos/2 is empty; get it again"
 
 

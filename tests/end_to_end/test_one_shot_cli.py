@@ -1,4 +1,4 @@
-"""Weight sharing by the real command line, on a made table: killed, resumed, and reported."""
+"""Weight sharing by the real command line, on an invented table: killed, resumed, and reported."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ SEARCH = (
 
 
 def runs(out: Path) -> list[dict[str, str]]:
-    (folder,) = (one for one in out.iterdir() if one.name.startswith("digits"))
+    (folder,) = (path for path in out.iterdir() if path.name.startswith("digits"))
     rows = csv.DictReader((folder / "runs.csv").open())
     return [{name: value for name, value in row.items() if name != "wall_seconds"} for row in rows]
 
 
-def test_a_search_killed_with_kill_9_goes_on_from_its_checkpoint(command: Command, tmp_path: Path) -> None:
+def test_a_search_killed_with_kill_9_continues_from_its_checkpoint(command: Command, tmp_path: Path) -> None:
     assert command(*SEARCH, "--out", tmp_path / "undisturbed").returncode == 0
     out = tmp_path / "killed"
     doomed = subprocess.Popen([sys.executable, "-m", "harness.run", *SEARCH, "--out", str(out)], start_new_session=True)
-    kept: list[Path] = []
-    while not kept and doomed.poll() is None:
+    checkpoints: list[Path] = []
+    while not checkpoints and doomed.poll() is None:
         time.sleep(0.05)
-        kept = list(out.rglob("*.ckpt"))
+        checkpoints = list(out.rglob("*.ckpt"))
     os.killpg(doomed.pid, signal.SIGKILL)
     assert doomed.wait() == -signal.SIGKILL, "it was killed in mid-search"
-    assert kept and not list(out.rglob("runs.csv"))
+    assert checkpoints and not list(out.rglob("runs.csv"))
     assert command(*SEARCH, "--out", out).returncode == 0
     assert runs(out) == runs(tmp_path / "undisturbed")
     assert not list(out.rglob("*.ckpt"))
 
 
-def test_regret_and_entropy_of_every_epoch_where_the_table_has_every_cell(command: Command, tmp_path: Path) -> None:
+def test_regret_and_entropy_of_every_epoch_if_the_table_has_every_cell(command: Command, tmp_path: Path) -> None:
     short = ("pc_darts.epochs=2", "gaea_pc_darts.epochs=2", "gaea_pc_darts.warmup=1")
     rows = "random_search,pc_darts,gaea_pc_darts"
     call = ["--protocol", "digits", "--benchmarks", "nb1shot1/1-digits", "--methods", rows, "--seeds", 2]

@@ -1,4 +1,4 @@
-"""The real command line, as a user calls it: what it prints, what it leaves, how it fails."""
+"""The real command line, as a user calls it: its output, its files, its failures."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ pytestmark = pytest.mark.usefixtures("made")
 
 
 def runs(out: Path) -> dict[str, tuple[str, str, str]]:
-    """``{run id: (status, arch, scores)}``; sqlite's own check of the file first."""
+    """Return ``{run id: (status, arch, scores)}``, after SQLite has checked the file."""
     with sqlite3.connect(out / "runs.sqlite") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         return {key: rest for key, *rest in database.execute("SELECT run_id, status, arch, scores FROM runs")}
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    """Exit code 2 and one line that says what is wrong; no traceback."""
+    """Require exit code 2 and one line that says what is wrong, without a traceback."""
     assert done.returncode == 2
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ")
@@ -60,9 +60,7 @@ def test_list_shows_methods_benchmarks_and_protocols(command: Command) -> None:
 @pytest.mark.parametrize(
     ("table", "method", "stages"), [("nb1shot1/1-digits", "random_search", 0), ("darts/digits", "rsps", 4)]
 )
-def test_a_dry_run_names_trainings_where_cells_are_trained(
-    table: str, method: str, stages: int, command: Command, tmp_path: Path
-) -> None:
+def test_a_dry_run_names_trainings_of_cells(table: str, method: str, stages: int, command: Command, tmp_path: Path) -> None:
     call = ["--protocol", "digits", "--benchmarks", table, "--methods", method, "--seeds", 1]
     done = command(*call, "--dry-run", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -93,7 +91,7 @@ def test_a_price_is_measured_on_request_and_read_from_the_store_afterwards(comma
     assert {file.name for file in tmp_path.iterdir()} == {"runs.sqlite", "smoke"}
 
 
-def test_help_teaches(command: Command) -> None:
+def test_help_explains(command: Command) -> None:
     done = command("--help")
     assert done.returncode == 0
     assert "python -m harness.run --methods ./my_method.py" in done.stdout
@@ -101,7 +99,7 @@ def test_help_teaches(command: Command) -> None:
     assert "130 interrupted" in " ".join(done.stdout.split())
 
 
-def test_an_empty_machine_is_told_what_to_put_where(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_machine_says_what_to_put_where(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_DATA", "")
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     done = command("--protocol", "nb201-2020", "--out", tmp_path / "out")
@@ -155,7 +153,7 @@ def test_more_seeds_later_and_one_method_at_a_time_make_the_same_table(command: 
     command("--protocol", "smoke", "--methods", "reinforce", "--seeds", 4, "--out", tmp_path / "b")
     command("--protocol", "smoke", "--methods", "random_search", "--seeds", 4, "--out", tmp_path / "b")
     assert runs(tmp_path / "a") == runs(tmp_path / "b")
-    tables = [(tmp_path / one / "smoke" / "runs.csv").read_text() for one in "ab"]
+    tables = [(tmp_path / out / "smoke" / "runs.csv").read_text() for out in "ab"]
 
     def without_time(text: str) -> list[list[str]]:
         rows = [{k: v for k, v in row.items() if k != "wall_seconds"} for row in csv.DictReader(text.splitlines())]
@@ -164,7 +162,7 @@ def test_more_seeds_later_and_one_method_at_a_time_make_the_same_table(command: 
     assert without_time(tables[0]) == without_time(tables[1])
 
 
-def test_a_file_of_ones_own_stands_beside_what_was_run_before(command: Command, tmp_path: Path) -> None:
+def test_a_users_file_is_in_the_table_with_earlier_rows(command: Command, tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(
         "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Mine:\n    '''The first cells.'''\n"
@@ -207,7 +205,7 @@ def test_another_budget_or_setting_is_reported_apart(command: Command, tmp_path:
     assert not (tmp_path / "nb201-2020").exists()
 
 
-def test_a_changed_setting_stands_beside_the_row_it_was_made_of(command: Command, tmp_path: Path) -> None:
+def test_a_changed_setting_is_a_row_next_to_the_original(command: Command, tmp_path: Path) -> None:
     call = ("--protocol", "smoke", "--seeds", 3, "--out", tmp_path)
     command(*call, "--methods", "reinforce", "--set", "reinforce.lr=0.1")
     command(*call, "--methods", "reinforce:lr_0.5,random_search")
@@ -220,7 +218,7 @@ def test_a_changed_setting_stands_beside_the_row_it_was_made_of(command: Command
     assert "--set reinforce.lr=0.1" in table
 
 
-def test_runs_of_an_older_method_are_left_out(command: Command, tmp_path: Path) -> None:
+def test_runs_of_an_older_method_are_not_shown(command: Command, tmp_path: Path) -> None:
     mine, call = tmp_path / "mine.py", ("--protocol", "smoke", "--seeds", 3, "--out", tmp_path)
     text = (
         "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Mine:\n    '''One.'''\n    reference = 'me'\n"
@@ -235,14 +233,14 @@ def test_runs_of_an_older_method_are_left_out(command: Command, tmp_path: Path) 
     assert "| mine " not in (tmp_path / "smoke" / "table.md").read_text()
 
 
-def test_printed_rows_that_nobody_ran_are_shown_as_such(command: Command, tmp_path: Path) -> None:
+def test_published_rows_without_runs_are_marked(command: Command, tmp_path: Path) -> None:
     command("--protocol", "nb201-2020", "--methods", "random_search", "--seeds", 3, "--out", tmp_path)
     table = (tmp_path / "nb201-2020" / "table.md").read_text()
     assert "not measured here: not run yet" in table
 
 
-@pytest.mark.parametrize(("name", "verdict"), [("exits", "ended the process"), ("swallows", "went on asking")])
-def test_a_check_tells_what_a_bad_method_does(command: Command, name: str, verdict: str) -> None:
+@pytest.mark.parametrize(("name", "verdict"), [("exits", "ended the process"), ("swallows", "charges after BudgetExhausted")])
+def test_a_check_names_the_fault_of_a_bad_method(command: Command, name: str, verdict: str) -> None:
     done = command("--check", BAD / f"{name}.py")
     assert done.returncode == 1
     assert verdict in done.stdout
@@ -274,7 +272,7 @@ def test_a_wrong_call_is_one_line_and_exit_2(
     assert not (tmp_path / "out").exists()
 
 
-def test_an_option_that_is_not_there_is_exit_2(command: Command) -> None:
+def test_an_unknown_option_is_exit_2(command: Command) -> None:
     assert command("--sedes", "3").returncode == 2
     assert command("--all", "--seeds", "0").returncode == 2
 
@@ -331,7 +329,7 @@ def test_failed_runs_are_done_again_on_request(command: Command, tmp_path: Path)
     assert command(*call, "--retry-failed").returncode == 0
 
 
-def test_a_disk_that_fills_up_keeps_what_was_saved(tmp_path: Path, command: Command) -> None:
+def test_a_full_disk_loses_no_saved_run(tmp_path: Path, command: Command) -> None:
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
 
@@ -350,7 +348,7 @@ def test_a_disk_that_fills_up_keeps_what_was_saved(tmp_path: Path, command: Comm
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_one_line_before_anything_runs(command: Command, tmp_path: Path) -> None:
+def test_a_missing_gpu_is_one_line_before_anything_runs(command: Command, tmp_path: Path) -> None:
     refused(command("--protocol", "smoke", "--device", "cuda", "--out", tmp_path / "out"), "--device cuda", "--device cpu")
     assert not (tmp_path / "out").exists()
 
@@ -413,7 +411,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, made_data: tuple[Path,
 def test_a_sweep_killed_at_random_moments_completes(
     tmp_path: Path, undisturbed: dict[str, tuple[str, str, str]], command: Command
 ) -> None:
-    rng, kept = random.Random(0), {}
+    rng, before = random.Random(0), {}
     for _ in range(12):
         sweep = start(tmp_path)
         time.sleep(rng.uniform(0.3, 1.6))
@@ -421,8 +419,8 @@ def test_a_sweep_killed_at_random_moments_completes(
         sweep.wait()
         if (tmp_path / "runs.sqlite").exists():
             now = runs(tmp_path)
-            assert kept.items() <= now.items(), "a finished run was lost or changed"
-            kept = now
+            assert before.items() <= now.items(), "a finished run was lost or changed"
+            before = now
     done = command(*SWEEP, "--out", tmp_path)
     assert done.returncode == 0
     assert runs(tmp_path) == undisturbed
@@ -433,8 +431,8 @@ def test_two_processes_share_a_store_without_doubling_a_run(
     tmp_path: Path, undisturbed: dict[str, tuple[str, str, str]]
 ) -> None:
     pair = [start(tmp_path, "--workers", "1") for _ in range(2)]
-    complaints = [one.communicate(timeout=120)[1] for one in pair]
-    assert [one.returncode for one in pair] == [0, 0], complaints
+    complaints = [process.communicate(timeout=120)[1] for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], complaints
     assert runs(tmp_path) == undisturbed
     with sqlite3.connect(tmp_path / "runs.sqlite") as database:
         shares = [n for (n,) in database.execute("SELECT COUNT(*) FROM runs GROUP BY session")]
@@ -463,7 +461,7 @@ def until_some_runs_are_done(sweep: subprocess.Popen[bytes], out: Path, least: i
     pytest.fail(f"the sweep ended: {sweep.communicate()[1]!r}")
 
 
-def test_an_interrupt_keeps_what_is_finished_and_writes_the_page(tmp_path: Path) -> None:
+def test_an_interrupt_loses_no_finished_run_and_writes_the_page(tmp_path: Path) -> None:
     sweep = start(tmp_path, "--workers", "1")
     until_some_runs_are_done(sweep, tmp_path)
     sweep.send_signal(signal.SIGINT)
@@ -477,7 +475,7 @@ def test_an_interrupt_keeps_what_is_finished_and_writes_the_page(tmp_path: Path)
 
 
 @pytest.mark.parametrize("lose", ["remove", "move", "truncate"])
-def test_a_store_that_is_lost_under_a_sweep_ends_it(lose: str, tmp_path: Path) -> None:
+def test_a_store_that_is_lost_during_a_sweep_ends_it(lose: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     sweep = start(out, "--workers", "1")
     until_some_runs_are_done(sweep, out)

@@ -1,4 +1,4 @@
-"""Search, train every cell, choose on validation, train the chosen one: by the command's own path, and only once."""
+"""Search, train every cell, choose on validation images, train the chosen cell: as the command does it, and only once."""
 
 from __future__ import annotations
 

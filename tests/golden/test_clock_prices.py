@@ -8,10 +8,12 @@ import pytest
 
 from harness import registry
 from harness.problem import Problem
-from tests.contract.clocks import bench
+from tests.contract.blank_images import blank_images
 from tests.contract.test_clocks import OFFICIAL, FittedNB201Clock, NB1Shot1Clock
 
-__all__ = ["bench"]
+__all__ = ["blank_images"]
+
+pytestmark = pytest.mark.usefixtures("blank_images")
 
 
 @pytest.fixture(scope="module")

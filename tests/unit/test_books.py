@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from harness.books import Booked, mismatch
 from harness.budget import Budget, BudgetExhausted, Spending
-from harness.conformance.toy import ToyOracle, ToySpace
 from harness.outcome import Proposal
+from harness.testing.toy import ToyOracle, ToySpace
 from tests.recorded import RecordedView
 
 RULE = {"currency": "seconds", "limit": 1000.0, "policy": "refuse"}

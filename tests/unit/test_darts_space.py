@@ -15,7 +15,7 @@ from benchmarks.darts.published import about, named, published
 from benchmarks.darts.space import DartsSpace, belongs, cells
 from harness.errors import UserError
 from harness.space import Arch, InvalidArchitecture
-from tests.contract.spaces import SpaceContract, seeds
+from harness.testing.suites.spaces import SpaceContract, seeds
 
 SPACES = {family: DartsSpace(family) for family in ("single", "multi", "mixed")}
 families = st.sampled_from(list(SPACES))

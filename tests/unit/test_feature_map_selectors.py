@@ -137,7 +137,7 @@ def test_the_loss_of_d36_reaches_every_solver_call(row: str) -> None:
 
 @pytest.mark.parametrize("row", ROWS)
 def test_a_problem_without_a_pool_is_skipped_with_the_reason(row: str) -> None:
-    from harness.conformance.toy import ToyProblem
+    from harness.testing.toy import ToyProblem
 
     assert registry.method(row.partition(":")[0]).cls().skip(ToyProblem()) == "needs a pool of feature maps"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.conformance.toy import ToyProblem, ToySharingProblem
 from harness.errors import UserError
 from harness.method import MethodInfo, Selective, skip_reason
 from harness.problem import Problem
+from harness.testing.toy import ToyProblem, ToySharingProblem
 from harness.view import SearchView
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.nb201.space import EDGES, NB201Space
 from harness.budget import Budget, BudgetExhausted
-from harness.conformance.toy import ToyOracle, ToySpace
 from harness.space import Arch
+from harness.testing.toy import ToyOracle, ToySpace
 from methods.multi_trial.bohb import Bohb, CategoricalDensity
 from methods.multi_trial.local_search import LocalSearch
 from methods.multi_trial.regularized_evolution import RegularizedEvolution

@@ -20,9 +20,9 @@ from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
 from benchmarks.nb1shot1.training import NB1Shot1TrainingSide
 from harness.checkpoint import File
-from harness.conformance.toy import ToyProblem
 from harness.errors import UserError
 from harness.space import Arch
+from harness.testing.toy import ToyProblem
 from harness.weight_sharing import Decision, everything
 from methods.one_shot.parts import search as frame
 from methods.one_shot.parts.architecture import HardGumbel

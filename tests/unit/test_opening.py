@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from harness import registry
-from harness.conformance.toy import ToySpace
 from harness.errors import UserError
 from harness.opening import open_benchmark
 from harness.problem import Facts, Judge, Problem
 from harness.space import Arch
+from harness.testing.toy import ToySpace
 
 
 class MadeJudge(Judge):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from harness import protocol as protocols
-from harness.conformance.toy import ToyProblem
 from harness.errors import UserError
 from harness.plan import Opened, Plan, Selection, _add, _resolve, _rows
 from harness.protocol import Part
+from harness.testing.toy import ToyProblem
 from tests.unit.test_opening import MadeJudge
 
 PART = next(part for part in protocols.protocol("smoke").parts if part.kind == "multi-trial")

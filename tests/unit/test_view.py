@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
-from harness.conformance.toy import ToyOracle, ToySpace
 from harness.problem import MissingRecord
 from harness.seeds import derive, mix
 from harness.space import InvalidArchitecture, as_arch
+from harness.testing.toy import ToyOracle, ToySpace
 from tests.recorded import RecordedView
 
 

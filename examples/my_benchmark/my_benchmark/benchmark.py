@@ -1,7 +1,7 @@
-"""A table of 1 024 architectures, made by a formula: replace the formula by your recorded trainings.
+"""A table of 1 024 architectures, computed by a formula. Replace the formula by your recorded trainings.
 
-An architecture is five operations, each one of four. A search sees the validation accuracy of one of three recorded trainings
-and pays its seconds. The test accuracy, the mean of the three, is known to the judge alone.
+An architecture has five operations, out of four. A query returns the validation accuracy of one of three recorded trainings and
+charges its seconds. Only the judge knows the test accuracy, the mean of the three.
 """
 
 from __future__ import annotations
@@ -50,26 +50,26 @@ def records() -> dict[Arch, tuple[list[float], list[float], float]]:
 
 
 class MyOracle:
-    """What a search may ask, in one world."""
+    """The side of the search: what it may look up in a world."""
 
     fidelities = (EPOCHS,)
 
-    def __init__(self, answers: Mapping[Arch, tuple[list[float], float]], world: int) -> None:
-        self._answers, self._world = answers, world
+    def __init__(self, trainings: Mapping[Arch, tuple[list[float], float]], world: int) -> None:
+        self._trainings, self._world = trainings, world
 
     def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
         """Return validation accuracy (percent), seconds, epochs and multiply-adds."""
-        if arch not in self._answers:
+        if arch not in self._trainings:
             raise InvalidArchitecture(f"{arch!r} is not an architecture of my_benchmark")
         if fidelity not in (None, EPOCHS):
             raise MissingRecord(f"no record after {fidelity} epochs, only after {EPOCHS}")
-        valid, seconds = self._answers[arch]
+        valid, seconds = self._trainings[arch]
         drawn = derive(self._world, "my_benchmark", *arch, asked) % TRAININGS
         return valid[drawn], seconds, float(EPOCHS), 1e6 * seconds
 
 
 class MyJudge(Judge):
-    """What the harness alone may ask."""
+    """The side of the harness: test values, regret and rank."""
 
     stated_set = "all 1 024 architectures"
 
@@ -86,12 +86,12 @@ class MyJudge(Judge):
 
 
 class MyProblem(Problem):
-    """The table, opened: the space, the side of the search and the side of the judge."""
+    """The opened table: the space, the oracle and the judge."""
 
     fidelities = (EPOCHS,)
     record = "drawn"
     facts = Facts(
-        source="a made table of 1 024 architectures",
+        source="an invented table of 1 024 architectures",
         search=f"validation accuracy of one of three {EPOCHS}-epoch trainings",
         judge={"images": "test accuracy, mean of three trainings"},
     )
@@ -100,16 +100,16 @@ class MyProblem(Problem):
         table = records()
         self.space = FiveOperations()
         self.checksum = hashlib.sha256(repr(sorted(table.items())).encode()).hexdigest()
-        self._answers = {arch: (valid, seconds) for arch, (valid, _, seconds) in table.items()}
+        self._trainings = {arch: (valid, seconds) for arch, (valid, _, seconds) in table.items()}
         means = {arch: (sum(valid) / TRAININGS, sum(test) / TRAININGS) for arch, (valid, test, _) in table.items()}
         self.judge = MyJudge({arch: mean[0] for arch, mean in means.items()}, {arch: mean[1] for arch, mean in means.items()})
 
     def oracle(self, world: int) -> MyOracle:
-        return MyOracle(self._answers, world)
+        return MyOracle(self._trainings, world)
 
 
 class MyBenchmark:
-    """What the harness lists."""
+    """The entry in the list of benchmarks."""
 
     id = "my_benchmark/images"
     kinds = ("multi-trial",)

@@ -1,4 +1,4 @@
-"""A claim of a contract, and how it is found broken."""
+"""A claim of a contract, and how a check finds that it is broken."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ class Claim(NamedTuple):
 
     text: str
     problem: str = ""
-    """How it is broken; nothing where it holds."""
+    """How the claim is broken; empty if it is true."""
     checked: bool = True
 
 
 class Broken(AssertionError):
-    """A claim of the contract does not hold; the text says how."""
+    """A claim of the contract is false. The text says how."""
 
 
 class Lost(Broken):
-    """A search did not come back: there is no use in starting another."""
+    """A search did not return. There is no use in starting another."""
 
 
-def require(holds: bool, problem: str) -> None:
-    """Raise :class:`Broken` unless the claim holds."""
-    if not holds:
+def require(condition: bool, problem: str) -> None:
+    """Raise :class:`Broken` with ``problem`` unless ``condition`` is true."""
+    if not condition:
         raise Broken(problem)
 
 
@@ -39,7 +39,11 @@ def said(claim: Callable[..., Any]) -> str:
 
 
 def problem_of(claim: Callable[..., None], *subject: Any) -> str:
-    """Return how ``subject`` breaks a claim; nothing where it holds. Raises :class:`Lost`."""
+    """Return how ``subject`` breaks a claim; an empty text if it does not.
+
+    Raises:
+        Lost: a search did not return.
+    """
     try:
         claim(*subject)
     except Lost:

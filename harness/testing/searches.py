@@ -1,4 +1,4 @@
-"""One search of a method on a small made problem, in a separate process, and what it left."""
+"""A search of a method on a small problem without data, in a separate process, and its outcome."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from typing import Any
 
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
-from harness.conformance.toy import ToyProblem, ToySharingProblem
 from harness.errors import UserError
 from harness.outcome import Trace
 from harness.space import Arch
+from harness.testing.toy import ToyProblem, ToySharingProblem
 from harness.view import SearchView
 
 _HASH_SEEDS = itertools.count(1)
 
 LIMIT_S = 60.0
-"""Real seconds after which a search is ended."""
+"""Real seconds after which a search is stopped."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is to be searched; plain values, so that it travels to any process."""
+    """A search to run: plain values, so that it can be sent to any process."""
 
     method: str
     settings: Mapping[str, Any]
@@ -40,27 +40,27 @@ class Search:
     currency: str | None = None
     limit: float = float("inf")
     twice: bool = False
-    """Searches once before, so that what is imported for the first time is imported."""
+    """True: run the search once before, so that all imports are done."""
 
 
 @dataclass
 class Outcome:
-    """What a search left."""
+    """The result of a search, and its traces in the process."""
 
     error: str = ""
-    """What kept it from an ordinary end."""
+    """Why the search failed; empty if it did not."""
     lost: bool = False
-    """It did not end, or took its process down."""
+    """True if the search did not return, or ended its process."""
     trace: str = ""
     proposals: list[Arch] = field(default_factory=list)
     spent: float = 0.0
-    """Of the currency that binds."""
+    """Total charge in the currency that binds."""
     paid: int = 0
-    """Charges that were booked."""
+    """Number of charges that were booked."""
     refused: int = 0
-    """Charges that were refused."""
+    """Number of charges that were refused."""
     touched: str = ""
-    """State of the process that it changed."""
+    """State of the process that the search changed."""
 
 
 Run = Callable[[Search], Outcome]
@@ -117,7 +117,7 @@ def _search(search: Search, outcome: Outcome) -> None:
 
 
 class _Ledger(Budget):
-    """A ledger that counts what it books and what it refuses."""
+    """A ledger that counts its charges and refusals."""
 
     __slots__ = ("_outcome",)
 
@@ -135,11 +135,11 @@ class _Ledger(Budget):
 
 
 def _undeclared(_: object) -> Any:
-    raise UserError('it trains through view.task and does not say so: add kind = "one-shot" to its class')
+    raise UserError('it trains through view.task without kind = "one-shot": add kind = "one-shot" to its class')
 
 
 def _generators(trains: bool) -> dict[str, object]:
-    """The states of the global generators."""
+    """Return the states of the global generators."""
     import numpy as np
 
     states: dict[str, object] = {
@@ -154,7 +154,7 @@ def _generators(trains: bool) -> dict[str, object]:
 
 
 def _settings(trains: bool) -> dict[str, object]:
-    """What else a search must leave as it is in its process."""
+    """Return the other state of a process that a search must not change."""
     settings: dict[str, object] = {"the working directory": os.getcwd(), "the environment": dict(os.environ)}
     if trains:
         import torch
@@ -162,7 +162,7 @@ def _settings(trains: bool) -> dict[str, object]:
         settings["torch's default dtype"] = torch.get_default_dtype()
         settings["whether torch computes gradients"] = torch.is_grad_enabled()
     else:
-        settings["sys.modules: it imported torch, which nothing that asks a table needs"] = "torch" in sys.modules
+        settings["sys.modules: it imported torch, which no tabular method needs"] = "torch" in sys.modules
     return settings
 
 
@@ -192,7 +192,7 @@ def _elsewhere(search: Search, how: str) -> Outcome:
     theirs.close()
     try:
         if not ours.poll(LIMIT_S):
-            busy = f"it was still busy after {LIMIT_S:g} s: it does not let BudgetExhausted through, or never asks"
+            busy = f"it was still busy after {LIMIT_S:g} s: it catches BudgetExhausted, or never spends anything"
             return Outcome(error=busy, lost=True)
         outcome: Outcome = ours.recv()
         return outcome
@@ -210,7 +210,7 @@ def _send(search: Search, pipe: Connection[Any, Any]) -> None:
 
 
 def _scramble(trains: bool) -> None:
-    """Seed the global generators at random: a search that draws from one shows it by its result."""
+    """Seed the global generators at random, so that the result of a search that draws from them differs each time."""
     import numpy as np
 
     random.seed()

@@ -1,6 +1,6 @@
-"""The contract of a benchmark that has recorded values: its claims, checked on a problem that a protocol opened.
+"""The contract of a benchmark with recorded values: its claims, checked on a problem that was opened under a protocol.
 
-``tests/contract`` makes each of them a test for the project's own benchmarks.
+:class:`harness.testing.suites.benchmarks.BenchmarkContract` makes a test of each claim.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 from harness import protocol as protocols
 from harness.budget import Budget
-from harness.conformance.claims import Claim, problem_of, require, said
-from harness.conformance.reach import JudgeLike, reachable
 from harness.opening import opened
 from harness.problem import Benchmark, MissingRecord, Problem
 from harness.space import Arch, SearchSpace
+from harness.testing.claims import Claim, problem_of, require, said
+from harness.testing.reach import is_judge, reachable
 from harness.view import SearchView
 
 WORLDS = (1, 2**40 + 3)
@@ -27,12 +27,13 @@ SAMPLES = 50
 def check(benchmark: Benchmark) -> Iterator[Claim]:
     """Yield each claim of the contract, and how the benchmark breaks it.
 
-    Raises :class:`UserError` for a benchmark that cannot be opened.
+    Raises:
+        UserError: the benchmark cannot be opened.
     """
     search, judge, protocol = _tables(benchmark)
     problem = opened(benchmark, search, judge)
     yield Claim(f"can be opened{f' under {protocol}' if protocol else ''} and has what the harness reads")
-    archs = _recorded(problem)
+    archs = recorded(problem)
     require(bool(archs), "it has no record of any architecture that its space samples")
     for claim in (samples_are_members, strings_round_trip, mutations_are_neighbours):
         yield Claim(said(claim), problem_of(claim, problem.space, archs))
@@ -49,37 +50,47 @@ def check(benchmark: Benchmark) -> Iterator[Claim]:
 
 
 def _tables(benchmark: Benchmark) -> tuple[Any, Any, str]:
-    """The search and judge tables of a protocol that names the benchmark; empty ones if there is none."""
-    parts = [
+    """Return the search table, the judge table and the name of a protocol that names the benchmark; empty without one."""
+    candidates = [
         (part, rules) for rules in protocols.protocols().values() for part in rules.parts if benchmark.id in part.benchmarks
     ]
-    part, rules = min(parts, key=lambda pair: pair[0].kind != "multi-trial", default=(None, None))
+    part, rules = min(candidates, key=lambda pair: pair[0].kind != "multi-trial", default=(None, None))
     return (part.search, rules.judge, rules.name) if part and rules else ({}, {}, "")
 
 
 def sampled(problem: Problem, n: int = SAMPLES) -> list[Arch]:
-    """Return architectures of the space."""
+    """Return ``n`` architectures that the space samples."""
     rng = random.Random(5)
     return [problem.space.sample(rng) for _ in range(n)]
 
 
-def _recorded(problem: Problem) -> list[Arch]:
-    """Sampled architectures of which there is a record; all of them where nothing can be looked up."""
+def recorded(problem: Problem, n: int = SAMPLES) -> list[Arch]:
+    """Return up to ``n`` sampled architectures with a record; without an oracle, ``n`` sampled architectures."""
     oracle, archs = _oracle(problem, WORLDS[0]), []
-    for arch in sampled(problem, 10 * SAMPLES):
+    for arch in sampled(problem, 10 * n):
         with contextlib.suppress(MissingRecord):
             if oracle is not None:
                 oracle.measure(arch, None, 0)
             archs.append(arch)
-    return archs[:SAMPLES]
+    return archs[:n]
+
+
+def secret_values(problem: Problem, archs: Sequence[Arch]) -> set[float]:
+    """Return the test accuracies of ``archs``, without those that equal a validation accuracy."""
+    oracle = _oracle(problem, WORLDS[0])
+    scores = [metrics for arch in archs for metrics in problem.judge.score(arch, WORLDS[0]).values()]
+    valid = {metrics["valid"] for metrics in scores}
+    if oracle is not None:
+        valid |= {oracle.measure(arch, None, asked)[0] for arch in archs for asked in range(20)}
+    return {value for value in (metrics["test"] for metrics in scores) if not math.isnan(value)} - valid
 
 
 def samples_are_members(space: SearchSpace, archs: Sequence[Arch]) -> None:
     """its space contains what it samples, and nothing else."""
     for arch in archs:
         require(arch in space and hash(arch) == hash(tuple(arch)), f"it sampled {arch!r}, which it does not contain")
-    for other in ((), (-1,) * len(archs[0]), tuple(space.cardinalities), "text", None):
-        require(other not in space, f"it contains {other!r}")
+    for stranger in ((), (-1,) * len(archs[0]), tuple(space.cardinalities), "text", None):
+        require(stranger not in space, f"it contains {stranger!r}")
 
 
 def strings_round_trip(space: SearchSpace, archs: Sequence[Arch]) -> None:
@@ -95,10 +106,9 @@ def mutations_are_neighbours(space: SearchSpace, archs: Sequence[Arch]) -> None:
         around = set(space.neighbors(arch))
         mutant = space.mutate(arch, random.Random(seed))
         require(mutant in around or mutant == arch, f"the mutant {mutant!r} of {arch!r} is no neighbour of it")
-    for other in around:
-        require(
-            other in space and arch in set(space.neighbors(other)), f"{other!r} is a neighbour of {arch!r}, not the reverse"
-        )
+    for neighbour in around:
+        mutual = neighbour in space and arch in set(space.neighbors(neighbour))
+        require(mutual, f"{neighbour!r} is a neighbour of {arch!r}, not the reverse")
 
 
 def queries_depend_on_what_is_asked(problem: Problem, archs: Sequence[Arch]) -> None:
@@ -107,14 +117,14 @@ def queries_depend_on_what_is_asked(problem: Problem, archs: Sequence[Arch]) -> 
         first, again = _oracle(problem, world), _oracle(problem, world)
         forwards = [first.measure(arch, None, 0) for arch in archs]
         backwards = [again.measure(arch, None, 0) for arch in reversed(archs)]
-        require(forwards == backwards[::-1], "asked in another order, it answers otherwise")
+        require(forwards == backwards[::-1], "in another order of queries it returns other values")
 
 
 def worlds_differ_if_drawn(problem: Problem, archs: Sequence[Arch]) -> None:
     """worlds differ where records are drawn, and only there."""
     a, b = ([_oracle(problem, world).measure(arch, None, 0)[0] for arch in archs] for world in WORLDS)
-    answers = "differently" if a != b else "alike"
-    require((a != b) == (problem.record == "drawn"), f"its record is {problem.record!r}, and two worlds answer {answers}")
+    verb = "differ" if a != b else "agree"
+    require((a != b) == (problem.record == "drawn"), f"its record is {problem.record!r}, and two worlds {verb}")
 
 
 def costs_are_positive(problem: Problem, archs: Sequence[Arch]) -> None:
@@ -159,23 +169,13 @@ def judge_agrees_with_itself(problem: Problem, archs: Sequence[Arch]) -> None:
 
 
 def view_leads_to_no_test_value(problem: Problem, archs: Sequence[Arch]) -> None:
-    """no test value can be reached from what a search holds."""
-    scores = [metrics for arch in archs for metrics in problem.judge.score(arch, WORLDS[0]).values()]
-    seen = _seen(problem, archs[0])
-    held = {value for value in seen if isinstance(value, float)}
-    secret = {metrics["test"] for metrics in scores} - {metrics["valid"] for metrics in scores}
-    oracle = _oracle(problem, WORLDS[0])
-    secret -= {oracle.measure(arch, None, asked)[0] for arch in archs for asked in range(20)}
-    found = held & secret
-    require(not found, f"the view leads to the test accuracies {sorted(found)[:3]}")
-    require(not [value for value in seen if isinstance(value, JudgeLike)], "the view leads to the judge")
-
-
-def _seen(problem: Problem, arch: Arch) -> list[Any]:
-    """Everything that a search in progress can reach."""
+    """no test value can be reached from the view of a search."""
     view = SearchView(problem.space, Budget(), _oracle(problem, 1), seed=0)
-    view.query(arch)
-    return list(reachable(view))
+    view.query(archs[0])
+    reached = list(reachable(view))
+    leaked = {value for value in reached if isinstance(value, float)} & secret_values(problem, archs)
+    require(not leaked, f"the view leads to the test accuracies {sorted(leaked)[:3]}")
+    require(not any(map(is_judge, reached)), "the view leads to the judge")
 
 
 def _oracle(problem: Problem, world: int) -> Any:

@@ -1,4 +1,4 @@
-"""A small made problem that answers queries, so that a method can be checked without data."""
+"""A small problem with an oracle, so that a method can be checked without data."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class ToyOracle:
 
 
 class ToyProblem(Problem):
-    """The search side only; what :meth:`Method.skip` may look at."""
+    """A problem with an oracle and without a judge; :meth:`Method.skip` may look at it."""
 
     space = ToySpace()
     fidelities = ToyOracle.fidelities
     checksum = "toy"
     record = "drawn"
-    facts = Facts("a made table", "a made validation accuracy", {})
+    facts = Facts("a toy table", "a toy validation accuracy", {})
 
     def oracle(self, world: int) -> ToyOracle:
         return ToyOracle(world)
@@ -67,22 +67,22 @@ class ToySharingSpace(ToySpace):
 
 
 class ToyTrainingSide(TrainingSide):
-    """Opens :class:`harness.conformance.toy_sharing.ToyTask`."""
+    """Open the training side; see :class:`harness.testing.toy_sharing.ToyTask`."""
 
     def __call__(self, world: int, device: str, charge: Meter) -> Any:
-        from harness.conformance.toy_sharing import ToyTask
+        from harness.testing.toy_sharing import ToyTask
 
         return ToyTask(world, device, charge)
 
 
 class ToySharingProblem(Problem):
-    """A problem to train on; nothing can be looked up."""
+    """A problem with a training side and without an oracle."""
 
     space = ToySharingSpace()
     fidelities = ()
     checksum = "toy"
     record = "none"
-    facts = Facts("made images", "a supernet on made images", {})
+    facts = Facts("toy images", "a supernet on toy images", {})
     training = ToyTrainingSide()
 
     def oracle(self, world: int) -> None:

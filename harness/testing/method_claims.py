@@ -1,4 +1,4 @@
-"""The contract of a method: its claims, checked on small made problems, so that no data is needed."""
+"""The contract of a method: its claims, checked on small problems that need no data."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, NamedTuple
 
 from harness import registry, source
-from harness.conformance.claims import Claim, Lost, problem_of, require, said
-from harness.conformance.searches import Outcome, Run, Search, forked
-from harness.conformance.toy import ToyProblem, ToySharingProblem
 from harness.errors import UserError
 from harness.method import MethodInfo, skip_reason
 from harness.seeds import derive
+from harness.testing.claims import Claim, Lost, problem_of, require, said
+from harness.testing.searches import Outcome, Run, Search, forked
+from harness.testing.toy import ToyProblem, ToySharingProblem
 
 SHORT = 2
-"""Epochs of a checked search of a weight-sharing method, if it has such a hyperparameter and accepts the value."""
+"""Epochs of a checked search, if the weight-sharing method has such a hyperparameter and accepts the value."""
 
 
 def check(info: MethodInfo, first: Run = forked, again: Run = forked) -> Iterator[Claim]:
     """Yield each claim of the contract for each row, and how the method breaks it.
 
     Args:
-        first: runs a search.
-        again: runs it once more, to compare.
+        first: a function that runs a search.
+        again: a function that runs the search once more, to compare.
     """
     for claim in (_is_described, _is_frozen):
         yield Claim(said(claim), problem_of(claim, info))
     if info.kind == "one-shot":
-        for name in ["harness.conformance.toy_sharing", *source.executed(info.file)]:
+        for name in ["harness.testing.toy_sharing", *source.executed(info.file)]:
             if name.startswith(("harness.", "methods.")):  # once for all searches: PyTorch and scikit-learn take seconds
                 importlib.import_module(name)
     for row in info.rows:
@@ -52,14 +52,19 @@ def check(info: MethodInfo, first: Run = forked, again: Run = forked) -> Iterato
 
 
 class _Searches(NamedTuple):
-    """The searches that a claim is checked by."""
+    """The searches by which a claim is checked."""
 
     search: Search
     first: Run
     again: Run
 
     def __call__(self, *, once_more: bool = False, **changes: Any) -> Outcome:
-        """The outcome of a search that came to an ordinary end."""
+        """Run a search and return its outcome.
+
+        Raises:
+            Lost: the search did not return.
+            Broken: the search failed.
+        """
         outcome = (self.again if once_more else self.first)(dataclasses.replace(self.search, **changes))
         if outcome.lost:
             raise Lost(outcome.error)
@@ -68,17 +73,17 @@ class _Searches(NamedTuple):
 
     @property
     def limited(self) -> dict[str, Any]:
-        """A budget that is soon spent."""
+        """Return a budget that is soon spent."""
         return {"currency": "epochs", "limit": 2.5} if self.search.trains else {"currency": "seconds", "limit": 1000.0}
 
     @property
-    def whole(self) -> dict[str, Any]:
-        """The budget of a whole search: a method that trains ends by itself."""
+    def complete(self) -> dict[str, Any]:
+        """Return the budget of a complete search: a method that trains ends without a limit."""
         return {} if self.search.trains else {"currency": "queries", "limit": 60.0}
 
 
 def _row(info: MethodInfo, row: str) -> tuple[Search, str]:
-    """The search of a row, and why it cannot be checked."""
+    """Return the search of a row, and why it cannot be checked."""
     trains = info.kind == "one-shot"
     problem = ToySharingProblem() if trains else ToyProblem()
     settings = registry.settings(info, row, problem.space.name, {}, {})
@@ -123,24 +128,24 @@ def _respects_budget(run: _Searches) -> None:
     outcome = run(**run.limited)
     limit, currency = run.limited["limit"], run.limited["currency"]
     require(outcome.spent <= limit, f"it spent {outcome.spent:g} of {limit:g} {currency}")
-    require(outcome.paid > 0, "it asked nothing" if not run.search.trains else "it trained nothing")
+    require(outcome.paid > 0, "it trained nothing" if run.search.trains else "it made no query")
 
 
 def _is_deterministic(run: _Searches) -> None:
-    """does the same with the same seeds in another process, and something else with another."""
-    first, again, other = run(**run.whole), run(once_more=True, **run.whole), run(seed=1, **run.whole)
+    """does the same with the same seeds in another process, and something else with another seed."""
+    first, again, reseeded = run(**run.complete), run(once_more=True, **run.complete), run(seed=1, **run.complete)
     require(
         first.trace == again.trace,
-        "two searches with the same seeds differ: it draws from a global generator, one is not seeded from view.seed, "
+        "two searches with the same seeds differ: it draws from a global generator, a generator is not seeded from view.seed, "
         "or an order depends on the process (a set of text, for example)",
     )
     if not run.search.trains:  # whose randomness may all be the world's: order of the images, initial weights
-        require(first.trace != other.trace or first.paid <= 1, "another seed makes no difference")
+        require(first.trace != reseeded.trace or first.paid <= 1, "another seed makes no difference")
 
 
 def _proposes_what_it_may(run: _Searches) -> None:
     """proposes architectures of the space, and the best it saw if the harness proposes for it."""
-    outcome = run(**run.whole)
+    outcome = run(**run.complete)
     space = (ToySharingProblem if run.search.trains else ToyProblem).space
     require(bool(outcome.proposals), "it ended without proposing")
     for arch in outcome.proposals:
@@ -149,14 +154,14 @@ def _proposes_what_it_may(run: _Searches) -> None:
 
 def _leaves_its_process_alone(run: _Searches) -> None:
     """leaves global generators and settings of the process as they were."""
-    outcome = run(twice=True, **run.whole)
+    outcome = run(twice=True, **run.complete)
     require(not outcome.touched, f"it changed {outcome.touched}")
 
 
 def _ends_when_told(run: _Searches) -> None:
-    """lets BudgetExhausted through, whatever the budget."""
+    """does not catch BudgetExhausted, under any budget."""
     currency = "epochs" if run.search.trains else "queries"
     for limit in (0.5, 1, 3) if run.search.trains else (1, 2, 5, 30):
         outcome = run(seed=derive("limit", limit if isinstance(limit, int) else "half"), currency=currency, limit=float(limit))
         require(outcome.spent <= limit, f"it spent {outcome.spent:g} of {limit:g} {currency}")
-        require(outcome.refused <= 1, f"it went on asking {outcome.refused - 1} times after BudgetExhausted")
+        require(outcome.refused <= 1, f"it continued with {outcome.refused - 1} charges after BudgetExhausted")

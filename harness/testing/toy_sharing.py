@@ -1,4 +1,4 @@
-"""A small made problem to train on, so that a weight-sharing method can be checked without data, in seconds on a CPU."""
+"""A small problem to train on, so that a weight-sharing method can be checked without data, in seconds on a CPU."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IMAGES = 24
 SIDE = 4
 
 
-torch.optim.Adam([nn.Parameter(torch.zeros(1))])  # the first optimiser of a process imports for seconds; forked ones need not
+torch.optim.Adam([nn.Parameter(torch.zeros(1))])  # the first optimiser imports for seconds; forked processes inherit it
 
 
 class ToyTask:
@@ -44,7 +44,7 @@ class ToyTask:
         self.images = {**{part: len(labels) for part, (_, labels) in self._parts.items()}, "plain": IMAGES}
 
     def supernet(self, *, none: bool = True, track: bool = False, bias: bool = False, channels: int = 0) -> ToySupernet:
-        """The supernet with this world's weights. Norms and biases are left out: the choices exist and change nothing."""
+        """Return the supernet with this world's weights. There are no norms and biases: those choices change nothing."""
         return ToySupernet(none, derive("supernet", self._world), self._pay).to(self.device)
 
     def batches(self, part: str, batch: int, epoch: int, stream: str = "", cutout: int = 0) -> list[Batch]:
@@ -143,7 +143,7 @@ class _Network(nn.Module):
                 nodes[target] = nodes[target] + sum(
                     self._terms(nodes[source], maps[edge], cell[0][edge], weights, edge, ops, straight_through)
                 )
-            x = nodes[2] + 0.1 * x  # what is never zero, so that every cell learns something
+            x = nodes[2] + 0.1 * x  # never zero, so that every cell learns
         return F.linear(x, self.head)
 
     @staticmethod

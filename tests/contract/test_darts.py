@@ -1,0 +1,57 @@
+"""The DARTS space keeps the contract of a benchmark that tabulates nothing, and no search reaches a test image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.images import dataset, parts, task
+from benchmarks.images.dataset import STATISTICS, ImageSet
+from harness import registry
+from harness.problem import Problem
+from harness.testing.suites.benchmarks import UntabulatedContract
+from harness.testing.suites.training import Points, WeightSharingContract
+
+
+class DartsContract(UntabulatedContract, WeightSharingContract):
+    currencies = ("epochs", "macs")  # seconds are those of this machine
+
+    name: str
+
+    @pytest.fixture
+    def problem(self) -> Problem:
+        return registry.benchmark(f"darts/{self.name}").open({}, {})
+
+    def points(self, problem: Problem) -> Points:
+        """Return the bytes of the images: a task stores height, width, channels."""
+        train, test = ([image.tobytes() for image in part.images.transpose(0, 2, 3, 1)] for part in dataset.load(self.name))
+        return Points(train, test)
+
+
+class TestDigits(DartsContract):
+    benchmarks = ("darts/digits",)
+    name = "digits"
+
+
+class TestCifar10(DartsContract):
+    """A few images of noise in the place of CIFAR-10's."""
+
+    benchmarks = ("darts/cifar10",)
+    name = "cifar10"
+    batch = 2
+
+    @pytest.fixture(autouse=True)
+    def images(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        rng, (mean, std) = np.random.default_rng(0), STATISTICS["cifar10"]
+        train = ImageSet(
+            "made", rng.integers(0, 256, (40, 3, 32, 32), np.uint8), np.arange(40) % 10, 10, mean, std, "made", "0"
+        )
+        test = replace(train, images=rng.integers(0, 256, (20, 3, 32, 32), np.uint8), labels=np.arange(20) % 10)
+        for module in (dataset, parts):
+            monkeypatch.setattr(module, "load", lambda *_: (train, test))
+        task.residents.cache_clear()
+        yield
+        task.residents.cache_clear()
