@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from harness.books import Books
 from harness.budget import Budget, Spending
+from harness.graphs import Depiction, Graph
 from harness.outcome import Probe, Proposal, Trace
 from harness.seeds import derive
 
@@ -57,6 +58,10 @@ class SearchSpace(ABC):
 
     name: str
     cardinalities: tuple[int, ...]
+    citations: tuple[str, ...] = ()
+    """Keys of its papers in ``reports/references.bib``."""
+    depiction: Depiction | None = None
+    """How reports draw the graphs of an architecture; None if it has none."""
 
     @property
     def size(self) -> int:
@@ -99,6 +104,10 @@ class SearchSpace(ABC):
     def canonical(self, arch: Arch) -> str:
         """A name that isomorphic architectures share. Here: none are."""
         return self.to_str(arch)
+
+    def graphs(self, arch: Arch) -> tuple[Graph, ...]:
+        """Return the cells of an architecture for drawings; empty if the space has no ``depiction``."""
+        return ()
 
     @abstractmethod
     def to_str(self, arch: Arch) -> str:
@@ -279,7 +288,8 @@ class Method(Protocol):
 
     Optional class attributes: ``proposes`` (``"best_valid"``, the default, or ``"self"``), ``settings`` (``{space name:
     {field: value}}``, the papers' values away from the home space), ``variants`` (``{name: {field: value}}``, what the
-    papers report as separate rows; the one of no name is the method's own row), ``reference`` (the paper),
+    papers report as separate rows; the one of no name is the method's own row), ``reference`` (the paper), ``citations`` (its
+    keys in ``reports/references.bib``), ``compared_with`` (the row that a report draws the method's rows with),
     ``skip(problem) -> str | None`` (why it cannot run), and ``pure`` (True: a search leaves nothing behind in its process, so
     that several short ones may share one; the contract is tested, and without it every search has its own process).
     """

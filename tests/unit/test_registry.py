@@ -400,6 +400,7 @@ def test_imports_point_one_way() -> None:
             "harness.cache",
             "harness.choice",
             "harness.command",
+            "harness.graphs",
             "harness.look",
             "harness.seeds",
             "harness.unpickle",
