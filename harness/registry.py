@@ -58,6 +58,22 @@ class MethodInfo:
     def paper(self) -> str:
         return str(getattr(self.cls, "reference", ""))
 
+    @property
+    def citations(self) -> tuple[str, ...]:
+        """Keys of the method's papers in ``reports/references.bib``."""
+        return tuple(getattr(self.cls, "citations", ()))
+
+    def compared_with(self, row: str) -> str:
+        """Return the row that a report draws ``row`` with, or ``""``.
+
+        The class attribute ``compared_with`` names that row. If it names a method with a variant of the same name, that
+        variant is meant: ``darts`` means ``darts:erm`` for ``gaea_darts:erm``.
+        """
+        base = str(getattr(self.cls, "compared_with", ""))
+        same_variant = f"{base}:{row.partition(':')[2]}"
+        known = methods().get(base)
+        return same_variant if known is not None and same_variant in known.rows else base
+
 
 @cache
 def methods() -> dict[str, MethodInfo]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from harness.problem import Problem, SearchView
 from methods.feature_maps.parts import singles
@@ -31,7 +31,8 @@ class Hyperband:
     repeats: Annotated[int, "brackets without halving in random search"] = 1
     loss: Annotated[Literal["hinge", "squared_hinge"], "of the support vector machine (D-36)"] = "hinge"
 
-    reference = "Li et al. 2018, arXiv:1603.06560; Khodak et al. 2020, github.com/mkhodak/weight-sharing"
+    reference: ClassVar[str] = "Li et al. 2018, arXiv:1603.06560; Khodak et al. 2020, github.com/mkhodak/weight-sharing"
+    citations: ClassVar[tuple[str, ...]] = ("li2018hyperband", "khodak2020weightsharing")
     proposes = "self"
     settings = {"bag-of-ngrams": {"eta": 2, "least": 2**-8, "repeats": 2}}
     variants = {

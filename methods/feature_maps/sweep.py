@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -29,7 +29,8 @@ class Sweep:
     sizes: Annotated[tuple[float, ...], "shares of the features, ascending; the last one decides"] = SIZES
     loss: Annotated[Literal["hinge", "squared_hinge"], "of the support vector machine (D-36)"] = "hinge"
 
-    reference = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
+    reference: ClassVar[str] = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
+    citations: ClassVar[tuple[str, ...]] = ("khodak2020weightsharing",)
     proposes = "self"
     variants = {"bilevel": {}, "joint_erm": {"objective": "joint"}}
 

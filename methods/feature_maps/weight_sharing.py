@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,8 @@ class WeightSharing:
     ] = "alive"
     loss: Annotated[Literal["hinge", "squared_hinge"], "of the support vector machine (D-36)"] = "hinge"
 
-    reference = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
+    reference: ClassVar[str] = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
+    citations: ClassVar[tuple[str, ...]] = ("khodak2020weightsharing",)
     proposes = "self"
     variants = {"plain": {}, "fast": {"growth": 1.41421356}}
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -40,7 +40,8 @@ class Bohb:
     top_percent: Annotated[int, "share of runs that train the good density"] = 15
     min_bandwidth: Annotated[float, "kernel bandwidths are clipped below here, not above"] = 0.3
 
-    reference = "Falkner et al. 2018, arXiv:1807.01774; Dong & Yang 2020, arXiv:2001.00326"
+    reference: ClassVar[str] = "Falkner et al. 2018, arXiv:1807.01774; Dong & Yang 2020, arXiv:2001.00326"
+    citations: ClassVar[tuple[str, ...]] = ("falkner2018bohb", "dong2020nasbench201")
     pure = True
     proposes = "self"
     variants = {

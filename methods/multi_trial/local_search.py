@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from harness.problem import Arch, MissingRecord, SearchView
 from methods.multi_trial.parts.recorded import first_recorded
@@ -20,7 +20,8 @@ class LocalSearch:
 
     move: Annotated[Literal["best", "first"], "evaluate all neighbours, or take the first better one"] = "best"
 
-    reference = "White et al. 2021, arXiv:2005.02960"
+    reference: ClassVar[str] = "White et al. 2021, arXiv:2005.02960"
+    citations: ClassVar[tuple[str, ...]] = ("white2021local",)
     pure = True
 
     def __post_init__(self) -> None:

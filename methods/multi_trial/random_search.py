@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from harness.problem import SearchView
 from methods.multi_trial.parts.recorded import first_recorded
@@ -13,7 +14,8 @@ from methods.multi_trial.parts.recorded import first_recorded
 class RandomSearch:
     """Uniform architectures until the budget is spent; the best validation accuracy wins."""
 
-    reference = "Li & Talwalkar 2019, arXiv:1902.07638"
+    reference: ClassVar[str] = "Li & Talwalkar 2019, arXiv:1902.07638"
+    citations: ClassVar[tuple[str, ...]] = ("li2019random",)
     pure = True
 
     def search(self, view: SearchView) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from harness.problem import Arch, SearchView
 from methods.multi_trial.parts.recorded import first_recorded
@@ -19,7 +19,8 @@ class RegularizedEvolution:
     population: Annotated[int, "architectures alive at once"] = 10
     sample: Annotated[int, "tournament size, drawn with replacement"] = 3
 
-    reference = "Real et al. 2019, arXiv:1802.01548"
+    reference: ClassVar[str] = "Real et al. 2019, arXiv:1802.01548"
+    citations: ClassVar[tuple[str, ...]] = ("real2019evolution",)
     pure = True
     settings = {"nb1shot1": {"population": 100, "sample": 10}}  # the defaults of the 1Shot1 paper's scripts
 

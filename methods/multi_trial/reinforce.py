@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -27,7 +27,8 @@ class Reinforce:
     optimizer: Annotated[Literal["adam", "sgd"], "Adam, or plain gradient steps"] = "adam"
     reward: Annotated[Literal["percent", "share"], "accuracy in percent, or as a share of 1"] = "percent"
 
-    reference = "Williams 1992; Dong & Yang 2020, arXiv:2001.00326"
+    reference: ClassVar[str] = "Williams 1992; Dong & Yang 2020, arXiv:2001.00326"
+    citations: ClassVar[tuple[str, ...]] = ("williams1992reinforce", "dong2020nasbench201")
     pure = True
     variants = {
         "lr_0.01": {"lr": 0.01},

@@ -33,6 +33,8 @@ class GaeaGdas(training.WeightTraining):
     )
 
     reference: ClassVar[str] = "arXiv:2004.07802"
+    citations: ClassVar[tuple[str, ...]] = ("li2021gaea",)
+    compared_with: ClassVar[str] = "gdas"
     proposes: ClassVar[str] = "self"
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "": {},

@@ -27,6 +27,8 @@ class Xnas(training.WeightTraining):
     reward_bound: Annotated[float, "L, at which rewards are clipped; archai takes the weights' clipping norm"] = 5.0
 
     reference: ClassVar[str] = "arXiv:1906.08031"
+    citations: ClassVar[tuple[str, ...]] = ("nayman2019xnas",)
+    compared_with: ClassVar[str] = "darts:bilevel"
     settings: ClassVar[dict[str, dict[str, object]]] = {"darts": {**training.DARTS}}
     proposes: ClassVar[str] = "self"
 
