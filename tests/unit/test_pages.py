@@ -72,8 +72,8 @@ def test_rows_made_on_a_gpu_stay_when_a_command_runs_on_the_cpu(store: Store) ->
     made_store.fill(store, planned("digits", "gdas", benchmarks=("nb201/digits",), device="cuda"))
     assert rows_of(planned("digits", "random_search", benchmarks=("nb201/digits",)), store) == {"gdas"}
     made_store.fill(store, planned("digits", "gdas", benchmarks=("nb201/digits",), seeds=1))
-    facts = collect(planned("digits", "gdas", benchmarks=("nb201/digits",)), store, MADE_BY).facts
-    assert facts["left_out"] == {"made with --device cuda": ["gdas on nb201/digits"]}
+    page_ = collect(planned("digits", "gdas", benchmarks=("nb201/digits",)), store, MADE_BY).page
+    assert page_.left_out == {"made with --device cuda": ["gdas on nb201/digits"]}
 
 
 def test_a_row_that_is_left_out_says_why(store: Store, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_searched_is_what_the_rows_on_the_page_searched(store: Store, tmp_path: 
     rules = dataclasses.replace(plan.protocol, parts=parts)
     plan = make(rules, methods=["random_search"], benchmarks=["nb1shot1/1-digits"], seeds=3)
     made_store.fill(store, plan)
-    searched = {part.kind: part.search for part in collect(plan, store, MADE_BY).facts["parts"]}
+    searched = {part.kind: part.search for part in collect(plan, store, MADE_BY).page.parts}
     assert "36-epoch" in searched["multi-trial"] and "12-epoch" in searched["one-shot"]
     text = page(plan, store, tmp_path)
     assert f"**Searched:** {searched['multi-trial']}\n" in text and "12-epoch" not in text
@@ -117,7 +117,7 @@ def test_searched_is_what_the_rows_on_the_page_searched(store: Store, tmp_path: 
 def test_a_row_that_did_not_run_has_the_reason_of_its_benchmark_whatever_the_command_names(store: Store) -> None:
     def reasons(**more: Any) -> dict[tuple[str, str], str]:
         plan = make(protocols.protocol("nb201-2020"), seeds=1, **more)
-        parts = collect(plan, store, MADE_BY).facts["parts"]
+        parts = collect(plan, store, MADE_BY).page.parts
         return {(part.benchmark, row): reason for part in parts for row, reason in part.skipped.items()}
 
     everything, one = reasons(), reasons(methods=["random_search"])
