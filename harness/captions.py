@@ -37,7 +37,7 @@ def page(
         left_out=left_out,
         known_rows=tuple(sorted(row for info in registry.methods().values() for row in info.rows)),
         compared_with={row: base for info, row in rows if (base := info.compared_with(row))},
-        citations={row: info.citations for info, row in rows},
+        citations={name: info.citations for info in methods.values() for name in (info.name, *info.rows)},
         sessions=tuple(_session(session, runs) for session, runs in sessions),
         writer=_session(provenance),
     )

@@ -76,7 +76,7 @@ class Search(NamedTuple):
 
 @dataclass(frozen=True)
 class RowTraces:
-    """The finished searches of one row on one benchmark; a flat column holds the values of one search after the other."""
+    """The finished searches of one row on one benchmark; a flat column concatenates the values of all searches."""
 
     worlds: np.ndarray
     end: np.ndarray

@@ -110,7 +110,7 @@ def test_missing_values_are_dashes(written):
     assert cells((written[0] / "table.md").read_text(), "rsps")[2:5] == ["–", "87.66 ± 1.69", "–"]
 
 
-def test_results_stand_beside_the_published_numbers(written):
+def test_results_are_listed_with_the_published_numbers(written):
     row = cells((written[0] / "table.md").read_text(), "random search")
     assert row[1] == "12"
     assert row[3] == "93.70 ± 0.36"
@@ -206,11 +206,11 @@ def test_a_row_without_any_finished_run_is_still_there(tmp_path):
 
 
 def test_benchmarks_have_their_own_tables(tmp_path):
-    made = evidence(seeds=3)
-    more = made.runs[made.runs["target"] == "cifar100"].assign(
+    three = evidence(seeds=3)
+    more = three.runs[three.runs["target"] == "cifar100"].assign(
         benchmark="nb201/cifar100", run_id=lambda runs: runs["run_id"] + "b"
     )
-    report.write(tmp_path, dataclasses.replace(made, runs=pd.concat([made.runs, more])))
+    report.write(tmp_path, dataclasses.replace(three, runs=pd.concat([three.runs, more])))
     text = (tmp_path / "table.md").read_text()
     assert "## Results on nb201/cifar10\n" in text
     assert "## Results on nb201/cifar100\n" in text
@@ -224,9 +224,9 @@ def test_the_same_study_gives_the_same_bytes(tmp_path):
 
 
 def test_a_report_without_traces_removes_the_old_figure(tmp_path):
-    made = evidence(seeds=3)
-    report.write(tmp_path, made)
-    assert [path.name for path in report.write(tmp_path, dataclasses.replace(made, traces=Traces()))] == FILES[:4]
+    three = evidence(seeds=3)
+    report.write(tmp_path, three)
+    assert [path.name for path in report.write(tmp_path, dataclasses.replace(three, traces=Traces()))] == FILES[:4]
     assert not (tmp_path / "regret.pdf").exists()
     assert "regret.png" not in (tmp_path / "table.md").read_text()
 
@@ -324,7 +324,8 @@ def test_latex_cites_the_papers_of_methods_benchmarks_and_published_numbers(writ
 def test_a_report_that_cites_nothing_has_no_bibliography(tmp_path: Path) -> None:
     (tmp_path / "report.bib").write_text("of an earlier report")
     part = Part(BENCHMARK, planned=dict.fromkeys(MEANS, 3))
-    files = report.write(tmp_path, changed(evidence(seeds=3, protocol="digits"), citations={}, parts=(part,)))
+    uncited = changed(evidence(seeds=3, protocol="digits"), citations={}, parts=(part,))
+    files = report.write(tmp_path, dataclasses.replace(uncited, traces=Traces()))
     assert "report.bib" not in {file.name for file in files}
     assert not (tmp_path / "report.bib").exists()
     assert "bibliography" not in (tmp_path / "table.tex").read_text()

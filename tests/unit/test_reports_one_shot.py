@@ -81,8 +81,8 @@ def evidence(*rows: str, multi_trial: bool = True, protocol: str = "gaea-2021", 
         settings={row: {"objective": row.rpartition(":")[2], "epochs": n} for row, (n, *_) in SEARCHES.items()},
     )  # fmt: skip
     facts = {"protocol": protocol, "title": "GAEA", "compared_with": COMPARED, **more}
-    made = made_evidence.evidence(lines(*named), None, part, spaces=NB201, **facts)
-    return dataclasses.replace(made, traces=searches(multi_trial=multi_trial))
+    runs = made_evidence.evidence(lines(*named), None, part, spaces=NB201, **facts)
+    return dataclasses.replace(runs, traces=searches(multi_trial=multi_trial))
 
 
 def study_of(evidence: Evidence) -> Study:
@@ -100,8 +100,8 @@ def test_a_panel_has_as_many_lines_as_are_legible_and_each_has_the_reference() -
 
 @pytest.fixture
 def study() -> tuple[Study, Traces]:
-    made = evidence()
-    return study_of(made), made.traces
+    default = evidence()
+    return study_of(default), default.traces
 
 
 def row_of(table: Any, *start: str) -> dict[str, str]:
@@ -191,17 +191,17 @@ TOY = Space(
 
 
 def test_the_cells_of_any_space_are_counted_and_drawn() -> None:
-    made = evidence("mine", "random_search")
+    rows = evidence("mine", "random_search")
     runs = made_evidence.frame(lines("mine", "random_search", archs={"mine": "a", "random_search": "b"}))
-    toy = study_of(dataclasses.replace(made, runs=runs, spaces={BENCHMARK: TOY}))
-    table = cells.operations(toy, made.traces, BENCHMARK)
+    toy = study_of(dataclasses.replace(rows, runs=runs, spaces={BENCHMARK: TOY}))
+    table = cells.operations(toy, rows.traces, BENCHMARK)
     assert table is not None and "edges out of three" in table.caption
     assert [row[:4] for row in table.rows] == [["mine", "5", "1", "2.0 ± 0.0"]]
-    drawing = cells.most_common(toy, made.traces)
+    drawing = cells.most_common(toy, rows.traces)
     assert (
         drawing is not None and drawing.files["png"].startswith(b"\x89PNG") and drawing.caption.endswith("Nodes are numbered.")
     )
-    assert cells.first(toy, made.traces) is None, "the judge knows their accuracies"
+    assert cells.first(toy, rows.traces) is None, "the judge knows their accuracies"
 
 
 def test_nodes_are_laid_out_from_the_inputs_to_the_output() -> None:
@@ -273,7 +273,7 @@ def test_objectives_say_what_else_differs(study: Any) -> None:
     assert row_of(table, "gaea_darts:bilevel against gaea_darts:erm")["other settings that differ"] == "–"
 
 
-def test_everything_stands_in_the_report(tmp_path: Path) -> None:
+def test_everything_is_in_the_report(tmp_path: Path) -> None:
     files = {path.name for path in report.write(tmp_path, evidence())}
     assert {"accuracy_per_epoch.pdf", "entropy_per_epoch.png", "cells.pdf"} <= files
     text = (tmp_path / "table.md").read_text()
