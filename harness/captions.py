@@ -1,18 +1,83 @@
-"""What a page says of each benchmark: its data, rules and budgets, by kind of method, and why rows have no runs."""
+"""Fill what a page says besides its numbers: data, rules and budgets of each benchmark, missing rows, and provenance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness import registry
 from harness.errors import UserError
+from harness.method import MethodInfo
 from harness.plan import Opened, Plan, preset, rows_of
-from reports.facts import NOT_YET, Part
+from reports.evidence import NOT_YET, WEIGHT_SHARING, Page, Part, Reference, Session
+
+
+def page(
+    plan: Plan,
+    shown: Sequence[Mapping[str, Any]],
+    left_out: Mapping[str, Sequence[str]],
+    sessions: Iterable[tuple[Mapping[str, Any], int]],
+    provenance: Mapping[str, Any],
+) -> Page:
+    """Return the facts of a page.
+
+    Args:
+        shown: specifications of the stored rows on the page.
+        left_out: by reason, the stored rows that are not on the page.
+        sessions: provenance of each session that made runs, and the number of its runs on the page.
+        provenance: of the command that writes the page.
+    """
+    methods = {**registry.methods(), **{info.name: info for info in map(_method, shown) if info is not None}}
+    rows = [(info, row) for info in methods.values() for row in info.rows]
+    return Page(
+        protocol=plan.protocol.name,
+        title=plan.protocol.title,
+        comparable=plan.protocol.comparable,
+        modified=plan.protocol.modified,
+        parts=tuple(parts(plan, shown)),
+        left_out=left_out,
+        known_rows=tuple(sorted(row for info in registry.methods().values() for row in info.rows)),
+        compared_with={row: base for info, row in rows if (base := _base(info, row, methods))},
+        citations={name: info.citations for info in methods.values() for name in (info.name, *info.rows)},
+        sessions=tuple(_session(session, runs) for session, runs in sessions),
+        writer=_session(provenance),
+    )
+
+
+def _method(spec: Mapping[str, Any]) -> MethodInfo | None:
+    try:
+        return registry.method(spec["method"])
+    except UserError:
+        return None
+
+
+def _base(info: MethodInfo, row: str, methods: Mapping[str, MethodInfo]) -> str:
+    """Return the row that a report draws ``row`` with, or ``""``.
+
+    If the method names another method, and that has a variant of the same name, the variant is meant: ``darts`` means
+    ``darts:erm`` for ``gaea_darts:erm``.
+    """
+    base = info.compared_with
+    same_variant = f"{base}:{row.partition(':')[2]}"
+    return same_variant if base in methods and same_variant in methods[base].rows else base
+
+
+def _session(provenance: Mapping[str, Any], runs: int = 0) -> Session:
+    host = provenance["host"]
+    return Session(
+        command=provenance["command"],
+        code=provenance["code"],
+        date=provenance["date"],
+        host="; ".join(f"{name}: {text}" for name, text in host.items()),
+        processor=str(host.get("processor") or ""),
+        accelerator=str(host.get("accelerator") or ""),
+        packages={name: str(version) for name, version in (provenance.get("packages") or {}).items()},
+        runs=runs,
+    )
 
 
 def parts(plan: Plan, shown: Iterable[Mapping[str, Any]]) -> list[Part]:
-    """Return what is so of every benchmark and kind of method that the plan has opened, in the protocol's order.
+    """Return the facts of every benchmark and kind of method that the plan has opened, in the protocol's order.
 
     Args:
         shown: specifications of the stored rows on the page.
@@ -20,29 +85,29 @@ def parts(plan: Plan, shown: Iterable[Mapping[str, Any]]) -> list[Part]:
     rows: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for spec in shown:
         rows.setdefault((spec["benchmark"], spec["kind"]), {})[spec["row"]] = spec
-    places = [(benchmark, rules) for rules in plan.protocol.parts for benchmark in rules.benchmarks]
+    pairs = [(benchmark, rules) for rules in plan.protocol.parts for benchmark in rules.benchmarks]
     searched = {benchmark for benchmark, _ in (*plan.opened, *plan.closed)}
-    for benchmark, rules in places:  # the reasons of rows must not depend on which kind of method a command named
+    for benchmark, rules in pairs:  # the reasons of rows must not depend on which kind of method a command named
         if benchmark in searched:
             try:
                 plan.open(rules, benchmark)
             except UserError as error:
                 plan.closed[benchmark, rules.kind] = str(error)
-    found = []
-    for benchmark, rules in places:
+    described = []
+    for benchmark, rules in pairs:
         key = benchmark, rules.kind
         if key in plan.opened:
-            found.append(_opened(plan, plan.opened[key], rows.get(key, {})))
+            described.append(_opened(plan, plan.opened[key], rows.get(key, {})))
         elif key in plan.closed:
-            found.append(Part(benchmark, rules.kind, skipped=dict.fromkeys(rows_of(rules), plan.closed[key])))
-    return found
+            described.append(Part(benchmark, rules.kind, skipped=dict.fromkeys(rows_of(rules), plan.closed[key])))
+    return described
 
 
 def _opened(plan: Plan, opened: Opened, shown: Mapping[str, Mapping[str, Any]]) -> Part:
     problem, rules, benchmark = opened.problem, opened.part, opened.benchmark
     judge = problem.judge
-    one_shot = rules.kind == "one-shot"
-    clock = problem.training.clock if problem.training and one_shot and shown else None  # fitted when asked for
+    shares_weights = rules.kind == WEIGHT_SHARING
+    clock = problem.training.clock if problem.training and shares_weights and shown else None  # fitted when asked for
     planned = [row for row in plan.rows if (row.spec.benchmark, row.spec.kind) == (benchmark, rules.kind)]
     skipped = {row: reason for (*place, row), reason in plan.skipped.items() if place == [benchmark, rules.kind]}
     missing = _without_runs(opened, plan.device) | {row.spec.row: NOT_YET for row in planned} | skipped
@@ -53,18 +118,17 @@ def _opened(plan: Plan, opened: Opened, shown: Mapping[str, Mapping[str, Any]]) 
         search=problem.facts.search,
         record=problem.record,
         clock=problem.facts.clock,
-        supernet_clock=problem.facts.supernet_clock if one_shot else "",
+        supernet_clock=problem.facts.supernet_clock if shares_weights else "",
         estimate=dict(clock.facts) if clock else {},
         judge={target: problem.facts.judge[target] for target in judge.optimum},
         optimum=judge.optimum,
         worst=judge.worst,
         stated_set=judge.stated_set,
         set_size=judge.set_size,
-        references=tuple(
-            {"split": row.split, "name": row.name, "error": row.error, "kept": row.least} for row in judge.references
-        ),
+        references=tuple(Reference(row.split, row.name, row.error, row.least) for row in judge.references),
         table=problem.facts.source,
         checksum=problem.checksum[:16],
+        citations=problem.space.citations,
         planned={row.spec.row: len(row.runs) for row in planned},
         skipped={row: reason for row, reason in missing.items() if row not in shown},
         settings={row: spec["settings"] for row, spec in shown.items()},
@@ -72,7 +136,7 @@ def _opened(plan: Plan, opened: Opened, shown: Mapping[str, Mapping[str, Any]]) 
 
 
 def _without_runs(opened: Opened, device: str) -> dict[str, str]:
-    """Return why each row of the protocol's part cannot run here, or that it only was not run."""
+    """Return by row of the protocol's part why it cannot run here, or that it was not run yet."""
     reasons = {}
     for row, info in rows_of(opened.part).items():
         try:

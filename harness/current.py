@@ -1,4 +1,4 @@
-"""Which rows of a store stand on a page: those that the present code would run in the same way, whichever command made them."""
+"""Choose the rows of a store that a page shows: those that the present code would run in the same way."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ CHANGES = {
     "wall_limit_s": "made under another limit of real time",
     "threads": "trained with another number of threads",
 }
-"""Fields of a row's specification, and what it means that one differs today."""
+"""By field of a row's specification, what a page says if the stored value differs from the present one."""
 
 
 class Current(NamedTuple):
     """Rows of a store under one protocol."""
 
     shown: dict[str, dict[str, Any]]
-    """Specifications by identity, one per row and benchmark, of rows that have finished runs."""
+    """By identity, the specifications of rows with finished runs; one per row and benchmark."""
     left_out: dict[str, list[str]]
-    """By reason, the rows on benchmarks that are in the store and not on the page."""
+    """By reason, the rows (``ROW on BENCHMARK``) that are in the store and not on the page."""
 
 
 def current(plan: Plan, store: Store) -> Current:
-    """Return the stored rows of the plan's protocol that mean today what they meant when they were made.
+    """Return the stored rows of the plan's protocol that the present code would run in the same way.
 
-    The plan's own specification of a row comes first, then the newest; of one row on two devices one is shown.
+    If a row is stored with several specifications (two devices), the plan's own one is shown, else the newest.
     """
     planned = {row.spec.identity for row in plan.rows}
     candidates: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
@@ -54,36 +54,37 @@ def current(plan: Plan, store: Store) -> Current:
             candidates.setdefault((spec["benchmark"], spec["row"]), []).append((identity, spec))
     shown = {}
     for (benchmark, row), specs in candidates.items():
-        *others, (identity, spec) = sorted(specs, key=lambda one: one[0] in planned)  # stable: the newest is the last
+        *older, (identity, spec) = sorted(specs, key=lambda stored: stored[0] in planned)  # stable: the newest is the last
         shown[identity] = spec
-        for _, other in others:
-            left_out.setdefault(f"made with --device {other['device']}", {})[f"{row} on {benchmark}"] = None
+        for _, replaced in older:
+            left_out.setdefault(f"made with --device {replaced['device']}", {})[f"{row} on {benchmark}"] = None
     return Current(shown, {reason: list(rows) for reason, rows in left_out.items()})
 
 
 def _change(plan: Plan, spec: Mapping[str, Any]) -> str:
     """Return what differs between a stored row and the same row as the present code would run it, or ``""``."""
     benchmark, row = str(spec.get("benchmark")), str(spec.get("row"))
-    part = next((one for one in plan.protocol.parts if one.kind == spec["kind"] and benchmark in one.benchmarks), None)
+    parts = (part for part in plan.protocol.parts if part.kind == spec["kind"] and benchmark in part.benchmarks)
+    part = next(parts, None)
     if part is None:
         return f"the protocol does not search there with {spec['kind']} methods"
     try:
         info = registry.method(spec["method"])
         opened = plan.open(part, benchmark)
         settings = spec["settings"]
-        if "[" not in row:  # otherwise the name of the row says its settings
+        if "[" not in row:  # else the row's name states its settings
             settings = registry.settings(info, row, opened.problem.space.name, preset(part, row), {})
         today = plan.spec(opened, row, info, settings, spec["device"]).plain()
     except UserError as error:
         return str(error)
-    today["method"] = spec["method"]  # a name or a path: the version says what it is
+    today["method"] = spec["method"]  # a name or a path: `code` identifies the method
     if not (today["trained_on"] and spec.get("trained_on")):
-        today["trained_on"] = spec.get("trained_on")  # no images here now, or none recorded then
+        today["trained_on"] = spec.get("trained_on")  # unknown now or unknown then: not compared
     stored = _normal(spec)
     changed = [name for name, value in _normal(today).items() if stored.get(name) != value]
     return next((CHANGES.get(name, f"made with another {name}") for name in changed), "")
 
 
 def _normal(value: Any) -> Any:
-    """Return ``value`` as it is after a journey through JSON: tuples are lists."""
+    """Return ``value`` as JSON stores it: tuples become lists."""
     return json.loads(json.dumps(value))

@@ -1,54 +1,41 @@
-"""From the store to the plain data frames and facts that a report is made of."""
+"""Fill the evidence of a report from a store."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from harness import registry
-from harness.captions import parts
+from harness.captions import page
 from harness.current import current
 from harness.packing import unpack
 from harness.plan import Plan, PlannedRow
+from harness.space import InvalidArchitecture, SearchSpace
 from harness.spec import RETRAINING, RowSpec
 from harness.stages import extend
 from harness.store import Store
-from reports.traces import Packed, Traces
-
-METRICS = ("test", "valid", "regret", "rank", "parameters", "macs")
-"""Of a judge's scores, those that a report shows."""
-SHARED = ("protocol", "benchmark", "row", "method", "kind", "device", "label")
-OWN = ("world", "status", "error", "arch", "queries", "seconds", "epochs", "wall_seconds")
-COLUMNS = ("run_id", *SHARED, *OWN, "target", *METRICS)
+from reports.evidence import DONE, METRICS, OWN, RUNS, SHARED, TRAININGS, Cell, Edge, Evidence, Operation, Run, Space, Training
+from reports.traces import Packed, Trace, Traces
 
 STORED = ("run_id", "world", "status", "error", "arch", "wall_seconds", "session", "spent", "scores", "trace")
 CHUNK = 200
 """Runs that are read and decoded at once."""
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What a report is made of; see ``reports.write``."""
-
-    runs: pd.DataFrame
-    traces: Traces
-    facts: dict[str, Any]
-    trainings: pd.DataFrame
-    """One line per training from scratch and stage that wants it; empty where the protocol has no stages."""
-
-
 def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence:
-    """Return everything in the store that was made under the plan's protocol on today's data, whichever command made it.
+    """Return everything in the store that was made under the plan's protocol by the present code on the present data.
 
-    Reads only: the plan may have nothing to run, and the store may be empty.
+    The runs may come from any command. Nothing is written: the plan may be without rows, and the store may be empty.
+
+    Args:
+        provenance: of the command that writes the page, see :func:`harness.provenance.gather`.
     """
     shown, left_out = current(plan, store)
     traces = Traces()
@@ -57,54 +44,100 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
         _runs(plan, store, identity, spec, traces.row(spec["benchmark"], spec["row"]), sessions)
         for identity, spec in shown.items()
     ]
-    facts = {
-        "protocol": plan.protocol.name,
-        "title": plan.protocol.title,
-        "comparable": plan.protocol.comparable,
-        "modified": plan.protocol.modified,
-        "parts": parts(plan, shown.values()),
-        "left_out": left_out,
-        "known_rows": sorted(row for info in registry.methods().values() for row in info.rows),
-        "sessions": [{**made, "runs": sessions[made["id"]]} for made in store.sessions(sessions)],
-        **{name: provenance[name] for name in ("command", "code", "host", "date")},
-    }
-    runs = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
-    return Evidence(runs, traces, facts, _trainings(_with_stored_rows(plan, store, shown), store))
+    runs = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(RUNS))
+    made_by = [(session, sessions[session["id"]]) for session in store.sessions(sessions)]
+    return Evidence(
+        page=page(plan, list(shown.values()), left_out, made_by, provenance),
+        runs=runs,
+        traces=traces,
+        trainings=_trainings(_with_stored_rows(plan, store, shown), store),
+        spaces=_spaces(plan, runs),
+    )
 
 
 def _runs(
     plan: Plan, store: Store, identity: str, spec: Mapping[str, Any], traces: Packed, sessions: Counter[int]
 ) -> pd.DataFrame:
-    """Return one line per finished run of a row and target; adds to the traces, and to the runs of each session."""
+    """Return one line per finished run of a row and target. Add to the traces, and to the number of runs of each session."""
     row, benchmark = spec["row"], spec["benchmark"]
     method = row.partition("[")[0].partition(":")[0]
     shared = dict(zip(SHARED, (spec["protocol"], benchmark, row, method, spec["kind"], spec["device"], ""), strict=True))
     targets = list(plan.opened[benchmark, spec["kind"]].problem.judge.optimum)
-    columns: dict[str, list[Any]] = {name: [] for name in (*OWN, "run_id")}
+    columns: dict[str, list[Any]] = {name: [] for name in (*OWN, Run.RUN_ID)}
     metrics: dict[str, list[dict[str, float]]] = {target: [] for target in targets}
     stored = store.columns(identity, STORED)
     while chunk := list(islice(stored, CHUNK)):
         block = dict(zip(STORED, zip(*chunk, strict=True), strict=True))
         spent, scores = (json.loads(f"[{','.join(block[name])}]") for name in ("spent", "scores"))
         sessions.update(block["session"])
-        for name in ("run_id", "world", "status", "error", "arch", "wall_seconds"):
+        for name in (Run.RUN_ID, Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.WALL_SECONDS):
             columns[name].extend(block[name])
-        for name, missing in (("queries", 0), ("seconds", np.nan), ("epochs", np.nan)):
-            columns[name].extend([one.get(name, missing) for one in spent])
-        done = [status == "done" for status in block["status"]]
+        for name, missing in ((Run.QUERIES, 0), (Run.SECONDS, np.nan), (Run.EPOCHS, np.nan)):
+            columns[name].extend([costs.get(name, missing) for costs in spent])
+        done = [status == DONE for status in block["status"]]
         for target in targets:
-            metrics[target].extend([one.get(target, {}) if ok else {} for one, ok in zip(scores, done, strict=True)])
-        finished = [place for place, ok in enumerate(done) if ok]
-        unpacked = [unpack(block["trace"][place], per_query=False) for place in finished]
-        traces.add([block["world"][place] for place in finished], [spent[place] for place in finished], unpacked, targets)
+            metrics[target].extend([score.get(target, {}) if ok else {} for score, ok in zip(scores, done, strict=True)])
+        finished = [position for position, ok in enumerate(done) if ok]
+        traces.add([_trace(block["world"][k], spent[k], unpack(block["trace"][k], per_query=False), targets) for k in finished])
     frame = pd.DataFrame({**columns, **shared})
     blocks = [
         frame.assign(
-            target=target, **{name: np.array([one.get(name, np.nan) for one in values], dtype=float) for name in METRICS}
+            target=target, **{name: np.array([score.get(name, np.nan) for score in values], dtype=float) for name in METRICS}
         )
         for target, values in metrics.items()
     ]
-    return pd.concat(blocks)[list(COLUMNS)].sort_index(kind="stable")  # a run's targets stand together
+    return pd.concat(blocks)[list(RUNS)].sort_index(kind="stable")  # the targets of a run are adjacent
+
+
+def _trace(world: int, spent: Mapping[str, float], columns: Mapping[str, np.ndarray], targets: Sequence[str]) -> Trace:
+    """Return the trace of a finished search from its stored columns; see :class:`harness.outcome.Trace`."""
+    seconds = columns["proposal_seconds"]
+    missing = np.full(len(seconds), np.nan)
+    more = len(columns) > 2 + len(targets)
+    return Trace(
+        world=world,
+        seconds=seconds,
+        queries=columns["proposal_queries"],
+        test={target: columns.get(f"{target}/test", missing) for target in targets},
+        end=spent["seconds"],
+        spent_queries=spent["queries"],
+        log={name[4:]: values for name, values in columns.items() if name.startswith("log/")} if more else {},
+        probe={name[6:]: values for name, values in columns.items() if name.startswith("probe/")} if more else {},
+    )
+
+
+def _spaces(plan: Plan, runs: pd.DataFrame) -> dict[str, Space]:
+    """Return by benchmark the search space, with the cells of every proposal; only spaces that can be drawn."""
+    opened = {benchmark: part.problem.space for (benchmark, _), part in plan.opened.items()}
+    proposals = runs[runs[Run.STATUS] == DONE].groupby(Run.BENCHMARK, sort=False)[Run.ARCH].unique()
+    return {
+        str(benchmark): depict(opened[str(benchmark)], texts)
+        for benchmark, texts in proposals.items()
+        if opened[str(benchmark)].depiction is not None
+    }
+
+
+def depict(space: SearchSpace, texts: Iterable[object]) -> Space:
+    """Return a search space that has a depiction, with the cells of the architectures that ``texts`` spell."""
+    depiction = space.depiction
+    assert depiction is not None
+    operations = {name: Operation(name, *operation) for name, operation in depiction.operations.items()}
+
+    @cache  # cells share their edges
+    def edge(source: int, target: int, name: str) -> Edge:
+        return Edge(source, target, operations.get(name, Operation(name, name)) if name else None)
+
+    drawn = {}
+    for text in texts:
+        if isinstance(text, str) and text:
+            try:
+                graphs = space.graphs(space.from_str(text))
+            except InvalidArchitecture:  # stored by another version of the space
+                continue
+            drawn[text] = tuple(
+                Cell(graph.nodes, tuple(edge(*line) for line in graph.edges), graph.name, graph.inputs) for graph in graphs
+            )
+    return Space(depiction.title, depiction.legend, depiction.cells, operations, drawn)
 
 
 def _with_stored_rows(plan: Plan, store: Store, shown: Mapping[str, Mapping[str, Any]]) -> Plan:
@@ -116,46 +149,46 @@ def _with_stored_rows(plan: Plan, store: Store, shown: Mapping[str, Mapping[str,
         if identity not in searches:
             row.runs = [row.spec.run(world) for (world,) in store.columns(identity, ("world",))]
     ordered = sorted(rows.values(), key=lambda row: (row.spec.benchmark, row.spec.row))
-    whole = dataclasses.replace(plan, rows=ordered, trainings=[], waiting={}, skipped=dict(plan.skipped))
+    extended = dataclasses.replace(plan, rows=ordered, trainings=[], waiting={}, skipped=dict(plan.skipped))
     if ordered:
-        extend(whole, store)
-    return whole
+        extend(extended, store)
+    return extended
 
 
 def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
-    """What the stages wanted, with what came of it: accuracies in percent, NaN where a training failed or is to come."""
-    identities = dict.fromkeys(one.spec.identity for one in plan.trainings)
-    results = {one["run_id"]: one for identity in identities for one in store.rows(identity, trace=False)}
+    """Return the trainings that the stages need with their results: accuracies in percent, NaN if failed or not done."""
+    identities = dict.fromkeys(training.spec.identity for training in plan.trainings)
+    results = {row["run_id"]: row for identity in identities for row in store.rows(identity, trace=False)}
     stages = {stage.name: stage for stage in plan.protocol.stages}
-    lines = []
-    for one in plan.trainings:
-        made, settings = results.get(one.run_id), one.spec.settings
-        scores = made["scores"].get(settings["data"], {}) if made and made["status"] == "done" else {}
-        chosen_by = stages[one.stage].chosen_by
+    lines: list[dict[str, Any]] = []
+    for training in plan.trainings:
+        result, settings = results.get(training.run_id), training.spec.settings
+        scores = result["scores"].get(settings["data"], {}) if result and result["status"] == DONE else {}
+        stage = stages[training.stage]
         lines.append(
             {
-                "stage": one.stage,
-                "benchmark": one.spec.benchmark,
-                "row": one.row,
-                "world": one.world,
-                "arch": one.arch,
-                "seed": one.seed,
-                "run_id": one.run_id,
-                "status": made["status"] if made else "missing",
-                "recipe": settings["recipe"],
-                "epochs": settings["epochs"],
-                "data": settings["data"],
-                "split": settings["split"],
-                "images": settings["images"],
-                "probed": stages[one.stage].probed,
-                "chosen_by": chosen_by,
-                "chosen_on": stages[chosen_by].split if chosen_by else "",
-                "accuracy": scores.get(settings["split"], np.nan),
-                "best": scores.get("best", np.nan),
-                "parameters": scores.get("parameters", np.nan),
-                "macs": scores.get("macs", np.nan),
-                "seconds": made["spent"].get("seconds", np.nan) if made else np.nan,
-                "device": one.spec.device,
+                Training.STAGE: training.stage,
+                Training.BENCHMARK: training.spec.benchmark,
+                Training.ROW: training.row,
+                Training.WORLD: training.world,
+                Training.ARCH: training.arch,
+                Training.SEED: training.seed,
+                Training.RUN_ID: training.run_id,
+                Training.STATUS: result["status"] if result else "missing",
+                Training.RECIPE: settings["recipe"],
+                Training.EPOCHS: settings["epochs"],
+                Training.DATA: settings["data"],
+                Training.SPLIT: settings["split"],
+                Training.IMAGES: settings["images"],
+                Training.PROBED: stage.probed,
+                Training.CHOSEN_BY: stage.chosen_by,
+                Training.CHOSEN_ON: stages[stage.chosen_by].split if stage.chosen_by else "",
+                Training.ACCURACY: scores.get(settings["split"], np.nan),
+                Training.BEST: scores.get("best", np.nan),
+                Training.PARAMETERS: scores.get("parameters", np.nan),
+                Training.MACS: scores.get("macs", np.nan),
+                Training.SECONDS: result["spent"].get("seconds", np.nan) if result else np.nan,
+                Training.DEVICE: training.spec.device,
             }
         )
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=list(TRAININGS))

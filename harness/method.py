@@ -25,6 +25,8 @@ class Method(Protocol):
     It needs no base class. Optional class attributes, read by :meth:`MethodInfo.of`:
 
     * ``reference``: the paper, as text.
+    * ``citations``: keys of its papers in ``reports/references.bib``.
+    * ``compared_with``: the row, or the method, that reports draw the method's rows with.
     * ``kind``: what it needs of a benchmark; the default for a file is ``multi-trial``.
     * ``proposes``: ``"best_valid"`` (the default) or ``"self"``.
     * ``settings``: ``{space name: {field: value}}``, the papers' values away from the home space.
@@ -62,6 +64,10 @@ class MethodInfo:
     reference: str
     """How a worker finds the method again: a name, or the path of a file."""
     paper: str = ""
+    citations: tuple[str, ...] = ()
+    """Keys of its papers in ``reports/references.bib``."""
+    compared_with: str = ""
+    """The row, or the method, that reports draw its rows with; empty if there is none."""
     proposes: Proposes = "best_valid"
     pure: bool = False
     settings: Presets = field(default_factory=dict)
@@ -86,6 +92,8 @@ class MethodInfo:
             file,
             reference,
             paper=str(getattr(method, "reference", "")),
+            citations=tuple(getattr(method, "citations", ())),
+            compared_with=str(getattr(method, "compared_with", "")),
             proposes=getattr(method, "proposes", "best_valid"),
             pure=bool(getattr(method, "pure", False)),
             settings=getattr(method, "settings", {}),

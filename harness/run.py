@@ -273,13 +273,13 @@ def _report_if_any(plan: Plan, store: Store, to: Path) -> None:
 
 def _report(plan: Plan, store: Store, to: Path) -> list[Path]:
     """Write the page of everything in the store that belongs to the plan, and return its files."""
-    import reports
     from harness.frames import collect
+    from reports import report
 
     name = re.sub(r"[^\w.]+", "-", f"{plan.protocol.name} {plan.protocol.modified}".strip()).strip("-")
     evidence = collect(plan, store, provenance.gather())
     try:
-        return reports.write(to / name, evidence.runs, evidence.traces, evidence.facts, trained=evidence.trainings)
+        return report.write(to / name, evidence)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise

@@ -7,6 +7,8 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
+from harness.graphs import Depiction, Graph
+
 Arch = tuple[int, ...]
 """An architecture: one small int per position of its space, immutable and hashable."""
 
@@ -40,6 +42,10 @@ class SearchSpace(ABC):
     cardinalities: tuple[int, ...]
     chooses_edges: bool = False
     """True if operations are on edges and an architecture has only some of the edges of its cells."""
+    citations: tuple[str, ...] = ()
+    """Keys of its papers in ``reports/references.bib``."""
+    depiction: Depiction | None = None
+    """How reports draw the graphs of an architecture; None if it has none."""
 
     @property
     def size(self) -> int:
@@ -82,6 +88,10 @@ class SearchSpace(ABC):
     def canonical(self, arch: Arch) -> str:
         """Return a name that isomorphic architectures share. By default no two architectures are isomorphic."""
         return self.to_str(arch)
+
+    def graphs(self, arch: Arch) -> tuple[Graph, ...]:
+        """Return the cells of an architecture for drawings; empty if the space has no ``depiction``."""
+        return ()
 
     @abstractmethod
     def to_str(self, arch: Arch) -> str:

@@ -1,21 +1,22 @@
-"""What a page says besides its results: what each benchmark is, which rows are missing and why, and what made the runs."""
+"""What a page says besides its results: facts of each benchmark, missing rows with the reason, and provenance."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
-from typing import Any
 
+from reports.evidence import Page, Session
 from reports.formats import MISSING, number, short_name, target_name, thousands
-from reports.layout import Block, Bullets, Code, Heading, Paragraph
+from reports.layout import Block, Bullets, Cited, Code, Heading, Paragraph
 from reports.study import Study
 
 RECORDS = {"mean": "mean over the recorded seeds", "drawn": "one recorded seed drawn per query"}
 PACKAGES = ("numpy", "torch")
-"""Packages whose version may change a number."""
+"""Packages whose version may change results."""
 
 
 def benchmark(study: Study, name: str) -> list[Block]:
-    """Return the facts of one benchmark, each once."""
+    """Return the facts of one benchmark, each once; the table cites the benchmark's papers."""
     known = study.targets(name)
     judged = {_both_names(t): text for t in known if (text := study.of_target("judge", name, t))}
     optima = {target: study.of_target("optimum", name, target) for target in known}
@@ -32,7 +33,9 @@ def benchmark(study: Study, name: str) -> list[Block]:
         "Table": study.fact(name, "table"),
         "Checksum": study.fact(name, "checksum"),
     }
+    keys = list(dict.fromkeys(key for part in study.parts(name) for key in part.citations))
     items = [(key, thousands(text)) for key, text in facts.items() if text]
+    items = [(key, Cited(text, keys) if key == "Table" else text) for key, text in items]
     return [Bullets(items)] if items else []
 
 
@@ -41,28 +44,27 @@ def _both_names(target: str) -> str:
     return name if name == short else f"{name} ({short})"
 
 
-def _listed(values: dict[str, str]) -> str:
+def _listed(values: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {text}" for name, text in values.items())
 
 
 def missing(study: Study) -> list[Block]:
-    """Return why rows have no runs, and why runs of the store are not on the page."""
+    """Return the rows without runs and the rows of the store that are not on the page, with reasons."""
     reasons: dict[str, dict[str, list[str]]] = {}
-    names = list(dict.fromkeys([*study.benchmarks, *(part.benchmark for part in study.facts.get("parts") or [])]))
+    names = list(dict.fromkeys([*study.benchmarks, *(part.benchmark for part in study.page.parts)]))
     for name in names:
         for row, reason in study.skipped(name).items():
             reasons.setdefault(reason, {}).setdefault(name, []).append(study.label(row))
     items = [(_rows(places, len(names) > 1), reason) for reason, places in reasons.items()]
     blocks: list[Block] = [Heading("Not measured here"), Bullets(items)] if items else []
-    left_out = study.facts.get("left_out") or {}
-    if left_out:
-        texts = [("; ".join(rows), reason) for reason, rows in left_out.items()]
+    if study.page.left_out:
+        texts = [("; ".join(rows), reason) for reason, rows in study.page.left_out.items()]
         blocks += [Heading("In the store, not on this page"), Bullets(texts)]
     return blocks
 
 
 def _rows(places: dict[str, list[str]], several: bool) -> str:
-    """Return rows by benchmark; benchmarks that lack the same rows share one list."""
+    """Return the rows by benchmark in words; benchmarks that lack the same rows share one list."""
     lacking: dict[str, list[str]] = {}
     for name, rows in places.items():
         lacking.setdefault("; ".join(rows), []).append(name)
@@ -71,55 +73,51 @@ def _rows(places: dict[str, list[str]], several: bool) -> str:
 
 def provenance(study: Study) -> list[Block]:
     """Return the protocol, the settings of every row, and the commands."""
-    facts = study.facts
-    items = [(name, str(facts[key])) for key, name in (("protocol", "Protocol"), ("modified", "Modified")) if facts.get(key)]
+    page = study.page
+    items = [(name, text) for name, text in (("Protocol", page.protocol), ("Modified", page.modified)) if text]
     items.append(("Spread", "every ± is a standard deviation with ddof 0, as the papers print it"))
     items += [(f"Settings of {row}", _settings(values)) for row, values in _all_settings(study).items() if values]
-    items += [("Warning", str(text)) for text in facts.get("warnings") or []]
-    return [Heading("How this was made"), Bullets(items), *_sessions(facts)]
+    return [Heading("How this was made"), Bullets(items), *_sessions(page)]
 
 
-def _all_settings(study: Study) -> dict[str, dict[str, Any]]:
-    """Return settings by row; by row and benchmark where they differ between benchmarks."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+def _all_settings(study: Study) -> dict[str, dict[str, object]]:
+    """Return settings by row; by row and benchmark if they differ between benchmarks."""
+    by_row: dict[str, dict[str, dict[str, object]]] = {}
     for name in study.benchmarks:
         for row in study.rows(name):
-            found.setdefault(row, {})[name] = study.settings(name, row)
-    texts: dict[str, dict[str, Any]] = {}
-    for row, settings in found.items():
-        first, *others = settings.values()
-        same = all(other == first for other in others)
-        texts |= {row: first} if same else {f"{row} on {name}": values for name, values in settings.items()}
-    return texts
+            by_row.setdefault(row, {})[name] = study.settings(name, row)
+    named: dict[str, dict[str, object]] = {}
+    for row, settings in by_row.items():
+        first, *more = settings.values()
+        same = all(values == first for values in more)
+        named |= {row: first} if same else {f"{row} on {name}": values for name, values in settings.items()}
+    return named
 
 
-def _settings(values: dict[str, Any]) -> str:
+def _settings(values: Mapping[str, object]) -> str:
     plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return ", ".join(f"{name} = {value}" for name, value in plain.items())
 
 
-def _sessions(facts: dict[str, Any]) -> list[Block]:
-    """Return the commands that made the runs, and the one that wrote this page."""
-    sessions = facts.get("sessions") or []
-    differing = [name for name in PACKAGES if len({_version(made, name) for made in sessions}) > 1]
+def _sessions(page: Page) -> list[Block]:
+    """Return the commands that made the runs, and the command that wrote this page."""
+    sessions = page.sessions
+    differing = [name for name in PACKAGES if len({_version(session, name) for session in sessions}) > 1]
     blocks: list[Block] = []
-    for made in sessions:
-        text = f"{made['runs']:,} run{'s' * (made['runs'] != 1)} made on {made['date']} by code {made['code']}"
-        text += "".join(f", {name} {_version(made, name)}" for name in differing)
-        blocks += [Paragraph(f"{thousands(text)}, on {_host(made['host'])}, by"), Code(str(made["command"]))]
-    changed = ["the code"] * (len({made["code"] for made in sessions}) > 1) + differing
+    for session in sessions:
+        text = f"{session.runs:,} run{'s' * (session.runs != 1)} made on {session.date} by code {session.code}"
+        text += "".join(f", {name} {_version(session, name)}" for name in differing)
+        blocks += [Paragraph(f"{thousands(text)}, on {session.host}, by"), Code(session.command)]
+    changed = ["the code"] * (len({session.code for session in sessions}) > 1) + differing
     if changed:
         blocks.append(Paragraph(f"Warning: these runs were made by different versions of {' and '.join(changed)}."))
-    if facts.get("command"):
-        text = ", ".join(f"{name} {facts[key]}" for key, name in (("date", "on"), ("code", "by code")) if facts.get(key))
-        where = f", on {_host(facts['host'])}" if facts.get("host") else ""
-        blocks += [Paragraph(f"This page was written {text}{where}, by"), Code(str(facts["command"]))]
+    if page.writer:
+        writer = page.writer
+        text = ", ".join(f"{name} {text}" for name, text in (("on", writer.date), ("by code", writer.code)) if text)
+        where = f", on {writer.host}" if writer.host else ""
+        blocks += [Paragraph(f"This page was written {text}{where}, by"), Code(writer.command)]
     return blocks
 
 
-def _version(made: dict[str, Any], package: str) -> str:
-    return str((made.get("packages") or {}).get(package) or MISSING)
-
-
-def _host(value: Any) -> str:
-    return _listed(value) if isinstance(value, dict) else str(value)
+def _version(session: Session, package: str) -> str:
+    return session.packages.get(package) or MISSING

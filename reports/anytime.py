@@ -1,4 +1,4 @@
-"""Where there is no optimum to regret: the test error of what was proposed, over solver calls and over time."""
+"""The test error of proposals over solver calls and over time, for targets without a known optimum."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BUDGETS = {"queries": "solver calls", "seconds": "charged search time (s)"}
-"""What a search spends, by its name in the traces, and how an axis calls it."""
+"""By currency, the label of its axis."""
 
 
 def error(study: Study, traces: Traces) -> Drawing | None:
     """Draw test error against solver calls and against time, a pair of panels per benchmark and target."""
     panels = [
-        Panel(panel_title(study, benchmark, target), label, "test error (%)", _drawer(mine, target, budget))
+        Panel(panel_title(study, benchmark, target), label, "test error (%)", _drawer(searches, target, budget))
         for benchmark in study.benchmarks
         for target in study.targets(benchmark)
-        if (mine := _without_optimum(study, traces, benchmark, target))
+        if (searches := _without_optimum(study, traces, benchmark, target))
         for budget, label in BUDGETS.items()
     ]
     if not panels:
@@ -40,30 +40,30 @@ def error(study: Study, traces: Traces) -> Drawing | None:
         "the first moment at which every run has a proposal to the end of the longest. Bands: pointwise 95 % interval of the "
         "mean (Student t), none below 3 runs, cut off where they leave the range of the means."
     )
-    return Drawing("error", render(study, panels, across=2), text)
+    return Drawing(render(study, panels, across=2), text)
 
 
 def _without_optimum(study: Study, traces: Traces, benchmark: str, target: str) -> dict[str, RowTraces]:
-    """By row, the searches judged on a target whose best nobody knows; no search with a proposal that has no record."""
+    """Return by row the searches judged on a target with unknown optimum, without those with an unrecorded proposal."""
     best = study.of_target("optimum", benchmark, target)
     if best is not None and np.isfinite(best):
         return {}
-    found = {}
+    by_row = {}
     for row in study.rows(benchmark):
-        mine = traces.of(benchmark, row).proposing(target)
-        if len(mine):
-            mine = mine.where(np.minimum.reduceat(np.isfinite(mine.test[target]), mine.starts[:-1]))
-        if len(mine):
-            found[row] = mine
-    return found
+        searches = traces.of(benchmark, row).proposing(target)
+        if len(searches):
+            searches = searches.where(np.minimum.reduceat(np.isfinite(searches.test[target]), searches.starts[:-1]))
+        if len(searches):
+            by_row[row] = searches
+    return by_row
 
 
-def _drawer(searches: dict[str, RowTraces], target: str, budget: str) -> Callable[..., dict[str, Any]]:
+def _drawer(by_row: dict[str, RowTraces], target: str, budget: str) -> Callable[..., dict[str, Any]]:
     def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
         handles = {}
-        for row, mine in searches.items():
-            times, ends = _spent(mine, budget)
-            handles[row] = band(panel, mine, times, 100 - mine.test[target], float(ends.max()), looks[row])
+        for row, searches in by_row.items():
+            times, ends = _spent(searches, budget)
+            handles[row] = band(panel, searches, times, 100 - searches.test[target], float(ends.max()), looks[row])
         panel.set_xscale("log")
         plain_logarithmic(panel.xaxis, *panel.get_xlim())
         means = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in panel.lines])
@@ -75,7 +75,7 @@ def _drawer(searches: dict[str, RowTraces], target: str, budget: str) -> Callabl
 
 
 def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
-    """Every row at what random search spent in the same world, in solver calls and in seconds; None where there is none."""
+    """Compare every row at the budget that random search spent in the same world; None if random search did not run."""
     reference = study.reference(benchmark)
     if reference is None:
         return None
@@ -92,19 +92,20 @@ def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
     )
     remarks: list[str] = []
     for target in study.targets(benchmark):
-        mine = _without_optimum(study, traces, benchmark, target)
-        if reference not in mine:
+        searches = _without_optimum(study, traces, benchmark, target)
+        if reference not in searches:
             continue
         cells: dict[str, list[str]] = {}
         for budget in BUDGETS:
-            limits = dict(zip(mine[reference].worlds.tolist(), _spent(mine[reference], budget)[1].tolist(), strict=True))
-            reached = {row: _at(mine.get(row), target, budget, limits) for row in study.rows(benchmark)}
-            others = {row: values for row, values in reached.items() if row != reference}
-            found = compare(others, reached[reference], target_name(target))
-            remarks += found.remarks
+            _, ends = _spent(searches[reference], budget)
+            limits = dict(zip(searches[reference].worlds.tolist(), ends.tolist(), strict=True))
+            reached = {row: _at(searches.get(row), target, budget, limits) for row in study.rows(benchmark)}
+            compared = {row: values for row, values in reached.items() if row != reference}
+            comparison = compare(compared, reached[reference], target_name(target))
+            remarks += comparison.remarks
             for row, values in reached.items():
                 text = spread(*mean_std(values.to_numpy())) if len(values) else MISSING
-                cells.setdefault(row, []).extend([str(len(values)), text, *found.cells(row)])
+                cells.setdefault(row, []).extend([str(len(values)), text, *comparison.cells(row)])
         for row, texts in cells.items():
             table.add([study.label(row), target_name(target), *texts])
     table.caption += noted(remarks)
@@ -112,16 +113,16 @@ def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
 
 
 def _spent(searches: RowTraces, budget: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return when proposals change (flat) and what each search spent in all, in one currency."""
+    """Return in one currency the cost at each change of a proposal (flat) and the total cost of each search."""
     if budget == "seconds":
         return searches.seconds, searches.end
     return searches.queries, searches.spent_queries
 
 
 def _at(searches: RowTraces | None, target: str, budget: str, limits: dict[int, float]) -> pd.Series:
-    """Test accuracy by world of the proposal in force once a row has spent its limit there."""
+    """Return by world the test accuracy of the proposal in force when a row has spent its limit."""
     if searches is None:
         return pd.Series(dtype=float)
-    allowed = pd.Series(searches.worlds).map(limits).to_numpy(dtype=float)  # NaN, which nothing reaches, without a limit
+    allowed = pd.Series(searches.worlds).map(limits).to_numpy(dtype=float)  # a NaN limit is never reached
     last = searches.in_force(_spent(searches, budget)[0], allowed)
     return pd.Series(searches.test[target][last[last >= 0]], searches.worlds[last >= 0])

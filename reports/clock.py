@@ -1,10 +1,11 @@
-"""One clock for all: what weight sharing was charged, what its paper says it took, and what it took here; equal budgets."""
+"""Charged, published and measured costs of weight sharing, and comparisons at equal charged seconds."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from reports.evidence import Run
 from reports.formats import MISSING, number, spread, target_name, thousands
 from reports.layout import Column, Table
 from reports.pairs import compare, noted
@@ -19,14 +20,14 @@ ESTIMATE = (
 
 
 def costs(study: Study, benchmark: str) -> Table | None:
-    """Charged, published and measured seconds of every row of weight sharing; None where there is none."""
+    """Return charged, published and measured seconds of every row of weight sharing; None if there is no such row."""
     rows = study.shared_weights(benchmark)
     if not rows:
         return None
     names = ["method", "runs", "charged s (estimate)", "published", "unit", "measured wall s", "device", "image passes"]
     parts = study.parts(benchmark)
-    said = [f"{name.removeprefix('clock:')}: {text}" for part in parts for name, text in part.estimate.items()]
-    models = thousands("; ".join([part.supernet_clock for part in parts if part.supernet_clock] + said))
+    estimates = [f"{name.removeprefix('clock:')}: {text}" for part in parts for name, text in part.estimate.items()]
+    models = thousands("; ".join([part.supernet_clock for part in parts if part.supernet_clock] + estimates))
     table = Table(
         f"What weight sharing costs, mean per run. Charged seconds are {ESTIMATE}{f' ({models})' if models else ''}. They are "
         "not comparable with the published search seconds, which were measured on the authors' machines and stand beside them. "
@@ -35,25 +36,24 @@ def costs(study: Study, benchmark: str) -> Table | None:
         [Column(name, right=name not in ("method", "unit", "device")) for name in names],
     )
     for row in rows:
-        searches = study.searches(benchmark, row)
-        done = searches[searches["status"] == "done"]
+        done = study.done(benchmark, row)
         line = next((line for t in study.targets(benchmark) if (line := study.lines.get((benchmark, row, t)))), None)
         printed = [number(line["search_cost"], 0), line["cost_unit"] or MISSING] if line else [MISSING, MISSING]
-        device = ", ".join(sorted(set(done["device"]))) if "device" in done else MISSING
-        passes = number(done["epochs"].mean(), 0) if "epochs" in done else MISSING
-        wall = number(done["wall_seconds"].mean(), 1)
-        table.add([study.label(row), str(len(done)), number(done["seconds"].mean(), 0), *printed, wall, device, passes])
+        device = ", ".join(sorted(set(done[Run.DEVICE])))
+        charged, passes = number(done[Run.SECONDS].mean(), 0), number(done[Run.EPOCHS].mean(), 0)
+        wall = number(done[Run.WALL_SECONDS].mean(), 1)
+        table.add([study.label(row), str(len(done)), charged, *printed, wall, device, passes])
     return table
 
 
 def limits(study: Study, traces: Traces, benchmark: str) -> dict[int, float]:
-    """Charged seconds by world that every row may spend: those of random search there, else of the cheapest row on average."""
+    """Return by world the charged seconds that every row may spend: those of random search, else the cheapest row's mean."""
     reference = study.reference(benchmark)
     if reference is not None:
         return _ends(traces.of(benchmark, reference))
-    rows = [mine for row in study.rows(benchmark) if len(mine := traces.of(benchmark, row))]
-    worlds = {int(world) for mine in rows for world in mine.worlds}
-    return dict.fromkeys(worlds, min(float(mine.end.mean()) for mine in rows)) if rows else {}
+    rows = [searches for row in study.rows(benchmark) if len(searches := traces.of(benchmark, row))]
+    worlds = {int(world) for searches in rows for world in searches.worlds}
+    return dict.fromkeys(worlds, min(float(searches.end.mean()) for searches in rows)) if rows else {}
 
 
 def _ends(searches: RowTraces) -> dict[int, float]:
@@ -61,9 +61,9 @@ def _ends(searches: RowTraces) -> dict[int, float]:
 
 
 def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
-    """Every row cut off at the same charged seconds, never compared with a paper.
+    """Compare all rows at the same charged seconds, never with a paper.
 
-    None where no row shares weights, or where every search ended before the limit: that is the table of results.
+    None if no row shares weights, or if every search ended before the limit: the table of results says the same.
     """
     allowed = limits(study, traces, benchmark)
     if not study.shared_weights(benchmark) or not allowed:
@@ -88,13 +88,13 @@ def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
     remarks: list[str] = []
     for target in study.targets(benchmark):
         values = {row: _at(traces.of(benchmark, row), target, allowed) for row in rows}
-        others = {row: found for row, found in values.items() if row != reference}
-        found = compare(others, values[reference], target_name(target)) if reference else None
-        remarks += found.remarks if found else []
+        compared = {row: accuracies for row, accuracies in values.items() if row != reference}
+        comparison = compare(compared, values[reference], target_name(target)) if reference else None
+        remarks += comparison.remarks if comparison else []
         for row in rows:
             text = spread(*mean_std(values[row].to_numpy())) if len(values[row]) else MISSING
             cells = [study.label(row), target_name(target), number(shares[row], 0), str(len(values[row])), text]
-            table.add(cells + (found.cells(row) if found else []))
+            table.add(cells + (comparison.cells(row) if comparison else []))
     table.caption += noted(remarks)
     return table
 
@@ -106,7 +106,7 @@ TESTED = (
 
 
 def own_charge(study: Study, traces: Traces, benchmark: str) -> Table | None:
-    """Random search stopped at what each row of weight sharing was charged in the same world; None where one did not run."""
+    """Compare each row of weight sharing with random search stopped at the row's own charge; None if either did not run."""
     rows, reference = study.shared_weights(benchmark), study.reference(benchmark)
     if not rows or reference is None or reference in rows:
         return None
@@ -131,16 +131,16 @@ def own_charge(study: Study, traces: Traces, benchmark: str) -> Table | None:
             cells[row] = [number(float(charged), 0 if charged >= 10 else 2), str(len(pairs)), *means]
             gains[row] = pairs["ours"] - pairs["then"]
         worlds = {world for gain in gains.values() for world in gain.index}
-        found = compare(gains, pd.Series(0.0, sorted(worlds), dtype=float), target_name(target))
-        remarks += found.remarks
+        comparison = compare(gains, pd.Series(0.0, sorted(worlds), dtype=float), target_name(target))
+        remarks += comparison.remarks
         for row in rows:
-            table.add([study.label(row), target_name(target), *cells[row], *found.cells(row)])
+            table.add([study.label(row), target_name(target), *cells[row], *comparison.cells(row)])
     table.caption += noted(remarks)
     return table
 
 
 def _share(searches: RowTraces, allowed: dict[int, float]) -> float:
-    """The share of the searches done at the limit, mean in percent; NaN where no search has a limit."""
+    """Return the mean share of the searches that is done at the limit, in percent; NaN if no search has a limit."""
     limit = pd.Series(searches.worlds).map(allowed).to_numpy(dtype=float)
     limited = ~np.isnan(limit)
     ends = searches.end[limited]
@@ -149,9 +149,9 @@ def _share(searches: RowTraces, allowed: dict[int, float]) -> float:
 
 
 def _at(searches: RowTraces, target: str, allowed: dict[int, float]) -> pd.Series:
-    """Test accuracy by world of the proposal in force at the limit."""
+    """Return by world the test accuracy of the proposal in force at the limit."""
     if target not in searches.test:
         return pd.Series(dtype=float)
-    limit = pd.Series(searches.worlds).map(allowed).to_numpy(dtype=float)  # NaN, which nothing reaches, without a limit
+    limit = pd.Series(searches.worlds).map(allowed).to_numpy(dtype=float)  # a NaN limit is never reached
     last = searches.in_force(searches.seconds, limit * (1 + 1e-12))
     return pd.Series(searches.test[target][last[last >= 0]], searches.worlds[last >= 0])

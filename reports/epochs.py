@@ -1,4 +1,4 @@
-"""Weight sharing epoch by epoch: accuracy of the proposed cell, entropy of the architecture weights, beside a base method."""
+"""Weight sharing epoch by epoch: accuracy of the proposed cell and entropy of the weights, compared with a base method."""
 
 from __future__ import annotations
 
@@ -13,38 +13,34 @@ from reports.formats import MISSING, number, probability, spread, with_interval
 from reports.layout import Column, Table
 from reports.statistics import mean_std, paired, student_quantile
 from reports.study import Study
-from reports.traces import Log, Search, Traces
+from reports.traces import Columns, Log, Search, Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BASES = {
-    "gaea_darts:bilevel": "darts:bilevel",
-    "gaea_darts:erm": "darts:erm",
-    "gaea_gdas": "gdas",
-    "gaea_gdas:released": "gdas",
-    "gaea_pc_darts": "pc_darts",
-    "xnas": "darts:bilevel",
-}
-"""Rows that a paper draws beside the method that they change, and that method's row."""
-
 
 def families(study: Study, benchmark: str) -> dict[str, list[str]]:
-    """By base row, itself and the rows that are drawn beside it, of those that ran.
+    """Return the rows that are drawn together: by base row, the base row itself and the rows that are compared with it.
 
-    A base that ran with one set of settings is the one meant, whatever they are. Of several it is the one with the row's own
-    changes, else the one without any; where there is neither, the row has no base.
+    The base row of ``gaea[lr=1]`` is found in this order:
+
+    1. the base row with the same changed settings;
+    2. the base row without changed settings;
+    3. the base row with other settings, if it ran with one set of settings only.
     """
     ran = study.rows(benchmark)
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for row in ran:
         name, mark, changes = row.partition("[")
-        bases = [other for other in ran if other.partition("[")[0] == BASES.get(name)]
-        likely = [f"{BASES.get(name)}{mark}{changes}", BASES.get(name), *(bases if len(bases) == 1 else ())]
-        base = next((one for one in likely if one in bases), None)
-        if base is not None:
-            found.setdefault(base, [base]).append(row)
-    return found
+        if name not in study.page.compared_with:
+            continue
+        base = study.page.compared_with[name]
+        candidates = [candidate for candidate in ran if candidate.partition("[")[0] == base]
+        likely = [f"{base}{mark}{changes}", base, *(candidates if len(candidates) == 1 else ())]
+        matching = [candidate for candidate in likely if candidate in candidates]
+        if matching:
+            groups.setdefault(matching[0], [matching[0]]).append(row)
+    return groups
 
 
 def accuracy(study: Study, traces: Traces) -> Drawing | None:
@@ -54,14 +50,14 @@ def accuracy(study: Study, traces: Traces) -> Drawing | None:
         for benchmark in study.benchmarks
         for target in study.targets(benchmark)
         for base, rows in families(study, benchmark).items()
-        if len(curves := _curves(traces, benchmark, rows, lambda one, target=target: proposed(one, target).dropna())) > 1  # type: ignore[misc]
+        if len(curves := _curves(traces, benchmark, rows, lambda search, target=target: proposed(search, target).dropna())) > 1  # type: ignore[misc]
     ]
     text = (
         "Test accuracy, in percent, of the cell that a search proposed after each epoch, judged as in the table, never seen by "
         "the search. Each method beside the one that it changes. Lines: mean over finished runs. Bands: 95 % interval of the "
         "mean at each epoch (Student t), none below 3 runs."
     )
-    return Drawing("accuracy_per_epoch", render(study, panels), text) if panels else None
+    return Drawing(render(study, panels), text) if panels else None
 
 
 def entropy(study: Study, traces: Traces) -> Drawing | None:
@@ -70,27 +66,26 @@ def entropy(study: Study, traces: Traces) -> Drawing | None:
         Panel(f"{benchmark}: {base}" if len(study.benchmarks) > 1 else base, "epoch", "entropy / ln |O|", _lines(curves, 1.0))
         for benchmark in study.benchmarks
         for base, rows in families(study, benchmark).items()
-        if len(curves := _curves(traces, benchmark, rows, lambda one: logged(one.log, "entropy"))) > 1
+        if len(curves := _curves(traces, benchmark, rows, lambda search: logged(search.log, Log.ENTROPY))) > 1
     ]
     text = (
         "Entropy of the weights on operations after each epoch, mean over edges of −Σ p ln p / ln |O|: 1 where all operations "
         "weigh the same, 0 where one has everything. Methods without a distribution are not drawn. Lines and bands as above."
     )
-    return Drawing("entropy_per_epoch", render(study, panels), text) if panels else None
+    return Drawing(render(study, panels), text) if panels else None
 
 
-def logged(log: Log, name: str) -> pd.Series:
-    """What a search logged under a name, by epoch."""
-    if "epoch" not in log or name not in log:
+def logged(log: Columns, name: str) -> pd.Series:
+    """Return a logged column by epoch."""
+    if Log.EPOCH not in log or name not in log:
         return pd.Series(dtype=float)
-    return (
-        pd.Series(np.asarray(log[name], dtype=float), np.asarray(log["epoch"], dtype=float)).dropna().loc[lambda s: s.index > 0]
-    )
+    values = pd.Series(np.asarray(log[name], dtype=float), np.asarray(log[Log.EPOCH], dtype=float)).dropna()
+    return values.loc[lambda series: series.index > 0]
 
 
 def proposed(search: Search, target: str) -> pd.Series:
-    """Test accuracy of the proposal in force at the end of each epoch; only of methods that define one at every epoch."""
-    ends = logged(search.log, "seconds")
+    """Return the test accuracy of the proposal in force at the end of each epoch; empty if any epoch has no proposal."""
+    ends = logged(search.log, Log.SECONDS)
     last = np.searchsorted(search.seconds, ends.to_numpy(), side="right") - 1
     if not len(ends) or (last < 0).any():
         return pd.Series(dtype=float)
@@ -98,18 +93,18 @@ def proposed(search: Search, target: str) -> pd.Series:
 
 
 def _curves(traces: Traces, benchmark: str, rows: Sequence[str], of: Callable[[Search], pd.Series]) -> dict[str, pd.DataFrame]:
-    """By row, a table (epochs, runs)."""
-    found = {}
+    """Return by row a table (epochs, runs)."""
+    by_row = {}
     for row in rows:
-        mine = {one.world: of(one) for one in traces.of(benchmark, row).logging()}
-        known = {world: curve for world, curve in mine.items() if len(curve)}
+        curves = {search.world: of(search) for search in traces.of(benchmark, row).logging()}
+        known = {world: curve for world, curve in curves.items() if len(curve)}
         if known:
-            found[row] = pd.DataFrame(known).dropna()
-    return found
+            by_row[row] = pd.DataFrame(known).dropna()
+    return by_row
 
 
 def _lines(curves: dict[str, pd.DataFrame], largest: float) -> Callable[..., dict[str, Any]]:
-    """Means with bands, within 0 and the largest value that there is."""
+    """Draw means with bands, clipped to the range from 0 to ``largest``."""
 
     def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
         handles = {}
@@ -126,7 +121,7 @@ def _lines(curves: dict[str, pd.DataFrame], largest: float) -> Callable[..., dic
 
 
 def discretised(study: Study, traces: Traces, benchmark: str) -> Table | None:
-    """Supernet accuracy with all weights, and with the operations of the final cell alone; None where nothing logged both."""
+    """Compare the supernet's accuracy before and after discretisation; None if no search logged both."""
     names = ["method", "runs", "before", "after", "after − before [95 %]"]
     table = Table(
         "Validation accuracy of the supernet after the last epoch, in percent: before discretisation, with the weights that "
@@ -135,8 +130,10 @@ def discretised(study: Study, traces: Traces, benchmark: str) -> Table | None:
         [Column(name, right=name != "method") for name in names],
     )
     for row in study.rows(benchmark):
-        mine = traces.of(benchmark, row).logging()
-        ends = {one.world: (_last(one.log, "supernet_accuracy"), _last(one.log, "discretised_accuracy")) for one in mine}
+        ends = {
+            search.world: (_last(search.log, Log.SUPERNET_ACCURACY), _last(search.log, Log.DISCRETISED_ACCURACY))
+            for search in traces.of(benchmark, row).logging()
+        }
         known = {world: pair for world, pair in ends.items() if None not in pair}
         before, after = (pd.Series({world: pair[side] for world, pair in known.items()}, dtype=float) for side in (0, 1))
         if known:
@@ -147,15 +144,15 @@ def discretised(study: Study, traces: Traces, benchmark: str) -> Table | None:
     return table if table.rows else None
 
 
-def _last(log: Log, name: str) -> float | None:
-    """What a search logged last under a name."""
+def _last(log: Columns, name: str) -> float | None:
+    """Return the last finite value of a logged column."""
     values = np.asarray(log.get(name, []), dtype=float)
     known = values[np.isfinite(values)]
     return float(known[-1]) if len(known) else None
 
 
 def entropies(study: Study, traces: Traces, benchmark: str) -> Table | None:
-    """Whether the entropy falls faster than the base method's; None where no pair ran."""
+    """Compare the fall of the entropy with the base method's; None if no pair ran."""
     names = ["method", "base", "runs", "epochs", "entropy", "base's", "difference [95 %]", "p", "falls faster", "at its end"]
     table = Table(
         "Entropy of the weights on operations (1: all the same), mean over the epochs that a method and its base have both, "
@@ -165,16 +162,16 @@ def entropies(study: Study, traces: Traces, benchmark: str) -> Table | None:
         [Column(name, right=name not in ("method", "base", "falls faster")) for name in names],
     )
     for base, rows in families(study, benchmark).items():
-        curves = _curves(traces, benchmark, rows, lambda one: logged(one.log, "entropy"))
+        curves = _curves(traces, benchmark, rows, lambda search: logged(search.log, Log.ENTROPY))
         for row in rows[1:]:
             cells = [study.label(row), study.label(base)]
             if base not in curves or row not in curves:
                 table.add([*cells, "0", *[MISSING] * 7])
                 continue
             epochs = min(len(curves[base]), len(curves[row]))
-            ours, theirs = (curves[one].iloc[:epochs].mean() for one in (row, base))
+            ours, theirs = (curves[name].iloc[:epochs].mean() for name in (row, base))
             pair = paired(ours, theirs)
-            means = [number(mean_std(one.to_numpy())[0], 3) for one in (ours, theirs)]
+            means = [number(mean_std(entropy.to_numpy())[0], 3) for entropy in (ours, theirs)]
             faster, versus = "open", [MISSING, MISSING]
             if pair is not None:
                 versus = [with_interval(pair.difference, pair.interval, 3, sign=True), probability(pair.p)]

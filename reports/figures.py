@@ -1,4 +1,4 @@
-"""The figure of the anytime test regret against charged seconds, and what other figures share with it."""
+"""The figure of the anytime test regret over charged seconds, and the parts that all figures share."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ if TYPE_CHECKING:
 POINTS = 200  # of the common grid
 MARKS = 6  # markers per line
 READABLE = 9
-"""Lines that a panel holds."""
+"""Lines in a panel at most."""
 
 
 class Drawing(NamedTuple):
-    """A figure, rendered: the stem of its files, their bytes by kind (pdf, png), and its caption."""
+    """A rendered figure: its files as bytes by kind (pdf, png), and its caption."""
 
-    stem: str
     files: dict[str, bytes]
     caption: str
 
 
 class Panel(NamedTuple):
-    """One panel: its title, its axes' names, and what draws it: given the axes and the style of every row, {row: line}."""
+    """One panel: title, axis labels, and a function from the axes and the style of every row to ``{row: line}``."""
 
     title: str
     x: str
@@ -42,7 +41,7 @@ class Panel(NamedTuple):
 
 
 def regret(study: Study, traces: Traces) -> Drawing | None:
-    """Draw the anytime regret, a panel per benchmark and target; None without traces that have one."""
+    """Draw the anytime regret, a panel per benchmark and target; None if no target has a known optimum."""
     panels = [
         Panel(panel_title(study, benchmark, target) + name, "charged search time (s)", "test regret (percentage points)", draw)
         for benchmark in study.benchmarks
@@ -52,27 +51,27 @@ def regret(study: Study, traces: Traces) -> Drawing | None:
     ]
     if not panels:
         return None
-    return Drawing("regret", render(study, panels), caption())
+    return Drawing(render(study, panels), caption())
 
 
 def groups(study: Study, benchmark: str) -> list[tuple[str, list[str]]]:
-    """Rows that share a panel, and what its title says of them: apart where all together could not be told apart.
+    """Return (part of the title, rows) of each panel: several panels if one would have too many lines.
 
-    The row that the others are compared with is in every panel.
+    The reference row is in every panel.
     """
     rows, shared = study.rows(benchmark), study.shared_weights(benchmark)
     if len(rows) <= READABLE:
         return [("", rows)]
     reference = [row for row in (study.reference(benchmark),) if row is not None]
     kinds = ((", multi-trial", [row for row in rows if row not in shared]), (", weight sharing", shared))
-    found = []
+    panels = []
     for name, members in kinds:
-        others = [row for row in members if row not in reference]
+        compared = [row for row in members if row not in reference]
         size = READABLE - len(reference)
-        parts = [others[at : at + size] for at in range(0, len(others), size)]
+        parts = [compared[start : start + size] for start in range(0, len(compared), size)]
         for number, part in enumerate(parts, 1):
-            found.append((name + (f" {number}/{len(parts)}" if len(parts) > 1 else ""), reference + part))
-    return found
+            panels.append((name + (f" {number}/{len(parts)}" if len(parts) > 1 else ""), reference + part))
+    return panels
 
 
 def _regret_of(
@@ -81,31 +80,36 @@ def _regret_of(
     best = study.of_target("optimum", benchmark, target)
     if best is None or not np.isfinite(best):
         return None
-    drawn = {row: mine for row in rows if len(mine := traces.of(benchmark, row).proposing(target))}
+    by_row = {row: searches for row in rows if len(searches := traces.of(benchmark, row).proposing(target))}
 
     def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
         handles = {}
-        for row, mine in drawn.items():
-            handles[row] = band(panel, mine, mine.seconds, best - mine.test[target], float(mine.end.max()), looks[row])
+        for row, searches in by_row.items():
+            regrets, end = best - searches.test[target], float(searches.end.max())
+            handles[row] = band(panel, searches, searches.seconds, regrets, end, looks[row])
         _finish(panel)
         return handles
 
-    return draw if drawn else None
+    return draw if by_row else None
 
 
 def panel_title(study: Study, benchmark: str, target: str) -> str:
-    """The target's name, and the benchmark's where there are several."""
+    """Return the target's name, with the benchmark's if there are several."""
     return target_name(target) if len(study.benchmarks) == 1 else f"{target_name(target)} (search: {benchmark})"
 
 
 def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, bytes]:
-    """Draw the panels, so many side by side, above a legend of the rows in them; {"pdf": bytes, "png": bytes}."""
+    """Draw the panels above a legend of their rows, and return ``{"pdf": bytes, "png": bytes}``.
+
+    Args:
+        across: panels side by side at most.
+    """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = list(dict.fromkeys(row for benchmark in study.benchmarks for row in study.rows(benchmark)))
-    looks = style.looks(rows, study.facts.get("known_rows") or [], REFERENCE)
+    looks = style.looks(rows, study.page.known_rows, REFERENCE)
     across = min(across, len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(style.SETTINGS):
@@ -113,16 +117,16 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         FigureCanvasAgg(figure)
         axes = figure.subplots(down, across, squeeze=False)
         handles: dict[str, Any] = {}
-        titles = [place.set_title(panel.title, loc="left") for place, panel in zip(axes.flat, panels, strict=False)]
-        for index, (place, panel) in enumerate(zip(axes.flat, panels, strict=False)):
-            handles = {**panel.draw(place, looks), **handles}
+        titles = [axis.set_title(panel.title, loc="left") for axis, panel in zip(axes.flat, panels, strict=False)]
+        for index, (axis, panel) in enumerate(zip(axes.flat, panels, strict=False)):
+            handles = {**panel.draw(axis, looks), **handles}
             if index % across == 0 or panel.y != panels[index - 1].y:
-                place.set_ylabel(panel.y)
+                axis.set_ylabel(panel.y)
             below = panels[index + across].x if index + across < len(panels) else None
             if panel.x != below:
-                place.set_xlabel(panel.x)
-        for place in axes.flat[len(panels) :]:
-            place.set_axis_off()
+                axis.set_xlabel(panel.x)
+        for axis in axes.flat[len(panels) :]:
+            axis.set_axis_off()
         named = [row for row in rows if row in handles]
         labels = [study.label(row) for row in named]
         lines = [handles[row] for row in named]
@@ -131,11 +135,11 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         figure.set_size_inches(3.1 * across + 0.3, 2.45 * down + legend_inches)
         if named:
             figure.legend(lines, labels, loc="outside lower center", ncols=per_line, frameon=False, handlelength=3.5)
-        figure.draw_without_rendering()  # lays everything out, which is slow, and once is enough
+        figure.draw_without_rendering()  # the slow layout runs once, not for each file
         figure.set_layout_engine("none")
-        for place, title in zip(axes.flat, titles, strict=False):
-            share = place.get_window_extent().width / max(title.get_window_extent().width, 1)
-            title.set_fontsize(title.get_fontsize() * min(share, 1))  # as much smaller as a title too wide for its panel takes
+        for axis, title in zip(axes.flat, titles, strict=False):
+            share = axis.get_window_extent().width / max(title.get_window_extent().width, 1)
+            title.set_fontsize(title.get_fontsize() * min(share, 1))  # a long title shrinks to the width of its panel
         return {"pdf": _save(figure, "pdf", {"CreationDate": None}), "png": _save(figure, "png", {"Software": None})}
 
 
@@ -146,37 +150,38 @@ def _save(figure: Any, kind: str, metadata: dict[str, Any]) -> bytes:
 
 
 def band(panel: Axes, searches: RowTraces, times: np.ndarray, values: np.ndarray, end: float, look: dict[str, Any]) -> Any:
-    """Draw one row's mean and its band, from the time at which every search has a value to ``end``, its longest search's.
+    """Draw the mean of one row and its band, from the time at which every search has a value.
 
     Args:
-        times: flat: when the value of a search changes.
-        values: flat: the value from each of those times on.
+        times: flat: cost at each change of a search's value.
+        values: flat: the value from each change on.
+        end: end of the row's longest search.
     """
     start = max(float(times[searches.starts[:-1]].max()), 1e-9)
     end = max(end, start * (1 + 1e-9))
     grid = np.geomspace(start, end, POINTS)
-    grid[0] = start  # geomspace may round below the start, where the slowest run has nothing yet
+    grid[0] = start  # geomspace may round below the start, where the slowest run has no value
     mean, std = searches.mean_on_grid(times, values, grid)
     if len(searches) >= 3:
         half = student_quantile(0.975, len(searches) - 1) * std / np.sqrt(len(searches))
         panel.fill_between(grid, mean - half, mean + half, color=look["color"], alpha=0.18, linewidth=0, step="post")
-    first = len(panel.lines) * 5 % (POINTS // MARKS)  # rows that overlap keep their markers apart
-    (drawn,) = panel.plot(grid, mean, drawstyle="steps-post", markevery=(first, POINTS // MARKS), **look)
-    return drawn
+    first = len(panel.lines) * 5 % (POINTS // MARKS)  # shifts the markers of rows that overlap
+    (line,) = panel.plot(grid, mean, drawstyle="steps-post", markevery=(first, POINTS // MARKS), **look)
+    return line
 
 
 def _finish(panel: Axes) -> None:
-    """Set logarithmic axes with plain numbers, the lower edge just below the smallest mean that is not zero."""
+    """Set logarithmic axes with plain numbers; the lower edge is just below the smallest positive mean."""
     panel.set_xscale("log")
     logarithmic(panel)
     plain_logarithmic(panel.xaxis, *panel.get_xlim())
 
 
 def logarithmic(panel: Axes, ratio: float = 1.0) -> bool:
-    """Make the vertical axis logarithmic where the lines span that ratio; answer whether it is."""
+    """Make the vertical axis logarithmic if the lines span that ratio, and return whether it is."""
     lines = [np.asarray(line.get_ydata(), dtype=float) for line in panel.lines]
     positive = np.concatenate([values[values > 0] for values in lines]) if lines else np.empty(0)
-    if not positive.size or positive.max() < ratio * positive.min():  # nor can it show lines that are zero throughout
+    if not positive.size or positive.max() < ratio * positive.min():  # lines of zeros have no logarithm
         return False
     panel.set_yscale("log", nonpositive="clip")
     panel.set_ylim(max(positive.min() * 0.7, 1e-3), positive.max() * 1.2)
@@ -185,18 +190,18 @@ def logarithmic(panel: Axes, ratio: float = 1.0) -> bool:
 
 
 def plain_logarithmic(axis: Axis, low: float, high: float) -> None:
-    """Label a logarithmic axis from ``low`` to ``high`` with plain numbers that do not touch."""
+    """Label a logarithmic axis from ``low`` to ``high`` with plain numbers that do not overlap."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     ratio = high / low
-    steps = (1.0, 2.0, 5.0) if ratio < 60 else (1.0, 3.0) if ratio < 1000 else (1.0,)  # what fits without touching
+    steps = (1.0, 2.0, 5.0) if ratio < 60 else (1.0, 3.0) if ratio < 1000 else (1.0,)  # labels that do not overlap
     axis.set_major_locator(LogLocator(subs=steps, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\N{THIN SPACE}")))
     axis.set_minor_formatter(NullFormatter())
 
 
 def caption() -> str:
-    """Say what the regret figure shows."""
+    """Return the caption of the regret figure."""
     return (
         "Anytime test regret against the best of the stated set, in percentage points, over charged search seconds. "
         "Both axes are logarithmic. Lines: mean over finished runs, drawn from the time at which every run has a proposal. "

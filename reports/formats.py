@@ -1,4 +1,4 @@
-"""Numbers as text. A missing number is an en dash, never ``nan`` and never 0."""
+"""Format numbers as text. A missing number is an en dash, never ``nan`` and never 0."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def target_name(target: str) -> str:
 
 
 def short_name(target: str) -> str:
-    """Return the short form that column heads use."""
+    """Return the short form for column heads."""
     return SHORT.get(target, target_name(target))
 
 
@@ -40,7 +40,7 @@ def signed(value: float | None, digits: int = 2) -> str:
 
 
 def spread(mean: float | None, std: float | None, digits: int = 2) -> str:
-    """Format ``mean ± std``; the mean alone where no std exists."""
+    """Format ``mean ± std``; the mean alone if there is no std."""
     text = number(mean, digits)
     return text if text == MISSING or std is None or not isfinite(std) else f"{text} ± {number(std, digits)}"
 
@@ -52,13 +52,13 @@ def bracket(interval: Interval | None, digits: int = 2, sign: bool = False) -> s
 
 
 def with_interval(value: float | None, interval: Interval | None, digits: int = 2, sign: bool = False) -> str:
-    """Format ``value [low, high]``; the value alone where no interval exists."""
+    """Format ``value [low, high]``; the value alone if there is no interval."""
     text = (signed if sign else number)(value, digits)
     return text if text == MISSING or interval is None else f"{text} {bracket(interval, digits, sign)}"
 
 
 def probability(p: float) -> str:
-    """Format a p value with two significant digits, bounded below; with more where it would read as the threshold .05."""
+    """Format a p value with two significant digits, bounded below; with four decimals if it would read as the threshold .05."""
     if p < 1e-4:
         return "< 0.0001"
     digits = 2 if p >= 0.1 else 1 - floor(log10(p))
@@ -67,5 +67,5 @@ def probability(p: float) -> str:
 
 
 def thousands(text: str) -> str:
-    """Return prose with a thin space between thousands where it has a comma."""
+    """Replace commas between thousands by thin spaces."""
     return re.sub(r"(?<=\d),(?=\d{3}\b)", "\N{NARROW NO-BREAK SPACE}", text)

@@ -1,4 +1,4 @@
-"""What a report is made of, and how it is rendered: the same blocks become Markdown and LaTeX."""
+"""The blocks of a report, rendered as Markdown and as LaTeX."""
 
 from __future__ import annotations
 
@@ -8,10 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from reports import bibliography
+
+
+class Cited(str):
+    """Text with citations. LaTeX prints ``\\cite`` after the text, Markdown prints the text alone."""
+
+    keys: tuple[str, ...]
+
+    def __new__(cls, text: str, keys: Sequence[str] = ()) -> Cited:
+        cited = super().__new__(cls, text)
+        cited.keys = tuple(key for key in keys if key in bibliography.entries())
+        return cited
+
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, the group it stands under (a target), and whether it is set flush right."""
+    """A column: its name, the group of columns that it belongs to (a target), and whether it is set flush right."""
 
     name: str
     group: str = ""
@@ -25,7 +38,7 @@ class Column:
 
 @dataclass
 class Table:
-    """A table of plain text cells; every row has one cell per column. ``rules`` are the rows that a line is drawn above."""
+    """A table of text cells; every row has one cell per column. ``rules``: indices of rows with a line above them."""
 
     caption: str
     columns: list[Column]
@@ -33,12 +46,12 @@ class Table:
     rules: set[int] = field(default_factory=set)
 
     def add(self, cells: Sequence[str], rule: bool = False) -> None:
-        """Append a row; ``rule`` sets it apart from the rows above."""
+        """Append a row; ``rule`` draws a line above it."""
         if len(cells) != len(self.columns):
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
         if rule:
             self.rules.add(len(self.rows))
-        self.rows.append([" ".join(cell.split()) for cell in cells])
+        self.rows.append([cell if isinstance(cell, Cited) else " ".join(cell.split()) for cell in cells])
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure that lies beside the report as ``stem.png`` and ``stem.pdf``; the caption's first sentence stands in for it."""
+    """A figure in the files ``stem.png`` and ``stem.pdf``; the first sentence of the caption is its alternative text."""
 
     stem: str
     caption: str
@@ -84,7 +97,7 @@ Block = Table | Heading | Paragraph | Bullets | Code | Figure
 
 
 def to_markdown(title: str, blocks: Sequence[Block]) -> str:
-    """Render as GitHub-flavoured Markdown, columns padded so that the source reads as a table too."""
+    """Render as GitHub-flavoured Markdown with padded columns, so that the source is readable too."""
     return "\n\n".join([f"# {_markdown_text(title)}", *(_markdown_block(block) for block in blocks)]) + "\n"
 
 
@@ -145,14 +158,31 @@ _LATEX = {
 
 
 def to_latex(title: str, blocks: Sequence[Block]) -> str:
-    """Render as a LaTeX document that compiles by itself with pdflatex and booktabs."""
+    """Render as a LaTeX document for pdflatex; citations need bibtex and ``report.bib``, see :func:`citations`."""
     body = "\n\n".join(_latex_block(block) for block in blocks)
+    if citations(blocks):
+        body += "\n\n\\bibliographystyle{plain}\n\\bibliography{report}"
     return f"{_PREAMBLE}\n\\section*{{{latex_text(title)}}}\n\n{body}\n\n\\end{{document}}\n"
 
 
+def citations(blocks: Sequence[Block]) -> list[str]:
+    """Return the bibliography keys that the LaTeX document cites, each once."""
+    texts: list[str] = []
+    for block in blocks:
+        match block:
+            case Table():
+                texts += [cell for cells in block.rows for cell in cells]
+            case Bullets(items):
+                texts += [text for _, text in items]
+            case _:
+                pass
+    return list(dict.fromkeys(key for text in texts if isinstance(text, Cited) for key in text.keys))
+
+
 def latex_text(text: str) -> str:
-    """Escape plain text; a character that the fonts lack is decomposed, or written as its code point."""
-    return "".join(_LATEX.get(char) or (char if " " <= char < "\x7f" else _latin(char)) for char in text)
+    """Escape plain text and cite its keys. A character that the fonts lack is decomposed, or written as its code point."""
+    escaped = "".join(_LATEX.get(char) or (char if " " <= char < "\x7f" else _latin(char)) for char in text)
+    return f"{escaped}~\\cite{{{','.join(text.keys)}}}" if isinstance(text, Cited) and text.keys else escaped
 
 
 def _latin(char: str) -> str:

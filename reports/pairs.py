@@ -1,4 +1,4 @@
-"""Rows compared with one reference on the same worlds: paired tests, corrected over families of rows fixed in advance."""
+"""Compare rows with one reference on the same worlds: paired tests, corrected over families of rows fixed in advance."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ FAMILY = 25  # rows tested together at most
 
 
 def families(rows: Sequence[str]) -> list[list[str]]:
-    """Return the rows without a variant name and, apart from them, those with one; no family without rows."""
-    return [family for family in ([row for row in rows if ":" not in row], [row for row in rows if ":" in row]) if family]
+    """Return the rows without a variant name, and the rows with a variant name, as two families; empty families are dropped."""
+    both = [row for row in rows if ":" not in row], [row for row in rows if ":" in row]
+    return [family for family in both if family]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows against the reference, and what must be said about their p values."""
+    """Rows compared with the reference, and remarks on their p values."""
 
     pairs: dict[str, Paired]
-    """By row; a row without a common world is not in it."""
+    """By row; without rows that share no world with the reference."""
     corrected: dict[str, float]
     """Holm's p by row."""
     remarks: list[str]
@@ -41,7 +42,7 @@ def compare(values: Mapping[str, pd.Series], reference: pd.Series, what: str) ->
 
     Args:
         values: by row, values by world.
-        what: names the values in remarks (the target).
+        what: name of the values in remarks (the target).
     """
     tested = {row: pair for row, series in values.items() if (pair := paired(series, reference)) is not None}
     corrected: dict[str, float] = {}

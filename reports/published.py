@@ -1,4 +1,4 @@
-"""The papers' numbers: a line of ``published.csv`` per printed number, with a row of ours or the reason why not."""
+"""The papers' numbers: one line of ``published.csv`` per printed number, with our row or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -8,8 +8,18 @@ from typing import Any
 
 import pandas as pd
 
+from reports.layout import Cited
+
 FILE = Path(__file__).with_name("published.csv")
 PAPERS = {"000": "CoNAS", "001": "ISTA-NAS", "002": "SparseNAS", "003": "GAEA", "004": "feature maps"}
+CITATIONS = {
+    "000": "cho2019conas",
+    "001": "yang2020istanas",
+    "002": "wu2021sparsenas",
+    "003": "li2021gaea",
+    "004": "khodak2020weightsharing",
+}
+"""Bibliography keys of the papers."""
 TEXT = (
     "paper", "table", "label", "row", "protocol", "benchmark", "target", "metric",
     "n_source", "record", "cost_unit", "caveats", "unmapped",
@@ -23,7 +33,7 @@ def load() -> pd.DataFrame:
     Columns: paper, table and label as printed; ``row``, one of our row ids or several joined by ``;`` when one printed number
     is compared with several rows; protocol, benchmark and target as ours; metric (``test_accuracy_pct`` is what tables compare;
     a suffix in brackets names the setting of a study); mean and std (ddof 0) in the metric's unit; n and how it is known;
-    record; search_cost in cost_unit; params_M in millions; caveats; ``unmapped``, why no row of ours answers to the line.
+    record; search_cost in cost_unit; params_M in millions; caveats; ``unmapped``, why no row of ours corresponds to the line.
 
     Raises:
         ValueError: the file breaks one of its rules; the message names the lines of the file.
@@ -53,16 +63,16 @@ def validate(table: pd.DataFrame) -> None:
         "a spread is not negative": ~(table["std"] < 0),
         "paper is one of the five": table["paper"].isin(list(PAPERS)),
     }
-    for rule, holds in rules.items():
-        if not holds.all():
-            lines = ", ".join(str(index + 2) for index in table.index[~holds][:5])
+    for rule, satisfied in rules.items():
+        if not satisfied.all():
+            lines = ", ".join(str(index + 2) for index in table.index[~satisfied][:5])
             raise ValueError(f"published numbers: {rule} (line {lines})")
 
 
 def lines_for(
     table: pd.DataFrame, protocol: str, metric: str = "test_accuracy_pct"
 ) -> dict[tuple[str, str, str], dict[str, Any]]:
-    """Index the lines of one protocol and metric by (benchmark, row, target); of several lines for one key the first counts."""
+    """Index the lines of one protocol and metric by (benchmark, row, target); the first line of a key counts."""
     chosen = table[(table["protocol"] == protocol) & (table["metric"] == metric) & (table["row"] != "")]
     index: dict[tuple[str, str, str], dict[str, Any]] = {}
     for record in chosen.to_dict("records"):
@@ -78,10 +88,13 @@ def optimum(table: pd.DataFrame, protocol: str) -> dict[str, float]:
     return dict(zip(chosen["target"], chosen["mean"], strict=True))
 
 
-def source(line: dict[str, Any]) -> str:
-    """Name where a line is printed and how its n is known, such as ``GAEA T2, n = 500 assumed``."""
+def source(line: dict[str, Any]) -> Cited:
+    """Return where a line is printed and how its n is known, such as ``GAEA T2, n = 500 assumed``, citing the paper."""
     table = line["table"].replace("2-reconstructed", "2, lost cell")
     place = f"T{table}" if table[:1].isdigit() else table
+    text = f"{PAPERS[line['paper']]} {place}, n "
     if pd.isna(line["n"]):
-        return f"{PAPERS[line['paper']]} {place}, n not printed"
-    return f"{PAPERS[line['paper']]} {place}, n = {int(line['n'])}{'' if line['n_source'] == 'printed' else ' assumed'}"
+        text += "not printed"
+    else:
+        text += f"= {int(line['n'])}{'' if line['n_source'] == 'printed' else ' assumed'}"
+    return Cited(text, [CITATIONS[line["paper"]]])

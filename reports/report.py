@@ -1,12 +1,12 @@
-"""Write the report of one protocol: ``table.md``, ``table.tex``, ``runs.csv``, and each figure as PDF and PNG."""
+"""Write the report of one protocol: ``table.md``, ``table.tex``, ``report.bib``, ``runs.csv``, and figures as PDF and PNG."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,12 @@ from pyarrow import csv
 from reports import (
     about,
     anytime,
+    bibliography,
     cells,
     clock,
     coverage,
     epochs,
     figures,
-    genotypes,
     published,
     signal,
     stability,
@@ -29,100 +29,95 @@ from reports import (
     trainings,
     weights,
 )
-from reports.layout import Block, Bullets, Figure, Heading, Paragraph, Table, to_latex, to_markdown
+from reports.evidence import Evidence, Run
+from reports.layout import Block, Bullets, Figure, Heading, Paragraph, Table, citations, to_latex, to_markdown
 from reports.study import Study
 from reports.traces import Traces
 
-FIGURES: tuple[Callable[[Study, Traces], figures.Drawing | None], ...] = (
-    *(figures.regret, anytime.error, signal.signal),
-    *(epochs.accuracy, epochs.entropy, coverage.regret, cells.drawings, genotypes.drawings, weights.maps),
+
+class Plot(NamedTuple):
+    """A figure of the report."""
+
+    stem: str
+    """Name of its files."""
+    draw: Callable[[Study, Traces], figures.Drawing | None]
+    """Returns None if the evidence has nothing to show."""
+
+
+PLOTS = (
+    Plot("regret", figures.regret),
+    Plot("error", anytime.error),
+    Plot("signal", signal.signal),
+    Plot("accuracy_per_epoch", epochs.accuracy),
+    Plot("entropy_per_epoch", epochs.entropy),
+    Plot("regret_per_epoch", coverage.regret),
+    Plot("cells", cells.most_common),
+    Plot("genotypes", cells.first),
+    Plot("weights", weights.maps),
 )
-"""Every figure there is; each draws itself where the traces have what it shows."""
-STEMS = (
-    "regret",
-    "error",
-    "signal",
-    "accuracy_per_epoch",
-    "entropy_per_epoch",
-    "regret_per_epoch",
-    "cells",
-    "genotypes",
-    "weights",
-)
+"""Every figure, in the order of the page."""
+
 MEAN_RECORD = (
     "ours is the mean over recorded seeds, the papers drew one recorded seed per query. The mean is slightly easier: for "
     "random search on NAS-Bench-201 about +0.1 (CIFAR-10), +0.15 (CIFAR-100) and +0.2 points (ImageNet-16-120)."
 )
 
 
-def write(
-    folder: Path,
-    runs: pd.DataFrame,
-    traces: Traces | Iterable[dict[str, Any]],
-    facts: dict[str, Any],
-    published_lines: pd.DataFrame | None = None,
-    trained: pd.DataFrame | None = None,
-) -> list[Path]:
+def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None = None) -> list[Path]:
     """Write the report into ``folder`` and return its files.
 
-    Every file is complete or untouched: it is written beside its place and then moved there. A figure that the traces no
-    longer support is removed, so that nothing in the folder describes another report.
+    Every file is written under a temporary name and then moved, so that it is complete or unchanged. Figures and bibliography
+    of an earlier report that this one does not have are removed.
 
     Args:
-        folder: made if it is not there.
-        runs: one line per run and target: run_id, protocol, benchmark, row, method, label, world, status (done, failed,
-            timeout, crashed, rejected), error, target, test and valid (percent), regret (percentage points), rank, arch,
-            queries, seconds (charged), wall_seconds; where rows of weight sharing are to be told apart also kind, device and
-            epochs. Only runs that are done are in a mean.
-        traces: one mapping per finished search, see :class:`reports.traces.Traces`; read once.
-        facts: protocol, title, parts (a list of :class:`reports.facts.Part`), modified, comparable, known_rows, delta,
-            left_out ({reason: rows}), sessions, warnings, command, code, host, date.
+        folder: created if it does not exist.
         published_lines: the papers' numbers; by default ``published.csv``.
-        trained: one line per training from scratch and stage of the protocol: stage, benchmark, row, world (the search), arch,
-            seed, run_id, status, recipe, epochs, data, split (test or valid), images (in words), chosen_by, chosen_on, accuracy
-            and best (percent, after the last epoch and of the best), parameters, macs, seconds, device.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    listed = _replace(folder / "runs.csv", _csv(runs, ("benchmark", "row", "world", "target")))  # first, and then forgotten
-    study = Study(runs, facts, published.load() if published_lines is None else published_lines)
-    held = traces if isinstance(traces, Traces) else Traces(traces)
-    drawn = {made.stem: made for draw in FIGURES if (made := draw(study, held)) is not None}
-    trained = pd.DataFrame() if trained is None else trained
-    blocks = _blocks(study, held, trained, [Figure(made.stem, made.caption) for made in drawn.values()])
-    title = facts.get("title") or facts.get("protocol") or "Report"
+    study = Study(evidence, published.load() if published_lines is None else published_lines)
+    runs = _csv(evidence.runs, (Run.BENCHMARK, Run.ROW, Run.WORLD, Run.TARGET))
+    listed = _replace(folder / "runs.csv", runs)  # the first file, so that its memory is free for the figures
+    drawn = {plot.stem: drawing for plot in PLOTS if (drawing := plot.draw(study, evidence.traces)) is not None}
+    blocks = _blocks(study, [Figure(stem, drawing.caption) for stem, drawing in drawn.items()])
+    title = evidence.page.title or evidence.page.protocol or "Report"
     contents: dict[str, Content] = {
         "table.md": to_markdown(title, blocks).encode(),
         "table.tex": to_latex(title, blocks).encode(),
         "runs.csv": b"",
     }
-    if len(trained):
-        contents["trainings.csv"] = _csv(trained)
-    contents |= {f"{stem}.{kind}": content for stem, made in drawn.items() for kind, content in made.files.items()}
-    for stem in STEMS:
-        for kind in ("pdf", "png"):
-            if stem not in drawn:
-                (folder / f"{stem}.{kind}").unlink(missing_ok=True)
+    if keys := citations(blocks):
+        contents["report.bib"] = bibliography.extract(keys).encode()
+    if len(evidence.trainings):
+        contents["trainings.csv"] = _csv(evidence.trainings)
+    contents |= {f"{stem}.{kind}": content for stem, drawing in drawn.items() for kind, content in drawing.files.items()}
+    for name in ("report.bib", *(f"{plot.stem}.{kind}" for plot in PLOTS for kind in ("pdf", "png"))):
+        if name not in contents:
+            (folder / name).unlink(missing_ok=True)
     return [listed if name == "runs.csv" else _replace(folder / name, content) for name, content in contents.items()]
 
 
 Content = bytes | Callable[[BinaryIO], None]
-"""Of a file: its bytes, or what writes them."""
+"""The bytes of a file, or a function that writes them."""
 LINES = 20_000
-"""Lines of a table that are turned into text at once."""
+"""Lines of a table that are converted to text at once."""
 
 
 def _csv(table: pd.DataFrame, order: Sequence[str] = ()) -> Content:
-    """Write a table, sorted by some columns, as CSV with every digit; ten times as fast as pandas, and in little memory."""
+    """Return a function that writes a table as CSV with every digit; ten times as fast as pandas, and in little memory.
+
+    Args:
+        order: columns to sort by.
+    """
     keys = [name for name in order if name in table]
-    places = np.arange(len(table))
+    positions = np.arange(len(table))
     if keys:
-        places = table[keys].set_axis(places).sort_values(keys, kind="stable").index.to_numpy()
+        positions = table[keys].set_axis(positions).sort_values(keys, kind="stable").index.to_numpy()
     schema = pa.Schema.from_pandas(table, preserve_index=False)
 
     def write(stream: BinaryIO) -> None:
         with csv.CSVWriter(stream, schema) as writer:
-            for at in range(0, len(table), LINES):
-                lines = table.iloc[places[at : at + LINES]]
+            for start in range(0, len(table), LINES):
+                lines = table.iloc[positions[start : start + LINES]]
                 writer.write_table(pa.Table.from_pandas(lines, schema, preserve_index=False))
 
     return write
@@ -141,13 +136,14 @@ def _replace(path: Path, content: Content) -> Path:
     return path
 
 
-def _blocks(study: Study, traces: Traces, trained: pd.DataFrame, drawn: list[Figure]) -> list[Block]:
+def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
     blocks: list[Block] = [Paragraph(text) for text in (tables.tally(study),) if text]
+    traces = study.evidence.traces
     several = len(study.benchmarks) > 1
-    judged = [benchmark for benchmark in study.benchmarks if not trainings.untested(study, benchmark)]
+    judged = [benchmark for benchmark in study.benchmarks if not study.untested(benchmark)]
     for benchmark in study.benchmarks:
         if benchmark not in judged:
-            blocks += [*trainings.blocks(study, benchmark, trained), *about.benchmark(study, benchmark)]
+            blocks += [*trainings.blocks(study, benchmark), *about.benchmark(study, benchmark)]
     for benchmark in judged:
         blocks += [Heading(f"Results on {benchmark}" if several else "Results"), tables.results(study, benchmark)]
         blocks += about.benchmark(study, benchmark)
@@ -160,7 +156,7 @@ def _blocks(study: Study, traces: Traces, trained: pd.DataFrame, drawn: list[Fig
             suffix,
             ("Entropy against the base method", epochs.entropies(study, traces, benchmark)),
             ("Before and after discretisation", epochs.discretised(study, traces, benchmark)),
-            ("Ranking by shared weights", signal.ranking(study, traces, trained, benchmark)),
+            ("Ranking by shared weights", signal.ranking(study, traces, benchmark)),
             ("Stability under changed settings", stability.distances(study, benchmark)),
         )
     failed = tables.failed_runs(study)
@@ -170,12 +166,12 @@ def _blocks(study: Study, traces: Traces, trained: pd.DataFrame, drawn: list[Fig
 
 
 def _titled(suffix: str, *tables_: tuple[str, Table | None]) -> list[Block]:
-    """The tables that there are, each under its heading."""
+    """Return the tables that are not None, each under its heading."""
     return [block for heading, table in tables_ if table is not None for block in (Heading(f"{heading}{suffix}"), table)]
 
 
 def _judged(study: Study, traces: Traces, benchmark: str, suffix: str) -> list[Block]:
-    """What is said of a benchmark on which proposals are judged."""
+    """Return the sections of a benchmark whose judge knows test accuracies."""
     blocks: list[Block] = []
     if study.compared(benchmark) and any(study.verdicts(benchmark, row) for row in study.rows(benchmark)):
         blocks += [Heading(f"Agreement with the papers{suffix}"), tables.agreement(study, benchmark)]
@@ -197,7 +193,7 @@ def _judged(study: Study, traces: Traces, benchmark: str, suffix: str) -> list[B
 
 
 def _caveats(study: Study, benchmark: str) -> list[Block]:
-    """What a reader must know before comparing; none of it changes a verdict."""
+    """Return remarks for the comparison with the papers; they change no verdict."""
     items: list[tuple[str, str]] = []
     if any(part.record.startswith("mean") for part in study.parts(benchmark)) and not study.incomparable:
         items.append(("Search signal", MEAN_RECORD))

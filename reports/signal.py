@@ -1,4 +1,4 @@
-"""How well shared weights tell good architectures from bad ones, and what choosing by the training loss costs."""
+"""How well shared weights rank architectures, and the cost of choosing by the training loss."""
 
 from __future__ import annotations
 
@@ -6,37 +6,38 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
+from reports.evidence import Training
 from reports.figures import Drawing, Panel, render
 from reports.formats import MISSING, number, probability, target_name, with_interval
 from reports.layout import Column, Table
 from reports.statistics import Interval, kendall, mean_interval, mean_std, paired, rank_correlation
 from reports.study import Study
-from reports.traces import Traces
+from reports.traces import SHARED, Log, Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Clouds = dict[tuple[str, str, int], list[np.ndarray]]
-"""By benchmark, row and number of features: of each run the accuracies (2, architectures), shared and own."""
+"""By benchmark, row and number of features: for each run the accuracies (2, architectures), shared and own."""
 
 
 def _clouds(study: Study, traces: Traces) -> Clouds:
-    found: Clouds = {}
+    clouds: Clouds = {}
     for benchmark in study.benchmarks:
         for row in study.rows(benchmark):
-            for one in traces.of(benchmark, row).logging():
-                if {"shared_accuracy", "own_accuracy", "features"} <= set(one.log):
-                    for features in np.unique(one.log["features"]):
-                        here = one.log["features"] == features
-                        pair = np.array([one.log["shared_accuracy"][here], one.log["own_accuracy"][here]])
-                        found.setdefault((benchmark, row, int(features)), []).append(pair)
-    return dict(sorted(found.items()))
+            for search in traces.of(benchmark, row).logging():
+                if {Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES} <= set(search.log):
+                    names = (Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES)
+                    shared, own, features = (np.asarray(search.log[name]) for name in names)
+                    for count in np.unique(features):
+                        pair = np.array([shared[features == count], own[features == count]])
+                        clouds.setdefault((benchmark, row, int(count)), []).append(pair)
+    return dict(sorted(clouds.items()))
 
 
 def signal(study: Study, traces: Traces) -> Drawing | None:
-    """Draw accuracy under shared weights against accuracy of weights of one's own, a panel per number of features."""
+    """Draw accuracy under shared weights against accuracy under own weights, a panel per number of features."""
     panels = [
         Panel(
             f"{benchmark}, {number(features, 0)} features",
@@ -52,7 +53,7 @@ def signal(study: Study, traces: Traces) -> Drawing | None:
         "Validation accuracy under weights that were trained for all architectures at once, against that of weights "
         "trained for one alone; every point is an architecture in one of the runs. Rank correlations stand in the table."
     )
-    return Drawing("signal", render(study, panels), text)
+    return Drawing(render(study, panels), text)
 
 
 def _scatter(row: str, runs: list[np.ndarray]) -> Callable[..., dict[str, Any]]:
@@ -65,7 +66,7 @@ def _scatter(row: str, runs: list[np.ndarray]) -> Callable[..., dict[str, Any]]:
 
 
 def correlations(study: Study, traces: Traces, benchmark: str) -> Table | None:
-    """Spearman's rank correlation between the two accuracies, per number of features; None where nothing logged them."""
+    """Return Spearman's rank correlation between the two accuracies, per number of features; None if no search logged them."""
     names = ["method", "features", "runs", "architectures", "Spearman [95 %]", "best shared", "best own"]
     table = Table(
         "Signal of shared weights: rank correlation, over the architectures of a run, between validation accuracy under "
@@ -86,14 +87,14 @@ def correlations(study: Study, traces: Traces, benchmark: str) -> Table | None:
 
 
 def _mean_correlation(values: list[float]) -> str:
-    """Mean over runs with its interval, within what a correlation can be."""
+    """Format the mean over runs with its interval, clipped to the range of a correlation."""
     interval = mean_interval(values)
     within = interval and Interval(max(interval.low, -1.0), min(interval.high, 1.0))
     return with_interval(mean_std(values)[0], within)
 
 
-def ranking(study: Study, traces: Traces, trained: pd.DataFrame, benchmark: str) -> Table | None:
-    """How a supernet ranks random cells against what they come to by themselves; None where no search probed cells."""
+def ranking(study: Study, traces: Traces, benchmark: str) -> Table | None:
+    """Compare a supernet's ranking of random cells with their own accuracies; None if no search probed cells."""
     names = [
         "method",
         "own accuracy",
@@ -112,7 +113,7 @@ def ranking(study: Study, traces: Traces, trained: pd.DataFrame, benchmark: str)
         "the own accuracy of the cell that they rank first; best own: the best.",
         [Column(name, right=name not in names[:2]) for name in names],
     )
-    for (row, how), runs in _probed(study, traces, trained, benchmark).items():
+    for (row, how), runs in _probed(study, traces, benchmark).items():
         taus = [kendall(shared, own) for shared, own in runs]
         rhos = [rank_correlation(shared, own) for shared, own in runs]
         cells = ", ".join(map(str, sorted({len(own) for _, own in runs})))
@@ -125,38 +126,37 @@ def ranking(study: Study, traces: Traces, trained: pd.DataFrame, benchmark: str)
     return table if table.rows else None
 
 
-def _probed(
-    study: Study, traces: Traces, trained: pd.DataFrame, benchmark: str
-) -> dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]]:
-    """By row and what tells a cell's own accuracy: of each run the accuracies (cells,), shared and own."""
-    found: dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]] = {}
+def _probed(study: Study, traces: Traces, benchmark: str) -> dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]]:
+    """Return by row and source of the own accuracies: for each run the accuracies (cells,), shared and own."""
+    trained = study.evidence.trainings
+    pairs: dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]] = {}
     for row in study.rows(benchmark):
-        for one in traces.of(benchmark, row).probing():
-            probe = {name: np.asarray(values, dtype=float) for name, values in one.probe.items()}
-            if "shared" not in probe:
+        for search in traces.of(benchmark, row).probing():
+            probe = {name: np.asarray(values, dtype=float) for name, values in search.probe.items()}
+            if SHARED not in probe:
                 continue
+            shared = probe[SHARED]
             for target in study.targets(benchmark):
                 if target in probe and np.isfinite(probe[target]).all():
-                    pair = probe["shared"], probe[target]
-                    found.setdefault((row, f"{target_name(target)}, test, as judged"), []).append(pair)
-            if "probed" in trained:
-                mine = trained[trained["probed"] & (trained["benchmark"] == benchmark)]
-                mine = mine[(mine["row"] == row) & (mine["world"] == one.world)]
-                for (_, recipe, data, split), group in mine.groupby(["stage", "recipe", "data", "split"], sort=False):
-                    accuracies = group["accuracy"].to_numpy(dtype=float)
-                    if len(accuracies) % len(probe["shared"]) == 0 and np.isfinite(accuracies).all():
-                        own = accuracies.reshape(len(probe["shared"]), -1).mean(1)  # in the order of the probes, seed by seed
-                        how = f"{target_name(str(data))}, {split}, trained by {recipe}"
-                        found.setdefault((row, how), []).append((probe["shared"], own))
-    return found
+                    pairs.setdefault((row, f"{target_name(target)}, test, as judged"), []).append((shared, probe[target]))
+            probes = trained[trained[Training.PROBED].astype(bool) & (trained[Training.BENCHMARK] == benchmark)]
+            probes = probes[(probes[Training.ROW] == row) & (probes[Training.WORLD] == search.world)]
+            keys = [Training.STAGE, Training.RECIPE, Training.DATA, Training.SPLIT]
+            for (_, recipe, data, split), group in probes.groupby(keys, sort=False):
+                accuracies = group[Training.ACCURACY].to_numpy(dtype=float)
+                if len(accuracies) % len(shared) == 0 and np.isfinite(accuracies).all():
+                    own = accuracies.reshape(len(shared), -1).mean(1)  # trainings are in the order of the probes, seed by seed
+                    how = f"{target_name(str(data))}, {split}, trained by {recipe}"
+                    pairs.setdefault((row, how), []).append((shared, own))
+    return pairs
 
 
 SINGLE_LEVEL = ("erm", "joint_erm")
-"""Variants that choose by the loss on all data together, where ``bilevel`` chooses by held-out data."""
+"""Variants that choose by the loss on all data together; ``bilevel`` chooses by held-out data."""
 
 
 def objectives(study: Study, benchmark: str) -> Table | None:
-    """Each method's bilevel row against its single-level row on the same world seeds; None where no method has both."""
+    """Compare each method's bilevel row with its single-level row on the same world seeds; None if no method has both."""
     names = ["method", "target", "pairs", "bilevel − single level [95 %]", "p", "other settings that differ"]
     table = Table(
         "Choosing by validation data (bilevel) against choosing by the loss on training and validation data together "
@@ -165,20 +165,20 @@ def objectives(study: Study, benchmark: str) -> Table | None:
     )
     for row in study.rows(benchmark):
         method, _, variant = row.partition(":")
-        other = f"{method}:bilevel"
-        if variant in SINGLE_LEVEL and other in study.rows(benchmark):
+        bilevel = f"{method}:bilevel"
+        if variant in SINGLE_LEVEL and bilevel in study.rows(benchmark):
             for target in study.targets(benchmark):
-                pair = paired(study.by_world(benchmark, other, target), study.by_world(benchmark, row, target))
+                pair = paired(study.by_world(benchmark, bilevel, target), study.by_world(benchmark, row, target))
                 cells = [MISSING] * 3
                 if pair is not None:
                     cells = [str(pair.n), with_interval(pair.difference, pair.interval, sign=True), probability(pair.p)]
-                against = f"{study.label(other)} against {study.label(row)}"
-                table.add([against, target_name(target), *cells, _differing(study, benchmark, other, row)])
+                against = f"{study.label(bilevel)} against {study.label(row)}"
+                table.add([against, target_name(target), *cells, _differing(study, benchmark, bilevel, row)])
     return table if table.rows else None
 
 
-def _differing(study: Study, benchmark: str, one: str, other: str) -> str:
-    """Settings of two rows that differ besides their objective."""
-    first, second = (study.settings(benchmark, row) for row in (one, other))
+def _differing(study: Study, benchmark: str, *rows: str) -> str:
+    """Return the settings of two rows that differ, without their objective."""
+    first, second = (study.settings(benchmark, row) for row in rows)
     names = [name for name in first if name != "objective" and first[name] != second.get(name)]
     return ", ".join(f"{name} {first[name]} / {second.get(name)}" for name in names) or MISSING

@@ -1,10 +1,11 @@
-"""How far the cells that a method finds move when a setting changes: CoNAS' table 6, for every method."""
+"""How much the proposed cells of a method change with a setting: CoNAS' table 6, for every method."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
-from reports import cells, genotypes
+from reports.evidence import Cell
 from reports.formats import MISSING, spread
 from reports.layout import Column, Table
 from reports.statistics import mean_std
@@ -13,16 +14,15 @@ from reports.study import Study
 Switches = frozenset[tuple[str, int, int, str]]
 
 
-def switches(text: str) -> Switches | None:
-    """What is on in a cell: (kind of cell, source, target, operation); None for architectures without such."""
-    if found := genotypes.edges(text):
-        return frozenset((kind, *edge) for kind, edges in found.items() for edge in edges if edge[2])
-    edges = cells.edges(text)
-    return frozenset(("", *edge) for edge in edges if edge[2] != "none") if edges else None
+def switches(cells: Sequence[Cell]) -> Switches | None:
+    """Return the operations that are on: (cell, source, target, operation); None if no edge of the cells has an operation."""
+    operations = [(cell.name, edge, edge.operation) for cell in cells for edge in cell.edges]
+    on = frozenset((name, edge.source, edge.target, op.name) for name, edge, op in operations if op and op.kind != "zero")
+    return on if any(op for *_, op in operations) else None
 
 
 def distances(study: Study, benchmark: str) -> Table | None:
-    """Rows with changed settings against the first row of their name; None where there are none."""
+    """Compare rows with changed settings with the first row of their name; None if there are no such rows."""
     names = ["method", "against", "worlds", "Hamming distance", "between its own seeds"]
     table = Table(
         "Hamming distance, in switches (an operation on an edge of a cell, on or off), between the cells that one method found "
@@ -33,25 +33,21 @@ def distances(study: Study, benchmark: str) -> Table | None:
     families: dict[str, list[str]] = {}
     for row in sorted(study.rows(benchmark), key=lambda row: "[" in row):
         families.setdefault(row.partition("[")[0], []).append(row)
-    for base, *others in families.values():
-        if not others:
+    for base, *changed in families.values():
+        if not changed:
             continue
-        reference = _found(study, benchmark, base)
-        for row in others:
-            mine = _found(study, benchmark, row)
-            moved = [float(len(mine[world] ^ reference[world])) for world in mine if world in reference]
-            own = [float(len(one ^ other)) for one, other in combinations(mine.values(), 2)]
+        reference = _proposals(study, benchmark, base)
+        for row in changed:
+            proposals = _proposals(study, benchmark, row)
+            moved = [float(len(proposals[world] ^ reference[world])) for world in proposals if world in reference]
+            own = [float(len(first ^ second)) for first, second in combinations(proposals.values(), 2)]
             if moved:
                 ends = [spread(*mean_std(values), 1) if values else MISSING for values in (moved, own)]
                 table.add([study.label(row), study.label(base), str(len(moved)), *ends])
     return table if table.rows else None
 
 
-def _found(study: Study, benchmark: str, row: str) -> dict[int, Switches]:
-    """By world, the cell that a finished search ended with."""
-    searches = study.searches(benchmark, row)
-    done = searches[searches["status"] == "done"]
-    found = {
-        int(world): switches(text) for world, text in zip(done["world"], done["arch"], strict=True) if isinstance(text, str)
-    }
-    return {world: cell for world, cell in found.items() if cell is not None}
+def _proposals(study: Study, benchmark: str, row: str) -> dict[int, Switches]:
+    """Return by world the switches of each finished search's proposal."""
+    by_world = {world: switches(cells) for world, (_, cells) in study.cells(benchmark, row).items()}
+    return {world: on for world, on in by_world.items() if on is not None}

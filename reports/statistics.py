@@ -1,7 +1,7 @@
 """Estimates, intervals and tests. All values are in the unit of the input (percentage points for accuracies).
 
-scipy.stats takes longer to import than a whole report takes to write, so the distribution functions come from scipy.special;
-the tests compare every function here with scipy.stats.
+The distribution functions come from scipy.special, because importing scipy.stats takes longer than writing a report. The tests
+compare every function of this module with scipy.stats.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import pandas as pd
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 RESAMPLES = 4000
-BOOTSTRAP_FROM = 50  # runs; below, the bootstrap covers less than it says and Student t is used
-BOOTSTRAP_UP_TO = 2000  # runs; above, the mean is as good as normal, and the bootstrap's draws do not fit in memory
-EXACT_UP_TO = 50  # pairs; above, the signed-rank statistic is as good as normal
+BOOTSTRAP_FROM = 50  # runs; with fewer, the bootstrap's coverage is below its level and Student t is used
+BOOTSTRAP_UP_TO = 2000  # runs; with more, the mean is nearly normal and the bootstrap's draws do not fit in memory
+EXACT_UP_TO = 50  # pairs; with more, the signed-rank statistic is nearly normal
 
 
 class Interval(NamedTuple):
@@ -29,16 +29,16 @@ class Interval(NamedTuple):
     high: float
 
     def inside(self, margin: float) -> bool:
-        """Tell whether the interval lies strictly within ±margin."""
+        """Return whether the interval lies strictly within ±margin."""
         return -margin < self.low and self.high < margin
 
     def outside(self, margin: float) -> bool:
-        """Tell whether the interval lies wholly beyond +margin or wholly below −margin."""
+        """Return whether the interval lies entirely above +margin or entirely below −margin."""
         return self.low > margin or self.high < -margin
 
 
 def mean_std(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation as papers print them (ddof 0); NaN for no values, and no spread of a single one."""
+    """Return mean and standard deviation as papers print them (ddof 0); NaN for no values, and NaN spread for one value."""
     array = np.asarray(values, dtype=float)
     if not array.size:
         return float("nan"), float("nan")
@@ -64,7 +64,7 @@ def mean_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> 
 
 @lru_cache(maxsize=2)
 def _resample_weights(n: int) -> np.ndarray:
-    """Bootstrap weights (RESAMPLES, n), each row summing to 1; drawn once per n from a fixed seed."""
+    """Return bootstrap weights (RESAMPLES, n), each row with sum 1; drawn once per n from a fixed seed."""
     drawn = np.random.default_rng(n).integers(0, n, (RESAMPLES, n)) + n * np.arange(RESAMPLES)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n)
     return counts.astype(np.float32) / np.float32(n)
@@ -84,7 +84,7 @@ def _bca(array: np.ndarray, level: float) -> Interval:
 
 
 def student_quantile(probability: float, df: float) -> float:
-    """Quantile of Student's t; the normal's for infinite df."""
+    """Return the quantile of Student's t; the normal quantile for infinite df."""
     return float(ndtri(probability)) if isinf(df) else float(stdtrit(df, probability))
 
 
@@ -97,12 +97,12 @@ class Difference:
     df: float
 
     def interval(self, level: float) -> Interval:
-        """Confidence interval of the difference."""
+        """Return the confidence interval of the difference."""
         half = student_quantile(0.5 + level / 2, self.df) * self.se if self.se else 0.0
         return Interval(self.delta - half, self.delta + half)
 
     def p_outside(self, margin: float) -> float:
-        """p value against |true difference| ≤ margin; below 0.05 exactly when the 95 % interval lies wholly outside ±margin."""
+        """Return the p value of |true difference| ≤ margin; below 0.05 exactly if the 95 % interval lies entirely outside."""
         beyond = abs(self.delta) - margin
         if self.se == 0:
             return 0.0 if beyond > 0 else 1.0
@@ -122,10 +122,10 @@ def welch(ours: Sequence[float] | np.ndarray, mean: float, std: float, n: float)
     if array.size < 2 or n < 2:
         raise ValueError(f"a standard error needs two runs on either side, got {array.size} and {n:g}")
     own = float(array.var(ddof=1)) / array.size
-    other = 0.0 if isinf(n) else std**2 / (n - 1)  # (std·√(n/(n−1)))² / n
-    weight = own**2 / (array.size - 1) + (0.0 if isinf(n) else other**2 / (n - 1))
-    df = (own + other) ** 2 / weight if weight else inf
-    return Difference(float(array.mean()) - mean, sqrt(own + other), df)
+    printed = 0.0 if isinf(n) else std**2 / (n - 1)  # (std·√(n/(n−1)))² / n
+    weight = own**2 / (array.size - 1) + (0.0 if isinf(n) else printed**2 / (n - 1))
+    df = (own + printed) ** 2 / weight if weight else inf
+    return Difference(float(array.mean()) - mean, sqrt(own + printed), df)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -166,7 +166,7 @@ def signed_rank(differences: Sequence[float] | np.ndarray) -> float:
     n = array.size
     if n == 0:
         return 1.0
-    # Rounding lets two differences that are equal in print count as tied, whatever their last bit.
+    # Differences that are equal in print count as ties even if their last bits differ.
     ranks = pd.Series(np.abs(array).round(9)).rank().to_numpy()
     observed = min(ranks[array > 0].sum(), ranks[array < 0].sum())
     if n > EXACT_UP_TO:
@@ -185,14 +185,14 @@ def smallest_p(pairs: int) -> float:
     return min(1.0, ldexp(1.0, 1 - pairs))
 
 
-def kendall(one: np.ndarray, other: np.ndarray) -> float:
-    """Kendall's rank correlation (b, for ties); NaN where all values of one side are equal."""
-    from scipy import stats  # half a second that most reports need not wait
+def kendall(first: np.ndarray, second: np.ndarray) -> float:
+    """Return Kendall's rank correlation (b, for ties); NaN if all values of either side are equal."""
+    from scipy import stats  # takes half a second to import, and most reports do not need it
 
-    return float(stats.kendalltau(one, other).statistic)
+    return float(stats.kendalltau(first, second).statistic)
 
 
-def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Spearman's rank correlation, ties at their mean rank; NaN where all values of one side are equal."""
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Return Spearman's rank correlation, ties at their mean rank; NaN if all values of either side are equal."""
     with np.errstate(invalid="ignore"):
-        return float(np.corrcoef(pd.Series(one).rank(), pd.Series(other).rank())[0, 1])
+        return float(np.corrcoef(pd.Series(first).rank(), pd.Series(second).rank())[0, 1])

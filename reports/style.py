@@ -1,4 +1,4 @@
-"""One look for all figures: colour-blind safe, readable in grey, vector text, nothing that depends on the date."""
+"""The style of all figures: colour-blind safe, readable in grey, vector text, no dates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#5
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (8, 2)))
 MARKERS = ("s", "^", "D", "v", "X", "P", "*")
 LOOKS = 210
-"""Lines that differ: the colours but black, the dashes and the markers cycle at different lengths."""
+"""Number of different line styles: colours without black, dashes and markers have coprime cycle lengths."""
 
 SETTINGS: Any = {
     "font.size": 8,
@@ -36,19 +36,19 @@ SETTINGS: Any = {
 
 
 def looks(rows: Iterable[str], known: Sequence[str], reference: str) -> dict[str, dict[str, Any]]:
-    """Return the line style of each row: bound to its name, so that a row looks the same in every figure and report.
+    """Return the line style of each row. It depends on the name alone, so that a row looks the same in every report.
 
     Args:
         rows: the rows to draw.
-        known: every registered row, in a fixed order; any other row gets a free style by a hash of its name.
-        reference: the method that others are compared with: black, as no other row is.
+        known: every registered row, in a fixed order; an unregistered row gets a free style by a hash of its name.
+        reference: the method that the other rows are compared with; only its rows are black.
     """
     places = {row: index for index, row in enumerate(known)}
-    found: dict[str, dict[str, Any]] = {}
+    styles: dict[str, dict[str, Any]] = {}
     taken = set(places.values())
     for row in sorted(set(rows)):
         if row.rpartition(":")[2] == reference:
-            found[row] = _line("#000000", "-", "o")
+            styles[row] = _line("#000000", "-", "o")
             continue
         place = places.get(row)
         if place is None:
@@ -56,8 +56,8 @@ def looks(rows: Iterable[str], known: Sequence[str], reference: str) -> dict[str
             while place in taken and len(taken) < LOOKS:
                 place = (place + 1) % LOOKS
             taken.add(place)
-        found[row] = _line(COLOURS[1 + place % (len(COLOURS) - 1)], DASHES[place % len(DASHES)], MARKERS[place % len(MARKERS)])
-    return found
+        styles[row] = _line(COLOURS[1 + place % (len(COLOURS) - 1)], DASHES[place % len(DASHES)], MARKERS[place % len(MARKERS)])
+    return styles
 
 
 def _line(colour: str, dash: Any, marker: str) -> dict[str, Any]:

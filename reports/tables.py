@@ -1,10 +1,11 @@
-"""The tables of a report: results beside the papers' numbers, intervals, and the comparison with random search."""
+"""The tables of a report: results with the papers' numbers, intervals, and the comparison with random search."""
 
 from __future__ import annotations
 
 from math import isfinite, nan
 
 from reports import coverage
+from reports.evidence import DONE, REJECTED, Run
 from reports.formats import MISSING, bracket, number, probability, short_name, signed, spread, target_name, with_interval
 from reports.layout import Column, Table
 from reports.pairs import Comparison, compare, families, noted
@@ -14,7 +15,7 @@ from reports.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict
 
 
 def results(study: Study, benchmark: str) -> Table:
-    """Test accuracy per row and target, beside the published numbers where there are any."""
+    """Return test accuracy per row and target, with the published numbers if there are any."""
     targets, compared = study.targets(benchmark), study.compared(benchmark)
     ran = study.rows(benchmark)
     printed = study.printed(benchmark)
@@ -29,7 +30,7 @@ def results(study: Study, benchmark: str) -> Table:
     table = Table(_results_caption(study, benchmark), columns)
     for index, row in enumerate([*ran, *(printed if compared else ())]):
         searches = study.searches(benchmark, row)
-        cells = [study.label(row), study.seeds(benchmark, row) if len(searches) else "0"]
+        cells: list[str] = [study.cited(row), study.seeds(benchmark, row) if len(searches) else "0"]
         for target in targets:
             cells += _validation(study, benchmark, row, target) if both else []
             cells.append(coverage.final(study, benchmark, row, target) or spread(*mean_std(study.test(benchmark, row, target))))
@@ -37,7 +38,7 @@ def results(study: Study, benchmark: str) -> Table:
                 cells += _published(study, benchmark, row, target)
         cells += [study.source(benchmark, row)] if compared else []
         estimate = "≈ " if row in study.shared_weights(benchmark) else ""
-        cost = searches.loc[searches["status"] == "done", "seconds"].mean()
+        cost = searches.loc[searches[Run.STATUS] == DONE, Run.SECONDS].mean()
         cells.append(estimate + number(cost, 0 if cost >= 10 else 2))
         if compared:
             cells.append(_in_words(study.row_verdict(benchmark, row)))
@@ -48,7 +49,7 @@ def results(study: Study, benchmark: str) -> Table:
 
 def _validation(study: Study, benchmark: str, row: str, target: str) -> list[str]:
     line = study.published_valid.get((benchmark, row, target))
-    measured = study.finished(benchmark, row, target)["valid"].dropna().to_numpy(dtype=float)
+    measured = study.finished(benchmark, row, target)[Run.VALID].dropna().to_numpy(dtype=float)
     return [spread(*mean_std(measured)), spread(line["mean"], line["std"]) if line else MISSING]
 
 
@@ -96,7 +97,7 @@ def _results_caption(study: Study, benchmark: str) -> str:
 
 
 def agreement(study: Study, benchmark: str) -> Table:
-    """One line per row and target with a published number: both intervals, the margin, the spread ratio, the verdict."""
+    """Return a line per row and target with a published number: both intervals, the margin, the spread ratio, the verdict."""
     names = ["method", "target", "ours", "published", "Δ", "95 %", "90 %", "δ", "spread ratio", "verdict", "remarks"]
     table = Table(
         "Agreement with the papers. Δ, its intervals and δ in points. A published std s (ddof 0) over n runs becomes "
@@ -109,16 +110,16 @@ def agreement(study: Study, benchmark: str) -> Table:
         for index, (target, verdict) in enumerate(study.verdicts(benchmark, row).items()):
             line = study.lines[benchmark, row, target]
             mean, std = mean_std(study.test(benchmark, row, target))
-            found = verdict.difference
+            difference = verdict.difference
             table.add(
                 [
                     study.label(row),
                     target_name(target),
                     spread(mean, std),
                     spread(line["mean"], line["std"]),
-                    signed(found.delta) if found else MISSING,
-                    bracket(found.interval(0.95) if found else None, sign=True),
-                    bracket(found.interval(0.90) if found else None, sign=True),
+                    signed(difference.delta) if difference else MISSING,
+                    bracket(difference.interval(0.95) if difference else None, sign=True),
+                    bracket(difference.interval(0.90) if difference else None, sign=True),
                     number(study.margin(target)),
                     number(std / line["std"]) if line["std"] > 0 else MISSING,
                     verdict.name,
@@ -130,12 +131,12 @@ def agreement(study: Study, benchmark: str) -> Table:
 
 
 def intervals(study: Study, benchmark: str) -> Table:
-    """Regret, rank, validation accuracy and cost per row and target, with intervals."""
+    """Return regret, rank, validation accuracy and cost per row and target, with intervals."""
     targets = study.targets(benchmark)
     sizes = [size for target in targets if (size := study.of_target("set_size", benchmark, target))]
     published_valid = study.published_valid
     shown = any(key[0] == benchmark for key in published_valid)
-    ranked = any(study.finished(benchmark, row, t)["regret"].notna().any() for row in study.rows(benchmark) for t in targets)
+    ranked = any(study.finished(benchmark, row, t)[Run.REGRET].notna().any() for row in study.rows(benchmark) for t in targets)
     names = ["method", "target", "n"]
     names += ["regret [95 %]", "rank", *(["percentile"] if sizes else [])] if ranked else []
     names += ["validation"]
@@ -149,12 +150,11 @@ def intervals(study: Study, benchmark: str) -> Table:
         [Column(name, right=name not in ("method", "target")) for name in names],
     )
     for row in study.rows(benchmark):
-        searches = study.searches(benchmark, row)
-        done = searches[searches["status"] == "done"]
+        searches, done = study.searches(benchmark, row), study.done(benchmark, row)
         for index, target in enumerate(study.targets(benchmark)):
             frame = study.finished(benchmark, row, target)
-            regret = frame["regret"].dropna().to_numpy(dtype=float)
-            rank = float(frame["rank"].median()) if frame["rank"].notna().any() else None
+            regret = frame[Run.REGRET].dropna().to_numpy(dtype=float)
+            rank = float(frame[Run.RANK].median()) if frame[Run.RANK].notna().any() else None
             size = study.of_target("set_size", benchmark, target)
             line = published_valid.get((benchmark, row, target))
             standing = [with_interval(mean_std(regret)[0], mean_interval(regret))]
@@ -166,10 +166,10 @@ def intervals(study: Study, benchmark: str) -> Table:
                     target_name(target),
                     str(len(frame)),
                     *(standing if ranked else []),
-                    spread(*mean_std(frame["valid"].dropna().to_numpy(dtype=float))),
+                    spread(*mean_std(frame[Run.VALID].dropna().to_numpy(dtype=float))),
                     *([spread(line["mean"], line["std"]) if line else MISSING] if shown else []),
-                    number(done["queries"].mean(), 1),
-                    number(done["wall_seconds"].mean(), 3),
+                    number(done[Run.QUERIES].mean(), 1),
+                    number(done[Run.WALL_SECONDS].mean(), 3),
                     str(len(searches) - len(done)),
                 ],
                 rule=index == 0 and bool(table.rows),
@@ -178,8 +178,8 @@ def intervals(study: Study, benchmark: str) -> Table:
 
 
 def _rejected(study: Study, benchmark: str) -> str:
-    """Name the rows whose ledger does not agree with what the oracle answered."""
-    counts = {row: int((study.searches(benchmark, row)["status"] == "rejected").sum()) for row in study.rows(benchmark)}
+    """Return a sentence that names the rows whose ledger contradicts the benchmark's own count; empty if there are none."""
+    counts = {row: int((study.searches(benchmark, row)[Run.STATUS] == REJECTED).sum()) for row in study.rows(benchmark)}
     rows = ", ".join(f"{study.label(row)} ({count})" for row, count in counts.items() if count)
     return f" Rejected, because what the method booked is not what the benchmark answered: {rows}." if rows else ""
 
@@ -192,7 +192,7 @@ def _regret_caption(percentile: bool) -> str:
 
 
 def against_random_search(study: Study, benchmark: str) -> Table | None:
-    """Every row against random search on the same world seeds; None where random search did not run."""
+    """Compare every row with random search on the same world seeds; None if random search did not run."""
     baseline = study.reference(benchmark)
     rows = [row for row in study.rows(benchmark) if row != baseline]
     if not rows or baseline is None:
@@ -201,12 +201,13 @@ def against_random_search(study: Study, benchmark: str) -> Table | None:
     bounded = any(study.margin(target) is not None for target in study.targets(benchmark))
     names += ["beyond δ"] if bounded else []
     table = Table("", [Column(name, right=name not in ("method", "target", "beyond δ")) for name in names])
-    found: dict[str, Comparison] = {}
+    comparisons: dict[str, Comparison] = {}
     for target in study.targets(benchmark):
         reference = study.by_world(benchmark, baseline, target)
-        found[target] = compare({row: study.by_world(benchmark, row, target) for row in rows}, reference, target_name(target))
+        values = {row: study.by_world(benchmark, row, target) for row in rows}
+        comparisons[target] = compare(values, reference, target_name(target))
     for row in (row for family in families(rows) for row in family):
-        for index, (target, comparison) in enumerate(found.items()):
+        for index, (target, comparison) in enumerate(comparisons.items()):
             margin, pair = study.margin(target), comparison.pairs.get(row)
             beyond = MISSING if margin is None or pair is None else "yes" if abs(pair.difference) > margin else "no"
             difference, corrected = comparison.cells(row)
@@ -221,12 +222,12 @@ def against_random_search(study: Study, benchmark: str) -> Table | None:
     if bounded:
         table.caption += " beyond δ: whether the mean difference is larger than the margin"
         table.caption += ", which matters where many seeds make every difference significant."
-    table.caption += noted([remark for comparison in found.values() for remark in comparison.remarks])
+    table.caption += noted([remark for comparison in comparisons.values() for remark in comparison.remarks])
     return table
 
 
 def failed_runs(study: Study) -> Table | None:
-    """Runs that did not finish, counted, with the last line of their first error; None where all finished."""
+    """Count the runs that did not finish, with the last line of their first error; None if all finished."""
     rows = list(study.failures())
     if not rows:
         return None
@@ -240,8 +241,8 @@ def failed_runs(study: Study) -> Table | None:
 
 
 def tally(study: Study) -> str:
-    """One sentence: how many rows carry which verdict."""
-    found = [study.row_verdict(b, row) for b in study.benchmarks for row in [*study.rows(b), *study.printed(b)]]
-    names = [verdict.name for verdict in found if verdict is not None]
+    """Return a sentence with the number of rows per verdict."""
+    verdicts = [study.row_verdict(b, row) for b in study.benchmarks for row in [*study.rows(b), *study.printed(b)]]
+    names = [verdict.name for verdict in verdicts if verdict is not None]
     counts = [f"{names.count(name)} {name}" for name in VERDICTS if name in names]
     return f"Row verdicts: {', '.join(counts)}." if counts else ""

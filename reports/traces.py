@@ -1,54 +1,98 @@
-"""The traces of finished searches, packed row by row into flat columns, so that 100 000 of them take little memory and time."""
+"""The traces of finished searches, packed row by row into flat columns: 100 000 of them take little memory and time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-Log = Mapping[str, Any]
+Values = np.ndarray | Sequence[float]
+
+Columns = Mapping[str, Values]
 """Columns of numbers by name."""
 
-LOGGED = {"epoch", "seconds", "entropy", "supernet_accuracy", "discretised_accuracy"}
-LOGGED |= {"shared_accuracy", "own_accuracy", "features"}
-"""What tables and figures read of a log; of the first search of a row, also the weights that it ended with."""
-WEIGHT = "weight/"
+
+class Log:
+    """Names of logged columns that tables and figures read."""
+
+    EPOCH = "epoch"
+    SECONDS = "seconds"
+    """Charged seconds at the end of the epoch."""
+    ENTROPY = "entropy"
+    SUPERNET_ACCURACY = "supernet_accuracy"
+    DISCRETISED_ACCURACY = "discretised_accuracy"
+    SHARED_ACCURACY = "shared_accuracy"
+    OWN_ACCURACY = "own_accuracy"
+    FEATURES = "features"
+    WEIGHT = "weight/"
+    """Start of the names of weights, ``weight/DECISION/ROW/OPTION``; only those of a row's first search are kept."""
+
+
+LOGGED = frozenset(
+    {
+        *(Log.EPOCH, Log.SECONDS, Log.ENTROPY, Log.SUPERNET_ACCURACY, Log.DISCRETISED_ACCURACY),
+        *(Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES),
+    }
+)  # fmt: skip
+
+SHARED = "shared"
+"""The probed column of accuracies under shared weights; the others are named after targets."""
+
 BLOCK = 1024
 """Searches that are evaluated on a grid at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one finished search did, for :class:`Traces`."""
+
+    world: int
+    seconds: Values = ()
+    """Charged seconds at each change of the proposal, ascending."""
+    test: Mapping[str, Values] = field(default_factory=dict)
+    """By target, test accuracy in percent after each change."""
+    queries: Values | None = None
+    """Queries made before each change; None if unknown."""
+    end: float = np.nan
+    """Charged seconds of the search."""
+    spent_queries: float = np.nan
+    log: Columns = field(default_factory=dict)
+    probe: Columns = field(default_factory=dict)
+    """Accuracies of probed architectures: ``shared`` and one column per target."""
+
+
 class Search(NamedTuple):
-    """One finished search: its proposal changes at some charged seconds, and each is worth a test accuracy."""
+    """One finished search: its proposal changes at some charged seconds, and each proposal has a test accuracy."""
 
     world: int
     seconds: np.ndarray
     test: dict[str, np.ndarray]
     """By target, in percent."""
-    log: Log
-    probe: Log
+    log: Columns
+    probe: Columns
 
 
 @dataclass(frozen=True)
 class RowTraces:
-    """The finished searches of one row on one benchmark; a flat column holds the values of one search after the other."""
+    """The finished searches of one row on one benchmark; a flat column concatenates the values of all searches."""
 
     worlds: np.ndarray
     end: np.ndarray
     """Charged seconds of each search."""
     spent_queries: np.ndarray
     starts: np.ndarray
-    """Where each search begins in the flat columns; one more element says where the last one ends."""
+    """Index at which each search begins in the flat columns; one more element is the end of the last search."""
     seconds: np.ndarray
     """Flat: charged seconds at each change of the proposal, ascending within a search."""
     queries: np.ndarray
     """Flat: queries made before each change."""
     test: dict[str, np.ndarray]
     """By target, flat: test accuracy from each change on, in percent; NaN if there is no record."""
-    logs: dict[int, Log]
+    logs: dict[int, Columns]
     """By position of the search; only of searches that logged something."""
-    probes: dict[int, Log]
+    probes: dict[int, Columns]
 
     def __len__(self) -> int:
         return len(self.worlds)
@@ -57,7 +101,7 @@ class RowTraces:
         """Return the searches for which ``chosen`` is true."""
         counts = np.diff(self.starts)
         flat = np.repeat(chosen, counts)
-        places = {int(old): new for new, old in enumerate(np.flatnonzero(chosen))}
+        positions = {int(old): new for new, old in enumerate(np.flatnonzero(chosen))}
         return RowTraces(
             self.worlds[chosen],
             self.end[chosen],
@@ -66,8 +110,8 @@ class RowTraces:
             self.seconds[flat],
             self.queries[flat],
             {target: values[flat] for target, values in self.test.items()},
-            {places[at]: log for at, log in self.logs.items() if at in places},
-            {places[at]: log for at, log in self.probes.items() if at in places},
+            {positions[old]: log for old, log in self.logs.items() if old in positions},
+            {positions[old]: probe for old, probe in self.probes.items() if old in positions},
         )
 
     def proposing(self, target: str) -> RowTraces:
@@ -79,16 +123,16 @@ class RowTraces:
 
         Args:
             times: flat: ``seconds`` or ``queries``.
-            limits: one per search.
+            limits: a limit for each search; NaN is never reached.
         """
         reached = np.concatenate([[0], np.cumsum(times <= np.repeat(limits, np.diff(self.starts)))])
         counts = reached[self.starts[1:]] - reached[self.starts[:-1]]
         return np.where(counts > 0, self.starts[:-1] + counts - 1, -1)
 
     def on_grid(self, times: np.ndarray, values: np.ndarray, grid: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield tables (searches, grid) of a flat column as step functions, some searches at a time.
+        """Yield tables (searches, grid) of a flat column as step functions, a block of searches at a time.
 
-        A search has NaN before its first proposal.
+        Values are NaN before a search's first proposal.
         """
         for first in range(0, len(self), BLOCK):
             starts = self.starts[first : first + BLOCK + 1]
@@ -96,11 +140,11 @@ class RowTraces:
             count, width = len(starts) - 1, len(grid) + 1
             columns = np.searchsorted(grid, times[flat])  # the first point of the grid at which a proposal is in force
             cells = np.repeat(np.arange(count), np.diff(starts)) * width + columns
-            made = np.bincount(cells, minlength=count * width).reshape(count, width)[:, :-1].cumsum(axis=1)
-            late = np.flatnonzero(made[:, 0] == 0)  # without a proposal at first
-            missing = made[late] == 0
-            made += starts[:-1, None] - 1
-            table = values[made] if len(values) else np.empty(made.shape)
+            proposals = np.bincount(cells, minlength=count * width).reshape(count, width)[:, :-1].cumsum(axis=1)
+            late = np.flatnonzero(proposals[:, 0] == 0)  # without a proposal at the first point
+            missing = proposals[late] == 0
+            proposals += starts[:-1, None] - 1
+            table = values[proposals] if len(values) else np.empty(proposals.shape)
             table[late] = np.where(missing, np.nan, table[late])
             yield table
 
@@ -108,10 +152,10 @@ class RowTraces:
         """Return mean and standard deviation (ddof 1) over searches at each point of the grid."""
         number, mean, squares = 0, np.zeros(len(grid)), np.zeros(len(grid))
         for table in self.on_grid(times, values, grid):
-            here, total = table.mean(axis=0), number + len(table)
-            table -= here
-            squares += np.einsum("ij,ij->j", table, table) + (here - mean) ** 2 * (number * len(table) / total)
-            mean = here if not number else mean + (here - mean) * (len(table) / total)
+            block, total = table.mean(axis=0), number + len(table)
+            table -= block
+            squares += np.einsum("ij,ij->j", table, table) + (block - mean) ** 2 * (number * len(table) / total)
+            mean = block if not number else mean + (block - mean) * (len(table) / total)
             number = total
         return mean, np.sqrt(squares / (number - 1)) if number > 1 else np.full(len(grid), np.nan)
 
@@ -123,39 +167,33 @@ class RowTraces:
         """Yield the searches that probed architectures."""
         yield from map(self._search, self.probes)
 
-    def _search(self, at: int) -> Search:
-        flat = slice(self.starts[at], self.starts[at + 1])
+    def _search(self, position: int) -> Search:
+        flat = slice(self.starts[position], self.starts[position + 1])
         test = {target: values[flat] for target, values in self.test.items()}
-        return Search(int(self.worlds[at]), self.seconds[flat], test, self.logs.get(at, {}), self.probes.get(at, {}))
+        log, probe = self.logs.get(position, {}), self.probes.get(position, {})
+        return Search(int(self.worlds[position]), self.seconds[flat], test, log, probe)
 
 
 class Traces:
     """The traces of all rows.
 
     Args:
-        traces: one mapping per finished search, read once: row, benchmark, world, and what there is of seconds and queries (at
-            each change of its proposal, ascending), test ({target: percent after each change}), end (charged seconds in
-            all), spent_queries, log and probe ({name: values}).
+        traces: by benchmark and row, its finished searches; read once.
     """
 
-    def __init__(self, traces: Iterable[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, traces: Mapping[tuple[str, str], Iterable[Trace]] | None = None) -> None:
         self._packed: dict[tuple[str, str], Packed] = {}
         self._rows: dict[tuple[str, str], RowTraces] = {}
-        for trace in traces:
-            seconds = trace.get("seconds", ())
-            columns = {"proposal_seconds": seconds, "proposal_queries": trace.get("queries", np.full(len(seconds), np.nan))}
-            columns |= {f"{target}/test": values for target, values in trace.get("test", {}).items()}
-            columns |= {f"{kind}/{name}": col for kind in ("log", "probe") for name, col in trace.get(kind, {}).items()}
-            spent = {"seconds": trace.get("end", np.nan), "queries": trace.get("spent_queries", np.nan)}
-            self.row(trace["benchmark"], trace["row"]).add([trace["world"]], [spent], [columns], list(trace.get("test", {})))
+        for (benchmark, row), searches in (traces or {}).items():
+            self.row(benchmark, row).add(list(searches))
 
     def row(self, benchmark: str, row: str) -> Packed:
-        """Return where the searches of a row are added."""
+        """Return the object that the searches of a row are added to."""
         self._rows.pop((benchmark, row), None)
         return self._packed.setdefault((benchmark, row), Packed())
 
     def of(self, benchmark: str, row: str) -> RowTraces:
-        """Return the searches of one row; none if it has no finished search."""
+        """Return the finished searches of one row, possibly none."""
         key = benchmark, row
         if key not in self._rows:
             self._rows[key] = self._packed.get(key, Packed()).finished()
@@ -172,51 +210,35 @@ class Packed:
         self._counts: list[int] = []
         self._seconds, self._queries = _Flat(), _Flat()
         self._test: dict[str, _Flat] = {}
-        self._logs: dict[int, Log] = {}
-        self._probes: dict[int, Log] = {}
+        self._logs: dict[int, Columns] = {}
+        self._probes: dict[int, Columns] = {}
 
-    def add(
-        self,
-        worlds: Iterable[int],
-        spent: Sequence[Mapping[str, float]],
-        columns: Sequence[Mapping[str, Any]],
-        targets: Sequence[str],
-    ) -> None:
-        """Add finished searches, some at a time.
-
-        Args:
-            worlds: the number of each search's world.
-            spent: of each search, ``seconds`` and ``queries`` charged in all.
-            columns: of each search, the columns of its trace: ``proposal_seconds``, ``proposal_queries``, ``TARGET/test``,
-                ``log/NAME`` and ``probe/NAME``.
-            targets: what proposals are judged on.
-        """
-        at, begin = len(self._worlds), self._seconds.length
-        self._worlds.extend(worlds)
-        self._end.extend([one["seconds"] for one in spent])
-        self._spent_queries.extend([one["queries"] for one in spent])
-        seconds = [one["proposal_seconds"] for one in columns]
-        self._counts.extend(map(len, seconds))
-        self._seconds.append(seconds)
-        self._queries.append([one["proposal_queries"] for one in columns])
-        for target in targets:
-            name = f"{target}/test"
+    def add(self, traces: Sequence[Trace]) -> None:
+        """Add finished searches, any number at a time."""
+        before, begin = len(self._worlds), self._seconds.length
+        self._worlds.extend([trace.world for trace in traces])
+        self._end.extend([trace.end for trace in traces])
+        self._spent_queries.extend([trace.spent_queries for trace in traces])
+        self._counts.extend([len(trace.seconds) for trace in traces])
+        self._seconds.append([trace.seconds for trace in traces])
+        self._queries.append([_known(trace.queries, len(trace.seconds)) for trace in traces])
+        for target in dict.fromkeys(target for trace in traces for target in trace.test):
             column = self._test.setdefault(target, _Flat())
-            column.pad(begin)  # searches before that were not judged on the target
-            column.append([one[name] if name in one else np.full(len(one["proposal_seconds"]), np.nan) for one in columns])
-        for place, one in enumerate(columns, at):
-            if len(one) > 2 + len(targets):
-                self._note(place, one)
+            column.pad(begin)  # earlier searches were not judged on the target
+            column.append([_known(trace.test.get(target), len(trace.seconds)) for trace in traces])
+        for position, trace in enumerate(traces, before):
+            if trace.log:
+                self._note(position, trace.log)
+            if trace.probe:
+                self._probes[position] = trace.probe
 
-    def _note(self, at: int, columns: Mapping[str, Any]) -> None:
-        """Keep what a search logged and probed, as far as anything is made of it."""
-        log = {name[4:]: values for name, values in columns.items() if name.startswith("log/")}
-        log = {name: values for name, values in log.items() if name in LOGGED or (at == 0 and name.startswith(WEIGHT))}
-        probe = {name[6:]: values for name, values in columns.items() if name.startswith("probe/")}
-        if log:
-            self._logs[at] = log
-        if probe:
-            self._probes[at] = probe
+    def _note(self, position: int, log: Columns) -> None:
+        """Keep the logged columns that reports read."""
+        columns = {
+            name: values for name, values in log.items() if name in LOGGED or (position == 0 and name.startswith(Log.WEIGHT))
+        }
+        if columns:
+            self._logs[position] = columns
 
     def finished(self) -> RowTraces:
         """Return the searches so far."""
@@ -227,12 +249,16 @@ class Packed:
             np.array(self._end, dtype=float),
             np.array(self._spent_queries, dtype=float),
             np.concatenate([[0], np.cumsum(np.array(self._counts, dtype=np.int64))]),
-            self._seconds.whole(),
-            self._queries.whole(),
-            {target: column.whole() for target, column in self._test.items()},
+            self._seconds.joined(),
+            self._queries.joined(),
+            {target: column.joined() for target, column in self._test.items()},
             self._logs,
             self._probes,
         )
+
+
+def _known(values: Values | None, length: int) -> Values:
+    return np.full(length, np.nan) if values is None else values
 
 
 class _Flat:
@@ -242,9 +268,9 @@ class _Flat:
         self.length = 0
         self._pieces: list[np.ndarray] = []
 
-    def append(self, arrays: Sequence[Any]) -> None:
+    def append(self, arrays: Sequence[Values]) -> None:
         if arrays:
-            self._pieces.append(np.concatenate(arrays))  # copied, so that what they are views of can be freed
+            self._pieces.append(np.concatenate(arrays))  # a copy: the arrays are views that keep more memory alive
             self.length += len(self._pieces[-1])
 
     def pad(self, length: int) -> None:
@@ -252,6 +278,6 @@ class _Flat:
         if self.length < length:
             self.append([np.full(length - self.length, np.nan)])
 
-    def whole(self) -> np.ndarray:
+    def joined(self) -> np.ndarray:
         self._pieces = [np.concatenate([np.empty(0), *self._pieces])]
         return self._pieces[0]

@@ -1,8 +1,12 @@
-"""Does a result agree with the printed one? Five answers, decided by margins fixed in advance.
+"""Whether a result agrees with the printed one: a verdict, decided by margins fixed in advance.
 
-In this order: *not comparable* or *not measured here*, with the reason; *reproduced*, the 90 % interval of the difference lies
-inside the margin (two one-sided tests); *differs*, the 95 % interval lies wholly outside it; *consistent, not conclusive*, the
-95 % interval contains 0; *unclear* otherwise.
+The first rule that applies decides:
+
+1. *not comparable* or *not measured here*, with the reason;
+2. *reproduced*: the 90 % interval of the difference lies inside the margin (two one-sided tests);
+3. *differs*: the 95 % interval lies entirely outside the margin;
+4. *consistent, not conclusive*: the 95 % interval contains 0;
+5. *unclear*.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ MARGINS = {"cifar10": 0.20, "cifar100": 0.50, "imagenet16-120": 0.70}
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verdict and what it rests on: the difference in points, the reason, remarks that do not change it, p(outside ±δ)."""
+    """A verdict with its grounds: the reason, the difference in points, remarks that do not change it, and p(outside ±δ)."""
 
     name: str
     reason: str = ""
@@ -58,7 +62,7 @@ def judge_target(
     Args:
         ours: our test accuracies in percent, one per finished run.
         line: a line of ``published.csv``.
-        margin: δ in points; None where none was fixed in advance.
+        margin: δ in points; None if it is not fixed.
         reason: why the whole report is not comparable, or ``""``.
     """
     values = np.asarray(ours, dtype=float)
@@ -88,7 +92,7 @@ def _obstacle(line: Mapping[str, Any], margin: float | None) -> str:
 
 
 def _judge_identity(values: np.ndarray, line: Mapping[str, Any]) -> Verdict:
-    """A printed ± 0.00 means that every run ended in one cell: the share of our runs that print the same value decides."""
+    """Judge against a printed ± 0.00, where every run proposed one cell: count our runs that print the same value."""
     same = np.abs(values - line["mean"]) <= 0.005 + 1e-9
     share = f"printed ± 0.00, judged by cell identity: {same.sum()} of {same.size} runs print the same value"
     name = REPRODUCED if same.all() else UNCLEAR if same.any() else DIFFERS
@@ -110,7 +114,7 @@ def _remarks(values: np.ndarray, line: Mapping[str, Any], margin: float, name: s
 
 
 def judge_row(targets: Mapping[str, Verdict]) -> Verdict:
-    """Join the verdicts of one row's targets: reproduced only if all are, differs if any does (Holm)."""
+    """Combine the verdicts of a row's targets: reproduced only if all are, differs if any does (Holm)."""
     if not targets:
         raise ValueError("a row is judged on at least one target")
     names = [verdict.name for verdict in targets.values()]

@@ -9,7 +9,25 @@ from typing import Literal, get_args
 
 from benchmarks.darts import genotype
 from benchmarks.darts.cell import EDGE, EDGES, INPUTS, NODES, OPS, STATES, Cell, canonical, inputs, surviving
+from harness.graphs import Depiction, Edge, Graph, Operation
 from harness.space import Arch, InvalidArchitecture, SearchSpace
+
+DEPICTION = Depiction(
+    title="DARTS space",
+    cells="normal and reduction cell",
+    legend="k−2 and k−1 are the outputs of the two cells before; dotted lines lead to the output, which concatenates.",
+    operations={
+        "max_pool_3x3": Operation("max", "pooling"),
+        "avg_pool_3x3": Operation("avg", "pooling"),
+        "skip_connect": Operation("skip", "identity"),
+        "sep_conv_3x3": Operation("sep 3", "convolution"),
+        "sep_conv_5x5": Operation("sep 5", "convolution"),
+        "dil_conv_3x3": Operation("dil 3", "convolution"),
+        "dil_conv_5x5": Operation("dil 5", "convolution"),
+    },
+)
+
+_NODES = ("k−2", "k−1", *map(str, range(NODES)), "out")
 
 Family = Literal["single", "multi", "mixed"]
 
@@ -37,6 +55,8 @@ class DartsSpace(SearchSpace):
     name = "darts"
     cardinalities = (1 << len(OPS),) * (2 * len(EDGES))
     chooses_edges = True
+    citations = ("liu2019darts",)
+    depiction = DEPICTION
 
     def __init__(self, family: Family = "single", accepts: Family | None = None) -> None:
         families = get_args(Family)
@@ -113,6 +133,15 @@ class DartsSpace(SearchSpace):
         """The genotype of the cell that all take which differ in the order of nodes, or in what reads vanished nodes."""
         normal, reduce = cells(arch)
         return self.to_str((*canonical(normal), *canonical(reduce)))
+
+    def graphs(self, arch: Arch) -> tuple[Graph, ...]:
+        """Return both cells; their outputs concatenate the nodes that a cell input reaches."""
+        graphs = []
+        for name, cell in zip(genotype.CELLS, cells(arch), strict=True):
+            edges = [Edge(source, node, OPS[op]) for node in range(INPUTS, STATES) for op, source in inputs(cell, node)]
+            edges += [Edge(node, STATES) for node in surviving(cell)]
+            graphs.append(Graph(_NODES, tuple(edges), name, INPUTS))
+        return tuple(graphs)
 
     def to_str(self, arch: Arch) -> str:
         return genotype.to_text(arch)

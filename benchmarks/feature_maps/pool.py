@@ -11,6 +11,8 @@ class PoolSpace(SearchSpace):
     What an index means depends on the world; ``benchmarks.feature_maps`` spells it out in words.
     """
 
+    citations = ("khodak2020weightsharing",)
+
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self.cardinalities = (size,)

@@ -10,12 +10,22 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.nb1shot1.cell import OPS, Cell, prune
 from benchmarks.nb1shot1.fingerprint import fingerprint
+from harness.graphs import Depiction, Edge, Graph
 from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 PARENTS = {1: (1, 2, 2, 2, 2), 2: (1, 1, 2, 2, 3), 3: (1, 1, 1, 2, 2, 2)}
 """For each space, how many parents node 1, node 2, ... and the output choose among all lower-numbered nodes (0 = the input)."""
 
 SHORT_OPS = tuple(op.removesuffix("-bn-relu") for op in OPS)
+
+DEPICTION = Depiction(
+    title="NAS-Bench-1Shot1 space",
+    legend="Nodes of NAS-Bench-1Shot1 name their operations; dotted lines lead to the output, blocks that do not reach it are "
+    "not drawn.",
+)
+
+_LABELS = ("conv 3", "conv 1", "max")
+"""Of the operations, in drawings."""
 
 _NODE = re.compile(r"(\w+)\((\d(?:,\d)*)\)")
 
@@ -34,6 +44,8 @@ class NB1Shot1Space(SearchSpace):
     """
 
     name = "nb1shot1"
+    citations = ("zela2020nasbench1shot1", "ying2019nasbench101")
+    depiction = DEPICTION
 
     def __init__(self, number: int, admitted: Sequence[int] | None = None) -> None:
         self.number = number
@@ -156,6 +168,14 @@ class NB1Shot1Space(SearchSpace):
     def canonical(self, arch: Arch) -> str:
         """NAS-Bench-101's graph hash, which isomorphic cells share."""
         return fingerprint(self.cell(arch))
+
+    def graphs(self, arch: Arch) -> tuple[Graph, ...]:
+        """Return the cell; its operations are in the nodes, edges lead between nodes that reach the output."""
+        used = self.used(arch)
+        labels = [_LABELS[op] for op in arch[len(self._parents) :]]
+        parents = enumerate(self.parents(arch), 1)
+        edges = [Edge(source, node) for node, sources in parents if node in used for source in sources]
+        return (Graph(("in", *labels, "out"), tuple(edges)),)
 
     def to_str(self, arch: Arch) -> str:
         ops = [SHORT_OPS[op] for op in arch[len(self._parents) :]]

@@ -8,6 +8,7 @@ import re
 from array import array
 from functools import cache
 
+from harness.graphs import Depiction, Edge, Graph, Operation
 from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -15,6 +16,18 @@ OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 """(target, source) of each position of an architecture, in the order of the string form."""
+
+DEPICTION = Depiction(
+    title="NAS-Bench-201 space",
+    legend="Node 0 is the cell's input, node 3 its output; edges without a line hold nothing.",
+    operations={
+        "none": Operation("none", "zero"),
+        "skip_connect": Operation("skip", "identity"),
+        "nor_conv_1x1": Operation("conv 1×1", "convolution"),
+        "nor_conv_3x3": Operation("conv 3×3", "convolution"),
+        "avg_pool_3x3": Operation("pool", "pooling"),
+    },
+)
 
 _FORM = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
 
@@ -24,6 +37,8 @@ class NB201Space(SearchSpace):
 
     name = "nb201"
     cardinalities = (len(OPS),) * len(EDGES)
+    citations = ("dong2020nasbench201",)
+    depiction = DEPICTION
 
     def mutate(self, arch: Arch, rng: random.Random) -> Arch:
         """The paper's mutation: a target node, one of its inputs, another operation, each uniformly.
@@ -42,6 +57,10 @@ class NB201Space(SearchSpace):
                 inputs = [int(rng.random() * len(OPS)) for _ in range(node)]
             cell += inputs
         return tuple(cell)
+
+    def graphs(self, arch: Arch) -> tuple[Graph, ...]:
+        """Return the cell, an operation on every edge."""
+        return (Graph(("0", "1", "2", "3"), tuple(map(_edge, range(len(EDGES)), arch))),)
 
     def to_str(self, arch: Arch) -> str:
         a, b, c, d, e, f = (OPS[op] for op in arch)
@@ -73,6 +92,12 @@ class NB201Space(SearchSpace):
         Identity edges are contracted, terms of a sum are sorted, and what is fed by nothing is ``#``.
         """
         return _canonical(arch)
+
+
+@cache
+def _edge(position: int, op: int) -> Edge:
+    target, source = EDGES[position]
+    return Edge(source, target, OPS[op])
 
 
 @cache

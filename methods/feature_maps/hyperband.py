@@ -31,6 +31,7 @@ class Hyperband:
     loss: Annotated[Literal["hinge", "squared_hinge"], "loss of the support vector machine (D-36)"] = "hinge"
 
     reference: ClassVar[str] = "Li et al. 2018, arXiv:1603.06560; Khodak et al. 2020, github.com/mkhodak/weight-sharing"
+    citations: ClassVar[tuple[str, ...]] = ("li2018hyperband", "khodak2020weightsharing")
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {"bag-of-ngrams": {"eta": 2, "least": 2**-8, "repeats": 2}}
     variants: ClassVar[dict[str, dict[str, object]]] = {

@@ -32,6 +32,7 @@ class Sweep:
     loss: Annotated[Literal["hinge", "squared_hinge"], "loss of the support vector machine (D-36)"] = "hinge"
 
     reference: ClassVar[str] = "Khodak et al. 2020 (ICML AutoML workshop), github.com/mkhodak/weight-sharing"
+    citations: ClassVar[tuple[str, ...]] = ("khodak2020weightsharing",)
     proposes: ClassVar[str] = "self"
     variants: ClassVar[dict[str, dict[str, object]]] = {"bilevel": {}, "joint_erm": {"objective": "joint"}}
 

@@ -43,6 +43,7 @@ class Bohb:
     min_bandwidth: Annotated[float, "lower bound of the kernel bandwidths; there is no upper bound"] = 0.3
 
     reference: ClassVar[str] = "Falkner et al. 2018, arXiv:1807.01774; Dong & Yang 2020, arXiv:2001.00326"
+    citations: ClassVar[tuple[str, ...]] = ("falkner2018bohb", "dong2020nasbench201")
     pure: ClassVar[bool] = True
     proposes: ClassVar[str] = "self"
     variants: ClassVar[dict[str, dict[str, object]]] = {

@@ -22,6 +22,7 @@ class LocalSearch:
     move: Annotated[Literal["best", "first"], "move to the best of all neighbours, or to the first better neighbour"] = "best"
 
     reference: ClassVar[str] = "White et al. 2021, arXiv:2005.02960"
+    citations: ClassVar[tuple[str, ...]] = ("white2021local",)
     pure: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ class RandomSearch:
     """Random search: evaluates uniform architectures until the budget is spent; the best validation accuracy wins."""
 
     reference: ClassVar[str] = "Li & Talwalkar 2019, arXiv:1902.07638"
+    citations: ClassVar[tuple[str, ...]] = ("li2019random",)
     pure: ClassVar[bool] = True
 
     def search(self, view: SearchView) -> None:

@@ -19,6 +19,7 @@ class RegularizedEvolution:
     sample: Annotated[int, "size of the random sample, drawn with replacement"] = 3
 
     reference: ClassVar[str] = "Real et al. 2019, arXiv:1802.01548"
+    citations: ClassVar[tuple[str, ...]] = ("real2019evolution",)
     pure: ClassVar[bool] = True
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "nb1shot1": {"population": 100, "sample": 10}

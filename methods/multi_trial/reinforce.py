@@ -27,6 +27,7 @@ class Reinforce:
     reward: Annotated[Literal["percent", "share"], "accuracy in percent, or as a share of 1"] = "percent"
 
     reference: ClassVar[str] = "Williams 1992; Dong & Yang 2020, arXiv:2001.00326"
+    citations: ClassVar[tuple[str, ...]] = ("williams1992reinforce", "dong2020nasbench201")
     pure: ClassVar[bool] = True
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "lr_0.01": {"lr": 0.01},

@@ -37,6 +37,7 @@ class Conas(training.WeightTraining):
     most_inputs: Annotated[int, "operations per node, those of largest coefficients; 0: all (CoNAS (2): two)"] = 0
 
     reference: ClassVar[str] = "arXiv:1906.02869"
+    citations: ClassVar[tuple[str, ...]] = ("cho2019conas",)
     proposes: ClassVar[str] = "self"
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "": {},

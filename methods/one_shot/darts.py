@@ -28,6 +28,7 @@ class Darts(training.WeightTraining):
     clip_arch: Annotated[bool, "the clipped norm counts the architecture's gradients too"] = True
 
     reference: ClassVar[str] = "arXiv:1806.09055"
+    citations: ClassVar[tuple[str, ...]] = ("liu2019darts",)
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "darts": {**training.DARTS, "order": "architecture_first", "clip_arch": False},

@@ -39,6 +39,7 @@ class Enas(training.WeightTraining):
     selects: Annotated[Literal["at_the_end", "every_epoch"], "when cells are ranked and the best proposed"] = "at_the_end"
 
     reference: ClassVar[str] = "arXiv:1802.03268"
+    citations: ClassVar[tuple[str, ...]] = ("pham2018enas",)
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
         # unlike the code, which trains weights on 45 000 images, ranks on the *test set*, and steps the cosine per batch

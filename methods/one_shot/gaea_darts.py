@@ -28,6 +28,8 @@ class GaeaDarts(training.WeightTraining):
     ] = "last"
 
     reference: ClassVar[str] = "arXiv:2004.07802"
+    citations: ClassVar[tuple[str, ...]] = ("li2021gaea",)
+    compared_with: ClassVar[str] = "darts"
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "darts": {**training.DARTS, "epochs": 50, "lr_horizon": 0},

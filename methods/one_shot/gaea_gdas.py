@@ -30,6 +30,8 @@ class GaeaGdas(training.WeightTraining):
     cooling: Annotated[Literal["linear", "released"], "linear: falls to coldest; released: ends at 3.4 (D-26)"] = "linear"
 
     reference: ClassVar[str] = "arXiv:2004.07802"
+    citations: ClassVar[tuple[str, ...]] = ("li2021gaea",)
+    compared_with: ClassVar[str] = "gdas"
     proposes: ClassVar[str] = "self"
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "": {},

@@ -20,6 +20,8 @@ class GaeaPcDarts(training.PartialChannels):
     edge_floor: Annotated[float, "edge weights are raised to this: 0 in the DARTS space, 1e-5 in the fork for 1Shot1"] = 0.0
 
     reference: ClassVar[str] = "arXiv:2004.07802"
+    citations: ClassVar[tuple[str, ...]] = ("li2021gaea",)
+    compared_with: ClassVar[str] = "pc_darts"
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "nb1shot1": {**training.NB1SHOT1, "lr": 0.025, "lr_end": 0.001, "edge_floor": 1e-5}

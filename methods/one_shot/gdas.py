@@ -23,6 +23,7 @@ class Gdas(training.WeightTraining):
     coldest: Annotated[float, "temperature in the last epoch"] = 0.1
 
     reference: ClassVar[str] = "arXiv:1910.04465"
+    citations: ClassVar[tuple[str, ...]] = ("dong2019gdas",)
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "darts": training.DARTS,

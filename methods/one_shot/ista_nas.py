@@ -46,6 +46,7 @@ class IstaNas(training.WeightTraining):
     cutout: Annotated[int, "one stage: side of the square that is cut out of every training image; 0: none"] = 0
 
     reference: ClassVar[str] = "arXiv:2010.06176"
+    citations: ClassVar[tuple[str, ...]] = ("yang2020istanas",)
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "darts": {
             **training.DARTS,

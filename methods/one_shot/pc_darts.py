@@ -18,6 +18,7 @@ class PcDarts(training.PartialChannels):
     arch_decay: Annotated[float, "L2 penalty on the logits"] = 1e-3
 
     reference: ClassVar[str] = "arXiv:1907.05737"
+    citations: ClassVar[tuple[str, ...]] = ("xu2020pcdarts",)
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "nb1shot1": {**training.NB1SHOT1, "lr": 0.025, "lr_end": 0.001, "warmup": 0, "arch_lr": 3e-4}

@@ -16,6 +16,7 @@ class RandomCell:
     """
 
     reference: ClassVar[str] = "arXiv:1902.07638"
+    citations: ClassVar[tuple[str, ...]] = ("li2019random",)
     proposes: ClassVar[str] = "self"
 
     def skip(self, problem: Problem) -> str | None:

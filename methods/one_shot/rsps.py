@@ -40,6 +40,7 @@ class Rsps(training.WeightTraining):
     ] = 32
 
     reference: ClassVar[str] = "arXiv:1902.07638"
+    citations: ClassVar[tuple[str, ...]] = ("li2019random",)
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "nb1shot1": {

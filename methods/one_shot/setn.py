@@ -21,6 +21,7 @@ class Setn(training.WeightTraining):
     selection_batch: Annotated[int, "validation images that rank a cell"] = 512
 
     reference: ClassVar[str] = "arXiv:1910.05733"
+    citations: ClassVar[tuple[str, ...]] = ("dong2019setn",)
     proposes: ClassVar[str] = "self"
 
     def skip(self, problem: Problem) -> str | None:

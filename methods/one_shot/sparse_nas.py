@@ -34,6 +34,7 @@ class SparseNas(training.WeightTraining):
     ] = 0.0
 
     reference: ClassVar[str] = "arXiv:2009.08966"
+    citations: ClassVar[tuple[str, ...]] = ("wu2021sparsenas",)
     settings: ClassVar[dict[str, dict[str, object]]] = {"darts": training.DARTS}
     proposes: ClassVar[str] = "self"
     variants: ClassVar[dict[str, dict[str, object]]] = {

@@ -21,6 +21,8 @@ class Xnas(training.WeightTraining):
     reward_bound: Annotated[float, "rewards are clipped to this (L); archai takes the clipping norm of the weights"] = 5.0
 
     reference: ClassVar[str] = "arXiv:1906.08031"
+    citations: ClassVar[tuple[str, ...]] = ("nayman2019xnas",)
+    compared_with: ClassVar[str] = "darts:bilevel"
     settings: ClassVar[dict[str, dict[str, object]]] = {"darts": training.DARTS}
     proposes: ClassVar[str] = "self"
 

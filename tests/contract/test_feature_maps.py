@@ -17,6 +17,7 @@ from benchmarks.images import dataset
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
 from harness.errors import UserError
+from harness.outcome import Trace
 from harness.problem import Problem
 from harness.space import InvalidArchitecture
 from harness.testing.benchmark_claims import sampled

@@ -1,17 +1,17 @@
-"""Where a table lacks what was proposed, a report says how much it holds and bounds what it cannot know."""
+"""If a table lacks proposals, a report states the coverage and bounds of the mean."""
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from reports import coverage, published, tables
-from reports.facts import Part
+from reports import coverage, tables
+from reports.evidence import Part, Reference
 from reports.study import Study
-from reports.traces import Traces
+from reports.traces import Trace, Traces
+from tests import made_evidence
 
 BENCHMARK, TARGET = "nb1shot1/1", "cifar10"
 BEST, WORST, EPOCHS, NAN = 94.0, 80.0, 4, float("nan")
@@ -24,41 +24,33 @@ TESTS = {
 
 @pytest.fixture
 def study() -> Study:
-    runs: list[dict[str, Any]] = []
-    for row, tests in TESTS.items():
-        for world, values in enumerate(tests):
-            metrics = {"test": values[-1], "valid": values[-1], "regret": BEST - values[-1], "rank": 1.0}
-            named = {
-                "run_id": f"{row}/{world}",
-                "protocol": "p",
-                "benchmark": BENCHMARK,
-                "row": row,
-                "method": row,
-                "label": "",
-            }
-            spent = {"queries": 0, "seconds": 40.0, "epochs": 8.0, "wall_seconds": 1.0, "kind": "one-shot", "arch": "x"}
-            runs.append({**named, "world": world, "status": "done", "error": "", "target": TARGET, **metrics, **spent})
-    kept = [{"split": "test", "name": "best mean", "error": 6.0, "kept": 0.0}]
-    kept += [{"split": "test", "name": "best single", "error": 5.65, "kept": 0.35}]
-    bounds = {"optimum": {TARGET: BEST}, "worst": {TARGET: WORST}}
-    part = Part(BENCHMARK, "one-shot", judge={TARGET: "x"}, references=tuple(kept), **bounds)
-    return Study(pd.DataFrame(runs), {"parts": [part]}, published.load().iloc[:0])
+    lines = [
+        made_evidence.run(BENCHMARK, row, world, TARGET, tests[-1], kind="one-shot", valid=tests[-1], regret=BEST - tests[-1])
+        for row, by_world in TESTS.items()
+        for world, tests in enumerate(by_world)
+    ]
+    references = Reference("test", "best mean", 6.0, 0.0), Reference("test", "best single", 5.65, 0.35)
+    part = Part(
+        BENCHMARK, "one-shot", judge={TARGET: "x"}, references=references, optimum={TARGET: BEST}, worst={TARGET: WORST}
+    )
+    return made_evidence.study(lines, part)
 
 
 @pytest.fixture
 def traces() -> Traces:
     ends = [10.0 * epoch for epoch in range(1, EPOCHS + 1)]
+    log = {"epoch": [float(epoch) for epoch in range(1, EPOCHS + 1)], "seconds": ends}
     return Traces(
         {
-            **{"row": row, "benchmark": BENCHMARK, "world": world, "seconds": ends, "end": ends[-1]},
-            **{"test": {TARGET: np.array(values)}, "log": {"epoch": list(range(1, EPOCHS + 1)), "seconds": ends}},
+            (BENCHMARK, row): [
+                Trace(world, ends, {TARGET: np.array(tests)}, end=ends[-1], log=log) for world, tests in enumerate(by_world)
+            ]
+            for row, by_world in TESTS.items()
         }
-        for row, tests in TESTS.items()
-        for world, values in enumerate(tests)
     )
 
 
-def test_coverage_is_told_by_epoch_and_a_mean_only_where_all_are_covered(study: Study, traces: Traces) -> None:
+def test_coverage_is_stated_by_epoch_and_a_mean_only_if_all_are_covered(study: Study, traces: Traces) -> None:
     table = coverage.covered(study, traces, BENCHMARK)
     assert table is not None
     rows = [row[:4] for row in table.rows]
@@ -70,10 +62,10 @@ def test_coverage_is_told_by_epoch_and_a_mean_only_where_all_are_covered(study: 
         ["pc_darts", TARGET, "3–3", "1/3"],
         ["pc_darts", TARGET, "4–4", "3/3"],
     ]
-    found = [row[4] for row in table.rows]
-    assert found[2] == f"2.00 ± {np.std([1, 2, 3]):.2f}"
-    assert found[3] == "1.33 to 6.00"  # (1 + 3) / 3, and with the missing one at 94 - 80
-    assert found[1] == "0.83 to 5.50"
+    regrets = [row[4] for row in table.rows]
+    assert regrets[2] == f"2.00 ± {np.std([1, 2, 3]):.2f}"
+    assert regrets[3] == "1.33 to 6.00"  # (1 + 3) / 3, and with the missing regret taken as 94 - 80
+    assert regrets[1] == "0.83 to 5.50"
 
 
 def test_bounds_are_the_means_of_the_best_and_of_the_worst_case() -> None:
@@ -81,7 +73,7 @@ def test_bounds_are_the_means_of_the_best_and_of_the_worst_case() -> None:
     assert coverage.bounds(np.array([1.0, 2.0]), 14.0) == (1.5, 1.5)
 
 
-def test_no_mean_is_made_of_a_part(study: Study) -> None:
+def test_no_mean_is_taken_over_a_part_of_the_runs(study: Study) -> None:
     assert len(study.finished(BENCHMARK, "pc_darts", TARGET)) == 3
     assert study.finished(BENCHMARK, "gaea_pc_darts", TARGET).empty
     assert study.coverage(BENCHMARK, "gaea_pc_darts", TARGET) == (2, 3)
@@ -90,16 +82,16 @@ def test_no_mean_is_made_of_a_part(study: Study) -> None:
     assert cells["gaea_pc_darts"] == "2/3 in the table, 88.50 to 93.17"
 
 
-def test_references_stand_with_the_regret_they_leave(study: Study) -> None:
+def test_references_are_listed_with_the_best_cells_regret(study: Study) -> None:
     table = coverage.references(study, BENCHMARK)
     assert table is not None
     assert table.rows == [["test", "best mean", "6.0000", "0.00"], ["test", "best single", "5.6500", "0.35"]]
     assert coverage.references(study, "nb201/cifar10") is None
 
 
-def test_the_figure_is_drawn_where_references_are_stated(study: Study, traces: Traces) -> None:
+def test_the_figure_is_drawn_if_references_are_stated(study: Study, traces: Traces) -> None:
     drawn = coverage.regret(study, traces)
-    assert drawn is not None and drawn.stem == "regret_per_epoch"
+    assert drawn is not None
     assert drawn.files["png"].startswith(b"\x89PNG") and drawn.files["pdf"].startswith(b"%PDF")
-    study.facts["parts"] = []
-    assert coverage.regret(study, traces) is None
+    without = dataclasses.replace(study.evidence, page=dataclasses.replace(study.page, parts=()))
+    assert coverage.regret(dataclasses.replace(study, evidence=without), traces) is None

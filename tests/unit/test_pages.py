@@ -56,9 +56,7 @@ BOTH = ("random_search", "gdas", "darts:bilevel")
 
 
 @pytest.mark.parametrize("methods", [("random_search",), ("gdas",), ("local_search",), ("enas",), BOTH])
-def test_every_stored_row_stands_on_the_page_whichever_kind_of_method_a_command_names(
-    methods: tuple[str, ...], store: Store
-) -> None:
+def test_every_stored_row_is_on_the_page_for_any_kind_of_method_in_the_command(methods: tuple[str, ...], store: Store) -> None:
     made_store.fill(store, planned("digits", *BOTH, benchmarks=("nb201/digits",)))
     assert rows_of(planned("digits", *methods, benchmarks=("nb201/digits",), seeds=1), store) == set(BOTH)
 
@@ -73,8 +71,8 @@ def test_rows_made_on_a_gpu_stay_when_a_command_runs_on_the_cpu(store: Store) ->
     made_store.fill(store, planned("digits", "gdas", benchmarks=("nb201/digits",), device="cuda"))
     assert rows_of(planned("digits", "random_search", benchmarks=("nb201/digits",)), store) == {"gdas"}
     made_store.fill(store, planned("digits", "gdas", benchmarks=("nb201/digits",), seeds=1))
-    facts = collect(planned("digits", "gdas", benchmarks=("nb201/digits",)), store, MADE_BY).facts
-    assert facts["left_out"] == {"made with --device cuda": ["gdas on nb201/digits"]}
+    page_ = collect(planned("digits", "gdas", benchmarks=("nb201/digits",)), store, MADE_BY).page
+    assert page_.left_out == {"made with --device cuda": ["gdas on nb201/digits"]}
 
 
 def test_a_row_that_is_left_out_says_why(store: Store, tmp_path: Path) -> None:
@@ -88,7 +86,7 @@ def test_a_row_that_is_left_out_says_why(store: Store, tmp_path: Path) -> None:
     assert "| local_search " in text and "| random_search " not in text
 
 
-def test_facts_stand_under_the_benchmark_they_belong_to_once(store: Store, tmp_path: Path) -> None:
+def test_facts_are_stated_once_under_their_benchmark(store: Store, tmp_path: Path) -> None:
     plan = planned("digits", "random_search", benchmarks=("nb201/digits", "nb1shot1/1-digits"))
     made_store.fill(store, plan)
     text = page(plan, store, tmp_path)
@@ -109,21 +107,24 @@ def test_searched_is_what_the_rows_on_the_page_searched(store: Store, tmp_path: 
     rules = dataclasses.replace(plan.protocol, parts=parts)
     plan = make(rules, methods=["random_search"], benchmarks=["nb1shot1/1-digits"], seeds=3)
     made_store.fill(store, plan)
-    searched = {part.kind: part.search for part in collect(plan, store, MADE_BY).facts["parts"]}
+    searched = {part.kind: part.search for part in collect(plan, store, MADE_BY).page.parts}
     assert "36-epoch" in searched["multi-trial"] and "12-epoch" in searched["one-shot"]
     text = page(plan, store, tmp_path)
     assert f"**Searched:** {searched['multi-trial']}\n" in text and "12-epoch" not in text
 
 
-def test_a_row_that_did_not_run_has_the_reason_of_its_benchmark_whatever_the_command_names(store: Store) -> None:
+def test_a_row_that_did_not_run_has_the_reason_of_its_benchmark_for_any_command(store: Store) -> None:
     def reasons(**more: Any) -> dict[tuple[str, str], str]:
         plan = make(protocols.protocol("nb201-2020"), seeds=1, **more)
-        parts = collect(plan, store, MADE_BY).facts["parts"]
+        parts = collect(plan, store, MADE_BY).page.parts
         return {(part.benchmark, row): reason for part in parts for row, reason in part.skipped.items()}
 
-    everything, one = reasons(), reasons(methods=["random_search"])
-    assert everything == one
-    assert "without a GPU" in one["nb201/cifar10", "gdas"] and one["nb201/cifar10", "local_search"] == "not run yet"
+    everything, random_search = reasons(), reasons(methods=["random_search"])
+    assert everything == random_search
+    assert (
+        "without a GPU" in random_search["nb201/cifar10", "gdas"]
+        and random_search["nb201/cifar10", "local_search"] == "not run yet"
+    )
 
 
 def test_a_protocol_without_its_data_says_so_benchmark_by_benchmark(
@@ -168,12 +169,12 @@ def test_only_finished_runs_are_in_a_mean_and_rejected_ones_are_named(store: Sto
     assert evidence.runs["test"].max() < 100 and len(evidence.traces.of("nb201/digits", "random_search")) == 2
 
 
-def test_more_seeds_in_the_store_than_asked_for_are_said(store: Store, tmp_path: Path) -> None:
+def test_more_seeds_in_the_store_than_requested_are_stated(store: Store, tmp_path: Path) -> None:
     made_store.fill(store, planned("smoke", "random_search", benchmarks=("nb201/digits",), seeds=9))
     assert "9 (3 asked)" in page(planned("smoke", "random_search", benchmarks=("nb201/digits",)), store, tmp_path)
 
 
-def test_rows_stand_in_one_order_whatever_the_command_names_first(store: Store, tmp_path: Path) -> None:
+def test_rows_have_one_order_for_any_command(store: Store, tmp_path: Path) -> None:
     made_store.fill(store, planned("digits", *BOTH, "local_search", benchmarks=("nb201/digits",)))
     pages = [
         page(planned("digits", *names, benchmarks=("nb201/digits",)), store, tmp_path)
@@ -192,6 +193,6 @@ def test_versions_of_packages_are_named_where_sessions_differ(tmp_path: Path) ->
             made_store.fill(store, plan)
             text = page(plan, store, tmp_path)
         assert ("numpy" in section(text, "How this was made")) == (seeds == 2)
-    made = section(text, "How this was made")
-    assert "by code 1, numpy 1.26.4" in made and "by code 1, numpy 2.4.1" in made and "torch 2" not in made
-    assert "Warning: these runs were made by different versions of numpy." in made
+    provenance = section(text, "How this was made")
+    assert "by code 1, numpy 1.26.4" in provenance and "by code 1, numpy 2.4.1" in provenance and "torch 2" not in provenance
+    assert "Warning: these runs were made by different versions of numpy." in provenance

@@ -403,6 +403,7 @@ def test_imports_point_one_way() -> None:
             "harness.choice",
             "harness.command",
             "harness.library",
+            "harness.graphs",
             "harness.look",
             "harness.safe_file",
             "harness.seeds",

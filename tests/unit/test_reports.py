@@ -1,20 +1,26 @@
 """A report is complete, well-formed and honest about what is missing."""
 
+from __future__ import annotations
+
+import dataclasses
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import reports
-from reports import published, report, style
-from reports.facts import Part
+from reports import bibliography, published, report, style
+from reports.evidence import Evidence, Page, Part, Session
 from reports.formats import number, signed, with_interval
 from reports.layout import Column, Table, latex_text
 from reports.statistics import Interval
+from reports.traces import Trace, Traces
+from tests import made_evidence
 
 OPTIMUM = {"cifar10": 94.37, "cifar100": 73.51, "imagenet16-120": 47.31}
 MEANS = {
@@ -24,71 +30,59 @@ MEANS = {
     "local_search": (94.0, 72.0, 45.0),
 }
 LABELS = {"random_search": "random search", "regularized_evolution": "regularized evolution", "bohb:nb201_2020": "BOHB (2020)"}
-FILES = ["table.md", "table.tex", "runs.csv", "regret.pdf", "regret.png"]
+FILES = ["table.md", "table.tex", "runs.csv", "report.bib", "regret.pdf", "regret.png"]
+BENCHMARK = "nb201/cifar10"
 
 
-def study(seeds=12, failing=2, protocol="nb201-2020"):
-    """Runs, traces and facts of a made-up protocol; the last ``failing`` BOHB runs fail."""
+def evidence(seeds: int = 12, failing: int = 2, protocol: str = "nb201-2020", **page: Any) -> Evidence:
+    """Return a made-up protocol; the last ``failing`` BOHB runs fail."""
     rng = np.random.default_rng(0)
-    runs, traces = [], []
+    lines: list[dict[str, Any]] = []
+    searches: dict[tuple[str, str], list[Trace]] = {}
+    error = "Traceback (most recent call last):\nValueError: 100 % wrong | a_b"
     for row, means in MEANS.items():
         for world in range(seeds):
             failed = row.startswith("bohb") and world >= seeds - failing
             tests = {t: min(OPTIMUM[t], m + rng.normal(0, 0.3)) for t, m in zip(OPTIMUM, means, strict=True)}
+            more = {"protocol": protocol, "label": LABELS.get(row, ""), "seconds": 11_900.0, "wall_seconds": 0.02}
             for target, test in tests.items():
-                measured = dict.fromkeys(("test", "valid", "regret", "rank"), np.nan)
-                if not failed:
-                    measured = {"test": test, "valid": test - 3, "regret": OPTIMUM[target] - test, "rank": 7.0}
-                runs.append(
-                    {
-                        "run_id": f"{row}/{world}", "protocol": protocol, "benchmark": "nb201/cifar10", "row": row,
-                        "method": row.partition(":")[0], "label": LABELS.get(row, ""), "world": world,
-                        "status": "failed" if failed else "done", "target": target, **measured, "arch": "|none~0|",
-                        "error": "Traceback (most recent call last):\nValueError: 100 % wrong | a_b" if failed else "",
-                        "queries": 100, "seconds": 11_900.0, "wall_seconds": 0.02,
-                    }
-                )  # fmt: skip
+                more |= {"regret": OPTIMUM[target] - test}
+                if failed:
+                    more |= {"status": "failed", "error": error, "valid": np.nan, "regret": np.nan, "rank": np.nan}
+                lines.append(made_evidence.run(BENCHMARK, row, world, target, np.nan if failed else test, **more))
             if not failed:
-                seconds = np.array([50.0 + world, 900.0, 5_000.0])
-                test = {t: np.array([OPTIMUM[t] - 5.0, OPTIMUM[t] - 2.0, tests[t]]) for t in tests}
-                traces.append(
-                    {
-                        "row": row,
-                        "benchmark": "nb201/cifar10",
-                        "world": world,
-                        "seconds": seconds,
-                        "end": 12e3,
-                        "test": test,
-                    }
-                )
+                values = {t: np.array([OPTIMUM[t] - 5.0, OPTIMUM[t] - 2.0, tests[t]]) for t in tests}
+                trace = Trace(world, np.array([50.0 + world, 900.0, 5_000.0]), values, end=12e3)
+                searches.setdefault((BENCHMARK, row), []).append(trace)
+    part = Part(
+        BENCHMARK, budget="12 000 charged seconds", record="mean", search="12-epoch validation accuracy",
+        judge=dict.fromkeys(OPTIMUM, "200-epoch mean"), stated_set="the 15,625 cells",
+        set_size=dict.fromkeys(OPTIMUM, 15_625), optimum=OPTIMUM, table="NAS-Bench-201 v1.1", checksum="sha256:0f",
+        citations=("dong2020nasbench201",), planned=dict.fromkeys(MEANS, seeds), skipped={"rsps": "needs CIFAR-10"},
+    )  # fmt: skip
+    command = "python -m harness.run --protocol nb201-2020"
     facts = {
-        "protocol": protocol, "title": "Search on CIFAR-10 & transfer",
-        "command": "python -m harness.run --protocol nb201-2020",
-        "parts": [
-            Part(
-                "nb201/cifar10", budget="12 000 charged seconds", record="mean", search="12-epoch validation accuracy",
-                judge=dict.fromkeys(OPTIMUM, "200-epoch mean"), stated_set="the 15,625 cells",
-                set_size=dict.fromkeys(OPTIMUM, 15_625), optimum=OPTIMUM, table="NAS-Bench-201 v1.1", checksum="sha256:0f",
-                planned=dict.fromkeys(MEANS, seeds), skipped={"rsps": "needs CIFAR-10"},
-            )
-        ],
-        "code": "0.1 (abc)", "host": "a host", "date": "2024-01-01", "modified": "", "comparable": True,
-        "warnings": ["made-up data"],
+        "protocol": protocol, "title": "Search on CIFAR-10 & transfer", "citations": {"random_search": ("li2019random",)},
+        "writer": Session(command, code="0.1 (abc)", date="2024-01-01", host="a host"), **page,
     }  # fmt: skip
-    return pd.DataFrame(runs), traces, facts
+    return made_evidence.evidence(lines, searches, part, **facts)
+
+
+def changed(evidence: Evidence, **page: Any) -> Evidence:
+    """Return the evidence with other facts on its page."""
+    return dataclasses.replace(evidence, page=dataclasses.replace(evidence.page, **page))
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    runs, traces, facts = study()
-    return folder, reports.write(folder, runs, traces, facts)
+    return folder, report.write(folder, evidence())
 
 
 def cells(markdown, start):
     """The cells of the Markdown line that starts with a given first cell."""
-    found = next(line for line in markdown.splitlines() if line.startswith(f"| {start} "))
-    return [cell.strip() for cell in re.split(r"(?<!\\)\|", found)[1:-1]]
+    row = next(line for line in markdown.splitlines() if line.startswith(f"| {start} "))
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
 
 
 def tables(markdown):
@@ -103,9 +97,9 @@ def test_writes_its_files_and_nothing_else(written):
 
 
 def test_markdown_tables_are_well_formed(written):
-    found = tables((written[0] / "table.md").read_text())
-    assert len(found) == 5
-    for lines in found:
+    written_tables = tables((written[0] / "table.md").read_text())
+    assert len(written_tables) == 5
+    for lines in written_tables:
         assert len({len(re.split(r"(?<!\\)\|", line)) for line in lines}) == 1
         assert re.fullmatch(r"[|: -]+", lines[1])
 
@@ -116,7 +110,7 @@ def test_missing_values_are_dashes(written):
     assert cells((written[0] / "table.md").read_text(), "rsps")[2:5] == ["–", "87.66 ± 1.69", "–"]
 
 
-def test_results_stand_beside_the_published_numbers(written):
+def test_results_are_listed_with_the_published_numbers(written):
     row = cells((written[0] / "table.md").read_text(), "random search")
     assert row[1] == "12"
     assert row[3] == "93.70 ± 0.36"
@@ -135,8 +129,7 @@ def test_rows_that_were_not_measured_are_shown_with_the_reason(written):
 
 
 def test_printed_rows_that_nobody_ran_say_why(tmp_path):
-    runs, traces, facts = study()
-    report.write(tmp_path, runs, traces, {**facts, "known_rows": [*MEANS, "gdas"]})
+    report.write(tmp_path, evidence(known_rows=(*MEANS, "gdas")))
     table = (tmp_path / "table.md").read_text()
     assert "not measured here: not run yet" in table
     assert "not measured here: this version has no such method" in table
@@ -160,7 +153,6 @@ def test_everything_the_table_was_made_of_is_in_its_caption(written):
         "0.1 (abc)",
         "a host",
         "2024-01-01",
-        "made-up data",
         "ddof 0",
     ):
         assert fact in text
@@ -176,17 +168,16 @@ def test_the_optimum_closes_the_table(written):
 
 
 def test_runs_csv_keeps_every_digit(written):
-    runs, _, _ = study()
-    found = pd.read_csv(written[0] / "runs.csv")
-    assert len(found) == len(runs)
-    assert list(found.columns) == list(runs.columns)
-    merged = found.merge(runs, on=["run_id", "target"])
+    runs = evidence().runs
+    table = pd.read_csv(written[0] / "runs.csv")
+    assert len(table) == len(runs)
+    assert list(table.columns) == list(runs.columns)
+    merged = table.merge(runs, on=["run_id", "target"])
     pd.testing.assert_series_equal(merged["test_x"], merged["test_y"], check_names=False, check_exact=True)
 
 
 def test_a_modified_protocol_is_not_compared(tmp_path):
-    runs, traces, facts = study(seeds=4)
-    reports.write(tmp_path, runs, traces, {**facts, "modified": "reinforce.lr=0.2"})
+    report.write(tmp_path, evidence(seeds=4, modified="reinforce.lr=0.2"))
     assert (
         cells((tmp_path / "table.md").read_text(), "random search")[-1]
         == "not comparable: the protocol was modified: reinforce.lr=0.2"
@@ -194,16 +185,14 @@ def test_a_modified_protocol_is_not_compared(tmp_path):
 
 
 def test_without_published_numbers_there_are_no_published_columns(tmp_path):
-    runs, traces, facts = study(seeds=4, protocol="digits")
-    reports.write(tmp_path, runs, traces, facts)
+    report.write(tmp_path, evidence(seeds=4, protocol="digits"))
     text = (tmp_path / "table.md").read_text()
     assert "published" not in text
     assert "verdict" not in text
 
 
 def test_two_runs_have_no_interval_and_no_significance(tmp_path):
-    runs, traces, facts = study(seeds=2, failing=0)
-    reports.write(tmp_path, runs, traces, facts)
+    report.write(tmp_path, evidence(seeds=2, failing=0))
     text = (tmp_path / "table.md").read_text()
     assert "fewer than 3 runs have no interval" in text
     intervals = next(lines for lines in tables(text) if "regret" in lines[0])
@@ -212,15 +201,16 @@ def test_two_runs_have_no_interval_and_no_significance(tmp_path):
 
 
 def test_a_row_without_any_finished_run_is_still_there(tmp_path):
-    runs, traces, facts = study(seeds=3, failing=3)
-    reports.write(tmp_path, runs, traces, facts)
+    report.write(tmp_path, evidence(seeds=3, failing=3))
     assert cells((tmp_path / "table.md").read_text(), "BOHB (2020)")[1:3] == ["0/3", "–"]
 
 
 def test_benchmarks_have_their_own_tables(tmp_path):
-    runs, traces, facts = study(seeds=3)
-    other = runs[runs["target"] == "cifar100"].assign(benchmark="nb201/cifar100", run_id=lambda frame: frame["run_id"] + "b")
-    reports.write(tmp_path, pd.concat([runs, other]), traces, facts)
+    three = evidence(seeds=3)
+    more = three.runs[three.runs["target"] == "cifar100"].assign(
+        benchmark="nb201/cifar100", run_id=lambda runs: runs["run_id"] + "b"
+    )
+    report.write(tmp_path, dataclasses.replace(three, runs=pd.concat([three.runs, more])))
     text = (tmp_path / "table.md").read_text()
     assert "## Results on nb201/cifar10\n" in text
     assert "## Results on nb201/cifar100\n" in text
@@ -228,15 +218,15 @@ def test_benchmarks_have_their_own_tables(tmp_path):
 
 def test_the_same_study_gives_the_same_bytes(tmp_path):
     for name in ("a", "b"):
-        reports.write(tmp_path / name, *study(seeds=3))
+        report.write(tmp_path / name, evidence(seeds=3))
     for name in FILES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 def test_a_report_without_traces_removes_the_old_figure(tmp_path):
-    runs, traces, facts = study(seeds=3)
-    reports.write(tmp_path, runs, traces, facts)
-    assert [path.name for path in reports.write(tmp_path, runs, [], facts)] == FILES[:3]
+    three = evidence(seeds=3)
+    report.write(tmp_path, three)
+    assert [path.name for path in report.write(tmp_path, dataclasses.replace(three, traces=Traces()))] == FILES[:4]
     assert not (tmp_path / "regret.pdf").exists()
     assert "regret.png" not in (tmp_path / "table.md").read_text()
 
@@ -247,19 +237,21 @@ def test_a_crash_leaves_the_old_file(tmp_path, monkeypatch):
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         report._replace(path, b"new")
-    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("table.md", "old")]
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("table.md", "old")]
 
 
 def test_runs_alone_are_enough(tmp_path):
-    runs, _, _ = study(seeds=3)
-    reports.write(tmp_path, runs, [], {"protocol": "nb201-2020"})
+    report.write(tmp_path, Evidence(Page("nb201-2020"), evidence(seeds=3).runs))
     assert "## Results" in (tmp_path / "table.md").read_text()
 
 
 def test_zero_regret_can_be_drawn(tmp_path):
-    runs, traces, facts = study(seeds=3)
-    flat = [{**trace, "test": {target: np.full(3, best) for target, best in OPTIMUM.items()}} for trace in traces]
-    assert (tmp_path / "regret.png") in reports.write(tmp_path, runs, flat, facts)
+    tests = {target: np.full(3, best) for target, best in OPTIMUM.items()}
+    flat = Traces(
+        {(BENCHMARK, row): [Trace(world, [50.0, 60.0, 70.0], tests, end=80.0) for world in range(3)] for row in MEANS}
+    )
+    files = report.write(tmp_path, dataclasses.replace(evidence(seeds=3), traces=flat))
+    assert (tmp_path / "regret.png") in files
 
 
 def test_a_row_looks_the_same_in_every_figure():
@@ -292,24 +284,21 @@ def test_latex_is_escaped():
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(tmp_path):
-    runs, traces, facts = study(seeds=4)
-    facts["warnings"] = ["".join(map(chr, range(32, 127))) + " ± Δ δ é “漢” ≥ √ ⁿ 🙂 [x]"]
-    reports.write(tmp_path, runs, traces, facts)
+    text = "".join(map(chr, range(32, 127))) + " ± Δ δ é “漢” ≥ √ ⁿ 🙂 [x]"
+    report.write(tmp_path, evidence(seeds=4, modified=text))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_reporting_does_not_import_what_is_slow():
-    code = "import sys, reports; assert 'pandas' not in sys.modules; import reports.report; print(*sys.modules)"
+    code = "import sys, reports.report; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"scipy.stats", "matplotlib", "torch"} & set(loaded)
 
 
 def test_published_numbers_can_be_given(tmp_path):
-    runs, traces, facts = study(seeds=4)
-    nothing = published.load().iloc[:0]
-    reports.write(tmp_path, runs, traces, facts, nothing)
+    report.write(tmp_path, evidence(seeds=4), published.load().iloc[:0])
     assert "published in" not in (tmp_path / "table.md").read_text()
 
 
@@ -319,3 +308,34 @@ def test_names_in_any_script_stay_apart_in_latex() -> None:
     assert len(set(written)) == len(names)
     assert not any("?" in text for text in written)
     assert written[3] == "m\u00e9thode"
+
+
+def test_latex_cites_the_papers_of_methods_benchmarks_and_published_numbers(written) -> None:
+    tex, markdown = ((written[0] / name).read_text() for name in ("table.tex", "table.md"))
+    assert r"random search~\cite{li2019random}" in tex
+    assert r"GAEA T2, n = 500 assumed~\cite{li2021gaea}" in tex
+    assert r"NAS-Bench-201 v1.1~\cite{dong2020nasbench201}" in tex
+    assert r"\bibliography{report}" in tex and "cite" not in markdown and "li2019" not in markdown
+    cited = {key for keys in re.findall(r"\\cite\{([^}]*)\}", tex) for key in keys.split(",")}
+    written_entries = set(re.findall(r"^@\w+\{(.*),$", (written[0] / "report.bib").read_text(), re.MULTILINE))
+    assert cited == written_entries
+
+
+def test_a_report_that_cites_nothing_has_no_bibliography(tmp_path: Path) -> None:
+    (tmp_path / "report.bib").write_text("of an earlier report")
+    part = Part(BENCHMARK, planned=dict.fromkeys(MEANS, 3))
+    uncited = changed(evidence(seeds=3, protocol="digits"), citations={}, parts=(part,))
+    files = report.write(tmp_path, dataclasses.replace(uncited, traces=Traces()))
+    assert "report.bib" not in {file.name for file in files}
+    assert not (tmp_path / "report.bib").exists()
+    assert "bibliography" not in (tmp_path / "table.tex").read_text()
+
+
+def test_every_entry_of_the_bibliography_is_whole() -> None:
+    for key, entry in bibliography.entries().items():
+        assert entry.count("{") == entry.count("}"), key
+        fields = dict(re.findall(r"^  (\w+) = \{(.+)\},?$", entry, re.MULTILINE))
+        assert {"author", "title", "year"} <= set(fields), key
+        assert bibliography.extract([key, "unknown", key]) == f"{entry}\n\n"
+    assert set(published.CITATIONS) == set(published.PAPERS)
+    assert set(published.CITATIONS.values()) <= set(bibliography.entries())

@@ -1,20 +1,23 @@
-"""Reports of weight sharing: epoch by epoch beside the base method, on one clock, at equal budget, and the final cells."""
+"""Reports of weight sharing: epoch by epoch with the base method, on one clock, at equal budget, and the final cells."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-import reports
-from reports import cells, clock, epochs, figures, published, signal
-from reports.facts import Part
+from benchmarks.nb201.space import NB201Space
+from harness.frames import depict
+from reports import cells, clock, epochs, figures, published, report, signal
+from reports.evidence import Cell, Edge, Evidence, Operation, Part, Space
 from reports.study import Study
-from reports.traces import Search, Traces
+from reports.traces import Search, Trace, Traces
+from tests import made_evidence
 
 SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
 GOOD = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
@@ -29,80 +32,84 @@ SEARCHES = {  # epochs, charged seconds each, entropy at the end, test accuracy 
 WORLDS = 5
 
 
-def trace(row: str, world: int) -> dict[str, Any]:
-    count, charged, entropy, test, arch = SEARCHES[row]
+COMPARED = {"gaea_darts:bilevel": "darts:bilevel", "gaea_darts:erm": "darts:erm", "gaea_pc_darts": "pc_darts"}
+NB201 = {BENCHMARK: depict(NB201Space(), [SKIPS, GOOD])}
+
+
+def trace(row: str, world: int) -> Trace:
+    if row == "random_search":
+        tests = {"cifar10": np.array([80.0, 93.0])}
+        return Trace(world, np.array([10.0, 600.0]), tests, queries=[1, 50], end=1000.0 + world, spent_queries=99)
+    count, charged, entropy, test, _ = SEARCHES[row]
     epoch = np.arange(1, count + 1)
     seconds = charged * epoch
-    made = seconds[-1:] + 30 if row == "rsps" else seconds
+    changes = seconds[-1:] + 30 if row == "rsps" else seconds
     tests = np.array([test + world / 10]) if row == "rsps" else np.linspace(10 + world / 10, test + world / 10, count)
-    log = {"epoch": epoch.tolist(), "seconds": seconds.tolist(), "epochs": epoch.tolist()}
+    log = {"epoch": epoch, "seconds": seconds, "epochs": epoch}
     if entropy is not None:
-        log["entropy"] = np.linspace(1, entropy + world / 100, count).tolist()
-    return {
-        "row": row, "benchmark": BENCHMARK, "world": world, "arch": arch, "seconds": made, "end": made[-1], "queries": made * 0,
-        "spent_queries": 0, "test": {"cifar10": tests}, "log": log,
-    }  # fmt: skip
+        log["entropy"] = np.linspace(1, entropy + world / 100, count)
+    return Trace(world, changes, {"cifar10": tests}, queries=changes * 0, end=changes[-1], spent_queries=0, log=log)
 
 
-def random_search(world: int) -> dict[str, Any]:
-    made, tests = np.array([10.0, 600.0]), np.array([80.0, 93.0])
-    return {
-        "row": "random_search", "benchmark": BENCHMARK, "world": world, "arch": GOOD, "seconds": made, "end": 1000.0 + world,
-        "queries": [1, 50], "spent_queries": 99, "test": {"cifar10": tests}, "log": {},
-    }  # fmt: skip
+def searches(change: Callable[[str, Trace], Trace] = lambda row, trace: trace, multi_trial: bool = True) -> Traces:
+    """Return the traces of all searches, after a change."""
+    rows = [*SEARCHES, *(["random_search"] if multi_trial else [])]
+    return Traces({(BENCHMARK, row): [change(row, trace(row, world)) for world in range(WORLDS)] for row in rows})
 
 
-def made(multi_trial: bool = True, protocol: str = "gaea-2021") -> tuple[pd.DataFrame, list[dict[str, Any]], dict[str, Any]]:
-    traces = [trace(row, world) for row in SEARCHES for world in range(WORLDS)]
-    traces += [random_search(world) for world in range(WORLDS)] if multi_trial else []
-    runs = [
-        {
-            "run_id": f"{one['row']}/{one['world']}", "protocol": protocol, "benchmark": BENCHMARK, "row": one["row"],
-            "method": one["row"].partition(":")[0], "kind": "multi-trial" if one["row"] == "random_search" else "one-shot",
-            "device": "cpu", "label": "", "world": one["world"], "status": "done", "target": "cifar10", "error": "",
-            "test": one["test"]["cifar10"][-1], "valid": one["test"]["cifar10"][-1] - 3, "rank": 5.0, "arch": one["arch"],
-            "regret": 94.37 - one["test"]["cifar10"][-1], "queries": 0, "seconds": one["end"], "epochs": 50.0,
-            "wall_seconds": 7.0,
-        }
-        for one in traces
-    ]  # fmt: skip
-    facts = {
-        "protocol": protocol, "title": "GAEA", "command": "python -m harness.run", "comparable": True,
-        "parts": [
-            Part(
-                BENCHMARK, "one-shot", judge={"cifar10": "ori-test"}, optimum={"cifar10": 94.37},
-                planned=dict.fromkeys(SEARCHES, WORLDS),
-                estimate={"clock:training": "142.0 us an image; R2 0.993, residual 8.1 us"},
-                settings={row: {"objective": row.rpartition(":")[2], "epochs": n} for row, (n, *_) in SEARCHES.items()},
-            )
-        ],
-    }  # fmt: skip
-    return pd.DataFrame(runs), traces, facts
+def lines(*rows: str, archs: Mapping[str, str] | None = None, worlds: int = WORLDS) -> list[dict[str, Any]]:
+    """Return the runs of some rows; rows that :data:`SEARCHES` does not know are like ``rsps``."""
+    runs = []
+    for row in rows:
+        for world in range(worlds):
+            known = row if row in SEARCHES or row == "random_search" else "rsps"
+            search = trace(known, world)
+            test, arch = search.test["cifar10"][-1], (archs or {}).get(row, SEARCHES[known][-1] if known in SEARCHES else GOOD)
+            more = {"kind": "multi-trial" if row == "random_search" else "one-shot", "arch": arch, "regret": 94.37 - test}
+            more |= {"seconds": search.end, "epochs": 50.0, "wall_seconds": 7.0, "rank": 5.0, "queries": 0}
+            runs.append(made_evidence.run(BENCHMARK, row, world, "cifar10", test, **more))
+    return runs
 
 
-def test_a_panel_holds_as_many_lines_as_can_be_told_apart_and_each_has_the_reference() -> None:
-    runs, _, facts = made()
-    line = runs[runs["row"] == "rsps"].iloc[0].to_dict()
-    more = pd.DataFrame([{**line, "row": f"rsps[lr={k}]", "run_id": f"more/{k}"} for k in range(9)])
-    assert [name for name, _ in figures.groups(Study(runs, facts, published.load()), BENCHMARK)] == [""]
-    found = figures.groups(Study(pd.concat([runs, more]), facts, published.load()), BENCHMARK)
-    assert [name for name, _ in found] == [", weight sharing 1/2", ", weight sharing 2/2"]
-    assert all(rows[0] == "random_search" and len(rows) <= figures.READABLE for _, rows in found)
-    assert sum(len(rows) - 1 for _, rows in found) == len(SEARCHES) + 9
+def evidence(*rows: str, multi_trial: bool = True, protocol: str = "gaea-2021", **more: Any) -> Evidence:
+    """Return the evidence of :data:`SEARCHES`, or of other rows."""
+    named = rows or (*SEARCHES, *(["random_search"] if multi_trial else []))
+    part = Part(
+        BENCHMARK, "one-shot", judge={"cifar10": "ori-test"}, optimum={"cifar10": 94.37},
+        planned=dict.fromkeys(SEARCHES, WORLDS),
+        estimate={"clock:training": "142.0 us an image; R2 0.993, residual 8.1 us"},
+        settings={row: {"objective": row.rpartition(":")[2], "epochs": n} for row, (n, *_) in SEARCHES.items()},
+    )  # fmt: skip
+    facts = {"protocol": protocol, "title": "GAEA", "compared_with": COMPARED, **more}
+    runs = made_evidence.evidence(lines(*named), None, part, spaces=NB201, **facts)
+    return dataclasses.replace(runs, traces=searches(multi_trial=multi_trial))
+
+
+def study_of(evidence: Evidence) -> Study:
+    return Study(evidence, published.load())
+
+
+def test_a_panel_has_as_many_lines_as_are_legible_and_each_has_the_reference() -> None:
+    assert [name for name, _ in figures.groups(study_of(evidence()), BENCHMARK)] == [""]
+    more = [f"rsps[lr={k}]" for k in range(9)]
+    panels = figures.groups(study_of(evidence(*SEARCHES, "random_search", *more)), BENCHMARK)
+    assert [name for name, _ in panels] == [", weight sharing 1/2", ", weight sharing 2/2"]
+    assert all(rows[0] == "random_search" and len(rows) <= figures.READABLE for _, rows in panels)
+    assert sum(len(rows) - 1 for _, rows in panels) == len(SEARCHES) + 9
 
 
 @pytest.fixture
 def study() -> tuple[Study, Traces]:
-    runs, traces, facts = made()
-    return Study(runs, facts, published.load()), Traces(traces)
+    default = evidence()
+    return study_of(default), default.traces
 
 
 def row_of(table: Any, *start: str) -> dict[str, str]:
-    (found,) = [row for row in table.rows if row[: len(start)] == list(start)]
-    return dict(zip([column.name for column in table.columns], found, strict=True))
+    (cells,) = [row for row in table.rows if row[: len(start)] == list(start)]
+    return dict(zip([column.name for column in table.columns], cells, strict=True))
 
 
-def test_each_method_is_drawn_beside_the_one_that_it_changes(study: Any) -> None:
+def test_each_method_is_drawn_with_the_method_that_it_changes(study: Any) -> None:
     assert epochs.families(study[0], BENCHMARK) == {
         "darts:bilevel": ["darts:bilevel", "gaea_darts:bilevel"],
         "darts:erm": ["darts:erm", "gaea_darts:erm"],
@@ -119,24 +126,20 @@ def test_each_method_is_drawn_beside_the_one_that_it_changes(study: Any) -> None
     ],
 )
 def test_rows_with_changed_settings_have_a_base_too(bases: list[str], row: str, base: str | None) -> None:
-    runs, _, facts = made()
-    line = runs[runs["row"] == "rsps"].iloc[0].to_dict()
-    found = epochs.families(
-        Study(pd.DataFrame([{**line, "row": one} for one in [*bases, row]]), facts, published.load()), BENCHMARK
-    )
-    assert found == ({base: [base, row]} if base else {})
+    families = epochs.families(study_of(evidence(*bases, row)), BENCHMARK)
+    assert families == ({base: [base, row]} if base else {})
 
 
 def test_the_proposal_at_an_epoch_is_the_one_in_force_when_it_ended() -> None:
     def search(row: str) -> Search:
-        (one,) = Traces([trace(row, 0)]).of(BENCHMARK, row).logging()
-        return one
+        (only,) = Traces({(BENCHMARK, row): [trace(row, 0)]}).of(BENCHMARK, row).logging()
+        return only
 
-    one = search("gaea_darts:erm")
-    found = epochs.proposed(one, "cifar10")
-    assert found.index.tolist() == list(range(1, 26))
-    assert found.iloc[-1] == pytest.approx(94.1) and found.iloc[0] == 10
-    late = one._replace(seconds=one.seconds + 1)  # each a second after its epoch: none at the end of the first
+    gaea = search("gaea_darts:erm")
+    curve = epochs.proposed(gaea, "cifar10")
+    assert curve.index.tolist() == list(range(1, 26))
+    assert curve.iloc[-1] == pytest.approx(94.1) and curve.iloc[0] == 10
+    late = gaea._replace(seconds=gaea.seconds + 1)  # each a second after its epoch: no proposal at the end of the first
     assert epochs.proposed(late, "cifar10").empty
     assert epochs.proposed(search("rsps"), "cifar10").empty, "it proposes at its end only"
 
@@ -146,16 +149,19 @@ def test_the_entropy_falls_faster_or_not_over_common_epochs(study: Any) -> None:
     faster = row_of(table, "gaea_darts:bilevel")
     assert (faster["base"], faster["epochs"], faster["falls faster"]) == ("darts:bilevel", "25", "yes")
     assert faster["difference [95 %]"].startswith("−")
-    slower = [
-        {**one, "log": {**one["log"], "entropy": np.linspace(1, 0.95, len(one["log"]["epoch"]))}}
-        if one["row"].startswith("gaea") else one for one in made()[1]
-    ]  # fmt: skip
-    assert row_of(epochs.entropies(study[0], Traces(slower), BENCHMARK), "gaea_darts:erm")["falls faster"] == "no"
+    slower = searches(lambda row, trace: with_entropy(trace, 0.95) if row.startswith("gaea") else trace)
+    assert row_of(epochs.entropies(study[0], slower, BENCHMARK), "gaea_darts:erm")["falls faster"] == "no"
+
+
+def with_entropy(trace: Trace, end: float) -> Trace:
+    return dataclasses.replace(trace, log={**trace.log, "entropy": np.linspace(1, end, len(trace.log["epoch"]))})
 
 
 def test_a_method_without_a_distribution_has_no_entropy_rather_than_zero(study: Any) -> None:
-    assert epochs.logged(trace("rsps", 0)["log"], "entropy").empty
-    without = Traces({**one, "log": {k: v for k, v in one["log"].items() if k != "entropy"}} for one in made()[1])
+    assert epochs.logged(trace("rsps", 0).log, "entropy").empty
+    without = searches(
+        lambda row, trace: dataclasses.replace(trace, log={k: v for k, v in trace.log.items() if k != "entropy"})
+    )
     assert set(row_of(epochs.entropies(study[0], without, BENCHMARK), "gaea_darts:erm").values()) >= {"–", "0"}
     assert epochs.entropy(study[0], without) is None
 
@@ -172,19 +178,45 @@ def test_final_cells_are_counted(study: Any) -> None:
     assert "random_search" not in {row[0] for row in table.rows}
 
 
-def test_the_edges_of_a_cell() -> None:
-    assert cells.edges(GOOD) == [
-        (0, 1, "nor_conv_3x3"), (0, 2, "none"), (1, 2, "nor_conv_1x1"), (0, 3, "skip_connect"), (1, 3, "avg_pool_3x3"),
-        (2, 3, "nor_conv_3x3"),
-    ]  # fmt: skip
-    assert cells.edges("(1, 2)") == []
+WAYS = {"wide": Operation("wide", "W", "convolution"), "pass": Operation("pass", "P", "identity")}
+TOY = Space(
+    title="toy space",
+    legend="Nodes are numbered.",
+    operations=WAYS,
+    drawn={
+        "a": (Cell(("in", "0", "out"), (Edge(0, 1, WAYS["wide"]), Edge(1, 2, WAYS["pass"]), Edge(0, 2, WAYS["pass"]))),),
+        "b": (Cell(("in", "0", "out"), (Edge(0, 1, WAYS["pass"]), Edge(1, 2, WAYS["pass"]), Edge(0, 2, WAYS["pass"]))),),
+    },
+)
 
 
-def test_at_equal_budget_a_search_answers_what_it_would_have_returned_then(study: Any) -> None:
+def test_the_cells_of_any_space_are_counted_and_drawn() -> None:
+    rows = evidence("mine", "random_search")
+    runs = made_evidence.frame(lines("mine", "random_search", archs={"mine": "a", "random_search": "b"}))
+    toy = study_of(dataclasses.replace(rows, runs=runs, spaces={BENCHMARK: TOY}))
+    table = cells.operations(toy, rows.traces, BENCHMARK)
+    assert table is not None and "edges out of three" in table.caption
+    assert [row[:4] for row in table.rows] == [["mine", "5", "1", "2.0 ± 0.0"]]
+    drawing = cells.most_common(toy, rows.traces)
+    assert (
+        drawing is not None and drawing.files["png"].startswith(b"\x89PNG") and drawing.caption.endswith("Nodes are numbered.")
+    )
+    assert cells.first(toy, rows.traces) is None, "the judge knows their accuracies"
+
+
+def test_nodes_are_laid_out_from_the_inputs_to_the_output() -> None:
+    two_inputs = Cell(("a", "b", "0", "1", "2", "3", "out"), (), inputs=2)
+    places = cells.places(two_inputs, cells.LARGE)
+    assert np.allclose(places, [(0, 0.8), (0, -0.8), (1.1, 0.9), (2, -0.9), (2.9, 0.9), (3.8, -0.9), (4.9, 0)])
+    assert np.allclose(cells.places(Cell(("0", "1", "2", "3"), ()), cells.SMALL), [(0, 0), (1, 0.75), (2, -0.75), (3, 0)])
+    assert cells.places(Cell(("in", "out"), ()), cells.SMALL) == [(0.0, 0.0), (1.0, 0.0)]
+
+
+def test_at_equal_budget_a_search_is_judged_by_what_it_would_have_returned_then(study: Any) -> None:
     table = clock.equal_budget(*study, BENCHMARK)
     # 1000 s are 10 epochs of DARTS and 5 of the other, whose accuracy grew linearly
     darts = row_of(table, "gaea_darts:bilevel")
-    tenth = [trace("gaea_darts:bilevel", world)["test"]["cifar10"][9] for world in range(WORLDS)]
+    tenth = [trace("gaea_darts:bilevel", world).test["cifar10"][9] for world in range(WORLDS)]
     assert darts["test"] == f"{np.mean(tenth):.2f} ± {np.std(tenth):.2f}"
     assert darts["schedule done %"] == "40"
     assert row_of(table, "gaea_darts:erm")["schedule done %"] == "20"
@@ -194,23 +226,25 @@ def test_at_equal_budget_a_search_answers_what_it_would_have_returned_then(study
 
 
 def test_a_limit_that_cuts_no_search_off_has_no_table_that_repeats_the_results() -> None:
-    runs, traces, facts = made()
-    whole = Traces({**one, "end": 1e6} if one["row"] == "random_search" else one for one in traces)
-    assert clock.equal_budget(Study(runs, facts, published.load()), whole, BENCHMARK) is None
+    assert clock.equal_budget(study_of(evidence()), ending("random_search", 1e6), BENCHMARK) is None
+
+
+def ending(row: str, end: float) -> Traces:
+    """Return the traces of all searches; those of one row end then."""
+    return searches(lambda name, trace: dataclasses.replace(trace, end=end) if name == row else trace)
 
 
 def test_random_search_is_read_at_the_charge_of_each_row(study: Any) -> None:
     table = clock.own_charge(*study, BENCHMARK)
     assert table is not None and [row[0] for row in table.rows] == study[0].shared_weights(BENCHMARK)
     # a search of gaea_darts:erm is charged 5 000 s, more than random search spent: its last proposal counts
-    whole = row_of(table, "gaea_darts:erm")
-    assert (whole["charged s"], whole["n"], whole["random_search"]) == ("5 000", "5", "93.00 ± 0.00")
-    cheap = [{**one, "end": 300.0} if one["row"] == "rsps" else one for one in made()[1]]
-    early = row_of(clock.own_charge(study[0], Traces(cheap), BENCHMARK), "rsps")
+    last = row_of(table, "gaea_darts:erm")
+    assert (last["charged s"], last["n"], last["random_search"]) == ("5 000", "5", "93.00 ± 0.00")
+    early = row_of(clock.own_charge(study[0], ending("rsps", 300.0), BENCHMARK), "rsps")
     assert (early["charged s"], early["random_search"], early["test"]) == ("300", "80.00 ± 0.00", "88.20 ± 0.14")
     assert early["difference [95 %]"].startswith("+8.20")
-    nothing = [{**one, "end": 5.0} if one["row"] == "rsps" else one for one in made()[1]]
-    assert row_of(clock.own_charge(study[0], Traces(nothing), BENCHMARK), "rsps")["n"] == "0", "no proposal after 5 s"
+    nothing = row_of(clock.own_charge(study[0], ending("rsps", 5.0), BENCHMARK), "rsps")
+    assert nothing["n"] == "0", "no proposal after 5 s"
 
 
 def test_a_comparison_that_cannot_be_significant_says_so_in_every_table(study: Any) -> None:
@@ -219,13 +253,12 @@ def test_a_comparison_that_cannot_be_significant_says_so_in_every_table(study: A
 
 
 def test_without_random_search_the_cheapest_row_is_the_limit() -> None:
-    runs, traces, facts = made(multi_trial=False)
-    alone, packed = Study(runs, facts, published.load()), Traces(traces)
-    assert set(clock.limits(alone, packed, BENCHMARK).values()) == {1030.0}
-    assert row_of(clock.equal_budget(alone, packed, BENCHMARK), "rsps")["n"] == "5"
+    alone = evidence(multi_trial=False)
+    assert set(clock.limits(study_of(alone), alone.traces, BENCHMARK).values()) == {1030.0}
+    assert row_of(clock.equal_budget(study_of(alone), alone.traces, BENCHMARK), "rsps")["n"] == "5"
 
 
-def test_charged_published_and_measured_seconds_stand_side_by_side(study: Any) -> None:
+def test_charged_published_and_measured_seconds_are_in_one_table(study: Any) -> None:
     table = clock.costs(study[0], BENCHMARK)
     row = row_of(table, "gaea_darts:erm")
     assert row["charged s (estimate)"] == "5 000"
@@ -240,9 +273,8 @@ def test_objectives_say_what_else_differs(study: Any) -> None:
     assert row_of(table, "gaea_darts:bilevel against gaea_darts:erm")["other settings that differ"] == "–"
 
 
-def test_everything_stands_in_the_report(tmp_path: Path) -> None:
-    runs, traces, facts = made()
-    files = {path.name for path in reports.write(tmp_path, runs, traces, facts)}
+def test_everything_is_in_the_report(tmp_path: Path) -> None:
+    files = {path.name for path in report.write(tmp_path, evidence())}
     assert {"accuracy_per_epoch.pdf", "entropy_per_epoch.png", "cells.pdf"} <= files
     text = (tmp_path / "table.md").read_text()
     for heading in (
@@ -256,9 +288,8 @@ def test_everything_stands_in_the_report(tmp_path: Path) -> None:
     assert not re.search(r"\b(nan|None)\b", text)
 
 
-def test_validation_stands_beside_test_where_a_paper_prints_both(tmp_path: Path) -> None:
-    runs, traces, facts = made(protocol="conas-2021", multi_trial=False)
-    reports.write(tmp_path, runs, traces, facts)
+def test_validation_is_shown_next_to_test_if_a_paper_prints_both(tmp_path: Path) -> None:
+    report.write(tmp_path, evidence(protocol="conas-2021", multi_trial=False))
     head = next(line for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| method"))
     assert [cell.strip() for cell in head.split("|")[3:7]] == ["C10 valid", "C10 published valid", "C10 ours", "C10 published"]
     row = next(line for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| rsps "))

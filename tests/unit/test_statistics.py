@@ -34,12 +34,12 @@ def test_standard_deviation_is_the_printed_one():
 
 @given(ACCURACIES)
 def test_few_runs_have_the_student_interval(values):
-    found = mean_interval(values)
+    interval = mean_interval(values)
     if np.std(values) < 1e-9:
-        assert found.high - found.low == pytest.approx(0, abs=1e-6)
+        assert interval.high - interval.low == pytest.approx(0, abs=1e-6)
     else:
         expected = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
-        assert found == pytest.approx(expected)
+        assert interval == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("values", [[], [90.0], [90.0, 91.0]])
@@ -58,9 +58,9 @@ def test_many_runs_have_the_bca_interval(n, level):
 
 def test_the_bootstrap_is_deterministic_and_moves_with_the_data():
     values = np.random.default_rng(0).normal(93, 1, 300)
-    found = mean_interval(values)
-    assert mean_interval(values) == found
-    assert mean_interval(values + 5) == pytest.approx((found.low + 5, found.high + 5))
+    interval = mean_interval(values)
+    assert mean_interval(values) == interval
+    assert mean_interval(values + 5) == pytest.approx((interval.low + 5, interval.high + 5))
 
 
 def test_constant_values_have_a_point_interval():
@@ -69,15 +69,15 @@ def test_constant_values_have_a_point_interval():
 
 @given(ACCURACIES, st.floats(0, 100), st.floats(0.01, 5), st.integers(3, 500))
 def test_welch_agrees_with_scipy(ours, mean, std, n):
-    found = welch(ours, mean, std, n)
+    difference = welch(ours, mean, std, n)
     sample = std * np.sqrt(n / (n - 1))
     expected = stats.ttest_ind_from_stats(np.mean(ours), np.std(ours, ddof=1), len(ours), mean, sample, n, equal_var=False)
-    assert found.delta == pytest.approx(np.mean(ours) - mean)
-    assert found.p_outside(0) == pytest.approx(expected.pvalue, abs=1e-9)
+    assert difference.delta == pytest.approx(np.mean(ours) - mean)
+    assert difference.p_outside(0) == pytest.approx(expected.pvalue, abs=1e-9)
     variances = np.var(ours, ddof=1) / len(ours), sample**2 / n
     df = sum(variances) ** 2 / (variances[0] ** 2 / (len(ours) - 1) + variances[1] ** 2 / (n - 1))
     half = stats.t.ppf(0.975, df) * np.sqrt(sum(variances))
-    assert found.interval(0.95) == pytest.approx((found.delta - half, found.delta + half))
+    assert difference.interval(0.95) == pytest.approx((difference.delta - half, difference.delta + half))
 
 
 def test_an_exact_published_mean_leaves_the_one_sample_test():
@@ -149,8 +149,8 @@ def test_smallest_p_is_reached_when_all_seeds_agree():
 def test_any_number_of_pairs_has_finite_statistics(pairs):
     values = np.random.default_rng(0).normal(93, 1, pairs)
     ours, reference = pd.Series(values), pd.Series(values[::-1])
-    found = paired(ours, reference)
-    assert found.n == pairs and 0 <= found.p <= 1 and np.isfinite(found.interval).all()
+    pair = paired(ours, reference)
+    assert pair.n == pairs and 0 <= pair.p <= 1 and np.isfinite(pair.interval).all()
     assert 0 <= smallest_p(pairs) < 1e-300
     assert compare({"mine": ours}, reference, "t").remarks == []
     assert np.isfinite(mean_interval(values)).all() and np.isfinite(welch(values, 93.0, 1.0, 500).interval(0.95)).all()
@@ -166,10 +166,10 @@ def test_rows_are_corrected_within_their_family_and_a_family_without_power_is_na
     reference = pd.Series(np.zeros(10))
     better = pd.Series(np.arange(1.0, 11.0))
     plain, variants = [f"m{k}" for k in range(9)], [f"m:{k}" for k in range(18)]
-    found = compare(dict.fromkeys([*plain, *variants], better), reference, "digits")
+    comparison = compare(dict.fromkeys([*plain, *variants], better), reference, "digits")
     smallest = 2 / 2**10
-    assert found.pairs["m0"].p == smallest and found.corrected["m0"] == pytest.approx(9 * smallest)
-    assert found.corrected["m:0"] == pytest.approx(18 * smallest) and found.remarks == []
+    assert comparison.pairs["m0"].p == smallest and comparison.corrected["m0"] == pytest.approx(9 * smallest)
+    assert comparison.corrected["m:0"] == pytest.approx(18 * smallest) and comparison.remarks == []
     (remark,) = compare(dict.fromkeys(plain * 1 + [f"n{k}" for k in range(17)], better), reference, "digits").remarks[:1]
     assert remark == "with these pairs and 26 rows no difference on digits can be significant"
     assert families([*variants, *plain]) == [plain, variants] and families(plain) == [plain]
@@ -197,6 +197,6 @@ def test_a_printed_p_value_lies_on_the_side_of_the_threshold_where_it_is(p):
 def test_pairs_are_matched_by_world():
     ours = pd.Series({0: 93.0, 1: 94.0, 2: np.nan, 3: 95.0, 9: 10.0})
     reference = pd.Series({3: 94.0, 1: 93.5, 0: 93.0, 2: 1.0})
-    found = paired(ours, reference)
-    assert (found.n, found.difference) == (3, pytest.approx(0.5))
+    pair = paired(ours, reference)
+    assert (pair.n, pair.difference) == (3, pytest.approx(0.5))
     assert paired(ours, pd.Series({77: 1.0})) is None

@@ -9,25 +9,18 @@ from hypothesis import strategies as st
 
 from harness.store import pack, unpack
 from reports import traces as module
-from reports.traces import RowTraces, Traces
+from reports.traces import RowTraces, Trace, Traces
 
 STEPS = st.lists(st.tuples(st.floats(0.1, 50), st.floats(0, 100)), max_size=6)
 SEARCHES = st.lists(STEPS, min_size=1, max_size=12)
 
 
 def packed(searches: list[list[tuple[float, float]]]) -> RowTraces:
-    made = Traces(
-        {
-            "row": "r",
-            "benchmark": "b",
-            "world": world,
-            "seconds": sorted(time for time, _ in steps),
-            "test": {"t": [value for _, value in steps]},
-            "end": 50.0,
-        }
+    traces = [
+        Trace(world, sorted(time for time, _ in steps), {"t": [value for _, value in steps]}, end=50.0)
         for world, steps in enumerate(searches)
-    )
-    return made.of("b", "r")
+    ]
+    return Traces({("b", "r"): traces}).of("b", "r")
 
 
 def step_values(steps: list[tuple[float, float]], times: np.ndarray) -> np.ndarray:
@@ -59,9 +52,9 @@ def test_the_proposal_in_force_at_a_limit_is_the_last_one_made(
 ) -> None:
     row = packed(searches)
     last = row.in_force(row.seconds, np.array(limits[: len(searches)]))
-    found = [row.test["t"][k] if k >= 0 else np.nan for k in last]
+    values = [row.test["t"][k] if k >= 0 else np.nan for k in last]
     expected = [step_values(steps, np.array([limit]))[0] for steps, limit in zip(searches, limits, strict=False)]
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(values, expected)
     assert (row.in_force(row.seconds, np.full(len(row), np.nan)) == -1).all()
 
 
@@ -76,17 +69,17 @@ def test_chosen_searches_are_the_whole_of_those_chosen(searches: list[list[tuple
 
 def test_a_search_that_was_not_judged_on_a_target_has_no_value_there() -> None:
     tests: list[dict[str, list[float]]] = [{"a": [1.0]}, {"b": [2.0]}, {"a": [3.0], "b": [4.0]}, {}]
-    made = Traces({"row": "r", "benchmark": "b", "world": k, "seconds": [1.0], "test": test} for k, test in enumerate(tests))
-    row = made.of("b", "r")
+    traces = Traces({("b", "r"): [Trace(world, [1.0], test) for world, test in enumerate(tests)]})
+    row = traces.of("b", "r")
     np.testing.assert_array_equal(row.test["a"], [1, np.nan, 3, np.nan])
     np.testing.assert_array_equal(row.test["b"], [np.nan, 2, 4, np.nan])
-    assert len(made.of("b", "nobody")) == 0
+    assert len(traces.of("b", "nobody")) == 0
 
 
 def test_only_the_first_search_keeps_its_maps_of_weights() -> None:
     log = {"weight/cell/0/op": [1.0], "entropy": [0.5], "epoch": [1], "unread": [7.0]}
-    made = Traces({"row": "r", "benchmark": "b", "world": world, "log": log} for world in range(2))
-    assert [sorted(one.log) for one in made.of("b", "r").logging()] == [
+    traces = Traces({("b", "r"): [Trace(world, log=log) for world in range(2)]})
+    assert [sorted(search.log) for search in traces.of("b", "r").logging()] == [
         ["entropy", "epoch", "weight/cell/0/op"],
         ["entropy", "epoch"],
     ]
