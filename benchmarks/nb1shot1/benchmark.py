@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.bundled.clock import Clock as TimedClock
 from benchmarks.nb1shot1 import digits_bundle, importer
 from benchmarks.nb1shot1.clock import Clock
 from benchmarks.nb1shot1.digits_clock import DigitsClock
@@ -17,7 +18,6 @@ from benchmarks.nb1shot1.references import references
 from benchmarks.nb1shot1.space import PARENTS, NB1Shot1Space
 from benchmarks.nb1shot1.table import MODELLED, complete, data_of
 from benchmarks.nb1shot1.training_data import TrainingData
-from benchmarks.training.clock import Clock as TimedClock
 from harness.cache import Table
 from harness.problem import Arch, Availability, Facts, UserError
 

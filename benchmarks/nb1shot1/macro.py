@@ -47,4 +47,4 @@ class Macro:
 
 PAPER = Macro()
 DIGITS = Macro(width=8, depth=1, channels=1, size=8, stem=1)
-"""Of nb1shot1/1-digits."""
+"""The network of nb1shot1/1-digits."""

@@ -17,7 +17,8 @@ from harness.problem import Meter, UserError
 from harness.seeds import derive
 from harness.weight_sharing import Active
 
-MACROS = {"cifar10": (Macro(), 32), "digits": (Macro(width=8, channels=1, depth=1), 8)}
+_DIGITS = Macro(width=tables.DIGITS.width, channels=tables.DIGITS.channels, depth=tables.DIGITS.depth)
+MACROS = {"cifar10": (Macro(), 32), "digits": (_DIGITS, tables.DIGITS.size)}
 """The supernet around the cell, and the side of its images."""
 TABLES = {"cifar10": tables.PAPER, "digits": tables.DIGITS}
 """The networks that the tables' records were made with."""
