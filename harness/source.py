@@ -37,8 +37,8 @@ NOT_IN_A_RUN: Final = (
     # find and import official files: the checksum of the imported table or images is part of a run's identity
     *("harness.cache", "harness.library", "harness.unpickle"),
     *("benchmarks.sources.*", "benchmarks.*.library", "benchmarks.images.forms"),
-    # make and open the bundled tables: likewise
-    *("benchmarks.training.*", "benchmarks.*.digits_bundle"),
+    # open the bundled tables: likewise
+    *("benchmarks.bundled.*", "benchmarks.*.digits_bundle"),
 )
 """Modules that are imported by what a run executes and do not change its result."""
 

@@ -14,7 +14,7 @@ from benchmarks.images import task as images
 from benchmarks.images.augment import Resident
 from benchmarks.nb201 import task as nb201
 from benchmarks.nb201.clock import Clock, Fit
-from benchmarks.nb201.network import Macro
+from benchmarks.nb201.macro import Macro
 from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.training import NB201TrainingSide
 from harness import registry

@@ -13,9 +13,8 @@ from torch import Tensor
 from benchmarks.darts.parts import Split, parts
 from benchmarks.images.augment import STANDARD, Augmentation, Draws, Resident
 from benchmarks.images.batches import Batches, epoch, in_order
-from benchmarks.images.digits import DRAWS
+from benchmarks.images.digits import DRAWS, draws_seed
 from harness.errors import UserError
-from harness.seeds import derive
 
 Batch = tuple[Tensor, Tensor]
 
@@ -134,7 +133,7 @@ def open_data(dataset: str, split: Split, device: str) -> ResidentData:
     train, held_out = parts(dataset, split)
     noise = None
     if STANDARD[dataset].noise:
-        generator = torch.Generator().manual_seed(derive("nb201/digits", "draws", split))
+        generator = torch.Generator().manual_seed(draws_seed(split))
         shape = (len(held_out) * DRAWS, *held_out.images.shape[2:], held_out.images.shape[1])
         noise = torch.randn(shape, generator=generator).to(device)
     return ResidentData(

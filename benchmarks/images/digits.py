@@ -1,6 +1,7 @@
-"""The 8x8 digits inside scikit-learn (1 797 real images, UCI optical digits), split once and for all.
+"""The digits task: the 8x8 digits inside scikit-learn (1 797 real images, UCI optical digits), their split, and their noise.
 
-No file and no network is needed. The split is stratified: every class has its share in each part.
+Every benchmark on digits takes its sizes, noise and draws from here. No file and no network is needed. The split is fixed and
+stratified: every class has its share in each part.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ IMAGES = sum(SIZES)
 NOISE = 0.7
 """Standard deviation of the Gaussian noise on every pixel, in standard deviations of the training pixels."""
 DRAWS = 8
-"""Noise draws of each evaluated image. One evaluated image is one draw of it: that is what a forward pass takes and costs."""
+"""Noise draws of each evaluated image. Each draw counts and costs as one evaluated image."""
+DRAWS_OF = "nb201/digits"
+"""The table whose noise draws the evaluated images of every search and training from scratch have."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,17 @@ class Part:
     labels: npt.NDArray[np.int64]
 
 
+def draws_seed(part: str, table: str = DRAWS_OF) -> int:
+    """Return the seed of the noise draws that a table's evaluated part (``valid`` or ``test``) has."""
+    return derive(table, "draws", part)
+
+
 def load() -> tuple[Part, Part, Part]:
-    """The training, validation and test part. Raises :class:`UserError` where scikit-learn's digits are other images."""
+    """Return the training, validation and test part.
+
+    Raises:
+        UserError: scikit-learn's digits are other images.
+    """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -46,10 +58,11 @@ def load() -> tuple[Part, Part, Part]:
 
 
 def split(labels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ...]:
-    """Row numbers of the parts, ascending. Within a class rows are ordered by a hash of their number, then dealt out.
+    """Return the row numbers of each part, ascending.
 
-    Classes are laid end to end and every row takes the part that is furthest behind its share, so that each part has its
-    exact size and each class its share within one image. A hash, because generators' streams change between versions.
+    Rows are ordered by class, and within a class by a hash of the row number. Each row then goes to the part that is furthest
+    behind its share, so that each part has its exact size and each class its share within one image. A hash is used because
+    the streams of random generators change between versions.
     """
     order = sorted(range(len(labels)), key=lambda row: (labels[row], derive("digits", "split", row)))
     taken = [0] * len(SIZES)

@@ -73,11 +73,11 @@ class SearchImages:
         return replace(whole, rows=whole.rows[rows], draws=draws, size=size)[0]
 
     def _prepared(self, part: str) -> Batches:
-        """A part as it is evaluated, shuffled; where they are noisy, with the draws of nb201/digits' records."""
+        """Return a part as it is evaluated, shuffled. Noisy images have the draws of the table ``digits.DRAWS_OF``."""
         data, noise, count = self._parts[part], None, len(self._parts[part])
         if self.augmentation.noise:
             count *= digits.DRAWS
-            generator = torch.Generator().manual_seed(derive("nb201/digits", "draws", part))
+            generator = torch.Generator().manual_seed(digits.draws_seed(part))
             noise = torch.randn(count, *data.images.shape[1:], generator=generator).to(self.device)
         order = torch.randperm(count, generator=self._generator("plain", part), device=self.device)
         rest = in_order(data, len(data))

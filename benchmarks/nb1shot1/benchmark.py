@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.bundled.clock import Clock as TimedClock
 from benchmarks.nb1shot1 import digits_bundle
 from benchmarks.nb1shot1.clock import Clock
 from benchmarks.nb1shot1.digits_clock import DigitsClock
@@ -18,7 +19,6 @@ from benchmarks.nb1shot1.references import references
 from benchmarks.nb1shot1.space import PARENTS, NB1Shot1Space
 from benchmarks.nb1shot1.table import MODELLED, complete, data_of
 from benchmarks.nb1shot1.training import NB1Shot1TrainingSide
-from benchmarks.training.clock import Clock as TimedClock
 from harness.cache import Table
 from harness.errors import UserError
 from harness.problem import Availability, Facts, Judge, Problem

@@ -18,7 +18,8 @@ from harness.seeds import derive
 from harness.training import Meter
 from harness.weight_sharing import Active
 
-MACROS = {"cifar10": (SearchMacro(), 32), "digits": (SearchMacro(width=8, channels=1, depth=1), 8)}
+_DIGITS = SearchMacro(width=tables.DIGITS.width, channels=tables.DIGITS.channels, depth=tables.DIGITS.depth)
+MACROS = {"cifar10": (SearchMacro(), 32), "digits": (_DIGITS, tables.DIGITS.size)}
 """The supernet around the cell, and the side of its images in pixels."""
 TABLES = {"cifar10": tables.PAPER, "digits": tables.DIGITS}
 """The networks that were trained for the tables."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.bundled.clock import Clock as TimedClock
 from benchmarks.nb201.space import OPS, official_order
-from benchmarks.training.clock import Clock as TimedClock
 
 
 @dataclass(frozen=True)

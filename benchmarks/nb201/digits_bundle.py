@@ -1,28 +1,40 @@
-"""The table of nb201/digits as the harness opens it."""
+"""The bundled table of nb201/digits: its files, its settings, and their conversion into the columns of ``table.py``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.nb201.digits_clock import FEATURES
-from benchmarks.nb201.digits_table import FILES
+from benchmarks.bundled.bundle import Bundle, Columns, Converted, Files, of_class
+from benchmarks.bundled.settings import Settings
+from benchmarks.nb201.macro import DIGITS, Macro
+from benchmarks.nb201.space import OPS
 from benchmarks.nb201.table import SIZE, Images, name
-from benchmarks.training.bundle import Bundle, Converted, of_class
-from benchmarks.training.table import Columns
 
-NAME: Final = "digits"
+DATASET: Final = "digits"
+FILES: Final = Files("digits")
+
+
+@dataclass(frozen=True)
+class DigitsSettings(Settings):
+    """The settings of the trainings, with NAS-Bench-201's network."""
+
+    macro: Macro = DIGITS
+
+
+SETTINGS: Final = DigitsSettings()
 
 
 def _converted(files: Mapping[str, Columns], manifest: Mapping[str, Any]) -> Converted:
-    """The columns of ``table.py``, a row per string: accuracies are its class's, costs its own.
+    """Return the columns of ``table.py``, a row per string. Isomorphic cells share accuracies, not costs.
 
-    The validation accuracy after the last epoch is that over all noise draws, those of ``accuracy.curve`` that on the first
-    draw, and each is charged the images that it takes. A training that was not made has no record, and no cost.
+    The validation accuracy after the last epoch is over all noise draws; the accuracies of ``accuracy.curve`` are on the first
+    draw. Each is charged the images that it needs. A cell that was not trained with a seed has no record and no cost.
     """
     cells, final, curves = files[FILES.cells], files[FILES.final], files[FILES.curves]
     settings, sizes = manifest["settings"], manifest["sizes"]
@@ -31,11 +43,11 @@ def _converted(files: Mapping[str, Columns], manifest: Mapping[str, Any]) -> Con
     columns: dict[str, npt.NDArray[Any]] = {}
     for seed in np.unique(final["seed"]).tolist():
         rows = np.full(SIZE, -1)
-        mine = np.flatnonzero(final["seed"] == seed)
-        rows[final["cell"][mine]] = mine
-        rows = rows[cells["representative"]]  # of each string, the row of its class; -1 where it was not trained
+        trained = np.flatnonzero(final["seed"] == seed)
+        rows[final["cell"][trained]] = trained
+        rows = rows[cells["representative"]]  # the row of each string's class; -1 if it was not trained with this seed
         for recipe, epochs in settings["epochs"].items():
-            prefix = name(NAME, epochs, seed)
+            prefix = name(DATASET, epochs, seed)
             for split in ("valid", "test"):
                 share = 100 / (sizes[split] * settings["draws"])
                 columns[f"{prefix}/x-{split}/accuracy"] = of_class(final[f"{recipe}_{split}"] * share, rows)
@@ -48,17 +60,17 @@ def _converted(files: Mapping[str, Columns], manifest: Mapping[str, Any]) -> Con
             columns[f"{prefix}/train/total_seconds"] = np.where(rows >= 0, epochs * images.train * train_seconds, np.nan)
             columns[f"{prefix}/params"] = np.where(rows >= 0, cells["params"] / 1e6, np.nan)
             columns[f"{prefix}/flops"] = np.where(rows >= 0, cells["macs"] / 1e6, np.nan)
-    return columns, {"images": {NAME: images._asdict()}, "clock": manifest["clock"]}
+    return columns, {"images": {DATASET: images._asdict()}, "clock": manifest["clock"]}
 
 
 BUNDLE: Final = Bundle(
     name="nb201/digits",
     files=FILES,
     place=Path(__file__).parent / "data",
-    builder="benchmarks.nb201.digits",
+    builder="benchmarks.digits_tables nb201",
     size=SIZE,
-    digest="8c4051c95703fe0b",  # of digits_task.SETTINGS, which takes torch to ask
-    prices=FEATURES,
+    digest=SETTINGS.digest,
+    prices=OPS[1:],
     convert=_converted,
     conversion=2,
 )

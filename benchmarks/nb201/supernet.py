@@ -17,20 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.nb201.network import (
-    BN_EPS,
-    BN_MOMENTUM,
-    CONV1,
-    CONV3,
-    KERNEL,
-    NONE,
-    POOL,
-    SKIP,
-    STAGES,
-    Macro,
-    Skeleton,
-    pool3,
-)
+from benchmarks.nb201.macro import STAGES, Macro
+from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, CONV1, CONV3, KERNEL, NONE, POOL, SKIP, Skeleton, pool3
 from benchmarks.nb201.space import EDGES, OPS
 from benchmarks.networks import SupernetBase, drop_statistics
 from harness.space import Arch

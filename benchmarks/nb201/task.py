@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from benchmarks.images.task import SearchImages
 from benchmarks.nb201.clock import Clock
-from benchmarks.nb201.network import DIGITS, Macro, macs
+from benchmarks.nb201.macro import DIGITS, Macro
+from benchmarks.nb201.network import macs
 from benchmarks.nb201.space import EDGES, OPS
 from benchmarks.nb201.supernet import Supernet
 from harness.seeds import derive

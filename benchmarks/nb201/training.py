@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.bundled.clock import Clock as TimedClock
 from benchmarks.nb201 import clock
 from benchmarks.nb201.space import OPS
 from benchmarks.nb201.table import Records
-from benchmarks.training.clock import Clock as TimedClock
 from harness.cache import Table
 from harness.errors import UserError
 from harness.training import Meter, TrainingSide

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.nb201.network import CONV1, CONV3, KERNEL, ConvNorm, Macro, Reduction, pool3
+from benchmarks.nb201.macro import Macro
+from benchmarks.nb201.network import CONV1, CONV3, KERNEL, ConvNorm, Reduction, pool3
 from benchmarks.nb201.space import EDGES, OPS
 from benchmarks.nb201.supernet import Supernet
 

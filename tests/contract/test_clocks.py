@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.bundled.bundle import read
 from benchmarks.nb1shot1 import digits_bundle as nb1shot1_bundle
 from benchmarks.nb1shot1.benchmark import NB1Shot1Problem
-from benchmarks.nb1shot1.digits_table import FILES
+from benchmarks.nb1shot1.digits_bundle import FILES
 from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb201.benchmark import SEARCHED, NB201Problem
 from benchmarks.nb201.table import Records
-from benchmarks.training.table import read
 from harness import registry
 from harness.cache import Table
 from harness.problem import Problem

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.nb201 import digits_bundle
-from benchmarks.nb201.digits_table import FILES
+from benchmarks.nb201.digits_bundle import FILES
 from harness import protocol as protocols
 from harness.errors import UserError
 from harness.plan import make, rows_of

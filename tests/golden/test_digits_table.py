@@ -1,7 +1,8 @@
-"""The bundled tables trained on digits are the ones that their shards say, of every cell, and small."""
+"""The bundled tables trained on digits are complete and small, and a fresh machine searches them."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Callable
@@ -10,13 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.bundled.bundle import Bundle
 from benchmarks.nb1shot1 import digits_bundle as nb1shot1
 from benchmarks.nb201 import digits_bundle as nb201
+from benchmarks.nb201.space import NB201Space, official_order
 from benchmarks.nb201.table import Records
-from benchmarks.nb201.unique import representatives
-from benchmarks.training import table
-from benchmarks.training.build import Folder
-from benchmarks.training.bundle import Bundle
 from harness import registry
 
 SEEDS = {"nb201/digits": "3 to 5 seeds", "nb1shot1/1-digits": "3 seeds"}
@@ -33,20 +32,23 @@ def bundle(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 def test_every_cell_has_three_seeds_and_the_best_tenth_five(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_DATA", "")
     monkeypatch.setenv("NAS_CACHE", str(tmp_path))
-    records = Records(nb201.BUNDLE.open())
+    records, space = Records(nb201.BUNDLE.open()), NB201Space()
+    first: dict[str, int] = {}
+    for index, arch in enumerate(official_order()):
+        first.setdefault(space.canonical(arch), index)
     for recipe in (12, 36):
         trained = [records.get("digits", recipe, seed, "x-test", "accuracy") for seed in records.seeds("digits", recipe)]
-        counts = (~np.isnan(np.stack([one for one in trained if one is not None]))).sum(axis=0)[list(representatives())]
+        counts = (~np.isnan(np.stack([column for column in trained if column is not None]))).sum(axis=0)[list(first.values())]
         assert np.bincount(counts).tolist() == [0, 0, 0, 6466 - 647, 0, 647]
 
 
 def test_every_cell_of_space_1_has_three_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_DATA", "")
     monkeypatch.setenv("NAS_CACHE", str(tmp_path))
-    kept = nb1shot1.BUNDLE.open()
+    table = nb1shot1.BUNDLE.open()
     for recipe in (12, 36):
         for split, images in (("valid", 384), ("test", 389)):
-            counts = kept.column(f"{split}/{recipe}")
+            counts = table.column(f"{split}/{recipe}")
             assert counts.shape == (2685, 3)
             assert counts.min() >= 0 and counts.max() <= images * 8
 
@@ -54,27 +56,31 @@ def test_every_cell_of_space_1_has_three_seeds(tmp_path: Path, monkeypatch: pyte
 def test_it_is_small(bundle: Bundle) -> None:
     sizes = [path.stat().st_size for path in bundle.place.glob(f"{bundle.files.prefix}*")]
     assert len(sizes) == 4
-    assert max(sizes) <= table.LIMIT
+    assert max(sizes) <= 1_500_000
     assert sum(sizes) < 4_000_000
 
 
-def test_it_is_made_of_the_shards_that_lie_beside_it(bundle: Bundle) -> None:
-    shards = bundle.place.parent / "digits_shards"
-    if not shards.is_dir():
-        pytest.skip("the shards are not in this copy")
-    final, _ = table.records(Folder(shards))
-    checksum = json.loads((bundle.place / bundle.files.manifest).read_text())["files"][bundle.files.final]
-    packed = table.read(bundle.place / bundle.files.final, checksum)
-    assert list(packed) == list(final)
-    for name, values in final.items():
-        np.testing.assert_array_equal(packed[name], values)
+DIGESTS = {"nb201/digits": "8c4051c95703fe0b", "nb1shot1/1-digits": "7219dc3afc739b57"}
+CHECKSUMS = {
+    "nb201/digits": "00bd9415de03658d88f63818eb13725366ee286270f0dcd6eadd87da5b313615",
+    "nb1shot1/1-digits": "b75802c30121a1746287df64ea174b0af85b5db77f3d75203797c5cc37e262e2",
+}
+"""SHA-256 of the manifests, which contain the checksums of the other files."""
+
+
+def test_its_settings_and_bytes_are_those_of_the_first_release(bundle: Bundle) -> None:
+    manifest = (bundle.place / bundle.files.manifest).read_bytes()
+    assert bundle.digest == json.loads(manifest)["digest"] == DIGESTS[bundle.name]
+    assert hashlib.sha256(manifest).hexdigest() == CHECKSUMS[bundle.name]
+    for name, checksum in json.loads(manifest)["files"].items():
+        assert hashlib.sha256((bundle.place / name).read_bytes()).hexdigest() == checksum
 
 
 def test_a_fresh_machine_searches_it(
     bundle: Bundle, command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    one = ("--protocol", "digits", "--benchmarks", bundle.name, "--methods", "regularized_evolution", "--seeds", 2)
-    done = command(*one, "--out", tmp_path / "out")
+    search = ("--protocol", "digits", "--benchmarks", bundle.name, "--methods", "regularized_evolution", "--seeds", 2)
+    done = command(*search, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert registry.benchmark(bundle.name).availability().text.startswith("bundled, 1")
     (report,) = (tmp_path / "out").glob("*/table.md")

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.nb201 import digits_bundle, digits_table
-from benchmarks.nb201.digits_table import FILES
+from benchmarks.digits_tables.nb201 import classes
+from benchmarks.digits_tables.shards import EXTRA_SEEDS
+from benchmarks.nb201 import digits_bundle
+from benchmarks.nb201.digits_bundle import FILES
 from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.table import Records
-from benchmarks.training.build import EXTRA_SEEDS
 from harness import registry
 from harness.errors import UserError
 from harness.problem import Availability
@@ -44,16 +45,16 @@ def test_isomorphic_cells_share_accuracies_and_not_costs(records: Records) -> No
     accuracy = records.get("digits", 12, 0, "x-valid", "accuracy")
     seconds = records.get("digits", 12, 0, "train", "total_seconds")
     assert accuracy is not None and seconds is not None
-    differ, classes = 0, digits_table.classes()
+    differ, first = 0, classes()
     for index in range(0, 15625, 31):
-        representative = classes[index]
+        representative = first[index]
         assert accuracy[index] == accuracy[representative]
         differ += seconds[index] != seconds[representative]
     assert differ > 50
 
 
 def test_a_cell_keeps_its_numbers_through_the_files(records: Records) -> None:
-    cell = int(digits_table.classes()[1234])
+    cell = int(classes()[1234])
     test = records.mean("digits", 36, "x-test", "accuracy")
     assert test is not None
     assert test[1234] / 100 == pytest.approx(quality(cell), abs=0.02)
@@ -67,7 +68,7 @@ def test_a_cell_keeps_its_numbers_through_the_files(records: Records) -> None:
 def test_only_the_best_have_five_seeds(records: Records) -> None:
     recorded = {seed: ~np.isnan(records.get("digits", 36, seed, "x-test", "accuracy")) for seed in records.seeds("digits", 36)}
     assert list(recorded) == [str(seed) for seed in range(3 + EXTRA_SEEDS)]
-    representatives = digits_table.classes() == np.arange(15625)
+    representatives = classes() == np.arange(15625)
     assert all(recorded[seed].all() for seed in "012")
     assert all(recorded[seed][representatives].sum() == 647 for seed in "34")
     mean = records.mean("digits", 36, "x-valid", "accuracy")
@@ -95,9 +96,9 @@ def test_the_mean_cost_is_that_of_all_cells(made: Path) -> None:
 
 def test_it_is_converted_once_and_opens_without_torch_or_parquet(copy: Path) -> None:
     assert not {"torch", "sklearn"} & loaded_by(OPEN)
-    kept = digits_bundle.BUNDLE.open().path.stat().st_mtime_ns
+    before = digits_bundle.BUNDLE.open().path.stat().st_mtime_ns
     assert not {"torch", "pandas", "sklearn", "pyarrow", "scipy"} & loaded_by(OPEN)
-    assert digits_bundle.BUNDLE.open().path.stat().st_mtime_ns == kept
+    assert digits_bundle.BUNDLE.open().path.stat().st_mtime_ns == before
 
 
 def test_bundled_is_what_lies_in_the_package(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +113,7 @@ def test_without_files_it_says_how_to_make_them(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(digits_bundle, "BUNDLE", dataclasses.replace(digits_bundle.BUNDLE, place=tmp_path))
     state = registry.benchmark("nb201/digits").availability()
     assert not state.ready
-    assert "python -m benchmarks.nb201.digits build" in state.text
+    assert "python -m benchmarks.digits_tables nb201 build" in state.text
     with pytest.raises(UserError, match="nb201/digits is not built yet"):
         digits_bundle.BUNDLE.open()
 

@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from benchmarks.images.augment import PLAIN, STANDARD, Augmentation, Draws, Resident, augment, draw
 from benchmarks.images.batches import Batches, epoch, in_order, reshuffled, search_epoch
 from benchmarks.images.dataset import STATISTICS, ImageSet, load
-from benchmarks.nb201.digits_task import SETTINGS
+from benchmarks.nb201.digits_bundle import SETTINGS
 
 N, HEIGHT, WIDTH = 23, 10, 12
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.bundled.bundle import read
+from benchmarks.digits_tables.assembly import assemble
 from benchmarks.nb1shot1 import digits_bundle
 from benchmarks.nb1shot1.benchmark import DigitsBenchmark, NB1Shot1Problem
-from benchmarks.nb1shot1.digits import SUBJECT
-from benchmarks.nb1shot1.digits_table import FILES
-from benchmarks.training.table import read
+from benchmarks.nb1shot1.digits_bundle import FILES
 from harness.budget import Budget
 from harness.errors import UserError
 from harness.view import SearchView
@@ -30,7 +30,7 @@ SEARCH, JUDGE = {"recipe": 12}, {"recipe": 36}
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished build without any training, packed by the real code."""
     root = tmp_path_factory.mktemp("digits")
-    SUBJECT.assemble(made_nb1shot1_digits.build(root / "build"), root / "table")
+    assemble(made_nb1shot1_digits.RECIPE, made_nb1shot1_digits.build(root / "build"), root / "table")
     return root / "table"
 
 

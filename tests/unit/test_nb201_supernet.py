@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.nb201.network import BN_EPS, CONV1, CONV3, KERNEL, NONE, POOL, SKIP, Macro, Network, initial_parameters, pool3
+from benchmarks.nb201.macro import Macro
+from benchmarks.nb201.network import BN_EPS, CONV1, CONV3, KERNEL, NONE, POOL, SKIP, Network, initial_parameters, pool3
 from benchmarks.nb201.space import EDGES, NB201Space
 from benchmarks.nb201.supernet import Supernet
 

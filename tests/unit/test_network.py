@@ -10,10 +10,9 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.nb201.functions import live
+from benchmarks.digits_tables.nb201_statistics import live
+from benchmarks.nb201.macro import PAPER, Macro
 from benchmarks.nb201.network import (
-    PAPER,
-    Macro,
     Network,
     initial_parameters,
     macs,

@@ -433,3 +433,31 @@ def test_imports_point_one_way() -> None:
         if name.split(".")[0] in ("methods", "benchmarks")
     }
     assert not statically, "the harness finds methods and benchmarks, it does not name them"
+
+
+def imports_of(file: Path) -> list[str]:
+    """Return the modules that a source file imports, those inside functions and under TYPE_CHECKING too."""
+    names = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names += [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    return names
+
+
+def test_nothing_outside_the_workshop_imports_it_and_spaces_do_not_import_each_other() -> None:
+    root = Path(registry.__file__).parents[1]
+    workshop = "benchmarks.digits_tables"
+    spaces = {file.parent.name for file in (root / "benchmarks").glob("*/benchmark.py")}
+    assert {"nb201", "nb1shot1", "darts", "feature_maps"} <= spaces
+    for package in ("harness", "methods", "benchmarks", "reports"):
+        for file in sorted((root / package).rglob("*.py")):
+            folder = file.relative_to(root).parts[1]
+            if f"{package}.{folder}" == workshop:
+                continue
+            others = {f"benchmarks.{space}" for space in spaces if package != "benchmarks" or space != folder}
+            for name in imports_of(file):
+                assert not f"{name}.".startswith(f"{workshop}."), f"{file}: imports {name}"
+                if package == "benchmarks":
+                    assert not any(f"{name}.".startswith(f"{space}.") for space in others), f"{file}: imports {name}"

@@ -1,0 +1,1 @@
+"""Tables that ship with the package. Opening one needs no code that makes one."""

@@ -1,1 +1,0 @@
-"""Stand-alone training of architectures."""
