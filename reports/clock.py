@@ -31,8 +31,8 @@ def costs(study: Study, benchmark: str) -> Table | None:
     table = Table(
         f"What weight sharing costs, mean per run. Charged seconds are {ESTIMATE}{f' ({models})' if models else ''}. They are "
         "not comparable with the published search seconds, which were measured on the authors' machines and are listed next to "
-        "them. Measured: real seconds of the search on the device named, on the machine named below. Image passes: charged images "
-        "over the images of the training part, passes for the architecture counted.",
+        "them. Measured: real seconds of the search on the device named, on the machine named below. Image passes: charged "
+        "images over the images of the training part, passes for the architecture counted.",
         [Column(name, right=name not in ("method", "unit", "device")) for name in names],
     )
     for row in rows:

@@ -54,8 +54,8 @@ def accuracy(study: Study, traces: Traces) -> Drawing | None:
     ]
     text = (
         "Test accuracy, in percent, of the cell that a search proposed after each epoch, judged as in the table, never seen by "
-        "the search. Each method is drawn with the method that it changes. Lines: mean over finished runs. Bands: 95 % interval of "
-        "the mean at each epoch (Student t), none below 3 runs."
+        "the search. Each method is drawn with the method that it changes. Lines: mean over finished runs. Bands: 95 % "
+        "interval of the mean at each epoch (Student t), none below 3 runs."
     )
     return Drawing(render(study, panels), text) if panels else None
 
