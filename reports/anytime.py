@@ -36,7 +36,7 @@ def error(study: Study, traces: Traces) -> Drawing | None:
         return None
     text = (
         "Test error of the proposal in force, in percent, over solver calls and over charged search seconds (logarithmic). "
-        "The proposal is tested by a classifier of its own, trained outside the search. Lines: mean over finished runs, from "
+        "A separate classifier, trained outside the search, tests the proposal. Lines: mean over finished runs, from "
         "the first moment at which every run has a proposal to the end of the longest. Bands: pointwise 95 % interval of the "
         "mean (Student t), none below 3 runs, cut off where they leave the range of the means."
     )

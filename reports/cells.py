@@ -51,8 +51,8 @@ def operations(study: Study, traces: Traces, benchmark: str) -> Table | None:
     columns += [Column("skip connections"), Column("none"), Column("pooling"), Column("convolutions"), Column("collapsed")]
     columns += [Column("entropy at the end")]
     table = Table(
-        f"Final cells of weight sharing: edges out of {edges} that hold a skip connection, nothing, pooling or a convolution, "
-        "mean ± standard deviation (ddof 0) over finished runs. Collapsed: runs, in percent, whose cell has no convolution. "
+        f"Final cells of weight sharing: edges, out of {edges}, with a skip connection, no operation, pooling or a convolution"
+        ", mean ± standard deviation (ddof 0) over finished runs. Collapsed: runs, in percent, whose cell has no convolution. "
         "Entropy: of the weights on operations in the last epoch, 1 where all are the same; n/a where a method has none.",
         columns,
     )

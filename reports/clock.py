@@ -30,9 +30,9 @@ def costs(study: Study, benchmark: str) -> Table | None:
     models = thousands("; ".join([part.supernet_clock for part in parts if part.supernet_clock] + estimates))
     table = Table(
         f"What weight sharing costs, mean per run. Charged seconds are {ESTIMATE}{f' ({models})' if models else ''}. They are "
-        "not comparable with the published search seconds, which were measured on the authors' machines and stand beside them. "
-        "Measured: real seconds of the search on the device named, on the machine named below. Image passes: charged images "
-        "over the images of the training part, passes for the architecture counted.",
+        "not comparable with the published search seconds, which were measured on the authors' machines and are listed next to "
+        "them. Measured: real seconds of the search on the device named, on the machine named below. Image passes: charged "
+        "images over the images of the training part, passes for the architecture counted.",
         [Column(name, right=name not in ("method", "unit", "device")) for name in names],
     )
     for row in rows:

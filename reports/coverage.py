@@ -46,7 +46,7 @@ def covered(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """Count the runs whose proposal is in the table, by epoch; None if no method proposes at every epoch."""
     names = ["method", "target", "epochs", "in the table", "test regret"]
     table = Table(
-        "Proposals of each epoch that the table holds: runs covered of all, over stretches of epochs with the same number. "
+        "Proposals of each epoch that are in the table: runs covered of all, over stretches of epochs with the same number. "
         "Test regret in points at the end of a stretch: mean ± standard deviation (ddof 0) where all are covered, else the "
         "bounds of the mean, the missing cells taken as the best or as the worst of those recorded.",
         [Column(name, right=name not in ("method", "target")) for name in names],

@@ -54,8 +54,8 @@ def accuracy(study: Study, traces: Traces) -> Drawing | None:
     ]
     text = (
         "Test accuracy, in percent, of the cell that a search proposed after each epoch, judged as in the table, never seen by "
-        "the search. Each method beside the one that it changes. Lines: mean over finished runs. Bands: 95 % interval of the "
-        "mean at each epoch (Student t), none below 3 runs."
+        "the search. Each method is drawn with the method that it changes. Lines: mean over finished runs. Bands: 95 % "
+        "interval of the mean at each epoch (Student t), none below 3 runs."
     )
     return Drawing(render(study, panels), text) if panels else None
 
@@ -157,8 +157,8 @@ def entropies(study: Study, traces: Traces, benchmark: str) -> Table | None:
     table = Table(
         "Entropy of the weights on operations (1: all the same), mean over the epochs that a method and its base have both, "
         "and its paired difference over world seeds with Wilcoxon's test, not corrected. Falls faster: the 95 % interval lies "
-        "below 0 (yes), above it (no), or holds it (open). At its end: the method's entropy after its own last epoch. "
-        "A method and its base may differ in more than the paper's change: their settings stand below.",
+        "below 0 (yes), above it (no), or contains it (open). At its end: the method's entropy after its own last epoch. "
+        "A method and its base may differ in more than the paper's change: their settings are listed below.",
         [Column(name, right=name not in ("method", "base", "falls faster")) for name in names],
     )
     for base, rows in families(study, benchmark).items():

@@ -51,7 +51,7 @@ def signal(study: Study, traces: Traces) -> Drawing | None:
         return None
     text = (
         "Validation accuracy under weights that were trained for all architectures at once, against that of weights "
-        "trained for one alone; every point is an architecture in one of the runs. Rank correlations stand in the table."
+        "trained for one alone; every point is an architecture in one of the runs. The table lists rank correlations."
     )
     return Drawing(render(study, panels), text)
 
@@ -70,7 +70,7 @@ def correlations(study: Study, traces: Traces, benchmark: str) -> Table | None:
     names = ["method", "features", "runs", "architectures", "Spearman [95 %]", "best shared", "best own"]
     table = Table(
         "Signal of shared weights: rank correlation, over the architectures of a run, between validation accuracy under "
-        "shared weights and under weights of their own; mean over runs with its 95 % interval (Student t, within [−1, 1], "
+        "shared weights and under own weights; mean over runs with its 95 % interval (Student t, within [−1, 1], "
         "none below 3 runs). Best shared: the own accuracy, in percent, of the cell that shared weights rank first; best own: "
         "the best.",
         [Column(name, right=name != "method") for name in names],

@@ -19,7 +19,7 @@ EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 
 DEPICTION = Depiction(
     title="NAS-Bench-201 space",
-    legend="Node 0 is the cell's input, node 3 its output; edges without a line hold nothing.",
+    legend="Node 0 is the cell's input, node 3 its output; edges without a line have no operation.",
     operations={
         "none": Operation("none", "zero"),
         "skip_connect": Operation("skip", "identity"),

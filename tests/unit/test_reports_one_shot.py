@@ -195,7 +195,7 @@ def test_the_cells_of_any_space_are_counted_and_drawn() -> None:
     runs = made_evidence.frame(lines("mine", "random_search", archs={"mine": "a", "random_search": "b"}))
     toy = study_of(dataclasses.replace(rows, runs=runs, spaces={BENCHMARK: TOY}))
     table = cells.operations(toy, rows.traces, BENCHMARK)
-    assert table is not None and "edges out of three" in table.caption
+    assert table is not None and "edges, out of three" in table.caption
     assert [row[:4] for row in table.rows] == [["mine", "5", "1", "2.0 ± 0.0"]]
     drawing = cells.most_common(toy, rows.traces)
     assert (
