@@ -83,7 +83,7 @@ def read(path: Path) -> list[Review]:
         for label, kind in enumerate(CLASSES):
             numbers = [review.number for review in reviews if (review.part, review.label) == (part, label)]
             if not numbers:
-                raise UserError(f"{path} has no reviews of {name}/{kind}; get the data set again")
+                raise UserError(f"{path} has no reviews of {name}/{kind}; get the complete data set again")
             if len(set(numbers)) < len(numbers):
                 raise UserError(f"{path} has two reviews of {name}/{kind} with the same number; get it again")
     for review in reviews:

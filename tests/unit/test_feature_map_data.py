@@ -164,7 +164,8 @@ def test_a_missing_class_is_named(form: str, part: str, kind: str, home: Path) -
         "archive": lambda: review_files.archive(home, left),
         "lines": lambda: review_files.lines(home / "imdb.jsonl", left),
     }[form]()
-    with pytest.raises(UserError, match=f"has no reviews of {part}/{kind}; get the whole data set again. Nothing was imported"):
+    message = f"has no reviews of {part}/{kind}; get the complete data set again. Nothing was imported"
+    with pytest.raises(UserError, match=message):
         LIBRARY.import_path(path)
 
 
