@@ -177,7 +177,7 @@ def test_the_optimum_closes_the_table(written):
 
 def test_runs_csv_keeps_every_digit(written):
     runs, _, _ = study()
-    found = pd.read_csv(written[0] / "runs.csv")
+    found = pd.read_csv(written[0] / "runs.csv", float_precision="round_trip")
     assert len(found) == len(runs)
     assert list(found.columns) == list(runs.columns)
     merged = found.merge(runs, on=["run_id", "target"])
