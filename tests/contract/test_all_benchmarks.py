@@ -18,7 +18,7 @@ def families(ids: set[str]) -> set[tuple[str, bool]]:
     return {(id.partition("/")[0], registry.benchmark(id).embedded) for id in ids}
 
 
-def tested(contract: type) -> set[str]:
+def ids_of(contract: type) -> set[str]:
     """Return the ids of the benchmarks that a test class of a contract names."""
     return {id for test in _tests() if issubclass(test, contract) for id in test.benchmarks}
 
@@ -33,14 +33,14 @@ def of_kinds(*kinds: str) -> set[str]:
 
 
 def test_a_benchmark_with_an_oracle_keeps_the_contract_of_recorded_values() -> None:
-    assert families(of_kinds("multi-trial")) <= families(tested(BenchmarkContract))
+    assert families(of_kinds("multi-trial")) <= families(ids_of(BenchmarkContract))
 
 
 def test_a_benchmark_without_an_oracle_keeps_the_contract_of_such() -> None:
     untabulated = set(registry.benchmarks()) - of_kinds("multi-trial")
-    assert families(untabulated) <= families(tested(UntabulatedContract))
+    assert families(untabulated) <= families(ids_of(UntabulatedContract))
 
 
 def test_a_benchmark_with_a_training_side_keeps_its_contract() -> None:
     shipped = {id for id in of_kinds("one-shot", "feature-maps") if registry.benchmark(id).embedded}
-    assert shipped == {id for id in tested(TrainingContract) if registry.benchmark(id).embedded}
+    assert shipped == {id for id in ids_of(TrainingContract) if registry.benchmark(id).embedded}

@@ -78,7 +78,8 @@ SHARING = {
     "sharing_typo": ("    kind = 'one-shot'\n", "list(view.task.batches('training', 8, 0))", "KeyError: 'training'"),
     "sharing_global": (
         "    kind = 'one-shot'\n    proposes = 'self'\n",
-        "import torch; view.task.supernet()(view.task.plain('train', 8, 0)[0]); view.propose((int(torch.rand(1) * 4), 0, 0))",
+        "import torch; view.task.supernet()(view.task.plain('train', 8, 0)[0]); view.propose((0, 0, 0)); "
+        "view.log(draw=torch.rand(1).item())",
         "draws from a global generator",
     ),
     "sharing_dtype": (

@@ -169,7 +169,7 @@ def test_the_optimum_closes_the_table(written):
 
 def test_runs_csv_keeps_every_digit(written):
     runs = evidence().runs
-    table = pd.read_csv(written[0] / "runs.csv")
+    table = pd.read_csv(written[0] / "runs.csv", float_precision="round_trip")
     assert len(table) == len(runs)
     assert list(table.columns) == list(runs.columns)
     merged = table.merge(runs, on=["run_id", "target"])

@@ -135,7 +135,7 @@ class WeightSharingContract(TrainingContract):
         optimizer = torch.optim.SGD(supernet.module.parameters(), 0.01)
         images, labels = next(iter(task.batches("train", self.batch, seed)))
         loss = cross_entropy(supernet(images), labels)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         with torch.no_grad():
             logits = supernet(task.plain("valid", self.batch, seed)[0])
