@@ -1,4 +1,4 @@
-"""The benchmark keeps the contracts of nas-harness: ``pip install 'nas-harness[testing]' . && pytest``."""
+"""The benchmark keeps the contracts of nas-harness: ``pip install -e '.[testing]' . && pytest``."""
 
 from __future__ import annotations
 
