@@ -63,21 +63,21 @@ class ClockContract:
 
     def test_evaluating_a_cell_on_all_validation_images_costs_what_its_record_says(self, bench: Bench) -> None:
         archs = self.archs(bench.problem)
-        charged = bench.charge(list(map(bench.net.only, archs)), "evaluation")
+        charged = bench.charge(list(map(bench.net.active_for, archs)), "evaluation")
         recorded = np.array([self.pass_seconds(bench.problem, arch) for arch in archs])
         plain = bench.task.images["plain"]
         self.agree(bench.problem, "evaluation", charged / plain, recorded / plain)
 
     def test_an_epoch_of_one_cell_costs_what_an_epoch_of_a_query_costs(self, bench: Bench) -> None:
         archs, oracle = self.archs(bench.problem), bench.problem.oracle(1)
-        charged = bench.charge(list(map(bench.net.only, archs)), "training")
+        charged = bench.charge(list(map(bench.net.active_for, archs)), "training")
         queries = [oracle.measure(arch, None, 0) for arch in archs]
         passes = [self.passes * self.pass_seconds(bench.problem, arch) for arch in archs]
         recorded = np.array([(query[1] - less) / query[2] for query, less in zip(queries, passes, strict=True)])
         self.agree(bench.problem, "training", charged / bench.task.images["train"], recorded / self.epoch_images(bench.problem))
 
     def test_the_price_of_a_pass_is_that_of_its_images(self, bench: Bench) -> None:
-        executed = [*map(bench.net.only, self.archs(bench.problem)[:3]), None]
+        executed = [*map(bench.net.active_for, self.archs(bench.problem)[:3]), None]
         kinds: tuple[Kind, ...] = ("training", "evaluation")
         for kind in kinds:
             small, large = (bench.charge(executed, kind, images) for images in ([3], [4, 5, 6]))
