@@ -114,8 +114,8 @@ class Plain:
 
         if op not in CONVS:
             if name == "skip_connect" and stride == 2:
-                x, kernel = F.relu(x), mixed.reduction[at * c : (at + 1) * c]
-                halves = [F.conv2d(x, kernel[: c // 2], stride=2), F.conv2d(x[:, :, 1:, 1:], kernel[c // 2 :], stride=2)]
+                x, reduction = F.relu(x), mixed.reduction[at * c : (at + 1) * c]
+                halves = [F.conv2d(x, reduction[: c // 2], stride=2), F.conv2d(x[:, :, 1:, 1:], reduction[c // 2 :], stride=2)]
                 return norm(torch.cat(halves, 1), mixed.reduction_norm, at)
             y = x
             if name == "max_pool_3x3":

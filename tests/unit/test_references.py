@@ -8,7 +8,7 @@ from benchmarks.darts.space import DartsSpace
 from benchmarks.feature_maps.pool import PoolSpace
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb201.space import NB201Space
-from harness import registry
+from harness import captions, registry
 from harness.space import SearchSpace
 from reports import bibliography
 
@@ -28,7 +28,8 @@ def test_every_search_space_cites_entries_of_the_bibliography(space: SearchSpace
 
 
 def test_the_row_that_a_row_is_drawn_with_is_the_same_variant_if_there_is_one() -> None:
-    bases = {row: base for info in registry.methods().values() for row in info.rows if (base := info.compared_with(row))}
+    methods = registry.methods()
+    bases = {row: base for info in methods.values() for row in info.rows if (base := captions._base(info, row, methods))}
     assert bases == {
         "gaea_darts:bilevel": "darts:bilevel",
         "gaea_darts:erm": "darts:erm",

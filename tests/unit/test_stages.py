@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,8 @@ EACH = Stage("each", "one-shot", "digits", seeds=2)
 CHOICE = Stage("choice", "one-shot", "digits_short", split="valid")
 CHOSEN = Stage("chosen", "one-shot", "digits", seeds=3, chosen_by="choice")
 ON_TEST = Stage("on_test", "one-shot", "digits", seeds=2, first_seed=10, chosen_by="each")
+
+PROVENANCE: dict[str, Any] = {"command": "", "code": "", "host": {}, "date": ""}
 
 METHOD = """
 from dataclasses import dataclass
@@ -46,7 +49,7 @@ def method(tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "out", {"command": "", "code": "", "host": "", "date": ""}) as opened:
+    with Store(tmp_path / "out", PROVENANCE) as opened:
         yield opened
 
 
@@ -131,7 +134,7 @@ def test_the_choice_is_made_on_validation_and_its_trainings_shared(method: str, 
     extend(plan, store)
     assert trained(plan, "chosen") == [(1, CELLS[1], seed) for seed in range(3)]
     assert plan.todo == 1  # two of the three were trained with every cell
-    lines = collect(plan, store, {"command": "", "code": "", "host": "", "date": ""}).trainings
+    lines = collect(plan, store, PROVENANCE).trainings
     assert set(lines.loc[lines["stage"] == "chosen", "chosen_on"]) == {"valid"}
     assert lines.loc[lines["stage"] == "each", "accuracy"].notna().all()
     assert lines.loc[lines["stage"] == "chosen", "accuracy"].isna().sum() == 1
@@ -144,7 +147,7 @@ def test_the_papers_choice_on_test_is_labelled_and_trained_with_fresh_seeds(meth
     train(plan, store, "digits", dict(zip(CELLS, (80.0, 80.0, 70.0), strict=True)))
     extend(plan, store)
     assert trained(plan, "on_test") == [(0, CELLS[0], 10), (0, CELLS[0], 11)]  # of equals, the first search's
-    lines = collect(plan, store, {"command": "", "code": "", "host": "", "date": ""}).trainings
+    lines = collect(plan, store, PROVENANCE).trainings
     assert set(lines.loc[lines["stage"] == "on_test", "chosen_on"]) == {"test"}
 
 
@@ -155,8 +158,7 @@ def test_trainings_stay_on_the_page_of_a_command_that_names_another_method(metho
     train(plan, store, "digits", dict.fromkeys(CELLS, 80.0))
     another = tmp_path / "another.py"
     another.write_text(METHOD)
-    facts = {"command": "", "code": "", "host": "", "date": ""}
-    before, after = (collect(each, store, facts).trainings for each in (plan, planned(str(another), EACH)))
+    before, after = (collect(each, store, PROVENANCE).trainings for each in (plan, planned(str(another), EACH)))
     assert len(before) == 6 and before["accuracy"].notna().all()
     assert after.equals(before)
 
@@ -166,7 +168,7 @@ def test_trainings_are_no_searches_in_a_report(method: str, store: Store) -> Non
     search(plan, store, CELLS)
     extend(plan, store)
     train(plan, store, "digits", dict.fromkeys(CELLS, 80.0))
-    evidence = collect(plan, store, {"command": "", "code": "", "host": "", "date": ""})
+    evidence = collect(plan, store, PROVENANCE)
     (part,) = evidence.page.parts
     assert len(evidence.runs) == 3 and set(part.planned.values()) == {3}
 
