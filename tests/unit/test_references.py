@@ -23,7 +23,7 @@ def test_every_method_cites_entries_of_the_bibliography(name: str) -> None:
     assert info.paper, "--list prints the reference"
 
 
-@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+@pytest.mark.parametrize("space", SPACES, ids=[space.name for space in SPACES])
 def test_every_search_space_cites_entries_of_the_bibliography(space: SearchSpace) -> None:
     assert space.citations and set(space.citations) <= set(bibliography.entries())
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from my_benchmark.benchmark import FiveOperations, MyBenchmark, Problem, records
+from my_benchmark.benchmark import FiveOperations, MyBenchmark, records
 
+from harness.problem import Problem
 from harness.testing.suites.benchmarks import BenchmarkContract
 from harness.testing.suites.spaces import SpaceContract
 
