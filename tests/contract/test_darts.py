@@ -36,6 +36,7 @@ class TestDigits(DartsContract):
     name = "digits"
 
 
+@pytest.mark.slow
 class TestCifar10(DartsContract):
     """A few images of noise in the place of CIFAR-10's."""
 

@@ -24,6 +24,7 @@ def curve(out: Path) -> list[dict[str, str]]:
     return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
 
 
+@pytest.mark.slow
 def test_a_killed_training_continues_to_the_same_result(tmp_path: Path) -> None:
     undisturbed = CliRunner().invoke(train.app, [*QUICK, "--out", str(tmp_path / "undisturbed")])
     assert undisturbed.exit_code == 0, undisturbed.output

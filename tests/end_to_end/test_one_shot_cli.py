@@ -37,6 +37,7 @@ def runs(out: Path) -> list[dict[str, str]]:
     return [{name: value for name, value in row.items() if name != "wall_seconds"} for row in rows]
 
 
+@pytest.mark.slow
 def test_a_search_killed_with_kill_9_continues_from_its_checkpoint(command: Command, tmp_path: Path) -> None:
     assert command(*SEARCH, "--out", tmp_path / "undisturbed").returncode == 0
     out = tmp_path / "killed"
@@ -53,6 +54,7 @@ def test_a_search_killed_with_kill_9_continues_from_its_checkpoint(command: Comm
     assert not list(out.rglob("*.ckpt"))
 
 
+@pytest.mark.slow
 def test_regret_and_entropy_of_every_epoch_if_the_table_has_every_cell(command: Command, tmp_path: Path) -> None:
     short = ("pc_darts.epochs=2", "gaea_pc_darts.epochs=2", "gaea_pc_darts.warmup=1")
     rows = "random_search,pc_darts,gaea_pc_darts"

@@ -147,6 +147,7 @@ def test_from_plan_to_table(command: Command, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_more_seeds_later_and_one_method_at_a_time_make_the_same_table(command: Command, tmp_path: Path) -> None:
     command("--protocol", "smoke", "--methods", "random_search,reinforce", "--seeds", 4, "--out", tmp_path / "a")
     command("--protocol", "smoke", "--methods", "random_search", "--seeds", 2, "--out", tmp_path / "b", "--workers", 1)
@@ -177,6 +178,7 @@ def test_a_users_file_is_in_the_table_with_earlier_rows(command: Command, tmp_pa
     assert "random_search" in table
 
 
+@pytest.mark.slow
 def test_the_next_command_keeps_every_row_of_the_first_on_the_page(command: Command, tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(
@@ -197,6 +199,7 @@ def test_the_next_command_keeps_every_row_of_the_first_on_the_page(command: Comm
         assert all(f"| {row} " in table for row in ("random_search", "local_search", "gdas"))
 
 
+@pytest.mark.slow
 def test_another_budget_or_setting_is_reported_apart(command: Command, tmp_path: Path) -> None:
     command("--protocol", "nb201-2020", "--methods", "random_search", "--seeds", 3, "--budget", "queries=5", "--out", tmp_path)
     table = (tmp_path / "nb201-2020-budget-queries-5" / "table.md").read_text()
@@ -205,6 +208,7 @@ def test_another_budget_or_setting_is_reported_apart(command: Command, tmp_path:
     assert not (tmp_path / "nb201-2020").exists()
 
 
+@pytest.mark.slow
 def test_a_changed_setting_is_a_row_next_to_the_original(command: Command, tmp_path: Path) -> None:
     call = ("--protocol", "smoke", "--seeds", 3, "--out", tmp_path)
     command(*call, "--methods", "reinforce", "--set", "reinforce.lr=0.1")
@@ -218,6 +222,7 @@ def test_a_changed_setting_is_a_row_next_to_the_original(command: Command, tmp_p
     assert "--set reinforce.lr=0.1" in table
 
 
+@pytest.mark.slow
 def test_runs_of_an_older_method_are_not_shown(command: Command, tmp_path: Path) -> None:
     mine, call = tmp_path / "mine.py", ("--protocol", "smoke", "--seeds", 3, "--out", tmp_path)
     text = (
@@ -296,6 +301,7 @@ def test_a_damaged_table_is_named_and_nothing_runs(
     refused(done, "damaged: column cifar10-valid/12/mean/x-valid/accuracy", "import again")
 
 
+@pytest.mark.slow
 def test_bad_methods_cost_their_own_runs_and_exit_1(command: Command, tmp_path: Path) -> None:
     bad = ",".join(str(BAD / f"{name}.py") for name in ("raises", "nonsense", "nothing", "kills"))
     done = command("--protocol", "smoke", "--methods", f"{bad},random_search", "--seeds", 6, "--out", tmp_path)
@@ -314,6 +320,7 @@ def test_bad_methods_cost_their_own_runs_and_exit_1(command: Command, tmp_path: 
     assert again.returncode == 0
 
 
+@pytest.mark.slow
 def test_failed_runs_are_done_again_on_request(command: Command, tmp_path: Path) -> None:
     method = tmp_path / "moody.py"
     text = (
@@ -329,6 +336,7 @@ def test_failed_runs_are_done_again_on_request(command: Command, tmp_path: Path)
     assert command(*call, "--retry-failed").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_no_saved_run(tmp_path: Path, command: Command) -> None:
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
@@ -353,6 +361,7 @@ def test_a_missing_gpu_is_one_line_before_anything_runs(command: Command, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_streams_and_names_that_cannot_be_written_stop_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = os.fsencode(tmp_path) + b"/caf\xe9"
     run = [sys.executable, "-m", "harness.run", "--protocol", "smoke", "--methods", "random_search", "--seeds", "3"]
@@ -408,6 +417,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, made_data: tuple[Path,
     return runs(out)
 
 
+@pytest.mark.slow
 def test_a_sweep_killed_at_random_moments_completes(
     tmp_path: Path, undisturbed: dict[str, tuple[str, str, str]], command: Command
 ) -> None:
@@ -428,6 +438,7 @@ def test_a_sweep_killed_at_random_moments_completes(
     assert len(undisturbed) == TOTAL
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_store_without_doubling_a_run(
     tmp_path: Path, undisturbed: dict[str, tuple[str, str, str]]
 ) -> None:
@@ -442,6 +453,7 @@ def test_two_processes_share_a_store_without_doubling_a_run(
     assert len(shares) == 2, "one process did everything"
 
 
+@pytest.mark.slow
 def test_a_survivor_takes_over_the_runs_of_a_killed_process(
     tmp_path: Path, undisturbed: dict[str, tuple[str, str, str]]
 ) -> None:
@@ -476,6 +488,7 @@ def test_an_interrupt_loses_no_finished_run_and_writes_the_page(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("lose", ["remove", "move", "truncate"])
+@pytest.mark.slow
 def test_a_store_that_is_lost_during_a_sweep_ends_it(lose: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     sweep = start(out, "--workers", "1")
@@ -493,6 +506,7 @@ def test_a_store_that_is_lost_during_a_sweep_ends_it(lose: str, tmp_path: Path) 
     assert b"Traceback" not in stderr and b"report:" not in stderr
 
 
+@pytest.mark.slow
 def test_a_sweep_is_watched_and_reported_from_another_terminal(tmp_path: Path, command: Command) -> None:
     assert command("--status", "--out", tmp_path / "none").stdout.startswith("no runs in")
     sweep = start(tmp_path, "--workers", "1")

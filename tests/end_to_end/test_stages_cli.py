@@ -41,6 +41,7 @@ def inline(jobs: Iterable[Job], workers: int) -> Iterator[Finished]:
         pytest.param(on_ray, id="ray", marks=pytest.mark.ray),
     ],
 )
+@pytest.mark.slow
 def test_stages_follow_one_another_and_are_done_once(
     engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

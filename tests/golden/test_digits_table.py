@@ -76,6 +76,7 @@ def test_its_settings_and_bytes_are_those_of_the_first_release(bundle: Bundle) -
         assert hashlib.sha256((bundle.place / name).read_bytes()).hexdigest() == checksum
 
 
+@pytest.mark.slow
 def test_a_fresh_machine_searches_it(
     bundle: Bundle, command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

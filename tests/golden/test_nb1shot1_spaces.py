@@ -70,6 +70,7 @@ def published(name: str) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["nb101_cells_1shot1.parquet", "nb101_train_time_sample.parquet"])
+@pytest.mark.slow
 def test_keys_and_parameters_of_real_cells(name: str) -> None:
     for row in published(name):
         digits, size = [int(digit) for digit in row["adjacency_rowmajor"]], row["n_vertices"]

@@ -306,6 +306,7 @@ def _parallel(rank: int, store: str, results: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
     """Equal weights everywhere after an epoch; the totals are of all images (the one that does not divide is left out)."""
     spawn(_parallel, (str(tmp_path / "store"), str(tmp_path)), nprocs=2)

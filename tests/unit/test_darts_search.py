@@ -36,7 +36,11 @@ def test_the_space_runs_the_rows_of_the_papers() -> None:
     assert not {"rsps:nats_2021", "enas", "setn"} & set(ROWS)
 
 
-@pytest.mark.parametrize("row", ROWS)
+QUICK = {"darts:second_order", "gaea_gdas", "conas", "ista_nas:one_stage"}
+"""A row of each kind of training; the others are slow."""
+
+
+@pytest.mark.parametrize("row", [row if row in QUICK else pytest.param(row, marks=pytest.mark.slow) for row in ROWS])
 def test_a_search_proposes_cells_and_a_killed_one_resumes_to_the_same_end(
     row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +62,7 @@ def test_a_search_proposes_cells_and_a_killed_one_resumes_to_the_same_end(
     assert resumed.count < passes.count, "it went on from where it was"
 
 
+@pytest.mark.slow
 def test_two_operations_enter_each_node_of_ista_nas_and_of_conas_with_two_inputs() -> None:
     two = [made_darts.search("ista_nas:two_stage", made_darts.view(seed))[0] for seed in range(2)]
     for arch in two:

@@ -58,6 +58,7 @@ def essence(by_run: dict[str, Result]) -> dict[str, Result]:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.slow
 def test_workers_and_order_change_nothing(engine: Engine) -> None:
     rows = planned("random_search", "reinforce", "bohb:nb201_2020", seeds=5)
     expected = essence(results(local, jobs(rows), workers=1))

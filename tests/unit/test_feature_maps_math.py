@@ -152,6 +152,7 @@ def test_both_ways_minimise_the_same_objective() -> None:
     assert dense.weights == pytest.approx(blocked.weights, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_memory_of_blocks_stays_below_the_stated_bound_for_any_number_of_features() -> None:
     n, pool, points = 1200, fourier.draw_pool(16, 3), images(1200, side=8)
     targets = np.sign(RNG.standard_normal((n, 10))).astype(np.float32)

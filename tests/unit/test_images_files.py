@@ -304,6 +304,7 @@ def test_nas_bench_201_splits_are_the_published_ones_in_either_form(tmp_path: Pa
         splits.nb201("cifar100")
 
 
+@pytest.mark.slow
 def test_the_real_jpegs_are_cifar_10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = real("cifar10_jpg_full.npz")
     monkeypatch.setenv("NAS_DATA", str(path.parent))

@@ -29,7 +29,7 @@ TWELVE = (
 )
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [2, *(pytest.param(number, marks=pytest.mark.slow) for number in (1, 4))])
 def test_built_in_rows_between_twelve_bad_methods_are_those_of_a_clean_sweep(workers: int) -> None:
     rows = planned(*BUILT_IN, seeds=4)
     clean = essence(results(local, jobs(rows), workers=2))
@@ -208,6 +208,7 @@ def test_a_result_is_never_taken_from_a_process_that_died() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, info in registry.methods().items() if info.pure])
+@pytest.mark.slow
 def test_a_pure_method_does_the_same_among_others_as_in_a_separate_process(name: str) -> None:
     rows = planned(name, seeds=6)
     together, alone = (essence(results(local, jobs(rows, size), workers=1)) for size in (6, 1))

@@ -60,6 +60,7 @@ def test_a_system_that_says_nothing_has_the_cores_of_its_affinity(membership: st
     assert machine.cores() == 8
 
 
+@pytest.mark.slow
 def test_memory_beyond_the_bound_is_an_error_of_the_process_that_asks_for_it() -> None:
     with machine.bounded_memory(1 << 30):
         process = multiprocessing.get_context("fork").Process(target=_allocate)

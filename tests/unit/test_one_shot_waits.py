@@ -68,6 +68,7 @@ DRAWN = ("gdas", "gaea_gdas", "gaea_gdas:released")
 
 
 @pytest.mark.parametrize("row", [row for row in made_search.rows() if row not in (*DRAWN, "enas")])
+@pytest.mark.slow
 def test_more_steps_make_no_more_waits(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert reads(row, 8, monkeypatch) == reads(row, 16, monkeypatch)
 
