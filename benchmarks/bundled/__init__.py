@@ -1,1 +1,1 @@
-"""Tables that ship with the package. Opening one needs no code that makes one."""
+"""Tables that ship with the package. The code that opens a table does not depend on the code that makes it."""

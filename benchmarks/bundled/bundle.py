@@ -1,6 +1,6 @@
-"""Open a bundled table: find its files, check them, and convert them once into the cache.
+"""Bundled tables: find the files of a table, check them, and convert them once into the cache.
 
-Nothing here imports torch. After the first conversion no Parquet file is read.
+This module imports no torch. After the first conversion it reads no Parquet file.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ class Files:
 
     @property
     def cells(self) -> str:
-        """A row per architecture."""
+        """The file with a row per architecture."""
         return f"{self.prefix}_cells.parquet"
 
     @property
     def final(self) -> str:
-        """The results after the last epoch, a row per trained cell and seed."""
+        """The file with the results after the last epoch, a row per trained cell and seed."""
         return f"{self.prefix}_final.parquet"
 
     @property
     def curves(self) -> str:
-        """The validation accuracy after every epoch, a row per trained cell and seed."""
+        """The file with the validation accuracy after every epoch, a row per trained cell and seed."""
         return f"{self.prefix}_curves.parquet"
 
     @property
     def manifest(self) -> str:
-        """The settings, the clock, and the checksums of the other files."""
+        """The file with the settings, the clock, and the checksums of the other files."""
         return f"{self.prefix}.json"
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """One bundled table: where it is, and how it is converted."""
+    """One bundled table: its files, and their conversion."""
 
     name: str
     """The benchmark's id."""
@@ -63,15 +63,15 @@ class Bundle:
     place: Path
     """The folder of the package that contains the files."""
     builder: str
-    """The command that makes the files, after ``python -m``."""
+    """The command that makes the files, without ``python -m``."""
     size: int
     """Number of architectures of the search space."""
     digest: str
-    """Digest of the settings that the table is made with. A table of other settings is refused."""
+    """Digest of the settings that the table is made with. :meth:`open` refuses a table of other settings."""
     prices: Sequence[str]
-    """The features that the table's clock prices."""
+    """The features that the table's clock has a price for."""
     convert: Callable[[Mapping[str, Columns], Mapping[str, Any]], Converted]
-    """Turns the files (by name) and the manifest into the cached table."""
+    """Returns the content of the cached table. It takes the columns by name of their file, and the manifest."""
     conversion: int = 1
     """Version of ``convert``. Raise it when ``convert`` changes, so that cached tables are converted again."""
 
@@ -80,7 +80,7 @@ class Bundle:
         return next((root for root in data_roots() if (root / self.files.manifest).is_file()), self.place)
 
     def availability(self) -> Availability:
-        """Return whether the table can be opened. Only the manifest is read."""
+        """Return whether the table can be opened. This reads only the manifest."""
         where = self.folder()
         if not (where / self.files.manifest).is_file():
             return Availability(False, f"not built yet: `python -m {self.builder} build` makes it")
@@ -93,7 +93,7 @@ class Bundle:
         return Availability(True, f"{origin}, {self.size // 1000} {self.size % 1000:03} architectures, {seeds}")
 
     def open(self) -> Table:
-        """Return the cached table. Convert the files first if the cache has none.
+        """Return the cached table. Convert the files first if the table is not in the cache.
 
         Raises:
             UserError: a file is missing, damaged or of other settings.
@@ -115,7 +115,7 @@ class Bundle:
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
-                return Table(target)  # another process has converted it in the meantime
+                return Table(target)  # another process has converted the files in the meantime
 
     def _manifest(self, where: Path) -> dict[str, Any]:
         path = where / self.files.manifest
@@ -131,7 +131,7 @@ class Bundle:
         except FileNotFoundError:
             raise UserError(f"{self.name} is {self.availability().text}") from None
         except (ValueError, KeyError, TypeError):
-            remedy = f"take it from the repository again, or repeat 'python -m {self.builder} assemble'"
+            remedy = f"restore it from the repository, or repeat 'python -m {self.builder} assemble'"
             raise UserError(f"{path} is damaged; {remedy}") from None
         return dict(manifest)
 
@@ -147,7 +147,7 @@ class Bundle:
 
 
 def read(path: Path, checksum: str) -> Columns:
-    """Return the columns of one Parquet file.
+    """Return the columns of one Parquet file by name.
 
     Raises:
         UserError: the file is missing, or its SHA-256 is not ``checksum``.
@@ -157,13 +157,18 @@ def read(path: Path, checksum: str) -> Columns:
     try:
         intact = sha256(path) == checksum
     except FileNotFoundError:
-        raise UserError(f"{path} is missing; take it from the repository again, or repeat 'assemble'") from None
+        raise UserError(f"{path} is missing; restore it from the repository, or repeat 'assemble'") from None
     if not intact:
-        raise UserError(f"{path} is damaged (its checksum is another); take it from the repository again, or repeat 'assemble'")
+        raise UserError(f"{path} is damaged (wrong checksum); restore it from the repository, or repeat 'assemble'")
     table = pq.read_table(path)
     return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
 def of_class(values: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Return the value of each architecture's row, NaN for the row -1."""
+    """Return the value of each architecture: (architectures,), NaN for an architecture without a row.
+
+    Args:
+        values: (rows,).
+        rows: the row of each architecture; -1: no row.
+    """
     return np.where(rows >= 0, values[rows], np.nan)

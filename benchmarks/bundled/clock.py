@@ -1,6 +1,6 @@
-"""The clock of a bundled table: an additive model of what one image costs, in microseconds.
+"""The clock of a bundled table: an additive model of the time that one image takes.
 
-Microseconds per image = base + the sum over what a cell consists of. Each benchmark counts that in its own way.
+Microseconds per image = base + the sum over the features of a cell, count times price. Each benchmark defines the features.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Clock:
-    """Costs of a training step (forward, backward, update) and of a forward pass in evaluation."""
+    """The costs of a training step (forward, backward, update) and of a forward pass in evaluation."""
 
     train: Line
     evaluate: Line
@@ -48,13 +48,13 @@ class Clock:
 
     @classmethod
     def of(cls, values: Mapping[str, Any], names: Sequence[str] = ()) -> Clock:
-        """Return the clock that ``dataclasses.asdict`` turned into ``values``.
+        """Return the clock that ``dataclasses.asdict`` converted to ``values``.
 
         Args:
-            names: the features that it must price; empty for any.
+            names: the features that the clock must have prices for; empty: any features.
 
         Raises:
-            KeyError: it prices other features.
+            KeyError: the clock has prices for other features.
         """
         clock = cls(**{**values, "train": Line(**values["train"]), "evaluate": Line(**values["evaluate"])})
         if names and not list(names) == list(clock.train.per) == list(clock.evaluate.per):

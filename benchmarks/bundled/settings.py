@@ -12,7 +12,7 @@ from benchmarks.images import digits
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides the records. Another value of any field makes another table.
+    """Everything that decides the records. Another value of any field gives another table.
 
     A search space declares a subclass with ``macro``: its network without the cell, a dataclass.
     """
@@ -26,9 +26,10 @@ class Settings:
     epochs: dict[str, int] = field(default_factory=lambda: {"short": 12, "long": 36})
     """Epochs of each recipe. A recipe is a complete cosine schedule of that length."""
     rates: dict[str, float] = field(default_factory=lambda: {"short": 0.0375, "long": 0.0125})
-    """Initial learning rates. They are low on purpose, and their sum over a training is the same for both recipes: a higher
-    rate brings all good cells to the limit that the noise sets, where only the seed tells them apart."""
+    """Initial learning rates. Their sum over a training is the same for both recipes. They are low on purpose: a higher rate
+    brings all good cells to the limit that the noise sets, and there only the seed separates them."""
     draws: int = digits.DRAWS
+    """Noise draws of each evaluated image."""
 
     @property
     def digest(self) -> str:

@@ -1,1 +1,1 @@
-"""The DARTS space: cells of fourteen edges, their networks, and how they are trained from scratch."""
+"""The DARTS space: cells of fourteen edges, their networks, and their training from scratch."""

@@ -1,7 +1,7 @@
 """The stand-alone network of an architecture in a supernet, with the weights of its operations absorbed into norms.
 
 Every operation of an affine supernet ends in a norm with scale and shift: ``z (scale x + shift) = (z scale) x + (z shift)``.
-The stand-alone network therefore needs no weights of operations. It computes the same in evaluation, up to rounding
+The stand-alone network therefore needs no weights of operations. In evaluation it computes the same, except for rounding
 (ISTA-NAS, D-15).
 """
 
@@ -32,7 +32,7 @@ def absorbed(net: SearchNetwork, arch: Arch, weights: Sequence[Tensor] | None = 
     Args:
         net: the network of the supernet.
         arch: an architecture.
-        weights: weights (14, 7) of the operations, for each kind of cell. None: weight one.
+        weights: weights (14, 7) of the operations, for each kind of cell; None: weight one.
 
     Raises:
         ValueError: the supernet has no affine norms or has partial channels, or a cell of ``arch`` has vanished nodes.
@@ -108,7 +108,16 @@ def _operation(mixed: MixedEdges, at: int, op: int, weight: Tensor | None) -> St
 def _norm(
     prefix: str, norm: SlotNorm, slot: int, weight: Tensor | None, scale: Tensor | None = None, shift: Tensor | None = None
 ) -> State:
-    """Yield the state of one norm, its scale and shift times ``weight``. ``scale`` and ``shift`` serve a norm without them."""
+    """Yield the state of one norm. Its scale and shift are multiplied by ``weight``.
+
+    Args:
+        prefix: start of the names.
+        norm: the norms of the supernet.
+        slot: index of the norm.
+        weight: weight of the operation; None: weight one.
+        scale: scale to use if ``norm`` has none.
+        shift: shift to use if ``norm`` has none.
+    """
     if norm.scale is not None and norm.shift is not None:
         scale, shift = norm.scale[slot], norm.shift[slot]
     assert scale is not None and shift is not None

@@ -1,4 +1,4 @@
-"""The DARTS space as benchmarks of the harness. Nothing is tabulated: the test accuracy of a cell takes a training."""
+"""The DARTS space as benchmarks of the harness. No accuracy is tabulated: the test accuracy of a cell requires a training."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from harness.problem import Availability, Facts, Judge, Problem
 from harness.space import Arch
 
 IMAGES: Final = {"cifar10": (10, 3, 32), "digits": (10, 1, 8)}
-"""Classes, channels and size of the images that are searched on."""
+"""By data set of the search, the number of classes, the channels and the size (pixels) of its images."""
 
 RECIPES: Final = {"cifar10": "darts", "digits": "digits"}
-"""The recipe in whose network a proposed cell is counted."""
+"""By data set, the recipe whose network defines the size of a proposed cell."""
 
 
 class DartsBenchmark:
-    """Search for a cell on one data set."""
+    """The search for a cell on one data set."""
 
     kinds = ("one-shot",)
 
@@ -37,10 +37,10 @@ class DartsBenchmark:
     def availability(self) -> Availability:
         if self.embedded:
             return Availability(True, "bundled, cells searched and trained on the 1 797 digits of scikit-learn")
-        found = LIBRARY.find(self.dataset)
-        if found is None:
+        source = LIBRARY.find(self.dataset)
+        if source is None:
             return Availability(False, "missing: see `python -m harness.data status`")
-        return Availability(True, f"found: {found.form.name}; needs a GPU")
+        return Availability(True, f"found: {source.form.name}; needs a GPU")
 
     def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> DartsProblem:
         return DartsProblem(self.dataset)
@@ -52,7 +52,7 @@ def benchmarks() -> list[DartsBenchmark]:
 
 
 class DartsProblem(Problem):
-    """The space on one data set. Cells are drawn single-path; proposals may be of any family."""
+    """The space on one data set. Samples are single-path cells; proposals may be of any family."""
 
     fidelities = ()
     record = "none: every cell is trained"
@@ -74,11 +74,11 @@ class DartsProblem(Problem):
         )
 
     def oracle(self, world: int) -> None:
-        """Return None: nothing is tabulated."""
+        """Return None: no accuracy is tabulated."""
 
 
 class DartsJudge(Judge):
-    """Knows the size of a cell's network. Accuracies are missing until another run trains the cell."""
+    """A judge that knows the size of a cell's network, but no accuracy. Another run trains the cell."""
 
     stated_set = "nothing: cells are trained one by one"
 

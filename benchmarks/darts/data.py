@@ -20,7 +20,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Epoch(Sized, Iterable[Batch], Protocol):
-    """Batches of one epoch: images (n, channels, height, width) and labels int64 (n,) on the device."""
+    """The batches of one epoch: images (n, channels, height, width) and labels int64 (n,) on the device."""
 
 
 class Data(Protocol):
@@ -55,7 +55,7 @@ class Data(Protocol):
         """Return an epoch with every training image once, shuffled and augmented with ``seed``.
 
         Args:
-            cutout: side of the cutout in pixels; 0 means none.
+            cutout: side of the cutout in pixels; 0: no cutout.
             share: number of this process and number of processes; each process takes its part of every batch.
         """
         ...
@@ -107,7 +107,7 @@ class ResidentData:
 
 
 class _Share:
-    """The rows of one of several processes, of every batch. Rows that do not divide evenly are dropped from the last batch."""
+    """The batches of one of several processes: its part of every batch. The last batch loses rows that do not divide evenly."""
 
     def __init__(self, batches: Batches, rank: int, processes: int) -> None:
         self._batches, self._rank, self._processes = batches, rank, processes
@@ -125,7 +125,11 @@ class _Share:
 
 @lru_cache(maxsize=2)
 def open_data(dataset: str, split: Split, device: str) -> ResidentData:
-    """Open CIFAR-10, CIFAR-100 or the digits on a device. Raises :class:`UserError` if they are missing or damaged."""
+    """Open CIFAR-10, CIFAR-100 or the digits on a device.
+
+    Raises:
+        UserError: an unknown name, or images that are missing or damaged.
+    """
     if dataset not in ("cifar10", "cifar100", "digits"):
         raise UserError(f"no data {dataset!r} to train on; there are cifar10, cifar100, digits and imagenet")
     if split not in ("test", "valid"):

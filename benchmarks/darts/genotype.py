@@ -1,7 +1,7 @@
 """Genotypes as the papers publish them: ``Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=range(2, 6), ...)``.
 
-A flat list holds two operations for each node in turn. Where a node of a cell has another number of them, the cell is a
-list of one list per node. ``*_concat`` names the nodes that the cell's output concatenates.
+A flat list has two operations for each node in turn. If a node of a cell has more or fewer operations, the cell is a list with
+one list per node. ``*_concat`` names the nodes that the cell's output concatenates.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FIELDS = tuple(f"{cell}{part}" for cell in CELLS for part in ("", "_concat"))
 
 
 def to_text(arch: Arch) -> str:
-    """The genotype; within a node by predecessor, and then in the order of the operations."""
+    """Return the genotype. The inputs of a node are sorted by predecessor, then in the order of the operations."""
     half = len(arch) // 2
     return (
         "Genotype("
@@ -30,13 +30,17 @@ def to_text(arch: Arch) -> str:
 def _spelled(name: str, cell: Cell) -> str:
     nodes = [[(OPS[op], source) for op, source in inputs(cell, node)] for node in range(INPUTS, STATES)]
     flat = all(len(node) == 2 for node in nodes)
-    kept = surviving(cell)
-    concat = f"range({INPUTS}, {STATES})" if len(kept) == NODES else str(list(kept))
+    alive = surviving(cell)
+    concat = f"range({INPUTS}, {STATES})" if len(alive) == NODES else str(list(alive))
     return f"{name}={list(chain(*nodes)) if flat else nodes}, {name}_concat={concat}"
 
 
 def parse(text: str) -> Arch:
-    """The two cells, one after the other. Raises :class:`InvalidArchitecture` with the reason."""
+    """Return the architecture that a genotype spells.
+
+    Raises:
+        InvalidArchitecture: the text is not a genotype; the message says why.
+    """
     try:
         fields = _fields(text)
         cells = [_cell(name, fields[name], fields[f"{name}_concat"]) for name in CELLS]
@@ -61,7 +65,7 @@ def _fields(text: str) -> dict[str, Any]:
 
 
 def _value(node: ast.expr) -> Any:
-    """A literal, or ``range(...)`` as a list."""
+    """Return the value of a literal, and of ``range(...)`` as a list. Raises :class:`ValueError` for other expressions."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and not node.keywords:
         bounds = [_value(bound) for bound in node.args]
         if len(bounds) in (1, 2) and all(type(bound) is int and 0 <= bound <= 99 for bound in bounds):
@@ -77,16 +81,16 @@ def _cell(name: str, edges: Any, concat: Any) -> Cell:
     cell = cell_of(nodes)
     if not isinstance(concat, list | tuple) or not all(type(node) is int for node in concat):
         raise ValueError(f"{name}_concat {concat!r} is no list of nodes")
-    kept = surviving(cell)
-    if not kept:
-        raise ValueError(f"in {name} nothing reads a cell input, so that no node is left")
-    if sorted(concat) != list(kept):
-        raise ValueError(f"{name}_concat is {list(concat)}, but the nodes that the cell inputs reach are {list(kept)}")
+    alive = surviving(cell)
+    if not alive:
+        raise ValueError(f"in {name} no operation reads a cell input, so the cell has no output")
+    if sorted(concat) != list(alive):
+        raise ValueError(f"{name}_concat is {list(concat)}, but the nodes that the cell inputs reach are {list(alive)}")
     return cell
 
 
 def _nodes(name: str, edges: Any) -> list[Any]:
-    """The entries of each node."""
+    """Return the entries of each node."""
     if not isinstance(edges, list | tuple):
         raise ValueError(f"{name} is no list")
     if edges and all(_is_pair(entry) for entry in edges):
@@ -105,7 +109,7 @@ def _is_pair(entry: Any) -> bool:
 
 
 def _inputs(name: str, node: int, entering: Any) -> Inputs:
-    found: Inputs = []
+    pairs: Inputs = []
     for entry in entering:
         if not _is_pair(entry):
             raise ValueError(f"{name}, node {node}: {entry!r} is no pair (operation, predecessor)")
@@ -115,7 +119,7 @@ def _inputs(name: str, node: int, entering: Any) -> Inputs:
             raise ValueError(f"{name}, node {node}: no operation {op!r}; there are {', '.join(OPS)}{more}")
         if type(source) is not int or not 0 <= source < node:
             raise ValueError(f"{name}, node {node}: predecessor {source!r} is not one of 0 to {node - 1}")
-        if (OPS.index(op), source) in found:
+        if (OPS.index(op), source) in pairs:
             raise ValueError(f"{name}, node {node}: {op} on predecessor {source} twice")
-        found.append((OPS.index(op), source))
-    return found
+        pairs.append((OPS.index(op), source))
+    return pairs

@@ -26,9 +26,9 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SUFFIXES = (".jpeg", ".jpg", ".png")
 FORMATS = ("JPEG", "PNG")
 PIXELS = 89_000_000
-"""Most pixels of an image; ImageNet's largest image has fewer than 50 million."""
+"""Largest accepted number of pixels. ImageNet's largest image has fewer than 50 million."""
 JITTER, HUE = 0.4, 0.2
-"""Brightness, contrast and saturation are multiplied by 0.6 to 1.4; the hue turns by up to a fifth of the circle (DARTS)."""
+"""Brightness, contrast and saturation are multiplied by 0.6 to 1.4. The hue turns by up to a fifth of the circle (DARTS)."""
 VALID_SHARE = 50
 """The split ``valid`` holds out every 50th training image."""
 
@@ -42,13 +42,16 @@ class Files:
 
 
 class FolderData:
-    """Implements :class:`benchmarks.darts.data.Data`: worker processes decode, the device standardises.
+    """The data of a folder of images; see :class:`benchmarks.darts.data.Data`. Workers decode, and the device standardises.
 
     Args:
-        folder: has ``train`` and ``val``, each with one folder per class.
-        split: ``test`` evaluates on ``val``, the papers' test set; ``valid`` on held-out training images.
-        size: pixels on each side after the crop: random in training, central from 8 / 7 of the size in evaluation.
-        workers: decoding processes; 0 decodes in the calling process; None starts one per CPU.
+        folder: contains ``train`` and ``val``, each with one folder per class.
+        split: ``test`` evaluates on ``val``, the papers' test set; ``valid`` evaluates on held-out training images.
+        size: pixels on each side after the crop. Training crops at random; evaluation crops the centre at 8 / 7 of the size.
+        workers: number of decoding processes; 0: decode in the calling process; None: one per CPU.
+
+    Raises:
+        UserError: a folder is missing or has no images, or train and val have different classes.
     """
 
     channels = 3
@@ -102,7 +105,7 @@ def image_folder() -> Path:
 
 
 class _Loaded:
-    """The batches of one pass, decoded ahead by worker processes."""
+    """The batches of one pass. Worker processes decode them in advance."""
 
     def __init__(self, data: FolderData, files: Files, batches: list[list[int]], seed: int | None) -> None:
         self._data, self._batches = data, batches
@@ -140,7 +143,11 @@ class _Fixed(Sampler[list[int]]):
 
 
 class _Decoded(Dataset[tuple[Tensor, int]]):
-    """Single images, uint8 (size, size, 3), augmented by the seed and the image's number; cropped centrally if it is None."""
+    """Single images, uint8 (size, size, 3).
+
+    Args:
+        seed: seed of the augmentation, together with the image's number; None: crop the centre.
+    """
 
     def __init__(self, files: Files, size: int, seed: int | None) -> None:
         self._files, self._size, self._seed = files, size, seed
@@ -159,19 +166,23 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
 
 
 def _decoded(path: Path) -> Image.Image:
-    """Decode an image as RGB. Raises :class:`UserError`, one line, for any file that is not an image of a sensible size."""
+    """Decode an image as RGB.
+
+    Raises:
+        UserError: the file is not an image, is damaged, or has more than :data:`PIXELS` pixels. The message is one line.
+    """
     try:
         with opened(path) as file, Image.open(file, formats=FORMATS) as image:
             width, height = image.size
             if width * height > PIXELS:
                 raise ValueError(f"{width:,} x {height:,} pixels are more than {PIXELS:,}")
             return image.convert("RGB")
-    except Exception as error:  # of the decoders: damaged, cut short, not an image, a pipe, too large
-        raise UserError(f"{printable(path)} is damaged, or no image: {reason(error)}") from None
+    except Exception as error:  # decoders raise many types: for damaged, short, foreign or too large files and for pipes
+        raise UserError(f"{printable(path)} is damaged or not an image: {reason(error)}") from None
 
 
 def central(image: Image.Image, size: int) -> Image.Image:
-    """Scale the shorter side to 8 / 7 of ``size``, then crop the central square."""
+    """Scale the shorter side to 8 / 7 of ``size``, then crop the central square of this size (pixels)."""
     scale = round(size * 8 / 7) / min(image.size)
     width, height = (max(size, round(side * scale)) for side in image.size)
     left, top = (width - size) // 2, (height - size) // 2
@@ -213,7 +224,7 @@ def _turned(image: Image.Image, share: float) -> Image.Image:
 
 def _files(folder: Path) -> tuple[list[str], Files]:
     if not is_folder(folder):
-        raise UserError(f"{folder} is no folder; images lie in DIR/train/CLASS/*.JPEG and DIR/val/CLASS/*.JPEG")
+        raise UserError(f"{folder} is no folder; put images into DIR/train/CLASS/*.JPEG and DIR/val/CLASS/*.JPEG")
     names = sorted(name for name in os.listdir(folder) if is_folder(folder / name))
     files = [
         (folder / name / file, label)
@@ -232,7 +243,7 @@ def _where(files: Files, chosen: list[bool]) -> Files:
 
 
 def _digest(folder: Path, *parts: Files) -> str:
-    """Return the SHA-256 of names and classes. Hashing the content would read 140 GB at every start."""
+    """Return the SHA-256 of file names and classes. A digest of the contents would read 140 GB at every start."""
     lines = (
         f"{path.relative_to(folder)} {label}" for part in parts for path, label in zip(part.paths, part.labels, strict=True)
     )

@@ -1,4 +1,4 @@
-"""The network around a cell: number and width of its cells, size of its images. Imports no torch."""
+"""The network around a cell: number and width of its cells, size of its images. This module imports no torch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ STEM_WIDTH = 3
 
 @dataclass(frozen=True)
 class Macro:
-    """All of an evaluation network but the cell. The defaults are the papers' for CIFAR-10."""
+    """An evaluation network without its cell. The defaults are the papers' for CIFAR-10."""
 
     width: int = 36
-    """Channels of every operation of the first cells (C); each reduction cell doubles them."""
+    """Channels of every operation in the first cells (C). Each reduction cell doubles them."""
     depth: int = 20
     """Number of cells (L); cells L // 3 and 2 L // 3 are reduction cells."""
     classes: int = 10
@@ -29,11 +29,12 @@ class Macro:
     size: int = 32
     """Height and width of the input image, pixels."""
     stem: Stem = "cifar"
-    """``cifar``: one 3x3 convolution to 3 C channels; ``imagenet``: three of stride 2, to an eighth of the image's size."""
+    """``cifar``: one 3x3 convolution to 3 C channels. ``imagenet``: three 3x3 convolutions of stride 2, to an eighth of the
+    image's size."""
     auxiliary: bool = True
-    """A second classifier on the output of cell 2 L // 3, in training only."""
+    """Whether a second classifier reads the output of cell 2 L // 3, in training only."""
     extra_norm: bool = False
-    """Poolings and identities have a batch norm too, as in the one-stage network of ISTA-NAS."""
+    """Whether poolings and identities have a batch norm, as in the one-stage network of ISTA-NAS."""
 
     def __post_init__(self) -> None:
         if self.depth < 1 or self.width < 2 or self.width % 2:
@@ -52,7 +53,7 @@ class Macro:
 
     @property
     def shrinkage(self) -> int:
-        """Size of the image over the size of the last cell's output."""
+        """Size of the image divided by the size of the last cell's output."""
         return (8 if self.stem == "imagenet" else 1) << len(self.reductions)
 
     def for_data(self, classes: int, channels: int, size: int) -> Macro:
@@ -62,7 +63,7 @@ class Macro:
 
 CIFAR = Macro()
 IMAGENET = Macro(width=48, depth=14, classes=1000, size=224, stem="imagenet")
-"""The mobile setting."""
+"""The mobile setting on ImageNet."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 The edges that leave the two inputs form one group; the edges that leave a node form another. Each source of a group has one
 ReLU, and one pooling of each kind with one norm. All depthwise convolutions of one kernel are one call. All pointwise
-convolutions are another, and so are their norms, into which the weights of the operations are folded. Operations without
-weight are not executed.
+convolutions are one call, and all their norms are one call. The weights of the operations are folded into these norms.
+Operations without weight are not executed.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class SlotNorm(nn.Module):
 
     Args:
         slots: number of norms.
-        channels: channels of each.
-        affine: they have scale and shift.
-        track: they keep running statistics for evaluation.
+        channels: channels of each norm.
+        affine: the norms have scale and shift.
+        track: the norms keep running statistics for evaluation.
     """
 
     mean: Tensor | None
@@ -47,7 +47,7 @@ class SlotNorm(nn.Module):
         Args:
             x: (batch, slots * channels, height, width).
             index: numbers of the slots in ``x``; None: all.
-            weights: (slots,), a factor of each slot; None: one.
+            weights: (slots,), a factor of each slot; None: weight one.
         """
         scale, shift = chosen(trained(self.scale, self.free), index), chosen(trained(self.shift, self.free), index)
         if weights is not None:
@@ -120,7 +120,7 @@ class MixedEdges(nn.Module):
         Args:
             values: the sources, (batch, channels, height, width) each.
             run: the operations to execute.
-            weights: weights of the slots, (slots,), or (batch, slots) if each image has its own; None: one.
+            weights: weights of the slots, (slots,), or (batch, slots) if each image has its own; None: weight one.
             keep: factors (batch, slots) of the outputs of the slots.
         """
         if keep is not None:
@@ -206,7 +206,7 @@ class MixedEdges(nn.Module):
         return stored.view(-1, self.channels, c, 1, 1)[index].view(-1, c, 1, 1)
 
     def _reduce(self, rectified: Sequence[Tensor], run: Plan, weights: Tensor | None) -> Tensor:
-        """Return the skip connections that halve the size: two 1x1 convolutions each, the second from one pixel further."""
+        """Return the skip connections that halve the size: two 1x1 convolutions each, the second shifted by one pixel."""
         shifts = [(x[:, :, ::2, ::2], x[:, :, 1::2, 1::2]) for x in rectified]
         x = torch.cat([half for at in run.reductions for half in shifts[self.group.source(at)]], 1)
         x = F.conv2d(x, self._pointwise(self.reduction, run.reduced), groups=2 * len(run.reductions))
@@ -263,10 +263,10 @@ def spread(x: Tensor, table: Tensor, channels: int, shift: Tensor | None = None)
 
 
 def dilated(x: Tensor, kernels: Tensor, stride: int) -> Tensor:
-    """Return a depthwise convolution with dilation 2 that keeps the size, or halves it with stride 2.
+    """Return the output of a depthwise convolution with dilation 2. It keeps the size, or halves it with stride 2.
 
-    It reads every second pixel, so it equals a plain convolution of those pixels: of one quarter of the image with stride 2,
-    of each quarter with stride 1. Plain convolutions are several times faster, above all backward.
+    A dilated convolution reads every second pixel, so it equals a plain convolution of these pixels: of one quarter of the
+    image with stride 2, of each quarter with stride 1. Plain convolutions are several times faster, above all backward.
     """
     batch, channels, height, width = x.shape
     padding = kernels.shape[-1] // 2
@@ -318,7 +318,7 @@ class _Sums:
 
 
 def added(terms: Sequence[Tensor | None]) -> Tensor | None:
-    """Return the sum of the terms that are not None; None if all are."""
+    """Return the sum of the terms that are not None; None if all terms are None."""
     present = [term for term in terms if term is not None]
     return sum(present[1:], present[0]) if present else None
 

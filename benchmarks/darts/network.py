@@ -1,4 +1,4 @@
-"""The stand-alone network of a cell of the DARTS space: every operation has affine batch norm."""
+"""The stand-alone network of a cell of the DARTS space. Its batch norms are affine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ READS_RELU = frozenset({"sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_con
 
 
 def separable(channels: int, kernel: int, stride: int = 1, dilation: int = 1, affine: bool = True) -> list[nn.Module]:
-    """Return depthwise convolution, pointwise convolution and batch norm. Stride 2 halves the size. It has no ReLU."""
+    """Return a depthwise convolution, a pointwise convolution and a batch norm, without ReLU. Stride 2 halves the size."""
     padding = dilation * (kernel // 2)
     return [
         nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
@@ -29,8 +29,9 @@ def separable(channels: int, kernel: int, stride: int = 1, dilation: int = 1, af
 class FactorizedReduce(nn.Module):
     """A layer that halves the size: two 1x1 convolutions of every second pixel, the second shifted by a pixel; batch norm.
 
-    The caller adds the ReLU. Pixels are selected before the convolution, because oneDNN's backward pass with stride 2 (issue
-    6035) writes past its workspace for channels-last images of fewer than 8 channels on processors without AVX-512.
+    The caller adds the ReLU. The forward pass selects pixels before the convolution, because oneDNN's backward pass with
+    stride 2 (issue 6035) writes past its workspace for channels-last images of fewer than 8 channels on processors without
+    AVX-512.
     """
 
     def __init__(self, inputs: int, outputs: int, affine: bool = True) -> None:
@@ -45,7 +46,10 @@ class FactorizedReduce(nn.Module):
 
 
 def operation(op: str, channels: int, stride: int, affine: bool = True, extra_norm: bool = False) -> nn.Module:
-    """Return one operation, without the ReLU of those in ``READS_RELU``. ``skip_connect`` with stride 2 is ``reduce``."""
+    """Return the layers of one operation.
+
+    The caller adds the ReLU of the operations in ``READS_RELU``. ``skip_connect`` with stride 2 is ``reduce`` there.
+    """
     if op == "skip_connect":
         if stride == 2:
             return FactorizedReduce(channels, channels, affine)
@@ -63,7 +67,7 @@ def operation(op: str, channels: int, stride: int, affine: bool = True, extra_no
 
 
 class EvaluationCell(nn.Module):
-    """A cell in its place: two projected inputs, and for every surviving node the sum of its operations."""
+    """One cell of the network: two projected inputs, and for every surviving node the sum of its operations."""
 
     def __init__(self, place: Place, extra_norm: bool) -> None:
         super().__init__()
@@ -114,9 +118,9 @@ class EvaluationCell(nn.Module):
 
 
 class Network(nn.Module):
-    """The evaluation network. Input (batch, channels, size, size).
+    """The evaluation network of an architecture.
 
-    The initial weights are PyTorch's defaults. The caller draws drop-path, see :meth:`drop_path`.
+    The initial weights are PyTorch's defaults. The caller draws the factors of drop-path; see :meth:`drop_path`.
     """
 
     def __init__(self, arch: Arch, macro: Macro = CIFAR) -> None:
@@ -136,7 +140,7 @@ class Network(nn.Module):
 
         Args:
             x: (batch, channels, size, size).
-            keep: (droppable, batch, 1, 1, 1), from :meth:`drop_path`. None: nothing is dropped.
+            keep: (droppable, batch, 1, 1, 1), from :meth:`drop_path`; None: no operation is dropped.
         """
         first = self.stem(x)
         older, newer = first, first if self.stem_rest is None else self.stem_rest(first)
@@ -193,7 +197,7 @@ def _projection(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _stem(macro: Macro) -> tuple[nn.Sequential, nn.Sequential | None]:
-    """Return the layers of input 0 of the first cell, and those from it to input 1 (None if both inputs are the same)."""
+    """Return the layers to input 0 of the first cell, and those from there to input 1 (None if the inputs are the same)."""
     width = macro.width
     if macro.stem == "cifar":
         return nn.Sequential(*_conv3(macro.channels, STEM_WIDTH * width)), None

@@ -1,4 +1,4 @@
-"""The images of a training from scratch. Imports no torch, so that plans can use it."""
+"""The images of a training from scratch. This module imports no torch, so that plans can use it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from benchmarks.images.dataset import ImageSet, load
 from benchmarks.images.digits import SIZES
 
 Split = Literal["test", "valid"]
-"""``test``: train on all training images, evaluate on the test set. ``valid``: train on nine tenths of the training images
+"""``test``: train on all training images and evaluate on the test set. ``valid``: train on nine tenths of the training images
 (45 000 of CIFAR's 50 000), evaluate on the rest, and never read the test set."""
 
 
 def parts(dataset: str, split: Split) -> tuple[ImageSet, ImageSet]:
-    """Return the images trained on, and those held out."""
+    """Return the images to train on, and the held-out images."""
     train, test = load(dataset)
     if split == "test":
         return train, test

@@ -17,7 +17,7 @@ KERNEL = {SEP3: 3, SEP5: 5, DIL3: 3, DIL5: 5}
 
 
 class Group(NamedTuple):
-    """Edges whose sources are computed at the same time. Positions count the edges, target by target."""
+    """Edges whose sources are computed at the same time. A position is the index of an edge in the group, target by target."""
 
     sources: tuple[int, ...]
     edges: tuple[int, ...]
@@ -45,7 +45,7 @@ Rows = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a group executes in a pass. A slot is one operation on one edge; slots have the order of the fields."""
+    """The operations that a group executes in a pass. A slot is an operation on an edge; slots have the order of the fields."""
 
     convs: tuple[tuple[int, ...], ...]
     """For each of ``CONVS``, the positions of its edges."""
@@ -54,13 +54,13 @@ class Plan:
     plain: tuple[tuple[int, int], ...]
     """(position, operation) of each pooling and each skip connection at unchanged size."""
     values: tuple[tuple[int, int], ...]
-    """(operation, source) of each value that ``plain`` needs. Each is computed once. Poolings come first."""
+    """(operation, source) of each value that ``plain`` reads. Each value is computed once. Poolings come first."""
     rows: tuple[int, ...]
     """Indices of the targets that ``plain`` enters."""
     cells: Tensor
     """int64: positions of ``plain`` in the table of ``rows`` and ``values``."""
     own: Tensor
-    """int64: for each of ``plain``, the index of its scale and shift among those of the group."""
+    """int64: for each entry of ``plain``, the index of its scale and shift among those of the group."""
     slots: Tensor
     """int64: for each slot, ``edge * len(OPS) + operation``."""
     identities: Tensor
@@ -85,7 +85,15 @@ class Plan:
 
 @lru_cache(maxsize=1024)
 def plan(group: Group, operations: Rows, stride: int, affine: bool, device: torch.device) -> Plan:
-    """Return how ``group`` executes these operations. With stride 2 they halve the size."""
+    """Return the plan by which ``group`` executes these operations.
+
+    Args:
+        group: the edges.
+        operations: for each edge of the cell, the operations to execute.
+        stride: 2 if the operations halve the size.
+        affine: norms also follow poolings and skip connections.
+        device: device of the plan's tensors.
+    """
     running = [operations[edge] for edge in group.edges]
     convs = tuple(tuple(at for at, ops in enumerate(running) if op in ops) for op in CONVS)
     reductions = tuple(at for at, ops in enumerate(running) if stride == 2 and SKIP in ops)

@@ -1,4 +1,4 @@
-"""Published cells by name, so that anyone can train one: ``DARTS_V2``, ``PC_DARTS_CIFAR10``, ``CONAS_1``, ..."""
+"""Published cells by name: ``DARTS_V2``, ``PC_DARTS_CIFAR10``, ``CONAS_1``, ..."""
 
 from __future__ import annotations
 
@@ -14,18 +14,25 @@ from harness.space import Arch, InvalidArchitecture
 
 @cache
 def published() -> dict[str, Arch]:
-    """Every published cell of ``published.toml``."""
+    """Return every cell of ``published.toml`` by name."""
     return {name: parse(entry["genotype"]) for name, entry in _entries().items()}
 
 
 @cache
 def about() -> dict[str, str]:
-    """What each of them is."""
+    """Return the description of every published cell by name."""
     return {name: entry["about"] for name, entry in _entries().items()}
 
 
 def named(text: str) -> Arch:
-    """The cell that ``text`` names, in any case, or spells as a genotype. Raises :class:`UserError`."""
+    """Return a cell from its name or its genotype.
+
+    Args:
+        text: the name of a published cell in any case, or ``Genotype(...)``.
+
+    Raises:
+        UserError: an unknown name, or an invalid genotype.
+    """
     name = text.strip().upper().replace("-", "_")
     if name in published():
         return published()[name]

@@ -1,4 +1,4 @@
-"""Recipes as data: how long, how fast, how regularised a cell is trained from scratch, and in which network."""
+"""Recipes as data: the length, the learning rates, the regularisation and the network of a training from scratch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.errors import UserError
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training recipe; the defaults are DARTS' for CIFAR-10."""
+    """One training recipe. The defaults are DARTS' for CIFAR-10."""
 
     name: str = "darts"
     about: str = ""
@@ -29,19 +29,19 @@ class Recipe:
     """Learning rate at the start."""
     schedule: Literal["cosine", "linear", "exponential"] = "cosine"
     gamma: float = 0.97
-    """Factor of an epoch, of the exponential schedule."""
+    """Factor of the learning rate per epoch in the exponential schedule."""
     warmup: int = 0
-    """Epochs over which the learning rate is raised: times (epoch + 1) / warmup."""
+    """Number of first epochs in which the learning rate is multiplied by (epoch + 1) / warmup."""
     tail: int = 0
-    """Last epochs of the linear schedule, on a slope ``tail`` times flatter."""
+    """Number of last epochs in which the slope of the linear schedule is ``tail`` times flatter."""
     momentum: float = 0.9
     nesterov: bool = False
-    """CoNAS' table says yes, its code no (D-04)."""
+    """CoNAS' table says yes, its code says no (D-04)."""
     weight_decay: float = 3e-4
     clip: float = 5.0
-    """Norm of the gradient; 0: not clipped."""
+    """Largest norm of the gradient; 0: no clipping."""
     drop_path: float = 0.2
-    """Probability that an operation is dropped for an image, reached linearly from 0: times epoch / epochs."""
+    """Final probability that an operation is dropped for an image. It rises linearly from 0: times epoch / epochs."""
     auxiliary: float = 0.4
     """Weight of the auxiliary head's loss; 0: no head."""
     cutout: int = 16
@@ -64,12 +64,12 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of every value but the texts: what a trained number's recipe is known by."""
+        """SHA-256 of every field except the texts. It identifies the recipe of a trained accuracy."""
         values = {key: value for key, value in dataclasses.asdict(self).items() if key not in ("name", "about")}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def learning_rate(self, epoch: int) -> float:
-        """Of an epoch, from 0."""
+        """Return the learning rate of an epoch, counted from 0."""
         if self.schedule == "cosine":
             rate = self.lr * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
         elif self.schedule == "exponential":
@@ -80,18 +80,31 @@ class Recipe:
         return rate * min(1.0, (epoch + 1) / self.warmup) if self.warmup else rate
 
     def drop_probability(self, epoch: int) -> float:
-        """Of an epoch, from 0."""
+        """Return the probability of drop-path in an epoch, counted from 0."""
         return self.drop_path * epoch / self.epochs
 
     def macro(self, classes: int, channels: int, size: int) -> Macro:
-        """The network on such images. Raises :class:`UserError` where they do not fit."""
+        """Return the network for these images.
+
+        Args:
+            classes: number of classes.
+            channels: channels of an image.
+            size: height and width of an image, pixels.
+
+        Raises:
+            UserError: the images are too small or cannot be halved often enough.
+        """
         try:
             return Macro(self.width, self.depth, classes, channels, size, self.stem, self.auxiliary > 0, self.extra_norm)
         except ValueError as error:
             raise UserError(f"recipe {self.name}: {error}") from None
 
     def changed(self, texts: dict[str, str]) -> Recipe:
-        """With fields set from ``{name: text}``. Raises :class:`UserError` for an unknown field or an unreadable value."""
+        """Return the recipe with fields set from ``{name: text}``.
+
+        Raises:
+            UserError: an unknown field, or a text that is not a valid value.
+        """
         values: dict[str, Any] = {}
         kinds = {field.name: type(getattr(self, field.name)) for field in dataclasses.fields(self)}
         for name, text in texts.items():
@@ -110,18 +123,18 @@ class Recipe:
 
 @cache
 def recipes() -> dict[str, Recipe]:
-    """Every recipe of ``recipes.toml``."""
+    """Return every recipe of ``recipes.toml`` by name."""
     tables = tomllib.loads((Path(__file__).parent / "recipes.toml").read_text())
-    found = {}
+    by_name = {}
     for name, table in tables.items():
         own = {key: value for key, value in table.items() if key != "based_on"}
         based = tables[table["based_on"]] if "based_on" in table else {}
-        found[name] = Recipe(**{**based, **own, "name": name})
-    return found
+        by_name[name] = Recipe(**{**based, **own, "name": name})
+    return by_name
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of that name. Raises :class:`UserError`."""
+    """Return the recipe with this name. Raises :class:`UserError` if there is none."""
     if name not in recipes():
         close = difflib.get_close_matches(name, recipes(), 1)
         raise UserError(

@@ -1,4 +1,4 @@
-"""What trains cells of the DARTS space from scratch. Imports no PyTorch by itself."""
+"""The retrainer of the DARTS space. This module imports torch only when it trains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.training import Trained
 
 @dataclass(frozen=True)
 class Retrainer:
-    """Trains cells from scratch; see :class:`harness.training.Retrainer`."""
+    """The training of cells from scratch; see :class:`harness.training.Retrainer`."""
 
     dataset: str
 
@@ -79,7 +79,7 @@ class Retrainer:
 
 
 def _images(dataset: str, split: str) -> tuple[str, int, int, int]:
-    """Which images are trained on and held out, in words; classes, channels and size."""
+    """Return a description of the images of a training, the number of classes, the channels and the size (pixels)."""
     if dataset == "imagenet":
         from benchmarks.darts.image_folder import FolderData, image_folder
 

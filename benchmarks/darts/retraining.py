@@ -1,7 +1,8 @@
-"""Training one cell from scratch: epochs that can be stopped and gone on with, bit for bit where arithmetic is deterministic.
+"""The training of one cell from scratch. It can stop after any epoch and resume.
 
-Everything random in an epoch follows from the seed and the epoch's number. Inside an epoch nothing waits for the device:
-losses are summed there and read once.
+Everything random in an epoch follows from the seed and the epoch's number. A resumed training therefore equals an
+uninterrupted training bit for bit, if the arithmetic is deterministic. Inside an epoch no step waits for the device: losses are
+summed on the device and read once.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from harness.space import Arch
 
 EVALUATION_BATCH = 512
 HISTORY = ("epoch", "lr", "drop_path", "train_loss", "train_accuracy", "accuracy", "seconds")
-"""Columns of a training's curve; accuracy (of the held-out images, percent) is NaN where an epoch was not evaluated."""
+"""Columns of a training's curve. ``accuracy`` (held-out images, percent) is NaN in epochs without an evaluation."""
 
 
 @dataclass
 class Curve:
-    """What was recorded of each epoch."""
+    """The records of a training, a line per epoch."""
 
     lines: list[dict[str, float]] = field(default_factory=list)
 
@@ -44,20 +45,24 @@ class Curve:
 
     @property
     def best(self) -> float:
-        """The largest held-out accuracy of any evaluated epoch, percent: chosen on the held-out images, to be labelled so."""
+        """The largest held-out accuracy of any evaluated epoch, percent. It is chosen on the held-out images; label it so."""
         return max((line["accuracy"] for line in self.lines if line["accuracy"] == line["accuracy"]), default=math.nan)
 
 
 class Retraining:
-    """One cell under one recipe and seed.
+    """The training of one cell with one recipe and one seed.
 
     Args:
-        device: ``cpu`` or ``cuda``, or ``cuda:1``. On a GPU: bfloat16 autocast and channels-last.
-        seed: decides weights, order, augmentation and drop-path.
-        compiled: a mode of ``torch.compile``, or nothing.
-        processes: whether to train data-parallel in the process group that is set up (PyTorch's DDP); batches are shared out.
-        light: leave the optimiser's momentum out of the state, which is nearly halved. A training that goes on from there is
-            not bit for bit the one that was not stopped; ``restarts`` counts how often that was.
+        seed: seed of the weights, the order of the images, their augmentation and drop-path.
+        device: ``cpu``, ``cuda`` or ``cuda:1``. A GPU uses bfloat16 autocast.
+        compiled: a mode of ``torch.compile``; empty: no compilation.
+        processes: train data-parallel (PyTorch's DDP) in the process group that is already set up. Each process takes its
+            part of every batch.
+        light: leave the optimiser's momentum out of the state, which nearly halves it. A training that resumes from such a
+            state differs from an uninterrupted training; ``restarts`` counts these resumptions.
+
+    Raises:
+        UserError: the batch is not divisible by the number of processes, or the images do not fit the network.
     """
 
     def __init__(
@@ -75,7 +80,7 @@ class Retraining:
         self.device = torch.device(device)
         self.share: tuple[int, int] = (dist.get_rank(), dist.get_world_size()) if processes else (0, 1)
         if recipe.batch % self.share[1]:
-            raise UserError(f"a batch of {recipe.batch} cannot be shared out to {self.share[1]} processes")
+            raise UserError(f"a batch of {recipe.batch} cannot be divided evenly among {self.share[1]} processes")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive("retraining", "weights", seed))
             network = Network(arch, recipe.macro(data.classes, data.channels, data.size))
@@ -93,7 +98,7 @@ class Retraining:
 
     @property
     def epoch(self) -> int:
-        """How many epochs are done."""
+        """Number of finished epochs."""
         return len(self.curve.lines)
 
     @property
@@ -101,34 +106,48 @@ class Retraining:
         return self.epoch >= self.recipe.epochs
 
     def agreed(self, wish: bool) -> bool:
-        """What the first process wishes: the others follow it."""
+        """Return ``wish`` of the first process, in every process."""
         if self.share[1] == 1:
             return wish
-        told = torch.tensor(int(wish), device=self.device)
-        dist.broadcast(told, 0)
-        return bool(told.item())
+        decision = torch.tensor(int(wish), device=self.device)
+        dist.broadcast(decision, 0)
+        return bool(decision.item())
 
     def run(
         self,
         save: Callable[[bytes], None] | None = None,
-        told: Callable[[dict[str, float]], None] | None = None,
+        after_epoch: Callable[[dict[str, float]], None] | None = None,
         until: int | None = None,
         watch: Callable[[float], None] = lambda share: None,
     ) -> Curve:
-        """Trains to the end, or until so many epochs are done; after each, ``save`` gets the state and ``told`` its line.
+        """Train to the end and return the curve.
 
-        ``watch`` gets the share of the training that is done, after each batch.
+        Args:
+            save: takes the state after each epoch.
+            after_epoch: takes the line of the curve after each epoch.
+            until: stop when this number of epochs is finished; None: train to the end.
+            watch: takes the finished share of the training (0 to 1) after each batch.
+
+        Raises:
+            FloatingPointError: the loss is not finite.
         """
         while self.epoch < min(self.recipe.epochs, until or self.recipe.epochs):
             line = self.train_epoch(watch)
             if save is not None:
                 save(self.state())
-            if told is not None:
-                told(line)
+            if after_epoch is not None:
+                after_epoch(line)
         return self.curve
 
     def train_epoch(self, watch: Callable[[float], None] = lambda share: None) -> dict[str, float]:
-        """One epoch and, where it is due, an evaluation; its line of the curve."""
+        """Train one epoch, evaluate if an evaluation is due, and return the line of the curve.
+
+        Args:
+            watch: takes the finished share of the training (0 to 1) after each batch.
+
+        Raises:
+            FloatingPointError: the loss is not finite.
+        """
         recipe, number, started = self.recipe, self.epoch, time.perf_counter()
         rate, drop = recipe.learning_rate(number), recipe.drop_probability(number)
         for group in self.optimizer.param_groups:
@@ -163,11 +182,11 @@ class Retraining:
         return line
 
     def _keep(self, images: int, probability: Tensor, chance: torch.Generator) -> Tensor:
-        """Drop-path of this process's images; every process draws those of all."""
+        """Return the factors of drop-path for this process's images. Every process draws the factors of all images."""
         rank, processes = self.share
-        everyone: Tensor = self.network.drop_path(images * processes, probability, chance)
-        mine = everyone[:, rank * images : (rank + 1) * images]
-        return mine.bfloat16() if self.device.type == "cuda" else mine  # a float32 factor would make float32 of what follows
+        factors: Tensor = self.network.drop_path(images * processes, probability, chance)
+        part = factors[:, rank * images : (rank + 1) * images]
+        return part.bfloat16() if self.device.type == "cuda" else part  # float32 factors would make later layers float32
 
     def _step(self, images: Tensor, labels: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
         recipe = self.recipe
@@ -176,8 +195,8 @@ class Retraining:
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
         total = loss
         if auxiliary is not None:
-            beside = F.cross_entropy(auxiliary.float(), labels, label_smoothing=recipe.label_smoothing)
-            total = loss + recipe.auxiliary * beside
+            auxiliary_loss = F.cross_entropy(auxiliary.float(), labels, label_smoothing=recipe.label_smoothing)
+            total = loss + recipe.auxiliary * auxiliary_loss
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         if recipe.clip:
@@ -186,7 +205,7 @@ class Retraining:
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
     def evaluate(self) -> float:
-        """Accuracy on the held-out images, percent."""
+        """Return the accuracy on the held-out images, percent."""
         self.network.eval()
         right, seen = torch.zeros((), device=self.device, dtype=torch.int64), 0
         with torch.inference_mode(), self._autocast():
@@ -199,8 +218,8 @@ class Retraining:
         return torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
 
     def state(self) -> bytes:
-        """Everything that the rest of the training depends on."""
-        kept = {
+        """Return everything that the rest of the training depends on, serialised by torch."""
+        content = {
             "identity": self.identity,
             "network": self.network.state_dict(),
             "optimizer": None if self.light else self.optimizer.state_dict(),
@@ -208,18 +227,22 @@ class Retraining:
             "curve": self.curve.lines,
         }
         stream = io.BytesIO()
-        torch.save(kept, stream)
+        torch.save(content, stream)
         return stream.getvalue()
 
     def load(self, state: bytes) -> None:
-        """Goes on from :meth:`state`. Raises :class:`UserError` where that is of another cell, recipe, data or seed."""
-        kept = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
-        if kept["identity"] != self.identity:
-            raise UserError("the checkpoint is of another cell, recipe, data set or seed; take another folder, or delete it")
-        self.network.load_state_dict(kept["network"])
-        self.restarts = kept["restarts"]
-        if kept["optimizer"] is None:
+        """Resume from a state that :meth:`state` returned.
+
+        Raises:
+            UserError: the state is of another cell, recipe, data set or seed.
+        """
+        content = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
+        if content["identity"] != self.identity:
+            raise UserError("the checkpoint is of another cell, recipe, data set or seed; use another folder, or delete it")
+        self.network.load_state_dict(content["network"])
+        self.restarts = content["restarts"]
+        if content["optimizer"] is None:
             self.restarts += 1
         else:
-            self.optimizer.load_state_dict(kept["optimizer"])
-        self.curve = Curve(kept["curve"])
+            self.optimizer.load_state_dict(content["optimizer"])
+        self.curve = Curve(content["curve"])

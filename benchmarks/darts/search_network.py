@@ -1,7 +1,7 @@
 """The network of the DARTS supernet: cells in which every edge has every operation.
 
 A cell sums weighted operations on each edge; :mod:`benchmarks.darts.mixed` describes the work that edges share. With partial
-channels (PC-DARTS) the operations work on some of the channels, and the rest passes by.
+channels (PC-DARTS) the operations work on some of the channels, and the other channels bypass them.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ EVERYTHING: Arch = ((1 << len(OPS)) - 1,) * (2 * len(EDGES))
 
 @dataclass
 class Mixture:
-    """What the cells of one kind compute in one pass: the executed operations, and their weights."""
+    """The executed operations and their weights, for the cells of one kind in one pass."""
 
     rows: tuple[tuple[int, ...], ...]
     """For each edge, the executed operations."""
     open: Sequence[bool]
-    """For each edge, whether the channels that no operation works on pass."""
+    """For each edge, whether the channels that no operation works on pass to the target."""
     reduces: bool
-    """True for reduction cells."""
+    """Whether the cells are reduction cells."""
     affine: bool
-    """Norms have scale and shift."""
+    """Whether norms have scale and shift."""
     device: torch.device
     edges: Tensor | None = None
-    """Weights of the edges, (14,) or (batch, 14). None: weight one."""
+    """Weights of the edges, (14,) or (batch, 14); None: weight one."""
     idle: Sequence[Tensor] | None = None
-    """For each node, the number that is added to it (straight-through), () or (batch,)."""
+    """For each node, the number that is added to it (straight-through estimator), () or (batch,)."""
     plans: list[Plan] = field(init=False)
     weights: list[Tensor | None] = field(init=False)
-    """For each group, the weights of its slots. None: weight one."""
+    """For each group, the weights of its slots; None: weight one."""
 
     def __post_init__(self) -> None:
         self.plans = [
@@ -62,7 +62,7 @@ class Mixture:
         self.edges = edges
 
     def passing(self, group: int, like: Tensor) -> Tensor:
-        """Return the table of :func:`spread` for the channels that pass by the operations."""
+        """Return the table of :func:`spread` for the channels that no operation works on."""
         edges = list(GROUPS[group].edges)
         table = like.new_tensor([float(self.open[edge]) for edge in edges])
         if self.edges is not None:
@@ -71,7 +71,11 @@ class Mixture:
 
 
 class MixedCell(nn.Module):
-    """One cell with all operations on all edges."""
+    """One cell with all operations on all edges.
+
+    Raises:
+        ValueError: the channels are not divisible by ``partial``.
+    """
 
     def __init__(self, place: Place, partial: int, affine: bool, track: bool) -> None:
         super().__init__()
@@ -94,7 +98,7 @@ class MixedCell(nn.Module):
         Args:
             older: output of the cell before the last one, rectified.
             newer: output of the last cell, rectified.
-            mixture: what the cell computes.
+            mixture: the operations to execute, and their weights.
             drop: probability of drop-path.
             noise: generator of drop-path, on the CPU.
         """

@@ -1,4 +1,4 @@
-"""Trainable parameters and multiply-adds of the evaluation network of a cell, the auxiliary head left out."""
+"""Trainable parameters and multiply-adds of the evaluation network of a cell, without the auxiliary head."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from harness.space import Arch
 
 
 class Size(NamedTuple):
-    """Of a network, or of a part of it."""
+    """The size of a network, or of a part of it."""
 
     parameters: int
     macs: int
-    """Multiply-adds of one image: convolutions and the classifier's weights. Norms, pooling, sums and biases count nothing."""
+    """Multiply-adds of one image in convolutions and in the classifier. Norms, poolings, sums and biases count as zero."""
 
     def __add__(self, other: object) -> Size:
         return Size(self.parameters + other.parameters, self.macs + other.macs) if isinstance(other, Size) else NotImplemented
 
 
 def network_size(arch: Arch, macro: Macro = CIFAR) -> Size:
-    """Exact counts, without building the network."""
+    """Return the exact size of the network, without building it."""
     total, outputs = _stem(macro), 0
     for place in places(arch, macro):
         total += cell_size(place, macro.extra_norm)
@@ -30,7 +30,7 @@ def network_size(arch: Arch, macro: Macro = CIFAR) -> Size:
 
 
 def cell_size(place: Place, extra_norm: bool = False) -> Size:
-    """One cell: the two projections of its inputs, and its operations."""
+    """Return the size of one cell: the two projections of its inputs, and its operations."""
     pixels, width = place.size**2, place.width
     total = _conv(1, place.older, width, pixels) + _norm(width)  # FactorizedReduce has the same two counts
     total += _conv(1, place.newer, width, pixels) + _norm(width)
@@ -42,7 +42,15 @@ def cell_size(place: Place, extra_norm: bool = False) -> Size:
 
 
 def op_size(op: str, width: int, stride: int, pixels: int, extra_norm: bool = False) -> Size:
-    """One operation on ``width`` channels with ``pixels`` of output."""
+    """Return the size of one operation.
+
+    Args:
+        op: name of the operation.
+        width: channels of its input and of its output.
+        stride: 2 if it halves the size.
+        pixels: number of pixels of its output.
+        extra_norm: poolings and identities have a batch norm.
+    """
     if op == "skip_connect" and stride == 2:
         return _conv(1, width, width, pixels) + _norm(width)
     if "conv" not in op:

@@ -1,4 +1,4 @@
-"""The DARTS space: a normal and a reduction cell, as single-path, multi-path or mixed-path results have them."""
+"""The DARTS space: a normal and a reduction cell, each single-path, multi-path or mixed-path."""
 
 from __future__ import annotations
 
@@ -39,17 +39,20 @@ _RULES = {
 
 
 class DartsSpace(SearchSpace):
-    """Architectures as 28 small ints: for each edge of the normal and then of the reduction cell, its operations as bits.
+    """The space of architectures of 28 small ints: for each edge of the normal and then of the reduction cell, its operations.
 
-    Edges are in the order of :data:`benchmarks.darts.cell.EDGES`, bits in that of ``OPS``. The string is the field's genotype.
-    Every family contains the one before.
+    An int has a bit per operation. Edges are in the order of :data:`benchmarks.darts.cell.EDGES`, bits in the order of ``OPS``.
+    The string is the field's genotype. Every family contains the previous family.
 
     Args:
-        family: ``single``: every node has two inputs from different predecessors, one operation each (DARTS); ``multi``: every
-            node has at least one input (CoNAS); ``mixed``: nodes without inputs vanish, at least one node is left in each
-            cell (SparseNAS).
-        accepts: a wider family whose members are architectures too; ``sample``, ``mutate``, ``neighbors`` and ``size`` keep to
-            ``family``. The two of ISTA-NAS' inputs that meet on one predecessor, for one, are of ``multi``.
+        family: ``single``: every node has two inputs from different predecessors, one operation each (DARTS). ``multi``: every
+            node has at least one input (CoNAS). ``mixed``: nodes without inputs vanish, and each cell has at least one node
+            (SparseNAS).
+        accepts: a wider family. Its members are architectures too, but ``sample``, ``mutate``, ``neighbors`` and ``size`` use
+            ``family``. Example: if both inputs of a node in ISTA-NAS read the same predecessor, the cell is of ``multi``.
+
+    Raises:
+        ValueError: an unknown family, or ``accepts`` is narrower than ``family``.
     """
 
     name = "darts"
@@ -64,23 +67,23 @@ class DartsSpace(SearchSpace):
             if name not in families:
                 raise ValueError(f"{name!r} is no family of cells; there are {', '.join(families)}")
         if accepts and families.index(accepts) < families.index(family):
-            raise ValueError(f"{accepts} is narrower than {family}, which it is to contain")
+            raise ValueError(f"the family {accepts} does not contain the family {family}")
         self.family: Family = family
         self.accepts: Family = accepts or family
 
     @property
     def size(self) -> int:
-        """Architectures of the family, isomorphic ones counted apart."""
+        """Number of architectures in the family. Isomorphic architectures are counted separately."""
         return _count(self.family) ** 2
 
     def __contains__(self, arch: object) -> bool:
         return super().__contains__(arch) and all(belongs(cell, self.accepts) for cell in cells(arch))  # type: ignore[arg-type]
 
     def sample(self, rng: random.Random) -> Arch:
-        """Single-path: two predecessors of each node, then an operation for each, uniformly (the RSPS distribution).
+        """Return an architecture drawn uniformly from the family.
 
-        Other families: every operation on every edge with probability 1/2 (CoNAS), a cell outside the family drawn again. All
-        three are uniform over the family.
+        Single-path: draw two predecessors of each node, then an operation for each (the RSPS distribution). Other families:
+        draw every operation on every edge with probability 1/2 (CoNAS), and draw a cell again if it is outside the family.
         """
         if self.family == "single":
             return (*_single_path(rng), *_single_path(rng))
@@ -92,11 +95,11 @@ class DartsSpace(SearchSpace):
         return tuple(drawn)
 
     def mutate(self, arch: Arch, rng: random.Random) -> Arch:
-        """Another operation or another predecessor for one input of one node; elsewhere one operation more or less.
+        """Return a random neighbour of an architecture.
 
-        Single-path: cell, node and input uniformly, then one of the two changes with probability 1/2 each (the first node has
-        no other predecessor, so its operation changes), the new value uniformly among the others. Other families: uniformly
-        among the neighbours.
+        Single-path: draw cell, node and input uniformly. Replace the operation or the predecessor with probability 1/2 each.
+        The first node has no other predecessor, so its operation is replaced. Draw the new value uniformly among the other
+        values. Other families: draw uniformly among the neighbours.
         """
         if self.family != "single" or not _single(arch):
             family = self.accepts if self.family == "single" else self.family
@@ -113,7 +116,10 @@ class DartsSpace(SearchSpace):
         return _with_inputs(arch, cell, node, moves[int(rng.random() * len(moves))])
 
     def neighbors(self, arch: Arch) -> Iterator[Arch]:
-        """Single-path: every other operation, or other predecessor, of one input. Elsewhere: one operation more or less."""
+        """Yield the neighbours of an architecture.
+
+        Single-path: one input has another operation or another predecessor. Other families: one operation is added or removed.
+        """
         if self.family == "single" and _single(arch):
             for cell in (0, 1):
                 for node in range(INPUTS, STATES):
@@ -130,7 +136,7 @@ class DartsSpace(SearchSpace):
                     yield other
 
     def canonical(self, arch: Arch) -> str:
-        """The genotype of the cell that all take which differ in the order of nodes, or in what reads vanished nodes."""
+        """Return the genotype with the canonical cells; see :func:`benchmarks.darts.cell.canonical`."""
         normal, reduce = cells(arch)
         return self.to_str((*canonical(normal), *canonical(reduce)))
 
@@ -154,12 +160,12 @@ class DartsSpace(SearchSpace):
 
 
 def cells(arch: Arch) -> tuple[Cell, Cell]:
-    """The normal and the reduction cell."""
+    """Return the normal and the reduction cell."""
     return arch[: len(EDGES)], arch[len(EDGES) :]
 
 
 def belongs(cell: Cell, family: Family) -> bool:
-    """Whether a cell is of the family."""
+    """Return whether a cell is in the family."""
     if family == "mixed":
         return bool(surviving(cell))
     for node in range(INPUTS, STATES):
@@ -174,7 +180,7 @@ def _single(arch: Arch) -> bool:
 
 
 def _count(family: Family) -> int:
-    """Cells of a family."""
+    """Return the number of cells in a family."""
     ops = len(OPS)
     if family == "single":
         return math.prod(math.comb(node, 2) * ops**2 for node in range(INPUTS, STATES))
@@ -182,7 +188,7 @@ def _count(family: Family) -> int:
         return math.prod(2 ** (ops * node) - 1 for node in range(INPUTS, STATES))
     return int(
         2 ** (ops * len(EDGES)) - 2 ** (ops * (len(EDGES) - INPUTS * NODES))
-    )  # less those in which nothing reads an input
+    )  # minus the cells in which no operation reads an input
 
 
 def _single_path(rng: random.Random) -> Cell:
@@ -211,5 +217,7 @@ def _rewired(entering: list[tuple[int, int]], position: int, node: int) -> list[
 def _with_inputs(arch: Arch, cell: int, node: int, entering: list[tuple[int, int]]) -> Arch:
     edges = list(arch)
     start = cell * len(EDGES) + EDGE[node, 0]
-    edges[start : start + node] = [sum(1 << op for op, source in entering if source == one) for one in range(node)]
+    edges[start : start + node] = [
+        sum(1 << op for op, source in entering if source == predecessor) for predecessor in range(node)
+    ]
     return tuple(edges)

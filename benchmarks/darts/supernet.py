@@ -25,12 +25,13 @@ SEARCH = Macro(width=16, depth=8, auxiliary=False)
 """The papers' supernet for CIFAR-10."""
 
 CELLS = ("normal", "reduce")
+"""The kinds of cells."""
 T = TypeVar("T")
 
 Mixtures = tuple[Mixture, Mixture]
-"""What a normal cell and a reduction cell compute."""
+"""The mixtures of a normal cell and of a reduction cell."""
 Pass = Callable[[float, int, bool], None]
-"""Charge for one pass: multiply-adds per image, number of images, training or not."""
+"""A function that charges one pass. It takes multiply-adds per image, the number of images, and True for training."""
 
 
 class Supernet(SupernetBase[Mixtures]):
@@ -42,12 +43,12 @@ class Supernet(SupernetBase[Mixtures]):
     Args:
         macro: the network around the cells.
         none: ``none`` is one of the options.
-        edges: edges have weights of their own, and the inputs of nodes are decisions.
+        edges: edges have weights, and the inputs of nodes are decisions.
         partial: operations work on one of this many channels.
         affine: norms have scale and shift; inside the cells they then also follow poolings and skip connections.
         track: norms keep running statistics for evaluation; if False, every batch is normalised by its own statistics.
         seed: seed of the initial weights.
-        charge: charge for one pass.
+        charge: charges each pass.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class Supernet(SupernetBase[Mixtures]):
         return logits
 
     def active_for(self, arch: Arch) -> Active:
-        """See the contract. Edges that are not in the architecture execute nothing."""
+        """See the contract. Edges that are not in the architecture execute no operation."""
         first = int(self.none)
         rows = [tuple(first + op for op in range(len(OPS)) if edge >> op & 1) for edge in arch]
         kinds = (tuple(rows[: len(EDGES)]), tuple(rows[len(EDGES) :]))
@@ -179,8 +180,8 @@ class Supernet(SupernetBase[Mixtures]):
     def derive(self, scores: Sequence[Any]) -> Arch:
         """Return DARTS' choice: for each node the two inputs whose best operation scores highest, with that operation.
 
-        ``none`` takes no part in the comparison. With edge decisions, the score of an operation is multiplied by that of its
-        edge.
+        ``none`` takes no part in the comparison. With edge decisions, the score of an operation is multiplied by the score of
+        its edge.
         """
         arch: list[int] = []
         for kind in range(len(CELLS)):
@@ -199,7 +200,7 @@ class Supernet(SupernetBase[Mixtures]):
 
 
 class _Prices:
-    """Multiply-adds of one image in a pass."""
+    """The prices of passes: multiply-adds of one image."""
 
     def __init__(self, macro: Macro, partial: int) -> None:
         built = list(places(EVERYTHING, macro))

@@ -16,7 +16,7 @@ from harness.training import Meter
 from harness.weight_sharing import DeployableSupernet
 
 MACROS = {"cifar10": SEARCH, "digits": Macro(width=8, depth=3, channels=1, size=8, auxiliary=False)}
-"""The networks that the papers search with, and a small one."""
+"""By data set, the network of the supernet: the papers' on CIFAR-10, a small network on the digits."""
 
 
 class DartsTask:
@@ -54,7 +54,7 @@ class DartsTask:
         """Return the supernet of this data set; see :meth:`harness.weight_sharing.Task.supernet`.
 
         Args:
-            cells: number of cells; 0: as in searches (8 on CIFAR-10).
+            cells: number of cells; 0: as in searches (8 on CIFAR-10, 3 on the digits).
             auxiliary: the network has a second classifier on the output of cell ``2 cells // 3``.
 
         Raises:

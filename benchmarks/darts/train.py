@@ -1,4 +1,4 @@
-"""The command ``python -m benchmarks.darts.train``: trains a cell of the DARTS space from scratch, and says how good it is."""
+"""The command ``python -m benchmarks.darts.train``: train a cell of the DARTS space from scratch and evaluate it."""
 
 from __future__ import annotations
 
@@ -34,21 +34,22 @@ DATA = ("cifar10", "cifar100", "digits", "imagenet")
 
 EPILOG = """
 \b
-A published cell as its paper trains it (600 epochs; days without a GPU):
+Train a published cell as its paper does (600 epochs; days without a GPU):
   python -m benchmarks.darts.train --cell DARTS_V2 --data cifar10 --recipe darts --device cuda --out v2
-A cell that a search found, in a few seconds on one core:
+Train a cell of a search, in a few seconds on one core:
   python -m benchmarks.darts.train --cell "Genotype(normal=[...], ...)" --data digits --recipe digits --out mine
-Which of several cells to take: train each briefly on 45 000 images, compare on the other 5 000:
+Choose between cells: train each briefly on 45 000 images, and compare them on the other 5 000:
   python -m benchmarks.darts.train --cell DARTS_V1 --data cifar10 --split valid --recipe short --device cuda --out v1-short
-In pieces of eight minutes, the same command each time:
+Train in pieces of eight minutes, with the same command each time:
   python -m benchmarks.darts.train --cell DARTS_V2 --data cifar10 --device cuda --minutes 8 --out v2
-Four GPUs on one cell (batches are shared out):
+Train one cell on four GPUs (each takes a part of every batch):
   torchrun --nproc-per-node 4 -m benchmarks.darts.train --cell DARTS_V2 --data cifar10 --device cuda --out v2
 
-The folder --out gets checkpoint.pt after every epoch, curve.csv, and at the end result.json. The same command goes on where it
-stopped, killed or not. The accuracy to report is that after the last epoch; the best epoch's is chosen on the test set, and is
-stored under a name that says so. Several cells or seeds at once: one command each, or a protocol of python -m harness.run.
-Exit codes: 0 trained, 1 diverged, 2 the call was wrong, 3 stopped by --minutes before the end, 130 interrupted.
+The command writes checkpoint.pt and curve.csv into --out after every epoch, and result.json at the end. The same command
+resumes a training that was stopped or killed. Report the accuracy after the last epoch; the accuracy of the best epoch is
+chosen on the test set, and is stored under a name that says so. For several cells or seeds, run one command each, or a
+protocol of python -m harness.run.
+Exit codes: 0 trained, 1 diverged, 2 wrong call, 3 stopped by --minutes before the end, 130 interrupted.
 """
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -59,36 +60,40 @@ def train(
     cell: Annotated[
         str, typer.Option(metavar="NAME|GENOTYPE", help="A published cell (--cells lists them) or a genotype.")
     ] = "",
-    data: Annotated[str, typer.Option(metavar="|".join(DATA), help="What to train on.")] = "cifar10",
-    recipe_: Annotated[str, typer.Option("--recipe", metavar="NAME", help="How (--recipes lists them).")] = "darts",
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value; repeatable.")] = None,
+    data: Annotated[str, typer.Option(metavar="|".join(DATA), help="Data set to train on.")] = "cifar10",
+    recipe_: Annotated[
+        str, typer.Option("--recipe", metavar="NAME", help="Recipe of the training (--recipes lists them).")
+    ] = "darts",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the recipe; repeatable.")
+    ] = None,
     split: Annotated[
         str, typer.Option(metavar="test|valid", help="Hold out the test set, or a tenth of the training images.")
     ] = "test",
-    seed: Annotated[int, typer.Option(metavar="N", help="Weights, order, augmentation, drop-path.")] = 0,
-    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Where.")] = "cpu",
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of weights, order, augmentation and drop-path.")] = 0,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Device to train on.")] = "cpu",
     compile_: Annotated[
-        str, typer.Option("--compile", metavar="MODE", help="Of torch.compile: default, reduce-overhead, max-autotune.")
+        str, typer.Option("--compile", metavar="MODE", help="Mode of torch.compile: default, reduce-overhead, max-autotune.")
     ] = "",
     images: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="ImageNet: DIR/train/CLASS, DIR/val/CLASS. [default: imagenet in NAS_DATA]"),
     ] = None,
     size: Annotated[int, typer.Option(metavar="N", help="ImageNet: pixels on each side.")] = 224,
-    minutes: Annotated[float, typer.Option(metavar="N", help="Stop after the epoch that crosses so many minutes.")] = 0.0,
+    minutes: Annotated[float, typer.Option(metavar="N", help="Stop after the epoch that crosses this time.")] = 0.0,
     light: Annotated[
-        bool, typer.Option("--light", help="Checkpoints without momentum, half as large; going on is then not bit for bit.")
+        bool, typer.Option("--light", help="Checkpoints without momentum, half as large; a resumed training then differs.")
     ] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the checkpoint and the results.")] = None,
     cells: Annotated[bool, typer.Option("--cells", help="Print the published cells.")] = False,
     recipes_: Annotated[bool, typer.Option("--recipes", help="Print the recipes.")] = False,
 ) -> None:
-    """Trains a cell of the DARTS space from scratch and evaluates it."""
+    """Train a cell of the DARTS space from scratch and evaluate it."""
     if cells or recipes_:
         _list_cells() if cells else _list_recipes()
         return
     if not cell or out is None:
-        raise UserError("say which --cell to train and where to keep it (--out DIR)   (--help explains, --cells lists cells)")
+        raise UserError("pass --cell, the cell to train, and --out, the folder of the results   (see --help and --cells)")
     if data not in DATA:
         raise UserError(f"no data {data!r}; there are {', '.join(DATA)}")
     if compile_ not in ("", "default", "reduce-overhead", "max-autotune"):
@@ -122,7 +127,7 @@ def _carry_out(training: Retraining, arch: Arch, out: Path, minutes: float) -> N
             checkpoint.save(training.state())
             _write_curve(out, training)
             left = (time.monotonic() - started) / (training.epoch - first) * (training.recipe.epochs - training.epoch)
-            print(_told(line, training.recipe.epochs, left), flush=True)
+            print(_progress(line, training.recipe.epochs, left), flush=True)
     if leads and not training.done:
         print(f"stopped after {minutes:g} minutes; the same command goes on")
     if not training.done:
@@ -135,7 +140,11 @@ def _carry_out(training: Retraining, arch: Arch, out: Path, minutes: float) -> N
 
 
 def checkpoint_file(folder: Path) -> SafeFile:
-    """Return the file of a training's last good state, in a folder that is made. Raises :class:`UserError` if it cannot be."""
+    """Make the folder of a training, and return the file of its last good state.
+
+    Raises:
+        UserError: the folder cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -144,7 +153,7 @@ def checkpoint_file(folder: Path) -> SafeFile:
 
 
 def last_state(file: SafeFile) -> bytes | None:
-    """Return the state saved last; None if there is none. Raises :class:`UserError` for a damaged file."""
+    """Return the last saved state; None if there is none. Raises :class:`UserError` for a damaged file."""
     try:
         return file.load()
     except Damaged as error:
@@ -159,13 +168,21 @@ def _settings(texts: list[str]) -> dict[str, str]:
 
 
 def _ready(device: str, processes: bool) -> str:
-    """The device of this process, the process group set up where ``torchrun`` started several."""
+    """Set up torch, and return the device of this process.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        processes: also set up the process group, because ``torchrun`` started several processes.
+
+    Raises:
+        UserError: an unknown device, or no GPU.
+    """
     import torch
 
     if device not in ("cpu", "cuda"):
         raise UserError(f"device {device!r} is not cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: PyTorch finds no GPU here; take --device cpu, and a small recipe such as digits")
+        raise UserError("--device cuda: PyTorch finds no GPU; use --device cpu, and a small recipe such as digits")
     if device == "cpu":
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1))))
     else:
@@ -195,7 +212,8 @@ def _opened(data: str, split: str, device: str, images: Path | None, size: int) 
     return FolderData(images or image_folder(), "test" if split == "test" else "valid", device, size)
 
 
-def _told(line: dict[str, float], epochs: int, left: float) -> str:
+def _progress(line: dict[str, float], epochs: int, left: float) -> str:
+    """Return the progress message of an epoch. ``left`` is the estimated rest of the training, seconds."""
     accuracy = "" if line["accuracy"] != line["accuracy"] else f"  held out {line['accuracy']:.2f} %"
     eta = (
         time.strftime("%d d %H:%M", time.gmtime(left - 86400))
@@ -219,7 +237,7 @@ def _write_curve(out: Path, training: Retraining) -> None:
         with atomic(out / "curve.csv") as temporary:
             temporary.write_text(stream.getvalue())
     except OSError:
-        pass  # the checkpoint holds it, and has told of a full disk
+        pass  # the checkpoint contains the curve, and its warning has reported a full disk
 
 
 def _result(training: Retraining, arch: Arch) -> dict[str, Any]:
@@ -267,16 +285,16 @@ def _list_cells() -> None:
 
 
 def _list_recipes() -> None:
-    for name, one in recipes().items():
-        print(f"{name:20} {one.digest[:12]}  {one.about}")
+    for name, entry in recipes().items():
+        print(f"{name:20} {entry.digest[:12]}  {entry.about}")
 
 
 def main() -> None:
-    """Runs the command; see :func:`harness.command.run`. Exit code 1: the loss was not a number."""
+    """Run the command; see :func:`harness.command.run`. The exit code is 1 if the loss is not finite."""
     try:
         run_command(app, "interrupted; the same command goes on")
     except FloatingPointError as error:
-        print(f"error: {error}; the checkpoint is of the epoch before", file=sys.stderr)
+        print(f"error: {error}; the checkpoint contains the previous epoch", file=sys.stderr)
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""The training side of the DARTS space. Imports no torch."""
+"""The training side of the DARTS space. This module imports no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DartsTrainingSide(TrainingSide):
-    """Opens :class:`benchmarks.darts.task.DartsTask`."""
+    """The training side that opens :class:`benchmarks.darts.task.DartsTask`."""
 
     choices = frozenset({"partial", "edges", "affine"})
     deployable = True

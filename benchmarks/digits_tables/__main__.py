@@ -10,7 +10,7 @@ from harness.command import run
 app = typer.Typer(
     help="Make, check and pack the bundled tables of cells that are trained on digits.\n\n"
     "A new table takes four commands: build (hours; it can be interrupted and repeated), time (on a quiet machine), "
-    "verify, assemble. Without --from, verify and statistics read the archive of the bundled table.\n\n"
+    "verify and assemble. Without --from, verify and statistics read the archive of the bundled table.\n\n"
     "Example: python -m benchmarks.digits_tables nb201 verify --cells 2",
     add_completion=False,
     no_args_is_help=True,

@@ -1,8 +1,7 @@
-"""Assemble the files of a finished build: three Parquet files made of its shards, and a manifest with their checksums.
+"""The files of a finished build: three Parquet files made of its shards, and a manifest with their checksums.
 
-The final and the curves file have a row per cell and seed. Accuracies are stored as counts of correct answers, so that nothing
-is rounded. The recipe defines the columns of the file of cells. The manifest is written last: if it exists, the table is
-complete.
+The final file and the curves file have a row per cell and seed. They store accuracies as counts of correct answers, which are
+exact. The recipe defines the columns of the file of cells. The manifest is written last: if it exists, the table is complete.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from harness.cache import atomic, explain, sha256
 from harness.errors import UserError
 
 LIMIT = 1_500_000
-"""Largest size of a file, bytes."""
+"""Largest accepted size of a file, bytes."""
 LOSS_UNIT = 1e-4
 """Losses are stored as multiples of this many nats."""
 
@@ -94,7 +93,7 @@ def _sorted(pieces: dict[str, list[npt.NDArray[Any]]]) -> Columns:
 
 
 def assemble(recipe: TableRecipe, shards: Shards, to: Path) -> dict[str, int]:
-    """Write the table of a finished build into ``to`` and return the bytes of each Parquet file.
+    """Write the table of a finished build into ``to`` and return the size of each Parquet file in bytes.
 
     Raises:
         UserError: the build is unfinished, has no clock or has other settings.
@@ -129,7 +128,7 @@ def assemble(recipe: TableRecipe, shards: Shards, to: Path) -> dict[str, int]:
 
 
 def write(columns: Columns, path: Path, facts: Mapping[str, Any]) -> int:
-    """Write one Parquet file with ``facts`` as JSON in its metadata, and return its bytes.
+    """Write one Parquet file with ``facts`` as JSON in its metadata, and return its size in bytes.
 
     Raises:
         UserError: the file would be larger than :data:`LIMIT`; nothing is written.

@@ -1,4 +1,4 @@
-"""Train the units of a build that have no shard, in one process or several."""
+"""The training of the units of a build that have no shard, in one process or several."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _begin(recipe: TableRecipe) -> None:
     assert parent is not None
 
     def follow() -> None:
-        # a driver that was killed cannot stop its workers; without this thread they would wait for it for ever
+        # a killed driver cannot stop its workers; without this thread they would wait for it forever
         parent.join()
         os._exit(1)
 
@@ -78,14 +78,17 @@ def run(
     """Train the units that have no shard.
 
     Args:
-        workers: processes, one thread each.
-        say: receives progress messages.
+        folder: the folder of the build.
+        wanted: the units of the build.
+        recipe: the recipe of the table.
+        workers: number of processes, one thread each.
+        say: takes progress messages.
 
     Raises:
         UserError: a worker died, or the folder cannot be written.
     """
     pending = folder.pending(wanted)
-    say(f"{len(wanted) - len(pending)} of {len(wanted)} shards are there; {len(pending)} to train")
+    say(f"{len(wanted) - len(pending)} of {len(wanted)} shards are finished; {len(pending)} to train")
     if not pending:
         return
     say(f"training with {native.describe()}")
@@ -104,7 +107,7 @@ def run(
                 report(done, unit.name)
             return
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-        spawn = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half-way
+        spawn = multiprocessing.get_context("spawn")  # a fork would not copy torch's threads, but the state of their locks
         with ProcessPoolExecutor(min(workers, len(pending)), spawn, _begin, (recipe,)) as pool:
             futures = [pool.submit(_work, folder.path, unit) for unit in pending]
             try:
@@ -114,7 +117,7 @@ def run(
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     except BrokenProcessPool:
-        raise UserError("a worker process died (out of memory?); its shard is lost, repeat the command to go on") from None
+        raise UserError("a worker process died (out of memory?); its shard is lost; repeat the command to continue") from None
     except OSError as error:
         raise explain(error, "write a shard") from None
 

@@ -59,9 +59,9 @@ def commands(recipe: TableRecipe) -> typer.Typer:
         typer.echo(f"{trained} of {total} cells with {seeds} seeds, {len(done)} of {len(main)} shards")
         if len(done) > 1 and len(done) < len(main):
             times = sorted((folder.path / files[unit.name]).stat().st_mtime for unit in done)
-            gaps = sorted(gap for a, b in itertools.pairwise(times) if (gap := b - a) > 1)  # copied shards have one time
+            gaps = sorted(gap for a, b in itertools.pairwise(times) if (gap := b - a) > 1)  # copied shards have equal times
             if gaps:
-                pace = gaps[len(gaps) // 2]  # the median passes over the pauses of an interrupted build
+                pace = gaps[len(gaps) // 2]  # the median ignores the pauses of an interrupted build
                 typer.echo(f"about {build.duration(pace * (len(main) - len(done)))} left while a build runs as before")
         if len(done) == len(main):
             top = _units(recipe, "top", folder)
@@ -72,10 +72,10 @@ def commands(recipe: TableRecipe) -> typer.Typer:
     def verify(
         source: From = None,
         cells: Annotated[int, typer.Option(min=1, help="Number of random cells to train again.")] = 8,
-        sample: Annotated[int, typer.Option(help="Another number draws other cells.")] = 0,
-        tolerance: Annotated[float, typer.Option(help="Points of mean test accuracy that a cell may differ by.")] = 3.0,
+        sample: Annotated[int, typer.Option(help="Seed of the random choice.")] = 0,
+        tolerance: Annotated[float, typer.Option(help="Largest accepted difference of a cell, points of mean test.")] = 3.0,
     ) -> None:
-        """Check the checksum of every shard and train random cells again.
+        """Check the checksum of every shard, train random cells again, and compare the records.
 
         On the machine of the build the records are equal to the bit. Another processor rounds in another order.
         """
@@ -136,12 +136,12 @@ def commands(recipe: TableRecipe) -> typer.Typer:
     def statistics(
         source: From = None,
         into: Annotated[
-            Path | None, typer.Option(metavar="FILE", help="Put them between the marks of this datasheet instead of printing.")
+            Path | None, typer.Option(metavar="FILE", help="Write them between the marks of this datasheet instead.")
         ] = None,
     ) -> None:
         """Print the statistics of the records, as Markdown.
 
-        The agreement with the official table is included if NAS_DATA contains one.
+        They include the agreement with the official table if NAS_DATA contains it.
         """
         text = recipe.statistics(opened(source or recipe.archive), lambda line: typer.echo(line, err=True))
         if into is None:
@@ -153,7 +153,7 @@ def commands(recipe: TableRecipe) -> typer.Typer:
 
 
 def _units(recipe: TableRecipe, kind: str, records: Shards) -> list[Unit]:
-    """Return the units of the pass ``main``, or of ``top`` once ``main`` is finished."""
+    """Return the units of the pass ``main``, or of the pass ``top``, which requires a finished ``main``."""
     seeds = records.plan["seeds"]
     if kind == "main":
         return units(kind, recipe.cells, range(seeds))

@@ -39,7 +39,12 @@ def into(document: Path, text: str) -> None:
 
 
 def covered(final: Columns, of: int) -> str:
-    """Return one sentence: how many unique cells have records, and how many trainings each."""
+    """Return one sentence: the number of unique cells with records, and of trainings per cell.
+
+    Args:
+        final: columns, as :func:`benchmarks.digits_tables.assembly.records` returns them.
+        of: number of unique cells of the space.
+    """
     trainings = np.unique(final["cell"], return_counts=True)[1]
     least, most = int(trainings.min()), int(trainings.max())
     each = f"{least}" if least == most else f"{least} to {most}"
@@ -48,7 +53,7 @@ def covered(final: Columns, of: int) -> str:
 
 
 def spread(accuracies: ByRecipe) -> Iterable[str]:
-    """Yield quantiles of accuracies."""
+    """Yield the quantiles of accuracies."""
     rows = []
     for recipe, records in accuracies.items():
         for part, values in (("validation", records.valid), ("test", records.test)):
@@ -60,7 +65,7 @@ def spread(accuracies: ByRecipe) -> Iterable[str]:
 
 
 def noise(accuracies: ByRecipe, among: Mapping[str, Rows]) -> Iterable[str]:
-    """Yield how much of the differences between cells comes from the seeds."""
+    """Yield the share of the differences between cells that comes from the seeds."""
     rows = []
     for recipe, records in accuracies.items():
         for name, members in among.items():
@@ -89,10 +94,11 @@ def best(long: Accuracies, text: Callable[[int], str]) -> Iterable[str]:
 
 
 def agreement(name: str, long: Accuracies, theirs: Mapping[str, Floats] | None, kind: str, theirs_by: str) -> Iterable[str]:
-    """Yield how well the order of cells agrees with the official table of the same search space.
+    """Yield the agreement of the order of cells with the official table of the same search space.
 
     Args:
-        name: the official benchmark.
+        name: name of the official benchmark.
+        long: accuracies of the long recipe.
         theirs: by target, the official value of each cell, NaN if it has none; None without an official table.
         kind: the source of the official table.
         theirs_by: the length of its trainings.
@@ -114,7 +120,7 @@ def agreement(name: str, long: Accuracies, theirs: Mapping[str, Floats] | None, 
 
 
 def clock(timed: Clock | None) -> Iterable[str]:
-    """Yield the costs of the clock."""
+    """Yield the costs of the clock. None: the clock is not measured."""
     if timed is None:
         yield "The clock is not measured yet."
         return
@@ -138,5 +144,5 @@ def _correlation(value: float) -> str:
 
 
 def points(value: float) -> str:
-    """Return a value with two digits, a dash for NaN."""
+    """Return a value with two decimals, a dash for NaN."""
     return "–" if math.isnan(value) else f"{value:.2f}"

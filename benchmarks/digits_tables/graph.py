@@ -1,7 +1,8 @@
 """A network as a list of layers, with the order of its backward pass and a place in memory for every activation.
 
-A graph is written once per architecture and executed by :mod:`benchmarks.digits_tables.native` with any parameters. A layer may
-write ``into`` a value that another layer has written, which adds to it, or into some channels of a value, which concatenates.
+A graph is built once per architecture, and :mod:`benchmarks.digits_tables.native` executes it with any parameters. A layer may
+write ``into`` a value that another layer has written; then it adds to the value. It may write into some channels of a value;
+then the value concatenates the outputs of its layers.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Op(IntEnum):
 
 @dataclass(frozen=True)
 class Value:
-    """Channels ``first`` to ``first + channels`` of a buffer of square images with side ``size``."""
+    """Channels ``first`` to ``first + channels - 1`` of a buffer of square images with side ``size`` (pixels)."""
 
     buffer: int
     first: int
@@ -55,7 +56,7 @@ class Value:
     gradient: bool = False
 
     def part(self, first: int, channels: int) -> Value:
-        """Return some of the channels."""
+        """Return ``channels`` channels from ``first`` on."""
         return Value(self.buffer, self.first + first, channels, self.size, self.gradient)
 
     @property
@@ -89,7 +90,7 @@ _SCATTERING = (Op.MAX_POOL, Op.HALVE_MAX)
 """Operations whose backward pass adds to single elements of a gradient."""
 
 _ORDER = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
-"""The axes of a PyTorch parameter in the order of the kernels: output channels last."""
+"""By number of axes, the axes of a PyTorch parameter in the order of the kernels: output channels last."""
 
 
 class _Layer(NamedTuple):
@@ -102,7 +103,8 @@ class Graph:
     """A network under construction. Its output is the value that :meth:`classify` returns.
 
     Args:
-        channels, size: channels and side of the square input images.
+        channels: channels of the input images.
+        size: side of the square input images, pixels.
     """
 
     def __init__(self, channels: int, size: int) -> None:
@@ -121,18 +123,18 @@ class Graph:
         self.logits = self.input
 
     def value(self, channels: int, size: int) -> Value:
-        """Return a new value that no layer has written yet."""
+        """Return a new value. No layer has written it yet."""
         self._widths.append(channels)
         self._sides.append(size)
         self._written.append(set())
         return Value(len(self._widths) - 1, 0, channels, size)
 
     def empty(self, value: Value) -> bool:
-        """Return whether no layer has written the value, which makes it zero."""
+        """Return whether no layer has written the value. Such a value is zero."""
         return not self._written[value.buffer] & value.range
 
     def convolution(self, x: Value, name: str, outputs: int, kernel: int) -> Value:
-        """Add a convolution without bias, at unchanged size; kernel 1 or 3."""
+        """Add a convolution without bias that keeps the size. ``kernel`` is 1 or 3."""
         y = self.value(outputs, x.size)
         weight = self._parameter(f"{name}.weight", (outputs, x.channels, kernel, kernel))
         return self._add(Op.CONVOLUTION, x, y, outputs=outputs, kernel=kernel, weight=weight)
@@ -160,15 +162,15 @@ class Graph:
         return self._add(Op.RELU, x, into or self.value(x.channels, x.size))
 
     def copy(self, x: Value, into: Value) -> Value:
-        """Copy x into a value, for sums and concatenations."""
+        """Copy ``x`` into a value, for sums and concatenations."""
         return self._add(Op.ADD, x, into)
 
     def pool3(self, x: Value, into: Value | None = None) -> Value:
-        """Add a 3x3 average pooling at unchanged size. Borders average over the pixels inside the image."""
+        """Add a 3x3 average pooling that keeps the size. At the border it averages the pixels inside the image."""
         return self._add(Op.POOL, x, into or self.value(x.channels, x.size))
 
     def max_pool3(self, x: Value, into: Value | None = None) -> Value:
-        """Add a 3x3 max pooling at unchanged size."""
+        """Add a 3x3 max pooling that keeps the size."""
         return self._add(Op.MAX_POOL, x, into or self.value(x.channels, x.size))
 
     def halve(self, x: Value) -> Value:
@@ -241,7 +243,7 @@ class Graph:
 
         for step, x, y in reversed(self._layers):
             if not written[y.buffer] & y.range:
-                continue  # the loss does not depend on it
+                continue  # the loss does not depend on this layer
             fill(y)
             wanted = x is not None and x.buffer != self.input.buffer
             adding = False
@@ -257,9 +259,12 @@ class Graph:
         return steps
 
     def places(self, steps: list[Step], blocks: int) -> tuple[dict[tuple[int, bool], int], int]:
-        """Return the offset of each buffer and gradient, in vectors, and the number of vectors. Memory is reused.
+        """Return the offset of each buffer and gradient, in vectors, and the total number of vectors.
+
+        Buffers share memory if no step needs them at the same time.
 
         Args:
+            steps: the steps of both passes.
             blocks: vectors in a batch.
         """
         uses: dict[tuple[int, bool], list[int]] = {}

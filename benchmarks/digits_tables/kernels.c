@@ -1,8 +1,8 @@
 /* Training of one small convolutional network on one core, the batch innermost.
  *
- * An activation is laid out as (blocks, pixels, channels, LANES): LANES images of the batch are one vector, so every loop below
- * works on whole vectors, a pixel has no neighbours outside the image to multiply by zero, and some channels of an activation
- * are an activation with a larger stride. Convolution weights are laid out as (kernel, kernel, inputs, outputs).
+ * An activation has the layout (blocks, pixels, channels, LANES): LANES images of the batch are one vector. Every loop below
+ * therefore works on full vectors, and a convolution skips the pixels outside the image. Some channels of an activation are an
+ * activation with a larger stride. Convolution weights have the layout (kernel, kernel, inputs, outputs).
  *
  * native.py compiles this file for REAL = float and double, and writes the instructions that `train` and `evaluate` execute.
  * It repeats Instruction and the enumeration of operations, in the same order.
@@ -24,7 +24,7 @@
 #else
 #define BYTES 16
 #endif
-/* Registers decide how many output channels are computed at once. */
+/* The number of registers decides how many output channels are computed at once. */
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define OUT 8
 #define WIDE 4
@@ -47,11 +47,11 @@ typedef struct {
 
 typedef struct {
     int64_t operation;
-    Value a, b, c; /* each operation below says what it reads and writes */
+    Value a, b, c; /* the comments of the operations define their roles */
     int64_t size;     /* height and width of the larger image */
     int64_t inputs, outputs, kernel;
     int64_t weight, bias, statistics; /* offsets; negative if the operation has none */
-    int64_t add;                      /* whether the result is added to the value */
+    int64_t add;                      /* 1: add the result to the value; 0: overwrite the value */
 } Instruction;
 
 enum {
@@ -90,7 +90,7 @@ typedef struct {
     int64_t input_vectors, classes;
     int64_t blocks; /* vectors in a batch, an even number */
     int64_t training;
-    double eps, rate; /* of the norms; rate: of their running statistics */
+    double eps, rate; /* epsilon of the norms, and the momentum of their running statistics */
 } State;
 
 int lanes(void) { return LANES; }
@@ -131,8 +131,8 @@ INLINE real total(vec v) {
 #define EVERY_OTHER(S) S, S + 2
 #endif
 
-/* Totals of `many` vectors, a multiple of LANES: two fold into one by adding neighbours, until lane i is the total of
-   vector i. */
+/* Totals of `many` vectors, a multiple of LANES. Two vectors fold into one by sums of neighbours, until lane i is the total
+   of vector i. */
 INLINE void totals(vec *v, real *to, const int many) {
 #ifdef FOLD
 #define FOLD_INTO(LEFT)                                                                                                       \
@@ -205,8 +205,8 @@ INLINE int64_t high(int64_t at, int64_t size) { return at + 1 < size ? at + 1 : 
 /* 1 / number of pixels of a window along one axis */
 INLINE real share(int64_t at, int64_t size) { return (real)1 / (real)(high(at, size) - low(at) + 1); }
 
-/* b = mean of a over the 3x3 window, as far as it lies inside: columns first, then rows. Backward, a pixel takes its share
-   of every window that it lies in. */
+/* b = mean of a over the pixels of the 3x3 window that are inside the image: columns first, then rows. In the backward pass,
+   a pixel takes its share of every window that contains it. */
 INLINE void pool_any(const Instruction *o, const State *s, const int back) {
     const int64_t size = o->size, many = o->inputs;
     vec columns[size * many];
@@ -260,7 +260,7 @@ INLINE void max_any(const Instruction *o, const State *s, const int halving) {
     }
 }
 
-/* c += gradient a of the output at the first pixel of the input b that is the window's largest; c must have been filled */
+/* c += gradient a of the output, at the first pixel of the input b that is the largest of the window; c must be filled before */
 INLINE void max_any_back(const Instruction *o, const State *s, const int halving) {
     const int64_t size = o->size, side = halving ? size / 2 : size;
     for (int64_t at = 0; at < s->blocks * side * side; at++) {
@@ -288,7 +288,7 @@ static void max_pool_back(const Instruction *o, const State *s) { max_any_back(o
 static void halve_max(const Instruction *o, const State *s) { max_any(o, s, 1); }
 static void halve_max_back(const Instruction *o, const State *s) { max_any_back(o, s, 1); }
 
-/* b = means of a over squares of four pixels */
+/* b = mean of a over each square of four pixels */
 static void halve(const Instruction *o, const State *s) {
     const int64_t size = o->size, half = size / 2, stride = o->a.stride;
     for (int64_t row = 0; row < s->blocks * half; row++)
@@ -350,7 +350,7 @@ static void shift_back(const Instruction *o, const State *s) {
     }
 }
 
-/* b = batch norm of a, from the batch's statistics in training, else from the running ones */
+/* b = batch norm of a, with the statistics of the batch in training, else with the running statistics */
 INLINE void norm_some(const Instruction *o, const State *s, int64_t first, const int many) {
     const int64_t pixels = s->blocks * o->size * o->size, step = o->a.stride;
     const vec *a = s->memory + o->a.at + first;
@@ -391,7 +391,7 @@ INLINE void norm_some(const Instruction *o, const State *s, int64_t first, const
             UNROLL for (int c = 0; c < many; c++) b[p * o->b.stride + c] = a[p * step + c] * scale[c] + offset[c];
 }
 
-/* c = gradient of the input b from that of the output a */
+/* c = gradient of the input b, from the gradient a of the output */
 INLINE void norm_back_some(const Instruction *o, const State *s, int64_t first, const int many) {
     const int64_t pixels = s->blocks * o->size * o->size;
     const vec *dy = s->memory + o->a.at + first, *x = s->memory + o->b.at + first;
@@ -451,10 +451,10 @@ INLINE void convolve_some(const vec *x, int64_t x_stride, vec *y, int64_t y_stri
                     const vec *from = x + (i * size + j) * x_stride;
                     const real *by = weight + ((i - h + reach) * kernel + j - w + reach) * inputs * outputs;
                     for (int64_t c = 0; c < inputs; c++, by += outputs) {
-                        const vec one = from[c], two = from[c + next];
+                        const vec in_first = from[c], in_second = from[c + next];
                         UNROLL for (int k = 0; k < many; k++) {
-                            first[k] += one * by[k];
-                            second[k] += two * by[k];
+                            first[k] += in_first * by[k];
+                            second[k] += in_second * by[k];
                         }
                     }
                 }
@@ -495,7 +495,7 @@ static void convolution(const Instruction *o, const State *s) {
     convolve(s, o->a, o->b, s->parameters + o->weight, o->size, o->inputs, o->outputs, o->kernel, o->add);
 }
 
-/* b = gradient of the input from that of the output a: a convolution with the weight turned round */
+/* b = gradient of the input, from the gradient a of the output: a convolution with the weight rotated by 180 degrees */
 static void convolution_input(const Instruction *o, const State *s) {
     const int64_t taps = o->kernel * o->kernel;
     const real *from = s->parameters + o->weight;
@@ -505,13 +505,13 @@ static void convolution_input(const Instruction *o, const State *s) {
     convolve(s, o->a, o->b, s->scratch, o->size, o->outputs, o->inputs, o->kernel, o->add);
 }
 
-/* gradient of the weight, of `many` inputs by `wide` outputs and one tap, from blocks `begin` to `end` */
+/* gradient of the weight for `many` inputs, `wide` outputs and one tap, from blocks `begin` to `end` */
 INLINE void weigh_some(const Instruction *o, const vec *dy, const vec *x, real *to, int64_t dh, int64_t dw,
                        int64_t begin, int64_t end, const int many, const int wide) {
     const int64_t size = o->size;
     const int64_t h0 = dh < 0 ? -dh : 0, h1 = dh > 0 ? size - dh : size;
     const int64_t w0 = dw < 0 ? -dw : 0, w1 = dw > 0 ? size - dw : size;
-    /* the innermost loop goes over columns or blocks, whichever are more */
+    /* the innermost loop runs over columns or over blocks: the larger number */
     const int along = w1 - w0 < end - begin;
     const int64_t inner = along ? end - begin : w1 - w0, outer = along ? w1 - w0 : end - begin;
     const int64_t area = size * size, step = along ? area : 1, stride = along ? 1 : area;
@@ -540,13 +540,13 @@ INLINE void weigh_row(const Instruction *o, const vec *dy, const vec *x, real *t
     for (; j < o->outputs; j++) weigh_some(o, dy + j, x, to + j, dh, dw, begin, end, many, 1);
 }
 
-/* gradient of the weight from the output's gradient a and the input b */
+/* gradient of the weight, from the gradient a of the output and the input b */
 static void convolution_weight(const Instruction *o, const State *s) {
     const int64_t reach = o->kernel / 2, area = o->size * o->size;
     const vec *dy = s->memory + o->a.at, *x = s->memory + o->b.at;
     real *gradient = s->gradients + o->weight;
     memset(gradient, 0, o->kernel * o->kernel * o->inputs * o->outputs * sizeof(real));
-    /* as many blocks at once as leave four channels of both activations in the first cache */
+    /* the largest number of blocks for which four channels of both activations stay in the first cache */
     int64_t many = 16384 / (area * 4 * (int64_t)sizeof(vec));
     many = many < 1 ? 1 : many;
     for (int64_t begin = 0; begin < s->blocks; begin += many) {
@@ -592,7 +592,7 @@ static void loss_back(const State *s, const int32_t *labels) {
     }
 }
 
-/* SGD with Nesterov momentum, a step for each of the rates. Images (steps, blocks, size, size, channels, LANES). */
+/* Trains by SGD with Nesterov momentum, one step per rate. Images: (steps, blocks, size, size, channels, LANES). */
 void train(const State *s, const real *images, const int32_t *labels, const double *rates, int64_t steps, double momentum,
            double decay) {
     for (int64_t step = 0; step < steps; step++) {

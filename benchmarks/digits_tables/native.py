@@ -1,8 +1,9 @@
-"""Train on a CPU with kernels that the machine's own C compiler makes: several times faster than calls of torch.
+"""Training on one CPU core with kernels that the machine's C compiler compiles. It is several times faster than torch.
 
-The shared library is compiled once per source, compiler and instruction set. It is cached with its checksum, in a folder that
-only its owner can write. It is loaded only if owner, permissions and checksum are unchanged; else it is compiled again. ``CC``
-names the compiler, with options if needed. Without a compiler, :func:`kernels` returns None and the trainer uses torch.
+The shared library is compiled once per source, compiler and instruction set. The cache contains it with its checksum, in a
+folder that only its owner can write. It is loaded only if owner, permissions and checksum are unchanged; else it is compiled
+again. ``CC`` names the compiler, with options if needed. Without a compiler, :func:`kernels` returns None and the trainer uses
+torch.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Array = npt.NDArray[Any]
 
 @cache
 def kernels(dtype: torch.dtype = torch.float32) -> ctypes.CDLL | None:
-    """Return the kernels for float32 or float64, compiled if the cache has none; None without a working C compiler."""
+    """Return the kernels for float32 or float64; None without a working C compiler. Compile them if the cache has none."""
     try:
         library = ctypes.CDLL(str(_library(dtype)))
     except (OSError, ValueError, subprocess.CalledProcessError):  # ValueError: CC is not a list of words
@@ -112,7 +113,7 @@ def describe(dtype: torch.dtype = torch.float32) -> str:
 
 
 def lanes(dtype: torch.dtype) -> int:
-    """Return the images in a vector, 0 without kernels. A batch must be a multiple of twice this number."""
+    """Return the number of images in a vector; 0 without kernels. A batch must be a multiple of twice this number."""
     library = kernels(dtype)
     return int(library.lanes()) if library else 0
 
@@ -134,7 +135,10 @@ class Images:
 
 
 def blocked(images: Tensor, labels: Tensor, batch: int) -> Images:
-    """Return images (N, channels, size, size) and labels (N,) as the kernels read them, filled with zeros to full batches."""
+    """Return images (N, channels, size, size) and labels (N,) in the layout of the kernels.
+
+    Images of zeros fill the last batch. Their label is -1.
+    """
     width, missing = lanes(images.dtype), -len(images) % batch
     full = torch.cat([images, images.new_zeros(missing, *images.shape[1:])])
     batches = full.view(-1, batch // width, width, *images.shape[1:])
@@ -144,9 +148,9 @@ def blocked(images: Tensor, labels: Tensor, batch: int) -> Images:
 
 def _aligned(values: Array) -> Array:
     """Return a contiguous copy whose address is aligned for vectors."""
-    store = np.empty(values.nbytes + ALIGNMENT, np.uint8)
-    start = -store.ctypes.data % ALIGNMENT
-    copy = store[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    memory = np.empty(values.nbytes + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    copy = memory[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
     copy[...] = values
     return copy
 
@@ -172,9 +176,12 @@ class Network:
     """One network of a graph with its own parameters, on one thread.
 
     Args:
-        initial: the parameters by name, shaped as in PyTorch.
+        graph: the layers.
+        initial: the initial parameters by name, shaped as in PyTorch.
         batch: images in a step; see :func:`fits`.
-        eps, momentum: of the batch norms.
+        dtype: type of parameters and images.
+        eps: epsilon of the batch norms.
+        momentum: momentum of the running statistics of the batch norms.
 
     Raises:
         ValueError: there are no kernels for this batch size.
@@ -237,13 +244,16 @@ class Network:
         return self._graph.unpack(torch.from_numpy(self._arrays["parameters"].copy()))
 
     def train(self, images: Images, rates: Sequence[float], momentum: float, decay: float) -> None:
-        """Make a step of SGD with Nesterov momentum for each batch.
+        """Make one step of SGD with Nesterov momentum for each batch.
 
         Args:
+            images: the batches.
             rates: the learning rate of each batch.
+            momentum: Nesterov momentum.
+            decay: weight decay.
 
         Raises:
-            ValueError: the number of rates is another, or a batch is not full.
+            ValueError: the number of rates differs from the number of batches, or a batch is not full.
         """
         self._state.training = 1
         steps = np.array(rates, np.float64)
@@ -253,7 +263,7 @@ class Network:
         self._kernels.train(state, pixels, labels, steps.ctypes.data, len(steps), momentum, decay)
 
     def evaluate(self, images: Images) -> tuple[int, float]:
-        """Return the number of correct answers and the summed cross entropy, with the norms' running statistics."""
+        """Return the number of correct answers and the summed cross entropy (nats), with the norms' running statistics."""
         self._state.training = 0
         correct, loss = ctypes.c_int64(0), ctypes.c_double(0)
         state, pixels, labels = ctypes.addressof(self._state), images.pixels.ctypes.data, images.labels.ctypes.data
@@ -265,11 +275,14 @@ class Network:
 def train(
     network: Network, epochs: int, sgd: SgdSchedule, batches: Callable[[int], Images], after_epoch: Callable[[int], None]
 ) -> None:
-    """Train a network in place by its mean cross entropy.
+    """Train a network in place. The loss is the mean cross entropy.
 
     Args:
+        network: the network.
+        epochs: number of epochs.
+        sgd: the schedule of the optimiser.
         batches: returns the images of an epoch.
-        after_epoch: is called with the number of each finished epoch.
+        after_epoch: takes the number of each finished epoch.
     """
     for epoch in range(epochs):
         images = batches(epoch)

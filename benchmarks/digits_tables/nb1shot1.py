@@ -71,7 +71,7 @@ class NB1Shot1Recipe(TableRecipe):
         return representatives()
 
     def features(self, cells: Sequence[int]) -> Floats:
-        """Return the vertices of each operation, the projections, and thousands of multiply-adds."""
+        """Return the numbers of vertices of each operation, of projections, and of thousands of multiply-adds."""
         rows = []
         for number in cells:
             cell = _cell_of(number)
@@ -150,7 +150,7 @@ def _cell(graph: Graph, x: Value, cell: Cell, name: str, outputs: int) -> Value:
     matrix, last = cell.matrix, len(cell.matrix) - 1
     widths = vertex_channels(matrix, x.channels, outputs)
     joined = graph.value(outputs, x.size)  # the vertices that feed the output write into adjacent channels
-    begun = 0
+    filled = 0
     values = [x]
     for vertex, op in enumerate(cell.ops, 1):
         width = widths[vertex]
@@ -164,7 +164,7 @@ def _cell(graph: Graph, x: Value, cell: Cell, name: str, outputs: int) -> Value:
                 graph.copy(term, total)
         into = None
         if matrix[vertex][last]:
-            into, begun = joined.part(begun, width), begun + width
+            into, filled = joined.part(filled, width), filled + width
         if op in KERNEL:
             values.append(_conv_norm_relu(graph, total, f"{name}.vertices.{vertex}", width, KERNEL[op], into))
         else:
@@ -172,7 +172,7 @@ def _cell(graph: Graph, x: Value, cell: Cell, name: str, outputs: int) -> Value:
     if not matrix[0][last]:
         return joined
     direct = _conv_norm_relu(graph, x, f"{name}.projections.{last}", outputs, 1)
-    if not begun:
+    if not filled:
         return direct
     total = graph.value(outputs, x.size)
     graph.copy(joined, total)

@@ -64,7 +64,7 @@ class NB201Recipe(TableRecipe):
         return representatives()
 
     def features(self, cells: Sequence[int]) -> Floats:
-        """Return how many edges have each operation except ``none``, which costs nothing."""
+        """Return the number of edges with each operation except ``none``, which costs no time."""
         archs = np.array([official_order()[cell] for cell in cells])
         return np.stack([(archs == op).sum(1).astype(float) for op in range(1, len(OPS))], axis=1)
 
@@ -96,7 +96,7 @@ class NB201Recipe(TableRecipe):
 
 
 def network_graph(arch: Arch, macro: Macro) -> Graph:
-    """Return the graph of :class:`benchmarks.nb201.network.Network`, without edges that reach nothing.
+    """Return the graph of :class:`benchmarks.nb201.network.Network`, without edges that do not reach the output.
 
     Raises:
         ValueError: reductions are not poolings (``macro.reduction == "pool"``).
@@ -146,17 +146,23 @@ def app(recipe: NB201Recipe | None = None) -> typer.Typer:
     @application.command()
     def siblings(
         source: From = None,
-        cells: Annotated[int, typer.Option(min=2, help="Number of random classes to look into.")] = 16,
-        sample: Annotated[int, typer.Option(help="Another number draws other cells.")] = 0,
+        cells: Annotated[int, typer.Option(min=2, help="Number of random classes to sample.")] = 16,
+        sample: Annotated[int, typer.Option(help="Seed of the random choice.")] = 0,
     ) -> None:
-        """Train other cells of isomorphic classes, and print their distance from the cell whose record they share."""
+        """Train other cells of isomorphic classes, and compare each with the cell whose record it shares."""
         compare_siblings(recipe, opened(source or recipe.archive), cells, sample)
 
     return application
 
 
 def compare_siblings(recipe: NB201Recipe, shards: Shards, cells: int, sample: int) -> None:
-    """Train one more cell of random isomorphic classes, and print how far it is from the trained one.
+    """Train another cell of random isomorphic classes, and print its distance from the class's trained cell.
+
+    Args:
+        recipe: the recipe of the table.
+        shards: the records.
+        cells: number of classes.
+        sample: seed of the random choice.
 
     Raises:
         UserError: the records contain fewer than two classes with more than one cell.

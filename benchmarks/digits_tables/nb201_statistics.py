@@ -1,4 +1,4 @@
-"""The statistics of nb201/digits: agreement of cells that are the same function, and with NAS-Bench-201's table."""
+"""The statistics of nb201/digits: agreement between cells that are the same function, and with NAS-Bench-201's table."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from benchmarks.nb201.table import Records
 from harness.space import Arch
 
 NOTHING = ""
-"""The function of a cell whose output nothing reaches."""
+"""The function of a cell without a path to its output."""
 
 
 def function(arch: Arch) -> str:
-    """Return a name that two cells share exactly if they are the same sum of operations. There are 4 930 names.
+    """Return a name of the function. Two cells have the same name exactly if they are the same sum of operations.
 
-    Zero terms are dropped, identities contracted, nested sums flattened and sorted; pooling is not distributed over a sum. A
-    value that is used twice has the same name as two values with separate weights, as in the unique string.
+    There are 4 930 names. The name drops zero terms, contracts identities, and flattens and sorts nested sums. It does not
+    distribute pooling over a sum. A value that is used twice has the same name as two values with separate weights, as in the
+    unique string.
     """
     nodes: list[list[str]] = [["x"]]
     position = 0
@@ -53,7 +54,10 @@ def alive(long: Accuracies) -> Rows:
 
 
 class Equal(NamedTuple):
-    """Live cells that are the same sum of operations under different unique strings, so that they were trained separately."""
+    """The agreement of live cells that are the same sum of operations.
+
+    Their unique strings differ, so that they were trained separately.
+    """
 
     cells: int
     classes: int
@@ -84,7 +88,7 @@ def equal_cells(accuracies: Accuracies) -> Equal:
 
 
 def theirs(long: Accuracies, table: Records) -> dict[str, Floats]:
-    """Return NAS-Bench-201's accuracies of the same cells, by target: 200 epochs, ori-test on CIFAR-10, else x-test."""
+    """Return NAS-Bench-201's accuracies of the same cells by target: 200 epochs; ori-test on CIFAR-10, x-test elsewhere."""
     reported = {"cifar10": "ori-test", "cifar100": "x-test", "imagenet16-120": "x-test"}
     means = {target: table.mean(target, 200, split, "accuracy") for target, split in reported.items()}
     return {target: mean[long.cells] for target, mean in means.items() if mean is not None}
@@ -94,8 +98,9 @@ def markdown(shards: Shards, cells: int, note: Callable[[str], None]) -> str:
     """Return the statistics of the records, as Markdown.
 
     Args:
+        shards: the records.
         cells: number of unique cells of the space.
-        note: receives progress messages of the search for NAS-Bench-201's table.
+        note: takes progress messages of the search for NAS-Bench-201's table.
     """
     final, _ = records(shards)
     by_recipe = accuracies(final, shards.plan["settings"]["draws"])

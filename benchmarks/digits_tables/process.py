@@ -1,4 +1,4 @@
-"""Set a process up for many small calls on one thread."""
+"""Set-up of a process for many small calls on one thread."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 def use_one_thread() -> None:
     """Let torch use one thread, and let glibc keep freed memory.
 
-    Kept memory is reused for the next activation instead of being returned to the system page by page, which saves page
-    faults. With another C library only the thread count is set.
+    The next activation then reuses this memory, which saves page faults. With another C library the function only sets the
+    number of threads.
     """
     torch.set_num_threads(1)
     try:

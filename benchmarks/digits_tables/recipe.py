@@ -1,4 +1,4 @@
-"""The recipe of a bundled table: which cells are trained, as which network, and what the table records of them."""
+"""The recipe of a bundled table: its cells, their networks, and the columns of the table."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from benchmarks.digits_tables.shards import Shards
 class TableRecipe(ABC):
     """The recipe of one table. A subclass describes one search space.
 
-    A cell is the number of an architecture in the space. Class attributes name the table; the methods below say which cells
-    are trained and how. A recipe is sent to worker processes, so it must be picklable.
+    A cell is the number of an architecture in the space. Class attributes name the table. The methods define the trained cells
+    and their networks. The build sends a recipe to worker processes, so it must be picklable.
     """
 
     bundle: ClassVar[Bundle]
@@ -45,7 +45,7 @@ class TableRecipe(ABC):
 
     @abstractmethod
     def features(self, cells: Sequence[int]) -> Floats:
-        """Return the counts that the clock prices: (cells, features), columns in the order of ``bundle.prices``."""
+        """Return the counts of the clock's features: (cells, features), columns in the order of ``bundle.prices``."""
 
     @abstractmethod
     def graph(self, cell: int) -> Graph:
@@ -61,12 +61,13 @@ class TableRecipe(ABC):
 
     @abstractmethod
     def columns(self, clock: Clock) -> Columns:
-        """Return the columns of the table's file of cells, a row per architecture or cell."""
+        """Return the columns of the file of cells, a row per architecture or per trained cell."""
 
     @abstractmethod
     def statistics(self, shards: Shards, note: Callable[[str], None]) -> str:
         """Return the statistics of the records, as Markdown.
 
         Args:
-            note: receives progress messages of the search for the official table.
+            shards: the records.
+            note: takes progress messages of the search for the official table.
         """

@@ -1,4 +1,4 @@
-"""The optimiser's schedule: SGD with Nesterov momentum under a cosine."""
+"""The optimiser's schedule: SGD with Nesterov momentum and a cosine learning rate."""
 
 from __future__ import annotations
 
@@ -22,5 +22,9 @@ class SgdSchedule:
         return cls(settings.rates[recipe], settings.momentum, settings.decay)
 
     def at(self, progress: float) -> float:
-        """Return the learning rate after a share of the training (0 to 1): a cosine from ``rate`` to 0."""
+        """Return the learning rate: a cosine from ``rate`` to 0.
+
+        Args:
+            progress: the finished share of the training, 0 to 1.
+        """
         return self.rate * 0.5 * (1 + math.cos(math.pi * progress))

@@ -1,8 +1,8 @@
-"""The shards of a build: in a folder while it grows, in one archive per table once it is finished.
+"""The shards of a build: in a folder while the build runs, in one archive per table when it is finished.
 
-A unit of work is a block of cells with a group of seeds. Its records become one shard, written atomically under a name that
-contains its checksum. An interrupted build, even by kill -9, continues with the units that have no shard. The shards are the
-same for any number of workers and any interruption.
+A unit of work is a block of cells with a group of seeds. Its records become one shard, which is written atomically under a name
+that contains its checksum. After an interruption, even by kill -9, a build continues with the units that have no shard. The
+shards do not depend on the number of workers or on interruptions.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _PLAN, _CLOCK = "build.json", "clock.json"
 _SHARD = re.compile(r"(main|top)-(\d{4})-([0-9a-f]{16})\.npz")
 
 Shard = dict[str, npt.NDArray[Any]]
-"""``cells``, ``seeds``, and per recipe arrays (cells, seeds, ...) named RECIPE_FIELD."""
+"""The records of a unit: ``cells``, ``seeds``, and for each recipe arrays (cells, seeds, ...) named RECIPE_FIELD."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A block of cells to train with each of some seeds."""
+    """A block of cells, each to train with every seed of a group."""
 
     name: str
     cells: tuple[int, ...]
@@ -60,7 +60,7 @@ def units(kind: str, cells: Sequence[int], seeds: Sequence[int]) -> list[Unit]:
 
 
 class Shards(ABC):
-    """The records of a build: its plan, its clock and its shards. A subclass says where the files are."""
+    """The records of a build: its plan, its clock and its shards. A subclass defines where the files are."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -91,10 +91,10 @@ class Shards(ABC):
         """Return the clock of the build, None if it is not measured yet.
 
         Args:
-            prices: the features that it must price; empty for any.
+            prices: the features that the clock must have prices for; empty: any features.
 
         Raises:
-            UserError: the file is damaged, or its clock prices other features.
+            UserError: the file is damaged, or its clock has prices for other features.
         """
         try:
             return Clock.of(json.loads(self.content(_CLOCK)), prices)
@@ -104,18 +104,18 @@ class Shards(ABC):
             raise UserError(f"{self.path / _CLOCK} is damaged; delete it and repeat the command 'time'") from None
 
     def shards(self) -> dict[str, str]:
-        """Return the file name of every shard, by the name of its unit."""
+        """Return the file name of every shard by the name of its unit."""
         return {f"{match[1]}-{match[2]}": match[0] for name in self.names() if (match := _SHARD.fullmatch(name))}
 
     def read(self, name: str) -> Shard:
         """Return the records in a shard.
 
         Raises:
-            UserError: the bytes are not those that were written.
+            UserError: the file is damaged.
         """
         match, content = _SHARD.fullmatch(name), self.content(name)
         if match is None or hashlib.sha256(content).hexdigest()[:16] != match[3]:
-            raise UserError(f"the shard {self.path / name} is damaged (its checksum is another); delete it and build again")
+            raise UserError(f"the shard {self.path / name} is damaged (wrong checksum); delete it and build again")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {field: arrays[field] for field in arrays.files}
 
@@ -126,7 +126,7 @@ class Shards(ABC):
 
 
 class Folder(Shards):
-    """A build in an ordinary folder, where it grows and resumes."""
+    """A build in an ordinary folder. It can be interrupted and resumed."""
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.path.glob("*") if path.is_file())
@@ -135,7 +135,11 @@ class Folder(Shards):
         return (self.path / name).read_bytes()
 
     def settle(self, settings: Settings, seeds: int) -> None:
-        """Record what is built here.
+        """Write the plan of the build. If the folder has a plan, compare it.
+
+        Args:
+            settings: the settings of the trainings.
+            seeds: trainings of each cell.
 
         Raises:
             UserError: the folder contains another build.
@@ -144,7 +148,7 @@ class Folder(Shards):
         if (self.path / _PLAN).exists():
             for key, value in self.plan.items():
                 if wanted.get(key) != value:
-                    raise UserError(f"{self.path} was begun with {key} = {value}, not {wanted.get(key)}; take another --out")
+                    raise UserError(f"{self.path} was begun with {key} = {value}, not {wanted.get(key)}; use another --out")
             return
         try:
             with atomic(self.path / _PLAN) as temporary:
@@ -153,7 +157,7 @@ class Folder(Shards):
             raise explain(error, "start a build") from None
 
     def write(self, unit: Unit, shard: Shard) -> None:
-        """Write the records of a unit, completely or not at all."""
+        """Write the records of a unit atomically."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **shard)  # type: ignore[arg-type]
         content = buffer.getvalue()
@@ -193,9 +197,11 @@ class Archive(Shards):
             with zipfile.ZipFile(self.path) as archive:
                 return {name: archive.read(name) for name in sorted(archive.namelist())}
         except FileNotFoundError:
-            raise UserError(f"{self.path} is missing; take it from the repository, or name a build with --from DIR") from None
+            raise UserError(
+                f"{self.path} is missing; restore it from the repository, or name a build with --from DIR"
+            ) from None
         except zipfile.BadZipFile:
-            raise UserError(f"{self.path} is damaged; take it from the repository again") from None
+            raise UserError(f"{self.path} is damaged; restore it from the repository") from None
 
     def names(self) -> list[str]:
         return list(self._files)
@@ -213,7 +219,7 @@ def opened(path: Path) -> Shards:
 
 
 def pack(shards: Shards, path: Path) -> int:
-    """Write plan, clock and shards into one archive and return its bytes. The same files make the same archive.
+    """Write plan, clock and shards into one archive and return its size in bytes. Equal files give an equal archive.
 
     Raises:
         UserError: the archive cannot be written.
@@ -222,7 +228,7 @@ def pack(shards: Shards, path: Path) -> int:
     try:
         with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             for name in names:
-                member = zipfile.ZipInfo(name)  # with a fixed date
+                member = zipfile.ZipInfo(name)  # its date is fixed
                 member.create_system, member.external_attr = 3, 0o644 << 16
                 archive.writestr(member, shards.content(name))
     except OSError as error:

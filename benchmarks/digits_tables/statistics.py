@@ -1,4 +1,4 @@
-"""Statistics of a table's records: spread, noise of the seeds, agreement with another table."""
+"""Statistics of a table's records: quantiles, noise of the seeds, agreement with another table."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def accuracies(final: Columns, draws: int) -> dict[str, Accuracies]:
 
 
 class Noise(NamedTuple):
-    """How much of the differences among some cells comes from the seeds."""
+    """The share of the differences among some cells that comes from the seeds."""
 
     cells: int
     between: float
-    """Standard deviation between cells, points: that of their means without the share of the seeds."""
+    """Standard deviation between cells, points: the deviation of their means without the share of the seeds."""
     within: float
     """Standard deviation between the seeds of a cell, points."""
     seed_to_seed: float
@@ -66,13 +66,13 @@ class Noise(NamedTuple):
     three: float
     """Reliability of a mean of three seeds: the share of the variance between cells in the variance of such means."""
     three_two: float
-    """Spearman's correlation of the mean of the first three seeds with that of the other two; NaN without five seeds."""
+    """Spearman's correlation of the mean of the first three seeds with the mean of the other two; NaN without five seeds."""
     valid_test: float
     """Spearman's correlation of mean validation with mean test."""
 
 
 def noise(accuracies: Accuracies, rows: Rows) -> Noise:
-    """Return the noise among the cells in ``rows``, by the seeds that every cell has."""
+    """Return the noise among the cells in ``rows``, from the seeds that every cell has."""
     valid, n = accuracies.valid[rows], accuracies.common
     first = valid[:, :n]
     within = float(first.var(axis=1, ddof=1).mean()) if n > 1 else np.nan
@@ -92,12 +92,15 @@ def noise(accuracies: Accuracies, rows: Rows) -> Noise:
 
 
 def spearman(a: Floats, b: Floats) -> float:
-    """Return Spearman's correlation; NaN for fewer than three values or a constant side."""
+    """Return Spearman's correlation; NaN for fewer than three values or constant values."""
     return float(stats.spearmanr(a, b).statistic) if len(a) > 2 and np.ptp(a) and np.ptp(b) else np.nan
 
 
 def groups(long: Accuracies) -> dict[str, Rows]:
-    """Return the rows of all cells, and of the best by mean validation of the long recipe over the common seeds."""
+    """Return the rows of all cells, of the top half and of the top tenth.
+
+    The order of cells is their mean validation accuracy by the long recipe over the common seeds.
+    """
     mean = long.valid[:, : long.common].mean(axis=1)
     order = np.lexsort((long.cells, -mean))
     return {
@@ -113,6 +116,7 @@ def kendall(long: Accuracies, theirs: Mapping[str, Floats]) -> dict[tuple[str, s
     The groups are all cells and the top tenth of either table, chosen by the compared values.
 
     Args:
+        long: accuracies of the long recipe.
         theirs: by target, the other table's value of each cell, NaN if it has none.
     """
     ours = long.test[:, : long.common].mean(axis=1)
@@ -129,13 +133,13 @@ def kendall(long: Accuracies, theirs: Mapping[str, Floats]) -> dict[tuple[str, s
 
 
 def quantiles(values: Floats) -> dict[str, float]:
-    """Return the quantiles of mean accuracies, by name."""
+    """Return the quantiles of mean accuracies by name."""
     at = {"min": 0, "10 %": 10, "25 %": 25, "median": 50, "75 %": 75, "90 %": 90, "99 %": 99, "max": 100}
     return {name: float(np.percentile(values, share)) for name, share in at.items()}
 
 
 def best(long: Accuracies, count: int = 5) -> list[tuple[int, float, float, int]]:
-    """Return number, mean validation, mean test and number of seeds of the cells with the best mean test."""
+    """Return number, mean validation, mean test (percent) and number of seeds of the cells with the best mean test."""
     valid, test = np.nanmean(long.valid, axis=1), np.nanmean(long.test, axis=1)
     seeds = (~np.isnan(long.test)).sum(axis=1)
     order = np.lexsort((long.cells, -test))[:count]

@@ -1,6 +1,6 @@
-"""Time networks one by one, and fit the clock of a table to the times.
+"""The clock of a table: time networks one by one, and fit the clock to the times.
 
-The trainings of a build run on kernels of our own, so their time is not what a search should be charged.
+A build trains on compiled kernels, which no search uses. The clock therefore times the networks in torch.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ def fit(names: Sequence[str], features: Floats, costs: Floats) -> Line:
     """Fit an additive model by least squares.
 
     Args:
-        names: of the features.
+        names: names of the features.
         features: (cells, features).
         costs: (cells,), microseconds per image.
     """
     design = np.concatenate([np.ones((len(features), 1)), features], axis=1)
     solution, *_ = np.linalg.lstsq(design, costs, rcond=None)
-    left = costs - design @ solution
-    r2 = 1 - float(left @ left) / float(((costs - costs.mean()) ** 2).sum())
-    residual = float(np.sqrt(left @ left / (len(costs) - design.shape[1])))
+    errors = costs - design @ solution
+    r2 = 1 - float(errors @ errors) / float(((costs - costs.mean()) ** 2).sum())
+    residual = float(np.sqrt(errors @ errors / (len(costs) - design.shape[1])))
     return Line(float(solution[0]), dict(zip(names, map(float, solution[1:]), strict=True)), r2, residual)
 
 
@@ -38,14 +38,17 @@ def time_alone(
 ) -> tuple[Floats, Floats]:
     """Return microseconds per image of a training step (forward, backward, update) and of a forward pass in evaluation.
 
-    Each network runs on one thread, on this one batch. Its time is the fastest of ``rounds * steps`` steps, and of as many
-    passes. Every round runs all networks, so that other load on the machine spoils a round and not a network.
+    The function times each network on one thread, on this one batch. It takes the fastest of ``rounds * steps`` steps and of
+    ``rounds * steps`` passes. Every round runs all networks, so that load on the machine spoils a round and not a network.
+
+    Returns:
+        the times of steps (networks,) and of passes (networks,).
     """
     use_one_thread()
     x = images.contiguous(memory_format=torch.channels_last)
     plain = [network.to(memory_format=torch.channels_last) for network in networks]  # type: ignore[call-overload]
     best = np.full((2, len(plain)), np.inf)
-    for place, network in list(enumerate(plain)) * rounds:
+    for column, network in list(enumerate(plain)) * rounds:
         optimiser = torch.optim.SGD(
             network.parameters(), sgd.rate, momentum=sgd.momentum, weight_decay=sgd.decay, nesterov=True
         )
@@ -60,12 +63,12 @@ def time_alone(
         network.eval()
         with torch.inference_mode():
             evaluation = _fastest(lambda network=network: network(x), steps)  # type: ignore[misc]
-        best[:, place] = np.minimum(best[:, place], (training, evaluation))
+        best[:, column] = np.minimum(best[:, column], (training, evaluation))
     return best[0] / len(x), best[1] / len(x)
 
 
 def _fastest(work: Callable[[], object], times: int) -> float:
-    """Return the microseconds of the fastest call, after a first call that does not count."""
+    """Return the microseconds of the fastest call. A first call warms up and does not count."""
     work()
     durations = []
     for _ in range(times):

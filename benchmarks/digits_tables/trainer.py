@@ -1,7 +1,7 @@
-"""Train cells on noisy digits: the images, the training, and its records.
+"""The training of cells on noisy digits: the images, the steps, and the records.
 
-Everything random comes from a named seed. Weights depend on (cell, seed); the order of the images and their noise depend on
-(seed, epoch), so that all cells see the same images; the noise of the evaluated images is fixed.
+Everything random comes from a named seed. Weights depend on (cell, seed). The order of the images and their noise depend on
+(seed, epoch), so that all cells see the same images. The noise of the evaluated images is fixed.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Trained:
     """The records of trainings by one recipe, a row per training: counts of correct answers, losses in nats per image."""
 
     curve: Counts
-    """Validation after each epoch on the first noise draw, of 384 images: (trainings, epochs)."""
+    """Validation after each epoch, on the 384 images of the first noise draw: (trainings, epochs)."""
     valid: Counts
-    """Validation after the last epoch over all draws, of 384 * draws images: (trainings,)."""
+    """Validation after the last epoch, on the 384 * draws images of all draws: (trainings,)."""
     test: Counts
-    """Test after the last epoch over all draws, of 389 * draws images: (trainings,)."""
+    """Test after the last epoch, on the 389 * draws images of all draws: (trainings,)."""
     valid_loss: npt.NDArray[np.float32]
     test_loss: npt.NDArray[np.float32]
 
@@ -58,8 +58,9 @@ class Trainer:
     """The training of a recipe's cells on one thread of a CPU.
 
     Args:
-        dtype: of weights and images.
-        compiled: use the compiled kernels if there are any for this type and batch size. The plain networks are the
+        recipe: the recipe of the table.
+        dtype: type of weights and images.
+        compiled: use the compiled kernels if they support this type and batch size. The networks in PyTorch are the
             reference: in float64 both give the same records.
     """
 
@@ -73,7 +74,7 @@ class Trainer:
     def batches(self, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Return images (steps, batch, 1, 8, 8) and labels (steps, batch) of one epoch, shuffled and under fresh noise.
 
-        They are cached, because every cell uses the same. Images that fill no batch are left out.
+        They are cached, because every cell uses the same batches. Images that do not fill a batch are omitted.
         """
         key = seed, epoch
         if key not in self._epochs:
@@ -127,7 +128,13 @@ class Trainer:
         return images.to(self.dtype), torch.from_numpy(part.labels).repeat(self.settings.draws)
 
     def train(self, cells: Sequence[int], seeds: Sequence[int], recipe: str) -> Trained:
-        """Train every cell with every seed. Rows are cell by cell, seed by seed within a cell."""
+        """Train every cell with every seed, and return the records: a row per cell and seed, sorted by cell as given.
+
+        Args:
+            cells: numbers of the cells.
+            seeds: the seeds.
+            recipe: ``short`` or ``long``.
+        """
         train = self._train_compiled if self.compiled else self._train_plain
         rows = [train(cell, seed, recipe) for cell in cells for seed in seeds]
         return Trained(*(np.concatenate([getattr(row, field.name) for row in rows]) for field in fields(Trained)))
@@ -141,7 +148,7 @@ class Trainer:
     def plain_network(self, cell: int, seed: int) -> nn.Module:
         """Return the same untrained network in PyTorch."""
         network = self.recipe.plain(cell)
-        network.load_state_dict(self.recipe.initial(cell, seed), strict=False)  # norms keep their first statistics
+        network.load_state_dict(self.recipe.initial(cell, seed), strict=False)  # norms keep their initial statistics
         return network.to(self.dtype)
 
     def _train_compiled(self, cell: int, seed: int, recipe: str) -> Trained:

@@ -58,7 +58,7 @@ def test_a_training_in_pieces_says_that_it_has_not_ended(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ([], "say which --cell"),
+        ([], "pass --cell"),
         (["--cell", "DARTS_V3"], "did you mean DARTS_V"),
         (["--cell", "Genotype(normal=1)"], "it has no normal_concat"),
         (["--cell", "DARTS_V1", "--data", "mnist"], "no data 'mnist'"),

@@ -277,7 +277,7 @@ def test_processes_share_a_batch_of_a_folder(folder: Path) -> None:
 
 
 def test_what_is_wrong_with_a_folder_is_said(folder: Path) -> None:
-    with pytest.raises(UserError, match="is no folder; images lie in DIR/train/CLASS"):
+    with pytest.raises(UserError, match="is no folder; put images into DIR/train/CLASS"):
         FolderData(folder / "nowhere", "test", "cpu")
     with pytest.raises(UserError, match="no images to evaluate on"):
         FolderData(folder, "valid", "cpu")

@@ -242,7 +242,7 @@ def png(width: int, height: int) -> bytes:
 
 
 IMAGES: dict[str, tuple[bytes | None, str]] = {
-    "60 000 pixels squared": (png(60_000, 60_000), "3.JPEG is damaged, or no image: .*60.?000|pixels"),
+    "60 000 pixels squared": (png(60_000, 60_000), "3.JPEG is damaged or not an image: .*60.?000|pixels"),
     "12 000 pixels squared": (png(12_000, 12_000), "144,?000,?000|12,000 x 12,000 pixels"),
     "no pixels": (png(10, 10), "3.JPEG is damaged"),
     "no image": (b"hello", "3.JPEG is damaged"),

@@ -1,4 +1,4 @@
-"""Every test in this folder has the marker ``workshop``: it makes or checks the bundled digits tables, it does not use them."""
+"""Every test in this folder has the marker ``workshop``. It makes or checks the bundled digits tables; it does not use them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The digits build: a fixed task, shards that survive interruptions, and records that depend on nothing but their seeds."""
+"""The digits build: a fixed task, shards that survive interruptions, and records that depend only on their seeds."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_counts_are_counts(trainer: Trainer) -> None:
 @pytest.mark.skipif(not native.fits(TINY.settings.batch, torch.float64), reason="no C compiler")
 def test_compiled_kernels_make_the_records_of_torch() -> None:
     cell = official_order().index((3, 2, 4, 1, 0, 3))
-    compiled, plain = (Trainer(TINY, dtype=torch.float64, compiled=either) for either in (True, False))
+    compiled, plain = (Trainer(TINY, dtype=torch.float64, compiled=flag) for flag in (True, False))
     assert compiled.compiled and not plain.compiled
     result, expected = (trainer.train([cell], (0, 1), "long") for trainer in (compiled, plain))
     for part in ("curve", "valid", "test"):
@@ -90,9 +90,9 @@ def test_compiled_kernels_make_the_records_of_torch() -> None:
 
 
 @pytest.mark.skipif(not native.fits(SETTINGS.batch, torch.float32), reason="no C compiler")
-def test_a_whole_training_ends_within_seed_noise_of_torch() -> None:
+def test_a_complete_training_ends_within_seed_noise_of_torch() -> None:
     cell, short = official_order().index((3, 0, 2, 1, 0, 3)), NB201Recipe(replace(SETTINGS, draws=2))
-    result, expected = (Trainer(short, compiled=either).train([cell], (0, 1), "short") for either in (True, False))
+    result, expected = (Trainer(short, compiled=flag).train([cell], (0, 1), "short") for flag in (True, False))
     apart = (result.test.astype(float) - expected.test) / (389 * 2) * 100
     assert expected.test.mean() / (389 * 2) > 0.8
     assert np.abs(apart).max() < 2
@@ -123,10 +123,10 @@ def test_the_time_left_is_estimated_from_shards_that_were_made_here(tmp_path: Pa
         return CliRunner().invoke(APP, ["status", "--out", str(tmp_path)]).output
 
     assert "left" not in status(100, 100, 100, 100)  # a checkout
-    assert "about 0:03:00 left" in status(100, 100, 100, 160)  # three more shards
+    assert "about 0:03:00 left" in status(100, 100, 100, 160)  # three shards remain
 
 
-def test_a_killed_build_goes_on(tmp_path: Path) -> None:
+def test_a_killed_build_continues(tmp_path: Path) -> None:
     script = (
         "import sys; from dataclasses import replace;"
         "from benchmarks.digits_tables import nb201, shards;"
@@ -177,8 +177,8 @@ def test_a_finished_build_becomes_three_small_files(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(shards, "CELLS_PER_SHARD", 2000)
     folder = made_digits.build(tmp_path / "build")
     to = tmp_path / "table"
-    answer = CliRunner().invoke(APP, ["assemble", "--from", str(folder.path), "--to", str(to)])
-    assert answer.exit_code == 0, answer.output
+    result = CliRunner().invoke(APP, ["assemble", "--from", str(folder.path), "--to", str(to)])
+    assert result.exit_code == 0, result.output
     sizes = {path.name: path.stat().st_size for path in to.glob("*.parquet")}
     assert set(sizes) == {FILES.cells, FILES.final, FILES.curves}
     assert max(sizes.values()) < LIMIT
@@ -224,16 +224,16 @@ def test_an_unfinished_build_is_no_table(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(UserError, match="1 of 2 shards of the best tenth"):
         check_complete(folder, representatives())
     (folder.path / folder.shards()["top-0000"]).unlink()
-    check_complete(folder, representatives())  # without that pass it is a table of three seeds
+    check_complete(folder, representatives())  # without the pass `top`, the table has three seeds
 
 
 def test_a_build_of_other_settings_is_no_table(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.settle(TINY.settings, 1)
     folder.write_clock(made_digits.CLOCK)
-    answer = CliRunner().invoke(APP, ["assemble", "--from", str(tmp_path), "--to", str(tmp_path / "table")])
-    assert isinstance(answer.exception, UserError)
-    assert f"other settings ({TINY.settings.digest}, here {SETTINGS.digest})" in str(answer.exception)
+    result = CliRunner().invoke(APP, ["assemble", "--from", str(tmp_path), "--to", str(tmp_path / "table")])
+    assert isinstance(result.exception, UserError)
+    assert f"other settings ({TINY.settings.digest}, here {SETTINGS.digest})" in str(result.exception)
     assert not (tmp_path / "table").exists()
 
 
@@ -248,9 +248,9 @@ def test_the_clock_finds_its_own_coefficients() -> None:
 
 @pytest.mark.parametrize("text", ["5", "7:3", "0:7000", "a:b"])
 def test_a_wrong_range_is_one_line(text: str, tmp_path: Path) -> None:
-    answer = CliRunner().invoke(APP, ["build", "--out", str(tmp_path), "--cells", text])
-    assert isinstance(answer.exception, UserError)
-    assert text in str(answer.exception)
+    result = CliRunner().invoke(APP, ["build", "--out", str(tmp_path), "--cells", text])
+    assert isinstance(result.exception, UserError)
+    assert text in str(result.exception)
 
 
 def test_verify_detects_a_changed_record(tmp_path: Path) -> None:
@@ -260,13 +260,13 @@ def test_verify_detects_a_changed_record(tmp_path: Path) -> None:
     shard = train_unit(build.prepare(TINY), unit)
     folder.write(unit, shard)
     tiny, command = app(TINY), ["verify", "--from", str(tmp_path), "--cells", "2"]
-    answer = CliRunner().invoke(tiny, command)
-    assert (answer.exit_code, "2 of 2 equal" in answer.output) == (0, True), answer.output
+    result = CliRunner().invoke(tiny, command)
+    assert (result.exit_code, "2 of 2 equal" in result.output) == (0, True), result.output
     assert "2 of 6466 cells with 1 seeds" in CliRunner().invoke(APP, ["status", "--out", str(tmp_path)]).output
     (tmp_path / folder.shards()[unit.name]).unlink()
     folder.write(unit, {**shard, "long_test": (shard["long_test"] + 100).astype(np.uint16)})
-    answer = CliRunner().invoke(tiny, command)
-    assert (answer.exit_code, "0 of 2 equal" in answer.output) == (1, True), answer.output
+    result = CliRunner().invoke(tiny, command)
+    assert (result.exit_code, "0 of 2 equal" in result.output) == (1, True), result.output
 
 
 def test_an_archive_contains_the_folder_and_is_the_same_every_time(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A compiled library is loaded only if it is certainly ours and intact; else it is compiled again."""
+"""A compiled library is loaded only if only its owner can have written it and it is intact; else it is compiled again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compile
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cheap compiler's work: the flags of the real one take seconds."""
+    """An empty cache, and fast compiler flags: with the real flags a compilation takes seconds."""
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(native, "FLAGS", ("-O0", "-march=native", "-std=gnu11", "-fPIC", "-shared"))
     monkeypatch.delenv("CC", raising=False)
@@ -73,7 +73,7 @@ def test_a_library_of_another_owner_is_not_loaded(monkeypatch: pytest.MonkeyPatc
     assert private != path.parent and private.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_folder_that_others_could_write_becomes_ours_alone(cache: Path) -> None:
+def test_a_folder_that_others_could_write_becomes_private(cache: Path) -> None:
     folder = cache / "kernels"
     folder.mkdir(parents=True)
     folder.chmod(0o777)

@@ -26,7 +26,7 @@ CELLS = (
     IDENTITY,
     (3,) * 6,
     (4,) * 6,
-    (0, 0, 3, 0, 2, 4),  # convolutions of zeros: only the shifts of their norms remain
+    (0, 0, 3, 0, 2, 4),  # convolutions of zeros: only the shifts of their norms matter
     (0, 3, 3, 0, 0, 1),  # a dead node next to a live node
     (3, 3, 3, 0, 0, 0),  # everything computed, nothing used
     (2, 0, 3, 4, 1, 2),

@@ -1,4 +1,4 @@
-"""nb1shot1/1-digits: a fixed list of cells, and records that depend on nothing but their seeds."""
+"""nb1shot1/1-digits: a fixed list of cells, and records that depend only on their seeds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_unfinished_build_is_a_sample() -> None:
 @pytest.mark.skipif(not native.fits(TINY.settings.batch, torch.float64), reason="no C compiler")
 def test_compiled_kernels_make_the_records_of_torch() -> None:
     cell = representatives()[0]
-    compiled, plain = (Trainer(TINY, dtype=torch.float64, compiled=either) for either in (True, False))
+    compiled, plain = (Trainer(TINY, dtype=torch.float64, compiled=flag) for flag in (True, False))
     result, expected = (trainer.train([cell], (0,), "long") for trainer in (compiled, plain))
     for part in ("curve", "valid", "test"):
         assert (getattr(result, part) == getattr(expected, part)).all()
@@ -58,16 +58,16 @@ def test_a_build_is_counted_and_verified(tmp_path: Path, monkeypatch: pytest.Mon
     folder.settle(TINY.settings, 1)
     unit = units("main", representatives(), (0,))[0]
     folder.write(unit, train_unit(build.prepare(TINY), unit))
-    answer = CliRunner().invoke(app(TINY), ["status", "--out", str(tmp_path)])
-    assert "2 of 2685 cells with 1 seeds, 1 of 1343 shards" in answer.output, answer.output
-    answer = CliRunner().invoke(app(TINY), ["verify", "--from", str(tmp_path), "--cells", "2"])
-    assert (answer.exit_code, "2 of 2 equal" in answer.output) == (0, True), answer.output
+    result = CliRunner().invoke(app(TINY), ["status", "--out", str(tmp_path)])
+    assert "2 of 2685 cells with 1 seeds, 1 of 1343 shards" in result.output, result.output
+    result = CliRunner().invoke(app(TINY), ["verify", "--from", str(tmp_path), "--cells", "2"])
+    assert (result.exit_code, "2 of 2 equal" in result.output) == (0, True), result.output
 
 
 def test_a_finished_build_becomes_three_small_files(tmp_path: Path) -> None:
     folder, to = made_nb1shot1_digits.build(tmp_path / "build"), tmp_path / "table"
-    answer = CliRunner().invoke(app(), ["assemble", "--from", str(folder.path), "--to", str(to)])
-    assert answer.exit_code == 0, answer.output
+    result = CliRunner().invoke(app(), ["assemble", "--from", str(folder.path), "--to", str(to)])
+    assert result.exit_code == 0, result.output
     sums = json.loads((to / FILES.manifest).read_text())["files"]
     final = read(to / FILES.final, sums[FILES.final])
     assert len(final["cell"]) == 3 * 2685
@@ -96,9 +96,9 @@ def test_the_settings_are_those_of_the_datasheet() -> None:
 def test_the_datasheet_covers_every_cell_and_nas_bench_101(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_DATA", "")
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
-    answer = CliRunner().invoke(app(), ["statistics", "--from", str(made_nb1shot1_digits.build(tmp_path / "build").path)])
-    assert answer.exit_code == 0, answer.output
-    assert "2,685 of 2,685 unique cells, 3 trainings each by either recipe.\n" in answer.output
-    assert "| long | top tenth | 268 |" in answer.output
-    assert "| evaluation | 30.0 | 1.00 | 1.00 | 1.00 | 1.00 | 1.00 | 0.900 | 1.00 |" in answer.output
-    assert "Agreement with NAS-Bench-101: not measured, no table of it was found." in answer.output
+    result = CliRunner().invoke(app(), ["statistics", "--from", str(made_nb1shot1_digits.build(tmp_path / "build").path)])
+    assert result.exit_code == 0, result.output
+    assert "2,685 of 2,685 unique cells, 3 trainings each by either recipe.\n" in result.output
+    assert "| long | top tenth | 268 |" in result.output
+    assert "| evaluation | 30.0 | 1.00 | 1.00 | 1.00 | 1.00 | 1.00 | 0.900 | 1.00 |" in result.output
+    assert "Agreement with NAS-Bench-101: not measured, no table of it was found." in result.output

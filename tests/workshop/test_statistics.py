@@ -1,4 +1,4 @@
-"""The datasheet's numbers: recovered if they are known beforehand, and claimed only of the records."""
+"""The statistics recover known numbers, and the datasheet states only what the records contain."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ def test_an_unfinished_build_states_its_number_of_cells(tmp_path: Path, monkeypa
     monkeypatch.setenv("NAS_DATA", "")
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     folder = unfinished(tmp_path / "build")
-    answer = CliRunner().invoke(app(), ["statistics", "--from", str(folder.path)])
-    assert answer.exit_code == 0, answer.output
-    assert "128 of 6,466 unique cells, 3 trainings each by either recipe. The build is not finished" in answer.output
-    assert "| long | top tenth | 13 |" in answer.output
-    assert "The clock is not measured yet." in answer.output
-    assert "not measured, no table of it was found" in answer.output
+    result = CliRunner().invoke(app(), ["statistics", "--from", str(folder.path)])
+    assert result.exit_code == 0, result.output
+    assert "128 of 6,466 unique cells, 3 trainings each by either recipe. The build is not finished" in result.output
+    assert "| long | top tenth | 13 |" in result.output
+    assert "The clock is not measured yet." in result.output
+    assert "not measured, no table of it was found" in result.output
 
 
 def test_a_finished_build_fills_its_place_in_the_datasheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Path) -> None:
