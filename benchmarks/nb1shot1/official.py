@@ -85,7 +85,7 @@ def read(path: Path, progress: Progress) -> tuple[str, Nb101Writer]:
 def _add(
     data: bytes, row_of: dict[str, int], checked: set[int], content: Nb101Writer, counts: dict[int, npt.NDArray[np.int8]]
 ) -> bool:
-    """Add one training to ``content``, if it is of a cell in the spaces.
+    """Add one training to ``content`` if its cell is in the spaces.
 
     Args:
         row_of: the table row of each hash.

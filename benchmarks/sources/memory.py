@@ -12,7 +12,7 @@ from harness.cache import atomic
 
 
 def entries(home: Path) -> dict[str, Any]:
-    """Return what is known about candidate files, by absolute path.
+    """Return the stored entries of candidate files, by absolute path.
 
     Each entry has ``stamp``; ``kind`` (None: not a source); ``table`` (a folder's name, or None); ``why`` a look failed.
     """
