@@ -242,7 +242,7 @@ def imported(folder: Path, more: Sequence[str] = ()) -> Table:
 
 
 class TableWriter:
-    """Writes a table next to its final place. :meth:`commit` renames it; without a commit it is removed.
+    """Writer of a table next to its final place. :meth:`commit` renames the table; without a commit it is removed.
 
     Use as a context manager::
 

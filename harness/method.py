@@ -1,4 +1,4 @@
-"""The contract of a search method, and what the registry reads of a method's class."""
+"""The contract of a search method, and the facts that the registry reads from a method's class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.space import Arch
 from harness.view import SearchView
 
 Proposes = Literal["best_valid", "self"]
-"""Who proposes: the harness, the architecture of best validation accuracy so far; or the method itself."""
+"""Who proposes: the harness (the architecture with the best validation accuracy so far), or the method itself."""
 Presets = Mapping[str, Mapping[str, Any]]
 """Hyperparameters by field, under a name."""
 
@@ -54,11 +54,11 @@ class Selective(Method, Protocol):
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """What the harness knows of a method without running it."""
+    """Facts about a method that the harness reads without running it."""
 
     name: str
     kind: str
-    """What it needs of a benchmark: ``multi-trial``, ``one-shot``, ..."""
+    """The side of a benchmark that it needs: ``multi-trial``, ``one-shot``, ..."""
     cls: type
     file: Path
     reference: str
@@ -67,7 +67,7 @@ class MethodInfo:
     citations: tuple[str, ...] = ()
     """Keys of its papers in ``reports/references.bib``."""
     compared_with: str = ""
-    """The row, or the method, that reports draw its rows with; empty if there is none."""
+    """The row, or the method, that reports draw its rows with; empty if it is drawn alone."""
     proposes: Proposes = "best_valid"
     pure: bool = False
     settings: Presets = field(default_factory=dict)
@@ -80,7 +80,7 @@ class MethodInfo:
         """Read the optional attributes of a method's class. Nothing else reads them.
 
         Args:
-            kind: of a class that states none.
+            kind: the kind of a class that states none.
 
         Raises:
             UserError: an attribute has a value that means nothing.

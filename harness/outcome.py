@@ -1,4 +1,4 @@
-"""What a search leaves: its trace during the search, its outcome at the end, and its result after the judge."""
+"""The records of a search: its trace during the search, its outcome at the end, and its result after the judge."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.space import Arch
 
 
 class Proposal(NamedTuple):
-    """From this point of the search on, ``arch`` is what the method would return."""
+    """The architecture that the method would return, from this point of the search on."""
 
     queries: int
     seconds: float
@@ -18,7 +18,7 @@ class Proposal(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """How good shared weights say that ``arch`` is."""
+    """Accuracy of ``arch`` under shared weights, percent."""
 
     arch: Arch
     shared: float
@@ -26,7 +26,7 @@ class Probe(NamedTuple):
 
 @dataclass
 class Trace:
-    """What happened in a search, in order."""
+    """Events of a search, in order."""
 
     seconds: list[float] = field(default_factory=list)
     """Charged seconds after each query."""
@@ -49,7 +49,7 @@ class Outcome:
     queries: list[tuple[Arch, int | None]]
     """Architecture and fidelity of each query for which the oracle had a record."""
     trained: dict[str, float]
-    """By currency, what the training side charged."""
+    """Amounts that the training side charged, by currency."""
     wall_seconds: float
     error: str = ""
 
@@ -77,11 +77,11 @@ class Result:
     wall_seconds: float = 0.0
     """Real time of the search, never charged."""
     error: str = ""
-    """Traceback or reason where the status is not ``done``."""
+    """Traceback or reason if the status is not ``done``."""
 
 
 ERROR_LIMIT = 10_000
-"""Characters of an error text that are kept."""
+"""Largest length of a stored error text, in characters."""
 
 
 def printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""How a number was made: code, versions, machine, command."""
+"""Provenance of a number: code, versions, machine, command."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def gather() -> dict[str, Any]:
         "command": command(),
         "code": code(),
         "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: release for name in PACKAGES if (release := _version(name))},
         "host": {
             "system": platform.platform(terse=True),
             "machine": platform.machine(),
             "cpus": os.cpu_count(),
             "processor": _processor(),
-            **({"accelerator": found} if (found := _accelerator()) else {}),
+            **({"accelerator": accelerator} if (accelerator := _accelerator()) else {}),
         },
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -91,14 +91,14 @@ def _version(name: str) -> str | None:
 
 def _accelerator() -> str:
     """Return the names of NVIDIA GPUs, from their driver."""
-    found = []
+    names = []
     for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         try:
             lines = [line for line in file.read_text().splitlines() if line.startswith("Model:")]
         except OSError:
             continue
-        found += [line.partition(":")[2].strip() for line in lines]
-    return ", ".join(found)
+        names += [line.partition(":")[2].strip() for line in lines]
+    return ", ".join(names)
 
 
 def _processor() -> str:

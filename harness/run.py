@@ -105,7 +105,7 @@ def run(
         bool, typer.Option("--if-found", help="Leave out benchmarks whose data is not here, and say so.")
     ] = False,
 ) -> None:
-    """Runs search methods on benchmarks under one budget, and reports them beside the papers' numbers."""
+    """Run search methods on benchmarks under one budget, and report them next to the papers' numbers."""
     from harness import choice
 
     choice.choose(table)
@@ -138,7 +138,7 @@ def run(
             everything=all_,
             benchmarks=searched if report else _with_data(rules, searched, if_found),
             seeds=seeds,
-            given=_settings(set_ or [], named),
+            settings=_settings(set_ or [], named),
             device=device,
             threads=threads,
             report_only=report,
@@ -333,19 +333,19 @@ def _engine(name: str, around: Surroundings) -> Engine:
 
 
 def _settings(texts: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, str]]:
-    given: dict[str, dict[str, str]] = {}
+    settings: dict[str, dict[str, str]] = {}
     for text in texts:
         form = re.fullmatch(r"([^=]+)\.(\w+)=(.*)", text, re.DOTALL)
         if form is None:
             name = methods[0] if len(methods) == 1 else "METHOD"
             hint = f"; did you mean {name}.{text}?" if re.fullmatch(r"\w+=.*", text, re.DOTALL) else ""
             raise UserError(f"--set {text!r} is not of the form method.field=value{hint}")
-        given.setdefault(form[1], {})[form[2]] = form[3]
-    return given
+        settings.setdefault(form[1], {})[form[2]] = form[3]
+    return settings
 
 
 def main() -> None:
-    """Runs the command; see :func:`harness.command.run`."""
+    """Run the command; see :func:`harness.command.run`."""
     for place in packages.SHADOWING:
         print(f"not used: {place} has the name of one of the harness's own packages", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

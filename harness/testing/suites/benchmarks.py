@@ -1,4 +1,4 @@
-"""The contract of a benchmark as tests: what a search may look up, and what the judge knows."""
+"""The contract of a benchmark as tests: its oracle and its judge."""
 
 from __future__ import annotations
 
