@@ -1,4 +1,4 @@
-"""The harness's own books of a search, to compare with the ledger: the queries, and what training charged.
+"""The harness's books of a search, to compare with the ledger: its queries, and the charges of its training side.
 
 A search runs in a separate process and could write into everything that it reaches there. So the books are compared after
 the search, in a process that the method never touched: every query is repeated there, and every number of the trace must

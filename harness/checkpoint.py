@@ -28,7 +28,7 @@ class File:
         self._file = SafeFile(path, "the search")
 
     def save(self, state: bytes, budget: Budget, trace: Trace, books: Books) -> None:
-        """Replace the state of a search on disk. A write that fails leaves the last good file, and the search goes on."""
+        """Replace the state of a search on disk. A write that fails leaves the last good file, and the search continues."""
         header = {
             "budget": budget.snapshot(),
             "queries": books.queries[: len(trace.accuracy)],

@@ -40,8 +40,8 @@ CREATE TABLE IF NOT EXISTS claims (
 class Database:
     """An open store file.
 
-    Every use first compares the file at the path with the file that was opened, so that a store that was removed, moved,
-    replaced or cut short is an error at the next use and not a silent loss.
+    Every use first compares the file at the path with the file that was opened. A store that was removed, moved, replaced or
+    cut short is an error at the next use, and not a silent loss.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, state: _State | None) -> None:

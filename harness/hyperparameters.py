@@ -57,7 +57,7 @@ def defaults(cls: type) -> dict[str, Any]:
 def from_text(text: str, hint: Any, name: str) -> Any:
     """Return ``text`` as a plain value for a field: ``0.1``, ``none``, ``(1, 2)``, ``{"lr": 0.1}``, or a word.
 
-    Raises :class:`UserError` that says what ``name`` expects.
+    Raises :class:`UserError` with the values that ``name`` expects.
     """
     if hint is str:
         return text

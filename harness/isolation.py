@@ -1,7 +1,7 @@
 """A process for every run: forked from a process that never ran a method. It ends with its parent, and its children with it.
 
-This needs a system with ``fork`` (Linux, macOS). A forked process begins as an exact copy: what it does to its modules, random
-generators, environment or working directory ends with it.
+This needs a system with ``fork`` (Linux, macOS). A forked process begins as an exact copy. Its changes of modules,
+random generators, environment or working directory end with it.
 """
 
 from __future__ import annotations

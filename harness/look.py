@@ -24,7 +24,7 @@ AT_ONCE = 256 << 20
 """Largest single read. No reader of the project needs more; a garbled length requests more."""
 
 _PEEK = 16 << 20
-"""Bytes that a library may read to list what an archive or a table contains."""
+"""Bytes that a library may read to list the contents of an archive or a table."""
 _KINDS = {
     stat.S_IFIFO: "is a named pipe",
     stat.S_IFSOCK: "is a socket",

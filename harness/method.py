@@ -27,10 +27,10 @@ class Method(Protocol):
     * ``reference``: the paper, as text.
     * ``citations``: keys of its papers in ``reports/references.bib``.
     * ``compared_with``: the row, or the method, that reports draw the method's rows with.
-    * ``kind``: what it needs of a benchmark; the default for a file is ``multi-trial``.
+    * ``kind``: the side of a benchmark that it needs; the default for a file is ``multi-trial``.
     * ``proposes``: ``"best_valid"`` (the default) or ``"self"``.
     * ``settings``: ``{space name: {field: value}}``, the papers' values away from the home space.
-    * ``variants``: ``{name: {field: value}}``, what the papers report as separate rows. The variant without a name is the
+    * ``variants``: ``{name: {field: value}}``, the separate rows of the papers. The variant without a name is the
       row of the method itself.
     * ``pure``: True if a search leaves nothing behind in its process, so that several short searches may share one process.
       The contract is tested. Without it every search has a process for itself.
@@ -122,7 +122,7 @@ class MethodInfo:
         return (inspect.getdoc(self.cls) or "").split("\n")[0]
 
     def construct(self, arguments: Mapping[str, Any]) -> Method:
-        """Return the method with these hyperparameters. Raises what its constructor raises."""
+        """Return the method with these hyperparameters. Raises the errors of its constructor."""
         method: Method = self.cls(**arguments)
         return method
 

@@ -60,13 +60,13 @@ class Result:
 
     run_id: str
     status: str
-    """``done``; ``failed``: the method raised, or proposed nothing usable; ``rejected``: its ledger is not what the harness
-    noted; ``timeout``: past the wall limit; ``crashed``: its process died; ``sampled``: begun to see how long it takes, and
+    """``done``; ``failed``: the method raised, or proposed nothing usable; ``rejected``: its ledger contradicts the harness's
+    books; ``timeout``: past the wall limit; ``crashed``: its process died; ``sampled``: begun to see how long it takes, and
     never stored. Only ``done`` runs enter a mean."""
     arch: str = ""
     """The last proposal, in the space's spelling."""
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    """``{target: {"valid", "test", "regret", "rank"}}`` of what the protocol reports."""
+    """``{target: {"valid", "test", "regret", "rank"}}``, by the targets of the protocol."""
     trace: dict[str, Sequence[float]] = field(default_factory=dict)
     """Named columns: ``seconds``, ``accuracy`` (float32) per query; ``proposal_*``, ``TARGET/test`` per proposal; ``log/*``.
 

@@ -24,7 +24,7 @@ class Work:
 def seconds_left(rows: Sequence[Work], workers: int) -> float | None:
     """Return the real seconds until all rows are done; None if the cost of a row and of its kind is unknown.
 
-    A row without a finished run is taken to cost what the other rows of its kind cost on average.
+    A row without a finished run is priced at the mean cost of the other rows of its kind.
     """
     known = defaultdict(list)
     for row in rows:

@@ -56,7 +56,7 @@ class Opened:
 
     @property
     def training(self) -> TrainingSide | None:
-        """Return what methods of the part's kind train on; None if they only query."""
+        """Return the training side for methods of the part's kind; None if they only query."""
         return None if self.part.kind == "multi-trial" else self.problem.training
 
     @cached_property

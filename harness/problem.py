@@ -23,7 +23,7 @@ class Oracle(Protocol):
     """The search side of a benchmark in one world: validation values and costs, nothing else within reach."""
 
     fidelities: tuple[int, ...]
-    """The numbers of epochs that a query may request, ascending; the last one is what ``None`` means."""
+    """The numbers of epochs that a query may request, ascending; ``None`` means the last one."""
 
     def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
         """Return validation accuracy (percent), seconds, epochs and MACs of one more training of ``arch``.
@@ -109,7 +109,7 @@ class Problem(ABC):
     retraining: Retrainer | None = None
     """Trains proposed architectures from scratch; None if the judge knows all accuracies."""
     mean_cost: float | None = None
-    """Mean charged seconds of one query to the last epoch, of which a budget may be a multiple; None: no queries."""
+    """Mean charged seconds of one query to the last epoch. A budget may be a multiple of it. None: no queries."""
 
     @abstractmethod
     def oracle(self, world: int) -> Oracle | None:

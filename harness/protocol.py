@@ -103,7 +103,7 @@ class Stage:
 
     @property
     def what(self) -> str:
-        """Return what searches did with the cells that the stage trains, in a word."""
+        """Return ``found`` or ``probed``: how searches reached the cells that the stage trains."""
         return "probed" if self.probed else "found"
 
     def recipe_of(self, row: str) -> str:

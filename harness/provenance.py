@@ -42,7 +42,7 @@ def command() -> str:
 
 
 def _quoted(word: str) -> str:
-    """Quote a word for a shell. The bytes of a name that is not valid UTF-8 are spelled, so that any file can contain it."""
+    """Quote a word for a shell. Spell the bytes of a name that is not valid UTF-8, so that any file can contain it."""
     data = os.fsencode(word)
     try:
         return shlex.quote(data.decode())
@@ -73,7 +73,7 @@ def _git(root: Path, *words: str) -> str:
 def _refusal(error: Exception) -> str:
     """Return why git failed, in a few words."""
     if isinstance(error, subprocess.TimeoutExpired):
-        return "git does not answer"
+        return "git does not respond"
     if not isinstance(error, subprocess.CalledProcessError):
         return "git cannot be run"
     if "dubious ownership" in error.stderr:

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 EPILOG = f"""
 \b
-What there is, and whether it can run here:
+Methods, benchmarks and protocols, and whether they can run here:
   python -m harness.run --list
 What would run, and how long it would take:
   python -m harness.run --protocol nb201-2020 --dry-run
   python -m harness.run --protocol nb201-2020 --price
-From another terminal: how far a sweep is, and the page of what there is so far:
+From another terminal: the progress of a sweep, and a page of its results so far:
   python -m harness.run --status
   python -m harness.run --protocol nb201-2020 --report
 Run it, resume it, report it:
@@ -44,7 +44,7 @@ Every row, and yours:
 Another hyperparameter:
   python -m harness.run --methods reinforce --set reinforce.lr=0.1
 
-Finished runs are kept in OUT/runs.sqlite and never repeated; the same command goes on where it stopped.
+Finished runs are kept in OUT/runs.sqlite and never repeated; the same command continues where it stopped.
 Exit codes: {command.EXIT_CODES}.
 """
 
@@ -81,7 +81,7 @@ def run(
     threads: Annotated[
         int, typer.Option(metavar="N", min=1, help="Threads of each run that trains; another number gives other last digits.")
     ] = 1,
-    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="For what trains.")] = "cpu",
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Device of methods that train.")] = "cpu",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the store and the reports.")] = Path("results"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its known price; run nothing.")] = False,
     price: Annotated[

@@ -1,4 +1,4 @@
-"""A file of bytes that is complete or absent, and whose damage is noticed."""
+"""A file of bytes that is complete or absent. Damage to it is detected."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Module(NamedTuple):
 
 
 def of_search(method: Path, problem: Problem, kind: str) -> str:
-    """Return the digest of what a search executes.
+    """Return the digest of the source that a search executes.
 
     A benchmark's training side counts for the kinds of method that train. Its trainings from scratch are runs of their own.
     """
@@ -63,7 +63,7 @@ def of_search(method: Path, problem: Problem, kind: str) -> str:
 
 
 def of_training(retrainer: Retrainer) -> str:
-    """Return the digest of what a training from scratch executes."""
+    """Return the digest of the source that a training from scratch executes."""
     return digest(RETRAIN, *files_of(retrainer))
 
 

@@ -173,7 +173,7 @@ class Store:
             db.executemany("DELETE FROM claims WHERE run_id = ?", [(run.run_id,) for run, _ in finished])
 
     def forget(self, run_ids: Sequence[str]) -> None:
-        """Delete runs, so that they are done again."""
+        """Delete runs. The next sweep does them again."""
         with self.file.transaction("delete runs in") as db:
             db.executemany("DELETE FROM runs WHERE run_id = ?", [(run_id,) for run_id in run_ids])
 

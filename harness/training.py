@@ -47,7 +47,7 @@ class TrainingSide(ABC):
 
     @abstractmethod
     def __call__(self, world: int, device: str, charge: Meter) -> Any:
-        """Open the task of one world: training and validation data, and what trains on them.
+        """Open the task of one world: training and validation data, and the means to train on them.
 
         The type is the benchmark's: :class:`harness.weight_sharing.Task` for one-shot methods. No test data may be within
         reach. The task charges all training through ``charge``, in every currency of the budget, and lets
@@ -70,7 +70,7 @@ class TrainingSide(ABC):
 
     @property
     def clock(self) -> Clock | None:
-        """Return what prices a supernet's passes; None if they cost real time. May take a second to fit."""
+        """Return the clock that prices a supernet's passes; None if they cost real time. A fit may take a second."""
         return None
 
 

@@ -94,7 +94,7 @@ class SearchView:
 
     @property
     def task(self) -> Any:
-        """Return the training task: training and validation data, and what trains on them. Opened at the first access.
+        """Return the training task: training and validation data, and the means to train on them. The first access opens it.
 
         Its type depends on the benchmark: :class:`harness.weight_sharing.Task` for one-shot methods.
 

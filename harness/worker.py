@@ -34,7 +34,7 @@ TRIES = 2
 """Largest number of starts of a run whose process is ended from outside."""
 
 Ended = tuple[tuple[RunSpec, ...], bytes | Result]
-"""Runs whose process has ended, and their pickled outcomes; or one run that left none, and its result."""
+"""Runs whose process has ended, and their pickled outcomes; or one run without an outcome, and its result."""
 Message = list[Result] | Share | UserError
 """A message of a worker: results of finished runs in order, progress of the run under way, or why it cannot work."""
 

@@ -1,4 +1,4 @@
-"""Everything that a report is made of: plain, typed values. The harness fills them; reports import nothing of the project."""
+"""The evidence of a report: plain, typed values. The harness fills them; reports import no other package of the project."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ def no_trainings() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that a report is made of."""
+    """The evidence of a report."""
 
     page: Page
     runs: pd.DataFrame

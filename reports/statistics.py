@@ -157,7 +157,7 @@ def paired(ours: pd.Series, reference: pd.Series) -> Paired | None:
 
 
 def signed_rank(differences: Sequence[float] | np.ndarray) -> float:
-    """Return the two-sided p of Wilcoxon's signed-rank test: exact up to 50 pairs (ties included), else normal with tie correction.
+    """Return the two-sided p of Wilcoxon's signed-rank test: exact up to 50 pairs (ties included), else normal, tie-corrected.
 
     Equal pairs are dropped. Without any difference p is 1. With n pairs the smallest p is 2/2ⁿ.
     """

@@ -144,7 +144,7 @@ def _cell(adjacency: Any, operations: Any) -> Cell:
 
 
 def _correct(accuracy: float) -> int:
-    """Return the number of correct answers out of 9 984 images, of an accuracy in single precision."""
+    """Return the correct answers out of 9 984 images that an accuracy in single precision means."""
     images = accuracy * IMAGES
     if not (0 <= images <= IMAGES and abs(images - round(images)) < 0.01):
         raise UserError(f"an accuracy of {accuracy}, which is no share of {IMAGES:,} images")

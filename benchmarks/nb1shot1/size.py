@@ -29,7 +29,7 @@ def network_size(cell: Cell, macro: Macro = PAPER) -> tuple[int, int]:
 
 @lru_cache(maxsize=4096)
 def sizes(matrix: tuple[tuple[int, ...], ...], macro: Macro) -> tuple[int, int, list[list[tuple[int, int]]]]:
-    """Return parameters and multiply-adds without the inner vertices' operations, and what each operation adds at each vertex.
+    """Return parameters and multiply-adds without the inner vertices' operations, and those of each operation at each vertex.
 
     A search space has few matrices, and each has many cells.
     """

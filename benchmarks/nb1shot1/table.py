@@ -69,7 +69,7 @@ class Nb101Writer:
 
     @property
     def count(self) -> int:
-        """Number of cells with all repeats of the longest training."""
+        """Return the number of cells with all repeats of the longest training."""
         return int(complete(self.valid[max(self.valid)], self.test[max(self.test)]).sum())
 
     def write(self, writer: TableWriter) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Signal:
 
 
 def _plain(column: Column) -> Numbers:
-    """Return the column as an array whose items become Python numbers fast, and without a write into shared memory."""
+    """Return the column as an array whose items become Python numbers fast and without writing to shared memory."""
     return array("d", np.ascontiguousarray(column, dtype=np.float64).tobytes())
 
 

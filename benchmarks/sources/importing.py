@@ -59,7 +59,7 @@ class SourceLibrary(Library):
 
     @abstractmethod
     def foreign(self, path: Path) -> str:
-        """Return what the existing, unrecognised ``path`` is not, as a clause: ``is no ...``."""
+        """Return a clause about an existing ``path`` that is not recognised: ``is no ...``."""
 
     @abstractmethod
     def parts(self, path: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Remember what each candidate file is, so that later calls need not read it again."""
+"""Remember the kind of each candidate file, so that later calls need not read the file again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Libraries of tabular benchmarks: remember what each file is, rank sources and tables, and open the best table."""
+"""Libraries of tabular benchmarks: remember the kind of each file, rank sources and tables, and open the best table."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def queries_depend_on_what_is_asked(problem: Problem, archs: Sequence[Arch]) -> 
 
 
 def worlds_differ_if_drawn(problem: Problem, archs: Sequence[Arch]) -> None:
-    """worlds differ where records are drawn, and only there."""
+    """worlds differ if records are drawn, and are equal otherwise."""
     a, b = ([_oracle(problem, world).measure(arch, None, 0)[0] for arch in archs] for world in WORLDS)
     verb = "differ" if a != b else "agree"
     require((a != b) == (problem.record == "drawn"), f"its record is {problem.record!r}, and two worlds {verb}")

@@ -40,7 +40,7 @@ class Search:
     currency: str | None = None
     limit: float = float("inf")
     twice: bool = False
-    """True: run the search once before, so that all imports are done."""
+    """True: run the search once before, to do all imports."""
 
 
 @dataclass
@@ -210,7 +210,7 @@ def _send(search: Search, pipe: Connection[Any, Any]) -> None:
 
 
 def _scramble(trains: bool) -> None:
-    """Seed the global generators at random, so that the result of a search that draws from them differs each time."""
+    """Seed the global generators at random, so that a search that draws from them gives another result each time."""
     import numpy as np
 
     random.seed()
