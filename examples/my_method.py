@@ -2,6 +2,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from harness.view import SearchView
+
 
 @dataclass(frozen=True)
 class MyMethod:
@@ -10,7 +12,7 @@ class MyMethod:
     warmup: Annotated[int, "random architectures before the first mutation"] = 20
     reference = "my paper"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> None:
         seen = [(view.query(arch).valid_accuracy, arch) for arch in (view.space.sample(view.rng) for _ in range(self.warmup))]
         while True:  # the harness ends the search when the budget is spent
             child = view.space.mutate(max(seen)[1], view.rng)

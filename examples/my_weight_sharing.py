@@ -2,6 +2,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from harness.view import SearchView
+
 
 @dataclass(frozen=True)
 class MyWeightSharing:
@@ -15,7 +17,7 @@ class MyWeightSharing:
     proposes = "self"  # it calls view.propose
     reference = "my paper"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> None:
         import torch  # here, so that --list does not wait for it
         import torch.nn.functional as F
 

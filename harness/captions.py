@@ -37,7 +37,7 @@ def page(
         parts=tuple(parts(plan, shown)),
         left_out=left_out,
         known_rows=tuple(sorted(row for info in registry.methods().values() for row in info.rows)),
-        compared_with={row: base for info, row in rows if (base := _base(info, row, methods))},
+        compared_with={row: base for info, row in rows if (base := base_row(info, row, methods))},
         citations={name: info.citations for info in methods.values() for name in (info.name, *info.rows)},
         sessions=tuple(_session(session, runs) for session, runs in sessions),
         writer=_session(provenance),
@@ -51,7 +51,7 @@ def _method(spec: Mapping[str, Any]) -> MethodInfo | None:
         return None
 
 
-def _base(info: MethodInfo, row: str, methods: Mapping[str, MethodInfo]) -> str:
+def base_row(info: MethodInfo, row: str, methods: Mapping[str, MethodInfo]) -> str:
     """Return the row that a report draws ``row`` with, or ``""``.
 
     If the method names another method that has a variant of the same name, return that variant: ``darts`` means

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +19,7 @@ FIRST = 1024
 _DTYPES = {"f4": "<f4", "i8": "<i4", "i4": "<i4"}
 
 
-def pack(trace: Mapping[str, Sequence[float]]) -> bytes:
+def pack(trace: Mapping[str, npt.ArrayLike]) -> bytes:
     """Return columns of numbers as one compressed blob: a JSON header, then float64 values (float32 and int32 stay so)."""
     ordered = sorted(trace.items(), key=lambda item: item[0] in PER_QUERY)
     arrays = {name: np.asarray(values) for name, values in ordered}

@@ -14,9 +14,9 @@ import pytest
 from tests import made_digits, made_sources, official_files
 
 # One property runs in several classes, which inherit it. Speed is measured by tox -e bench.
-SHARED = {"suppress_health_check": [hypothesis.HealthCheck.differing_executors], "deadline": None}
-hypothesis.settings.register_profile("fixed", max_examples=50, derandomize=True, **SHARED)
-hypothesis.settings.register_profile("random", max_examples=500, **SHARED)
+SHARED = hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.differing_executors], deadline=None)
+hypothesis.settings.register_profile("fixed", SHARED, max_examples=50, derandomize=True)
+hypothesis.settings.register_profile("random", SHARED, max_examples=500)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 REAL_DATA = os.environ.get("NAS_DATA", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -47,14 +48,15 @@ ROWS = (
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let searches train on few images and a narrow network: two stacks with one cell each."""
-    made_search.small.__wrapped__(monkeypatch)
+    made_search.shrink(monkeypatch)
     monkeypatch.setitem(nb1shot1.MACROS, "digits", (SearchMacro(width=4, channels=1, stacks=2, depth=1), 8))
 
 
 def method(row: str, **changes: Any) -> Any:
     """Return the method of a row with a tiny schedule."""
     info = registry.method(row.partition(":")[0])
-    tiny = {name: value for name, value in TINY.items() if name in info.cls.__dataclass_fields__}
+    fields = {field.name for field in dataclasses.fields(info.cls)}
+    tiny = {name: value for name, value in TINY.items() if name in fields}
     return registry.build(info, registry.settings(info, row, "nb1shot1", {**tiny, **changes}, {}))
 
 

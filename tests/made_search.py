@@ -45,8 +45,7 @@ TINY = {
 """Settings of every method that has them. With a larger penalty, the Lasso of CoNAS has no terms on so few images."""
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
+def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let searches on digits train on few images and a narrow network."""
     sets = images.residents("digits", "nb201", "cpu")
 
@@ -56,6 +55,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = {name: first(sets[name], count) for name, count in (*SIZES.items(), ("full", sum(SIZES.values())))}
     monkeypatch.setattr(images, "residents", lambda *_: parts)
     monkeypatch.setitem(nb201.MACROS, "digits", MACRO)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See :func:`shrink`."""
+    shrink(monkeypatch)
 
 
 class NB201Toy(ToyProblem):

@@ -23,11 +23,11 @@ Make = Callable[[PlannedRow, RunSpec], Result]
 def fill(store: Store, plan: Plan, make: Make | None = None) -> None:
     """Save a result for every run of the plan's rows."""
     for row in plan.rows:
-        made = make or finished(plan, row)
+        result_of = make or finished(plan, row)
         for at in range(0, len(row.runs), 500):
             runs = row.runs[at : at + 500]
             store.claim(row.spec, runs)
-            store.save(row.spec, [(run, made(row, run)) for run in runs])
+            store.save(row.spec, [(run, result_of(row, run)) for run in runs])
 
 
 def finished(plan: Plan, row: PlannedRow) -> Make:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from benchmarks.darts.cell import EDGE, OPS
 from benchmarks.darts.macro import Macro
-from benchmarks.darts.mixed import SlotNorm
+from benchmarks.darts.mixed import MixedEdges, SlotNorm
 from benchmarks.darts.plan import CONVS, GROUPS, KERNEL
+from benchmarks.darts.search_network import MixedCell
 from benchmarks.darts.supernet import Supernet
 from harness import weight_sharing as contract
 
@@ -57,16 +58,17 @@ class Plain:
     """
 
     def __init__(self, net: Supernet, skipping: bool = False) -> None:
-        self.net, self.module, self.skipping = net, net.module, skipping
+        self.net, self.network, self.skipping = net, net._network, skipping
 
     def __call__(self, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
-        older = newer = self.module.stem(x)
-        for cell in self.module.cells:
+        older = newer = self.network.stem(x)
+        for cell in self.network.cells:
+            assert isinstance(cell, MixedCell)
             older, newer = newer, self.cell(cell, older, newer, weights)
-        logits: Tensor = self.module.classifier(newer.mean((2, 3)))
+        logits: Tensor = self.network.classifier(newer.mean((2, 3)))
         return logits
 
-    def cell(self, cell: torch.nn.Module, older: Tensor, newer: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    def cell(self, cell: MixedCell, older: Tensor, newer: Tensor, weights: Sequence[Tensor]) -> Tensor:
         kind = int(cell.reduces)
         states = [cell.older(F.relu(older)), cell.newer(F.relu(newer))]
         for node in range(2, 6):
@@ -82,7 +84,7 @@ class Plain:
             states.append(torch.stack([term for term in terms if term.dim()]).sum(0))
         return torch.cat(states[2:], 1)
 
-    def edge(self, cell: torch.nn.Module, x: Tensor, node: int, source: int, stride: int, weights: Tensor) -> Tensor:
+    def edge(self, cell: MixedCell, x: Tensor, node: int, source: int, stride: int, weights: Tensor) -> Tensor:
         c = x.shape[1] // self.net.partial
         working, rest = x[:, :c], x[:, c:]
         first = int(self.net.none)
@@ -98,9 +100,10 @@ class Plain:
         batch, channels, height, width = joined.shape
         return joined.view(batch, self.net.partial, -1, height, width).transpose(1, 2).reshape(batch, channels, height, width)
 
-    def operation(self, cell: torch.nn.Module, x: Tensor, node: int, source: int, stride: int, op: int) -> Tensor:
+    def operation(self, cell: MixedCell, x: Tensor, node: int, source: int, stride: int, op: int) -> Tensor:
         number = max(source - 1, 0)
         mixed, group, c = cell.groups[number], GROUPS[number], x.shape[1]
+        assert isinstance(mixed, MixedEdges)
         at, count = group.edges.index(EDGE[node, source]), len(group.edges)
         name = OPS[op]
 
@@ -111,8 +114,8 @@ class Plain:
 
         if op not in CONVS:
             if name == "skip_connect" and stride == 2:
-                x, kernel = F.relu(x), mixed.reduction[at * c : (at + 1) * c]
-                halves = [F.conv2d(x, kernel[: c // 2], stride=2), F.conv2d(x[:, :, 1:, 1:], kernel[c // 2 :], stride=2)]
+                x, reduction = F.relu(x), mixed.reduction[at * c : (at + 1) * c]
+                halves = [F.conv2d(x, reduction[: c // 2], stride=2), F.conv2d(x[:, :, 1:, 1:], reduction[c // 2 :], stride=2)]
                 return norm(torch.cat(halves, 1), mixed.reduction_norm, at)
             y = x
             if name == "max_pool_3x3":
@@ -121,10 +124,10 @@ class Plain:
                 y = F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
             elif not mixed.affine:
                 return y
-            own = (None, None)
-            if mixed.affine:
-                own = (mixed.plain_scale[op * count + at], mixed.plain_shift[op * count + at])
-            return F.batch_norm(y, None, None, *own, True)
+            slot = op * count + at
+            own_scale = None if mixed.plain_scale is None else mixed.plain_scale[slot]
+            own_shift = None if mixed.plain_shift is None else mixed.plain_shift[slot]
+            return F.batch_norm(y, None, None, own_scale, own_shift, True)
         kind, kernel = CONVS.index(op), KERNEL[op]
         dilation = 2 if name.startswith("dil") else 1
         y = F.conv2d(F.relu(x), mixed.first[kind][at * c : (at + 1) * c], None, stride, dilation * (kernel // 2), dilation, c)

@@ -79,6 +79,9 @@ class NB1Shot1Problem(Problem):
         line: the table in use, in one line; empty if there is only one.
     """
 
+    space: NB1Shot1Space
+    judge: NB1Shot1Judge
+    training: NB1Shot1TrainingSide
     record = "drawn"
 
     def __init__(self, table: Table, number: int, search: Mapping[str, Any], judge: Mapping[str, Any], line: str = "") -> None:

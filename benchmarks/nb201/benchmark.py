@@ -88,6 +88,10 @@ class NB201Problem(Problem):
         table: the table in use, in one line; empty if there is only one.
     """
 
+    space: NB201Space
+    judge: NB201Judge
+    training: NB201TrainingSide
+
     def __init__(self, records: Records, dataset: str, recipe: int, judge: Mapping[str, Any], table: str = "") -> None:
         self.space = NB201Space()
         self.checksum = records.table.checksum

@@ -49,7 +49,7 @@ class ToyOracle:
 class ToyProblem(Problem):
     """A problem with an oracle and without a judge; :meth:`Method.skip` may look at it."""
 
-    space = ToySpace()
+    space: SearchSpace = ToySpace()
     fidelities = ToyOracle.fidelities
     checksum = "toy"
     record = "drawn"

@@ -4,6 +4,8 @@ import itertools
 from collections import deque
 from dataclasses import dataclass
 
+from harness.view import SearchView
+
 
 @dataclass(frozen=True)
 class Bad:
@@ -11,5 +13,5 @@ class Bad:
 
     reference = "none"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> None:
         deque(itertools.repeat(0), maxlen=0)

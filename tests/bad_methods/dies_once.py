@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from harness.view import SearchView
+
 
 @dataclass(frozen=True)
 class Unlucky:
@@ -14,7 +16,7 @@ class Unlucky:
     folder: Annotated[str, "where it leaves a mark"] = "."
     reference = "none"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> None:
         mark = Path(self.folder) / f"{view.seed('mark')}.mark"
         if not mark.exists():
             mark.touch()

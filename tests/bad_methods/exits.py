@@ -3,6 +3,8 @@
 import sys
 from dataclasses import dataclass
 
+from harness.view import SearchView
+
 
 @dataclass(frozen=True)
 class Bad:
@@ -10,6 +12,6 @@ class Bad:
 
     reference = "none"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> None:
         view.query(view.space.sample(view.rng))
         sys.exit(3)

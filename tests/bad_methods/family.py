@@ -3,6 +3,8 @@
 import multiprocessing
 from dataclasses import dataclass
 
+from harness.view import SearchView
+
 
 @dataclass(frozen=True)
 class Good:
@@ -10,7 +12,7 @@ class Good:
 
     reference = "none"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> None:
         with multiprocessing.get_context("fork").Pool(2) as pool:
             assert pool.map(abs, [-1, -2]) == [1, 2]
         view.query(view.space.sample(view.rng))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from harness.view import SearchView
+
 
 @dataclass(frozen=True)
 class Bad:
@@ -9,6 +11,6 @@ class Bad:
 
     reference = "none"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> None:
         view.query(view.space.sample(view.rng))
-        view.query((1.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+        view.query((1.0, 0.0, 0.0, 0.0, 0.0, 0.0))  # type: ignore[arg-type]

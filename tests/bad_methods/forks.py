@@ -4,6 +4,8 @@ import os
 import time
 from dataclasses import dataclass
 
+from harness.view import SearchView
+
 
 @dataclass(frozen=True)
 class Bad:
@@ -11,7 +13,7 @@ class Bad:
 
     reference = "none"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> None:
         view.query(view.space.sample(view.rng))
         if os.fork() == 0:
             time.sleep(20)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.view import SearchView
+
 
 @dataclass(frozen=True)
 class Bad:
@@ -12,7 +14,7 @@ class Bad:
 
     reference = "none"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> None:
         for _ in range(5):
-            view.query(view.space.sample(random))
+            view.query(view.space.sample(random))  # type: ignore[arg-type]
             view.query(tuple(int(number) for number in np.random.randint(0, 5, 6)))

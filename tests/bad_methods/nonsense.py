@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from harness.space import Arch
+from harness.view import SearchView
+
 
 @dataclass(frozen=True)
 class Bad:
@@ -9,6 +12,6 @@ class Bad:
 
     reference = "none"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> Arch:
         view.query(view.space.sample(view.rng))
         return (7, 7, 7)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SEEN = []
+from harness.view import SearchView
+
+SEEN: list[SearchView] = []
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Bad:
 
     reference = "none"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> None:
         SEEN.append(view)
         if len(SEEN) > 1:
             raise RuntimeError("another run of mine was in this process")

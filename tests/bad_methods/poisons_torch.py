@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from harness.view import SearchView
+
 
 @dataclass(frozen=True)
 class Bad:
@@ -9,7 +11,7 @@ class Bad:
 
     reference = "none"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> None:
         import torch
 
         torch.set_default_dtype(torch.float64)

@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+from harness.view import SearchView
+
 
 @dataclass(frozen=True)
 class Bad:
@@ -10,7 +12,7 @@ class Bad:
 
     reference = "none"
 
-    def search(self, view):
+    def search(self, view: SearchView) -> None:
         view.query(view.space.sample(view.rng))
         if os.fork() == 0:
             view.query(view.space.sample(view.rng))

@@ -74,12 +74,15 @@ def test_open_problem(benchmark: Any, table: Table) -> None:
 
 def test_query_through_the_view(benchmark: Any, table: Table) -> None:
     problem = NB1Shot1Problem(table, 1, {"recipe": 108}, {"recipe": 108})
-    archs = [problem.space.at(index) for index in range(problem.space.size)]
+    space = problem.space
+    assert isinstance(space, NB1Shot1Space)
+    archs = [space.at(index) for index in range(space.size)]
 
-    def queries() -> float:
-        view = SearchView(problem.space, Budget(), problem.oracle(1), seed=0)
+    def queries() -> int:
+        view = SearchView(space, Budget(), problem.oracle(1), seed=0)
         for arch in archs:
             view.query(arch)
-        return view.budget.queries
+        number: int = view.budget.queries
+        return number
 
     assert benchmark(queries) == len(archs)

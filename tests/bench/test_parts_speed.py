@@ -36,7 +36,7 @@ def test_recovery(benchmark: Any) -> None:
 @pytest.mark.benchmark(group="exact minimum over 2^22 patterns")
 def test_minimum_over_four_million_patterns(benchmark: Any) -> None:
     rng = np.random.default_rng(2)
-    chained = {(int(rng.integers(i)), i): float(rng.normal()) for i in range(1, 22)}
+    chained: dict[tuple[int, ...], float] = {(int(rng.integers(i)), i): float(rng.normal()) for i in range(1, 22)}
     signs = benchmark(lambda: fourier.minimise(chained))
     assert len(signs) == 22
 

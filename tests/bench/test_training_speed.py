@@ -12,6 +12,7 @@ from benchmarks.digits_tables import native
 from benchmarks.digits_tables.build import prepare
 from benchmarks.digits_tables.nb201 import NB201Recipe, representatives
 from benchmarks.digits_tables.schedule import SgdSchedule
+from benchmarks.networks import channels_last
 
 pytestmark = pytest.mark.bench
 
@@ -30,7 +31,8 @@ def test_plain_torch(benchmark: Any) -> None:
     def train() -> None:
         for cell in CELLS:
             for seed in SEEDS:
-                network = trainer.plain_network(cell, seed).to(memory_format=torch.channels_last)
+                network = trainer.plain_network(cell, seed)
+                channels_last(network)
                 optimiser = torch.optim.SGD(network.parameters(), SGD.rate, 0.9, weight_decay=SGD.decay, nesterov=True)
                 images, labels = trainer.batches(seed, 0)
                 for x, y in list(zip(images, labels, strict=True))[:STEPS]:

@@ -46,10 +46,10 @@ class NB201Contract(BenchmarkContract):
             if (column := records.mean(target, self.judged["recipe"], split, "accuracy")) is not None
         ]
         valid = [
-            column.ravel().tolist()
+            values.ravel().tolist()
             for seed in records.seeds(searched, RECIPE)
             for read in (records.get, records.curve)
-            if (column := read(searched, RECIPE, seed, "x-valid", "accuracy")) is not None
+            if (values := read(searched, RECIPE, seed, "x-valid", "accuracy")) is not None
         ]
         return {value for column in test for value in column} - {value for column in valid for value in column}
 

@@ -14,6 +14,7 @@ import pytest
 from benchmarks.bundled.bundle import read
 from benchmarks.nb1shot1 import digits_bundle as nb1shot1_bundle
 from benchmarks.nb1shot1.benchmark import NB1Shot1Problem
+from benchmarks.nb1shot1.clock import Clock
 from benchmarks.nb1shot1.digits_bundle import FILES
 from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.size import network_size
@@ -39,7 +40,7 @@ DIGITS = {"recipe": 36, "records": {"digits": "x-test"}}
 
 @pytest.fixture(scope="session")
 def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache for the tables that ship with the project."""
+    """Return a cache for the tables that ship with the project."""
     return tmp_path_factory.mktemp("bundled")
 
 
@@ -150,12 +151,14 @@ class RecordedNB1Shot1Clock(NB1Shot1Clock):
 
     def agree(self, problem: NB1Shot1Problem, kind: Kind, charged: np.ndarray, recorded: np.ndarray) -> None:
         # a query draws one repeat, which differs more than the mean of three that was fitted
-        assert np.median(abs(charged / recorded - 1)) < 2.5 * problem.training.clock.median_error
+        clock = problem.training.clock
+        assert isinstance(clock, Clock)
+        assert np.median(abs(charged / recorded - 1)) < 2.5 * clock.median_error
 
 
 @functools.cache
 def evaluate_us() -> dict[str, float]:
-    """Microseconds per image of an evaluation pass, by the canonical name of a cell, as bundled."""
+    """Return the bundled microseconds per image of an evaluation pass, by the canonical name of a cell."""
     folder, space = nb1shot1_bundle.BUNDLE.place, NB1Shot1Space(1)
     cells = read(folder / FILES.cells, json.loads((folder / FILES.manifest).read_text())["files"][FILES.cells])
     names = (space.canonical(space.at(number)) for number in cells["cell"].tolist())
@@ -178,7 +181,9 @@ class TestNB1Shot1Digits(NB1Shot1Clock):
         return 384 * 8 * evaluate_us()[problem.space.canonical(arch)] * 1e-6
 
     def test_the_clock_states_its_fit_to_the_timed_cells(self, problem: NB1Shot1Problem) -> None:
-        facts = problem.training.clock.facts
+        clock = problem.training.clock
+        assert clock is not None
+        facts = clock.facts
         assert facts["clock:training"].endswith("R2 0.751, residual 17.87 us over 200 timed cells")
         assert facts["clock:evaluation"].endswith("R2 0.701, residual 9.22 us over 200 timed cells")
         assert "an additive model (200 timed cells, R2 0.751" in problem.facts.source
@@ -218,5 +223,5 @@ def test_every_benchmark_with_an_oracle_and_a_supernet_is_compared() -> None:
     assert both - compared == set(), "inherit ClockContract"
 
 
-def _all(cls: type) -> list[type]:
+def _all(cls: type[ClockContract]) -> list[type[ClockContract]]:
     return [cls, *(test for child in cls.__subclasses__() for test in _all(child) if test.__name__.startswith("Test"))]

@@ -42,12 +42,12 @@ class SolverContract(UntabulatedContract, TrainingContract):
     currencies = ("queries", "solver_calls", "features")  # seconds are those of this machine
 
     def use(self, task: Any, seed: int) -> Any:
-        """Call the solver for weights that all configurations share. Return the correct answers and the losses."""
+        """Call the solver for weights that all configurations share. Return its correct predictions and the losses."""
         rng = np.random.default_rng(seed)
         count = task.configurations
         model = task.fit(rng.integers(0, count, task.points["train"]), task.features - seed)
-        answers = model.validate(rng.integers(0, count, task.points["valid"]))
-        return answers.correct.tolist(), answers.loss.round(5).tolist()
+        predictions = model.validate(rng.integers(0, count, task.points["valid"]))
+        return predictions.correct.tolist(), predictions.loss.round(5).tolist()
 
     @pytest.mark.parametrize("wrong", [-1, 8, [0, 99], 1.0, None, "x"])
     def test_a_configuration_outside_the_pool_is_refused_before_it_costs(self, problem: Problem, wrong: object) -> None:

@@ -106,7 +106,8 @@ def problem(table: Table) -> NB1Shot1Problem:
 
 def covered(table: Table, number: int) -> set[int]:
     space = NB1Shot1Space(number)
-    known = (table.column("valid/108") >= 0).all(axis=1)[distinct_cells().rows[number]]
+    complete = np.asarray((table.column("valid/108") >= 0).all(axis=1))
+    known = complete[distinct_cells().rows[number]]
     return set(np.flatnonzero(known.reshape(space.topologies, -1).all(axis=1)).tolist())
 
 

@@ -100,7 +100,7 @@ def test_my_benchmark_keeps_the_contract(elsewhere: Command, installed: Path) ->
 
 
 def test_my_benchmark_passes_its_tests_which_inherit_the_suites(installed: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", EXAMPLES / "my_benchmark" / "tests"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLES / "my_benchmark" / "tests")]
     path = os.pathsep.join(map(str, (PROJECT, installed)))
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": path})
     assert done.returncode == 0, done.stdout

@@ -411,7 +411,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, made_data: tuple[Path,
 def test_a_sweep_killed_at_random_moments_completes(
     tmp_path: Path, undisturbed: dict[str, tuple[str, str, str]], command: Command
 ) -> None:
-    rng, before = random.Random(0), {}
+    rng = random.Random(0)
+    before: dict[str, tuple[str, str, str]] = {}
     for _ in range(12):
         sweep = start(tmp_path)
         time.sleep(rng.uniform(0.3, 1.6))

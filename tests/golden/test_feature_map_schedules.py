@@ -15,21 +15,26 @@ CIFAR10, IMDB = 100_000, 2**24
 
 
 def row(name: str, space: str) -> Hyperband:
-    """The method as the row ``name`` runs on ``space``."""
+    """Return the method as the row ``name`` runs on ``space``."""
     info = registry.method("hyperband")
-    made = registry.build(info, registry.settings(info, f"hyperband:{name}", space, {}, {}))
-    assert isinstance(made, Hyperband)
-    return made
+    method = registry.build(info, registry.settings(info, f"hyperband:{name}", space, {}, {}))
+    assert isinstance(method, Hyperband)
+    return method
+
+
+def fast(**changes: str) -> WeightSharing:
+    """Return the variant ``fast`` of weight sharing, with changed settings."""
+    method = registry.build(registry.method("weight_sharing"), {**WeightSharing.variants["fast"], **changes})
+    assert isinstance(method, WeightSharing)
+    return method
 
 
 def test_fast_weight_sharing_grows_by_the_square_root_of_two_and_ends_below_the_full_size() -> None:
-    fast = WeightSharing(**WeightSharing.variants["fast"])
-    assert fast.schedule(256, CIFAR10) == [6251, 8839, 12501, 17678, 25001, 35356, 50001, 70711]
+    assert fast().schedule(256, CIFAR10) == [6251, 8839, 12501, 17678, 25001, 35356, 50001, 70711]
 
 
 def test_the_papers_text_has_the_full_size_in_the_last_round() -> None:
-    fast = WeightSharing(**WeightSharing.variants["fast"], full_in="last_round")
-    assert fast.schedule(256, CIFAR10) == [8839, 12501, 17678, 25001, 35356, 50001, 70711, 100_000]
+    assert fast(full_in="last_round").schedule(256, CIFAR10) == [8839, 12501, 17678, 25001, 35356, 50001, 70711, 100_000]
 
 
 def test_plain_weight_sharing_has_eight_rounds_of_all_features() -> None:
@@ -98,7 +103,7 @@ def test_the_full_size_protocol_is_the_papers() -> None:
     assert not part.search
     assert not part.settings
     assert protocol("feature-maps-2020").seeds == 10
-    assert {name: (one.features, one.pool) for name, one in PAPER.items() if name != "digits"} == {
+    assert {name: (settings.features, settings.pool) for name, settings in PAPER.items() if name != "digits"} == {
         "cifar10": (CIFAR10, 256),
         "imdb": (IMDB, 256),
     }

@@ -70,4 +70,5 @@ def test_per_seed_values_average_to_the_means(records: Records) -> None:
         if any(column is None for column in seeds):
             pytest.skip("no nb201_seeds_200ep.parquet in the folder of the table")
         mean = records.get(dataset, 200, "mean", split, "accuracy")
+        assert mean is not None
         np.testing.assert_allclose(np.nanmean(np.stack([s for s in seeds if s is not None]), axis=0), mean, atol=1e-4)

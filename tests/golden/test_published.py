@@ -1,5 +1,7 @@
 """The papers' numbers as transcribed: complete, mapped, and equal to what is printed."""
 
+from __future__ import annotations
+
 import pandas as pd
 import pytest
 
@@ -20,31 +22,31 @@ def table() -> pd.DataFrame:
     return published.load()
 
 
-def test_every_printed_number_is_there(table):
+def test_every_printed_number_is_there(table: pd.DataFrame) -> None:
     assert table.groupby(["paper", "table"]).size().to_dict() == LINES
     assert len(table) == 334
 
 
-def test_every_line_has_a_row_or_the_reason_why_not(table):
+def test_every_line_has_a_row_or_the_reason_why_not(table: pd.DataFrame) -> None:
     assert ((table["row"] != "") ^ (table["unmapped"] != "")).all()
 
 
-def test_every_n_is_printed_or_assumed_with_a_reason(table):
+def test_every_n_is_printed_or_assumed_with_a_reason(table: pd.DataFrame) -> None:
     known = table[table["n"].notna()]
     assert known["n_source"].str.match("printed$|assumed: .{10}").all()
 
 
-def test_settings_are_not_results(table):
+def test_settings_are_not_results(table: pd.DataFrame) -> None:
     settings = table["metric"].str.startswith("hparam:")
     assert settings.sum() == 64
     assert (table.loc[settings, "unmapped"] == "setting, tested as a default").all()
 
 
-def test_a_row_is_compared_with_one_number_only(table):
+def test_a_row_is_compared_with_one_number_only(table: pd.DataFrame) -> None:
     for protocol in ("nb201-2020", "gaea-2021", "conas-2021"):
         for metric in ("test_accuracy_pct", "valid_accuracy_pct"):
             chosen = table[(table["protocol"] == protocol) & (table["metric"] == metric) & (table["row"] != "")]
-            keys = [(line.benchmark, row, line.target) for line in chosen.itertuples() for row in line.row.split(";")]
+            keys = [(line.benchmark, row, line.target) for line in chosen.itertuples() for row in str(line.row).split(";")]
             assert len(keys) == len(set(keys))
 
 
@@ -63,36 +65,38 @@ def test_a_row_is_compared_with_one_number_only(table):
         ("conas-2021", "conas", [(91.22, 3.08), (66.39, 5.51), (38.82, 7.01)], 3),
     ],
 )
-def test_transfer_rows_print_what_the_papers_print(table, protocol, row, values, n):
+def test_transfer_rows_print_what_the_papers_print(
+    table: pd.DataFrame, protocol: str, row: str, values: list[tuple[float, float]], n: int
+) -> None:
     lines = published.lines_for(table, protocol)
-    found = [lines["nb201/cifar10", row, target] for target in NB201]
-    assert [(line["mean"], line["std"]) for line in found] == values
-    assert {line["n"] for line in found} == {n}
+    printed = [lines["nb201/cifar10", row, target] for target in NB201]
+    assert [(line["mean"], line["std"]) for line in printed] == values
+    assert {line["n"] for line in printed} == {n}
 
 
-def test_conas_validation_column(table):
+def test_conas_validation_column(table: pd.DataFrame) -> None:
     lines = published.lines_for(table, "conas-2021", "valid_accuracy_pct")
     assert [lines["nb201/cifar10", "conas", t]["mean"] for t in NB201] == [88.40, 65.82, 39.51]
     assert lines["nb201/cifar10", "conas", "cifar10"]["std"] == 2.79
 
 
-def test_direct_rows_are_searched_on_their_target(table):
+def test_direct_rows_are_searched_on_their_target(table: pd.DataFrame) -> None:
     lines = published.lines_for(table, "gaea-2021")
     assert lines["nb201/cifar100", "gaea_darts:erm", "cifar100"]["mean"] == 73.43
     assert lines["nb201/imagenet16-120", "gaea_darts:erm", "imagenet16-120"]["std"] == 0.00
     assert lines["nb201/cifar100", "gdas", "cifar100"]["record"] == "ori-test (inferred)"
 
 
-def test_optimum_of_the_space(table):
+def test_optimum_of_the_space(table: pd.DataFrame) -> None:
     assert published.optimum(table, "nb201-2020") == {"cifar10": 94.37, "cifar100": 73.51, "imagenet16-120": 47.31}
 
 
-def test_source_names_table_and_n(table):
+def test_source_names_table_and_n(table: pd.DataFrame) -> None:
     lines = published.lines_for(table, "nb201-2020")
     assert published.source(lines["nb201/cifar10", "random_search", "cifar10"]) == "GAEA T2, n = 500 assumed"
 
 
-def test_the_loaded_table_is_a_copy(table):
+def test_the_loaded_table_is_a_copy(table: pd.DataFrame) -> None:
     mine = published.load()
     mine.loc[0, "mean"] = -1.0
     assert published.load()["mean"].equals(table["mean"])
@@ -107,10 +111,11 @@ def test_the_loaded_table_is_a_copy(table):
         ("paper", "005", "five"),
     ],
 )
-def test_a_broken_line_is_named(table, column, value, words):
+def test_a_broken_line_is_named(table: pd.DataFrame, column: str, value: str | float, words: str) -> None:
     broken = table.copy()
     line = broken.index[broken["row"] == "conas"][2]
-    broken.loc[line, ["n", "n_source"]] = [3, "printed"]
+    broken.loc[line, "n"] = 3
+    broken.loc[line, "n_source"] = "printed"
     broken.loc[line, column] = value
     with pytest.raises(ValueError, match=f"{words}.*line {line + 2}"):
         published.validate(broken)
@@ -125,18 +130,18 @@ def test_every_row_named_is_a_registered_row() -> None:
 
 
 @pytest.mark.parametrize("name", ["nb201-2020", "gaea-2021", "conas-2021"])
-def test_every_line_of_weight_sharing_is_a_row_that_its_protocol_runs_there(table, name) -> None:
+def test_every_line_of_weight_sharing_is_a_row_that_its_protocol_runs_there(table: pd.DataFrame, name: str) -> None:
     from harness import protocol as protocols
     from harness import registry
     from harness.plan import rows_of
 
     shared = {row for info in registry.methods().values() if info.kind == "one-shot" for row in info.rows}
-    (part,) = [one for one in protocols.protocol(name).parts if one.kind == "one-shot"]
-    found = 0
+    (part,) = [part for part in protocols.protocol(name).parts if part.kind == "one-shot"]
+    compared = 0
     for line in table[table["protocol"] == name].itertuples():
-        for row in filter(None, line.row.split(";")):
+        for row in filter(None, str(line.row).split(";")):
             if row in shared:
                 assert row in rows_of(part) and line.benchmark in part.benchmarks
-                found += 1
-    assert found >= {"nb201-2020": 15, "gaea-2021": 27, "conas-2021": 24}[name]
+                compared += 1
+    assert compared >= {"nb201-2020": 15, "gaea-2021": 27, "conas-2021": 24}[name]
     assert {"ResNet", "Optimal"} >= set(table.loc[(table["protocol"] == "nb201-2020") & (table["row"] == ""), "label"])

@@ -12,32 +12,32 @@ costs = st.lists(st.floats(0.01, 50), min_size=1, max_size=60)
 
 
 def spend(budget: Budget, amounts: list[float], currency: str) -> list[float]:
-    """Charges until the end; the charges that were made."""
-    made = []
+    """Charge amounts until the budget ends the search. Return those that were booked."""
+    booked: list[float] = []
     for amount in amounts:
         try:
-            budget.charge(**{currency: amount})
+            budget.charge(queries=0, **{currency: amount})
         except BudgetExhausted:
             break
-        made.append(amount)
-    return made
+        booked.append(amount)
+    return booked
 
 
 @given(costs, st.sampled_from(["seconds", "epochs", "macs", "solver_calls"]))
 def test_refuse_never_crosses_and_stops_only_where_it_would(amounts: list[float], currency: str) -> None:
     budget = Budget(currency, 100.0, "refuse")
-    made = spend(budget, amounts, currency)
-    assert budget.spent(currency) == pytest.approx(sum(made))
-    assert sum(made) <= 100.0 + 1e-9
-    if len(made) < len(amounts):
-        assert sum(made) + amounts[len(made)] > 100.0
+    booked = spend(budget, amounts, currency)
+    assert budget.spent(currency) == pytest.approx(sum(booked))
+    assert sum(booked) <= 100.0 + 1e-9
+    if len(booked) < len(amounts):
+        assert sum(booked) + amounts[len(booked)] > 100.0
 
 
 @given(costs, st.sampled_from(["seconds", "epochs", "macs", "solver_calls"]))
 def test_allow_last_makes_exactly_one_charge_that_crosses(amounts: list[float], currency: str) -> None:
-    made = spend(Budget(currency, 100.0, "allow_last"), amounts, currency)
-    if len(made) < len(amounts):
-        assert sum(made) >= 100.0 > sum(made[:-1])
+    booked = spend(Budget(currency, 100.0, "allow_last"), amounts, currency)
+    if len(booked) < len(amounts):
+        assert sum(booked) >= 100.0 > sum(booked[:-1])
 
 
 @pytest.mark.parametrize("policy", ["refuse", "allow_last"])

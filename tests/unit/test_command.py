@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import pytest
 import typer
@@ -11,10 +12,10 @@ from harness import command
 from harness import run as main
 
 
-def ended(app: object, capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
-    """The exit code of a command, and what it printed to stderr."""
+def ended(app: Callable[..., object], capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
+    """Return the exit code of a command, and what it printed to stderr."""
     with pytest.raises(SystemExit) as end:
-        command.run(app, "interrupted")  # type: ignore[arg-type]
+        command.run(app, "interrupted")
     return end.value.code, capsys.readouterr().err
 
 

@@ -13,6 +13,7 @@ from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from harness import registry
 from harness.errors import UserError
+from harness.training import Retrainer
 
 
 def test_the_judge_knows_the_size_of_a_cell_and_no_accuracy() -> None:
@@ -30,8 +31,15 @@ def test_cells_are_drawn_single_path_and_any_family_may_be_proposed() -> None:
     assert published()["CONAS_1"] in space
 
 
+def retrainer() -> Retrainer:
+    """Return what trains cells of darts/digits from scratch."""
+    retraining = registry.benchmark("darts/digits").open({}, {}).retraining
+    assert retraining is not None
+    return retraining
+
+
 def test_what_a_training_depends_on_is_described() -> None:
-    retraining = registry.benchmark("darts/digits").open({}, {}).retraining  # type: ignore[attr-defined]
+    retraining = retrainer()
     test, valid, short = (
         retraining.describe(*words) for words in (("digits", "test"), ("digits", "valid"), ("digits_short", "test"))
     )
@@ -47,7 +55,7 @@ def test_what_a_training_depends_on_is_described() -> None:
 
 
 def test_a_short_training_says_how_far_it_is_and_goes_on() -> None:
-    retraining = registry.benchmark("darts/digits").open({}, {}).retraining  # type: ignore[attr-defined]
+    retraining = retrainer()
     settings = {**retraining.describe("digits_short", "valid"), "recipe": "digits_short"}
     states: list[bytes] = []
     shares: list[float] = []
@@ -55,8 +63,8 @@ def test_a_short_training_says_how_far_it_is_and_goes_on() -> None:
         "Genotype(normal=[[('skip_connect', 0)], [], [], []], normal_concat=[2],"
         " reduce=[[('max_pool_3x3', 1)], [], [], []], reduce_concat=[2])"
     )
-    whole = retraining.train(cell, settings, 3, "cpu", None, states.append, shares.append)
-    assert shares == sorted(shares) and set(shares) > {0.2, 0.4, 0.6, 0.8, 1.0} and whole.spent["epochs"] == 5
+    uninterrupted = retraining.train(cell, settings, 3, "cpu", None, states.append, shares.append)
+    assert shares == sorted(shares) and set(shares) > {0.2, 0.4, 0.6, 0.8, 1.0} and uninterrupted.spent["epochs"] == 5
     again = retraining.train(cell, settings, 3, "cpu", states[2], lambda _: None, lambda _: None)
-    assert (again.accuracy, again.best) == (whole.accuracy, whole.best)
-    assert again.curve["train_loss"] == whole.curve["train_loss"]
+    assert (again.accuracy, again.best) == (uninterrupted.accuracy, uninterrupted.best)
+    assert again.curve["train_loss"] == uninterrupted.curve["train_loss"]

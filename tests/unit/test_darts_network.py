@@ -17,7 +17,7 @@ from benchmarks.darts.macro import CIFAR, IMAGENET, Macro, places
 from benchmarks.darts.network import EvaluationCell, FactorizedReduce, Network, operation
 from benchmarks.darts.published import published
 from benchmarks.darts.size import Size, network_size, op_size
-from benchmarks.darts.space import DartsSpace, cells
+from benchmarks.darts.space import DartsSpace, Family, cells
 from harness.space import Arch
 
 TINY = Macro(width=4, depth=3, size=8, channels=1, auxiliary=False)
@@ -30,11 +30,16 @@ macros = st.sampled_from(
         Macro(2, 3, 7, size=64, stem="imagenet", auxiliary=False),
     ]
 )
-families = st.sampled_from(["single", "multi", "mixed"])
+families: st.SearchStrategy[Family] = st.sampled_from(["single", "multi", "mixed"])
 
 
-def sampled(family: str, seed: int) -> Arch:
-    return DartsSpace(family).sample(random.Random(seed))  # type: ignore[arg-type]
+def sampled(family: Family, seed: int) -> Arch:
+    return DartsSpace(family).sample(random.Random(seed))
+
+
+def ops_of(network: Network) -> list[nn.ModuleList]:
+    """Return the operations of each cell."""
+    return [cell.ops for cell in network.cells if isinstance(cell, EvaluationCell)]
 
 
 def counted(network: Network, images: Tensor) -> Size:
@@ -58,7 +63,7 @@ def counted(network: Network, images: Tensor) -> Size:
 
 @given(families, st.integers(0, 2**32), macros)
 @settings(max_examples=8, deadline=None)
-def test_counts_are_those_of_the_network_that_runs(family: str, seed: int, macro: Macro) -> None:
+def test_counts_are_those_of_the_network_that_runs(family: Family, seed: int, macro: Macro) -> None:
     arch = sampled(family, seed)
     network = Network(arch, macro)
     assert counted(network, torch.zeros(1, macro.channels, macro.size, macro.size)) == network_size(arch, macro)
@@ -149,9 +154,9 @@ def test_gradients_of_a_factorized_reduction_are_exact_in_channels_last(inputs: 
 
 def test_norms_outside_the_operations_stand_in_the_stem_and_at_both_inputs_of_every_cell() -> None:
     network = Network(published()["DARTS_V2"], replace(TINY, depth=6))
-    ops = sum(isinstance(m, nn.BatchNorm2d) for cell in network.cells for m in cell.ops.modules())  # type: ignore[union-attr]
+    in_operations = sum(isinstance(m, nn.BatchNorm2d) for ops in ops_of(network) for m in ops.modules())
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    assert len(norms) - ops == 1 + 2 * 6
+    assert len(norms) - in_operations == 1 + 2 * 6
     assert all(norm.affine for norm in norms)
 
 
@@ -187,7 +192,7 @@ def test_the_auxiliary_head_speaks_in_training_only() -> None:
 
 def test_drop_path_drops_whole_operations_of_single_images_and_no_identity() -> None:
     network = Network(published()["DARTS_V1"], TINY)
-    identities = sum(isinstance(op, nn.Identity) for cell in network.cells for op in cell.ops)  # type: ignore[union-attr]
+    identities = sum(isinstance(op, nn.Identity) for ops in ops_of(network) for op in ops)
     assert identities and network.droppable == 3 * 8 * 2 - 24 - identities
     generator = torch.Generator().manual_seed(0)
     keep = network.drop_path(400, torch.tensor(0.25), generator)

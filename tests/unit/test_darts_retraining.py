@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from PIL import Image
+from torch.multiprocessing.spawn import spawn
 
 from benchmarks.darts.data import ResidentData, open_data
 from benchmarks.darts.image_folder import FolderData, augmented, central
@@ -30,7 +30,7 @@ CELL = published()["DARTS_V1"]
 TINY = Recipe("tiny", epochs=3, batch=16, width=2, depth=2, auxiliary=0.0, cutout=2, drop_path=0.3)
 
 
-def made(train: int = 40, held_out: int = 20, classes: int = 3) -> ResidentData:
+def resident_data(train: int = 40, held_out: int = 20, classes: int = 3) -> ResidentData:
     rng = np.random.default_rng(0)
 
     def part(count: int) -> Resident:
@@ -45,30 +45,31 @@ def weights(training: Retraining) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in training.network.state_dict().items()}
 
 
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_a_stopped_training_goes_on_bit_for_bit() -> None:
-    whole = Retraining(CELL, TINY, made(), 5)
-    whole.run()
-    first = Retraining(CELL, TINY, made(), 5)
-    kept: list[bytes] = []
-    first.run(kept.append, until=1)
-    second = Retraining(CELL, TINY, made(), 5)
-    second.load(kept[-1])
+    uninterrupted = Retraining(CELL, TINY, resident_data(), 5)
+    uninterrupted.run()
+    first = Retraining(CELL, TINY, resident_data(), 5)
+    states: list[bytes] = []
+    first.run(states.append, until=1)
+    second = Retraining(CELL, TINY, resident_data(), 5)
+    second.load(states[-1])
     assert second.epoch == 1 and not second.done
     second.run()
-    assert second.done and same(weights(second), weights(whole))
-    assert [line["accuracy"] for line in second.curve.lines] == [line["accuracy"] for line in whole.curve.lines]
-    momenta = [[state["momentum_buffer"] for state in one.optimizer.state.values()] for one in (second, whole)]
+    assert second.done and same(weights(second), weights(uninterrupted))
+    assert [line["accuracy"] for line in second.curve.lines] == [line["accuracy"] for line in uninterrupted.curve.lines]
+    optimizers = (second.optimizer, uninterrupted.optimizer)
+    momenta = [[state["momentum_buffer"] for state in optimizer.state.values()] for optimizer in optimizers]
     assert all(torch.equal(a, b) for a, b in zip(*momenta, strict=True))
 
 
 def test_a_training_says_after_each_batch_how_far_it_is() -> None:
     shares: list[float] = []
     how = dataclasses.replace(TINY, epochs=2)
-    data = made()
+    data = resident_data()
     Retraining(CELL, how, data, 5).run(watch=shares.append)
     assert len(shares) == 2 * math.ceil(data.train_images / how.batch)
     assert shares == sorted(shares)
@@ -76,12 +77,12 @@ def test_a_training_says_after_each_batch_how_far_it_is() -> None:
 
 
 def test_a_light_checkpoint_leaves_the_momentum_out_and_says_so() -> None:
-    first = Retraining(CELL, TINY, made(), 5, light=True)
-    kept: list[bytes] = []
-    first.run(kept.append, until=1)
-    assert len(kept[0]) < 0.75 * len(_heavy(first))
-    second = Retraining(CELL, TINY, made(), 5, light=True)
-    second.load(kept[0])
+    first = Retraining(CELL, TINY, resident_data(), 5, light=True)
+    states: list[bytes] = []
+    first.run(states.append, until=1)
+    assert len(states[0]) < 0.75 * len(_heavy(first))
+    second = Retraining(CELL, TINY, resident_data(), 5, light=True)
+    second.load(states[0])
     assert same(weights(first), weights(second)) and not second.optimizer.state
     assert (first.restarts, second.restarts) == (0, 1)
 
@@ -92,25 +93,25 @@ def _heavy(training: Retraining) -> bytes:
 
 
 def test_the_seed_decides_the_weights_and_everything_after() -> None:
-    one, again, other = (Retraining(CELL, TINY, made(), seed) for seed in (1, 1, 2))
-    assert same(weights(one), weights(again)) and not same(weights(one), weights(other))
+    first, again, other = (Retraining(CELL, TINY, resident_data(), seed) for seed in (1, 1, 2))
+    assert same(weights(first), weights(again)) and not same(weights(first), weights(other))
     torch.rand(7)  # the global generator has no say
-    assert one.train_epoch()["train_loss"] == again.train_epoch()["train_loss"] != other.train_epoch()["train_loss"]
+    assert first.train_epoch()["train_loss"] == again.train_epoch()["train_loss"] != other.train_epoch()["train_loss"]
 
 
 def test_a_checkpoint_of_another_training_is_refused() -> None:
-    state = Retraining(CELL, TINY, made(), 5).state()
+    state = Retraining(CELL, TINY, resident_data(), 5).state()
     for other in (
-        Retraining(published()["DARTS_V2"], TINY, made(), 5),
-        Retraining(CELL, dataclasses.replace(TINY, lr=0.1), made(), 5),
-        Retraining(CELL, TINY, made(), 6),
+        Retraining(published()["DARTS_V2"], TINY, resident_data(), 5),
+        Retraining(CELL, dataclasses.replace(TINY, lr=0.1), resident_data(), 5),
+        Retraining(CELL, TINY, resident_data(), 6),
     ):
         with pytest.raises(UserError, match="of another cell, recipe"):
             other.load(state)
 
 
 def test_training_learns_and_both_accuracies_are_kept_apart() -> None:
-    training = Retraining(CELL, dataclasses.replace(TINY, epochs=6, lr=0.1, drop_path=0.0, cutout=0), made(), 0)
+    training = Retraining(CELL, dataclasses.replace(TINY, epochs=6, lr=0.1, drop_path=0.0, cutout=0), resident_data(), 0)
     curve = training.run()
     assert curve.lines[-1]["train_loss"] < curve.lines[0]["train_loss"]
     assert curve.final == curve.lines[-1]["accuracy"] <= curve.best
@@ -118,11 +119,11 @@ def test_training_learns_and_both_accuracies_are_kept_apart() -> None:
 
 def test_a_loss_that_is_not_finite_ends_the_training() -> None:
     with pytest.raises(FloatingPointError, match="epoch 1"):
-        Retraining(CELL, dataclasses.replace(TINY, lr=1e30, clip=0.0), made(), 0).run()
+        Retraining(CELL, dataclasses.replace(TINY, lr=1e30, clip=0.0), resident_data(), 0).run()
 
 
 def test_the_auxiliary_loss_is_weighed_in_training() -> None:
-    data = dataclasses.replace(made(), train=_wide(), held_out=_wide())
+    data = dataclasses.replace(resident_data(), train=_wide(), held_out=_wide())
     losses = []
     for weight in (0.4, 0.0):
         training = Retraining(CELL, dataclasses.replace(TINY, auxiliary=weight, width=2, depth=2, epochs=1), data, 0)
@@ -166,10 +167,10 @@ def test_recipes_are_the_papers() -> None:
         "imagenet_pc_darts": (250, 1024, 0.0),
     }
     for name, values in papers.items():
-        one = recipe(name)
-        assert (one.epochs, one.batch, one.drop_path) == values
-        assert (one.momentum, one.clip, one.auxiliary, one.nesterov) == (0.9, 5.0, 0.4, False)
-    assert len({one.digest for one in recipes().values()}) == len(recipes())
+        paper = recipe(name)
+        assert (paper.epochs, paper.batch, paper.drop_path) == values
+        assert (paper.momentum, paper.clip, paper.auxiliary, paper.nesterov) == (0.9, 5.0, 0.4, False)
+    assert len({variant.digest for variant in recipes().values()}) == len(recipes())
 
 
 def test_a_recipe_changes_by_text_and_its_digest_with_it() -> None:
@@ -193,9 +194,9 @@ def test_a_choice_on_validation_sees_no_test_image(monkeypatch: pytest.MonkeyPat
     test = dataclasses.replace(train, images=pixels + 100)
     monkeypatch.setattr("benchmarks.darts.parts.load", lambda dataset: (train, test))
     open_data.cache_clear()
-    whole, choice = open_data("cifar10", "test", "cpu"), open_data("cifar10", "valid", "cpu")
+    full, choice = open_data("cifar10", "test", "cpu"), open_data("cifar10", "valid", "cpu")
     open_data.cache_clear()
-    assert (len(whole.train), len(whole.held_out)) == (100, 100)
+    assert (len(full.train), len(full.held_out)) == (100, 100)
     assert (len(choice.train), len(choice.held_out)) == (90, 10)
     seen = {int(part.images.max()) for part in (choice.train, choice.held_out)}
     assert seen == {89, 99}
@@ -204,8 +205,8 @@ def test_a_choice_on_validation_sees_no_test_image(monkeypatch: pytest.MonkeyPat
 
 def test_digits_are_evaluated_under_the_same_noise_every_time() -> None:
     data = open_data("digits", "test", "cpu")
-    (one, labels), (again, _) = next(iter(data.evaluated(64))), next(iter(data.evaluated(64)))
-    assert torch.equal(one, again) and len(labels) == 64
+    (images, labels), (again, _) = next(iter(data.evaluated(64))), next(iter(data.evaluated(64)))
+    assert torch.equal(images, again) and len(labels) == 64
     assert sum(len(labels) for _, labels in data.evaluated(512)) == 8 * 389
     with pytest.raises(UserError, match="no data 'mnist'"):
         open_data("mnist", "test", "cpu")
@@ -229,8 +230,8 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
         checkpoint.save(b"newest")
     assert checkpoint.load() == b"good"
     assert os.listdir(tmp_path / "out") == ["checkpoint.pt"]
-    told = capsys.readouterr().err
-    assert told.count("No space left on device") == 1 and "goes on" in told
+    warning = capsys.readouterr().err
+    assert warning.count("No space left on device") == 1 and "goes on" in warning
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
@@ -264,15 +265,15 @@ def test_a_folder_of_class_folders_trains_in_the_mobile_setting(folder: Path) ->
     training = Retraining(CELL, how, data, 0)
     line = training.train_epoch()
     assert training.done and math.isfinite(line["train_loss"]) and line["accuracy"] in (0, 25, 50, 75, 100)
-    one, again, other = (next(iter(data.epoch(seed, 4, 0)))[0] for seed in (3, 3, 4))
-    assert one.shape == (4, 3, 64, 64) and torch.equal(one, again) and not torch.equal(one, other)
+    images, again, other = (next(iter(data.epoch(seed, 4, 0)))[0] for seed in (3, 3, 4))
+    assert images.shape == (4, 3, 64, 64) and torch.equal(images, again) and not torch.equal(images, other)
 
 
 def test_processes_share_a_batch_of_a_folder(folder: Path) -> None:
     data = FolderData(folder, "test", "cpu", size=64, workers=0)
-    whole = [labels.tolist() for _, labels in data.epoch(1, 4, 0)]
+    batches = [labels.tolist() for _, labels in data.epoch(1, 4, 0)]
     halves = [[labels.tolist() for _, labels in data.epoch(1, 4, 0, (rank, 2))] for rank in (0, 1)]
-    assert [a + b for a, b in zip(*halves, strict=True)] == whole
+    assert [a + b for a, b in zip(*halves, strict=True)] == batches
 
 
 def test_what_is_wrong_with_a_folder_is_said(folder: Path) -> None:
@@ -298,7 +299,7 @@ def test_images_of_a_folder_are_cut_to_size() -> None:
 def _parallel(rank: int, store: str, results: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    training = Retraining(CELL, dataclasses.replace(TINY, epochs=1), made(train=41), 5, processes=True)
+    training = Retraining(CELL, dataclasses.replace(TINY, epochs=1), resident_data(train=41), 5, processes=True)
     line = training.train_epoch()
     parameters = dict(training.network.named_parameters())
     torch.save({"line": line, "parameters": parameters, "identity": training.identity}, f"{results}/{rank}.pt")
@@ -307,12 +308,12 @@ def _parallel(rank: int, store: str, results: str) -> None:
 
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
     """Equal weights everywhere after an epoch; the totals are of all images (the one that does not divide is left out)."""
-    mp.spawn(_parallel, (str(tmp_path / "store"), str(tmp_path)), nprocs=2)
+    spawn(_parallel, (str(tmp_path / "store"), str(tmp_path)), nprocs=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     assert all(torch.equal(value, second["parameters"][name]) for name, value in first["parameters"].items())
     assert first["line"]["train_loss"] == second["line"]["train_loss"]
     assert math.isfinite(first["line"]["accuracy"]) and math.isnan(second["line"]["accuracy"])
-    alone = Retraining(CELL, dataclasses.replace(TINY, epochs=1), made(train=41), 5)
+    alone = Retraining(CELL, dataclasses.replace(TINY, epochs=1), resident_data(train=41), 5)
     assert alone.identity == first["identity"]  # a checkpoint moves between numbers of processes
     assert not any(
         torch.equal(value, first["parameters"][name]) for name, value in weights(alone).items() if name == "stem.0.weight"

@@ -90,7 +90,7 @@ def test_sparse_nas_keeps_what_has_weight() -> None:
     assert made_darts.search("sparse_nas:hapg", second_order=False)[0] == everything  # at first all weights are 1/7
     # two steps from 1/7, each of which moves every weight towards zero by .025 * 3.8: the gradients decide which arrive
     constant = {"mixture": 1.0, "arch_cosine": False, "strength_step": 0.0, "first_strength": 3.8}
-    fewer, _ = made_darts.search("sparse_nas:hapg", second_order=False, **constant)
+    fewer, _ = made_darts.search("sparse_nas:hapg", None, second_order=False, **constant)
     assert 0 < sum(edge.bit_count() for edge in fewer) < 196
     # a cell that has lost all its nodes is not proposed
     with pytest.raises(IndexError):

@@ -37,10 +37,11 @@ class DartsSpaceContract(SpaceContract):
 
     def test_sampling_is_uniform_in_every_position(self) -> None:
         """In every bit: the share of each operation on each edge of a node is that of all members."""
+        assert isinstance(self.space, DartsSpace)
         rng, n = random.Random(0), 3000
         samples = [self.space.sample(rng) for _ in range(n)]
         for position, (target, _) in enumerate(EDGES * 2):
-            expected = 2 / target / len(OPS) if self.space.family == "single" else 0.5  # type: ignore[attr-defined]
+            expected = 2 / target / len(OPS) if self.space.family == "single" else 0.5
             for op in range(len(OPS)):
                 share = sum(arch[position] >> op & 1 for arch in samples) / n
                 assert abs(share - expected) < 5 * (expected * (1 - expected) / n) ** 0.5
@@ -125,11 +126,11 @@ def _reordered(cell: tuple[int, ...], rng: random.Random) -> tuple[int, ...]:
 
 def test_different_cells_have_different_canonical_names() -> None:
     """Exchanging the inputs of the cell, unlike exchanging nodes, makes another network."""
-    one = cell_of([[(SKIP, 0)], [(SEP3, 1)], [], []])
-    other = cell_of([[(SKIP, 1)], [(SEP3, 0)], [], []])
+    cell = cell_of([[(SKIP, 0)], [(SEP3, 1)], [], []])
+    swapped = cell_of([[(SKIP, 1)], [(SEP3, 0)], [], []])
     same = cell_of([[], [(SEP3, 1)], [], [(SKIP, 0)]])
-    name = {cell: SPACES["mixed"].canonical((*cell, *one)) for cell in (one, other, same)}
-    assert name[one] == name[same] != name[other]
+    name = {normal: SPACES["mixed"].canonical((*normal, *cell)) for normal in (cell, swapped, same)}
+    assert name[cell] == name[same] != name[swapped]
 
 
 def test_what_reads_a_vanished_node_is_pruned() -> None:

@@ -14,8 +14,9 @@ from benchmarks.darts import mixed
 from benchmarks.darts.absorption import absorbed
 from benchmarks.darts.cell import EDGE, EDGES, OPS
 from benchmarks.darts.macro import Macro
+from benchmarks.darts.mixed import MixedEdges
 from benchmarks.darts.plan import CONVS, GROUPS
-from benchmarks.darts.search_network import EVERYTHING, shuffled
+from benchmarks.darts.search_network import EVERYTHING, MixedCell, SearchNetwork, shuffled
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.supernet import Supernet
@@ -26,7 +27,7 @@ PARTIAL = Macro(width=8, depth=3, channels=1, size=4, auxiliary=False)
 SINGLE, MULTI, MIXED = (DartsSpace(family) for family in ("single", "multi", "mixed"))
 LABELS = torch.arange(BATCH) % 10
 
-CHOICES = {
+CHOICES: dict[str, tuple[Macro, dict[str, bool | int]]] = {
     "plain": (TINY, {}),
     "no_none": (TINY, {"none": False}),
     "untracked": (TINY, {"track": False}),
@@ -43,7 +44,22 @@ def gradients(net: Supernet, start: Sequence[Tensor], forward: Callable[[list[Te
     y = forward(weights)
     F.cross_entropy(y, LABELS).backward()
     own = [p.grad.clone() for p in net.module.parameters() if p.grad is not None]
-    return [y.detach(), *[w.grad for w in weights], *own]
+    of_tables = [w.grad for w in weights if w.grad is not None]
+    assert len(of_tables) == len(weights)
+    return [y.detach(), *of_tables, *own]
+
+
+def network_of(net: Supernet) -> SearchNetwork:
+    """Return the network of a supernet."""
+    assert isinstance(net.module, SearchNetwork)
+    return net.module
+
+
+def cell_of(net: Supernet, number: int) -> MixedCell:
+    """Return a cell of a supernet."""
+    cell = network_of(net).cells[number]
+    assert isinstance(cell, MixedCell)
+    return cell
 
 
 def jiggled(net: Supernet) -> None:
@@ -52,7 +68,7 @@ def jiggled(net: Supernet) -> None:
     with torch.no_grad():
         for name, value in net.module.named_parameters():
             if name.endswith(("scale", "shift")):
-                value += 0.3 * torch.randn(value.shape, generator=generator, dtype=torch.float64)
+                value.add_(0.3 * torch.randn(value.shape, generator=generator, dtype=torch.float64))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +132,7 @@ def test_one_operation_alone_has_the_gradients_of_the_plain_sum(op: int) -> None
     gradients = []
     for logits in (net(x, weights, active), Plain(net, skipping=True)(x, weights)):
         net.module.zero_grad()
-        F.cross_entropy(logits, LABELS).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(logits, LABELS).backward()
         gradients.append([torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in net.module.parameters()])
     for ours, plain in zip(*gradients, strict=True):
         assert torch.allclose(ours, plain, atol=1e-8)
@@ -132,7 +148,7 @@ def test_absorption_of_the_weights_is_exact_at_inference(space: DartsSpace, weig
         arch = space.sample(rng)
         weights = tables(net) if weighted else None
         net(2 * x + 0.1, weights, net.active_for(arch))  # move the statistics
-        alone = absorbed(net.module, arch, weights)
+        alone = absorbed(network_of(net), arch, weights)
         assert torch.allclose(alone(x)[0], net(x, weights, net.active_for(arch)), atol=1e-9)
         net.module.eval()
         assert torch.allclose(net.absorb(arch, weights)(x), net(x, weights, net.active_for(arch)), atol=1e-9)
@@ -214,9 +230,8 @@ def test_drop_path_spares_identities_and_keeps_the_mean() -> None:
     skips = tuple([1 << 2 if source < 2 else 0 for _, source in EDGES] * 2)
     net.drop_path = 0.5
     net.seed_drop_path(1)
-    (normal, reduce) = net.module.cells[0], net.module.cells[1]
-    assert not normal.reduces
-    assert reduce.reduces
+    assert not cell_of(net, 0).reduces
+    assert cell_of(net, 1).reduces
     first = net(x, None, net.active_for(skips))
     assert not torch.allclose(first, net(x, None, net.active_for(skips)))  # reductions' skip connections are dropped
     net.module.eval()
@@ -235,12 +250,15 @@ def test_frozen_norms_are_not_trained() -> None:
         sgd.zero()
         F.cross_entropy(net(x, None, net.active_for(arch)), LABELS).backward()
         sgd.step(0.1)
-    normal, reduce = net.module.cells[0].groups[0], net.module.cells[1].groups[0]
+    normal, reduce = cell_of(net, 0).groups[0], cell_of(net, 1).groups[0]
+    assert isinstance(normal, MixedEdges) and isinstance(reduce, MixedEdges)
     for mixed_edges, node in ((normal, 3), (reduce, 2)):
+        assert mixed_edges.first_norm.scale is not None
         scale = mixed_edges.first_norm.scale.view(4, 8, -1)
         frozen = [at for at in range(8) if mixed_edges.group.targets[mixed_edges.group.row(at)] == node]
         assert (scale[:, frozen] == 1).all(), "neither trained nor decayed"
         assert (scale[:, [at for at in range(8) if at not in frozen]] != 1).all()
+    assert normal.plain_scale is not None
     own = normal.plain_scale.view(3, 8, -1)
     assert (own[:, 2:4] == 1).all() and (own[:, :2] != 1).all()
     assert normal.first_point.grad is not None and (normal.first_point.grad != 0).any()
@@ -277,8 +295,9 @@ def test_a_cell_may_differ_from_the_next_in_what_it_executes() -> None:
 
 
 def test_discretisation_keeps_two_inputs_of_each_node() -> None:
-    for choices in ({}, {"none": False}, {"edges": True}):
-        net, rng = made(**choices), random.Random(5)
+    no_choice: dict[str, bool] = {}
+    for choices in (no_choice, {"none": False}, {"edges": True}):
+        net, rng = made(TINY, **choices), random.Random(5)
         for _ in range(20):
             arch = SINGLE.sample(rng)
             assert net.derive(ones(net, arch)) == arch

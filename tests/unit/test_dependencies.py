@@ -26,7 +26,12 @@ TOOLS = {"mypy", "pandas-stubs", "pytest-benchmark", "pytest-xdist", "ruff", "to
 
 def declared(requirements: list[str]) -> dict[str, str]:
     """Return the lowest version of each distribution."""
-    return dict(re.fullmatch(r"([\w-]+)>=([\d.]+)", text).groups() for text in requirements)  # type: ignore[union-attr, misc]
+    lowest = {}
+    for text in requirements:
+        match = re.fullmatch(r"([\w-]+)>=([\d.]+)", text)
+        assert match is not None, text
+        lowest[match[1]] = match[2]
+    return lowest
 
 
 CORE = declared(PROJECT["dependencies"])

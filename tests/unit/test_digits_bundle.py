@@ -29,7 +29,7 @@ OPEN = f"from harness import registry; registry.benchmark('nb201/digits').open(*
 
 @pytest.fixture
 def copy(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The made files in a folder of their own, with an empty cache."""
+    """Return a folder with a copy of the made files, with an empty cache."""
     shutil.copytree(digits_bundle.BUNDLE.folder(), tmp_path / "data")
     monkeypatch.setenv("NAS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
@@ -66,7 +66,11 @@ def test_a_cell_keeps_its_numbers_through_the_files(records: Records) -> None:
 
 
 def test_only_the_best_have_five_seeds(records: Records) -> None:
-    recorded = {seed: ~np.isnan(records.get("digits", 36, seed, "x-test", "accuracy")) for seed in records.seeds("digits", 36)}
+    recorded = {}
+    for seed in records.seeds("digits", 36):
+        accuracy = records.get("digits", 36, seed, "x-test", "accuracy")
+        assert accuracy is not None
+        recorded[seed] = ~np.isnan(accuracy)
     assert list(recorded) == [str(seed) for seed in range(3 + EXTRA_SEEDS)]
     representatives = classes() == np.arange(15625)
     assert all(recorded[seed].all() for seed in "012")
@@ -78,6 +82,7 @@ def test_only_the_best_have_five_seeds(records: Records) -> None:
 
 def test_a_query_is_charged_by_the_clock(made: Path) -> None:
     oracle = registry.benchmark("nb201/digits").open(*PROTOCOL).oracle(1)
+    assert oracle is not None
     conv, none = SPACE.from_str("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|"), (0,) * 6
     for arch, train, evaluate in ((conv, 31.0, 9.5), (none, 20.0, 6.0)):
         assert oracle.measure(arch, None, 0)[1] == pytest.approx((12 * 1024 * train + 8 * 384 * evaluate) / 1e6)
@@ -88,6 +93,7 @@ def test_a_query_is_charged_by_the_clock(made: Path) -> None:
 def test_the_mean_cost_is_that_of_all_cells(made: Path) -> None:
     problem = registry.benchmark("nb201/digits").open(*PROTOCOL)
     oracle = problem.oracle(1)
+    assert oracle is not None
     costs = [oracle.measure(SPACE.at(index), None, 0)[1] for index in range(15625)]
     assert problem.mean_cost == pytest.approx(np.mean(costs))
     train, evaluate = (line.base + 6 / 5 * sum(line.per.values()) for line in (CLOCK.train, CLOCK.evaluate))  # none costs 0

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Generator, Iterator
 from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,14 +47,14 @@ def jobs(rows: list[PlannedRow], size: int = 3) -> list[Job]:
 
 
 def results(engine: Engine, todo: list[Job], workers: int = 2) -> dict[str, Result]:
-    found = [finished for finished in engine(todo, workers) if not isinstance(finished, list)]
-    assert len({run.run_id for _, run, _ in found}) == len(found), "a run was done twice"
-    assert all(run.run_id == result.run_id for _, run, result in found)
-    return {run.run_id: result for _, run, result in found}
+    finished = [event for event in engine(todo, workers) if not isinstance(event, list)]
+    assert len({run.run_id for _, run, _ in finished}) == len(finished), "a run was done twice"
+    assert all(run.run_id == result.run_id for _, run, result in finished)
+    return {run.run_id: result for _, run, result in finished}
 
 
-def essence(found: dict[str, Result]) -> dict[str, Result]:
-    return {run_id: dataclasses.replace(result, wall_seconds=0.0) for run_id, result in found.items()}
+def essence(by_run: dict[str, Result]) -> dict[str, Result]:
+    return {run_id: dataclasses.replace(result, wall_seconds=0.0) for run_id, result in by_run.items()}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -92,10 +93,10 @@ def test_workers_and_order_change_nothing(engine: Engine) -> None:
 )
 def test_a_bad_method_costs_its_own_runs_only(engine: Engine, name: str, status: str, reason: str) -> None:
     rows = planned(bad(name), "random_search", seeds=2, wall_limit_s=1.0)
-    found = results(engine, jobs(rows))
+    by_run = results(engine, jobs(rows))
     for row in rows:
         for run in row.runs:
-            result = found[run.run_id]
+            result = by_run[run.run_id]
             if row.spec.row == name:
                 assert result.status == status
                 assert reason in result.error
@@ -107,27 +108,27 @@ def test_a_bad_method_costs_its_own_runs_only(engine: Engine, name: str, status:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_killed_worker_costs_the_run_it_was_in(engine: Engine) -> None:
     rows = planned(bad("kills"), "random_search", seeds=12)
-    found = results(engine, jobs(rows, 6))
-    assert len(found) == 24
+    by_run = results(engine, jobs(rows, 6))
+    assert len(by_run) == 24
     for row in rows:
         for run in row.runs:
             doomed = row.spec.row == "kills" and derive("which", run.method_seed) % 2 == 0
-            assert found[run.run_id].status == ("crashed" if doomed else "done")
-    assert "crashed" in {result.status for result in found.values()}
+            assert by_run[run.run_id].status == ("crashed" if doomed else "done")
+    assert "crashed" in {result.status for result in by_run.values()}
 
 
 def test_what_cannot_be_interrupted_is_killed() -> None:
     rows = planned(bad("deaf"), "random_search", seeds=1, wall_limit_s=0.5)
-    found = results(local, [dataclasses.replace(job, grace_s=1.0) for job in jobs(rows)])
-    assert [found[row.runs[0].run_id].status for row in rows] == ["timeout", "done"]
-    assert "killed" in found[rows[0].runs[0].run_id].error
+    by_run = results(local, [dataclasses.replace(job, grace_s=1.0) for job in jobs(rows)])
+    assert [by_run[row.runs[0].run_id].status for row in rows] == ["timeout", "done"]
+    assert "killed" in by_run[rows[0].runs[0].run_id].error
 
 
 def test_a_child_that_a_dead_worker_left_behind_is_not_waited_for() -> None:
     start = time.monotonic()
     rows = planned(bad("forks"), "random_search", seeds=2)
-    found = results(local, jobs(rows))
-    assert [found[run.run_id].status for row in rows for run in row.runs] == ["crashed"] * 2 + ["done"] * 2
+    by_run = results(local, jobs(rows))
+    assert [by_run[run.run_id].status for row in rows for run in row.runs] == ["crashed"] * 2 + ["done"] * 2
     assert time.monotonic() - start < 15
 
 
@@ -142,15 +143,15 @@ def test_swallowing_the_end_of_the_budget_buys_nothing() -> None:
 def test_jobs_are_pulled_only_when_a_worker_is_free() -> None:
     pulled = 0
 
-    def counted(todo: list[Job]):
+    def counted(todo: list[Job]) -> Iterator[Job]:
         nonlocal pulled
         for job in todo:
             pulled += 1
             yield job
 
     finished = 0
-    for one in local(counted(jobs(planned("random_search", seeds=8), 1)), 2):
-        finished += not isinstance(one, list)
+    for event in local(counted(jobs(planned("random_search", seeds=8), 1)), 2):
+        finished += not isinstance(event, list)
         assert pulled <= finished + 2
 
 
@@ -163,6 +164,7 @@ def test_changed_data_is_noticed_by_the_worker() -> None:
 
 def test_workers_leave_when_the_driver_stops_listening() -> None:
     running = local(jobs(planned(bad("idles"), seeds=1)), 1)
+    assert isinstance(running, Generator)
     assert isinstance(next(running), list)
     children = {int(pid) for pid in _children(os.getpid())}
     assert children
@@ -177,7 +179,7 @@ def _children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1:]
 
 
-def test_a_sampled_run_tells_how_long_the_whole_would_be(tmp_path: Path) -> None:
+def test_a_sampled_run_shows_how_long_the_complete_run_would_take(tmp_path: Path) -> None:
     slow = tmp_path / "slow.py"
     slow.write_text(
         "import dataclasses, time\n"
@@ -189,16 +191,16 @@ def test_a_sampled_run_tells_how_long_the_whole_would_be(tmp_path: Path) -> None
         "            view.progress((done + 1) / 1000)\n"
         "        return view.space.sample(view.rng)\n"
     )
-    row, quick = planned(str(slow), "random_search", seeds=1)
-    found = results(local, [Job(one.spec, (one.spec.run(-1),), sample_s=0.1) for one in (row, quick)], workers=1)
-    sampled, whole = (found[one.spec.run(-1).run_id] for one in (row, quick))
+    specs = [row.spec for row in planned(str(slow), "random_search", seeds=1)]
+    by_run = results(local, [Job(spec, (spec.run(-1),), sample_s=0.1) for spec in specs], workers=1)
+    sampled, complete = (by_run[spec.run(-1).run_id] for spec in specs)
     assert sampled.status == "sampled"
     assert sampled.wall_seconds >= 10
-    assert whole.status == "done"
+    assert complete.status == "done"
 
 
 @pytest.mark.parametrize(
-    ("signs", "whole"),
+    ("signs", "projected"),
     [
         ([(5.0, 0.1), (5.5, 0.15), (7.0, 0.3)], 5 + 9),  # the start once, then a tenth in a second
         ([(30.0, 0.1)], 300),  # a first part that long is judged by itself
@@ -206,7 +208,7 @@ def test_a_sampled_run_tells_how_long_the_whole_would_be(tmp_path: Path) -> None
     ],
 )
 def test_a_sample_counts_the_start_of_a_run_once(
-    signs: list[tuple[float, float]], whole: float, monkeypatch: pytest.MonkeyPatch
+    signs: list[tuple[float, float]], projected: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
     monkeypatch.setattr("harness.job.time", SimpleNamespace(monotonic=lambda: now[0]))
@@ -216,7 +218,7 @@ def test_a_sample_counts_the_start_of_a_run_once(
             sample(share)
         except Enough:
             break
-    assert sample.projected == pytest.approx(whole)
+    assert sample.projected == pytest.approx(projected)
 
 
 def test_a_worker_that_closes_its_pipe_and_stays_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

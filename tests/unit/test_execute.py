@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,16 +11,20 @@ from harness import protocol as protocols
 from harness.execute import _interpolate, execute, open_problem, probed
 from harness.outcome import Proposal, Trace
 from harness.plan import PlannedRow, make
+from harness.problem import Judge
+from harness.space import Arch
 
 pytestmark = pytest.mark.usefixtures("made")
 
 
-class LinearJudge:
-    """Test accuracy is the architecture's only number."""
+class LinearJudge(Judge):
+    """The test accuracy of an architecture is its only number."""
 
     optimum = {"t": 100.0}
+    stated_set = "101 architectures"
+    set_size = {"t": 101}
 
-    def score(self, arch: tuple[int, ...], world: int = 0) -> dict[str, dict[str, float]]:
+    def score(self, arch: Arch, world: int = 0) -> dict[str, dict[str, float]]:
         return {"t": {"valid": arch[0] - 1.0, "test": float(arch[0]), "regret": 100.0 - arch[0], "rank": 1.0}}
 
 
@@ -62,16 +67,16 @@ def test_a_limit_in_another_currency_is_not_interpolated() -> None:
     assert result.scores["cifar10"]["test"] == result.trace["cifar10/test"][-1]
 
 
-def rows(protocol: str, *methods: str, **options: object) -> list[PlannedRow]:
-    return make(protocols.protocol(protocol), methods=methods, **options).rows
+def rows(protocol: str, *methods: str, benchmarks: Sequence[str] = (), seeds: int) -> list[PlannedRow]:
+    return make(protocols.protocol(protocol), methods=methods, benchmarks=benchmarks, seeds=seeds).rows
 
 
 def test_nats_keeps_the_crossing_query_and_nb201_does_not_make_it() -> None:
     (nats,) = rows("nats-2021", "random_search", benchmarks=["nb201/cifar10"], seeds=1)
     (nb201,) = rows("nb201-2020", "random_search", seeds=1)
-    kept, refused = execute(nats.spec, nats.runs[0]), execute(nb201.spec, nb201.runs[0])
-    assert kept.trace["seconds"][-1] > 20_000 > kept.trace["seconds"][-2]
-    assert set(kept.scores) == {"cifar10"}
+    crossing, refused = execute(nats.spec, nats.runs[0]), execute(nb201.spec, nb201.runs[0])
+    assert crossing.trace["seconds"][-1] > 20_000 > crossing.trace["seconds"][-2]
+    assert set(crossing.scores) == {"cifar10"}
     assert refused.trace["seconds"][-1] <= 12_000
     assert set(refused.scores) == {"cifar10", "cifar100", "imagenet16-120"}
 
@@ -112,7 +117,7 @@ def test_probed_architectures_are_judged_and_change_nothing(tmp_path: Path) -> N
     assert probed(result.trace) == [(3,) * 6, (1, 2, 3, 1, 2, 3)]
     assert result.trace["probe/shared"] == [60.0, 50.0]
     judge = open_problem(row.spec).judge
-    assert result.trace["probe/digits"] == [judge.score(arch)["digits"]["test"] for arch in probed(result.trace)]
+    assert result.trace["probe/digits"] == [judge.score(arch, 0)["digits"]["test"] for arch in probed(result.trace)]
     assert len(result.trace["proposal_queries"]) == 1 and "none" in result.arch
 
 

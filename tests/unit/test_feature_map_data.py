@@ -22,13 +22,17 @@ from harness.errors import UserError
 from tests import image_files, review_files
 
 MADE = review_files.made()
+
+
+def lines_of(suffix: str) -> Callable[[Path], Path]:
+    """Return what writes the reviews as lines of JSON, packed as the suffix says."""
+    return lambda path: review_files.lines(path / f"imdb.jsonl{suffix}", MADE)
+
+
 FORMS_OF_REVIEWS: dict[str, Callable[[Path], Path]] = {
     "folder": lambda path: review_files.folder(path, MADE),
     "archive": lambda path: review_files.archive(path, MADE),
-    **{
-        f"lines{suffix}": lambda path, suffix=suffix: review_files.lines(path / f"imdb.jsonl{suffix}", MADE)
-        for suffix in ("", ".xz", ".gz", ".bz2")
-    },
+    **{f"lines{suffix}": lines_of(suffix) for suffix in ("", ".xz", ".gz", ".bz2")},
 }
 
 

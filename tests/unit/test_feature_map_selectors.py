@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.feature_maps.models import Answers
+from benchmarks.feature_maps.models import Predictions
 from benchmarks.feature_maps.pool import PoolSpace
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
@@ -56,11 +56,11 @@ class MadeModel:
     task: MadeTask
     objective: float
 
-    def validate(self, assigned: Any) -> Answers:
+    def validate(self, assigned: Any) -> Predictions:
         n = self.task.points["valid"]
         level = np.random.default_rng(3).permutation(n) / n
         quality = (np.broadcast_to(assigned, (n,)) + 1) / self.task.size
-        return Answers(level < quality, level - quality)
+        return Predictions(level < quality, level - quality)
 
 
 def run(row: str, seed: int = 0, size: int = 16, budget: Budget | None = None, file: File | None = None, **task: Any) -> Any:
@@ -128,10 +128,13 @@ def test_the_loss_of_d36_reaches_every_solver_call(row: str) -> None:
     values = registry.settings(info, row, "random-fourier", {}, {})
     assert values["loss"] == "hinge"
     tasks: list[MadeTask] = []
-    view = RecordedView(
-        PoolSpace("made", 16), Budget(), None, 0, "self", task=lambda charge: tasks.append(MadeTask(charge)) or tasks[0]
-    )
-    replace(registry.build(info, values), loss="squared_hinge").search(view)
+
+    def open_task(charge: Meter) -> MadeTask:
+        tasks.append(MadeTask(charge))
+        return tasks[-1]
+
+    view = RecordedView(PoolSpace("made", 16), Budget(), None, 0, "self", task=open_task)
+    registry.build(info, {**values, "loss": "squared_hinge"}).search(view)
     assert {call.loss for call in tasks[0].calls} == {"squared_hinge"}
 
 
@@ -254,12 +257,12 @@ def test_bilevel_takes_the_best_on_validation_and_joint_erm_the_smallest_loss_of
     assert len(task.calls) == 9 * 6
 
 
-def test_the_sweep_logs_shared_beside_own_accuracy_at_every_size() -> None:
+def test_the_sweep_logs_shared_and_own_accuracy_at_every_size() -> None:
     view, task = run("sweep:bilevel", size=64)
     rows = view.trace.scalars
     assert len(rows) == 32 * 6
     assert {row["features"] for row in rows} == {32, 63, 125, 250, 500, 1000}
-    assert all(row["shared_accuracy"] == row["own_accuracy"] for row in rows)  # the made task answers alike
+    assert all(row["shared_accuracy"] == row["own_accuracy"] for row in rows)  # the made task has no cost of sharing
     shared = [call for call in task.calls if call.assigned.shape]
     assert [set(call.assigned.tolist()) for call in shared] == [set(range(32))] * 6
 

@@ -6,6 +6,7 @@ import math
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -145,26 +146,26 @@ def test_ridge_of_blocks_is_scikit_learns_lsqr_run_to_the_end(n: int, d: int) ->
 
 def test_both_ways_minimise_the_same_objective() -> None:
     features, targets = fourier_features(150, 2100), np.sign(RNG.standard_normal((150, 2))).astype(np.float32)
-    held = ridge.fit(blocks_of(features), 2100, targets, "cholesky")
+    dense = ridge.fit(blocks_of(features), 2100, targets, "cholesky")
     blocked = ridge.fit(blocks_of(features), 2100, targets, dense_bytes=0)
-    assert held.objective == pytest.approx(blocked.objective, rel=1e-5)
-    assert held.weights == pytest.approx(blocked.weights, abs=1e-4)
+    assert dense.objective == pytest.approx(blocked.objective, rel=1e-5)
+    assert dense.weights == pytest.approx(blocked.weights, abs=1e-4)
 
 
-def test_memory_of_blocks_stays_below_the_stated_bound_whatever_the_number_of_features() -> None:
+def test_memory_of_blocks_stays_below_the_stated_bound_for_any_number_of_features() -> None:
     n, pool, points = 1200, fourier.draw_pool(16, 3), images(1200, side=8)
     targets = np.sign(RNG.standard_normal((n, 10))).astype(np.float32)
     peaks = []
     for d in (8 * BLOCK, 24 * BLOCK):
         feature_map = FourierMap(pool, d, 5, fourier.draw)
         tracemalloc.start()
-        ridge.fit(lambda feature_map=feature_map: feature_map.blocks(points, np.arange(n) % 16), d, targets, dense_bytes=0)
+        ridge.fit(partial(feature_map.blocks, points, np.arange(n) % 16), d, targets, dense_bytes=0)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         columns, outputs = points.columns, targets.shape[1]
         bound = 4 * n * n + 4 * n * (4 * BLOCK + 2 * columns) + 4 * 3 * BLOCK * columns + 4 * d * (outputs + 2)
         assert peaks[-1] < 1.1 * bound
-        assert peaks[-1] < 4 * n * d  # the features that were never held at once
+        assert peaks[-1] < 4 * n * d  # the features that were never in memory at once
     assert peaks[1] - peaks[0] < 1.1 * 4 * 16 * BLOCK * (outputs + 2)  # the weights alone grow
 
 

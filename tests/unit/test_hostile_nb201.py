@@ -8,6 +8,7 @@ import os
 import pickle
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +74,16 @@ def record(**changes: Any) -> Callable[[Entry], None]:
     return lambda entry: entry["12"].update(changes)
 
 
-def whole(value: Any) -> Callable[[Entry], None]:
+def replaced(value: Any) -> Callable[[Entry], None]:
     return lambda entry: entry.update({"12": value})
 
 
 MALFORMED: dict[str, tuple[Callable[[Entry], Any], str]] = {
-    "a record is a text": (whole("/etc/passwd"), "is '/etc/passwd', not a dictionary"),
-    "a record is bytes": (whole(b"x"), "is a bytes, not a dictionary"),
-    "a record is a list": (whole([1]), "is a list, not a dictionary"),
-    "a record is nothing": (whole(None), "is None, not a dictionary"),
-    "a record is empty": (whole({}), "dataset_seed of its 12-epoch record is None"),
+    "a record is a text": (replaced("/etc/passwd"), "is '/etc/passwd', not a dictionary"),
+    "a record is bytes": (replaced(b"x"), "is a bytes, not a dictionary"),
+    "a record is a list": (replaced([1]), "is a list, not a dictionary"),
+    "a record is nothing": (replaced(None), "is None, not a dictionary"),
+    "a record is empty": (replaced({}), "dataset_seed of its 12-epoch record is None"),
     "an entry is empty": (lambda entry: entry.clear(), "architecture 0 has no records"),
     "no trainings": (record(dataset_seed={}, all_results={}), "has no training"),
     "a training is a text": (lambda entry: entry["12"]["all_results"].update({CIFAR: "x"}), "is 'x', not a dictionary"),
@@ -146,7 +147,7 @@ def test_a_path_in_place_of_a_record_is_not_opened(clean: tuple[bytes, Entry, by
         home = tmp_path / recipe
         home.mkdir()
         path = folder(home, clean[0], _000000=packed({**clean[1], recipe: str(hostile)}))
-        refused(lambda path=path: LIBRARY.import_path(path), tmp_path, "not a dictionary. Nothing was imported")
+        refused(partial(LIBRARY.import_path, path), tmp_path, "not a dictionary. Nothing was imported")
 
 
 def test_a_path_within_a_single_file_is_not_opened(clean: tuple[bytes, Entry, bytes], tmp_path: Path) -> None:
@@ -158,7 +159,7 @@ def test_a_path_within_a_single_file_is_not_opened(clean: tuple[bytes, Entry, by
     content = {"meta_archs": list(official_files.ARCHS), "arch2infos": entries, "evaluated_indexes": {0}}
     for name, new in (("legacy.pth", False), ("zip.pth", True)):
         torch.save(content, tmp_path / name, _use_new_zipfile_serialization=new)
-        refused(lambda name=name: LIBRARY.import_path(tmp_path / name), tmp_path, "not a dictionary", named=tmp_path / name)
+        refused(partial(LIBRARY.import_path, tmp_path / name), tmp_path, "not a dictionary", named=tmp_path / name)
 
 
 @pytest.mark.parametrize("case", pickles(Path("x")))
@@ -189,7 +190,7 @@ def test_folders_that_are_not_what_they_seem(
     for name, (files, words) in cases.items():
         (tmp_path / name).mkdir()
         path = folder(tmp_path / name, meta, **files)
-        refused(lambda path=path: LIBRARY.import_path(path), tmp_path, words)
+        refused(partial(LIBRARY.import_path, path), tmp_path, words)
 
 
 def test_a_record_that_is_no_regular_file(clean: tuple[bytes, Entry, bytes], tmp_path: Path) -> None:
@@ -226,7 +227,7 @@ def test_an_entry_of_the_wrong_shape(form: str, case: str, tmp_path: Path) -> No
     refused(lambda: LIBRARY.import_path(path), tmp_path, "architecture 3", named=path)
 
 
-WHOLE: dict[str, Callable[[dict[str, Any]], Any]] = {
+SINGLE_FILES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "entries are a list": lambda content: content.update(arch2infos=[1]),
     "no entries": lambda content: content.update(arch2infos={}),
     "an index is a text": lambda content: content.update(arch2infos={"0": {}}),
@@ -238,10 +239,10 @@ WHOLE: dict[str, Callable[[dict[str, Any]], Any]] = {
 }
 
 
-@pytest.mark.parametrize("case", WHOLE)
+@pytest.mark.parametrize("case", SINGLE_FILES)
 def test_a_single_file_of_the_wrong_shape(case: str, tmp_path: Path) -> None:
     content = {"meta_archs": list(official_files.ARCHS), "arch2infos": {0: {}}, "evaluated_indexes": {0}}
-    WHOLE[case](content)
+    SINGLE_FILES[case](content)
     path = tmp_path / "single.pickle.pbz2"
     path.write_bytes(packed(content))
     refused(lambda: LIBRARY.import_path(path), tmp_path, named=path)
@@ -255,7 +256,7 @@ def test_zip_archives_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mo
         path = tmp_path / f"{name}.pth"
         torch.save(content, path)
         spoil(path)
-        refused(lambda path=path: LIBRARY.import_path(path), tmp_path, "bytes present", named=path)
+        refused(partial(LIBRARY.import_path, path), tmp_path, "bytes present", named=path)
     monkeypatch.setattr(official, "_ENTRY", 1 << 20)
     bomb = pickle.dumps({**content, "padding": b"\0" * (40 << 20)}, 4)
     path = zipped(tmp_path / "bomb.pth", {"x/data.pkl": bomb}, packed=True)

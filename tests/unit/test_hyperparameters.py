@@ -173,12 +173,12 @@ class M:
 """
 
 
-def settings(folder: Path, hint: str, default: str, **given: str) -> dict[str, Any]:
-    """As a run and the contract check resolve them, and a worker builds the method."""
+def settings(folder: Path, hint: str, default: str, **texts: str) -> dict[str, Any]:
+    """Return the settings as a run and the contract check resolve them. Build the method as a worker does."""
     file = folder / f"m{abs(hash((hint, default)))}.py"
     file.write_text(FILE.replace("{hint}", hint).replace("{default}", default and f" = {default}"))
     info = registry.method(str(file))
-    plain = registry.settings(info, info.name, "toy", {}, given)
+    plain = registry.settings(info, info.name, "toy", {}, texts)
     registry.build(info, json.loads(json.dumps(plain)))
     return plain
 

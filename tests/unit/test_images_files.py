@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_a_published_layout_round_trips(key: str, as_folder: bool, data: Path, m
     assert len(lines) == 1
     for part, name in zip(loaded, ("train", "test"), strict=True):
         assert np.array_equal(part.images, parts[name][0]) and np.array_equal(part.labels, parts[name][1])
-        assert (part.images.dtype, part.labels.dtype, part.name) == (np.uint8, np.int64, form.name)
+        assert (part.images.dtype, part.labels.dtype, part.name) == (np.dtype(np.uint8), np.dtype(np.int64), form.name)
     again = load(form.dataset, lines.append)
     assert len(lines) == 1 and again[0].checksum == loaded[0].checksum
     assert not again[0].images.flags.writeable  # mapped, not read
@@ -213,7 +214,7 @@ def test_the_data_command_lists_imports_and_checks_them(
 
 
 class Call:
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
         return os.system, ("true",)
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,16 +35,16 @@ def test_built_in_rows_between_twelve_bad_methods_are_those_of_a_clean_sweep(wor
     clean = essence(results(local, jobs(rows), workers=2))
     assert {result.status for result in clean.values()} == {"done"}
     pairs = zip(TWELVE, jobs(rows, 1), strict=True)  # one run of a built-in row after each bad method
-    found = essence(
+    by_run = essence(
         results(local, [job for name, good in pairs for job in (*jobs(planned(bad(name), seeds=1)), good)], workers)
     )
-    assert len(found) == 24
-    assert {run_id: found[run_id] for run_id in clean} == clean
+    assert len(by_run) == 24
+    assert {run_id: by_run[run_id] for run_id in clean} == clean
 
 
 def test_a_method_finds_every_process_as_its_import_left_it() -> None:
-    found = results(local, jobs(planned(bad("poisons_process"), seeds=4), 4), workers=1)
-    assert {result.error for result in found.values() if result.status != "done"} == set()
+    by_run = results(local, jobs(planned(bad("poisons_process"), seeds=4), 4), workers=1)
+    assert {result.error for result in by_run.values() if result.status != "done"} == set()
 
 
 def test_what_a_run_starts_ends_with_it() -> None:
@@ -60,27 +61,27 @@ def test_a_method_that_draws_from_the_global_generators_repeats_itself() -> None
 
 
 def test_a_method_may_have_children() -> None:
-    found = results(local, jobs(planned(bad("family"), seeds=2)))
-    assert {result.status for result in found.values()} == {"done"}
+    by_run = results(local, jobs(planned(bad("family"), seeds=2)))
+    assert {result.status for result in by_run.values()} == {"done"}
 
 
 def test_a_run_that_is_killed_from_outside_once_is_done_again(tmp_path: Path) -> None:
     (row,) = planned(bad("dies_once"), seeds=3)
     spec = dataclasses.replace(row.spec, settings={"folder": str(tmp_path)})
-    found = results(local, [Job(spec, tuple(spec.run(world) for world in range(3)))], workers=1)
-    assert [result.status for result in found.values()] == ["done"] * 3
+    by_run = results(local, [Job(spec, tuple(spec.run(world) for world in range(3)))], workers=1)
+    assert [result.status for result in by_run.values()] == ["done"] * 3
     assert len(list(tmp_path.glob("*.mark"))) == 3
 
 
 def test_a_run_that_is_killed_each_time_has_crashed() -> None:
-    found = results(local, jobs(planned(bad("kills"), seeds=4)))
-    errors = {result.error for result in found.values() if result.status == "crashed"}
+    by_run = results(local, jobs(planned(bad("kills"), seeds=4)))
+    errors = {result.error for result in by_run.values() if result.status == "crashed"}
     assert errors == {"the process of this run died (SIGKILL, 2 times)"}
 
 
 def test_a_fork_of_a_method_that_returns_too_is_no_second_result() -> None:
-    found = results(local, jobs(planned(bad("splits"), seeds=2)))
-    assert {result.spent["queries"] for result in found.values()} == {1}
+    by_run = results(local, jobs(planned(bad("splits"), seeds=2)))
+    assert {result.spent["queries"] for result in by_run.values()} == {1}
 
 
 def test_an_error_text_is_short_and_cannot_steer_a_terminal() -> None:
@@ -101,8 +102,8 @@ def test_the_wall_limit_begins_with_the_search_and_not_with_the_import(tmp_path:
         "    def search(self, view):\n        view.query(view.space.sample(view.rng))\n"
     )
     (row,) = planned(str(tmp_path / "slow_import.py"), seeds=2, wall_limit_s=0.5)
-    found = results(local, [dataclasses.replace(job, grace_s=0.5) for job in jobs([row])], workers=1)
-    assert {result.status for result in found.values()} == {"done"}
+    by_run = results(local, [dataclasses.replace(job, grace_s=0.5) for job in jobs([row])], workers=1)
+    assert {result.status for result in by_run.values()} == {"done"}
 
 
 def test_an_import_that_never_ends_is_a_timeout(tmp_path: Path) -> None:
@@ -114,9 +115,9 @@ def test_an_import_that_never_ends_is_a_timeout(tmp_path: Path) -> None:
     file.write_text(text)
     rows = planned(str(file), "random_search", seeds=1, wall_limit_s=0.5)
     file.write_text("import time\ntime.sleep(600)\n" + text)
-    found = results(local, [dataclasses.replace(job, start_s=2.0) for job in jobs(rows)], workers=1)
-    assert [result.status for result in found.values()] == ["timeout", "done"]
-    assert "had not begun after 2 s" in next(iter(found.values())).error
+    by_run = results(local, [dataclasses.replace(job, start_s=2.0) for job in jobs(rows)], workers=1)
+    assert [result.status for result in by_run.values()] == ["timeout", "done"]
+    assert "had not begun after 2 s" in next(iter(by_run.values())).error
 
 
 def test_workers_start_in_the_surroundings_that_the_driver_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,8 +176,8 @@ def test_a_mailbox_holds_whole_messages_only() -> None:
 
 
 def test_a_forked_process_ends_with_its_body_and_says_how() -> None:
-    def status(body: object) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(fork(body), 0)[1])  # type: ignore[arg-type]
+    def status(body: Callable[[], None]) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(fork(body), 0)[1])
 
     assert status(lambda: None) == 0
     assert status(lambda: os._exit(3)) == 3
@@ -207,7 +208,7 @@ def test_a_result_is_never_taken_from_a_process_that_died() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, info in registry.methods().items() if info.pure])
-def test_a_pure_method_does_the_same_among_others_as_in_a_process_of_its_own(name: str) -> None:
+def test_a_pure_method_does_the_same_among_others_as_in_a_separate_process(name: str) -> None:
     rows = planned(name, seeds=6)
     together, alone = (essence(results(local, jobs(rows, size), workers=1)) for size in (6, 1))
     assert together == alone

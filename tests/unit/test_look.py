@@ -46,11 +46,16 @@ def large(path: Path) -> None:
     path.write_bytes(gzip.compress(b"x" * (64 << 20), 1))
 
 
+def link_to_a_pipe(path: Path) -> None:
+    os.mkfifo(path.with_name(".pipe"))
+    path.symlink_to(".pipe")
+
+
 ODD: dict[str, Callable[[Path], object]] = {
     "a link to nothing": lambda path: path.symlink_to("nowhere"),
     "a loop of links": lambda path: path.symlink_to(path.name),
     "a pipe": lambda path: os.mkfifo(path),
-    "a link to a pipe": lambda path: (os.mkfifo(path.with_name(".pipe")), path.symlink_to(".pipe")),
+    "a link to a pipe": link_to_a_pipe,
     "a link to a device": lambda path: path.symlink_to("/dev/zero"),
     "an encrypted archive": lambda path: encrypted(zipped(path, {**MEMBERS, "x/data.pkl": b"x" * 99})),
     "an archive by an unknown method": lambda path: unknown_method(zipped(path, {**MEMBERS, "x/data.pkl": b"x" * 99})),
@@ -164,7 +169,7 @@ def test_a_reader_counts_what_it_gives(tmp_path: Path) -> None:
     assert look(tmp_path / "x", lambda path: str(1 / 0)).why == "division by zero"
 
 
-META = {
+META: dict[str, dict[str, object]] = {
     "columns are nothing": {"columns": None},
     "columns are a list": {"columns": ["a"]},
     "columns of numbers": {"columns": {"a": 1}},

@@ -24,13 +24,13 @@ from tests.unit.test_store import SPEC, result
 OTHER = dataclasses.replace(SPEC, row="another")
 ROWS = {"m": SPEC, "o": OTHER}
 
-Made = dict[tuple[str, int], str]
-"""By row and world, the architecture that was proposed; what begins with ``!`` is a failure."""
+Proposed = dict[tuple[str, int], str]
+"""By row and world, the proposed architecture; a text that begins with ``!`` is a failure."""
 
 
-def fill(folder: Path, made: Made, by: str = "c") -> Path:
+def fill(folder: Path, proposed: Proposed, by: str = "c") -> Path:
     with Store(folder, {"command": by}) as store:
-        for (row, world), arch in made.items():
+        for (row, world), arch in proposed.items():
             spec = ROWS[row]
             run = spec.run(world)
             status = "failed" if arch.startswith("!") else "done"
@@ -57,12 +57,12 @@ def united(out: Path, *folders: Path) -> list[merging.Merged]:
     return done
 
 
-made = st.dictionaries(st.tuples(st.sampled_from("mo"), st.integers(0, 4)), st.sampled_from(["a", "b", "!"]), max_size=6)
+contents = st.dictionaries(st.tuples(st.sampled_from("mo"), st.integers(0, 4)), st.sampled_from(["a", "b", "!"]), max_size=6)
 
 
-@given(made, made)
+@given(contents, contents)
 def test_a_merge_is_a_union_that_keeps_the_first_record(
-    tmp_path_factory: pytest.TempPathFactory, first: Made, second: Made
+    tmp_path_factory: pytest.TempPathFactory, first: Proposed, second: Proposed
 ) -> None:
     folder = tmp_path_factory.mktemp("stores")
     a, b = fill(folder / "a", first, "one"), fill(folder / "b", second, "two")
@@ -115,7 +115,7 @@ def test_every_line_is_strict_json_and_reads_back(tmp_path: Path) -> None:
 
 
 def read(value: Any) -> Any:
-    """As a reader of an export gets a number back."""
+    """Return a number as a reader of an export gets it."""
     return math.nan if value is None else float(value)
 
 

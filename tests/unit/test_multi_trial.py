@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks.nb201.space import EDGES, NB201Space
+from harness import registry
 from harness.budget import Budget, BudgetExhausted
+from harness.method import Method
 from harness.space import Arch
 from harness.testing.toy import ToyOracle, ToySpace
 from methods.multi_trial.bohb import Bohb, CategoricalDensity
@@ -31,7 +33,7 @@ class Recorder(ToyOracle):
         return super().measure(arch, fidelity, 0)
 
 
-def searched(method: object, queries: int, seed: int = 0) -> tuple[RecordedView, Recorder]:
+def searched(method: Method, queries: int, seed: int = 0) -> tuple[RecordedView, Recorder]:
     oracle = Recorder()
     view = RecordedView(ToySpace(), Budget("queries", queries), oracle, seed, getattr(method, "proposes", "best_valid"))
     with pytest.raises(BudgetExhausted):
@@ -42,8 +44,8 @@ def searched(method: object, queries: int, seed: int = 0) -> tuple[RecordedView,
 def test_the_mutation_changes_edge_1_0_three_times_as_often_as_an_edge_into_node_3() -> None:
     space, rng, n = NB201Space(), random.Random(0), 30_000
     arch = (0, 1, 2, 3, 4, 0)
-    changed = Counter()
-    values = Counter()
+    changed: Counter[int] = Counter()
+    values: Counter[int] = Counter()
     for _ in range(n):
         child = space.mutate(arch, rng)
         (position,) = [i for i in range(6) if child[i] != arch[i]]
@@ -115,28 +117,35 @@ def test_local_search_ends_in_local_optima_and_pays_once() -> None:
         assert view.trace.proposals[-1].arch == best
 
 
+def bohb(variant: str) -> Bohb:
+    """Return a variant of BOHB."""
+    method = registry.build(registry.method("bohb"), Bohb.variants[variant])
+    assert isinstance(method, Bohb)
+    return method
+
+
 def test_bohbs_rungs_and_brackets_are_the_papers() -> None:
-    row = Bohb(**Bohb.variants["nb201_2020"])
+    row = bohb("nb201_2020")
     assert row.rungs() == pytest.approx([200 / 9, 200 / 3, 200])
     assert [[n for _, n in row.bracket(i)] for i in range(4)] == [[9, 3, 1], [3, 1], [3], [9, 3, 1]]
-    nats = Bohb(**Bohb.variants["nats_2021"])
+    nats = bohb("nats_2021")
     assert [int(rung) for rung in nats.rungs()] == [1, 4, 12]
 
 
 def test_bohb_promotes_the_best_and_pays_for_promotions() -> None:
-    _, oracle = searched(Bohb(**Bohb.variants["nats_2021"]), 13)
+    _, oracle = searched(bohb("nats_2021"), 13)
     first, second, third = oracle.asked[:9], oracle.asked[9:12], oracle.asked[12:13]
     assert [fidelity for _, fidelity in oracle.asked[:13]] == [1] * 9 + [4] * 3 + [12]
 
     def rank(runs: list[tuple[Arch, int | None]], k: int) -> set[Arch]:
-        return {arch for arch, _ in sorted(runs, key=lambda query: -ToyOracle(7).measure(*query, 0)[0])[:k]}
+        return {arch for arch, _ in sorted(runs, key=lambda query: -ToyOracle(7).measure(query[0], query[1], 0)[0])[:k]}
 
     assert {arch for arch, _ in second} == rank(first, 3)
     assert {arch for arch, _ in third} == rank(second, 1)
 
 
 def test_bohbs_first_row_ignores_the_rung_and_proposes_top_rung_runs_only() -> None:
-    view, oracle = searched(Bohb(**Bohb.variants["nb201_2020"]), 60)
+    view, oracle = searched(bohb("nb201_2020"), 60)
     assert {fidelity for _, fidelity in oracle.asked} == {None}
     top = set()
     at, method = 0, Bohb()
@@ -149,7 +158,7 @@ def test_bohbs_first_row_ignores_the_rung_and_proposes_top_rung_runs_only() -> N
 
 
 def reference_density(data: np.ndarray, x: tuple[int, ...], floor: float) -> float:
-    """The kernel density term by term, as its documentation defines it."""
+    """Return the kernel density term by term, as its documentation defines it."""
     n, d = data.shape
     total = 0.0
     for row in data:
@@ -159,7 +168,7 @@ def reference_density(data: np.ndarray, x: tuple[int, ...], floor: float) -> flo
             k = len(set(data[:, j].tolist()))
             product *= 1 - h if row[j] == x[j] else h / (k - 1)
         total += product
-    return total / n
+    return float(total / n)
 
 
 def test_the_density_is_the_product_of_aitchison_aitken_kernels() -> None:
@@ -181,7 +190,7 @@ def test_bandwidths_are_clipped_below_and_not_above() -> None:
 
 
 def test_bohb_concentrates_where_good_runs_are() -> None:
-    _, oracle = searched(Bohb(**Bohb.variants["nb201_2020"]), 260)
+    _, oracle = searched(bohb("nb201_2020"), 260)
     early = np.mean([sum(arch) for arch, _ in oracle.asked[:40]])
     late = np.mean([sum(arch) for arch, _ in oracle.asked[-60:]])
     assert late > early

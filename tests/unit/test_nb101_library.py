@@ -91,8 +91,8 @@ def test_more_records_than_one_batch(tmp_path: Path) -> None:
         assert list(records(file)) == list(enumerate(data, 1))
 
 
-def whole(tmp_path: Path) -> Path:
-    return record_file(tmp_path / "whole.tfrecord", trainings(ROWS))
+def complete_file(tmp_path: Path) -> Path:
+    return record_file(tmp_path / "complete.tfrecord", trainings(ROWS))
 
 
 def refusal(path: Path) -> str:
@@ -108,7 +108,7 @@ def refusal(path: Path) -> str:
     ("inside", "reason"), [(3, "the length of record 5"), (20, "the data of record 5"), (-2, "the data of record 5")]
 )
 def test_one_changed_bit_is_refused_with_the_records_number(tmp_path: Path, inside: int, reason: str) -> None:
-    path = whole(tmp_path)
+    path = complete_file(tmp_path)
     begin, end = list(files.offsets(path))[4]
     damaged = files.flipped(path, (begin if inside > 0 else end) + inside, tmp_path / "damaged.tfrecord")
     assert f"{reason} do" in refusal(damaged)
@@ -118,7 +118,7 @@ def test_one_changed_bit_is_refused_with_the_records_number(tmp_path: Path, insi
     ("length", "reason"), [(5, "it stops within the header of record 15"), (40, "record 15 stops after 28 of ")]
 )
 def test_a_file_that_is_cut_is_refused_with_the_records_number(tmp_path: Path, length: int, reason: str) -> None:
-    path = whole(tmp_path)
+    path = complete_file(tmp_path)
     cut = tmp_path / "cut.tfrecord"
     cut.write_bytes(path.read_bytes()[: list(files.offsets(path))[14][0] + length])
     assert reason in refusal(cut)
@@ -164,11 +164,10 @@ def test_a_published_name_needs_the_published_content(tmp_path: Path) -> None:
 
 def test_metrics_are_read_as_protocol_buffers_write_them() -> None:
     message = files.metrics(TRAINING)
-    assert final_evaluation(message) == (
-        TRAINING.seconds,
-        pytest.approx(TRAINING.valid / 9_984),
-        pytest.approx(TRAINING.test / 9_984),
-    )
+    evaluation = final_evaluation(message)
+    assert evaluation.seconds == TRAINING.seconds
+    assert evaluation.valid == pytest.approx(TRAINING.valid / 9_984)
+    assert evaluation.test == pytest.approx(TRAINING.test / 9_984)
     assert dict(fields(message))[2] == 8_555_530
     assert list(fields(b"\x08\x96\x01\x15" + struct.pack("<f", 0.5))) == [(1, 150), (2, 0.5)]
 

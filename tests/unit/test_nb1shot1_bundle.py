@@ -17,8 +17,7 @@ from benchmarks.nb1shot1.digits_bundle import FILES
 from harness.budget import Budget
 from harness.errors import UserError
 from harness.view import SearchView
-from tests import made_nb1shot1_digits
-from tests import made_nb1shot1_search as made
+from tests import made_nb1shot1_digits, made_nb1shot1_search
 from tests.made_nb1shot1_search import small
 
 __all__ = ["small"]
@@ -28,7 +27,7 @@ SEARCH, JUDGE = {"recipe": 12}, {"recipe": 36}
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished build without any training, packed by the real code."""
+    """Return the table of a finished build without any training, packed by the real code."""
     root = tmp_path_factory.mktemp("digits")
     assemble(made_nb1shot1_digits.RECIPE, made_nb1shot1_digits.build(root / "build"), root / "table")
     return root / "table"
@@ -60,11 +59,13 @@ def test_the_whole_space_is_covered_and_its_numbers_are_the_files(problem: NB1Sh
         assert epochs == 12
 
 
-def test_it_is_found_and_said_what_it_is(problem: NB1Shot1Problem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_it_is_available_and_its_facts_say_what_it_is(
+    problem: NB1Shot1Problem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert DigitsBenchmark().availability().ready
     assert problem.facts.judge["digits"] == "nb1shot1/1-digits test, 36 epochs, mean of three repeats"
-    assert {one.split for one in problem.judge.references} == {"test", "valid"}
-    assert not any("original repository" in one.name for one in problem.judge.references)
+    assert {reference.split for reference in problem.judge.references} == {"test", "valid"}
+    assert not any("original repository" in reference.name for reference in problem.judge.references)
     priced = "training seconds of an additive model (200 timed cells, R2 0.900, residual "
     assert f"; {priced}" in problem.facts.source and problem.facts.clock.startswith(priced)
     assert problem.facts.supernet_clock.endswith("says of the table's networks that the supernet executes")
@@ -83,7 +84,7 @@ def test_weight_sharing_is_searched_and_judged(row: str, problem: NB1Shot1Proble
     view = SearchView(
         problem.space, budget, problem.oracle(1), 0, "self", task=lambda charge: problem.training(7, "cpu", charge)
     )
-    arch = made.method(row).search(view)
+    arch = made_nb1shot1_search.method(row).search(view)
     assert budget.spent("seconds") > 0 and budget.spent("epochs") >= 3
     score = problem.judge.score(arch)["digits"]
     assert 0 <= score["regret"] < 100 and score["rank"] >= 1

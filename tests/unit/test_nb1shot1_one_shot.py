@@ -28,8 +28,7 @@ from methods.one_shot.parts import search as frame
 from methods.one_shot.parts.architecture import HardGumbel
 from methods.one_shot.parts.controller import Controller
 from methods.one_shot.parts.search import Search
-from tests import made_nb1shot1_search as made
-from tests import made_search
+from tests import made_nb1shot1_search, made_search
 from tests.made_nb1shot1_search import ROWS, small
 from tests.unit.test_one_shot_resume import Counter, Killed
 
@@ -48,8 +47,8 @@ def test_it_proposes_every_epoch_pays_and_resumes_to_the_same_end(
 ) -> None:
     monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
     passes = Counter()
-    view = made.view(meter=passes)
-    expected = made.search(row, view)
+    view = made_nb1shot1_search.view(meter=passes)
+    expected = made_nb1shot1_search.search(row, view)
     trace = view.trace
     epochs = [line for line in trace.scalars if "epoch" in line]
     assert [line["epoch"] for line in epochs] == [1, 2, 3]
@@ -57,18 +56,18 @@ def test_it_proposes_every_epoch_pays_and_resumes_to_the_same_end(
     ends = [line["seconds"] for line in epochs]
     assert trace.proposals[0].seconds <= ends[0], "a cell is proposed by the end of the first epoch"
     assert all(proposal.arch in view.space for proposal in trace.proposals)
-    file = File(tmp_path / "kept.ckpt", "a run")
+    file = File(tmp_path / "search.ckpt", "a run")
     with pytest.raises(Killed):
-        made.search(row, made.view(checkpoint=file, meter=Counter(int(0.8 * passes.count))))
+        made_nb1shot1_search.search(row, made_nb1shot1_search.view(checkpoint=file, meter=Counter(int(0.8 * passes.count))))
     resumed = Counter()
-    assert made.search(row, made.view(checkpoint=file, meter=resumed)) == expected
+    assert made_nb1shot1_search.search(row, made_nb1shot1_search.view(checkpoint=file, meter=resumed)) == expected
     assert resumed.count < passes.count
 
 
 @pytest.mark.parametrize("row", ["pc_darts", "gaea_pc_darts"])
 def test_the_architecture_stays_in_the_first_epochs_and_moves_after_them(row: str) -> None:
-    view = made.view()
-    made.search(row, view, epochs=4, warmup=2, arch_lr=0.5)
+    view = made_nb1shot1_search.view()
+    made_nb1shot1_search.search(row, view, epochs=4, warmup=2, arch_lr=0.5)
     epochs = [line for line in view.trace.scalars if "epoch" in line]
     entropies = [line["entropy"] for line in epochs]
     assert entropies[0] == entropies[1] == pytest.approx(1, abs=1e-5)
@@ -81,11 +80,11 @@ def test_what_a_space_does_not_offer_is_skipped_with_the_reason() -> None:
         assert "partial and edges" in (made_search.skipped(row) or "")
     problem = NB1Shot1Toy()
     for name in ("conas", "ista_nas", "setn", "sparse_nas", "xnas"):
-        assert "they stand on nodes" in (made.method(name).skip(problem) or "")
+        assert "they stand on nodes" in (made_nb1shot1_search.method(name).skip(problem) or "")
     with pytest.raises(UserError, match="have no bias"):
-        made.view().task.supernet(bias=True)
+        made_nb1shot1_search.view().task.supernet(bias=True)
     with pytest.raises(UserError, match="4 channels do not fall into 3 equal parts"):
-        made.view().task.supernet(partial=3)
+        made_nb1shot1_search.view().task.supernet(partial=3)
 
 
 @pytest.mark.parametrize(("number", "partial"), [(1, 1), (2, 2), (3, 4)])
@@ -94,11 +93,12 @@ def test_the_footprint_counts_what_is_executed(number: int, partial: int) -> Non
     net = Supernet(NB1Shot1Space(number), macro)
     prices = footprint(macro, net.blocks, 32)
     macs = prices.macs_of([net.blocks] * 3)
-    counted = []
+    counted: list[int] = []
 
     def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
         pixels = output.shape[2] * output.shape[3] if output.dim() == 4 else 1
-        counted.append(pixels * module.weight.numel())  # type: ignore[operator, union-attr]
+        assert isinstance(module, nn.Conv2d | nn.Linear)
+        counted.append(pixels * module.weight.numel())
 
     for module in net.module.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -115,7 +115,11 @@ def test_the_footprint_counts_what_is_executed(number: int, partial: int) -> Non
 
 def test_a_pass_costs_its_images_and_operations_and_a_third_without_gradients() -> None:
     charged: list[dict[str, float]] = []
-    task = made.view(meter=lambda charge: lambda **cost: charged.append(cost)).task
+
+    def record(queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float) -> None:
+        charged.append({"seconds": seconds, "epochs": epochs, "macs": macs})
+
+    task = made_nb1shot1_search.view(meter=lambda charge: record).task
     net = task.supernet()
     images = task.plain("valid", 8, 0)[0]
     net(images)
@@ -128,14 +132,18 @@ def test_a_pass_costs_its_images_and_operations_and_a_third_without_gradients() 
     assert forward["seconds"] == pytest.approx(mixture["seconds"] / 3)
     assert single["seconds"] < mixture["seconds"] and single["macs"] < mixture["macs"]
     assert (mixture["epochs"], forward["epochs"]) == (8 / 32, 0)
-    assert single["seconds"] == pytest.approx(8 * whole_training(NB1Shot1Space(1).at(0)) / PASSES)
+    assert single["seconds"] == pytest.approx(8 * complete_training(NB1Shot1Space(1).at(0)) / PASSES)
 
 
-def whole_training(arch: Arch) -> float:
-    """Seconds of 108 epochs of the cell's own network, by the made clock."""
+def complete_training(arch: Arch) -> float:
+    """Return the seconds of 108 epochs of the cell's own network, by the invented clock."""
     cell = NB1Shot1Space(1).cell(arch)
     parameters = network_size(cell, DIGITS)[0]
-    return made.CLOCK.base + made.CLOCK.per_parameter * parameters + sum(made.CLOCK.per_op[op] for op in cell.ops)
+    return (
+        made_nb1shot1_search.CLOCK.base
+        + made_nb1shot1_search.CLOCK.per_parameter * parameters
+        + sum(made_nb1shot1_search.CLOCK.per_op[op] for op in cell.ops)
+    )
 
 
 def test_a_pass_of_several_cells_costs_what_the_dearest_topology_costs_with_all_operations() -> None:
@@ -184,17 +192,17 @@ def test_gradients_of_the_weights_are_those_of_finite_differences(partial: int) 
 
 
 def test_gdas_draws_one_operation_and_keeps_edges_soft() -> None:
-    search = Search(made.view(), made.method("gdas"))
+    search = Search(made_nb1shot1_search.view(), made_nb1shot1_search.method("gdas"))
     tables = [
         torch.full((decision.rows, len(decision.options)), 1 / len(decision.options)) for decision in search.net.decisions
     ]
     mixed = type("Mixed", (), {"probabilities": lambda self: tables})()
     forward = HardGumbel(search)(mixed)
     for decision, table, active in zip(search.net.decisions, forward.weights or (), forward.active or (), strict=True):
-        assert torch.allclose(table.sum(-1), torch.ones(decision.rows))  # type: ignore[union-attr]
+        assert torch.allclose(table.sum(-1), torch.ones(decision.rows))
         hard = decision.kind == "operation"
-        assert bool(((table == 0) | (table == 1)).all()) == hard  # type: ignore[union-attr]
-        assert all(len(options) == (1 if hard else len(decision.options)) for options in active)  # type: ignore[union-attr]
+        assert bool(((table == 0) | (table == 1)).all()) == hard
+        assert all(len(options) == (1 if hard else len(decision.options)) for options in active)
 
 
 def test_the_controller_takes_as_many_different_inputs_as_a_node_has() -> None:
@@ -217,20 +225,20 @@ def test_the_controller_takes_as_many_different_inputs_as_a_node_has() -> None:
 
 
 def test_finalists_are_ranked_again_on_all_validation_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    search = Search(made.view(), made.method("rsps"))
+    search = Search(made_nb1shot1_search.view(), made_nb1shot1_search.method("rsps"))
     archs = [NB1Shot1Space(1).at(k) for k in range(4)]
     first = {arch: float(score) for arch, score in zip(archs, (10, 30, 40, 20), strict=True)}
     last = {arch: float(score) for arch, score in zip(archs, (99, 50, 40, 60), strict=True)}
-    of = {search.net.active_for(arch): arch for arch in archs}
+    arch_of = {search.net.active_for(arch): arch for arch in archs}
     numbers: list[int] = []
 
     def evaluate(number: int, forward: frame.Forward, batch: int = 512) -> tuple[torch.Tensor, torch.Tensor]:
         numbers.append(number)
-        return torch.tensor(first[of[forward.active]]), torch.tensor(0.0)  # type: ignore[index]
+        return torch.tensor(first[arch_of[forward.active]]), torch.tensor(0.0)  # type: ignore[index]
 
     monkeypatch.setattr(search, "evaluate", evaluate)
-    monkeypatch.setattr(search, "validate", lambda forward: (last[of[forward.active]], 0.0))
+    monkeypatch.setattr(search, "validate", lambda forward: (last[arch_of[forward.active]], 0.0))
     assert search.best_of(archs, 16, batches=2) == archs[2]
-    assert numbers == list(range(8)), "each on batches of its own"
+    assert numbers == list(range(8)), "each on its own batches"
     assert search.best_of(archs, 16, finalists=2) == archs[1]
     assert search.best_of(archs, 16, finalists=3) == archs[3]

@@ -76,20 +76,20 @@ def test_a_third_of_mutations_is_nothing_a_third_rewires_one_parent_and_a_third_
 
 @given(numbers, seeds, st.data())
 def test_a_restricted_space_stays_inside_and_knows_what_lies_outside(number: int, seed: int, data: st.DataObject) -> None:
-    whole = SPACES[number]
-    admitted = data.draw(st.lists(st.integers(0, whole.topologies - 1), min_size=1, max_size=40, unique=True))
+    full = SPACES[number]
+    admitted = data.draw(st.lists(st.integers(0, full.topologies - 1), min_size=1, max_size=40, unique=True))
     space, rng = NB1Shot1Space(number, admitted), random.Random(seed)
     assert space.size == len(admitted) * 3**space.blocks
 
     def topology(arch: Arch) -> int:
-        return whole.index(arch) // whole.assignments
+        return full.index(arch) // full.assignments
 
     arch = space.sample(rng)
     assert topology(arch) in admitted
     assert topology(space.mutate(arch, rng)) in admitted
     around = set(space.neighbors(arch))
-    assert around == {other for other in whole.neighbors(arch) if topology(other) in admitted}
-    stranger = whole.sample(rng)
+    assert around == {neighbor for neighbor in full.neighbors(arch) if topology(neighbor) in admitted}
+    stranger = full.sample(rng)
     assert stranger in space
     assert space.admits(stranger) == (topology(stranger) in admitted)
 
@@ -128,7 +128,7 @@ def test_there_is_no_architecture_beyond_the_last() -> None:
         SPACES[1].at(14_580)
 
 
-def test_one_architecture_in_thirty_is_a_convolution_beside_the_input() -> None:
+def test_one_architecture_in_thirty_is_a_convolution_next_to_the_input() -> None:
     space = NB1Shot1Space(1)
     simplest = space.canonical(space.from_str("conv3x3(0) conv3x3(0,1) conv3x3(0,1) conv3x3(0,1) output(0,1)"))
     assert sum(space.canonical(space.at(index)) == simplest for index in range(space.size)) == 486

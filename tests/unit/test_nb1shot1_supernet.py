@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.nb1shot1.space import NB1Shot1Space
-from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
+from benchmarks.nb1shot1.supernet import SearchMacro, Supernet, _CellModule, _Mixed
 from harness.weight_sharing import Active, everything
 from tests.plain_darts import ones
 
@@ -22,17 +23,19 @@ def images(batch: int = 5) -> Tensor:
     return torch.randn(batch, 1, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def made(number: int, macro: SearchMacro = TINY, seed: int = 1) -> Supernet:
+def double_supernet(number: int, macro: SearchMacro = TINY, seed: int = 1) -> Supernet:
     net = Supernet(SPACES[number], macro, seed=seed)
     net.module.double()
     return net
 
 
 def plain(net: Supernet, x: Tensor, tables: list[Tensor]) -> Tensor:
-    """The paper's sums written out, everything executed."""
+    """Return the logits by the paper's sums, with every operation executed."""
     named = {decision.name: table for decision, table in zip(net.decisions, tables, strict=True)}
-    x = net.module.stem(x)
-    for number, cell in enumerate(net.module.cells):
+    network = net._network
+    x = network.stem(x)
+    for number, cell in enumerate(network.cells):
+        assert isinstance(cell, _CellModule)
         if number in (3, 6):
             x = F.max_pool2d(x, 2, 2, 1)
         projected = cell.projection(x)
@@ -42,13 +45,15 @@ def plain(net: Supernet, x: Tensor, tables: list[Tensor]) -> Tensor:
             nodes = [projected[:, (block - 1) * c : block * c], *values]
             w = named[f"inputs {block}"][0] if f"inputs {block}" in named else torch.ones(block)
             entering = torch.stack([w[k] * node for k, node in enumerate(nodes)]).sum(0)
-            convs = cell.mixed[block - 1].convs
+            mixed = cell.mixed[block - 1]
+            assert isinstance(mixed, _Mixed)
+            convs = mixed.convs
             outputs = [convs["0"](entering), convs["1"](entering), F.max_pool2d(entering, 3, 1, 1)]
             values.append(torch.stack([named["operations"][block - 1, op] * y for op, y in enumerate(outputs)]).sum(0))
         w = named["output"][0]
         x = w[0] * projected[:, net.blocks * c :] + torch.cat([w[k] * value for k, value in enumerate(values, 1)], 1)
-    x = net.module.norm(net.module.last(F.relu(x)))
-    logits: Tensor = net.module.classifier(x.mean((2, 3)))
+    x = network.norm(network.last(F.relu(x)))
+    logits: Tensor = network.classifier(x.mean((2, 3)))
     return logits
 
 
@@ -59,7 +64,7 @@ def test_decisions_are_those_of_the_paper(number: int) -> None:
         2: {f"inputs {j}": j for j in (2, 3, 4)},
         3: {f"inputs {j}": j for j in range(2, 6)},
     }
-    net = made(number)
+    net = double_supernet(number)
     sizes = {decision.name: len(decision.options) for decision in net.decisions}
     assert sizes == {"operations": 3, "output": net.blocks + 1, **inputs[number]}
     assert net.decisions[0].rows == net.blocks == SPACES[number].blocks
@@ -68,13 +73,14 @@ def test_decisions_are_those_of_the_paper(number: int) -> None:
 
 @pytest.mark.parametrize("number", SPACES)
 def test_a_mixture_equals_the_plain_sums_gradients_too(number: int) -> None:
-    net, x = made(number), images()
+    net, x = double_supernet(number), images()
     generator = torch.Generator().manual_seed(3)
     start = [
         torch.rand(decision.rows, len(decision.options), generator=generator, dtype=torch.float64) for decision in net.decisions
     ]
     results = []
-    for forward in (lambda w: net(x, w), lambda w: plain(net, x, w)):
+    forwards: list[Callable[[list[Tensor]], Tensor]] = [lambda w: net(x, w), lambda w: plain(net, x, w)]
+    for forward in forwards:
         tables = [table.clone().requires_grad_() for table in start]
         y = forward(tables)
         results.append([y, *torch.autograd.grad(F.cross_entropy(y, torch.arange(len(x))), tables)])
@@ -84,7 +90,7 @@ def test_a_mixture_equals_the_plain_sums_gradients_too(number: int) -> None:
 
 @pytest.mark.parametrize("number", SPACES)
 def test_a_sampled_architecture_is_executed_alone(number: int) -> None:
-    net, x, rng = made(number), images(), random.Random(number)
+    net, x, rng = double_supernet(number), images(), random.Random(number)
     for _ in range(5):
         arch = SPACES[number].sample(rng)
         assert torch.allclose(net(x, None, net.active_for(arch)), plain(net, x, ones(net, arch)), atol=1e-10)
@@ -92,14 +98,14 @@ def test_a_sampled_architecture_is_executed_alone(number: int) -> None:
 
 @pytest.mark.parametrize("number", SPACES)
 def test_deriving_from_its_own_weights_gives_the_architecture_back(number: int) -> None:
-    net, rng = made(number), random.Random(5)
+    net, rng = double_supernet(number), random.Random(5)
     for _ in range(50):
         arch = SPACES[number].sample(rng)
         assert net.derive(ones(net, arch)) == arch
 
 
-def test_weights_of_each_image_are_its_own() -> None:
-    net, x = made(2), images()
+def test_each_image_may_have_its_own_weights() -> None:
+    net, x = double_supernet(2), images()
     net.module.eval()
     generator = torch.Generator().manual_seed(3)
     own = [
@@ -112,8 +118,10 @@ def test_weights_of_each_image_are_its_own() -> None:
 
 
 def test_partial_channels_pass_by_and_are_shuffled() -> None:
-    net, x = made(1, SearchMacro(width=8, channels=1, partial=4)), images()
-    mixed = net.module.cells[0].mixed[0]
+    net, x = double_supernet(1, SearchMacro(width=8, channels=1, partial=4)), images()
+    cell = net._network.cells[0]
+    assert isinstance(cell, _CellModule)
+    mixed = cell.mixed[0]
     inputs = torch.randn(2, 8, 4, 4, dtype=torch.float64)
     active = net.active_for(SPACES[1].sample(random.Random(1)))
     block = net._cell(active, None, False, x.device).blocks[0]
@@ -125,7 +133,7 @@ def test_partial_channels_pass_by_and_are_shuffled() -> None:
 
 
 def test_straight_through_gives_idle_operations_a_gradient() -> None:
-    net, x = made(1), images()
+    net, x = double_supernet(1), images()
     arch = SPACES[1].sample(random.Random(2))
     tables = [table.requires_grad_() for table in ones(net, arch)]
     y = net(x, tables, net.active_for(arch), straight_through=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ class Plain:
     """The same computation edge by edge and operation by operation, with the weights of the supernet."""
 
     def __init__(self, supernet: Supernet) -> None:
-        self.module, self.ops = supernet.module, supernet.ops
+        self.network, self.ops = supernet._network, supernet.ops
         self.kernels: dict[tuple[int, int, int, int], Tensor] = {}
         for op in (CONV1, CONV3):
             for name, value in supernet.shared_with((op,) * 6).items():
@@ -43,11 +43,11 @@ class Plain:
                     self.kernels[int(stage), int(depth), int(edge), op] = value
 
     def __call__(self, x: Tensor, weights: Tensor) -> Tensor:
-        x = self.module.stem(x)
+        x = self.network.stem(x)
         for stage in range(3):
             if stage:
-                x = self.module.reductions[stage - 1](x)
-            for depth in range(self.module.macro.depth):
+                x = self.network.reductions[stage - 1](x)
+            for depth in range(self.network.macro.depth):
                 nodes = [x]
                 for target in (1, 2, 3):
                     terms = [
@@ -58,7 +58,7 @@ class Plain:
                     ]
                     nodes.append(torch.stack(torch.broadcast_tensors(*terms)).sum(0))
                 x = nodes[3]
-        logits: Tensor = self.module.classifier(F.relu(self.module.norm(x)).mean((2, 3)))
+        logits: Tensor = self.network.classifier(F.relu(self.network.norm(x)).mean((2, 3)))
         return logits
 
     def operation(self, x: Tensor, stage: int, depth: int, edge: int, op: int) -> Tensor:
@@ -93,7 +93,8 @@ def test_a_mixture_and_its_gradients_equal_the_plain_sum(none: bool, per_image: 
     shape = (len(x), 6, len(supernet.ops)) if per_image else (6, len(supernet.ops))
     start = torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     gradients = []
-    for forward in (lambda w: supernet(x, [w]), lambda w: Plain(supernet)(x, w)):
+    forwards: list[Callable[[Tensor], Tensor]] = [lambda w: supernet(x, [w]), lambda w: Plain(supernet)(x, w)]
+    for forward in forwards:
         weights = start.clone().requires_grad_()
         supernet.module.zero_grad()
         loss = F.cross_entropy(forward(weights), torch.arange(len(x)) % 10)
@@ -147,6 +148,7 @@ def test_straight_through_idle_operations_count_nothing_and_have_a_gradient() ->
     y = supernet(x, [weights], supernet.active_for(arch), straight_through=True)
     assert torch.allclose(y, supernet(x, None, supernet.active_for(arch)), atol=1e-12)
     F.cross_entropy(y, torch.arange(len(x)) % 10).backward()
+    assert weights.grad is not None
     idle = weights.grad[F.one_hot(torch.tensor(arch), 5) == 0].view(6, 4)
     # every idle operation of an edge enters as the same number
     assert torch.allclose(idle, idle[:, :1].expand_as(idle))
@@ -171,7 +173,7 @@ def test_running_statistics_are_updated_if_requested() -> None:
 
 
 def test_every_pass_is_charged() -> None:
-    passes: list[tuple[list[int], int, bool]] = []
+    passes: list[tuple[list[int], float, bool]] = []
     supernet = Supernet(TINY, seed=1, charge=lambda counts, n, training: passes.append((list(counts), n, training)))
     x = images(TINY).float()
     supernet(x)

@@ -79,9 +79,9 @@ def test_the_value_of_a_node_is_the_sum_over_its_edges() -> None:
 
 
 def test_initialisation_depends_on_the_seed_alone() -> None:
-    first, again, other = (initial_parameters((3,) * 6, SMALL, seed) for seed in (1, 1, 2))
+    first, again, different = (initial_parameters((3,) * 6, SMALL, seed) for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
+    assert not torch.equal(first["classifier.weight"], different["classifier.weight"])
 
 
 @pytest.mark.parametrize("wrong", [{"stem": 5}, {"reduction": "stride"}, {"size": 10}])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,12 +26,12 @@ class Counter:
     def __init__(self, last: float = float("inf")) -> None:
         self.count, self.last = 0, last
 
-    def __call__(self, charge: Meter) -> Callable[..., None]:
-        def counted(**cost: float) -> None:
+    def __call__(self, charge: Meter) -> Meter:
+        def counted(queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float) -> None:
             self.count += 1
             if self.count > self.last:
                 raise Killed
-            charge(**cost)
+            charge(queries, seconds, epochs, macs, **extra)
 
         return counted
 

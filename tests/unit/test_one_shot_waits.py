@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ class Reads(TorchDispatchMode):
     """Counts calls that would make the host wait for a GPU. Counters of optimisers are on the host and do not count."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -35,7 +36,7 @@ class Reads(TorchDispatchMode):
 
     @staticmethod
     def _by_optimiser() -> bool:
-        frame = sys._getframe()
+        frame: FrameType | None = sys._getframe()
         while frame is not None:
             if "torch/optim" in frame.f_code.co_filename:
                 return True

@@ -32,7 +32,7 @@ class MadeProblem(Problem):
         return None
 
 
-def made(**changes: Any) -> MadeProblem:
+def problem_with(**changes: Any) -> MadeProblem:
     problem = MadeProblem()
     judge = problem.judge
     for path, value in changes.items():
@@ -54,7 +54,7 @@ def opened(problem: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_complete_problem_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = made()
+    problem = problem_with()
     assert opened(problem, monkeypatch) is problem
 
 
@@ -77,7 +77,7 @@ def test_a_complete_problem_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_is_missing_is_named(changes: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=f"^mine/toy: .*{words}") as refusal:
-        opened(made(**changes), monkeypatch)
+        opened(problem_with(**changes), monkeypatch)
     assert "\n" not in str(refusal.value)
 
 
@@ -89,10 +89,12 @@ def test_a_problem_inherits_from_the_contract(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_benchmark_that_fails_to_open_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    search: dict[str, Any] = {}
+
     def fails() -> None:
         raise ZeroDivisionError("division\nby zero")
 
     with pytest.raises(UserError, match="mine/toy cannot be opened: ZeroDivisionError: division by zero"):
         opened(fails, monkeypatch)
     with pytest.raises(UserError, match="mine/toy needs 'recipe' in the search or the judge table of its protocol"):
-        opened(lambda: {}["recipe"], monkeypatch)
+        opened(lambda: search["recipe"], monkeypatch)

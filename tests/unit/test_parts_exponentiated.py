@@ -43,20 +43,20 @@ def test_a_zero_gradient_leaves_theta(theta: Tensor, rate: float) -> None:
 
 
 @given(simplices, rows(-1e6, 1e6), any_rate)
-def test_rows_stay_on_the_simplex_whatever_the_gradient(theta: Tensor, gradient: Tensor, rate: float) -> None:
+def test_rows_stay_on_the_simplex_for_every_gradient(theta: Tensor, gradient: Tensor, rate: float) -> None:
     stepped = exponentiated_step(theta, gradient, rate)
     assert (stepped >= 0).all()
     torch.testing.assert_close(stepped.sum(-1), torch.ones(6, dtype=torch.float64))
 
 
 @given(simplices, gradients, any_rate, simplices)
-def test_a_step_minimises_the_mirror_descent_objective(theta: Tensor, gradient: Tensor, rate: float, other: Tensor) -> None:
+def test_a_step_minimises_the_mirror_descent_objective(theta: Tensor, gradient: Tensor, rate: float, point: Tensor) -> None:
     """GAEA, eq. 5: rate * gradient . u + u . (log u - log theta), over the simplices."""
 
     def objective(u: Tensor) -> Tensor:
         return (rate * gradient * u + u * (u.log() - theta.log())).sum()
 
-    assert objective(exponentiated_step(theta, gradient, rate, floor=0.0)) <= objective(other) + 1e-12
+    assert objective(exponentiated_step(theta, gradient, rate, floor=0.0)) <= objective(point) + 1e-12
 
 
 @given(simplices, gradients, any_rate)
@@ -72,7 +72,7 @@ def test_the_edge_weights_of_the_darts_space_sum_to_one_per_node() -> None:
     generator = torch.Generator().manual_seed(0)
     for _ in range(50):
         beta = exponentiated_step(beta, torch.randn(14, generator=generator), 0.1, floor=0.0, sizes=sizes)
-    sums = torch.stack([node.sum() for node in torch.split(beta, sizes)])
+    sums = torch.stack([node.sum() for node in torch.split(beta, list(sizes))])
     torch.testing.assert_close(sums, torch.ones(4))
     assert not torch.allclose(beta, uniform(sizes), atol=0.05)
 
@@ -106,4 +106,4 @@ def test_an_operation_at_zero_stays_there_without_a_floor() -> None:
 
 def test_an_unknown_order_is_refused() -> None:
     with pytest.raises(ValueError, match="order is 'clamp_normalise' or 'normalise_clamp', not 'both'"):
-        exponentiated_step(torch.ones(1, 2) / 2, torch.zeros(1, 2), 0.1, order="both")
+        exponentiated_step(torch.ones(1, 2) / 2, torch.zeros(1, 2), 0.1, order="both")  # type: ignore[arg-type]

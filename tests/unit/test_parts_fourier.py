@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from methods.one_shot.parts.fourier import (
 
 
 def cube(n: int) -> np.ndarray:
-    """Every code of n signs; row i has sign -1 where bit j of i is set: the integers of the rule for ties."""
+    """Return every code of n signs; row i has sign -1 where bit j of i is set: the integers of the rule for ties."""
     return 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
 
 
@@ -31,7 +32,7 @@ expansions = st.dictionaries(small_terms, st.integers(-3, 3).map(lambda c: c / 1
 
 
 @pytest.mark.parametrize(("n", "columns"), [(196, 19_307), (24, 301)])
-def test_the_papers_spaces_have_so_many_columns(n: int, columns: int) -> None:
+def test_the_number_of_columns_of_the_papers_spaces(n: int, columns: int) -> None:
     codes = np.random.default_rng(0).choice([-1, 1], (2, n))
     features = parities(codes)
     assert features.shape == (2, columns)
@@ -51,7 +52,7 @@ def test_columns_are_the_products_their_monomials_name() -> None:
 
 
 @pytest.mark.parametrize(("scale", "weight"), [("released", 0.5), ("paper", 1.0)])
-def test_the_lasso_minimises_the_objective_of_its_scale(scale: str, weight: float) -> None:
+def test_the_lasso_minimises_the_objective_of_its_scale(scale: Literal["released", "paper"], weight: float) -> None:
     """Against a smooth solver on u = plus - minus with both halves nonnegative."""
     rng = np.random.default_rng(2)
     features = parities(rng.choice([-1, 1], (30, 5)))
@@ -74,7 +75,7 @@ def test_the_released_penalty_is_twice_the_paper_s() -> None:
     features, values = parities(rng.choice([-1, 1], (40, 6))), rng.normal(1, 0.3, 40)
     np.testing.assert_allclose(lasso(features, values, 3.0, "released"), lasso(features, values, 6.0, "paper"), atol=1e-12)
     with pytest.raises(ValueError, match="scale is 'released' or 'paper', not 'mine'"):
-        lasso(features, values, 3.0, "mine")
+        lasso(features, values, 3.0, "mine")  # type: ignore[arg-type]
 
 
 def test_the_constant_takes_a_slot_or_does_not() -> None:
@@ -103,7 +104,7 @@ def test_ties_leave_high_positions_on() -> None:
 
 def test_twenty_six_positions_in_pairs_are_no_trouble() -> None:
     """The most that 14 terms with a constant can name; one table of patterns would have 2^26 entries."""
-    expansion = {(): 1.0, **{(2 * i, 2 * i + 1): 0.1 for i in range(13)}}
+    expansion: dict[tuple[int, ...], float] = {(): 1.0, **{(2 * i, 2 * i + 1): 0.1 for i in range(13)}}
     assert minimise(expansion) == {i: 1 if i % 2 else -1 for i in range(26)}
     with pytest.raises(ValueError, match="27 positions interact"):
         minimise({(i, i + 1): 0.1 for i in range(26)})

@@ -42,9 +42,9 @@ def test_the_gradient_is_the_tempered_softmax_s() -> None:
 
 def test_the_generator_alone_decides() -> None:
     logits = torch.zeros(50, 5)
-    first, again, other = (gumbel_one_hot(logits, 1.0, torch.Generator().manual_seed(seed)) for seed in (7, 7, 8))
+    first, again, different = (gumbel_one_hot(logits, 1.0, torch.Generator().manual_seed(seed)) for seed in (7, 7, 8))
     assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+    assert not torch.equal(first, different)
     generator = torch.Generator().manual_seed(7)
     gumbel_one_hot(logits, 1.0, generator)
     state = generator.get_state()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from harness import protocol as protocols
 from harness.errors import UserError
-from harness.plan import Opened, Plan, Selection, _add, _resolve, _rows
+from harness.plan import Opened, Plan, Resolved, Selection, _add, _resolve, _rows
 from harness.protocol import Part
 from harness.testing.toy import ToyProblem
+from methods.multi_trial.regularized_evolution import RegularizedEvolution
 from tests.unit.test_opening import MadeJudge
 
 PART = next(part for part in protocols.protocol("smoke").parts if part.kind == "multi-trial")
@@ -29,7 +32,7 @@ def plan() -> Plan:
     return Plan(protocols.protocol("smoke"), [])
 
 
-def resolve(opened: Opened, row: str, selection: Selection):
+def resolve(opened: Opened, row: str, selection: Selection) -> Resolved:
     info = _rows(opened.part, Selection([row]))[row]
     return _resolve(opened, row, info, selection)
 
@@ -52,6 +55,7 @@ def test_settings_from_the_command_line_name_the_row(opened: Opened) -> None:
     selection = Selection(["regularized_evolution"], settings={"regularized_evolution": {"sample": "3"}})
     resolved = resolve(opened, "regularized_evolution", selection)
     assert resolved.name == "regularized_evolution[sample=3]"
+    assert isinstance(resolved.method, RegularizedEvolution)
     assert resolved.settings["sample"] == resolved.method.sample == 3
     assert resolved.named and resolved.changed_by == {"regularized_evolution"}
     with pytest.raises(UserError, match="no setting 'samples'; did you mean 'sample'"):
@@ -64,6 +68,7 @@ def test_a_row_is_planned_once_with_a_run_for_each_world(opened: Opened, plan: P
     (row,) = plan.rows
     assert [run.world for run in row.runs] == [0, 1, 2]
     assert (row.spec.row, row.spec.benchmark, row.spec.record) == ("random_search", "nb201/digits", "drawn")
+    assert isinstance(PART.budget.limit, Mapping)
     assert row.spec.budget["limit"] == PART.budget.limit["mean_cost"] * 100
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from harness import pricing
+from harness import machine, pricing
 from harness.engine import Finished, Job, UnderWay
 from harness.outcome import Result
 from harness.plan import Plan, PlannedRow
@@ -22,7 +22,7 @@ ROWS = [dataclasses.replace(SPEC, row=name, budget=BUDGET) for name in ("known",
 def plan() -> Plan:
     rows = [PlannedRow(spec, [spec.run(world) for world in range(4)]) for spec in ROWS]
     rows[-1].done = {run.run_id for run in rows[-1].runs}
-    return Plan(Protocol("p", "P", len(RUNS), 60.0, {}, ()), rows, {}, {"toy/x": object()})  # type: ignore[dict-item]
+    return Plan(Protocol("p", "P", len(RUNS), 60.0, {}, ()), rows)
 
 
 COSTS = {ROWS[0].identity: (2, 60.0)}
@@ -44,7 +44,7 @@ def test_a_dry_run_prices_from_the_store_and_starts_nothing(
 def test_a_price_is_measured_only_for_rows_that_have_none(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answers = {
+    results = {
         "unknown": Result("x", "sampled", wall_seconds=10.0),
         "greedy": Result("x", "failed", error="RuntimeError: DefaultCPUAllocator: can't allocate memory"),
         "broken": Result("x", "failed", error="KeyError: 'a'"),
@@ -53,10 +53,10 @@ def test_a_price_is_measured_only_for_rows_that_have_none(
     def local(jobs: Iterable[Job], workers: int) -> Iterator[Finished | UnderWay]:
         for job in jobs:
             yield [(job.row.identity, 0.1)]
-            yield job.row, job.runs[0], answers[job.row.row]
+            yield job.row, job.runs[0], results[job.row.row]
 
     monkeypatch.setattr(pricing, "local", local)
-    monkeypatch.setattr(pricing.machine, "free_memory", lambda: 0)
+    monkeypatch.setattr(machine, "free_memory", lambda: 0)
     pricing.measure(plan, COSTS, workers=2)
     shown = capsys.readouterr().out
     assert [line.strip() for line in shown.splitlines()] == [

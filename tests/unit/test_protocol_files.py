@@ -138,7 +138,8 @@ class Toy:
 
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {one.id: one for one in (Toy("mine/a"), Toy("mine/b", "multi-trial", "one-shot"), *registry.benchmarks().values())}
+    toys = (Toy("mine/a"), Toy("mine/b", "multi-trial", "one-shot"))
+    known = {**{toy.id: toy for toy in toys}, **registry.benchmarks()}
     monkeypatch.setattr(registry, "benchmarks", lambda: known)
 
 

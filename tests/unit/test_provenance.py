@@ -37,7 +37,7 @@ def test_an_installed_package_has_a_version_only(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("name", [b"results", b"my results", b"it's", b"caf\xe9", b"\xff'\\$x"])
-def test_the_command_can_be_typed_again_whatever_the_folder_is_called(name: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_can_be_typed_again_for_any_name_of_the_folder(name: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["run.py", "--out", os.fsdecode(name)])
     words = provenance.command().encode().decode()  # it can be written
     echoed = subprocess.run(["bash", "-c", words.replace("python -m harness.run --out", "printf %s")], capture_output=True)

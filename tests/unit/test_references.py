@@ -9,6 +9,7 @@ from benchmarks.feature_maps.pool import PoolSpace
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb201.space import NB201Space
 from harness import registry
+from harness.captions import base_row
 from harness.space import SearchSpace
 from reports import bibliography
 
@@ -22,13 +23,14 @@ def test_every_method_cites_entries_of_the_bibliography(name: str) -> None:
     assert info.paper, "--list prints the reference"
 
 
-@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+@pytest.mark.parametrize("space", SPACES, ids=[space.name for space in SPACES])
 def test_every_search_space_cites_entries_of_the_bibliography(space: SearchSpace) -> None:
     assert space.citations and set(space.citations) <= set(bibliography.entries())
 
 
 def test_the_row_that_a_row_is_drawn_with_is_the_same_variant_if_there_is_one() -> None:
-    bases = {row: base for info in registry.methods().values() for row in info.rows if (base := info.compared_with(row))}
+    methods = registry.methods()
+    bases = {row: base for info in methods.values() for row in info.rows if (base := base_row(info, row, methods))}
     assert bases == {
         "gaea_darts:bilevel": "darts:bilevel",
         "gaea_darts:erm": "darts:erm",

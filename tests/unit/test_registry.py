@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from harness import registry
 from harness.errors import UserError
 from harness.method import MethodInfo
 from harness.plan import make
+from harness.problem import Benchmark
 
 
 def test_methods_are_found_by_file() -> None:
@@ -27,7 +29,7 @@ def test_methods_are_found_by_file() -> None:
     ("name", "suggestion"),
     [("regularised_evolution", "regularized_evolution"), ("randomsearch", "random_search"), ("zzz", None)],
 )
-def test_a_typo_is_answered_with_a_suggestion(name: str, suggestion: str | None) -> None:
+def test_a_typo_is_refused_with_a_suggestion(name: str, suggestion: str | None) -> None:
     with pytest.raises(UserError) as refusal:
         registry.method(name)
     assert f"no method {name!r}" in str(refusal.value)
@@ -56,22 +58,22 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_broken_method_file_takes_no_other_along(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    real = registry.importlib.import_module
+    real = importlib.import_module
 
     def broken(name: str) -> object:
         if name.endswith(".bohb"):
             raise SyntaxError("invalid syntax")
         return real(name)
 
-    monkeypatch.setattr(registry.importlib, "import_module", broken)
-    found = registry.methods.__wrapped__()
-    assert "bohb" not in found and "random_search" in found
+    monkeypatch.setattr(importlib, "import_module", broken)
+    methods = registry.methods.__wrapped__()
+    assert "bohb" not in methods and "random_search" in methods
     assert "bohb.py cannot be imported: SyntaxError" in capsys.readouterr().err
 
 
 def test_rows_are_named_after_what_is_set(made: Path) -> None:
-    def names(method: str, **given: str) -> list[str]:
-        plan = make(protocols.protocol("smoke"), methods=[method], settings={method.partition(":")[0]: given}, seeds=1)
+    def names(method: str, **settings: str) -> list[str]:
+        plan = make(protocols.protocol("smoke"), methods=[method], settings={method.partition(":")[0]: settings}, seeds=1)
         return [row.spec.row for row in plan.rows]
 
     assert names("reinforce", lr="0.1") == ["reinforce[lr=0.1]"]
@@ -100,8 +102,13 @@ def mine(tmp_path: Path) -> MethodInfo:
 
 
 def test_settings_are_resolved_from_the_general_to_the_particular(mine: MethodInfo) -> None:
-    def k(row: str = "mine", space: str = "home", preset: dict = {}, given: dict = {}) -> int:  # noqa: B006
-        return registry.settings(mine, row, space, preset, given)["k"]
+    def k(
+        row: str = "mine",
+        space: str = "home",
+        preset: Mapping[str, int] | None = None,
+        changes: Mapping[str, str] | None = None,
+    ) -> object:
+        return registry.settings(mine, row, space, preset or {}, changes or {})["k"]
 
     assert [k(), k(space="toy"), k("mine:large", "toy"), k("mine:large", "toy", {"k": 7})] == [3, 5, 9, 7]
     assert k("mine:large", "toy", {"k": 7}, {"k": "8"}) == 8
@@ -147,7 +154,7 @@ class Elsewhere:
 
 def outside(
     monkeypatch: pytest.MonkeyPatch, methods: Sequence[Point] = (), benchmarks: Sequence[Point] = ()
-) -> tuple[dict[str, MethodInfo], dict[str, object]]:
+) -> tuple[dict[str, MethodInfo], dict[str, Benchmark]]:
     points = {registry.METHOD_GROUP: methods, registry.BENCHMARK_GROUP: benchmarks}
     monkeypatch.setattr(registry, "entry_points", lambda group: points[group])
     registry._outside_benchmarks.cache_clear()
@@ -205,9 +212,9 @@ def test_a_package_cannot_take_the_name_of_what_is_built_in(
 def test_a_broken_benchmark_folder_takes_no_other_along(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = registry.importlib.import_module
+    real = importlib.import_module
     monkeypatch.setattr(
-        registry.importlib, "import_module", lambda name: broken() if name == "benchmarks.nb1shot1.benchmark" else real(name)
+        importlib, "import_module", lambda name: broken() if name == "benchmarks.nb1shot1.benchmark" else real(name)
     )
     registry._space.cache_clear()
     known = registry.benchmarks.__wrapped__()
@@ -284,11 +291,11 @@ def test_a_kind_that_is_misspelt_is_named(tmp_path: Path, kind: str, words: str)
 # -- settings from the command line ----------------------------------------------------------------------------------------
 
 
-def planned_rows(method: str, **given: dict[str, str]) -> list[str]:
-    return [row.spec.row for row in make(protocols.protocol("smoke"), methods=[method], settings=given, seeds=1).rows]
+def planned_rows(method: str, **settings: dict[str, str]) -> list[str]:
+    return [row.spec.row for row in make(protocols.protocol("smoke"), methods=[method], settings=settings, seeds=1).rows]
 
 
-def test_a_setting_is_given_for_a_method_its_file_or_its_row(tmp_path: Path, made: Path) -> None:
+def test_a_setting_may_name_a_method_its_file_or_its_row(tmp_path: Path, made: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(METHOD)
     replaced = ["mine[k=7]"]  # the variants set nothing else
@@ -312,7 +319,7 @@ def test_a_setting_that_changes_no_row_is_refused(made: Path, name: str, words: 
         planned_rows("random_search", **{name: {"k": "7"}})
 
 
-def test_a_file_is_suggested_where_its_name_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_suggested_if_its_name_was_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_own.py").write_text(METHOD)
     with pytest.raises(UserError, match=r"no method 'my_own'; did you mean '\./my_own\.py'"):
@@ -343,7 +350,7 @@ def test_an_impossible_budget_says_what_is_possible(text: str) -> None:
 def test_another_budget_makes_other_runs_and_says_so(made: Path) -> None:
     rules = protocols.protocol("smoke")
     changed = rules.with_budget("queries=9")
-    before, after = (make(one, methods=["random_search"], seeds=1).rows[0] for one in (rules, changed))
+    before, after = (make(protocol, methods=["random_search"], seeds=1).rows[0] for protocol in (rules, changed))
     assert before.runs[0].run_id != after.runs[0].run_id
     assert changed.modified == "budget queries=9"
 
@@ -424,7 +431,9 @@ def test_imports_point_one_way() -> None:
                     names = [alias.name for alias in node.names]
                 for name in names:
                     if name.split(".")[0] in allowed:
-                        assert any(name == one or name.startswith(f"{one}.") for one in permitted), f"{file}: imports {name}"
+                        assert any(name == module or name.startswith(f"{module}.") for module in permitted), (
+                            f"{file}: imports {name}"
+                        )
     statically = {
         name
         for file in (root / "harness").glob("*.py")
@@ -456,8 +465,8 @@ def test_nothing_outside_the_workshop_imports_it_and_spaces_do_not_import_each_o
             folder = file.relative_to(root).parts[1]
             if f"{package}.{folder}" == workshop:
                 continue
-            others = {f"benchmarks.{space}" for space in spaces if package != "benchmarks" or space != folder}
+            other_spaces = {f"benchmarks.{space}" for space in spaces if package != "benchmarks" or space != folder}
             for name in imports_of(file):
                 assert not f"{name}.".startswith(f"{workshop}."), f"{file}: imports {name}"
                 if package == "benchmarks":
-                    assert not any(f"{name}.".startswith(f"{space}.") for space in others), f"{file}: imports {name}"
+                    assert not any(f"{name}.".startswith(f"{space}.") for space in other_spaces), f"{file}: imports {name}"

@@ -33,6 +33,9 @@ LABELS = {"random_search": "random search", "regularized_evolution": "regularize
 FILES = ["table.md", "table.tex", "runs.csv", "report.bib", "regret.pdf", "regret.png"]
 BENCHMARK = "nb201/cifar10"
 
+Written = tuple[Path, list[Path]]
+"""The folder of a report, and its files."""
+
 
 def evidence(seeds: int = 12, failing: int = 2, protocol: str = "nb201-2020", **page: Any) -> Evidence:
     """Return a made-up protocol; the last ``failing`` BOHB runs fail."""
@@ -74,29 +77,29 @@ def changed(evidence: Evidence, **page: Any) -> Evidence:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     folder = tmp_path_factory.mktemp("report")
     return folder, report.write(folder, evidence())
 
 
-def cells(markdown, start):
-    """The cells of the Markdown line that starts with a given first cell."""
+def cells(markdown: str, start: str) -> list[str]:
+    """Return the cells of the Markdown line whose first cell is ``start``."""
     row = next(line for line in markdown.splitlines() if line.startswith(f"| {start} "))
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
 
 
-def tables(markdown):
+def tables(markdown: str) -> list[list[str]]:
     blocks = [block.splitlines() for block in markdown.split("\n\n")]
     return [block for block in blocks if block[0].startswith("|")]
 
 
-def test_writes_its_files_and_nothing_else(written):
+def test_writes_its_files_and_nothing_else(written: Written) -> None:
     folder, files = written
     assert [path.name for path in files] == FILES
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
 
 
-def test_markdown_tables_are_well_formed(written):
+def test_markdown_tables_are_well_formed(written: Written) -> None:
     written_tables = tables((written[0] / "table.md").read_text())
     assert len(written_tables) == 5
     for lines in written_tables:
@@ -104,13 +107,13 @@ def test_markdown_tables_are_well_formed(written):
         assert re.fullmatch(r"[|: -]+", lines[1])
 
 
-def test_missing_values_are_dashes(written):
+def test_missing_values_are_dashes(written: Written) -> None:
     for name in ("table.md", "table.tex"):
         assert not re.search(r"\b(nan|NaN|None|inf)\b", (written[0] / name).read_text())
     assert cells((written[0] / "table.md").read_text(), "rsps")[2:5] == ["–", "87.66 ± 1.69", "–"]
 
 
-def test_results_are_listed_with_the_published_numbers(written):
+def test_results_are_listed_with_the_published_numbers(written: Written) -> None:
     row = cells((written[0] / "table.md").read_text(), "random search")
     assert row[1] == "12"
     assert row[3] == "93.70 ± 0.36"
@@ -118,31 +121,31 @@ def test_results_are_listed_with_the_published_numbers(written):
     assert row[11] == "GAEA T2, n = 500 assumed"
 
 
-def test_a_row_that_differs_says_so(written):
+def test_a_row_that_differs_says_so(written: Written) -> None:
     assert cells((written[0] / "table.md").read_text(), "BOHB (2020)")[-1].startswith("differs")
 
 
-def test_rows_that_were_not_measured_are_shown_with_the_reason(written):
+def test_rows_that_were_not_measured_are_shown_with_the_reason(written: Written) -> None:
     text = (written[0] / "table.md").read_text()
     assert cells(text, "rsps")[-1] == "not measured here: needs CIFAR-10"
     assert "- **rsps:** needs CIFAR-10" in text
 
 
-def test_printed_rows_that_nobody_ran_say_why(tmp_path):
+def test_printed_rows_that_nobody_ran_say_why(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(known_rows=(*MEANS, "gdas")))
     table = (tmp_path / "table.md").read_text()
     assert "not measured here: not run yet" in table
     assert "not measured here: this version has no such method" in table
 
 
-def test_failed_runs_are_shown(written):
+def test_failed_runs_are_shown(written: Written) -> None:
     text = (written[0] / "table.md").read_text()
     assert cells(text, "BOHB (2020)")[1] == "10/12"
     assert r"ValueError: 100 % wrong \| a_b |" in text
     assert "Traceback" not in text
 
 
-def test_everything_the_table_was_made_of_is_in_its_caption(written):
+def test_everything_the_table_was_made_of_is_in_its_caption(written: Written) -> None:
     text = (written[0] / "table.md").read_text()
     for fact in (
         "12 000 charged seconds",
@@ -159,15 +162,15 @@ def test_everything_the_table_was_made_of_is_in_its_caption(written):
     assert "    python -m harness.run --protocol nb201-2020\n" in text
 
 
-def test_the_mean_record_is_noted_without_changing_the_verdict(written):
+def test_the_mean_record_is_noted_without_changing_the_verdict(written: Written) -> None:
     assert "**Search signal:** ours is the mean over recorded seeds" in (written[0] / "table.md").read_text()
 
 
-def test_the_optimum_closes_the_table(written):
+def test_the_optimum_closes_the_table(written: Written) -> None:
     assert cells((written[0] / "table.md").read_text(), "Optimal")[2:4] == ["94.37", "94.37"]
 
 
-def test_runs_csv_keeps_every_digit(written):
+def test_runs_csv_keeps_every_digit(written: Written) -> None:
     runs = evidence().runs
     table = pd.read_csv(written[0] / "runs.csv", float_precision="round_trip")
     assert len(table) == len(runs)
@@ -176,7 +179,7 @@ def test_runs_csv_keeps_every_digit(written):
     pd.testing.assert_series_equal(merged["test_x"], merged["test_y"], check_names=False, check_exact=True)
 
 
-def test_a_modified_protocol_is_not_compared(tmp_path):
+def test_a_modified_protocol_is_not_compared(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(seeds=4, modified="reinforce.lr=0.2"))
     assert (
         cells((tmp_path / "table.md").read_text(), "random search")[-1]
@@ -184,14 +187,14 @@ def test_a_modified_protocol_is_not_compared(tmp_path):
     )
 
 
-def test_without_published_numbers_there_are_no_published_columns(tmp_path):
+def test_without_published_numbers_there_are_no_published_columns(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(seeds=4, protocol="digits"))
     text = (tmp_path / "table.md").read_text()
     assert "published" not in text
     assert "verdict" not in text
 
 
-def test_two_runs_have_no_interval_and_no_significance(tmp_path):
+def test_two_runs_have_no_interval_and_no_significance(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(seeds=2, failing=0))
     text = (tmp_path / "table.md").read_text()
     assert "fewer than 3 runs have no interval" in text
@@ -200,12 +203,12 @@ def test_two_runs_have_no_interval_and_no_significance(tmp_path):
     assert "can be significant" in text
 
 
-def test_a_row_without_any_finished_run_is_still_there(tmp_path):
+def test_a_row_without_any_finished_run_is_still_there(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(seeds=3, failing=3))
     assert cells((tmp_path / "table.md").read_text(), "BOHB (2020)")[1:3] == ["0/3", "–"]
 
 
-def test_benchmarks_have_their_own_tables(tmp_path):
+def test_benchmarks_have_their_own_tables(tmp_path: Path) -> None:
     three = evidence(seeds=3)
     more = three.runs[three.runs["target"] == "cifar100"].assign(
         benchmark="nb201/cifar100", run_id=lambda runs: runs["run_id"] + "b"
@@ -216,14 +219,14 @@ def test_benchmarks_have_their_own_tables(tmp_path):
     assert "## Results on nb201/cifar100\n" in text
 
 
-def test_the_same_study_gives_the_same_bytes(tmp_path):
+def test_the_same_study_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         report.write(tmp_path / name, evidence(seeds=3))
     for name in FILES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_a_report_without_traces_removes_the_old_figure(tmp_path):
+def test_a_report_without_traces_removes_the_old_figure(tmp_path: Path) -> None:
     three = evidence(seeds=3)
     report.write(tmp_path, three)
     assert [path.name for path in report.write(tmp_path, dataclasses.replace(three, traces=Traces()))] == FILES[:4]
@@ -231,7 +234,7 @@ def test_a_report_without_traces_removes_the_old_figure(tmp_path):
     assert "regret.png" not in (tmp_path / "table.md").read_text()
 
 
-def test_a_crash_leaves_the_old_file(tmp_path, monkeypatch):
+def test_a_crash_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "table.md"
     path.write_text("old")
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
@@ -240,12 +243,12 @@ def test_a_crash_leaves_the_old_file(tmp_path, monkeypatch):
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("table.md", "old")]
 
 
-def test_runs_alone_are_enough(tmp_path):
+def test_runs_alone_are_enough(tmp_path: Path) -> None:
     report.write(tmp_path, Evidence(Page("nb201-2020"), evidence(seeds=3).runs))
     assert "## Results" in (tmp_path / "table.md").read_text()
 
 
-def test_zero_regret_can_be_drawn(tmp_path):
+def test_zero_regret_can_be_drawn(tmp_path: Path) -> None:
     tests = {target: np.full(3, best) for target, best in OPTIMUM.items()}
     flat = Traces(
         {(BENCHMARK, row): [Trace(world, [50.0, 60.0, 70.0], tests, end=80.0) for world in range(3)] for row in MEANS}
@@ -254,7 +257,7 @@ def test_zero_regret_can_be_drawn(tmp_path):
     assert (tmp_path / "regret.png") in files
 
 
-def test_a_row_looks_the_same_in_every_figure():
+def test_a_row_looks_the_same_in_every_figure() -> None:
     known = [f"m{k}" for k in range(30)] + ["random_search"]
     everything = style.looks([*known, "mine", "mine[lr=1]"], known, "random_search")
     for rows in (["m3"], ["m29", "mine"], ["mine[lr=1]", "m7", "random_search"]):
@@ -263,19 +266,19 @@ def test_a_row_looks_the_same_in_every_figure():
     assert len({str(look) for look in everything.values()}) == len(everything)
 
 
-def test_numbers_are_typeset():
+def test_numbers_are_typeset() -> None:
     assert number(12345.678) == "12\N{NARROW NO-BREAK SPACE}345.68"
     assert [number(-0.001), number(None), number(np.nan), number(-2)] == ["0.00", "–", "–", "−2.00"]
     assert [signed(0.001), signed(0.1), signed(-0.1)] == ["0.00", "+0.10", "−0.10"]
     assert with_interval(1.0, Interval(0.5, 1.5), sign=True) == "+1.00 [+0.50, +1.50]"
 
 
-def test_a_row_of_the_wrong_length_is_refused():
+def test_a_row_of_the_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match="1 cells for 2 columns"):
         Table("", [Column("a"), Column("b")]).add(["x"])
 
 
-def test_latex_is_escaped():
+def test_latex_is_escaped() -> None:
     assert latex_text(r"a_b & 50 % #1 $x^2 {~}\ é") == (
         r"a\_b \& 50 \% \#1 \$x\textasciicircum{}2 \{\textasciitilde{}\}\textbackslash{} é"
     )
@@ -283,7 +286,7 @@ def test_latex_is_escaped():
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles(tmp_path):
+def test_latex_compiles(tmp_path: Path) -> None:
     text = "".join(map(chr, range(32, 127))) + " ± Δ δ é “漢” ≥ √ ⁿ 🙂 [x]"
     report.write(tmp_path, evidence(seeds=4, modified=text))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
@@ -291,13 +294,13 @@ def test_latex_compiles(tmp_path):
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-def test_reporting_does_not_import_what_is_slow():
+def test_reporting_does_not_import_what_is_slow() -> None:
     code = "import sys, reports.report; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"scipy.stats", "matplotlib", "torch"} & set(loaded)
 
 
-def test_published_numbers_can_be_given(tmp_path):
+def test_published_numbers_can_be_given(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(seeds=4), published.load().iloc[:0])
     assert "published in" not in (tmp_path / "table.md").read_text()
 
@@ -310,7 +313,7 @@ def test_names_in_any_script_stay_apart_in_latex() -> None:
     assert written[3] == "m\u00e9thode"
 
 
-def test_latex_cites_the_papers_of_methods_benchmarks_and_published_numbers(written) -> None:
+def test_latex_cites_the_papers_of_methods_benchmarks_and_published_numbers(written: Written) -> None:
     tex, markdown = ((written[0] / name).read_text() for name in ("table.tex", "table.md"))
     assert r"random search~\cite{li2019random}" in tex
     assert r"GAEA T2, n = 500 assumed~\cite{li2021gaea}" in tex

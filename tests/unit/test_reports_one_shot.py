@@ -15,6 +15,7 @@ from benchmarks.nb201.space import NB201Space
 from harness.frames import depict
 from reports import cells, clock, epochs, figures, published, report, signal
 from reports.evidence import Cell, Edge, Evidence, Operation, Part, Space
+from reports.layout import Table
 from reports.study import Study
 from reports.traces import Search, Trace, Traces
 from tests import made_evidence
@@ -31,6 +32,8 @@ SEARCHES = {  # epochs, charged seconds each, entropy at the end, test accuracy 
 }
 WORLDS = 5
 
+StudyAndTraces = tuple[Study, Traces]
+
 
 COMPARED = {"gaea_darts:bilevel": "darts:bilevel", "gaea_darts:erm": "darts:erm", "gaea_pc_darts": "pc_darts"}
 NB201 = {BENCHMARK: depict(NB201Space(), [SKIPS, GOOD])}
@@ -44,11 +47,11 @@ def trace(row: str, world: int) -> Trace:
     epoch = np.arange(1, count + 1)
     seconds = charged * epoch
     changes = seconds[-1:] + 30 if row == "rsps" else seconds
-    tests = np.array([test + world / 10]) if row == "rsps" else np.linspace(10 + world / 10, test + world / 10, count)
-    log = {"epoch": epoch, "seconds": seconds, "epochs": epoch}
+    accuracies = np.array([test + world / 10]) if row == "rsps" else np.linspace(10 + world / 10, test + world / 10, count)
+    log: dict[str, np.ndarray] = {"epoch": epoch, "seconds": seconds, "epochs": epoch}
     if entropy is not None:
         log["entropy"] = np.linspace(1, entropy + world / 100, count)
-    return Trace(world, changes, {"cifar10": tests}, queries=changes * 0, end=changes[-1], spent_queries=0, log=log)
+    return Trace(world, changes, {"cifar10": accuracies}, queries=changes * 0, end=changes[-1], spent_queries=0, log=log)
 
 
 def searches(change: Callable[[str, Trace], Trace] = lambda row, trace: trace, multi_trial: bool = True) -> Traces:
@@ -99,17 +102,18 @@ def test_a_panel_has_as_many_lines_as_are_legible_and_each_has_the_reference() -
 
 
 @pytest.fixture
-def study() -> tuple[Study, Traces]:
+def study() -> StudyAndTraces:
     default = evidence()
     return study_of(default), default.traces
 
 
-def row_of(table: Any, *start: str) -> dict[str, str]:
+def row_of(table: Table | None, *start: str) -> dict[str, str]:
+    assert table is not None
     (cells,) = [row for row in table.rows if row[: len(start)] == list(start)]
     return dict(zip([column.name for column in table.columns], cells, strict=True))
 
 
-def test_each_method_is_drawn_with_the_method_that_it_changes(study: Any) -> None:
+def test_each_method_is_drawn_with_the_method_that_it_changes(study: StudyAndTraces) -> None:
     assert epochs.families(study[0], BENCHMARK) == {
         "darts:bilevel": ["darts:bilevel", "gaea_darts:bilevel"],
         "darts:erm": ["darts:erm", "gaea_darts:erm"],
@@ -144,7 +148,7 @@ def test_the_proposal_at_an_epoch_is_the_one_in_force_when_it_ended() -> None:
     assert epochs.proposed(search("rsps"), "cifar10").empty, "it proposes at its end only"
 
 
-def test_the_entropy_falls_faster_or_not_over_common_epochs(study: Any) -> None:
+def test_the_entropy_falls_faster_or_not_over_common_epochs(study: StudyAndTraces) -> None:
     table = epochs.entropies(*study, BENCHMARK)
     faster = row_of(table, "gaea_darts:bilevel")
     assert (faster["base"], faster["epochs"], faster["falls faster"]) == ("darts:bilevel", "25", "yes")
@@ -157,7 +161,7 @@ def with_entropy(trace: Trace, end: float) -> Trace:
     return dataclasses.replace(trace, log={**trace.log, "entropy": np.linspace(1, end, len(trace.log["epoch"]))})
 
 
-def test_a_method_without_a_distribution_has_no_entropy_rather_than_zero(study: Any) -> None:
+def test_a_method_without_a_distribution_has_no_entropy_rather_than_zero(study: StudyAndTraces) -> None:
     assert epochs.logged(trace("rsps", 0).log, "entropy").empty
     without = searches(
         lambda row, trace: dataclasses.replace(trace, log={k: v for k, v in trace.log.items() if k != "entropy"})
@@ -166,7 +170,7 @@ def test_a_method_without_a_distribution_has_no_entropy_rather_than_zero(study: 
     assert epochs.entropy(study[0], without) is None
 
 
-def test_final_cells_are_counted(study: Any) -> None:
+def test_final_cells_are_counted(study: StudyAndTraces) -> None:
     table = cells.operations(*study, BENCHMARK)
     skips, good = row_of(table, "darts:bilevel"), row_of(table, "gaea_darts:erm")
     assert (skips["skip connections"], skips["collapsed"]) == ("6.0 ± 0.0", "100")
@@ -175,7 +179,7 @@ def test_final_cells_are_counted(study: Any) -> None:
     )  # fmt: skip
     assert row_of(table, "rsps")["entropy at the end"] == "n/a"
     assert good["entropy at the end"] == "0.220 ± 0.014"
-    assert "random_search" not in {row[0] for row in table.rows}
+    assert table is not None and "random_search" not in {row[0] for row in table.rows}
 
 
 WAYS = {"wide": Operation("wide", "W", "convolution"), "pass": Operation("pass", "P", "identity")}
@@ -212,7 +216,7 @@ def test_nodes_are_laid_out_from_the_inputs_to_the_output() -> None:
     assert cells.places(Cell(("in", "out"), ()), cells.SMALL) == [(0.0, 0.0), (1.0, 0.0)]
 
 
-def test_at_equal_budget_a_search_is_judged_by_what_it_would_have_returned_then(study: Any) -> None:
+def test_at_equal_budget_a_search_is_judged_by_what_it_would_have_returned_then(study: StudyAndTraces) -> None:
     table = clock.equal_budget(*study, BENCHMARK)
     # 1000 s are 10 epochs of DARTS and 5 of the other, whose accuracy grew linearly
     darts = row_of(table, "gaea_darts:bilevel")
@@ -222,7 +226,7 @@ def test_at_equal_budget_a_search_is_judged_by_what_it_would_have_returned_then(
     assert row_of(table, "gaea_darts:erm")["schedule done %"] == "20"
     assert (row_of(table, "rsps")["n"], row_of(table, "rsps")["test"]) == ("0", "–"), "it had proposed nothing by then"
     assert row_of(table, "random_search")["test"] == "93.00 ± 0.00"
-    assert "no paper is compared" in table.caption and "estimate" in table.caption
+    assert table is not None and "no paper is compared" in table.caption and "estimate" in table.caption
 
 
 def test_a_limit_that_cuts_no_search_off_has_no_table_that_repeats_the_results() -> None:
@@ -234,7 +238,7 @@ def ending(row: str, end: float) -> Traces:
     return searches(lambda name, trace: dataclasses.replace(trace, end=end) if name == row else trace)
 
 
-def test_random_search_is_read_at_the_charge_of_each_row(study: Any) -> None:
+def test_random_search_is_read_at_the_charge_of_each_row(study: StudyAndTraces) -> None:
     table = clock.own_charge(*study, BENCHMARK)
     assert table is not None and [row[0] for row in table.rows] == study[0].shared_weights(BENCHMARK)
     # a search of gaea_darts:erm is charged 5 000 s, more than random search spent: its last proposal counts
@@ -247,9 +251,9 @@ def test_random_search_is_read_at_the_charge_of_each_row(study: Any) -> None:
     assert nothing["n"] == "0", "no proposal after 5 s"
 
 
-def test_a_comparison_that_cannot_be_significant_says_so_in_every_table(study: Any) -> None:
+def test_a_comparison_that_cannot_be_significant_says_so_in_every_table(study: StudyAndTraces) -> None:
     for table in (clock.equal_budget(*study, BENCHMARK), clock.own_charge(*study, BENCHMARK)):
-        assert "no difference on CIFAR-10 can be significant" in table.caption
+        assert table is not None and "no difference on CIFAR-10 can be significant" in table.caption
 
 
 def test_without_random_search_the_cheapest_row_is_the_limit() -> None:
@@ -258,16 +262,16 @@ def test_without_random_search_the_cheapest_row_is_the_limit() -> None:
     assert row_of(clock.equal_budget(study_of(alone), alone.traces, BENCHMARK), "rsps")["n"] == "5"
 
 
-def test_charged_published_and_measured_seconds_are_in_one_table(study: Any) -> None:
+def test_charged_published_and_measured_seconds_are_in_one_table(study: StudyAndTraces) -> None:
     table = clock.costs(study[0], BENCHMARK)
     row = row_of(table, "gaea_darts:erm")
     assert row["charged s (estimate)"] == "5 000"
     assert row["published"] == "9 061"
     assert (row["measured wall s"], row["device"]) == ("7.0", "cpu")
-    assert "estimate by extrapolation" in table.caption and "R2 0.993, residual" in table.caption
+    assert table is not None and "estimate by extrapolation" in table.caption and "R2 0.993, residual" in table.caption
 
 
-def test_objectives_say_what_else_differs(study: Any) -> None:
+def test_objectives_say_what_else_differs(study: StudyAndTraces) -> None:
     table = signal.objectives(study[0], BENCHMARK)
     assert row_of(table, "darts:bilevel against darts:erm")["other settings that differ"] == "epochs 50 / 25"
     assert row_of(table, "gaea_darts:bilevel against gaea_darts:erm")["other settings that differ"] == "–"

@@ -78,7 +78,7 @@ def test_cells_under_changed_settings_are_compared_switch_by_switch() -> None:
     assert stability.distances(study("conas"), BENCHMARK) is None
 
 
-def test_switches_are_told_apart_by_cell_and_do_without_zeros() -> None:
+def test_switches_are_named_by_cell_and_do_without_zeros() -> None:
     darts = "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1){rest}], normal_concat=range(2, 6), reduce=[('{op}', 0)"
     darts += ", ('max_pool_3x3', 1){rest}], reduce_concat=range(2, 6))"
     rest = ", ('skip_connect', 0), ('skip_connect', 1)" * 3

@@ -10,13 +10,12 @@ import pytest
 
 from harness import protocol as protocols
 from harness import registry, source
+from harness.packages import PROJECT
 from harness.plan import make
-
-PROJECT = source.PROJECT
 
 
 def digest(*starts: Path) -> str:
-    """As a new process computes it."""
+    """Return the digest that a new process computes."""
     for cached in (source._hash, source._imported, source._locate, source._search_path_entry, source._installed):
         cached.cache_clear()
     return source.digest(*starts)
@@ -33,10 +32,10 @@ def _ids() -> dict[tuple[str, str], str]:
 
 
 def changed_by(file: str, monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, str]]:
-    """The rows whose runs get other ids when one line of a file changes."""
+    """Return the rows whose runs get other ids when one line of a file changes."""
     real, path, before = source._hash, PROJECT / file, _ids()
     assert path.is_file()
-    monkeypatch.setattr(source, "_hash", lambda one: b"changed" if one == path else real(one))
+    monkeypatch.setattr(source, "_hash", lambda file: b"changed" if file == path else real(file))
     after = _ids.__wrapped__()
     monkeypatch.undo()
     return {row for row in before if before[row] != after[row]}
@@ -85,7 +84,7 @@ def test_one_line_of_anything_else_makes_none(file: str, monkeypatch: pytest.Mon
 
 
 def test_a_training_from_scratch_counts_its_network_and_images_but_no_supernet() -> None:
-    retrainer = registry.benchmark("darts/digits").open({}, {}).retraining  # type: ignore[attr-defined]
+    retrainer = registry.benchmark("darts/digits").open({}, {}).retraining
     reached = source.executed(source.RETRAIN, *source.files_of(retrainer))
     assert {"benchmarks.darts.network", "benchmarks.images.augment", "benchmarks.darts.space", "harness.retrain"} <= set(
         reached

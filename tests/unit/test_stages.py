@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,8 @@ EACH = Stage("each", "one-shot", "digits", seeds=2)
 CHOICE = Stage("choice", "one-shot", "digits_short", split="valid")
 CHOSEN = Stage("chosen", "one-shot", "digits", seeds=3, chosen_by="choice")
 ON_TEST = Stage("on_test", "one-shot", "digits", seeds=2, first_seed=10, chosen_by="each")
+
+PROVENANCE: dict[str, Any] = {"command": "", "code": "", "host": {}, "date": ""}
 
 METHOD = """
 from dataclasses import dataclass
@@ -46,7 +49,7 @@ def method(tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "out", {"command": "", "code": "", "host": "", "date": ""}) as opened:
+    with Store(tmp_path / "out", PROVENANCE) as opened:
         yield opened
 
 
@@ -64,22 +67,22 @@ def finish(store: Store, row: PlannedRow, run: RunSpec, arch: str = "", **scores
 
 
 def search(plan: Plan, store: Store, archs: list[str]) -> None:
-    (row,) = [one for one in plan.rows if one.spec.kind != RETRAINING]
+    (row,) = [row for row in plan.rows if row.spec.kind != RETRAINING]
     for run, arch in zip(row.runs, archs, strict=False):
         finish(store, row, run, arch)
 
 
 def train(plan: Plan, store: Store, recipe: str, accuracies: dict[str, float], split: str = "test") -> None:
-    (row,) = [one for one in plan.rows if one.spec.settings.get("recipe") == recipe]
+    (row,) = [row for row in plan.rows if row.spec.settings.get("recipe") == recipe]
     for run in row.todo:
         finish(store, row, run, run.arch, **{split: accuracies[run.arch] + run.world / 10, "best": 99.0, "parameters": 1e6})
 
 
 def trained(plan: Plan, stage: str) -> list[tuple[int, str, int]]:
-    return [(one.world, one.arch, one.seed) for one in plan.trainings if one.stage == stage]
+    return [(training.world, training.arch, training.seed) for training in plan.trainings if training.stage == stage]
 
 
-def test_nothing_is_trained_before_it_is_found_and_every_found_cell_is(method: str, store: Store) -> None:
+def test_only_proposed_cells_are_trained_and_all_of_them_are(method: str, store: Store) -> None:
     plan = planned(method, EACH)
     extend(plan, store)
     assert not plan.trainings and "each" in plan.waiting and plan.total == 3
@@ -91,11 +94,11 @@ def test_nothing_is_trained_before_it_is_found_and_every_found_cell_is(method: s
     assert len(plan.trainings) == 6 and not plan.waiting and plan.todo == 6
 
 
-def test_a_cell_found_twice_is_trained_once_and_counts_for_both_searches(method: str, store: Store) -> None:
+def test_a_cell_proposed_twice_is_trained_once_and_counts_for_both_searches(method: str, store: Store) -> None:
     plan = planned(method, EACH)
     search(plan, store, [CELLS[0], CELLS[1], CELLS[0]])
     extend(plan, store)
-    assert len(plan.trainings) == 6 and len({one.run_id for one in plan.trainings}) == plan.todo == 4
+    assert len(plan.trainings) == 6 and len({training.run_id for training in plan.trainings}) == plan.todo == 4
 
 
 def test_what_a_search_probed_is_trained_in_its_order(method: str, store: Store) -> None:
@@ -131,20 +134,20 @@ def test_the_choice_is_made_on_validation_and_its_trainings_shared(method: str, 
     extend(plan, store)
     assert trained(plan, "chosen") == [(1, CELLS[1], seed) for seed in range(3)]
     assert plan.todo == 1  # two of the three were trained with every cell
-    lines = collect(plan, store, {"command": "", "code": "", "host": "", "date": ""}).trainings
+    lines = collect(plan, store, PROVENANCE).trainings
     assert set(lines.loc[lines["stage"] == "chosen", "chosen_on"]) == {"valid"}
     assert lines.loc[lines["stage"] == "each", "accuracy"].notna().all()
     assert lines.loc[lines["stage"] == "chosen", "accuracy"].isna().sum() == 1
 
 
-def test_the_papers_choice_on_test_is_told_apart_and_trained_with_fresh_seeds(method: str, store: Store) -> None:
+def test_the_papers_choice_on_test_is_labelled_and_trained_with_fresh_seeds(method: str, store: Store) -> None:
     plan = planned(method, EACH, ON_TEST)
     search(plan, store, CELLS)
     extend(plan, store)
     train(plan, store, "digits", dict(zip(CELLS, (80.0, 80.0, 70.0), strict=True)))
     extend(plan, store)
     assert trained(plan, "on_test") == [(0, CELLS[0], 10), (0, CELLS[0], 11)]  # of equals, the first search's
-    lines = collect(plan, store, {"command": "", "code": "", "host": "", "date": ""}).trainings
+    lines = collect(plan, store, PROVENANCE).trainings
     assert set(lines.loc[lines["stage"] == "on_test", "chosen_on"]) == {"test"}
 
 
@@ -153,10 +156,9 @@ def test_trainings_stay_on_the_page_of_a_command_that_names_another_method(metho
     search(plan, store, CELLS)
     extend(plan, store)
     train(plan, store, "digits", dict.fromkeys(CELLS, 80.0))
-    other = tmp_path / "another.py"
-    other.write_text(METHOD)
-    facts = {"command": "", "code": "", "host": "", "date": ""}
-    before, after = (collect(one, store, facts).trainings for one in (plan, planned(str(other), EACH)))
+    another = tmp_path / "another.py"
+    another.write_text(METHOD)
+    before, after = (collect(each, store, PROVENANCE).trainings for each in (plan, planned(str(another), EACH)))
     assert len(before) == 6 and before["accuracy"].notna().all()
     assert after.equals(before)
 
@@ -166,8 +168,8 @@ def test_trainings_are_no_searches_in_a_report(method: str, store: Store) -> Non
     search(plan, store, CELLS)
     extend(plan, store)
     train(plan, store, "digits", dict.fromkeys(CELLS, 80.0))
-    evidence = collect(plan, store, {"command": "", "code": "", "host": "", "date": ""})
-    (part,) = evidence.facts["parts"]
+    evidence = collect(plan, store, PROVENANCE)
+    (part,) = evidence.page.parts
     assert len(evidence.runs) == 3 and set(part.planned.values()) == {3}
 
 
@@ -178,13 +180,13 @@ def test_a_training_is_known_by_all_that_its_result_depends_on(method: str, stor
             row.spec = dataclasses.replace(row.spec, device=device)
         search(plan, store, CELLS)
         extend(plan, store)
-        return {one.run_id for one in plan.trainings}
+        return {training.run_id for training in plan.trainings}
 
-    one = identities(EACH)
-    assert identities(dataclasses.replace(EACH, name="other")) == one
+    ids = identities(EACH)
+    assert identities(dataclasses.replace(EACH, name="other")) == ids
     for change in ({"recipe": "digits_short"}, {"split": "valid"}, {"first_seed": 2}):
-        assert not one & identities(dataclasses.replace(EACH, **change))  # type: ignore[arg-type]
-    assert not one & identities(EACH, device="cuda")
+        assert not ids & identities(dataclasses.replace(EACH, **change))
+    assert not ids & identities(EACH, device="cuda")
 
 
 def test_rows_may_be_trained_as_their_papers_do() -> None:

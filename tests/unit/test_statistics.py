@@ -1,5 +1,7 @@
 """Estimates, intervals and tests agree with scipy.stats."""
 
+from __future__ import annotations
+
 from math import inf
 
 import numpy as np
@@ -13,6 +15,7 @@ from reports.formats import probability
 from reports.pairs import compare, families
 from reports.statistics import (
     BOOTSTRAP_UP_TO,
+    Difference,
     Interval,
     holm,
     mean_interval,
@@ -27,14 +30,15 @@ ACCURACIES = st.lists(st.floats(0, 100).map(lambda x: round(x, 2)), min_size=3, 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=25)
 
 
-def test_standard_deviation_is_the_printed_one():
+def test_standard_deviation_is_the_printed_one() -> None:
     assert mean_std([73.50, 73.50, 73.50, 73.21]) == pytest.approx((73.4275, 0.12557), abs=1e-5)
     assert np.isnan(mean_std([])).all()
 
 
 @given(ACCURACIES)
-def test_few_runs_have_the_student_interval(values):
+def test_few_runs_have_the_student_interval(values: list[float]) -> None:
     interval = mean_interval(values)
+    assert interval is not None
     if np.std(values) < 1e-9:
         assert interval.high - interval.low == pytest.approx(0, abs=1e-6)
     else:
@@ -43,12 +47,12 @@ def test_few_runs_have_the_student_interval(values):
 
 
 @pytest.mark.parametrize("values", [[], [90.0], [90.0, 91.0]])
-def test_fewer_than_three_runs_have_no_interval(values):
+def test_fewer_than_three_runs_have_no_interval(values: list[float]) -> None:
     assert mean_interval(values) is None
 
 
 @pytest.mark.parametrize(("n", "level"), [(50, 0.95), (200, 0.90), (500, 0.95)])
-def test_many_runs_have_the_bca_interval(n, level):
+def test_many_runs_have_the_bca_interval(n: int, level: float) -> None:
     values = 94.37 - np.random.default_rng(n).lognormal(-0.5, 0.8, n)  # skewed, as regrets are
     expected = stats.bootstrap(
         (values,), np.mean, confidence_level=level, n_resamples=20_000, method="BCa", rng=np.random.default_rng(1)
@@ -56,19 +60,20 @@ def test_many_runs_have_the_bca_interval(n, level):
     assert mean_interval(values, level) == pytest.approx(tuple(expected), abs=0.06 * (expected.high - expected.low))
 
 
-def test_the_bootstrap_is_deterministic_and_moves_with_the_data():
+def test_the_bootstrap_is_deterministic_and_moves_with_the_data() -> None:
     values = np.random.default_rng(0).normal(93, 1, 300)
     interval = mean_interval(values)
+    assert interval is not None
     assert mean_interval(values) == interval
     assert mean_interval(values + 5) == pytest.approx((interval.low + 5, interval.high + 5))
 
 
-def test_constant_values_have_a_point_interval():
+def test_constant_values_have_a_point_interval() -> None:
     assert mean_interval([54.3] * 80) == Interval(54.3, 54.3)
 
 
 @given(ACCURACIES, st.floats(0, 100), st.floats(0.01, 5), st.integers(3, 500))
-def test_welch_agrees_with_scipy(ours, mean, std, n):
+def test_welch_agrees_with_scipy(ours: list[float], mean: float, std: float, n: int) -> None:
     difference = welch(ours, mean, std, n)
     sample = std * np.sqrt(n / (n - 1))
     expected = stats.ttest_ind_from_stats(np.mean(ours), np.std(ours, ddof=1), len(ours), mean, sample, n, equal_var=False)
@@ -80,15 +85,13 @@ def test_welch_agrees_with_scipy(ours, mean, std, n):
     assert difference.interval(0.95) == pytest.approx((difference.delta - half, difference.delta + half))
 
 
-def test_an_exact_published_mean_leaves_the_one_sample_test():
+def test_an_exact_published_mean_leaves_the_one_sample_test() -> None:
     values = [93.1, 93.9, 94.0, 93.4]
     assert welch(values, 93.0, 0.3, inf).p_outside(0) == pytest.approx(stats.ttest_1samp(values, 93.0).pvalue)
 
 
 @given(st.floats(-5, 5), st.floats(0.001, 2), st.integers(2, 400), st.floats(0, 1))
-def test_p_outside_answers_as_the_interval_does(delta, se, df, margin):
-    from reports.statistics import Difference
-
+def test_p_outside_agrees_with_the_interval(delta: float, se: float, df: int, margin: float) -> None:
     difference = Difference(delta, se, df)
     p = difference.p_outside(margin)
     assert 0 <= p <= 1
@@ -96,18 +99,18 @@ def test_p_outside_answers_as_the_interval_does(delta, se, df, margin):
         assert (p < 0.05) == difference.interval(0.95).outside(margin)
 
 
-def test_one_run_has_no_standard_error():
+def test_one_run_has_no_standard_error() -> None:
     with pytest.raises(ValueError, match="two runs"):
         welch([93.0], 93.0, 0.3, 500)
 
 
-def test_holm_by_hand():
+def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
 
 
 @given(P_VALUES)
-def test_holm_keeps_the_order_and_lies_between_none_and_bonferroni(p):
+def test_holm_keeps_the_order_and_lies_between_none_and_bonferroni(p: list[float]) -> None:
     adjusted = holm(p)
     for raw, corrected in zip(p, adjusted, strict=True):
         assert raw <= corrected <= min(1.0, len(p) * raw) + 1e-12
@@ -116,14 +119,14 @@ def test_holm_keeps_the_order_and_lies_between_none_and_bonferroni(p):
 
 
 @given(st.lists(st.integers(1, 10_000), min_size=1, max_size=40, unique=True), st.data())
-def test_signed_rank_is_exact_without_ties(sizes, data):
+def test_signed_rank_is_exact_without_ties(sizes: list[int], data: st.DataObject) -> None:
     signs = data.draw(st.lists(st.sampled_from([-1, 1]), min_size=len(sizes), max_size=len(sizes)))
     differences = np.multiply(sizes, signs) / 100
     assert signed_rank(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
 
 
 @given(st.lists(st.integers(-4, 4).filter(bool), min_size=2, max_size=9))
-def test_signed_rank_is_exact_with_ties(differences):
+def test_signed_rank_is_exact_with_ties(differences: list[int]) -> None:
     ranks = stats.rankdata(np.abs(differences))
     signs = np.array(np.meshgrid(*[[-1, 1]] * len(ranks))).reshape(len(ranks), -1)
     sums = np.abs(ranks @ signs)
@@ -131,38 +134,41 @@ def test_signed_rank_is_exact_with_ties(differences):
     assert signed_rank(differences) == pytest.approx(np.mean(sums >= observed - 1e-9))
 
 
-def test_signed_rank_is_normal_for_many_pairs():
+def test_signed_rank_is_normal_for_many_pairs() -> None:
     differences = np.random.default_rng(0).normal(0.1, 1, 400).round(1)
     expected = stats.wilcoxon(differences, zero_method="wilcox", correction=False, method="asymptotic").pvalue
     assert signed_rank(differences) == pytest.approx(expected)
 
 
-def test_signed_rank_of_equal_methods_is_one():
+def test_signed_rank_of_equal_methods_is_one() -> None:
     assert signed_rank([0.0, 0.0]) == 1.0
 
 
-def test_smallest_p_is_reached_when_all_seeds_agree():
+def test_smallest_p_is_reached_when_all_seeds_agree() -> None:
     assert signed_rank([0.1, 0.2, 0.3]) == smallest_p(3) == 0.25
 
 
 @pytest.mark.parametrize("pairs", [1_022, 1_023, 1_024, 1_025, 100_000])
-def test_any_number_of_pairs_has_finite_statistics(pairs):
+def test_any_number_of_pairs_has_finite_statistics(pairs: int) -> None:
     values = np.random.default_rng(0).normal(93, 1, pairs)
     ours, reference = pd.Series(values), pd.Series(values[::-1])
     pair = paired(ours, reference)
+    assert pair is not None and pair.interval is not None
     assert pair.n == pairs and 0 <= pair.p <= 1 and np.isfinite(pair.interval).all()
     assert 0 <= smallest_p(pairs) < 1e-300
     assert compare({"mine": ours}, reference, "t").remarks == []
-    assert np.isfinite(mean_interval(values)).all() and np.isfinite(welch(values, 93.0, 1.0, 500).interval(0.95)).all()
+    interval = mean_interval(values)
+    assert interval is not None and np.isfinite(interval).all()
+    assert np.isfinite(welch(values, 93.0, 1.0, 500).interval(0.95)).all()
 
 
-def test_intervals_of_the_bootstrap_and_of_student_meet_where_one_takes_over():
+def test_intervals_of_the_bootstrap_and_of_student_meet_where_one_takes_over() -> None:
     values = np.random.default_rng(1).normal(93, 1, BOOTSTRAP_UP_TO + 1)
     bootstrap, student = mean_interval(values[:-1]), mean_interval(values)
     assert bootstrap == pytest.approx(student, abs=0.003)
 
 
-def test_rows_are_corrected_within_their_family_and_a_family_without_power_is_named():
+def test_rows_are_corrected_within_their_family_and_a_family_without_power_is_named() -> None:
     reference = pd.Series(np.zeros(10))
     better = pd.Series(np.arange(1.0, 11.0))
     plain, variants = [f"m{k}" for k in range(9)], [f"m:{k}" for k in range(18)]
@@ -182,21 +188,21 @@ def test_rows_are_corrected_within_their_family_and_a_family_without_power_is_na
         *[(0.1, "0.10"), (0.54, "0.54"), (1.0, "1.00"), (0.00049, "0.00049"), (0.00001, "< 0.0001"), (0.0, "< 0.0001")],
     ],
 )
-def test_a_p_value_is_never_printed_as_the_threshold_that_it_is_not(p, text):
+def test_a_p_value_is_never_printed_as_the_threshold_that_it_is_not(p: float, text: str) -> None:
     assert probability(p) == text
 
 
 @given(st.floats(1e-4, 1))
-def test_a_printed_p_value_lies_on_the_side_of_the_threshold_where_it_is(p):
+def test_a_printed_p_value_lies_on_the_side_of_the_threshold_where_it_is(p: float) -> None:
     printed = float(probability(p))
     assert printed == pytest.approx(p, rel=0.06) and (p < 0.0499 or p > 0.0501 or abs(printed - 0.05) < 1e-3)
     if abs(p - 0.05) > 1e-4:
         assert (printed < 0.05) == (p < 0.05)
 
 
-def test_pairs_are_matched_by_world():
+def test_pairs_are_matched_by_world() -> None:
     ours = pd.Series({0: 93.0, 1: 94.0, 2: np.nan, 3: 95.0, 9: 10.0})
     reference = pd.Series({3: 94.0, 1: 93.5, 0: 93.0, 2: 1.0})
     pair = paired(ours, reference)
-    assert (pair.n, pair.difference) == (3, pytest.approx(0.5))
+    assert pair is not None and pair.n == 3 and pair.difference == pytest.approx(0.5)
     assert paired(ours, pd.Series({77: 1.0})) is None

@@ -57,7 +57,7 @@ def test_a_command_of_another_host_works_until_it_is_silent_for_long(
     working(tmp_path, "elsewhere", os.getpid())
     assert shown(tmp_path, capsys)[0].startswith("running:")
     later = time.time() + LOST_S + 1
-    monkeypatch.setattr(status.time, "time", lambda: later)
+    monkeypatch.setattr(time, "time", lambda: later)
     lines = shown(tmp_path, capsys)
     assert lines[0].startswith("ended:")
     assert "ended without a word, last sign of life 10 min ago; its 2 runs are free" in lines[1]

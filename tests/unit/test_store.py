@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -110,19 +111,19 @@ def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ahead", [-300.0, 0.0, 300.0, 1e9])
-def test_another_host_holds_its_runs_while_its_heart_beats_whatever_its_clock_says(
+def test_another_host_keeps_its_runs_while_its_heart_beats_at_any_time_of_its_clock(
     ahead: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passed, clock = 0.0, time.time
-    monkeypatch.setattr(stores.time, "monotonic", lambda: passed)
-    monkeypatch.setattr(stores.time, "time", lambda: clock() + ahead + passed)
+    monkeypatch.setattr(time, "monotonic", lambda: passed)
+    monkeypatch.setattr(time, "time", lambda: clock() + ahead + passed)
     mine, theirs = Store(tmp_path, {}), another(tmp_path, "elsewhere", os.getpid())
     theirs.claim(SPEC, RUNS)
     theirs.beat()
-    monkeypatch.setattr(stores.time, "time", lambda: clock() + passed)
+    monkeypatch.setattr(time, "time", lambda: clock() + passed)
     assert mine.claim(SPEC, RUNS) == []
     passed += stores.STALE_S + 1
-    monkeypatch.setattr(stores.time, "time", lambda: clock() + ahead + passed)
+    monkeypatch.setattr(time, "time", lambda: clock() + ahead + passed)
     theirs.beat()
     assert mine.claim(SPEC, RUNS) == []
     passed += stores.STALE_S - 1
@@ -179,15 +180,17 @@ def test_a_file_in_the_place_of_the_folder_is_one_line(tmp_path: Path) -> None:
 @given(st.sampled_from([field.name for field in dataclasses.fields(RowSpec) if field.name != "method"]))
 def test_every_field_of_a_row_is_part_of_its_identity(name: str) -> None:
     value = getattr(SPEC, name)
-    other = {**value, "another": 1} if isinstance(value, dict) else f"{value}x" if isinstance(value, str) else value + 1
-    changed = dataclasses.replace(SPEC, **{name: other})
+    replacement: Any = (
+        {**value, "another": 1} if isinstance(value, dict) else f"{value}x" if isinstance(value, str) else value + 1
+    )
+    changed = dataclasses.replace(SPEC, **{name: replacement})
     assert changed.identity != SPEC.identity
     assert changed.run(0).run_id != SPEC.run(0).run_id
 
 
 def test_the_world_seed_is_shared_by_rows_and_the_method_seed_is_not() -> None:
-    other = dataclasses.replace(SPEC, row="n")
-    assert SPEC.run(3).world_seed == other.run(3).world_seed != SPEC.run(4).world_seed
-    assert SPEC.run(3).method_seed != other.run(3).method_seed
+    neighbour = dataclasses.replace(SPEC, row="n")
+    assert SPEC.run(3).world_seed == neighbour.run(3).world_seed != SPEC.run(4).world_seed
+    assert SPEC.run(3).method_seed != neighbour.run(3).method_seed
     elsewhere = dataclasses.replace(SPEC, benchmark="toy/y")
     assert SPEC.run(3).world_seed != elsewhere.run(3).world_seed

@@ -16,7 +16,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 def test_a_missing_library_is_named_with_the_remedy(missing: str) -> None:
     done = python(f"import sys; sys.modules[{missing!r}] = None; import harness.testing.suites.spaces")
     last = done.stderr.splitlines()[-1]
-    assert f"needs pytest and hypothesis, and {missing} is missing: pip install 'nas-harness[testing]'" in last
+    assert f"needs pytest and hypothesis, and {missing} is missing: pip install -e '.[testing]'" in last
 
 
 def test_a_check_imports_neither() -> None:

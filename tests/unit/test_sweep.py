@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tests.unit.test_store import RUNS, SPEC, another, result
 
 @pytest.fixture
 def plan() -> Plan:
-    return Plan(Protocol("p", "P", 6, 60.0, {}, ()), [PlannedRow(SPEC, list(RUNS))], {}, {})
+    return Plan(Protocol("p", "P", 6, 60.0, {}, ()), [PlannedRow(SPEC, list(RUNS))])
 
 
 def lines() -> Lines:
@@ -47,7 +48,7 @@ def test_runs_that_another_host_holds_are_waited_for_aloud(
         if len(passed) == 3:
             theirs.save(SPEC, [(run, result(run.world)) for run in RUNS[:2]])
 
-    monkeypatch.setattr(sweeps.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     with Store(tmp_path, {}) as store:
         display = lines()
         sweeps.sweep(plan, store, engine, 1, display)
@@ -61,7 +62,7 @@ def test_runs_of_a_host_that_fell_silent_are_taken_over(plan: Plan, tmp_path: Pa
     another(tmp_path, "elsewhere", 1).claim(SPEC, RUNS[:2])
     passed = [0.0]
     monkeypatch.setattr("harness.store.time.monotonic", lambda: passed[0])
-    monkeypatch.setattr(sweeps.time, "sleep", lambda seconds: passed.__setitem__(0, passed[0] + 50 * seconds))
+    monkeypatch.setattr(time, "sleep", lambda seconds: passed.__setitem__(0, passed[0] + 50 * seconds))
     with Store(tmp_path, {}) as store:
         sweeps.sweep(plan, store, engine, 1, lines())
         assert len(store.statuses()) == 6

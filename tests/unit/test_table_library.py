@@ -45,7 +45,8 @@ def test_a_damaged_table_is_imported_again(tmp_path: Path) -> None:
 def test_the_richest_source_is_used(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NB201Library, "size", N)
     assert LIBRARY.find_table(print) is None
-    data, lines = tmp_path / "data", []
+    data = tmp_path / "data"
+    lines: list[str] = []
     official_files.columns_table(data / "columns.npz")
     np.savez(data / "nb201_splits.npz", x=np.arange(3))
     for name, kind in (
@@ -85,7 +86,7 @@ def test_an_unusable_source_is_passed_over_aloud(tmp_path: Path, monkeypatch: py
     assert any(line.startswith("passing over simple: ") and "000000.pickle.pbz2 is damaged" in line for line in lines)
 
 
-def test_a_changed_source_is_imported_anew(tmp_path: Path) -> None:
+def test_a_changed_source_is_imported_again(tmp_path: Path) -> None:
     path = official_files.columns_table(tmp_path / "data" / "t.npz")
     first = LIBRARY.find_table(print)
     official_files.columns_table(path, c10_val12=np.full(15625, 50.0))

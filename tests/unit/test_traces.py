@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.store import pack, unpack
+from harness.packing import pack, unpack
 from reports import traces as module
 from reports.traces import RowTraces, Trace, Traces
 
@@ -24,7 +26,7 @@ def packed(searches: list[list[tuple[float, float]]]) -> RowTraces:
 
 
 def step_values(steps: list[tuple[float, float]], times: np.ndarray) -> np.ndarray:
-    """The plain definition: the value of the last step at or before each time."""
+    """Return the value of the last step at or before each time: the plain definition."""
     seconds, values = sorted(time for time, _ in steps), [value for _, value in steps]
     last = np.searchsorted(seconds, times, side="right") - 1
     return np.array([values[k] if k >= 0 else np.nan for k in last])
@@ -59,7 +61,7 @@ def test_the_proposal_in_force_at_a_limit_is_the_last_one_made(
 
 
 @given(SEARCHES)
-def test_chosen_searches_are_the_whole_of_those_chosen(searches: list[list[tuple[float, float]]]) -> None:
+def test_chosen_searches_are_complete(searches: list[list[tuple[float, float]]]) -> None:
     chosen = np.arange(len(searches)) % 2 == 0
     row, alone = packed(searches).where(chosen), packed(searches[::2])
     np.testing.assert_array_equal(row.starts, alone.starts)
@@ -77,7 +79,7 @@ def test_a_search_that_was_not_judged_on_a_target_has_no_value_there() -> None:
 
 
 def test_only_the_first_search_keeps_its_maps_of_weights() -> None:
-    log = {"weight/cell/0/op": [1.0], "entropy": [0.5], "epoch": [1], "unread": [7.0]}
+    log: dict[str, Sequence[float]] = {"weight/cell/0/op": [1.0], "entropy": [0.5], "epoch": [1], "unread": [7.0]}
     traces = Traces({("b", "r"): [Trace(world, log=log) for world in range(2)]})
     assert [sorted(search.log) for search in traces.of("b", "r").logging()] == [
         ["entropy", "epoch", "weight/cell/0/op"],
@@ -87,13 +89,13 @@ def test_only_the_first_search_keeps_its_maps_of_weights() -> None:
 
 @given(st.integers(0, 200), st.integers(0, 400))
 def test_a_stored_trace_without_its_columns_per_query_has_the_others_unchanged(short: int, long: int) -> None:
-    trace = {
+    trace: dict[str, np.ndarray] = {
         "seconds": np.arange(long) / 7,
         "accuracy": np.arange(long, dtype=np.float32),
         "proposal_seconds": np.arange(short) / 3,
     }
-    whole, part = (unpack(pack(trace), per_query=wanted) for wanted in (True, False))
-    assert set(part) == {"proposal_seconds"} and set(whole) == set(trace)
+    everything, part = (unpack(pack(trace), per_query=wanted) for wanted in (True, False))
+    assert set(part) == {"proposal_seconds"} and set(everything) == set(trace)
     for name, values in trace.items():
-        np.testing.assert_array_equal(whole[name], values)
+        np.testing.assert_array_equal(everything[name], values)
     np.testing.assert_array_equal(part["proposal_seconds"], trace["proposal_seconds"])

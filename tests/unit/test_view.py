@@ -29,7 +29,7 @@ def test_the_incumbent_is_the_best_validation_so_far() -> None:
         arch = searched.space.sample(searched.rng)
         seen.append((searched.query(arch).valid_accuracy, arch))
     for proposal in searched.trace.proposals:
-        assert proposal.arch == max(seen[: proposal.queries], key=lambda one: one[0])[1]
+        assert proposal.arch == max(seen[: proposal.queries], key=lambda pair: pair[0])[1]
 
 
 def test_a_higher_fidelity_starts_a_new_incumbent_and_a_lower_one_never_counts() -> None:
@@ -67,7 +67,7 @@ def test_strangers_are_refused_by_name_and_cost_nothing(stranger: object) -> Non
     searched = view()
     for use in (searched.query, searched.propose):
         with pytest.raises(InvalidArchitecture, match=r"of toy|a tuple of ints"):
-            use(stranger)
+            use(stranger)  # type: ignore[arg-type]
     assert searched.budget.queries == 0
 
 
@@ -85,7 +85,7 @@ def test_repeated_queries_draw_again_and_are_charged_again() -> None:
     assert searched.budget.queries == 30
 
 
-def test_what_a_query_answers_does_not_depend_on_what_else_was_asked() -> None:
+def test_the_result_of_a_query_does_not_depend_on_other_queries() -> None:
     alone, busy = view(), view(seed=1)
     for _ in range(50):
         busy.query(busy.space.sample(busy.rng), 6)
@@ -166,8 +166,8 @@ def test_a_resumed_search_asks_and_proposes_as_if_it_had_not_been_killed(killed_
             mine.checkpoint(str(number).encode())
         return mine
 
-    whole = searched(None, len(queries))
+    uninterrupted = searched(None, len(queries))
     searched(File(tmp_path / "a.ckpt", "a"), killed_after)
     resumed = searched(File(tmp_path / "a.ckpt", "a"), len(queries))
-    assert resumed.trace == whole.trace
-    assert resumed.books.queries == whole.books.queries
+    assert resumed.trace == uninterrupted.trace
+    assert resumed.books.queries == uninterrupted.books.queries

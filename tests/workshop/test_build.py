@@ -52,9 +52,9 @@ def test_noise_is_fresh_every_epoch_and_the_same_every_time(trainer: Trainer) ->
     again, _ = Trainer(TINY).batches(0, 0)
     assert torch.equal(first, again)
     assert first.shape == (8, 128, 1, 8, 8)
-    for other in (trainer.batches(0, 1), trainer.batches(1, 0)):
-        assert not torch.equal(first, other[0])
-        assert sorted(labels.flatten().tolist()) == sorted(other[1].flatten().tolist())
+    for different in (trainer.batches(0, 1), trainer.batches(1, 0)):
+        assert not torch.equal(first, different[0])
+        assert sorted(labels.flatten().tolist()) == sorted(different[1].flatten().tolist())
     noise = trainer.valid[0][:384] - trainer.valid[0][384:768]
     assert noise.std() == pytest.approx(TINY.settings.noise * 2**0.5, rel=0.02)
 

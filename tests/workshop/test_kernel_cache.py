@@ -69,8 +69,8 @@ def test_a_library_of_another_owner_is_not_loaded(monkeypatch: pytest.MonkeyPatc
     path, _ = compiled()
     monkeypatch.setattr(os, "geteuid", lambda: 12_345)
     monkeypatch.setattr(native, "_ours", lambda path: path.lstat().st_uid == 12_345)
-    other = native._own_folder(path.parent)
-    assert other != path.parent and other.stat().st_mode & 0o777 == 0o700
+    private = native._own_folder(path.parent)
+    assert private != path.parent and private.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_folder_that_others_could_write_becomes_ours_alone(cache: Path) -> None:
@@ -90,8 +90,8 @@ def test_a_cache_that_cannot_be_made_costs_a_compilation_only(cache: Path) -> No
 def test_the_compiler_may_have_options(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, _ = compiled()
     monkeypatch.setenv("CC", "cc -DUNUSED='a b'")
-    other, _ = compiled()
-    assert other.exists() and other != plain
+    library, _ = compiled()
+    assert library.exists() and library != plain
 
 
 @pytest.mark.parametrize("compiler", ["no-such-compiler", "cc '", "false"])

@@ -26,7 +26,7 @@ SPACE = NB201Space()
 UNIQUE = np.array(representatives())
 
 
-def made(between: float, within: float, cells: int = 3000, seeds: int = 3) -> Accuracies:
+def accuracies(between: float, within: float, cells: int = 3000, seeds: int = 3) -> Accuracies:
     random = np.random.default_rng(0)
     means = 80 + random.normal(0, between, (cells, 1))
     valid, test = (means + random.normal(0, within, (cells, seeds)) for _ in range(2))
@@ -35,7 +35,7 @@ def made(between: float, within: float, cells: int = 3000, seeds: int = 3) -> Ac
 
 @pytest.mark.parametrize(("between", "within"), [(2.0, 1.0), (1.0, 1.0), (0.3, 0.6)])
 def test_noise_recovers_known_spreads(between: float, within: float) -> None:
-    noise = statistics.noise(made(between, within), np.arange(3000))
+    noise = statistics.noise(accuracies(between, within), np.arange(3000))
     assert noise.between == pytest.approx(between, rel=0.08)
     assert noise.within == pytest.approx(within, rel=0.05)
     single = between**2 / (between**2 + within**2)
@@ -45,7 +45,7 @@ def test_noise_recovers_known_spreads(between: float, within: float) -> None:
 
 
 def test_five_seeds_are_compared_by_separate_means() -> None:
-    records = made(1.0, 1.0, cells=400, seeds=5)
+    records = accuracies(1.0, 1.0, cells=400, seeds=5)
     records.valid[200:, 3:] = np.nan
     assert records.common == 3
     assert statistics.noise(records, np.arange(200)).three_two == pytest.approx(0.7, abs=0.1)
@@ -53,7 +53,7 @@ def test_five_seeds_are_compared_by_separate_means() -> None:
 
 
 def test_groups_are_nested_and_the_best() -> None:
-    records = made(3.0, 1.0, cells=1000)
+    records = accuracies(3.0, 1.0, cells=1000)
     among = statistics.groups(records)
     assert [len(among[name]) for name in ("all", "top half", "top tenth")] == [1000, 500, 100]
     assert set(among["top tenth"]) < set(among["top half"])

@@ -52,7 +52,7 @@ def records() -> dict[Arch, tuple[list[float], list[float], float]]:
 class MyOracle:
     """The side of the search: what it may look up in a world."""
 
-    fidelities = (EPOCHS,)
+    fidelities: tuple[int, ...] = (EPOCHS,)
 
     def __init__(self, trainings: Mapping[Arch, tuple[list[float], float]], world: int) -> None:
         self._trainings, self._world = trainings, world

@@ -1,10 +1,11 @@
-"""The benchmark keeps the contracts of nas-harness: ``pip install 'nas-harness[testing]' . && pytest``."""
+"""The benchmark keeps the contracts of nas-harness: ``pip install -e '.[testing]' . && pytest``."""
 
 from __future__ import annotations
 
 import pytest
-from my_benchmark.benchmark import FiveOperations, MyBenchmark, Problem, records
+from my_benchmark.benchmark import FiveOperations, MyBenchmark, records
 
+from harness.problem import Problem
 from harness.testing.suites.benchmarks import BenchmarkContract
 from harness.testing.suites.spaces import SpaceContract
 

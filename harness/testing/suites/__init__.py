@@ -16,7 +16,7 @@ try:
     import pytest
 except ImportError as error:
     raise ImportError(
-        f"harness.testing.suites needs pytest and hypothesis, and {error.name} is missing: pip install 'nas-harness[testing]'"
+        f"harness.testing.suites needs pytest and hypothesis, and {error.name} is missing: pip install -e '.[testing]'"
     ) from error
 
 # `assert` in these modules explains its values, as in a test file
