@@ -1,4 +1,4 @@
-"""The harness's own books of a search, to compare with the ledger: the queries, and what training charged.
+"""The harness's books of a search, to compare with the ledger: its queries, and the charges of its training side.
 
 A search runs in a separate process and could write into everything that it reaches there. So the books are compared after
 the search, in a process that the method never touched: every query is repeated there, and every number of the trace must
@@ -25,14 +25,14 @@ Queries = list[tuple[Arch, int | None]]
 
 
 class Books:
-    """Notes every query of the oracle, and every charge of the training side."""
+    """Record of every query of the oracle, and of every charge of the training side."""
 
     __slots__ = ("queries", "trained", "_oracle")
 
     def __init__(self, oracle: Oracle | None) -> None:
         self.queries: Queries = []
         self.trained: dict[str, float] = {}
-        """By currency, what the training side has charged."""
+        """Amounts that the training side has charged, by currency."""
         self._oracle = oracle
 
     def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
@@ -57,7 +57,7 @@ class Books:
 
 @dataclass(frozen=True)
 class Booked:
-    """What a search says that it did, and what the harness noted."""
+    """Ledger and trace of a search, and the books of the harness."""
 
     trace: Trace
     spent: Mapping[str, float]
@@ -77,16 +77,16 @@ def mismatch(booked: Booked, oracle: Oracle | None, rule: Mapping[str, Any]) -> 
     if not booked_queries <= len(booked.queries) <= booked_queries + 1:  # the query that the budget refused is not booked
         return f"the oracle was queried {len(booked.queries)} times, the trace has {booked_queries} queries"
     total = dict.fromkeys(("queries", "seconds", "epochs", "macs"), 0.0) | dict.fromkeys(spent, 0.0)
-    asked: Counter[Any] = Counter()
+    earlier: Counter[Any] = Counter()
     for number, (arch, fidelity) in enumerate(booked.queries[:booked_queries]):
         assert oracle is not None
-        accuracy, seconds, epochs, macs = oracle.measure(arch, fidelity, asked[arch, fidelity])
-        asked[arch, fidelity] += 1
+        accuracy, seconds, epochs, macs = oracle.measure(arch, fidelity, earlier[arch, fidelity])
+        earlier[arch, fidelity] += 1
         for name, amount in (("queries", 1), ("seconds", seconds), ("epochs", epochs), ("macs", macs)):
             total[name] += amount
-        said = trace.accuracy[number]
-        if said != accuracy and (said == said or accuracy == accuracy):  # NaN is not equal to itself
-            return f"query {number + 1} returned {accuracy}, the trace says {said}"
+        reported = trace.accuracy[number]
+        if reported != accuracy and (reported == reported or accuracy == accuracy):  # NaN is not equal to itself
+            return f"query {number + 1} returned {accuracy}, the trace says {reported}"
         if not booked.trained and trace.seconds[number] != total["seconds"]:
             return f"query {number + 1} ended at {total['seconds']} charged seconds, the trace says {trace.seconds[number]}"
     for name, amount in booked.trained.items():
@@ -101,7 +101,7 @@ def mismatch(booked: Booked, oracle: Oracle | None, rule: Mapping[str, Any]) -> 
 
 
 def _disorder(trace: Trace, total: Mapping[str, float]) -> str:
-    """Return what is impossible about the moments of the proposals, or an empty string."""
+    """Return what is wrong with the moments of the proposals, or an empty string."""
     moments = [(proposal.queries, proposal.seconds) for proposal in trace.proposals]
     if any(later[0] < earlier[0] or later[1] < earlier[1] for earlier, later in itertools.pairwise(moments)):
         return "the proposals are not in order of time"

@@ -1,4 +1,4 @@
-"""The ledger: what a search has spent in each currency, and where it must stop."""
+"""The ledger: the amounts that a search has spent in each currency, and their limit."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _INFINITE: Final = math.inf
 
 
 class BudgetExhausted(BaseException):
-    """Ends a search: the budget is spent.
+    """The end of a search: the budget is spent.
 
     It is a ``BaseException``: a method's ``except Exception`` does not catch it. Every later charge raises it again.
     """
 
 
 class Budget:
-    """Spending in all currencies. At most one of them is limited.
+    """Ledger of a search in all currencies. At most one currency is limited.
 
     Args:
         currency: the limited currency, or ``None`` if there is no limit (a method's own schedule).
@@ -30,7 +30,7 @@ class Budget:
     Currencies: ``queries``; ``seconds`` (charged, in the benchmark's own seconds); ``epochs`` (passes over the training
     images); ``macs`` (multiply-adds). Currencies that a benchmark names are in ``extra`` and may be limited as well.
 
-    Only the harness has it. A method has its :class:`Spending`.
+    Only the harness has this object. A method has a :class:`Spending`.
     """
 
     __slots__ = (
@@ -56,7 +56,7 @@ class Budget:
     currency = property(lambda self: self._currency, doc="The limited currency, or None.")
     limit = property(lambda self: self._limit, doc="The amount of it that may be spent.")
     queries = property(lambda self: self._queries, doc="Queries made.")
-    seconds = property(lambda self: self._seconds, doc="Seconds charged, the benchmark's own.")
+    seconds = property(lambda self: self._seconds, doc="Charged seconds, by the benchmark's clock.")
     epochs = property(lambda self: self._epochs, doc="Passes over the training images.")
     macs = property(lambda self: self._macs, doc="Multiply-adds.")
     exhausted = property(lambda self: self._exhausted, doc="Whether the search is over.")
@@ -102,8 +102,8 @@ class Budget:
             or not (0.0 <= epochs < _INFINITE and 0.0 <= macs < _INFINITE)
             or (extra and not all(0.0 <= amount < _INFINITE for amount in extra.values()))
         ):
-            named = {"queries": queries, "seconds": seconds, "epochs": epochs, "macs": macs, **extra}
-            raise ValueError(f"impossible cost: {', '.join(f'{amount} {name}' for name, amount in named.items())}")
+            amounts = {"queries": queries, "seconds": seconds, "epochs": epochs, "macs": macs, **extra}
+            raise ValueError(f"impossible cost: {', '.join(f'{amount} {name}' for name, amount in amounts.items())}")
         currency = self._currency
         if currency is not None:
             if currency == "seconds":
@@ -123,7 +123,7 @@ class Budget:
 
 
 class Spending:
-    """The budget as a method sees it: it reads the ledger and cannot charge it."""
+    """View of a ledger for a method, which can read the ledger and cannot charge it."""
 
     __slots__ = ("__ledger",)
 
@@ -134,12 +134,12 @@ class Spending:
     limit = property(lambda self: self.__ledger.limit, doc="The amount of it that may be spent.")
     left = property(lambda self: self.__ledger.left, doc="The rest of it; infinite if there is no limit.")
     queries = property(lambda self: self.__ledger.queries, doc="Queries made.")
-    seconds = property(lambda self: self.__ledger.seconds, doc="Seconds charged, the benchmark's own.")
+    seconds = property(lambda self: self.__ledger.seconds, doc="Charged seconds, by the benchmark's clock.")
     epochs = property(lambda self: self.__ledger.epochs, doc="Passes over the training images.")
     macs = property(lambda self: self.__ledger.macs, doc="Multiply-adds.")
     extra = property(lambda self: self.__ledger.extra, doc="The amounts spent in currencies that a benchmark names.")
     exhausted = property(lambda self: self.__ledger.exhausted, doc="Whether the search is over.")
 
     def spent(self, currency: str) -> float:
-        """Return what has been charged in ``currency`` so far."""
+        """Return the amount charged in ``currency`` so far."""
         return self.__ledger.spent(currency)

@@ -174,12 +174,12 @@ class Table:
 
     @property
     def columns(self) -> list[str]:
-        """Column names, sorted."""
+        """Return the column names, sorted."""
         return sorted(self._sums)
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the names and checksums of all columns; identifies the content."""
+        """Return the SHA-256 of the names and checksums of all columns, which identifies the content."""
         return _content_checksum(self._sums)
 
     def __contains__(self, name: str) -> bool:
@@ -242,7 +242,7 @@ def imported(folder: Path, more: Sequence[str] = ()) -> Table:
 
 
 class TableWriter:
-    """Writes a table next to its final place. :meth:`commit` renames it; without a commit it is removed.
+    """Writer of a table next to its final place. :meth:`commit` renames the table; without a commit it is removed.
 
     Use as a context manager::
 

@@ -1,4 +1,4 @@
-"""Fill what a page says besides its numbers: data, rules and budgets of each benchmark, missing rows, and provenance."""
+"""Collect the facts of a page: data, rules and budgets of each benchmark, missing rows, and provenance."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _method(spec: Mapping[str, Any]) -> MethodInfo | None:
 def base_row(info: MethodInfo, row: str, methods: Mapping[str, MethodInfo]) -> str:
     """Return the row that a report draws ``row`` with, or ``""``.
 
-    If the method names another method, and that has a variant of the same name, the variant is meant: ``darts`` means
+    If the method names another method that has a variant of the same name, return that variant: ``darts`` means
     ``darts:erm`` for ``gaea_darts:erm``.
     """
     base = info.compared_with
@@ -107,7 +107,7 @@ def _opened(plan: Plan, opened: Opened, shown: Mapping[str, Mapping[str, Any]]) 
     problem, rules, benchmark = opened.problem, opened.part, opened.benchmark
     judge = problem.judge
     shares_weights = rules.kind == WEIGHT_SHARING
-    clock = problem.training.clock if problem.training and shares_weights and shown else None  # fitted when asked for
+    clock = problem.training.clock if problem.training and shares_weights and shown else None  # reading it may fit the clock
     planned = [row for row in plan.rows if (row.spec.benchmark, row.spec.kind) == (benchmark, rules.kind)]
     skipped = {row: reason for (*place, row), reason in plan.skipped.items() if place == [benchmark, rules.kind]}
     missing = _without_runs(opened, plan.device) | {row.spec.row: NOT_YET for row in planned} | skipped

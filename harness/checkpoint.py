@@ -16,7 +16,7 @@ from harness.safe_file import Damaged, SafeFile
 
 
 class File:
-    """The checkpoint of one run. A damaged one, or one of another run, is reported, and the run starts from the beginning.
+    """The checkpoint of one run. If it is damaged or of another run, a warning says so and the run starts from the beginning.
 
     Args:
         path: the file.
@@ -28,7 +28,7 @@ class File:
         self._file = SafeFile(path, "the search")
 
     def save(self, state: bytes, budget: Budget, trace: Trace, books: Books) -> None:
-        """Replace the state of a search on disk. A write that fails leaves the last good file, and the search goes on."""
+        """Replace the state of a search on disk. A write that fails leaves the last good file, and the search continues."""
         header = {
             "budget": budget.snapshot(),
             "queries": books.queries[: len(trace.accuracy)],
@@ -74,7 +74,7 @@ class File:
         self._file.save(struct.pack("<Q", len(text)) + text + state)
 
     def _read(self) -> tuple[Mapping[str, Any], bytes] | None:
-        """Return header and state; None, and say why, if the file is not usable."""
+        """Return header and state. If the file is not usable, print why and return None."""
         try:
             content = self._file.load()
         except (Damaged, OSError) as error:

@@ -33,7 +33,7 @@ class WrongCall(Protocol):
 
 
 def run(app: Callable[..., object], interrupted: str = "interrupted") -> None:
-    """Run a command line. If it does not go well, end the process with one line and an exit code.
+    """Run a command line. After an error, end the process with one line and an exit code.
 
     Exit code 2: the call, the data or the disk were wrong; 3: the harness has a fault, its traceback is in a file; 130:
     interrupted; 141: the reader of the output is gone.
@@ -48,7 +48,7 @@ def run(app: Callable[..., object], interrupted: str = "interrupted") -> None:
         try:
             code = app(standalone_mode=False) if isinstance(app, typer.Typer) else app()
         finally:
-            sys.stdout.flush()  # a reader that is gone shows here, and not when the interpreter ends
+            sys.stdout.flush()  # a missing reader raises now, and not when the interpreter ends
     except UserError as error:
         _end(f"error: {error}", 2)
     except KeyboardInterrupt:
@@ -73,7 +73,7 @@ def run(app: Callable[..., object], interrupted: str = "interrupted") -> None:
 
 
 def fault(error: BaseException) -> str:
-    """Return the line for an error that nobody foresaw. Its traceback goes into a file."""
+    """Return the line for an unexpected error. Write its traceback to a file."""
     text = "".join(traceback.format_exception(error))
     if os.environ.get(DEBUG):
         with contextlib.suppress(OSError):
@@ -90,7 +90,7 @@ def fault(error: BaseException) -> str:
 
 
 def prepare_streams() -> None:
-    """Make output safe: what a stream cannot encode is written as an escape, and a closed stream swallows what it is given."""
+    """Make output safe: write characters that a stream cannot encode as escapes, and discard output to a closed stream."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         stream: TextIO | None = getattr(sys, name)
         if stream is None:
@@ -100,7 +100,7 @@ def prepare_streams() -> None:
 
 
 def _nowhere(number: int, mode: str) -> IO[str]:
-    """Open the null device, under ``number`` if that is free, so that no other file comes to stand there."""
+    """Open the null device. It takes ``number`` if that is free, so that no other file gets this number."""
     try:
         os.fstat(number)
     except OSError:

@@ -24,7 +24,7 @@ CHANGES = {
     "wall_limit_s": "made under another limit of real time",
     "threads": "trained with another number of threads",
 }
-"""By field of a row's specification, what a page says if the stored value differs from the present one."""
+"""Text of a page if the stored value of a field differs from the present one, by field of a row's specification."""
 
 
 class Current(NamedTuple):
@@ -62,7 +62,7 @@ def current(plan: Plan, store: Store) -> Current:
 
 
 def _change(plan: Plan, spec: Mapping[str, Any]) -> str:
-    """Return what differs between a stored row and the same row as the present code would run it, or ``""``."""
+    """Return the difference between a stored row and the same row under the present code, in words, or ``""``."""
     benchmark, row = str(spec.get("benchmark")), str(spec.get("row"))
     parts = (part for part in plan.protocol.parts if part.kind == spec["kind"] and benchmark in part.benchmarks)
     part = next(parts, None)

@@ -13,10 +13,10 @@ from typing import NoReturn
 from harness.errors import UserError
 
 VERSION = 1
-"""Version of the schema, kept in the file's ``user_version``. A change of a table is another version."""
+"""Version of the schema, kept in the file's ``user_version``. A changed table needs another version."""
 
 LOCK_S = 30.0
-"""How long to wait for another process's transaction."""
+"""Seconds to wait for the transaction of another process."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS specs (id INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, spec TEXT NOT NULL);
@@ -40,8 +40,8 @@ CREATE TABLE IF NOT EXISTS claims (
 class Database:
     """An open store file.
 
-    Every use first compares the file at the path with the file that was opened, so that a store that was removed, moved,
-    replaced or cut short is an error at the next use and not a silent loss.
+    Every use first compares the file at the path with the file that was opened. A store that was removed, moved, replaced or
+    cut short is an error at the next use, and not a silent loss.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, state: _State | None) -> None:
@@ -100,7 +100,7 @@ class Database:
 
     @contextmanager
     def transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
-        """As :meth:`use`, with everything in the body written or nothing."""
+        """Yield the connection as :meth:`use` does. Write everything in the body, or nothing."""
         with self.use(doing) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -122,11 +122,11 @@ class Database:
 
 
 class _State:
-    """What identifies the files of an open store.
+    """Identity of the files of an open store.
 
     Args:
         log: the write-ahead log must stay, too.
-        frozen: nothing may be written.
+        frozen: no process may write to the store.
     """
 
     def __init__(self, path: Path, *, log: bool = False, frozen: bool = False) -> None:
@@ -174,7 +174,7 @@ def _empty() -> sqlite3.Connection:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    """Write the schema. Switching to WAL does not wait for another process that is just doing it, so this retries."""
+    """Write the schema. Retry, because a switch to WAL does not wait for another process that does the same."""
     deadline = time.monotonic() + LOCK_S
     while True:
         try:
@@ -191,7 +191,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _verified(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file holds a store; False if it is empty. Raises :class:`UserError` for anything else."""
+    """Return whether the file contains a store; False if it is empty. Raise :class:`UserError` for any other file."""
     tables = _columns(connection)
     if not tables:
         return False

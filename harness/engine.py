@@ -1,4 +1,4 @@
-"""Runs jobs on this machine's cores. ``ray_engine`` does the same on a Ray cluster.
+"""Run jobs on this machine's cores. ``ray_engine`` does the same on a Ray cluster.
 
 An engine takes an iterator of jobs and pulls a job only when a worker is free. It yields each finished run; when no run has
 finished for a while, it yields the progress of the running ones, so that the driver can write and show it.
@@ -21,19 +21,19 @@ from harness.errors import UserError
 from harness.job import TICK_S, Job, Share
 from harness.outcome import Result
 from harness.spec import RowSpec, RunSpec
-from harness.worker import Said
+from harness.worker import Message
 
 __all__ = ["Engine", "Finished", "Job", "Surroundings", "UnderWay", "Worker", "local"]
 
 Finished = tuple[RowSpec, RunSpec, Result]
 UnderWay = list[tuple[str, float]]
-"""For runs that were started: the row's identity, and the share that is done where the method says so, else 0."""
+"""For each run under way: the row's identity, and the share that is done, 0 if its method does not report it."""
 Engine = Callable[[Iterable[Job], int], Iterator[Finished | UnderWay]]
 
 DEATHS = 2
 """After this many deaths of its worker a run counts as crashed."""
 LEAVE_S = 5.0
-"""How long a worker may take to end its runs and leave."""
+"""Seconds that a worker may take to end its runs and exit."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -44,7 +44,7 @@ class Surroundings:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     folder: str = field(default_factory=os.getcwd)
     threads: int = 1
-    """Threads of each run. Another number adds sums in another order: the last bits of a training differ."""
+    """Threads of each run. With another number, sums are added in another order and the last bits of a training differ."""
 
     def variables(self) -> dict[str, str]:
         """Return the environment of a worker: the requested threads, and the same order of sets in every process."""
@@ -55,7 +55,7 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
     """Do the jobs in ``workers`` processes of this machine; see :mod:`harness.worker` for how runs are kept apart."""
     around = surroundings or Surroundings()
     queue = iter(jobs)
-    pending: list[Job] = []  # of workers that died
+    pending: list[Job] = []  # jobs of workers that died
     deaths: Counter[str] = Counter()
     crew: list[Worker] = []
 
@@ -77,9 +77,9 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
                         yield worker.job.row, run, result
                     if not worker.alive:
                         crew.remove(worker)
-                        lost, rest = worker.settle(deaths)
+                        lost, unfinished = worker.settle(deaths)
                         yield from lost
-                        pending += rest
+                        pending += unfinished
                         if (again := following()) is not None:
                             crew.append(Worker(again, around))
                     elif not worker.left:
@@ -90,7 +90,7 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
                             worker.dismiss()
     finally:
         for worker in crew:
-            worker.pipe.close()  # ends the worker and what it runs
+            worker.pipe.close()  # ends the worker and its runs
         for worker in crew:
             worker.end()
 
@@ -110,7 +110,7 @@ class Worker:
             process_group=0,  # Ctrl-C at the terminal goes to the driver alone
         )
         theirs.close()
-        self.pipe: Connection[Job | None, Said] = Connection(ours.detach())
+        self.pipe: Connection[Job | None, Message] = Connection(ours.detach())
         self.alive = True
         self.give(job)
 
@@ -124,14 +124,14 @@ class Worker:
         arrived: list[tuple[RunSpec, Result]] = []
         try:
             while self.pipe.poll():
-                said = self.pipe.recv()
-                if isinstance(said, UserError):
-                    raise said
-                if isinstance(said, Share):
-                    self.share = said.share
+                message = self.pipe.recv()
+                if isinstance(message, UserError):
+                    raise message
+                if isinstance(message, Share):
+                    self.share = message.share
                     continue
                 self.share = 0.0
-                arrived += [(self.left.pop(0), result) for result in said]
+                arrived += [(self.left.pop(0), result) for result in message]
         except (EOFError, OSError):
             self.alive = False
             self.pipe.close()
@@ -139,7 +139,7 @@ class Worker:
         return arrived
 
     def settle(self, deaths: Counter[str]) -> tuple[list[Finished], list[Job]]:
-        """Return the run of a dead worker that counts as crashed, and the job that is still to do.
+        """Return the run of a dead worker that counts as crashed, and the job with its remaining runs.
 
         Args:
             deaths: by run id, how often a worker died in it; counts this death.
@@ -149,21 +149,21 @@ class Worker:
             deaths[self.left[0].run_id] += 1
             if deaths[self.left[0].run_id] >= DEATHS:
                 code = self.process.returncode
-                how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+                cause = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
                 run = self.left.pop(0)
-                why = f"its worker died {DEATHS} times ({how})"
+                why = f"its worker died {DEATHS} times ({cause})"
                 lost.append((self.job.row, run, Result(run.run_id, "crashed", error=why)))
         return lost, [replace(self.job, runs=tuple(self.left))] if self.left else []
 
     def dismiss(self) -> None:
-        """Tell an idle worker to leave."""
+        """Send an idle worker away, and wait until it has exited."""
         with contextlib.suppress(OSError):
             self.pipe.send(None)
         self.pipe.close()
         self.end()
 
     def end(self) -> None:
-        """Wait until the worker has left, or kill it."""
+        """Wait until the worker has exited; kill it after ``LEAVE_S``."""
         try:
             self.process.wait(LEAVE_S)
         except subprocess.TimeoutExpired:

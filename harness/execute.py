@@ -1,4 +1,4 @@
-"""One run makes one result: here a method meets a benchmark, and the harness judges what it proposes."""
+"""Run one search of a method on a benchmark, and judge its proposals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WallLimit(BaseException):
 def execute(
     row: RowSpec, run: RunSpec, checkpoints: Path | None = None, report: Callable[[float], None] | None = None
 ) -> Result:
-    """Search, then judge what was proposed, both in this process. See :func:`search` and :func:`judge`."""
+    """Search, then judge the proposals, both in this process. See :func:`search` and :func:`judge`."""
     return judge(row, run, search(row, run, checkpoints, report))
 
 
@@ -48,9 +48,9 @@ def search(
     """Let the row's method search. A fault of the method becomes a status, never an exception.
 
     Args:
-        checkpoints: the folder where a long search saves itself, so that a killed one goes on.
-        report: called with the share (0 to 1) of a long search that is done.
-        started: called when everything is open and the search begins.
+        checkpoints: the folder where a long search saves its state, from which a killed search resumes.
+        report: takes the share (0 to 1) of a long search that is done.
+        started: called when everything is open, before the search begins.
 
     Raises:
         UserError: the benchmark's data changed since the plan was made.
@@ -186,8 +186,7 @@ def _interpolate(
 ) -> dict[str, dict[str, float]]:
     """Return the scores at the limit, on the line through the incumbents after the two queries nearest to it (NATS-Bench).
 
-    Only for a search that reached the limit: there is nothing to interpolate before. The rank of an interpolated accuracy is
-    not defined: it is NaN.
+    The search must have reached the limit. The rank of an interpolated accuracy is not defined: it is NaN.
     """
     nearest = sorted(range(len(trace.seconds)), key=lambda i: abs(trace.seconds[i] - limit))[:2]
     points = [(trace.seconds[i], _incumbent(trace.proposals, i + 1)) for i in nearest]
@@ -205,8 +204,8 @@ def _interpolate(
 
 def _incumbent(proposals: list[Proposal], queries: int) -> int | None:
     """Return the position of the proposal in force after ``queries`` queries."""
-    known = [k for k, proposal in enumerate(proposals) if proposal.queries <= queries]
-    return known[-1] if known else None
+    earlier = [k for k, proposal in enumerate(proposals) if proposal.queries <= queries]
+    return earlier[-1] if earlier else None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Runs as lines of strict JSON, for readers that are not this program."""
+"""Export runs as lines of strict JSON, for other programs."""
 
 from __future__ import annotations
 

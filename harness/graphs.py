@@ -1,4 +1,4 @@
-"""What a search space says of its architectures as graphs: for reports, which draw cells and count their operations."""
+"""Architectures as graphs, for reports, which draw cells and count their operations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Kind = Literal["identity", "zero", "pooling", "convolution", ""]
-"""What an operation computes: its input, zeros, a pooling, a convolution; empty if none of these."""
+"""Result of an operation: its input, zeros, a pooling, a convolution; empty if it is none of them."""
 
 
 class Operation(NamedTuple):
@@ -40,7 +40,7 @@ class Graph(NamedTuple):
 
 @dataclass(frozen=True)
 class Depiction:
-    """What drawings of a search space's architectures have in common."""
+    """Texts and operations for the drawings of a search space's architectures."""
 
     title: str
     """Name of the space within a sentence: ``DARTS space``."""

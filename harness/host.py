@@ -23,14 +23,14 @@ from harness.spec import RowSpec, RunSpec
 
 
 class Host:
-    """The worker's end of a host: hands it runs, kills what is overdue, notices a driver that is gone."""
+    """The worker's end of a host. It passes runs to the host, kills an overdue run, and notices a driver that is gone."""
 
     def __init__(self, row: RowSpec, driver: Connection[Any, Any]) -> None:
         self.row = row
         self.overdue = ""
         """Why the last run was killed, if it took too long."""
         self.together = False
-        """Whether the last process was to do several runs."""
+        """True if the last process had several runs to do."""
         self._driver = driver
         self._board, self._mailbox = Board(), Mailbox()
         self._begin()
@@ -41,18 +41,18 @@ class Host:
         theirs.close()
 
     def give(self, job: Job) -> None:
-        """Say which job the next runs are of."""
-        self._task = job
+        """Set the job of the next runs."""
+        self._job = job
         with contextlib.suppress(OSError):  # a host that died is noticed at the first run
             self._pipe.send(job)
 
     @property
     def count(self) -> int:
-        """Number of outcomes in the last message."""
+        """Return the number of outcomes in the last message."""
         return self._board.count
 
     def run(self, first: int, alone: bool) -> tuple[int, bytes | None]:
-        """Let the host do a run, or several of a pure method. Return the exit status of their process and what it left.
+        """Let the host do a run, or several of a pure method. Return the exit status of their process, and its message.
 
         Args:
             first: position of the run in the job.
@@ -61,20 +61,20 @@ class Host:
         self.overdue = ""
         self._mailbox.clear()
         self._board.clear()
-        said, handed = 0.0, time.monotonic()
+        reported, handed = 0.0, time.monotonic()
         try:
             self._pipe.send((first, alone))
             while not self._pipe.poll():
                 ready = wait([self._pipe, self._driver], timeout=TICK_S)
                 if self._driver in ready and self._pipe not in ready:
-                    raise EOFError("the driver is gone")  # it says nothing while a job is being done
+                    raise EOFError("the driver is gone")  # a living driver sends no message during a job
                 running = self._board.running_s
-                late = running > self.row.wall_limit_s + self._task.grace_s
-                if late or (not running and time.monotonic() - handed > self._task.start_s):
+                late = running > self.row.wall_limit_s + self._job.grace_s
+                if late or (not running and time.monotonic() - handed > self._job.start_s):
                     self._kill()
-                if self._board.share != said:
-                    said = self._board.share
-                    self._driver.send(Share(said))
+                if self._board.share != reported:
+                    reported = self._board.share
+                    self._driver.send(Share(reported))
             status, self.together, error = self._pipe.recv()
         except (EOFError, ConnectionError):
             if self._driver.poll():
@@ -90,7 +90,7 @@ class Host:
         if self._board.running_s:
             self.overdue = f"could not be interrupted after {self.row.wall_limit_s:g} s of real time; killed"
         else:
-            self.overdue = f"the search had not begun after {self._task.start_s:g} s of real time; killed"
+            self.overdue = f"the search had not begun after {self._job.start_s:g} s of real time; killed"
         if process := self._board.process:
             end_group(process)
         else:
@@ -101,11 +101,11 @@ class Host:
         _, status = os.waitpid(self._pid, 0)
         self._pipe.close()
         self._begin()
-        self.give(self._task)
+        self.give(self._job)
         return status
 
     def dismiss(self) -> None:
-        """End the host and all that runs in it."""
+        """End the host and its runs."""
         with contextlib.suppress(OSError):
             os.kill(self._pid, signal.SIGKILL)
         end_group(self._board.process)
@@ -123,7 +123,7 @@ def serve(
     board: Board,
     mailbox: Mailbox,
 ) -> None:
-    """A host's life: import the row's method once, then fork a process for each run and wait for it."""
+    """Import the row's method once, then fork a process for each run and wait for it, until the worker ends this process."""
     theirs.close()
     driver.close()
     error: UserError | None = None
@@ -135,7 +135,7 @@ def serve(
         error = problem
     default_signals()
     if row.trained_on:
-        import torch  # noqa: F401  # once, and not in every run
+        import torch  # noqa: F401  # once, not in every run
     gc.collect()
     gc.freeze()
     with contextlib.suppress(EOFError, OSError):
@@ -159,8 +159,8 @@ def serve(
 
 
 def _run(job: Job, runs: tuple[RunSpec, ...], pipe: Connection[Any, Any], board: Board, mailbox: Mailbox) -> None:
-    """A run's life: one search or training, whose outcome goes into the mailbox; of a pure method several, for a moment."""
-    pipe.close()  # the host's: what a run leaves behind must not keep it open
+    """Do one search or training, or several of a pure method for up to ``TICK_S``. Put their outcomes into the mailbox."""
+    pipe.close()  # the pipe is the host's: a process that a run leaves behind must not keep it open
     signal.signal(signal.SIGINT, signal.default_int_handler)
     me, began = os.getpid(), time.monotonic()
 
@@ -172,10 +172,10 @@ def _run(job: Job, runs: tuple[RunSpec, ...], pipe: Connection[Any, Any], board:
         seed_globals(derive("globals", run.method_seed, run.world_seed))
         try:
             outcomes.append(attempt(job, run, report, board.start))
-        except Exception as error:  # before the search began: a method that refuses its settings, an oracle that does not open
+        except Exception as error:  # raised before the search: the method refuses its settings, or the oracle does not open
             outcomes.append(Result(run.run_id, "failed", error=printable(without_harness(error))))
         if time.monotonic() - began > TICK_S:
             break
-    if os.getpid() == me:  # and not a child that the method forked and let return
+    if os.getpid() == me:  # False in a child that the method forked and let return
         board.count = len(outcomes)
         mailbox.put(pickle.dumps(outcomes, pickle.HIGHEST_PROTOCOL))

@@ -1,7 +1,7 @@
 """The hyperparameters of a method: from text or plain values to the types of its fields, and back.
 
-Plain values are what JSON can hold: they stand in a run's identity and in the store. The command line, protocols, stored runs
-and the contract check all convert here. Pydantic does the work; it is imported only for types that are not simple.
+Plain values are the values of JSON. They are part of a run's identity and of the store. The command line, protocols, stored
+runs and the contract check all convert with this module. Types that are not simple are converted by Pydantic.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def types_of(cls: type) -> dict[str, Any]:
 
 
 def defaults(cls: type) -> dict[str, Any]:
-    """Return the default values of a method's fields; fields without one are left out."""
+    """Return the default values of a method's fields; fields without a default are left out."""
     values = {}
     for field in dataclasses.fields(cls):
         if field.init and field.default is not dataclasses.MISSING:
@@ -57,7 +57,7 @@ def defaults(cls: type) -> dict[str, Any]:
 def from_text(text: str, hint: Any, name: str) -> Any:
     """Return ``text`` as a plain value for a field: ``0.1``, ``none``, ``(1, 2)``, ``{"lr": 0.1}``, or a word.
 
-    Raises :class:`UserError` that says what ``name`` expects.
+    Raises :class:`UserError` with the values that ``name`` expects.
     """
     if hint is str:
         return text
@@ -100,9 +100,9 @@ def _values(text: str) -> Iterator[Any]:
     """Return the values that ``text`` may mean besides a word."""
     if text.lower() in _WORDS:
         yield _WORDS[text.lower()]
-    for read in (json.loads, _literal):
+    for parse in (json.loads, _literal):
         with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-            yield read(text)
+            yield parse(text)
             return
 
 
@@ -113,7 +113,7 @@ def _literal(text: str) -> Any:
 
 
 class _Numbers(ast.NodeTransformer):
-    """Replaces the names ``inf`` and ``nan``, which Python prints for such numbers, by the numbers."""
+    """Transformer that replaces the names ``inf`` and ``nan``, which Python prints for such numbers, by the numbers."""
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return ast.Constant(float(node.id)) if node.id in ("inf", "nan") else node
@@ -136,7 +136,7 @@ def _dumped(value: Any, hint: Any, name: str) -> Any:
 
 
 def _simple(value: Any, hint: Any, sequence: type) -> Any:
-    """The value for the types of nearly all fields, without Pydantic; else ``_OTHER``.
+    """Return the value if its type is simple, without Pydantic; else ``_OTHER``. Nearly all fields have simple types.
 
     Tuples become a ``sequence``: a list in a plain value, a tuple in a field.
     """

@@ -1,7 +1,7 @@
 """A process for every run: forked from a process that never ran a method. It ends with its parent, and its children with it.
 
-Needs a system with ``fork`` (Linux, macOS). A forked process begins as an exact copy: what it does to its modules, random
-generators, environment or working directory ends with it.
+This needs a system with ``fork`` (Linux, macOS). A forked process begins as an exact copy. Its changes of modules,
+random generators, environment or working directory end with it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Mailbox:
     """A file without a name in which a forked process leaves one message for its parent. A partial message is no message."""
 
     def __init__(self) -> None:
-        # in memory where the system can: a full disk loses no result
+        # in memory if the system supports it: then a full disk loses no result
         anonymous = os.fdopen(os.memfd_create("outcome"), "w+b", buffering=0) if hasattr(os, "memfd_create") else None
         self._file = anonymous or tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
 
@@ -45,9 +45,9 @@ class Mailbox:
         """Leave ``message``. Raises OSError if the disk is full."""
         header = np.array((len(message), zlib.crc32(message)), _HEADER).tobytes()
         content = memoryview(header + message)
-        written = 0
-        while written < len(content):
-            written += os.pwrite(self._file.fileno(), content[written:], written)
+        offset = 0
+        while offset < len(content):
+            offset += os.pwrite(self._file.fileno(), content[offset:], offset)
 
     def get(self) -> bytes | None:
         """Return the message, or None if there is no complete one."""
@@ -85,7 +85,7 @@ class Board:
         self._numbers[0] = pid
 
     def start(self) -> None:
-        """Note that everything is open and the search begins."""
+        """Note that the search begins."""
         self._numbers[1] = time.monotonic()
 
     @property
@@ -116,16 +116,16 @@ def fork(body: Callable[[], None], *, leads_group: bool = False) -> int:
     """Run ``body`` in a forked process and return its id. The process ends when ``body`` returns, or when its parent dies.
 
     Args:
-        leads_group: the process leads a process group, by which :func:`end_group` ends all that it started.
+        leads_group: the process leads a process group, by which :func:`end_group` ends all processes that it started.
     """
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # a full disk or a closed stream is no reason not to run
+        with contextlib.suppress(Exception):  # a full disk or a closed stream must not prevent the run
             stream.flush()
     parent = os.getpid()
     pid = os.fork()
     if pid:
         if leads_group:
-            with contextlib.suppress(OSError):  # the child does the same: whoever is first
+            with contextlib.suppress(OSError):  # the child makes the same call: either may be first
                 os.setpgid(pid, pid)
         return pid
     _child(body, parent, leads_group)
@@ -160,13 +160,13 @@ def end_group(leader: int) -> None:
 
 
 def default_signals() -> None:
-    """Undo what this process inherited, or an import changed: children are waited for, and the wall limit rings."""
+    """Reset signals that this process inherited or an import changed. Waiting for children and the wall limit need them."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM})
 
 
 def seed_globals(seed: int) -> None:
-    """Seed the global generators, so that a method that breaks the contract and draws from them still repeats itself."""
+    """Seed the global generators, so that a method that breaks the contract and draws from them is still repeatable."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     if torch := sys.modules.get("torch"):
@@ -177,7 +177,7 @@ def _die_with(parent: int) -> None:
     """End this process when ``parent`` dies: by the kernel on Linux, elsewhere by a thread that looks every second."""
     if _prctl is not None:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the kernel knew
+        if os.getppid() != parent:  # the parent died before the call above
             os._exit(1)
         return
 

@@ -13,11 +13,11 @@ from harness.retrain import retrain
 from harness.spec import RowSpec, RunSpec
 
 TICK_S = 0.5
-"""Longest delay of finished runs, and of news of a running one."""
+"""Longest delay of the results of finished runs, and of the progress of a running one, in seconds."""
 GRACE_S = 10.0
-"""Seconds after its wall limit at which a run is killed that cannot be interrupted (stuck in C code)."""
+"""Seconds after its wall limit at which a run is killed if it cannot be interrupted (stuck in C code)."""
 START_S = 300.0
-"""Seconds that the import of a method may take until its search begins. The wall limit counts from there."""
+"""Seconds that the import of a method may take until its search begins. The wall limit counts from the start of the search."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Job:
     """Folder for the checkpoints of long searches."""
     sample_s: float = 0.0
     """After this many seconds, stop a run that reports its progress; its result is ``sampled``, with the projected seconds of
-    the whole run. 0: never."""
+    the complete run. 0: never."""
     grace_s: float = GRACE_S
-    """How long after its wall limit a run that cannot be interrupted is killed."""
+    """See :data:`GRACE_S`."""
     start_s: float = START_S
-    """How long the method's import may take."""
+    """See :data:`START_S`."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Share:
 def attempt(
     job: Job, run: RunSpec, report: Callable[[float], None] | None = None, started: Callable[[], None] = lambda: None
 ) -> Outcome | Result:
-    """Search, or train, in this process. A KeyboardInterrupt can only be the method's own doing."""
+    """Search, or train, in this process. A KeyboardInterrupt counts as raised by the method itself."""
     sample = Sample(job.sample_s) if job.sample_s else None
     try:
         ended: Outcome | Result = (retrain if run.arch else search)(job.row, run, job.checkpoints, sample or report, started)
@@ -57,11 +57,11 @@ def attempt(
 
 
 PATIENCE = 10
-"""A run whose first part takes longer than this many samples is judged by it, its start included."""
+"""If the first part of a run takes longer than this number of samples, it gives the projection, start included."""
 
 
 class Sample:
-    """Projects, from how far a run has come in a few seconds, how long it takes; then ends it."""
+    """A ``report`` that projects the seconds of a run from its progress in the first seconds, and then ends it."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.projected = seconds, 0.0
@@ -74,11 +74,11 @@ class Sample:
         if share <= before:
             return
         if not before and passed < PATIENCE * self.seconds:
-            self._from = now, share  # what came before the first sign of progress is done once, and not in every part of a run
+            self._from = now, share  # work before the first report is done once, and not in every part of a run
         elif passed >= self.seconds:
             self.projected = since - self._began + passed * (1 - before) / (share - before)
             raise Enough
 
 
 class Enough(BaseException):
-    """Ends a run that was only sampled."""
+    """The end of a run that was only sampled."""

@@ -24,7 +24,7 @@ AT_ONCE = 256 << 20
 """Largest single read. No reader of the project needs more; a garbled length requests more."""
 
 _PEEK = 16 << 20
-"""Bytes that a library may read to list what an archive or a table contains."""
+"""Bytes that a library may read to list the contents of an archive or a table."""
 _KINDS = {
     stat.S_IFIFO: "is a named pipe",
     stat.S_IFSOCK: "is a socket",
@@ -144,10 +144,10 @@ class Bounded(io.RawIOBase):
 
     def read(self, size: int | None = -1) -> bytes:
         """Return up to ``size`` bytes; -1 means all."""
-        wanted = -1 if size is None else size
-        if wanted > AT_ONCE:
-            raise OSError(f"it requests {wanted:,} bytes at once")
-        data = self._file.read(self._left + 1 if wanted < 0 else min(wanted, self._left + 1))
+        requested = -1 if size is None else size
+        if requested > AT_ONCE:
+            raise OSError(f"it requests {requested:,} bytes at once")
+        data = self._file.read(self._left + 1 if requested < 0 else min(requested, self._left + 1))
         self._left -= len(data)
         if self._left < 0:
             raise OSError(f"it has more than {self._most:,} bytes")

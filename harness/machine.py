@@ -1,4 +1,4 @@
-"""What this process may use of the machine: cores and a GPU."""
+"""The cores, the memory and the GPU that this process may use."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def require_cuda() -> None:
 
 
 def free_memory() -> int:
-    """Return the bytes that new processes can use without swapping; 0 if the system does not say."""
+    """Return the bytes that new processes can use without swapping; 0 if the system does not report it."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -69,7 +69,7 @@ def free_memory() -> int:
 def bounded_memory(limit: int) -> Iterator[None]:
     """Let this process, and each process that it starts in the body, allocate at most ``limit`` bytes.
 
-    More is a MemoryError of that process, and not a machine without memory. 0: no limit.
+    A process that allocates more gets a MemoryError. 0: no limit.
     """
     import resource
 

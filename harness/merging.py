@@ -20,7 +20,7 @@ _COLUMNS = ("run_id", "spec", "session", *_CONTENT, "wall_seconds", "error", "fi
 
 @dataclass
 class Merged:
-    """What happened to the runs of one source."""
+    """Result of merging one source."""
 
     added: int = 0
     present: int = 0
@@ -80,7 +80,7 @@ def _rows(old: sqlite3.Connection, new: sqlite3.Connection, numbers: set[int]) -
 
 
 def _sessions(old: sqlite3.Connection, new: sqlite3.Connection, numbers: set[int]) -> dict[int, int]:
-    """Do the same for sessions. Host, process and start identify a session that was merged before."""
+    """Write sessions as :func:`_rows` does. Host, process and start identify a session that was merged before."""
     renumbered = {0: 0}
     names = "host, pid, started, heartbeat, ended, provenance"
     for number in sorted(numbers - {0}):

@@ -1,4 +1,4 @@
-"""The contract of a search method, and what the registry reads of a method's class."""
+"""The contract of a search method, and the facts that the registry reads from a method's class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.space import Arch
 from harness.view import SearchView
 
 Proposes = Literal["best_valid", "self"]
-"""Who proposes: the harness, the architecture of best validation accuracy so far; or the method itself."""
+"""Who proposes: the harness (the architecture with the best validation accuracy so far), or the method itself."""
 Presets = Mapping[str, Mapping[str, Any]]
 """Hyperparameters by field, under a name."""
 
@@ -27,10 +27,10 @@ class Method(Protocol):
     * ``reference``: the paper, as text.
     * ``citations``: keys of its papers in ``reports/references.bib``.
     * ``compared_with``: the row, or the method, that reports draw the method's rows with.
-    * ``kind``: what it needs of a benchmark; the default for a file is ``multi-trial``.
+    * ``kind``: the side of a benchmark that it needs; the default for a file is ``multi-trial``.
     * ``proposes``: ``"best_valid"`` (the default) or ``"self"``.
     * ``settings``: ``{space name: {field: value}}``, the papers' values away from the home space.
-    * ``variants``: ``{name: {field: value}}``, what the papers report as separate rows. The variant without a name is the
+    * ``variants``: ``{name: {field: value}}``, the separate rows of the papers. The variant without a name is the
       row of the method itself.
     * ``pure``: True if a search leaves nothing behind in its process, so that several short searches may share one process.
       The contract is tested. Without it every search has a process for itself.
@@ -54,11 +54,11 @@ class Selective(Method, Protocol):
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """What the harness knows of a method without running it."""
+    """Facts about a method that the harness reads without running it."""
 
     name: str
     kind: str
-    """What it needs of a benchmark: ``multi-trial``, ``one-shot``, ..."""
+    """The side of a benchmark that it needs: ``multi-trial``, ``one-shot``, ..."""
     cls: type
     file: Path
     reference: str
@@ -67,7 +67,7 @@ class MethodInfo:
     citations: tuple[str, ...] = ()
     """Keys of its papers in ``reports/references.bib``."""
     compared_with: str = ""
-    """The row, or the method, that reports draw its rows with; empty if there is none."""
+    """The row, or the method, that reports draw its rows with; empty if it is drawn alone."""
     proposes: Proposes = "best_valid"
     pure: bool = False
     settings: Presets = field(default_factory=dict)
@@ -80,7 +80,7 @@ class MethodInfo:
         """Read the optional attributes of a method's class. Nothing else reads them.
 
         Args:
-            kind: of a class that states none.
+            kind: the kind of a class that states none.
 
         Raises:
             UserError: an attribute has a value that means nothing.
@@ -122,7 +122,7 @@ class MethodInfo:
         return (inspect.getdoc(self.cls) or "").split("\n")[0]
 
     def construct(self, arguments: Mapping[str, Any]) -> Method:
-        """Return the method with these hyperparameters. Raises what its constructor raises."""
+        """Return the method with these hyperparameters. Raises the errors of its constructor."""
         method: Method = self.cls(**arguments)
         return method
 

@@ -1,4 +1,4 @@
-"""Opens a benchmark under a protocol and checks that it offers what the harness reads: a mistake is one line."""
+"""Open a benchmark under a protocol, and check the attributes that the harness reads. A mistake is one line."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ _PARTS: Final[Mapping[str, type]] = {
     "judge.set_size": Mapping,
     "judge.stated_set": str,
 }
-"""What the harness reads of every problem, and its types."""
+"""Attributes that the harness reads of every problem, and their types."""
 
 
 def _faults(problem: Problem) -> Iterator[str]:
-    """Yield what is wrong with an opened benchmark, each in a clause. The first fault may cause the others."""
+    """Yield the faults of an opened benchmark, one clause each. The first fault may cause the next ones."""
     if not isinstance(problem, Problem):
         yield f"its open() must return a harness.problem.Problem, not {problem!r:.80}"
     for path, kind in _PARTS.items():

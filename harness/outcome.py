@@ -1,4 +1,4 @@
-"""What a search leaves: its trace during the search, its outcome at the end, and its result after the judge."""
+"""The records of a search: its trace during the search, its outcome at the end, and its result after the judge."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.space import Arch
 
 
 class Proposal(NamedTuple):
-    """From this point of the search on, ``arch`` is what the method would return."""
+    """The architecture that the method would return, from this point of the search on."""
 
     queries: int
     seconds: float
@@ -18,7 +18,7 @@ class Proposal(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """How good shared weights say that ``arch`` is."""
+    """Accuracy of ``arch`` under shared weights, percent."""
 
     arch: Arch
     shared: float
@@ -26,7 +26,7 @@ class Probe(NamedTuple):
 
 @dataclass
 class Trace:
-    """What happened in a search, in order."""
+    """Events of a search, in order."""
 
     seconds: list[float] = field(default_factory=list)
     """Charged seconds after each query."""
@@ -49,7 +49,7 @@ class Outcome:
     queries: list[tuple[Arch, int | None]]
     """Architecture and fidelity of each query for which the oracle had a record."""
     trained: dict[str, float]
-    """By currency, what the training side charged."""
+    """Amounts that the training side charged, by currency."""
     wall_seconds: float
     error: str = ""
 
@@ -60,13 +60,13 @@ class Result:
 
     run_id: str
     status: str
-    """``done``; ``failed``: the method raised, or proposed nothing usable; ``rejected``: its ledger is not what the harness
-    noted; ``timeout``: past the wall limit; ``crashed``: its process died; ``sampled``: begun to see how long it takes, and
+    """``done``; ``failed``: the method raised, or proposed nothing usable; ``rejected``: its ledger contradicts the harness's
+    books; ``timeout``: past the wall limit; ``crashed``: its process died; ``sampled``: begun to see how long it takes, and
     never stored. Only ``done`` runs enter a mean."""
     arch: str = ""
     """The last proposal, in the space's spelling."""
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    """``{target: {"valid", "test", "regret", "rank"}}`` of what the protocol reports."""
+    """``{target: {"valid", "test", "regret", "rank"}}``, by the targets of the protocol."""
     trace: dict[str, Sequence[float]] = field(default_factory=dict)
     """Named columns: ``seconds``, ``accuracy`` (float32) per query; ``proposal_*``, ``TARGET/test`` per proposal; ``log/*``.
 
@@ -77,11 +77,11 @@ class Result:
     wall_seconds: float = 0.0
     """Real time of the search, never charged."""
     error: str = ""
-    """Traceback or reason where the status is not ``done``."""
+    """Traceback or reason if the status is not ``done``."""
 
 
 ERROR_LIMIT = 10_000
-"""Characters of an error text that are kept."""
+"""Largest length of a stored error text, in characters."""
 
 
 def printable(text: str) -> str:

@@ -10,7 +10,7 @@ from statistics import fmean
 
 @dataclass(frozen=True)
 class Work:
-    """The runs of one row that are left, and what is known of their cost."""
+    """The remaining runs of one row, and the known cost of its runs."""
 
     kind: str
     left: float
@@ -18,13 +18,13 @@ class Work:
     runs: float = 0.0
     """Runs of the row whose cost is known; a run under way counts by its share."""
     seconds: float = 0.0
-    """Real seconds that these took together."""
+    """Real seconds that they took together."""
 
 
 def seconds_left(rows: Sequence[Work], workers: int) -> float | None:
-    """Return the real seconds until all rows are done; None if nothing is known of a row or of its kind.
+    """Return the real seconds until all rows are done; None if the cost of a row and of its kind is unknown.
 
-    A row without a finished run is taken to cost what the other rows of its kind cost on average.
+    A row without a finished run is priced at the mean cost of the other rows of its kind.
     """
     known = defaultdict(list)
     for row in rows:
@@ -44,9 +44,9 @@ def seconds_left(rows: Sequence[Work], workers: int) -> float | None:
 
 def clock(seconds: float) -> str:
     """Return a duration as m:ss or h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Imports the project's own packages from the folder next to this one, not from the folder where a command is started."""
+"""Import the project's own packages from the folder next to this one, not from the folder where a command is started."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ PROJECT: Final = Path(__file__).resolve().parents[1]
 
 
 def claim(*names: str) -> list[str]:
-    """Import the project's packages by their folder, and return the places of packages that would have been found instead."""
+    """Import the project's packages from their folders. Return the places of packages that Python would import instead."""
     shadowing = []
     for name in names:
         folder = PROJECT / name
-        found = importlib.util.find_spec(name)
-        place = Path(found.origin) if found and found.origin else None
+        default = importlib.util.find_spec(name)
+        place = Path(default.origin) if default and default.origin else None
         if place and place.resolve() == folder / "__init__.py":
             continue
         if place:
@@ -30,4 +30,4 @@ def claim(*names: str) -> list[str]:
 
 
 SHADOWING: Final = claim("methods", "benchmarks", "reports")
-"""Packages of the user's that have the name of one of ours; they are not used."""
+"""Packages of the user that have the name of one of the project's packages. They are not used."""

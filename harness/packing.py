@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 PER_QUERY = frozenset(("seconds", "accuracy"))
-"""Columns of a trace with a value per query. They are the largest and written last: a reader can unpack the others alone."""
+"""Columns of a trace with a value per query. They are the largest and the last ones: a reader can skip them."""
 FIRST = 1024
-"""Bytes that such a reader unpacks at first."""
+"""Number of bytes that such a reader unpacks first."""
 _DTYPES = {"f4": "<f4", "i8": "<i4", "i4": "<i4"}
 
 
@@ -51,5 +51,5 @@ def unpack(blob: bytes, *, per_query: bool = True) -> dict[str, npt.NDArray[Any]
 
 @lru_cache(maxsize=4096)
 def _header(text: bytes) -> list[tuple[str, np.dtype[Any], int]]:
-    """Runs of one row share few headers: only the numbers of points differ."""
+    """Return name, type and length of each column. Runs of one row share few headers: only the lengths differ."""
     return [(name, np.dtype(dtype), n) for name, (dtype, n) in json.loads(text).items()]

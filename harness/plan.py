@@ -56,7 +56,7 @@ class Opened:
 
     @property
     def training(self) -> TrainingSide | None:
-        """Return what methods of the part's kind train on; None if they only query."""
+        """Return the training side for methods of the part's kind; None if they only query."""
         return None if self.part.kind == "multi-trial" else self.problem.training
 
     @cached_property
@@ -68,7 +68,7 @@ class Opened:
 
     @property
     def trained_on(self) -> str:
-        """Return which data methods of the part's kind train on; empty for methods that only query. Opens the data."""
+        """Return the data that methods of the part's kind train on; empty for methods that only query. Opens the data."""
         return self._images[0]
 
     def obstacle(self, method: Method, device: str, named: bool = False) -> str:
@@ -86,7 +86,7 @@ class Opened:
 
 @dataclass
 class Plan:
-    """What a command is going to do."""
+    """The runs of a command."""
 
     protocol: Protocol
     rows: list[PlannedRow]
@@ -95,20 +95,20 @@ class Plan:
     opened: dict[tuple[str, str], Opened] = field(default_factory=dict)
     """By benchmark and kind of method, the parts that are open; see :meth:`open`."""
     closed: dict[tuple[str, str], str] = field(default_factory=dict)
-    """By benchmark and kind of method, why a part cannot be opened here."""
+    """Reasons why parts cannot be opened, by benchmark and kind of method."""
     skipped: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    """By benchmark, kind of method, and row (or stage), why it cannot run here."""
+    """Reasons why rows (or stages) cannot run, by benchmark, kind of method, and row (or stage)."""
     trainings: list[Training] = field(default_factory=list)
     """Trainings of the stages after the search whose inputs are known; see :mod:`harness.stages`."""
     waiting: dict[str, str] = field(default_factory=dict)
-    """By stage whose inputs are not made yet, what it will train."""
+    """Descriptions of the trainings of stages whose inputs do not exist yet, by stage."""
 
     @property
     def todo(self) -> int:
         return sum(len(row.todo) for row in self.rows)
 
     def tables(self) -> list[str]:
-        """Return which tables are looked up, one line each."""
+        """Return the tables that are looked up, one line each."""
         names: dict[str, dict[str, None]] = {}
         for opened in self.opened.values():
             if table := opened.problem.facts.table:
@@ -159,7 +159,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rows of a protocol's parts a command wants, and the hyperparameters that it changes."""
+    """Rows of a protocol's parts that a command selects, and the hyperparameters that it changes."""
 
     methods: Sequence[str] = ()
     """``method``, ``method:variant`` or ``file.py``; empty: every row of a part."""
@@ -191,7 +191,7 @@ def make(
     everything: bool = False,
     benchmarks: Sequence[str] = (),
     seeds: int | None = None,
-    given: Mapping[str, Mapping[str, str]] | None = None,
+    settings: Mapping[str, Mapping[str, str]] | None = None,
     device: str = "cpu",
     threads: int = 1,
     report_only: bool = False,
@@ -203,13 +203,13 @@ def make(
         everything: every row of the protocol, and the rows of ``methods``.
         benchmarks: ids or their first part (``nb201``); empty means all of the protocol's.
         seeds: number of worlds; None means the protocol's number.
-        given: ``{method: {setting: text}}`` from ``--set``; rows are named after what it changes.
+        settings: ``{method: {field: text}}`` from ``--set``; a row's name contains the settings that it changes.
         report_only: nothing will run. A benchmark without data is then an entry of ``closed``, and a plan may have no rows.
 
     Raises:
         UserError: an unknown name, missing data, a setting that changes no row, or nothing to run.
     """
-    selection = Selection(methods, everything, given or {})
+    selection = Selection(methods, everything, settings or {})
     wanted = _benchmarks(protocol, benchmarks)
     plan = Plan(protocol, [], device, threads)
     used: set[str] = set()
@@ -269,7 +269,7 @@ def _add(plan: Plan, opened: Opened, resolved: Resolved, worlds: Iterable[int]) 
 
 
 def _changes_nothing(name: str, selection: Selection) -> UserError:
-    """Return the error for a ``--set`` that changes no row: it is a mistake."""
+    """Return the error for a ``--set`` that changes no row."""
     info = next(iter(registry.select_rows([name]).values()))
     settings = " ".join(f"--set {name}.{field}={text}" for field, text in selection.settings[name].items())
     methods = ",".join(selection.methods)

@@ -1,4 +1,4 @@
-"""What a plan will do and what it costs: ``--dry-run`` from what is stored, ``--price`` from a timed start of each row."""
+"""Print the runs of a plan and their price: ``--dry-run`` from stored runs, ``--price`` from a timed start of each row."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from harness.plan import Plan, PlannedRow
 from harness.spec import RETRAINING
 
 SAMPLE_S = 1.0
-"""How long a search is timed for, once it shows progress."""
+"""Seconds for which a search is timed after its first sign of progress."""
 MEMORY_SHARE = 0.8
-"""Of the free memory, what all timed searches together may take."""
+"""Share of the free memory that all timed searches together may take."""
 
 Costs = Mapping[str, tuple[int, float]]
 """By row identity, runs that are done and the real seconds that they took."""
@@ -69,7 +69,7 @@ def measure(plan: Plan, costs: Costs, workers: int) -> None:
 
 
 def _sampled(rows: Sequence[PlannedRow], workers: int) -> Iterator[tuple[str, float | None, str]]:
-    """Yield by row identity the real seconds that one of its runs takes with all workers busy, or None and why it has none."""
+    """Yield by row identity the real seconds that one of its runs takes with all workers busy, or None with the reason."""
     memory = int(MEMORY_SHARE * machine.free_memory() / workers)
     with machine.bounded_memory(memory):  # the workers inherit it
         for finished in local(_samples(rows), workers):

@@ -1,6 +1,6 @@
-"""What a benchmark offers: the contracts of its two sides.
+"""The contracts of a benchmark and its two sides.
 
-The two sides of a benchmark are two types. A search reaches the :class:`Oracle`, which knows validation values only. Only the
+The two sides are two types. A search reaches the :class:`Oracle`, which knows validation values only. Only the
 harness reaches the :class:`Judge`, which knows the test values.
 """
 
@@ -23,15 +23,15 @@ class Oracle(Protocol):
     """The search side of a benchmark in one world: validation values and costs, nothing else within reach."""
 
     fidelities: tuple[int, ...]
-    """The numbers of epochs that a query may request, ascending; the last one is what ``None`` means."""
+    """The numbers of epochs that a query may request, ascending; ``None`` means the last one."""
 
     def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
         """Return validation accuracy (percent), seconds, epochs and MACs of one more training of ``arch``.
 
         Args:
             fidelity: epochs of the training.
-            asked: number of earlier queries of the same architecture and fidelity. It decides, with the world's seed, which
-                recorded seed is drawn.
+            asked: number of earlier queries of the same architecture and fidelity. With the world's seed, it determines the
+                drawn record.
 
         Raises:
             InvalidArchitecture: ``arch`` is not in the space.
@@ -56,9 +56,9 @@ class Judge(ABC):
     """The reporting side of a benchmark. Only the harness reaches it."""
 
     optimum: Mapping[str, float]
-    """For each target, the largest true value over the stated set; NaN if nobody knows it."""
+    """For each target, the largest true value over the stated set; NaN if it is unknown."""
     stated_set: str
-    """What the optimum, the regret and the rank range over."""
+    """The set that the optimum, the regret and the rank refer to."""
     set_size: Mapping[str, int]
     """Number of architectures in the stated set, for each target."""
     worst: Mapping[str, float] = {}
@@ -77,20 +77,20 @@ class Judge(ABC):
 
 @dataclass(frozen=True)
 class Facts:
-    """What the captions of a report say of a benchmark's data, one clause each."""
+    """Texts about a benchmark's data for the captions of a report, one clause each."""
 
     source: str
     """The table or the images: their name, size and version."""
     search: str
-    """What a search looks at: ``validation accuracy of ... after the 12-epoch training``."""
+    """The values that a search reads: ``validation accuracy of ... after the 12-epoch training``."""
     judge: Mapping[str, str]
-    """For each target of the judge, what its accuracies are."""
+    """Description of the accuracies of each target of the judge."""
     clock: str = ""
-    """What the charged seconds are, if that needs saying."""
+    """Description of the charged seconds, if they need one."""
     table: str = ""
-    """Which of the user's tables is in use: kind, how many architectures of how many, file."""
+    """The user's table in use: kind, number of architectures out of all, file."""
     supernet_clock: str = ""
-    """How a pass of a supernet is charged, if that needs saying."""
+    """Description of the charge of a supernet's pass, if it needs one."""
 
 
 class Problem(ABC):
@@ -105,11 +105,11 @@ class Problem(ABC):
     """The seed record in force: ``drawn`` (one recorded seed per query) or ``mean``."""
     facts: Facts
     training: TrainingSide | None = None
-    """What methods train on that train for themselves; None if they can only query."""
+    """Opens the training task of a search; None if methods can only query."""
     retraining: Retrainer | None = None
     """Trains proposed architectures from scratch; None if the judge knows all accuracies."""
     mean_cost: float | None = None
-    """Mean charged seconds of one query to the last epoch, of which a budget may be a multiple; None: no queries."""
+    """Mean charged seconds of one query to the last epoch. A budget may be a multiple of it. None: no queries."""
 
     @abstractmethod
     def oracle(self, world: int) -> Oracle | None:
@@ -118,7 +118,7 @@ class Problem(ABC):
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a benchmark can run here."""
+    """State of a benchmark's data on this machine."""
 
     ready: bool
     text: str
@@ -132,10 +132,10 @@ class Benchmark(Protocol):
     kinds: tuple[str, ...]
     """Kinds of method that can search it: ``multi-trial``, ``one-shot``, ..."""
     embedded: bool
-    """Ships with the project, so that it works on a fresh machine."""
+    """True if its data ships with the project, so that it works on a fresh machine."""
 
     def availability(self) -> Availability:
-        """Return whether its data is here. Looks for files and opens no large one."""
+        """Return whether its data is present. Look for files, and open no large one."""
         ...
 
     def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> Problem:

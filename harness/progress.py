@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 LINES_EVERY_S = 5.0
 FRAME = 2
-"""Lines of a terminal that are left free: the cursor's, and one for a message."""
+"""Number of free lines on a terminal: the cursor's line, and one for a message."""
 
 
 @dataclass
 class RowState:
-    """Where one row stands."""
+    """Progress of one row."""
 
     name: str
     total: int
@@ -48,10 +48,10 @@ class RowState:
     seconds: float = 0.0
     running: int = 0
     under_way: float = 0.0
-    """Work done in running runs, in units of one run, as far as their methods report it."""
+    """Work done in running runs, in units of one run, if their methods report it."""
 
     def count_in(self, status: str, scores: Mapping[str, Mapping[str, float]], seconds: float) -> None:
-        """Count a finished run, whichever command finished it."""
+        """Count a finished run of any command."""
         self.done += 1
         self.failed += status != "done"
         if status != "done":
@@ -69,7 +69,7 @@ class RowState:
         """Count a run that this command finished."""
         self.count_in(result.status, result.scores, result.wall_seconds)
         self.fresh += 1
-        self.under_way = max(self.under_way - 1.0, 0.0)  # it is under way no more; the next tick tells exactly
+        self.under_way = max(self.under_way - 1.0, 0.0)  # an estimate until the next tick
 
     def left(self) -> float:
         """Return the runs that are not done; a running one counts by its remaining share."""
@@ -104,7 +104,7 @@ class RowState:
 
 
 class Progress(Protocol):
-    """Takes the driver's reports."""
+    """Display of the driver's reports."""
 
     def __enter__(self) -> Progress: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None: ...

@@ -60,7 +60,7 @@ class BudgetRule:
 
 @dataclass(frozen=True)
 class Part:
-    """What one kind of method does under a protocol."""
+    """Rules for one kind of method under a protocol."""
 
     kind: str
     benchmarks: tuple[str, ...]
@@ -71,9 +71,9 @@ class Part:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Presets: hyperparameters per method, or per row."""
     seeds: int | None = None
-    """Number of seeds; None: the protocol's."""
+    """Number of seeds; None: that of the protocol."""
     wall_limit_s: float | None = None
-    """Limit of real time for one search; None: the protocol's."""
+    """Limit of real time for one search, in seconds; None: that of the protocol."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Stage:
     recipe: str
     """Name of the recipe in the benchmark."""
     recipes: Mapping[str, str] = field(default_factory=dict)
-    """By method or row, another recipe, which its paper uses."""
+    """Recipes that papers use instead, by method or row."""
     seeds: int = 1
     """Trainings of each cell."""
     first_seed: int = 0
@@ -103,7 +103,7 @@ class Stage:
 
     @property
     def what(self) -> str:
-        """Return what searches did with the cells that the stage trains, in a word."""
+        """Return ``found`` or ``probed``: how searches reached the cells that the stage trains."""
         return "probed" if self.probed else "found"
 
     def recipe_of(self, row: str) -> str:
@@ -125,9 +125,9 @@ class Protocol:
     """The stages after the searches, in order."""
     paper: str = ""
     comparable: bool = True
-    """Whether published numbers were made under these rules."""
+    """True if published numbers were made under these rules."""
     modified: str = ""
-    """What the command line changed, in words."""
+    """Changes by the command line, in words."""
 
     def with_budget(self, text: str) -> Protocol:
         """Return the protocol with another limit: ``seconds=6000``, ``queries=100``. Raises :class:`UserError`."""
@@ -171,17 +171,19 @@ def protocol(name: str) -> Protocol:
 def _in_file(text: str) -> Protocol:
     from harness import protocol_files
 
-    path, _, which = text.rpartition(".toml")
-    file, which = Path(f"{path}.toml"), which.removeprefix(":")
+    path, _, wanted = text.rpartition(".toml")
+    file, wanted = Path(f"{path}.toml"), wanted.removeprefix(":")
     registered = protocol_files.everywhere()
-    read = protocol_files.protocols_in(file)
-    if not which and len(read) == 1:
-        which = next(iter(read))
-    if which not in read:
-        raise UserError(f"{file} has the protocols {', '.join(read)}; pass --protocol {file}:NAME{suggest(which, read)}")
-    if which in registered and registered[which][1].resolve() != file.resolve():
-        raise UserError(f"{file}: a protocol {which!r} is already in {registered[which][1]}; rename yours")
-    return read[which]
+    declared = protocol_files.protocols_in(file)
+    if not wanted and len(declared) == 1:
+        wanted = next(iter(declared))
+    if wanted not in declared:
+        raise UserError(
+            f"{file} has the protocols {', '.join(declared)}; pass --protocol {file}:NAME{suggest(wanted, declared)}"
+        )
+    if wanted in registered and registered[wanted][1].resolve() != file.resolve():
+        raise UserError(f"{file}: a protocol {wanted!r} is already in {registered[wanted][1]}; rename yours")
+    return declared[wanted]
 
 
 def chosen(name: str | None, benchmarks: Sequence[str]) -> Protocol:
@@ -196,15 +198,17 @@ def chosen(name: str | None, benchmarks: Sequence[str]) -> Protocol:
     if name:
         return protocol(name)
     offered = {id for part in protocol(DEFAULT).parts for id in part.benchmarks}
-    others = [name for name in benchmarks if not any(id == name or id.startswith(f"{name}/") for id in offered)]
-    ids = [id for name in others for id in registry.matching(name)]
+    unlisted = [name for name in benchmarks if not any(id == name or id.startswith(f"{name}/") for id in offered)]
+    ids = [id for name in unlisted for id in registry.matching(name)]
     if not ids:
         return protocol(DEFAULT)
     under = [rules.name for rules in protocols().values() if any(id in part.benchmarks for part in rules.parts for id in ids)]
     if under:
-        raise UserError(f"{', '.join(others)}: pass --protocol with one of {', '.join(under)}")
-    if len(others) < len(benchmarks):
-        raise UserError(f"no protocol names {', '.join(others)}: name it alone, for common rules, or pass --protocol FILE.toml")
+        raise UserError(f"{', '.join(unlisted)}: pass --protocol with one of {', '.join(under)}")
+    if len(unlisted) < len(benchmarks):
+        raise UserError(
+            f"no protocol names {', '.join(unlisted)}: name it alone, for common rules, or pass --protocol FILE.toml"
+        )
     return common(ids)
 
 

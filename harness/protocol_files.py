@@ -1,4 +1,4 @@
-"""Reads protocols from TOML files. The error for a mistake names file, table and key."""
+"""Read protocols from TOML files. The error for a mistake names file, table and key."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _protocol(file: Path, name: str, table: Mapping[str, Any]) -> Protocol:
 
 
 def _part(where: str, key: str, table: Mapping[str, Any]) -> Part:
-    """A part is named after its kind. If there are several of one kind, they say it: ``kind = "multi-trial"``."""
+    """Return a part from its table. The table's name is its kind, unless it has an entry such as ``kind = "multi-trial"``."""
     kind = table.get("kind", key)
     if kind not in kinds() and (close := suggest(str(kind), kinds())):
         raise UserError(f"{where} is for methods of the kind {kind!r}{close}")

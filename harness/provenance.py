@@ -1,4 +1,4 @@
-"""How a number was made: code, versions, machine, command."""
+"""Provenance of a number: code, versions, machine, command."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def gather() -> dict[str, Any]:
         "command": command(),
         "code": code(),
         "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: release for name in PACKAGES if (release := _version(name))},
         "host": {
             "system": platform.platform(terse=True),
             "machine": platform.machine(),
             "cpus": os.cpu_count(),
             "processor": _processor(),
-            **({"accelerator": found} if (found := _accelerator()) else {}),
+            **({"accelerator": accelerator} if (accelerator := _accelerator()) else {}),
         },
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -42,7 +42,7 @@ def command() -> str:
 
 
 def _quoted(word: str) -> str:
-    """Quote a word for a shell. The bytes of a name that is not valid UTF-8 are spelled, so that any file can contain it."""
+    """Quote a word for a shell. Spell the bytes of a name that is not valid UTF-8, so that any file can contain it."""
     data = os.fsencode(word)
     try:
         return shlex.quote(data.decode())
@@ -73,7 +73,7 @@ def _git(root: Path, *words: str) -> str:
 def _refusal(error: Exception) -> str:
     """Return why git failed, in a few words."""
     if isinstance(error, subprocess.TimeoutExpired):
-        return "git does not answer"
+        return "git does not respond"
     if not isinstance(error, subprocess.CalledProcessError):
         return "git cannot be run"
     if "dubious ownership" in error.stderr:
@@ -91,14 +91,14 @@ def _version(name: str) -> str | None:
 
 def _accelerator() -> str:
     """Return the names of NVIDIA GPUs, from their driver."""
-    found = []
+    names = []
     for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         try:
             lines = [line for line in file.read_text().splitlines() if line.startswith("Model:")]
         except OSError:
             continue
-        found += [line.partition(":")[2].strip() for line in lines]
-    return ", ".join(found)
+        names += [line.partition(":")[2].strip() for line in lines]
+    return ", ".join(names)
 
 
 def _processor() -> str:

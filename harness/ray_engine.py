@@ -1,4 +1,4 @@
-"""Runs jobs on a Ray cluster: every Ray actor drives one worker of :mod:`harness.engine`, so runs are kept apart as there."""
+"""Run jobs on a Ray cluster. Every Ray actor drives one worker of :mod:`harness.engine`, which keeps runs apart."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from harness.job import TICK_S, Job
 def on_ray(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None = None) -> Iterator[Finished | UnderWay]:
     """Do the jobs with ``workers`` actors on the cluster that ``RAY_ADDRESS`` names, else on a local one with as many CPUs.
 
-    An actor dies with its node, or when the system is short of memory: never by a method, which runs in a separate process.
-    What it was doing goes to the other actors.
+    An actor dies with its node, or when the system is short of memory, but never by a method, which runs in a separate process.
+    Its job goes to another actor.
 
     Raises:
         UserError: Ray does not start, or runs stay undone because actors died.
@@ -89,7 +89,7 @@ class _Actor:
 
     def __init__(self, around: Surroundings) -> None:
         settings = {name: value for name, value in around.environment.items() if name.startswith("NAS_")}
-        # this node's own environment, in which Ray names the actor's GPUs; the harness's settings unless the node has its own
+        # the environment of this node names the actor's GPUs; it overrides the settings of the harness
         self._around = Surroundings(environment={**settings, **os.environ}, threads=around.threads)
         self._worker: Worker | None = None
         self._deaths: Counter[str] = Counter()

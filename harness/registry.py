@@ -1,4 +1,4 @@
-"""Finds methods and benchmarks by name, lazily: by file in a checkout, by entry point from outside packages."""
+"""Find methods and benchmarks by name, lazily: by file in a checkout, by entry point in outside packages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def methods() -> dict[str, MethodInfo]:
 
 @contextmanager
 def _skipped_if_broken(what: str) -> Iterator[None]:
-    """Report an error of one file and skip the file: the others stay usable."""
+    """Report an error of one file and skip the file, so that the remaining files stay usable."""
     try:
         yield
     except (Exception, SystemExit) as error:

@@ -1,4 +1,4 @@
-"""One training from scratch of an architecture that a search proposed -> one result: a run of a later stage."""
+"""Train from scratch an architecture that a search proposed: a run of a later stage."""
 
 from __future__ import annotations
 

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 EPILOG = f"""
 \b
-What there is, and whether it can run here:
+Methods, benchmarks and protocols, and whether they can run here:
   python -m harness.run --list
 What would run, and how long it would take:
   python -m harness.run --protocol nb201-2020 --dry-run
   python -m harness.run --protocol nb201-2020 --price
-From another terminal: how far a sweep is, and the page of what there is so far:
+From another terminal: the progress of a sweep, and a page of its results so far:
   python -m harness.run --status
   python -m harness.run --protocol nb201-2020 --report
 Run it, resume it, report it:
@@ -44,7 +44,7 @@ Every row, and yours:
 Another hyperparameter:
   python -m harness.run --methods reinforce --set reinforce.lr=0.1
 
-Finished runs are kept in OUT/runs.sqlite and never repeated; the same command goes on where it stopped.
+Finished runs are kept in OUT/runs.sqlite and never repeated; the same command continues where it stopped.
 Exit codes: {command.EXIT_CODES}.
 """
 
@@ -81,7 +81,7 @@ def run(
     threads: Annotated[
         int, typer.Option(metavar="N", min=1, help="Threads of each run that trains; another number gives other last digits.")
     ] = 1,
-    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="For what trains.")] = "cpu",
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Device of methods that train.")] = "cpu",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the store and the reports.")] = Path("results"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its known price; run nothing.")] = False,
     price: Annotated[
@@ -105,7 +105,7 @@ def run(
         bool, typer.Option("--if-found", help="Leave out benchmarks whose data is not here, and say so.")
     ] = False,
 ) -> None:
-    """Runs search methods on benchmarks under one budget, and reports them beside the papers' numbers."""
+    """Run search methods on benchmarks under one budget, and report them next to the papers' numbers."""
     from harness import choice
 
     choice.choose(table)
@@ -138,7 +138,7 @@ def run(
             everything=all_,
             benchmarks=searched if report else _with_data(rules, searched, if_found),
             seeds=seeds,
-            given=_settings(set_ or [], named),
+            settings=_settings(set_ or [], named),
             device=device,
             threads=threads,
             report_only=report,
@@ -333,19 +333,19 @@ def _engine(name: str, around: Surroundings) -> Engine:
 
 
 def _settings(texts: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, str]]:
-    given: dict[str, dict[str, str]] = {}
+    settings: dict[str, dict[str, str]] = {}
     for text in texts:
         form = re.fullmatch(r"([^=]+)\.(\w+)=(.*)", text, re.DOTALL)
         if form is None:
             name = methods[0] if len(methods) == 1 else "METHOD"
             hint = f"; did you mean {name}.{text}?" if re.fullmatch(r"\w+=.*", text, re.DOTALL) else ""
             raise UserError(f"--set {text!r} is not of the form method.field=value{hint}")
-        given.setdefault(form[1], {})[form[2]] = form[3]
-    return given
+        settings.setdefault(form[1], {})[form[2]] = form[3]
+    return settings
 
 
 def main() -> None:
-    """Runs the command; see :func:`harness.command.run`."""
+    """Run the command; see :func:`harness.command.run`."""
     for place in packages.SHADOWING:
         print(f"not used: {place} has the name of one of the harness's own packages", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

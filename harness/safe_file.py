@@ -1,4 +1,4 @@
-"""A file of bytes that is complete or absent, and whose damage is noticed."""
+"""A file of bytes that is complete or absent. Damage to it is detected."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Damaged(ValueError):
 
 
 class SafeFile:
-    """Keeps the last good state of long work.
+    """File with the last good state of long work.
 
     Args:
-        path: the file; its folder is made at the first :meth:`save`.
-        work: what goes on if a write fails, for the warning: ``the search``.
+        path: the file; its folder is created at the first :meth:`save`.
+        work: the work that continues if a write fails, for the warning: ``the search``.
     """
 
     def __init__(self, path: Path, work: str) -> None:
@@ -28,7 +28,7 @@ class SafeFile:
         self._warned = False
 
     def save(self, content: bytes) -> None:
-        """Replace what is on disk. A write that fails is reported once and leaves the last good file."""
+        """Replace the content on disk. A write that fails is reported once and leaves the last good file."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with atomic(self.path) as temporary:

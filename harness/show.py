@@ -1,4 +1,4 @@
-"""What the command line prints besides progress: methods and benchmarks, verdicts of checks, failed runs."""
+"""Print methods and benchmarks, verdicts of checks, and failed runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run executes, as a digest: the source files that are reached by following imports.
+"""Compute the digest of the source that a run executes: the files that are reached by following imports.
 
 Imports are read from the source files; nothing is imported. Followed are:
 
@@ -40,7 +40,7 @@ NOT_IN_A_RUN: Final = (
     # open the bundled tables: likewise
     *("benchmarks.bundled.*", "benchmarks.*.digits_bundle"),
 )
-"""Modules that are imported by what a run executes and do not change its result."""
+"""Modules that the executed source imports and that do not change the result of a run."""
 
 
 class Module(NamedTuple):
@@ -53,7 +53,7 @@ class Module(NamedTuple):
 
 
 def of_search(method: Path, problem: Problem, kind: str) -> str:
-    """Return the digest of what a search executes.
+    """Return the digest of the source that a search executes.
 
     A benchmark's training side counts for the kinds of method that train. Its trainings from scratch are runs of their own.
     """
@@ -63,7 +63,7 @@ def of_search(method: Path, problem: Problem, kind: str) -> str:
 
 
 def of_training(retrainer: Retrainer) -> str:
-    """Return the digest of what a training from scratch executes."""
+    """Return the digest of the source that a training from scratch executes."""
     return digest(RETRAIN, *files_of(retrainer))
 
 
@@ -108,7 +108,7 @@ def files_of(*objects: Any) -> list[Path]:
 
 
 def _start(file: Path, project: Path) -> Module:
-    """The module of a file that no other module imports: its package is where ``__init__.py`` files are."""
+    """Return the module of a file where a digest starts. Its package begins at the topmost folder with an ``__init__.py``."""
     root = file.parent
     if any(file.is_relative_to(project / package) for package in OURS):
         root = project
@@ -126,7 +126,7 @@ def _hash(file: Path) -> bytes:
 
 @cache
 def _imported(module: Module, project: Path) -> list[Module]:
-    """The modules that a module imports, and their packages."""
+    """Return the modules that a module imports, and their packages."""
     names = {name for imported in _imports(module) for name in _with_parents(imported)}
     modules = [_locate(name, module.root, module.name.partition(".")[0], project) for name in sorted(names)]
     return [imported for imported in modules if imported and not _left_out(imported.name)]
@@ -143,12 +143,12 @@ def _with_parents(name: str) -> list[str]:
 
 
 def _imports(module: Module) -> Iterator[str]:
-    """Absolute names that a module's source imports; some name an attribute of a module and no file."""
+    """Yield the absolute names that a module imports. Some are names of attributes, which have no file."""
     text = module.file.read_bytes()
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
-        return  # importing it fails too, and says so
+        return  # the import of this file will raise the same error
     package = module.name.split(".")
     if module.file.name != "__init__.py":
         package.pop()
@@ -177,7 +177,7 @@ def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 @cache
 def _locate(name: str, root: Path, importer: str, project: Path) -> Module | None:
-    """The source file of a module; None for an attribute, a module without source, and an installed library."""
+    """Return the source file of a module; None for an attribute, a module without source, and an installed library."""
     top = name.partition(".")[0]
     if top in OURS:
         return _file(name, project)
@@ -193,7 +193,7 @@ def _locate(name: str, root: Path, importer: str, project: Path) -> Module | Non
 
 @cache
 def _search_path_entry(top: str) -> Path | None:
-    """The folder from which a top-level module would be imported."""
+    """Return the folder from which a top-level module would be imported."""
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
@@ -205,7 +205,7 @@ def _search_path_entry(top: str) -> Path | None:
 
 @cache
 def _installed(folder: Path) -> bool:
-    """Whether distributions are installed into a folder."""
+    """Return whether distributions are installed into a folder."""
     return folder.name in ("site-packages", "dist-packages") or any(folder.glob("*.dist-info"))
 
 

@@ -35,7 +35,7 @@ def as_arch(value: object) -> Arch:
 class SearchSpace(ABC):
     """A product of categorical choices: position ``i`` takes an int in ``range(cardinalities[i])``.
 
-    The defaults suit any such product. A space overrides what its paper does differently.
+    The defaults suit any such product. A space overrides the methods in which its paper differs.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What identifies a run: the specification of its row, and the seeds of its world and its method."""
+"""The identity of a run: the specification of its row, and the seeds of its world and its method."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RowSpec:
     wall_limit_s: float
     device: str = "cpu"
     threads: int = 1
-    """Threads of a run that trains on the processor. Another number adds sums in another order."""
+    """Threads of a run that trains on the processor. With another number, sums are added in another order."""
     trained_on: str = ""
     """Description of the images that the row trains on; empty if its method only queries."""
 

@@ -1,4 +1,4 @@
-"""The stages after the search: which cells to train from scratch, by the stored results of the stage before.
+"""Plan the stages after the search: the cells to train from scratch, by the stored results of the stage before.
 
 A training is a separate run whose input is an architecture that a search proposed. Trainings with the same recipe on the same
 benchmark are one row. So a cell that several searches propose, or several stages need, is trained once.

@@ -1,4 +1,4 @@
-"""``--status``: what is done, running and failed in a store, and when it will end; read from another terminal."""
+"""Print for ``--status`` the runs of a store that are done, running and failed, and when the rest will end."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _heard(session: Session, claims: dict[int, int]) -> str:
         return f"ended without a word, last sign of life {_ago(session.heartbeat)}" + (
             f"; its {runs} runs are free" if runs else ""
         )
-    return f"holds {runs} runs, last sign of life {_ago(session.heartbeat)}"
+    return f"has claimed {runs} runs, last sign of life {_ago(session.heartbeat)}"
 
 
 def _ago(moment: float) -> str:

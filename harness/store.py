@@ -49,22 +49,22 @@ class Session:
     heartbeat: float
     """Unix time, by the clock of its host."""
     ended: float
-    """Unix time; 0 while it works, and for ever if it was killed."""
+    """Unix time; 0 as long as it works, and forever if it was killed."""
     command: str = ""
 
     def gone(self) -> bool:
-        """Whether the process is known to have ended: it ran on this host and is no longer there."""
+        """Return whether the process is known to have ended: it ran on this host and no longer exists."""
         return self.host == socket.gethostname() and not _exists(self.pid)
 
 
 @dataclass(frozen=True)
 class Announced:
-    """What a session was going to do for one row."""
+    """Plan of a session for one row."""
 
     session: Session
     spec: dict[str, Any]
     number: int
-    """Of the row specification in this file."""
+    """Number of the row specification in this file."""
     runs: int
     done: int
     """Of these, done when the session began."""
@@ -78,7 +78,7 @@ class Store:
         """Open or create the store of ``folder``.
 
         Args:
-            provenance: begins a session, which claims runs and to which finished runs refer.
+            provenance: facts of a new session, which claims runs and to which finished runs refer; None: no session.
             write: False needs no write permission and creates nothing; a missing store reads as an empty one.
         """
         self.path = store_file(folder)
@@ -117,7 +117,7 @@ class Store:
     # -- writing ----------------------------------------------------------------------------------------------------
 
     def announce(self, rows: Sequence[PlannedRow], workers: int) -> None:
-        """Keep what this session is going to do, for ``--status``. Said again, only the number of runs of a row changes."""
+        """Store the plan of this session, for ``--status``. A second call changes only the number of runs of a row."""
         with self.file.transaction("write to") as db:
             db.executemany(
                 "INSERT INTO plans VALUES (?, ?, ?, ?, ?)"
@@ -127,13 +127,13 @@ class Store:
 
     def claimable(self, runs: Sequence[RunSpec]) -> list[RunSpec]:
         """Return those of ``runs`` that are neither finished nor claimed by a living process."""
-        taken = self.finished(runs)
+        unavailable = self.finished(runs)
         with self.file.use("read") as db:
-            taken |= {run_id for run_id, session in self._claims(db, runs) if self._alive(session)}
-        return [run for run in runs if run.run_id not in taken]
+            unavailable |= {run_id for run_id, session in self._claims(db, runs) if self._alive(session)}
+        return [run for run in runs if run.run_id not in unavailable]
 
     def claim(self, row: RowSpec, runs: Sequence[RunSpec]) -> list[RunSpec]:
-        """Make the claimable ones of ``runs`` this session's, and return them."""
+        """Claim those of ``runs`` that are claimable for this session, and return them."""
         with self.file.transaction("claim runs in") as db:
             spec = self._spec(db, row)
             free = self.claimable(runs)
@@ -157,7 +157,7 @@ class Store:
             db.execute("UPDATE sessions SET heartbeat = ? WHERE id = ?", (time.time(), self._session))
 
     def save(self, row: RowSpec, finished: Sequence[tuple[RunSpec, Result]]) -> None:
-        """Write finished runs in one transaction and give up their claims. A run that is there already stays as it is."""
+        """Write finished runs in one transaction and give up their claims. A run that is stored already does not change."""
         now = time.time()
         with self.file.transaction("save runs in") as db:
             spec = self._spec(db, row)
@@ -173,7 +173,7 @@ class Store:
             db.executemany("DELETE FROM claims WHERE run_id = ?", [(run.run_id,) for run, _ in finished])
 
     def forget(self, run_ids: Sequence[str]) -> None:
-        """Delete runs, so that they are done again."""
+        """Delete runs. The next sweep does them again."""
         with self.file.transaction("delete runs in") as db:
             db.executemany("DELETE FROM runs WHERE run_id = ?", [(run_id,) for run_id in run_ids])
 
@@ -257,7 +257,7 @@ class Store:
     def sessions(self, ids: Iterable[int]) -> list[dict[str, Any]]:
         """Return the provenance of the sessions with these ids, oldest first: ``id`` and the gathered facts.
 
-        ``packages`` holds the versions of numpy, torch and the others that made the runs.
+        ``packages`` has the versions of numpy, torch and further packages that made the runs.
         """
         with self.file.use("read") as db:
             texts = _select(db, "SELECT id, provenance FROM sessions WHERE id IN", sorted(set(ids)))
@@ -273,7 +273,7 @@ class Store:
             return {identity: (runs, seconds) for identity, runs, seconds in db.execute(query)}
 
     def announced(self) -> list[Announced]:
-        """Return what the sessions were going to do, oldest first."""
+        """Return the plans of the sessions, oldest first."""
         query = (
             "SELECT m.id, m.host, m.pid, m.started, m.heartbeat, m.ended, m.provenance, s.spec, s.id, p.runs, p.done, p.workers"
             " FROM plans p JOIN sessions m ON m.id = p.session JOIN specs s ON s.id = p.spec ORDER BY p.session, p.spec"
@@ -291,7 +291,7 @@ class Store:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _spec(self, db: sqlite3.Connection, row: RowSpec) -> int:
-        """Return the number of a row specification in this file; write it if it is not there."""
+        """Return the number of a row specification in this file. Write the specification if it is new."""
         if row.identity not in self._specs:
             db.execute("INSERT OR IGNORE INTO specs (identity, spec) VALUES (?, ?)", (row.identity, _json(row.plain())))
             ((self._specs[row.identity],),) = db.execute("SELECT id FROM specs WHERE identity = ?", (row.identity,))
@@ -305,9 +305,9 @@ class Store:
         return [(run_id, Session(*session)) for run_id, *session in _select(db, query, _ids(runs))]
 
     def _alive(self, session: Session) -> bool:
-        """Whether another session still works.
+        """Return whether another session still works.
 
-        Two hosts' clocks may differ by any amount, so that no heartbeat is compared with the clock of this host: a session is
+        The clocks of two hosts may differ by any amount, so no heartbeat is compared with the clock of this host. A session is
         alive until this process sees the same heartbeat for ``STALE_S`` by its own stopwatch.
         """
         if session.id == self._session or session.gone() or (session.host, session.pid) == (self._host, self._pid):

@@ -1,4 +1,4 @@
-"""Drives a plan through an engine into the store: claims runs in short chunks, and saves finished runs."""
+"""Drive a plan through an engine into the store: claim runs in short chunks, and save finished runs."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def sweep(plan: Plan, store: Store, engine: Engine, workers: int, progress: Prog
 def _free(store: Store, claimed: list[tuple[PlannedRow, RunSpec]], progress: Progress) -> bool:
     """Wait for runs that other processes claimed. Return False when all are finished, True when some are free again."""
     began = beaten = time.monotonic()
-    said = False
+    announced = False
     while claimed:
         if store.claimable([run for _, run in claimed]):
             return True
-        if not said and time.monotonic() - began > WAIT_S:
+        if not announced and time.monotonic() - began > WAIT_S:
             holders = store.holders([run for _, run in claimed])
-            said = bool(holders)
+            announced = bool(holders)
             for host, runs in holders.items():
-                progress.say(f"waiting for {runs} run{'s' * (runs != 1)} held by {host}")
+                progress.say(f"waiting for {runs} run{'s' * (runs != 1)} claimed by {host}")
         time.sleep(0.5)
         if time.monotonic() - beaten > BEAT_S:
             store.beat()

@@ -1,4 +1,4 @@
-"""What a benchmark offers for training: of weights during a search, and of architectures from scratch. Imports no torch."""
+"""The contracts of training: of weights during a search, and of architectures from scratch. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.space import Arch
 
 
 class Meter(Protocol):
-    """Charge a cost to a search's ledger: :meth:`harness.budget.Budget.charge`."""
+    """Function that charges a cost to a search's ledger: :meth:`harness.budget.Budget.charge`."""
 
     def __call__(
         self, queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float
@@ -18,7 +18,7 @@ class Meter(Protocol):
 
 
 class Clock(Protocol):
-    """Prices the passes of a supernet."""
+    """Prices of the passes of a supernet."""
 
     @property
     def facts(self) -> Mapping[str, str]:
@@ -27,15 +27,16 @@ class Clock(Protocol):
 
 
 class TrainingSide(ABC):
-    """Opens the training task of a search. Implement it in a file that imports no torch and reaches no judge.
+    """The part of a benchmark that opens the training task of a search.
 
+    Implement it in a file that imports no torch and reaches no judge.
     The file counts for the identity of runs that train, and not for those that only query: give it no other purpose.
     """
 
     choices: frozenset[str] = frozenset()
     """Choices of the supernet beyond those that every search space has; see :meth:`harness.weight_sharing.Task.supernet`."""
     operations_on: Literal["edges", "nodes"] = "edges"
-    """Where the operations of a cell are."""
+    """Place of the operations in a cell."""
     deployable: bool = False
     """True if its supernets are :class:`harness.weight_sharing.DeployableSupernet`."""
 
@@ -46,7 +47,7 @@ class TrainingSide(ABC):
 
     @abstractmethod
     def __call__(self, world: int, device: str, charge: Meter) -> Any:
-        """Open the task of one world: training and validation data, and what trains on them.
+        """Open the task of one world: training and validation data, and the means to train on them.
 
         The type is the benchmark's: :class:`harness.weight_sharing.Task` for one-shot methods. No test data may be within
         reach. The task charges all training through ``charge``, in every currency of the budget, and lets
@@ -58,7 +59,9 @@ class TrainingSide(ABC):
         """
 
     def describe(self) -> str:
-        """Return which images a search trains on, for captions and identities; empty if :attr:`Problem.checksum` covers them.
+        """Return a description of the images of a search, for captions and identities.
+
+        It is empty if :attr:`Problem.checksum` covers the images.
 
         Raises:
             UserError: the images are missing.
@@ -67,7 +70,7 @@ class TrainingSide(ABC):
 
     @property
     def clock(self) -> Clock | None:
-        """Return what prices a supernet's passes; None if they cost real time. May take a second to fit."""
+        """Return the clock that prices a supernet's passes; None if they cost real time. A fit may take a second."""
         return None
 
 
@@ -75,9 +78,9 @@ class Trained(NamedTuple):
     """The result of one training from scratch."""
 
     accuracy: float
-    """On the held-out images after the last epoch, percent."""
+    """Accuracy on the held-out images after the last epoch, percent."""
     best: float
-    """The largest of any epoch, percent: chosen on the held-out images, and to be labelled so."""
+    """Largest accuracy of any epoch, percent. It is chosen on the held-out images and must be labelled so."""
     curve: Mapping[str, Sequence[float]]
     """Columns with a value per epoch."""
     spent: Mapping[str, float]
@@ -88,7 +91,7 @@ class Trained(NamedTuple):
 
 
 class Retrainer(Protocol):
-    """Trains architectures from scratch, for the stages of a protocol after the search. Only the harness reaches it."""
+    """Trainer of architectures from scratch, for the stages of a protocol after the search. Only the harness reaches it."""
 
     def describe(self, recipe: str, split: str, data: str = "") -> dict[str, Any]:
         """Return everything that a training's result depends on besides architecture, seed and device, as plain values.

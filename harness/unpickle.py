@@ -1,6 +1,6 @@
-"""Opens pickles of unknown origin: plain containers and NumPy scalars are allowed, everything else is refused by name.
+"""Open pickles of unknown origin. Plain containers and NumPy scalars are allowed; everything else is refused by name.
 
-A pickle is a program that may call every function that it can import. Here it can only call the constructors below.
+A pickle is a program that may call every function that it can import. With this module it can only call the constructors below.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from harness.errors import UserError
 
 
 class NotPlain(UserError):
-    """Raised for a pickle that asks for more than plain data."""
+    """A pickle that needs more than plain data."""
 
 
 class _Dtype:
-    """Stands in for ``numpy.dtype(...)`` in a pickle: the type of a scalar, never a real dtype that a pickle could change."""
+    """Substitute for ``numpy.dtype(...)`` in a pickle: the type of a scalar, never a real dtype that a pickle could change."""
 
     def __init__(self, code: str, *_: object) -> None:
         if not re.fullmatch(r"[biuf][1248]", code):
@@ -62,7 +62,7 @@ _ADMITTED: dict[tuple[str, str], Any] = {
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Loads plain containers and numbers. Raises :class:`NotPlain`, which names anything else in a pickle."""
+    """Unpickler of plain containers and numbers. Raises :class:`NotPlain` with the name of any other object in a pickle."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "__builtin__":  # the spelling of protocol 2
@@ -80,7 +80,7 @@ def load_plain(file: IO[bytes], unpickler: Callable[[IO[bytes]], PlainUnpickler]
     """Return the next object of ``file``, and leave the file at its end. ``unpickler`` may admit more than plain data.
 
     Raises:
-        NotPlain: the pickle asks for something that is not plain data.
+        NotPlain: the pickle needs an object that is not plain data.
         UserError: the pickle is damaged. Both messages are one clause without the name of the file, which the caller knows.
         OSError: the system could not read. An error of a damaged compressed stream has no number and becomes a UserError.
     """

@@ -1,4 +1,4 @@
-"""The view of a search: all that a method reaches."""
+"""The view of a search: everything that a method can reach."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ _AXES = frozenset({"seconds", "epochs"})
 
 
 class Checkpoint(Protocol):
-    """Where a long search saves its state; see :class:`harness.checkpoint.File`."""
+    """Storage for the state of a long search; see :class:`harness.checkpoint.File`."""
 
     def load(self, budget: Budget, trace: Trace, books: Books) -> bytes | None: ...
     def save(self, state: bytes, budget: Budget, trace: Trace, books: Books) -> None: ...
 
 
 class SearchView:
-    """All that a method reaches: the space, the ledger, seeds, and validation values for a price.
+    """Everything that a method can reach: the space, the ledger, seeds, and validation values for a price.
 
     Args:
-        ledger: what queries and training are charged to.
+        ledger: the ledger that queries and training are charged to.
         oracle: the search side of the benchmark; None if nothing is tabulated.
         seed: the method seed.
         proposes: ``best_valid``: the view proposes the best queried architecture; ``self``: the method calls :meth:`propose`.
         task: opens the training task; it takes the meter to charge through.
-        trace: what the search did, for the harness to read; by default a new one.
-        books: what the oracle and the training side noted, on the same oracle; by default new ones.
-        checkpoint: where the search saves its state.
+        trace: the events of the search, which the harness reads; by default a new one.
+        books: the books of the harness, on the same oracle; by default new ones.
+        checkpoint: the file for the state of the search.
         report: takes the share (0 to 1) of the search that is done.
     """
 
@@ -73,7 +73,7 @@ class SearchView:
     ) -> None:
         self.space = space
         self.budget = Spending(ledger)
-        """What was spent, and what may still be spent."""
+        """The spent amounts, and the rest of the budget."""
         self.fidelities = oracle.fidelities if oracle else ()
         """Numbers of epochs that a query may request, ascending."""
         self.rng = random.Random(derive("rng", seed))
@@ -94,7 +94,7 @@ class SearchView:
 
     @property
     def task(self) -> Any:
-        """Return the training task: training and validation data, and what trains on them. Opened at the first access.
+        """Return the training task: training and validation data, and the means to train on them. The first access opens it.
 
         Its type depends on the benchmark: :class:`harness.weight_sharing.Task` for one-shot methods.
 
@@ -151,12 +151,12 @@ class SearchView:
         if type(arch) is not tuple:
             arch = as_arch(arch)
         key = arch if fidelity is None else (arch, fidelity)
-        asked = self._asked.get(key, 0)
+        earlier = self._asked.get(key, 0)
         try:
-            accuracy, seconds, epochs, macs = self._measure(arch, fidelity, asked)
+            accuracy, seconds, epochs, macs = self._measure(arch, fidelity, earlier)
         except InvalidArchitecture as error:
             try:
-                plain = as_arch(arch)  # NumPy's integers mean the same
+                plain = as_arch(arch)  # NumPy's integers equal plain ones
             except InvalidArchitecture:
                 raise error from None
             if all(type(number) is int for number in arch):

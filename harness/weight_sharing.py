@@ -77,7 +77,7 @@ class Supernet(Protocol):
         ...
 
     def unmetered(self) -> AbstractContextManager[None]:
-        """Return a context in which passes cost nothing. Use it to record values, never for what a method decides by."""
+        """Return a context in which passes cost nothing. Use it to record values, never to make a decision of the method."""
         ...
 
     def active_for(self, arch: Arch) -> Active:

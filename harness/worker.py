@@ -29,18 +29,18 @@ from harness.problem import Problem
 from harness.spec import RunSpec
 
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
-"""Signals by which a system short of memory, or a person, ends a process. Once is not the method's fault."""
+"""Signals by which a system short of memory, or a person, ends a process. The first one is not counted against the method."""
 TRIES = 2
-"""Number of starts of a run whose process is ended from outside."""
+"""Largest number of starts of a run whose process is ended from outside."""
 
 Ended = tuple[tuple[RunSpec, ...], bytes | Result]
-"""Runs whose process has ended, and their pickled outcomes; or one run that left none, and its result."""
-Said = list[Result] | Share | UserError
-"""What a worker sends: finished runs in order, news of the run under way, or why it cannot work."""
+"""Runs whose process has ended, and their pickled outcomes; or one run without an outcome, and its result."""
+Message = list[Result] | Share | UserError
+"""A message of a worker: results of finished runs in order, progress of the run under way, or why it cannot work."""
 
 
 def work(pipe: Connection[Any, Any]) -> None:
-    """A worker's life: receive a job, do its runs, send results at least twice a second; end when the driver is gone."""
+    """Work until the driver is gone: receive a job, do its runs, and send results at least twice a second."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     default_signals()
     worker = _Worker(pipe)
@@ -74,7 +74,7 @@ class _Worker:
         while at < len(job.runs):
             status, message = self._host.run(at, alone)
             if message is None and self._host.together:
-                alone = True  # some run of a pure method took its process down: find out which
+                alone = True  # a run of a pure method ended the shared process: find out which one
                 continue
             runs = job.runs[at : at + (self._host.count if message is not None else 1)]
             ended.append((runs, self._without_outcome(runs[0], at, status) if message is None else message))
@@ -90,7 +90,7 @@ class _Worker:
             self._host = None
 
     def _without_outcome(self, run: RunSpec, index: int, status: int) -> bytes | Result:
-        """Do a run again whose process was ended from outside. Return its outcome, or the result of a run without one."""
+        """Do a run without an outcome again if its process was ended from outside. Return its outcome, or its result."""
         assert self._host is not None
         tried, message = 1, None
         while not self._host.overdue and _from_outside(status) and tried < TRIES:
@@ -100,15 +100,15 @@ class _Worker:
                 return message
         if self._host.overdue:
             return Result(run.run_id, "timeout", error=self._host.overdue)
-        how = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
+        cause = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
         times = f", {tried} times" if tried > 1 else ""
-        return Result(run.run_id, "crashed", error=f"the process of this run died ({how}{times})")
+        return Result(run.run_id, "crashed", error=f"the process of this run died ({cause}{times})")
 
     def _send(self, job: Job, ended: list[Ended]) -> None:
         if not ended:
             return
         results = _judged(job, ended)
-        if results is None:  # the judge itself died: find out by which runs
+        if results is None:  # the judging process died: find out which runs ended it
             results = []
             for runs, message in ended:
                 why = "the process that judged what it proposed died"
@@ -121,14 +121,14 @@ def _from_outside(status: int) -> bool:
 
 
 def _load(problem: Problem) -> None:
-    """Ask one question, so that what the oracle loads at its first query is loaded once, and not in every run."""
+    """Query the oracle once, so that it loads its records once and not in every run."""
     if oracle := problem.oracle(0):
         with contextlib.suppress(Exception):
             oracle.measure(problem.space.sample(random.Random(0)), None, 0)
 
 
 def _judged(job: Job, ended: list[Ended]) -> list[Result] | None:
-    """Judge outcomes in a fork of the worker, which no method has touched. None where that process died."""
+    """Judge outcomes in a fork of the worker, which no method has touched. Return None if that process died."""
     if all(isinstance(message, Result) for _, message in ended):
         return [message for _, message in ended if isinstance(message, Result)]
     mailbox = Mailbox()
@@ -149,5 +149,5 @@ def _judged(job: Job, ended: list[Ended]) -> list[Result] | None:
 
 
 def main(descriptor: int) -> None:
-    """Entry point of a worker process that the local engine starts; ``descriptor`` is its end of a socket to the driver."""
+    """Run a worker process that the local engine started. ``descriptor`` is its end of a socket to the driver."""
     work(Connection(descriptor))

@@ -1,4 +1,4 @@
 """Reports: tables and figures from the evidence that the harness collects; see :func:`reports.report.write`.
 
-Nothing here starts a run, reads a store or opens a benchmark.
+This package starts no run, reads no store and opens no benchmark.
 """

@@ -1,4 +1,4 @@
-"""What a page says besides its results: facts of each benchmark, missing rows with the reason, and provenance."""
+"""Blocks of a page next to its results: facts of each benchmark, missing rows with the reason, and provenance."""
 
 from __future__ import annotations
 

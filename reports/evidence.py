@@ -1,4 +1,4 @@
-"""Everything that a report is made of: plain, typed values. The harness fills them; reports import nothing of the project."""
+"""The evidence of a report: plain, typed values. The harness fills them; reports import no other package of the project."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from reports.traces import Traces
 
 NOT_YET = "not run yet"
-"""Why a row that could run has no run."""
+"""Reason of a row that could run and has no run."""
 
 WEIGHT_SHARING = "one-shot"
 """The kind of methods that train one supernet."""
@@ -89,9 +89,9 @@ class Training:
     """The stage that chose the cell; empty if every cell is trained."""
     CHOSEN_ON = "chosen_on"
     ACCURACY = "accuracy"
-    """After the last epoch, percent; NaN if the training failed or is not done."""
+    """Accuracy after the last epoch, percent; NaN if the training failed or is not done."""
     BEST = "best"
-    """Of the best epoch, percent."""
+    """Accuracy of the best epoch, percent."""
     PARAMETERS = "parameters"
     MACS = "macs"
     SECONDS = "seconds"
@@ -126,17 +126,17 @@ class Part:
     kind: str = ""
     budget: str = ""
     search: str = ""
-    """The values that a search sees."""
+    """Description of the values that a search reads."""
     record: str = ""
     """Seed record of the search: ``drawn``, ``mean``, or a sentence."""
     clock: str = ""
-    """What the charged seconds are."""
+    """Description of the charged seconds."""
     supernet_clock: str = ""
-    """How a pass of a supernet is charged."""
+    """Description of the charge of a supernet's pass."""
     estimate: Mapping[str, str] = field(default_factory=dict)
     """Models of the seconds of a supernet's pass, by name: their coefficients, R2 and residual."""
     judge: Mapping[str, str] = field(default_factory=dict)
-    """What the accuracies are, by target in the judge's order."""
+    """Description of the accuracies, by target in the judge's order."""
     optimum: Mapping[str, float] = field(default_factory=dict)
     """Largest true accuracy over the stated set by target, in percent; NaN if it is unknown."""
     worst: Mapping[str, float] = field(default_factory=dict)
@@ -151,7 +151,7 @@ class Part:
     planned: Mapping[str, int] = field(default_factory=dict)
     """Number of searches that the command requests, by row."""
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """Rows without a run, and why."""
+    """Rows without a run, with the reason."""
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Hyperparameters by row."""
 
@@ -175,21 +175,21 @@ class Session:
 
 @dataclass(frozen=True)
 class Page:
-    """What a page says of its protocol, its rows and its origin."""
+    """Facts of a page: its protocol, its rows and its origin."""
 
     protocol: str
     title: str = ""
     comparable: bool = True
     """False if the protocol is not the papers'."""
     modified: str = ""
-    """What the command changed in the protocol."""
+    """Changes of the protocol by the command, in words."""
     parts: tuple[Part, ...] = ()
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By reason, the rows that are in the store and not on the page."""
     known_rows: tuple[str, ...] = ()
     """Every row of every registered method, in a fixed order."""
     compared_with: Mapping[str, str] = field(default_factory=dict)
-    """By row, the row that its paper draws it with: that of the method that it changes."""
+    """By row, the row that its paper draws it with: a row of the method that it changes."""
     citations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Bibliography keys by row."""
     sessions: tuple[Session, ...] = ()
@@ -199,7 +199,7 @@ class Page:
 
 
 Kind = Literal["identity", "zero", "pooling", "convolution", ""]
-"""What an operation computes; empty if none of these."""
+"""Result of an operation; empty if it is none of these."""
 
 
 class Operation(NamedTuple):
@@ -255,7 +255,7 @@ def no_trainings() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that a report is made of."""
+    """The evidence of a report."""
 
     page: Page
     runs: pd.DataFrame

@@ -32,7 +32,7 @@ class Column:
 
     @property
     def title(self) -> str:
-        """Group and name in one line, for tables without spanning headers."""
+        """Return group and name in one line, for tables without spanning headers."""
         return f"{self.group} {self.name}".strip()
 
 

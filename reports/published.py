@@ -31,7 +31,7 @@ def load() -> pd.DataFrame:
     """Read the published numbers, validated.
 
     Columns: paper, table and label as printed; ``row``, one of our row ids or several joined by ``;`` when one printed number
-    is compared with several rows; protocol, benchmark and target as ours; metric (``test_accuracy_pct`` is what tables compare;
+    is compared with several rows; protocol, benchmark and target as ours; metric (tables compare ``test_accuracy_pct``;
     a suffix in brackets names the setting of a study); mean and std (ddof 0) in the metric's unit; n and how it is known;
     record; search_cost in cost_unit; params_M in millions; caveats; ``unmapped``, why no row of ours corresponds to the line.
 

@@ -41,7 +41,7 @@ class Plot(NamedTuple):
     stem: str
     """Name of its files."""
     draw: Callable[[Study, Traces], figures.Drawing | None]
-    """Returns None if the evidence has nothing to show."""
+    """Function that draws the figure; it returns None if the evidence has nothing to show."""
 
 
 PLOTS = (

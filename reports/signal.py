@@ -113,7 +113,7 @@ def ranking(study: Study, traces: Traces, benchmark: str) -> Table | None:
         "the own accuracy of the cell that they rank first; best own: the best.",
         [Column(name, right=name not in names[:2]) for name in names],
     )
-    for (row, how), runs in _probed(study, traces, benchmark).items():
+    for (row, source), runs in _probed(study, traces, benchmark).items():
         taus = [kendall(shared, own) for shared, own in runs]
         rhos = [rank_correlation(shared, own) for shared, own in runs]
         cells = ", ".join(map(str, sorted({len(own) for _, own in runs})))
@@ -122,7 +122,7 @@ def ranking(study: Study, traces: Traces, benchmark: str) -> Table | None:
         means = [_mean_correlation(values) for values in (taus, rhos)]
         means_shared = [float(shared.mean()) for shared, _ in runs]
         ends = [number(mean_std(values)[0]) for values in (means_shared, chosen, best)]
-        table.add([study.label(row), how, str(len(runs)), cells, *means, *ends])
+        table.add([study.label(row), source, str(len(runs)), cells, *means, *ends])
     return table if table.rows else None
 
 
@@ -146,8 +146,8 @@ def _probed(study: Study, traces: Traces, benchmark: str) -> dict[tuple[str, str
                 accuracies = group[Training.ACCURACY].to_numpy(dtype=float)
                 if len(accuracies) % len(shared) == 0 and np.isfinite(accuracies).all():
                     own = accuracies.reshape(len(shared), -1).mean(1)  # trainings are in the order of the probes, seed by seed
-                    how = f"{target_name(str(data))}, {split}, trained by {recipe}"
-                    pairs.setdefault((row, how), []).append((shared, own))
+                    source = f"{target_name(str(data))}, {split}, trained by {recipe}"
+                    pairs.setdefault((row, source), []).append((shared, own))
     return pairs
 
 

@@ -157,9 +157,9 @@ def paired(ours: pd.Series, reference: pd.Series) -> Paired | None:
 
 
 def signed_rank(differences: Sequence[float] | np.ndarray) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test: exact up to 50 pairs (ties included), normal with tie correction above.
+    """Return the two-sided p of Wilcoxon's signed-rank test: exact up to 50 pairs (ties included), else normal, tie-corrected.
 
-    Equal pairs are dropped; without any difference p is 1. With n pairs the smallest p is 2/2ⁿ.
+    Equal pairs are dropped. Without any difference p is 1. With n pairs the smallest p is 2/2ⁿ.
     """
     array = np.asarray(differences, dtype=float)
     array = array[array != 0]
@@ -181,7 +181,7 @@ def signed_rank(differences: Sequence[float] | np.ndarray) -> float:
 
 
 def smallest_p(pairs: int) -> float:
-    """Return the smallest two-sided p that a signed-rank test can give, 2/2ⁿ; 0 where no float is that small."""
+    """Return the smallest two-sided p that a signed-rank test can give, 2/2ⁿ; 0 if no float is that small."""
     return min(1.0, ldexp(1.0, 1 - pairs))
 
 

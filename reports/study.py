@@ -34,34 +34,34 @@ class Study:
 
     @property
     def page(self) -> Page:
-        """What the page says besides its numbers."""
+        """Return the facts of the page."""
         return self.evidence.page
 
     @property
     def runs(self) -> pd.DataFrame:
-        """One line per run and target."""
+        """Return one line per run and target."""
         return self.evidence.runs
 
     @cached_property
     def lines(self) -> dict[tuple[str, str, str], dict[str, Any]]:
-        """Published test accuracies by (benchmark, row, target)."""
+        """Return published test accuracies by (benchmark, row, target)."""
         return papers.lines_for(self.published, self.page.protocol)
 
     @cached_property
     def published_valid(self) -> dict[tuple[str, str, str], dict[str, Any]]:
-        """Published validation accuracies by (benchmark, row, target)."""
+        """Return published validation accuracies by (benchmark, row, target)."""
         return papers.lines_for(self.published, self.page.protocol, "valid_accuracy_pct")
 
     @cached_property
     def printed_optimum(self) -> dict[str, float]:
-        """The papers' optimum of the space by target, in percent."""
+        """Return the papers' optimum of the space by target, in percent."""
         return papers.optimum(self.published, self.page.protocol)
 
     # -- benchmarks, rows and targets -------------------------------------------------------------------------------
 
     @cached_property
     def benchmarks(self) -> list[str]:
-        """Benchmarks with runs or with printed numbers, in the protocol's order; all benchmarks if there are no runs."""
+        """Return benchmarks with runs or with printed numbers, in the protocol's order; all benchmarks if there are no runs."""
         stated = list(dict.fromkeys(part.benchmark for part in self.page.parts))
         ran = list(dict.fromkeys(benchmark for benchmark, _ in self._single))
         printed = {benchmark for benchmark, _, _ in self.lines}
@@ -79,7 +79,7 @@ class Study:
 
     @cached_property
     def _searches(self) -> pd.DataFrame:
-        """One line per run."""
+        """Return one line per run."""
         return self.runs.drop_duplicates([Run.BENCHMARK, Run.ROW, Run.RUN_ID])
 
     @cached_property
@@ -233,7 +233,7 @@ class Study:
 
     @cached_property
     def incomparable(self) -> str:
-        """Why nothing in this report may be compared with a paper, or ``""``."""
+        """Return why nothing in this report may be compared with a paper, or ``""``."""
         if self.page.modified:
             return f"the protocol was modified: {self.page.modified}"
         return "" if self.page.comparable else "the protocol is not the paper’s"
@@ -263,7 +263,7 @@ class Study:
         return judge_row(verdicts) if verdicts else None
 
     def compared(self, benchmark: str) -> bool:
-        """Tell whether any row of a benchmark has a published number."""
+        """Return whether any row of a benchmark has a published number."""
         return any(key[0] == benchmark and key[2] in self.targets(benchmark) for key in self.lines)
 
     def source(self, benchmark: str, row: str) -> str:

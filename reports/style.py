@@ -45,7 +45,7 @@ def looks(rows: Iterable[str], known: Sequence[str], reference: str) -> dict[str
     """
     places = {row: index for index, row in enumerate(known)}
     styles: dict[str, dict[str, Any]] = {}
-    taken = set(places.values())
+    used = set(places.values())
     for row in sorted(set(rows)):
         if row.rpartition(":")[2] == reference:
             styles[row] = _line("#000000", "-", "o")
@@ -53,9 +53,9 @@ def looks(rows: Iterable[str], known: Sequence[str], reference: str) -> dict[str
         place = places.get(row)
         if place is None:
             place = zlib.crc32(row.encode()) % LOOKS
-            while place in taken and len(taken) < LOOKS:
+            while place in used and len(used) < LOOKS:
                 place = (place + 1) % LOOKS
-            taken.add(place)
+            used.add(place)
         styles[row] = _line(COLOURS[1 + place % (len(COLOURS) - 1)], DASHES[place % len(DASHES)], MARKERS[place % len(MARKERS)])
     return styles
 

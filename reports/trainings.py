@@ -43,7 +43,7 @@ def blocks(study: Study, benchmark: str) -> list[Block]:
 
 
 def printed_only(study: Study, benchmark: str, trained: pd.DataFrame) -> Table:
-    """Return what the papers print of rows whose cells were not tested on a data set here."""
+    """Return the papers' numbers of rows whose cells this project did not test on a data set."""
     tested = trained[(trained[Training.CHOSEN_BY] != "") & (trained[Training.SPLIT] == "test")]
     measured = set(zip(tested[Training.ROW], tested[Training.DATA], strict=True))
     table = Table(
@@ -100,7 +100,7 @@ def _device(study: Study, gpu: bool) -> str:
 
 
 def printed(study: Study, benchmark: str, data: str) -> dict[str, str]:
-    """Return by row what the papers print of its cell on a data set: error, parameters, search cost, and the source."""
+    """Return by row the papers' numbers of its cell on a data set: error, parameters, search cost, and the source."""
     table = study.published
     wanted = (table["benchmark"] == benchmark) & (table["target"] == data)
     wanted &= (table["metric"] == METRICS.get(data, "test_error_pct")) & (table["row"] != "")
@@ -186,7 +186,7 @@ def chosen_cell(trainings: pd.DataFrame, labels: dict[str, str], costs: dict[str
 
     Args:
         costs: measured cost of one search by row, in words.
-        printed: by row, what the papers print of it, with the source.
+        printed: by row, the papers' numbers, with the source.
     """
     columns = [Column("method", right=False), Column("search"), Column("trainings"), Column("error %"), Column("params M")]
     columns += [Column("MACs M"), Column("one search", right=False)]

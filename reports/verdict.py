@@ -92,7 +92,7 @@ def _obstacle(line: Mapping[str, Any], margin: float | None) -> str:
 
 
 def _judge_identity(values: np.ndarray, line: Mapping[str, Any]) -> Verdict:
-    """Judge against a printed ± 0.00, where every run proposed one cell: count our runs that print the same value."""
+    """Judge against a printed ± 0.00, for which every run proposed the same cell: count our runs that print the same value."""
     same = np.abs(values - line["mean"]) <= 0.005 + 1e-9
     share = f"printed ± 0.00, judged by cell identity: {same.sum()} of {same.size} runs print the same value"
     name = REPRODUCED if same.all() else UNCLEAR if same.any() else DIFFERS

@@ -1,4 +1,4 @@
-"""Feature map selection as benchmarks of the harness: a search makes solver calls, the judge trains separate classifiers."""
+"""Feature map selection as benchmarks of the harness: searches make solver calls, the judge trains separate classifiers."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ PAPER: Final = {
     "imdb": Settings(features=2**24),
     "digits": Settings(features=1000, pool=64),
 }
-"""The sizes of the paper (D-37: the released code's 2^24 buckets, where the paper says 100K); of the digits, ours."""
+"""Settings of the paper (D-37: 2^24 buckets as in the released code; the paper says 100K). Those of the digits are ours."""
 
 
 class FeatureMapsBenchmark:
-    """Selecting a feature map for a linear model on one data set."""
+    """Selection of a feature map for a linear model on one data set."""
 
     kinds = ("feature-maps",)
 
@@ -47,8 +47,8 @@ class FeatureMapsBenchmark:
             states = LIBRARY.state()
             text = states[0].text if states else ""
         else:
-            found = IMAGES.find(self.dataset)
-            text = f"{found.form.name}, {found.form.kind}" if found else ""
+            present = IMAGES.find(self.dataset)
+            text = f"{present.form.name}, {present.form.kind}" if present else ""
         return Availability(bool(text), f"found: {text}" if text else "missing: see `python -m harness.data status`")
 
     def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> FeatureMapsProblem:
@@ -82,18 +82,18 @@ class FeatureMapsProblem(Problem):
             search=f"validation points of {source.name}, by linear models on up to {settings.features:,} features that the "
             f"search pays for; {settings.pool} configurations drawn per world",
             judge={
-                self.judge.target: f"test points of {source.name}, by a classifier of its own that is trained on the "
+                self.judge.target: f"test points of {source.name}, by a separate classifier that is trained on the "
                 f"training points with all {settings.features:,} features of the proposed configuration"
             },
             clock="processor seconds of solver calls and validation on this machine",
         )
 
     def oracle(self, world: int) -> None:
-        """Return None: nothing is tabulated."""
+        """Return None: no training is tabulated."""
 
 
 class FeatureMapsTrainingSide(TrainingSide):
-    """Opens :class:`benchmarks.feature_maps.task.Task`."""
+    """Training side that opens :class:`benchmarks.feature_maps.task.Task`."""
 
     def __init__(self, source: DataSet, features: int) -> None:
         self._source, self._features = source, features
@@ -104,9 +104,9 @@ class FeatureMapsTrainingSide(TrainingSide):
 
 
 class FeatureMapsJudge(Judge):
-    """Trains the proposed configuration alone, with all features and separate random numbers, and tests it.
+    """Judge that trains the proposed configuration alone, with all features and separate random numbers, and tests it.
 
-    This is the paper's "oracle" test error. Its time is not charged. There is no optimum: nobody trains the whole pool.
+    The result is the paper's "oracle" test error. Its time is not charged. The optimum is unknown: the pool is not trained.
     """
 
     stated_set = "nothing: the whole pool is not trained"

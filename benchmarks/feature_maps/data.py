@@ -65,7 +65,7 @@ class DataSet(Protocol):
 
     name: str
     origin: str
-    """The name, and further facts for captions about the origin of the points."""
+    """Name and origin of the points, for captions."""
     checksum: str
 
     def search_parts(self) -> tuple[Part, Part]:
@@ -129,9 +129,9 @@ class ReviewDataSet:
 
     def _rows(self) -> tuple[npt.NDArray[np.int64], ...]:
         of_test = _reviews().column("part") == 1
-        train, rest = np.flatnonzero(~of_test), np.flatnonzero(of_test)
-        train, rest = (np.random.RandomState(PERMUTATION).permutation(rows) for rows in (train, rest))
-        return train, rest[len(rest) // 2 :], rest[: len(rest) // 2]
+        train, unseen = np.flatnonzero(~of_test), np.flatnonzero(of_test)
+        train, unseen = (np.random.RandomState(PERMUTATION).permutation(rows) for rows in (train, unseen))
+        return train, unseen[len(unseen) // 2 :], unseen[: len(unseen) // 2]
 
     def _part(self, rows: npt.NDArray[np.int64], part: str) -> Part:
         chosen = rows[self._settings.rows(part, len(rows))]

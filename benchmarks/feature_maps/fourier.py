@@ -64,7 +64,7 @@ class Images:
         return len(self._images)
 
     def alike(self, images: npt.NDArray[np.uint8]) -> Images:
-        """Return other images, with the statistics of these images."""
+        """Return ``images`` with the statistics of these images."""
         return Images(images, self._white, self)
 
     def joined(self, images: Images) -> Images:
@@ -143,7 +143,7 @@ def draw(kernel: str, columns: int, first: int, seed: int) -> tuple[npt.NDArray[
     directions = rng.standard_normal((columns, BLOCK), dtype=np.float32)
     if kernel == "laplacian":  # the ratio of two normal numbers is Cauchy
         below = rng.standard_normal((columns, BLOCK), dtype=np.float32)
-        below[below == 0] = 1  # float32 does draw zeros
+        below[below == 0] = 1  # float32 numbers can be zero
         directions /= below
     shift = np.random.default_rng(derive("shift", first, seed)).uniform(0, 2 * np.pi, BLOCK)
     return directions, shift.astype(np.float32)

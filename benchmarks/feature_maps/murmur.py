@@ -11,7 +11,7 @@ Words = npt.NDArray[np.uint32]
 
 
 def murmur3(words: Sequence[Words], seed: int) -> Words:
-    """Return the hash of each key, of the little-endian bytes of its 32-bit words; ``words[i]`` has word i of every key."""
+    """Return the hash of each key: of the little-endian bytes of its 32-bit words. ``words[i]`` has word i of every key."""
     hashed = np.full(len(words[0]), seed & 0xFFFFFFFF, np.uint32)
     for word in words:
         mixed = word * np.uint32(0xCC9E2D51)

@@ -1,7 +1,7 @@
 """Hashed bags of n-grams: the configurations, and sparse features of reviews.
 
-The hash is MurmurHash3 of an n-gram's token numbers rather than of its letters, seeded per configuration: the same
-distribution over buckets, and all n-grams of a corpus at once.
+The hash is MurmurHash3 of an n-gram's token numbers instead of its letters, with a seed per configuration. The distribution
+over buckets is the same, and all n-grams of a corpus are hashed at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Configuration:
 
     tokeniser: str
     stop_words: bool
-    """Whether stop words are removed."""
+    """True if stop words are removed."""
     lower: bool
     order: int
     """Largest length of the counted n-grams."""
@@ -118,9 +118,9 @@ class Reviews:
     def __init__(self, tokens: dict[str, Tokens]) -> None:
         self.tokens = tokens
 
-    def joined(self, other: Reviews) -> Reviews:
-        """Return these reviews and ``other``."""
-        return Reviews({name: tokens.joined(other.tokens[name]) for name, tokens in self.tokens.items()})
+    def joined(self, reviews: Reviews) -> Reviews:
+        """Return these reviews and ``reviews``."""
+        return Reviews({name: tokens.joined(reviews.tokens[name]) for name, tokens in self.tokens.items()})
 
 
 class Counts(NamedTuple):

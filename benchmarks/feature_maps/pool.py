@@ -6,7 +6,7 @@ from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 
 class PoolSpace(SearchSpace):
-    """``size`` configurations without any structure that a search could use: ``(17,)`` is the pool's eighteenth.
+    """Space of ``size`` configurations without structure that a search could use: ``(17,)`` is the pool's eighteenth.
 
     What an index means depends on the world; ``benchmarks.feature_maps`` spells it out in words.
     """

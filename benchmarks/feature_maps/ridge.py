@@ -1,8 +1,8 @@
 """One-vs-all ridge regression with an intercept, in a bounded amount of memory.
 
-scikit-learn's ``Ridge`` where the features fit into :data:`DENSE_BYTES`. Elsewhere (the paper's 100 000 features of 40 000
-images are 16 GB) the dual system ``(K + alpha I) a = y`` with ``K`` the centred Gram matrix, made of blocks of features and
-solved in place by Cholesky: 4 n^2 bytes and four blocks, for any number of features.
+Features that fit into :data:`DENSE_BYTES` are fitted by scikit-learn's ``Ridge``. Larger ones (the paper's 100 000 features of
+40 000 images are 16 GB) are fitted by the dual system ``(K + alpha I) a = y``, where ``K`` is the centred Gram matrix. It is
+computed from blocks of features and solved in place by Cholesky, in 4 n^2 bytes and four blocks for any number of features.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 ALPHA: Final = 0.5
 SOLVERS: Final = ("lsqr", "cholesky")
-"""Names of scikit-learn: the paper's iterations, to a tolerance of 1e-4, or the exact solution of the smaller system."""
+"""scikit-learn's names: the paper's iterations with tolerance 1e-4, or the exact solution of the smaller system."""
 DENSE_BYTES: Final = 1 << 30
-"""Largest features of a training set that are kept in memory, in bytes."""
+"""Largest size of a training set's features that are kept in memory, in bytes."""
 
 Blocks = Callable[[], Iterator[tuple[int, npt.NDArray[np.float32]]]]
 
@@ -26,7 +26,7 @@ class Line(NamedTuple):
     """A fitted linear model: scores are ``features @ weights + intercept``."""
 
     weights: npt.NDArray[np.floating]
-    """(features, outputs)."""
+    """Shape (features, outputs)."""
     intercept: npt.NDArray[np.floating]
     """(outputs,)."""
     objective: float
@@ -59,8 +59,8 @@ def _primal(blocks: Blocks, features: int, targets: npt.NDArray[np.float32], sol
     dense -= means  # in place: centring by scikit-learn needs the same memory again
     model = Ridge(alpha=ALPHA, solver=solver, fit_intercept=False, copy_X=False).fit(dense, targets - centre)
     weights = model.coef_.T
-    rest = dense @ weights - (targets - centre)
-    return Line(weights, centre - means @ weights, float((rest**2).sum() + ALPHA * (weights**2).sum()))
+    residuals = dense @ weights - (targets - centre)
+    return Line(weights, centre - means @ weights, float((residuals**2).sum() + ALPHA * (weights**2).sum()))
 
 
 def _dual(blocks: Blocks, features: int, targets: npt.NDArray[np.float32]) -> Line:
@@ -72,7 +72,7 @@ def _dual(blocks: Blocks, features: int, targets: npt.NDArray[np.float32]) -> Li
     for first, block in blocks():
         means[first : first + block.shape[1]] = block.mean(axis=0)
         block -= block.mean(axis=0)
-        for row in range(0, n, block.shape[1]):  # a product of the whole would need as much memory again
+        for row in range(0, n, block.shape[1]):  # the complete product would need as much memory again
             gram[row : row + block.shape[1], : row + block.shape[1]] += (
                 block[row : row + block.shape[1]] @ block[: row + block.shape[1]].T
             )

@@ -15,11 +15,11 @@ from harness.training import Meter
 
 
 class Task:
-    """What a method trains on: training and validation points under the world's pool of feature maps.
+    """Training task: training and validation points under the world's pool of feature maps.
 
-    A solver call is charged as a query, a ``solver_calls`` and its number of ``features``, before it is made; then it and
-    every look at validation points are charged the seconds of processor time that they took on this machine, so that
-    seconds differ between machines and no other currency does.
+    A solver call is charged one query, one ``solver_calls`` and its number of ``features`` before it is made. A solver call and
+    a validation are charged their processor time on this machine, in seconds, after they are made. Only seconds differ
+    between machines.
     """
 
     def __init__(self, maps: Maps, train: Part, valid: Part, features: int, world: int, charge: Meter) -> None:
@@ -30,17 +30,18 @@ class Task:
         self.points = {"train": len(train), "valid": len(valid)}
 
     def fit(self, assigned: npt.ArrayLike, features: int, *, draw: int = 0, joint: bool = False, loss: str = "hinge") -> Shared:
-        """One call of the solver.
+        """Fit a model with one call of the solver, and return it.
 
         Args:
-            assigned: a configuration for all training points, or one for each: then its weights are shared.
-            features: how many, up to :attr:`features`.
-            draw: another number draws the random part of the feature maps anew.
-            joint: trains on the validation points as well.
-            loss: of the support vector machine, ``hinge`` or ``squared_hinge`` (D-36); ridge regression has its own.
+            assigned: one configuration for all training points, or (N,) one for each point: the weights are then shared.
+            features: number of features, up to :attr:`features`.
+            draw: number of the draw of the feature maps' random part.
+            joint: train on the validation points as well.
+            loss: loss of the support vector machine, ``hinge`` or ``squared_hinge`` (D-36). Ridge regression ignores it.
 
         Raises:
-            InvalidArchitecture: a configuration that the pool has not.
+            InvalidArchitecture: the pool has no such configuration.
+            ValueError: ``features`` is not between 1 and :attr:`features`.
             BudgetExhausted: the search is over.
         """
         part = self._joined if joint else self._train
@@ -76,7 +77,7 @@ class Task:
 
 
 class Shared:
-    """A fitted linear model, ready to be asked about the validation points."""
+    """A fitted linear model that predicts the validation points."""
 
     def __init__(self, task: Task, model: Model) -> None:
         self._task, self._model = task, model
@@ -84,12 +85,12 @@ class Shared:
         """The regularised training loss that it minimises."""
 
     def validate(self, assigned: npt.ArrayLike) -> Predictions:
-        """Whether each validation point is answered correctly, and its loss, each under its configuration ``assigned``."""
+        """Return correctness and loss of each validation point, under its configuration in ``assigned``."""
         return self._task._predict(self._model, assigned)
 
 
 class _Timer:
-    """Charges the processor time of its body."""
+    """Context that charges the processor time of its body."""
 
     def __init__(self, charge: Meter) -> None:
         self._charge = charge

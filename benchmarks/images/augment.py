@@ -13,7 +13,7 @@ from benchmarks.images.dataset import ImageSet
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Operations on a training image, in this order. Without any, images are only standardised, as in evaluation."""
+    """Operations on a training image, in this order. Without operations, images are only standardised, as in evaluation."""
 
     padding: int = 0
     """Black pixels added on each side before a random crop of the original size."""

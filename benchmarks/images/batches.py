@@ -1,7 +1,7 @@
 """Epochs over images on a device. All random numbers of an epoch are drawn at its start; then a batch depends on its step only.
 
-An epoch therefore needs no synchronisation, and a search can resume at any step: it restores the state that its generator had
-at the start of the epoch, makes the epoch again, and continues at that step.
+An epoch therefore needs no synchronisation, and a search can resume at any step. It restores the state of its generator at the
+start of the epoch, makes the epoch again, and continues at that step.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def reshuffled(
 
 
 def in_order(data: Resident, size: int, dtype: torch.dtype = torch.float32) -> Batches:
-    """Return every image once, in order, standardised without augmentation: for evaluation."""
+    """Return every image once, in order and without augmentation, for evaluation."""
     return Batches(data, torch.arange(len(data), device=data.images.device), size, Draws(None, None, None, None), dtype=dtype)
 
 

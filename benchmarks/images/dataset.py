@@ -20,7 +20,7 @@ from harness.errors import UserError
 Channels = tuple[float, ...]
 
 STATISTICS: dict[str, tuple[Channels, Channels]] = {
-    # of DARTS' code; NAS-Bench-201 has 125.3 123.0 113.9 and 63.0 62.1 66.7 of 255, which differ by less than 0.0003
+    # from DARTS' code; NAS-Bench-201 has 125.3 123.0 113.9 and 63.0 62.1 66.7 of 255, which differ by less than 0.0003
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((129.3 / 255, 124.1 / 255, 112.4 / 255), (68.2 / 255, 65.4 / 255, 70.4 / 255)),
     "imagenet16-120": ((122.68 / 255, 116.66 / 255, 104.01 / 255), (63.22 / 255, 61.26 / 255, 65.09 / 255)),

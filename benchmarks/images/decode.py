@@ -48,7 +48,7 @@ def python_batch(file: IO[bytes], labels: str, side: int, classes: int | None = 
 
 
 def binary_batch(file: IO[bytes], label_bytes: int) -> Batch:
-    """Decode records of ``label_bytes`` labels, the last of which is the fine label, and 3 x 32 x 32 bytes of image."""
+    """Decode records of ``label_bytes`` labels (the last one is the fine label) and 3 x 32 x 32 bytes of image."""
     raw = np.frombuffer(file.read(), dtype=np.uint8)
     record = label_bytes + 3 * 32 * 32
     if len(raw) % record:

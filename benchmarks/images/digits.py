@@ -22,7 +22,7 @@ NOISE = 0.7
 DRAWS = 8
 """Noise draws of each evaluated image. Each draw counts and costs as one evaluated image."""
 DRAWS_OF = "nb201/digits"
-"""The table whose noise draws the evaluated images of every search and training from scratch have."""
+"""The table that gives its noise draws to the evaluated images of every search and training from scratch."""
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Form:
 
     @property
     def label(self) -> str:
-        """Name of the data set and of the form."""
+        """Return the name of the data set and of the form."""
         return f"{self.name}, {self.kind}"
 
 

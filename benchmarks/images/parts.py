@@ -11,7 +11,7 @@ Split = Literal["nb201", "halves"]
 
 
 def parts(dataset: str, split: Split) -> tuple[ImageSet, ImageSet]:
-    """Return the images that train weights and those that train the architecture. Raises :class:`UserError` without data."""
+    """Return the images for weights and the images for the architecture. Raises :class:`UserError` without data."""
     if split == "nb201" or dataset == "digits":
         return splits.nb201_search_sets(dataset)
     train, _ = load(dataset)
@@ -20,6 +20,6 @@ def parts(dataset: str, split: Split) -> tuple[ImageSet, ImageSet]:
 
 
 def describe(dataset: str, split: Split) -> str:
-    """Return name, sizes and checksum of these parts, for captions and identities. Raises :class:`UserError` without data."""
+    """Return name, sizes and checksum of the parts, for captions and identities. Raises :class:`UserError` without data."""
     train, valid = parts(dataset, split)
     return f"{train.name}, {len(train):,} + {len(valid):,} images, {train.checksum[:12]}"

@@ -13,7 +13,7 @@ from harness.unpickle import NotPlain, PlainUnpickler, load_plain
 
 
 class PickledArray:
-    """Stands in for ``numpy.ndarray`` in a pickle: shape, number type and bytes. :meth:`array` builds the NumPy array."""
+    """Substitute for ``numpy.ndarray`` in a pickle: shape, number type and bytes. :meth:`array` builds the NumPy array."""
 
     def __init__(self) -> None:
         self._parts: tuple[Any, ...] = ()
@@ -35,7 +35,7 @@ class PickledArray:
 
 
 def _ndarray(*_: object) -> None:
-    """Stands in for the class ``numpy.ndarray``, which pickles name but do not call."""
+    """Replace the class ``numpy.ndarray``, which pickles name but do not call."""
     raise NotPlain("the pickle asks for numpy.ndarray, which is not plain data")
 
 
@@ -46,7 +46,7 @@ def _reconstruct(kind: object, *_: object) -> PickledArray:
 
 
 class ArrayUnpickler(PlainUnpickler):
-    """Loads plain containers, numbers, and :class:`PickledArray` in place of arrays. Text of Python 2 is read as Latin-1."""
+    """Unpickler of plain containers, numbers, and :class:`PickledArray` in place of arrays. Text of Python 2 is Latin-1."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file, encoding="latin1")

@@ -1,4 +1,4 @@
-"""The images of a weight-sharing search in one world, on a device: what :class:`harness.weight_sharing.Task` says of images."""
+"""The images of a weight-sharing search in one world, on a device: the loaders of :class:`harness.weight_sharing.Task`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Pairing = Literal["nb201", "darts"]
 
 
 class SearchImages:
-    """Training and validation images; every epoch's order and augmentation follow from the world and the epoch's number.
+    """Training and validation images. The world and an epoch's number determine its order and augmentation.
 
     Args:
         dataset: a name of :mod:`benchmarks.images.dataset`.
-        split: ``nb201``: NAS-Bench-201's fixed parts; ``halves``: the first and the last half of the training set (digits have
-            one split of their own).
+        split: ``nb201``: NAS-Bench-201's fixed parts; ``halves``: the first and the last half of the training set (the
+            digits have one fixed split).
         pairing: the bilevel loader. ``nb201``: every image of ``train`` with one of ``valid``, drawn with replacement;
             ``darts``: every batch of ``train`` with the first of a fresh shuffle of ``valid``.
         world: the world's seed.
@@ -50,12 +50,12 @@ class SearchImages:
         }
 
     def batches(self, part: str, batch: int, epoch: int, stream: str = "", cutout: int = 0) -> Batches:
-        """A shuffled epoch; see the contract."""
+        """Return a shuffled epoch; see the contract."""
         augmentation = replace(self.augmentation, cutout=cutout)
         return shuffled(self._parts[part], batch, self._generator(part, stream, epoch), augmentation)
 
     def pairs(self, batch: int, epoch: int) -> Iterator[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
-        """The bilevel loader; see the contract."""
+        """Return the bilevel loader; see the contract."""
         train, valid, generator = self._parts["train"], self._parts["valid"], self._generator("pairs", epoch)
         if self._pairing == "nb201":
             return zip(*search_epoch(train, valid, batch, generator, self.augmentation), strict=True)
@@ -63,26 +63,26 @@ class SearchImages:
         return zip(first, reshuffled(valid, batch, len(first), generator, self.augmentation), strict=True)
 
     def plain(self, part: str, batch: int, number: int) -> tuple[Tensor, Tensor]:
-        """A batch as it is evaluated; see the contract."""
+        """Return a batch for evaluation; see the contract."""
         if part not in self._evaluated:
             self._evaluated[part] = self._prepared(part)
-        whole = self._evaluated[part]
-        size, noise = min(batch, len(whole.rows)), whole.draws.noise
-        rows = torch.arange(number * size, (number + 1) * size, device=self.device) % len(whole.rows)
-        draws = replace(whole.draws, noise=None if noise is None else noise[rows])
-        return replace(whole, rows=whole.rows[rows], draws=draws, size=size)[0]
+        prepared = self._evaluated[part]
+        size, noise = min(batch, len(prepared.rows)), prepared.draws.noise
+        rows = torch.arange(number * size, (number + 1) * size, device=self.device) % len(prepared.rows)
+        draws = replace(prepared.draws, noise=None if noise is None else noise[rows])
+        return replace(prepared, rows=prepared.rows[rows], draws=draws, size=size)[0]
 
     def _prepared(self, part: str) -> Batches:
-        """Return a part as it is evaluated, shuffled. Noisy images have the draws of the table ``digits.DRAWS_OF``."""
+        """Return a part for evaluation, shuffled. Noisy images have the draws of the table ``digits.DRAWS_OF``."""
         data, noise, count = self._parts[part], None, len(self._parts[part])
         if self.augmentation.noise:
             count *= digits.DRAWS
             generator = torch.Generator().manual_seed(digits.draws_seed(part))
             noise = torch.randn(count, *data.images.shape[1:], generator=generator).to(self.device)
         order = torch.randperm(count, generator=self._generator("plain", part), device=self.device)
-        rest = in_order(data, len(data))
-        draws = replace(rest.draws, noise=None if noise is None else noise[order])
-        return replace(rest, rows=order % len(data), draws=draws, augmentation=Augmentation(noise=self.augmentation.noise))
+        ordered = in_order(data, len(data))
+        draws = replace(ordered.draws, noise=None if noise is None else noise[order])
+        return replace(ordered, rows=order % len(data), draws=draws, augmentation=Augmentation(noise=self.augmentation.noise))
 
     def _generator(self, *names: str | int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(derive("images", self._world, *names))
@@ -90,10 +90,10 @@ class SearchImages:
 
 @lru_cache(maxsize=2)
 def residents(dataset: str, split: Split, device: str) -> dict[str, Resident]:
-    """The parts on a device, once per process: ``train``, ``valid``, and ``full``.
+    """Return the parts ``train``, ``valid`` and ``full`` on a device, copied once per process.
 
-    ``full`` is every training image: both parts, except where ``valid`` was taken from the test set (CIFAR-100 and
-    ImageNet16-120 in NAS-Bench-201), and then ``train`` alone.
+    ``full`` has every training image: both parts, or only ``train`` if ``valid`` is a part of the test set (CIFAR-100 and
+    ImageNet16-120 in NAS-Bench-201).
     """
     train, valid = parts(dataset, split)
     full = train if split == "nb201" and dataset in ("cifar100", "imagenet16-120") else joined(train, valid)
@@ -101,6 +101,6 @@ def residents(dataset: str, split: Split, device: str) -> dict[str, Resident]:
 
 
 def joined(first: ImageSet, second: ImageSet) -> ImageSet:
-    """All images of both."""
+    """Return all images of both sets."""
     images = np.concatenate([first.images, second.images])
     return replace(first, images=images, labels=np.concatenate([first.labels, second.labels]))

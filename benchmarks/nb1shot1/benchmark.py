@@ -28,7 +28,7 @@ _MADE_BY: Final = {"cifar10": "NAS-Bench-101", "digits": digits_bundle.NAME}
 
 
 class NB1Shot1Benchmark:
-    """Search in one space, whose trainings are looked up in NAS-Bench-101."""
+    """Search in one space, with trainings that are looked up in NAS-Bench-101."""
 
     kinds = ("multi-trial", "one-shot")
     embedded = False
@@ -38,10 +38,10 @@ class NB1Shot1Benchmark:
         self.id = f"nb1shot1/{number}"
 
     def availability(self) -> Availability:
-        found = LIBRARY.state()
-        if not found:
+        states = LIBRARY.state()
+        if not states:
             return Availability(False, "missing: a NAS-Bench-101 table, see `python -m harness.data status`")
-        return Availability(True, f"found: {found[0].text}")
+        return Availability(True, f"found: {states[0].text}")
 
     def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> NB1Shot1Problem:
         table = LIBRARY.find_table(lambda line: print(line, file=sys.stderr, flush=True))
@@ -76,7 +76,7 @@ class NB1Shot1Problem(Problem):
         search: ``recipe``, the epochs of the longest training that may be queried; ``within``: ``"table"`` keeps sampling,
             mutation and neighbours to the topologies that the table covers with all their operations, ``"space"`` does not.
         judge: ``recipe``, the epochs of the trainings whose test accuracy is reported.
-        line: which table it is; empty if there is only one.
+        line: the table in use, in one line; empty if there is only one.
     """
 
     space: NB1Shot1Space
@@ -89,18 +89,18 @@ class NB1Shot1Problem(Problem):
         if within not in ("table", "space"):
             raise UserError(f"nb1shot1 searches within 'table' or 'space', not {within!r}")
         self.checksum = table.checksum
-        whole = NB1Shot1Space(number)
-        self.judge = NB1Shot1Judge(table, whole, int(judge["recipe"]))
+        full = NB1Shot1Space(number)
+        self.judge = NB1Shot1Judge(table, full, int(judge["recipe"]))
         covered = self.judge.covered_topologies
         if not covered:
             raise UserError(f"the table covers no topology of space {number} with all its operations")
-        self.space = NB1Shot1Space(number, covered) if within == "table" and len(covered) < whole.topologies else whole
-        self._signal = Signal(table, whole, int(search["recipe"]))
+        self.space = NB1Shot1Space(number, covered) if within == "table" and len(covered) < full.topologies else full
+        self._signal = Signal(table, full, int(search["recipe"]))
         self.fidelities = self._signal.fidelities
         self.mean_cost = self._signal.mean_cost
         data, clock = data_of(table), _clock(table)
         self.training = NB1Shot1TrainingSide(data.name, number, clock)
-        where = f"{len(covered):,} of {whole.topologies:,} topologies of space {number}"
+        where = f"{len(covered):,} of {full.topologies:,} topologies of space {number}"
         made_by = _MADE_BY[data.name]
         repeats = {2: "two", 3: "three"}.get(self._signal.repeats, str(self._signal.repeats))
         self.facts = Facts(
@@ -109,7 +109,7 @@ class NB1Shot1Problem(Problem):
             clock=_priced(table),
             supernet_clock=_shared(clock) if clock else "",
             search=f"validation accuracy of one of {repeats} {search['recipe']}-epoch trainings of {made_by}"
-            + (f", on the covered {where}" if self.space is not whole else f", on all of space {number}"),
+            + (f", on the covered {where}" if self.space is not full else f", on all of space {number}"),
             judge={data.name: f"{made_by} test, {judge['recipe']} epochs, mean of {repeats} repeats"},
         )
 
@@ -126,27 +126,27 @@ class NB1Shot1Judge(Judge):
         valid, test = table.column(f"valid/{recipe}"), table.column(f"test/{recipe}")
         self._index = space.index
         self._rows: npt.NDArray[np.int32] = table.column(f"space/{space.number}")
-        known = complete(valid, test)
-        inside = np.zeros(len(known), dtype=bool)
+        complete_cells = complete(valid, test)
+        inside = np.zeros(len(complete_cells), dtype=bool)
         inside[self._rows] = True
-        if not (known & inside).any():
+        if not (complete_cells & inside).any():
             raise UserError(f"the table has no cell of space {space.number} with three trainings of {recipe} epochs")
         data = data_of(table)
         self._target = data.name
         counts = {"test": (test, data.test), "valid": (valid, data.valid)}
         means = {
-            split: np.where(known, right.sum(axis=1) / right.shape[1] * 100 / images, np.nan)
+            split: np.where(complete_cells, right.sum(axis=1) / right.shape[1] * 100 / images, np.nan)
             for split, (right, images) in counts.items()
         }
         self._valid, self._test = means["valid"], means["test"]
-        recorded = known & inside
+        recorded = complete_cells & inside
         self._sorted = np.sort(self._test[recorded])
         self.covered_topologies: list[int] = np.flatnonzero(
-            known[self._rows].reshape(space.topologies, -1).all(axis=1)
+            complete_cells[self._rows].reshape(space.topologies, -1).all(axis=1)
         ).tolist()
         self.optimum = {data.name: float(self._sorted[-1])}
         self.worst = {data.name: float(self._sorted[0])}
-        """The smallest true value of the recorded set: the bound for what is proposed outside it."""
+        """The smallest true value of the recorded set: a lower bound in reports for proposals outside it."""
         self.set_size = {data.name: len(self._sorted)}
         total = int(inside.sum())
         part = "all" if len(self._sorted) == total else f"the {len(self._sorted):,} recorded of the"
@@ -157,7 +157,7 @@ class NB1Shot1Judge(Judge):
             {split: float(values[recorded].max()) for split, values in means.items()},
             {split: float(right[recorded].max()) * 100 / images for split, (right, images) in counts.items()},
         )
-        """What regrets may be counted from; the optimum is the first of the test split's."""
+        """Errors that regrets may be counted from. The first one of the test split is the optimum."""
 
     def score(self, arch: Arch, world: int = 0) -> dict[str, dict[str, float]]:
         row = self._rows.item(self._index(arch))
@@ -168,7 +168,7 @@ class NB1Shot1Judge(Judge):
 
 
 def _clock(table: Table) -> Clock | DigitsClock | None:
-    """The clock that prices what was never timed, or None where nothing was."""
+    """Return the clock that prices networks that were never timed, or None if the table has no times."""
     fields = {key: value for key, value in table.meta["clock"].items() if key not in ("kind", "on")}
     if table.meta["clock"]["kind"] == MODELLED:
         return DigitsClock(TimedClock.of(fields))

@@ -25,7 +25,7 @@ class Cell(NamedTuple):
 
 
 class InvalidCell(ValueError):
-    """Raised with the reason for a graph without a network in NAS-Bench-101."""
+    """A graph without a network in NAS-Bench-101, with the reason."""
 
 
 def prune(matrix: Sequence[Sequence[int]], ops: Sequence[int]) -> Cell:

@@ -1,7 +1,7 @@
-"""Training seconds of networks that were never timed: a line in the network's size, fitted on recorded trainings.
+"""Price networks that were never timed by a line in the network's size, fitted on recorded trainings.
 
 NAS-Bench-101 has times of complete trainings only. The line explains 87 % of their variance over random cells (84 % with
-parameters alone). The seconds of one cell are an estimate, and are marked as such wherever they are used. No coefficient is
+parameters alone). The seconds of one cell are an estimate, and are labelled so wherever they appear. No coefficient is
 negative, so a network that executes more never costs less; this costs .002 of R2.
 """
 
@@ -27,7 +27,7 @@ SAMPLE = "nb101_train_time_sample.parquet"
 
 
 class PassClock(Protocol):
-    """Prices a pass of a supernet from the networks of the table that it executes."""
+    """Clock that prices a pass of a supernet from the networks of the table that the pass executes."""
 
     def image(self, work: npt.NDArray[np.float64], training: bool) -> npt.NDArray[np.float64]:
         """Return the seconds of one image pass for each row of ``work``; see :mod:`benchmarks.nb1shot1.executed`."""
@@ -35,18 +35,18 @@ class PassClock(Protocol):
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """Lines for captions, one per model."""
+        """Return one line per model, for captions."""
         ...
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Seconds of a 108-epoch training: ``base + per_parameter * parameters + sum of per_op over the inner vertices``."""
+    """Model of a 108-epoch training in seconds: ``base + per_parameter * parameters + sum of per_op over inner vertices``."""
 
     base: float
     per_parameter: float
     per_op: Sequence[float]
-    """In the order of ``cell.OPS``. These are coefficients, not times of operations: parameters also depend on operations."""
+    """One coefficient per operation of ``cell.OPS``. It is not the time of the operation, which also adds parameters."""
     r2: float
     median_error: float
     """Median relative error over the cells of the fit; 1 is 100 %."""
@@ -65,7 +65,7 @@ class Clock:
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """The model in one line, for captions."""
+        """Return the model in one line, for captions."""
         ops = ", ".join(f"{seconds:.1f} s per {name}" for name, seconds in zip(OPS, self.per_op, strict=True))
         text = (
             f"{self.base:.0f} s + {1e6 * self.per_parameter:.1f} s per million parameters, {ops} for a whole training; "

@@ -1,4 +1,4 @@
-"""Read plain columns: a Parquet table with one row per cell, as ``docs/data.md`` describes it."""
+"""Read plain columns: a Parquet table with one row per cell; ``docs/data.md`` describes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock of nb1shot1/1-digits: a cell costs by its vertices of each operation, its projections and its multiply-adds."""
+"""The clock of nb1shot1/1-digits: the price of a cell depends on its operations, projections and multiply-adds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from benchmarks.nb1shot1.cell import OPS
 from benchmarks.nb1shot1.executed import FIRST_OP, MACS, PROJECTIONS
 
 FEATURES = (*OPS, "projections", "thousand multiplications")
-"""The features of a cell that the clock prices. Edges are no feature: in space 1 the number of vertices determines them."""
+"""The features of a cell that have a price. Edges have none: in space 1 the number of vertices determines their number."""
 
 
 @dataclass(frozen=True)
 class DigitsClock:
-    """Price a pass of the supernet as the table prices its cells: a :class:`benchmarks.nb1shot1.clock.PassClock`."""
+    """A :class:`benchmarks.nb1shot1.clock.PassClock` that prices passes of the supernet as the table prices its cells."""
 
     timed: Clock
 
@@ -29,7 +29,7 @@ class DigitsClock:
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """Captions: one line per model."""
+        """Return one line per model, for captions."""
         lines = {"training": self.timed.train, "evaluation": self.timed.evaluate}
         return {f"clock:{name}": self._text(line) for name, line in lines.items()}
 

@@ -1,7 +1,7 @@
-"""Express a pass of the supernet as networks of the table, whose prices are the only ones that the clock knows.
+"""Express a pass of the supernet as networks of the table, because the clock prices only those.
 
-A pass that executes one architecture is the network of its cell, loose ends pruned. A pass that executes more options has
-several topologies; in each of them a block has all operations that it executes.
+A pass that executes one architecture is the network of its cell without loose ends. A pass that executes more options has
+several topologies. In each of them a block has all operations that it executes.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Multiply-adds of one image: ``macs`` of all that is always executed, ``op_macs`` of each operation on one block.
+    """Multiply-adds of one image: ``macs`` of the layers that every pass executes, ``op_macs`` of each operation on one block.
 
     The operation of a block is executed in every cell of the network.
     """

@@ -10,7 +10,7 @@ STACKS = 3
 
 @dataclass(frozen=True)
 class Macro:
-    """All of the network but the cell. The defaults are the paper's network for CIFAR-10."""
+    """The network without the cell. The defaults are the paper's network for CIFAR-10."""
 
     width: int = 128
     """Channels of the first stack; each later stack has twice as many at half the size."""
@@ -32,7 +32,7 @@ class Macro:
 
     @property
     def last(self) -> int:
-        """Channels of the classifier's input."""
+        """Return the channels of the classifier's input."""
         return self.width << (STACKS - 1)
 
     def places(self) -> list[tuple[str, int, int, int]]:

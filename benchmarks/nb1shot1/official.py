@@ -85,7 +85,7 @@ def read(path: Path, progress: Progress) -> tuple[str, Nb101Writer]:
 def _add(
     data: bytes, row_of: dict[str, int], checked: set[int], content: Nb101Writer, counts: dict[int, npt.NDArray[np.int8]]
 ) -> bool:
-    """Add one training to ``content``, if it is of a cell in the spaces.
+    """Add one training to ``content`` if its cell is in the spaces.
 
     Args:
         row_of: the table row of each hash.
@@ -144,7 +144,7 @@ def _cell(adjacency: Any, operations: Any) -> Cell:
 
 
 def _correct(accuracy: float) -> int:
-    """Return the number of correct answers out of 9 984 images, of an accuracy in single precision."""
+    """Return the correct answers out of 9 984 images that an accuracy in single precision means."""
     images = accuracy * IMAGES
     if not (0 <= images <= IMAGES and abs(images - round(images)) < 0.01):
         raise UserError(f"an accuracy of {accuracy}, which is no share of {IMAGES:,} images")

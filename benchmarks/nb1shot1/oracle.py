@@ -15,7 +15,7 @@ from harness.space import Arch
 
 
 class Signal:
-    """What a search may learn of one space from a table; nothing else of it."""
+    """The part of a table that a search may read: validation accuracies and costs of one space."""
 
     def __init__(self, table: Table, space: NB1Shot1Space, recipe: int) -> None:
         self.fidelities = tuple(epochs for epochs in epochs_of(table) if epochs <= recipe)
@@ -33,7 +33,7 @@ class Signal:
 
 
 class NB1Shot1Oracle:
-    """Draws one of three repeats per query: by the world, the architecture, the epochs and how often it was asked.
+    """Oracle that draws one of three repeats per query, by world, architecture, epochs and number of earlier equal queries.
 
     A query costs its training; NAS-Bench-101 charges no evaluation.
     """
@@ -57,11 +57,11 @@ class NB1Shot1Oracle:
         try:
             counts = self._valid[epochs][row]
         except KeyError:
-            known = ", ".join(map(str, self.fidelities))
-            raise MissingRecord(f"no training of {epochs} epochs in this table; there is {known}") from None
+            lengths = ", ".join(map(str, self.fidelities))
+            raise MissingRecord(f"no training of {epochs} epochs in this table; there is {lengths}") from None
         repeat = mix(self._world ^ (index << 24) ^ (epochs << 12) ^ asked) % len(counts)
         right = counts.item(repeat)
-        if right < 0:  # rarely: so all is well unless the drawn one is missing
+        if right < 0:  # rare: the recorded repeats are listed only if the drawn one is missing
             recorded = np.flatnonzero(counts >= 0).tolist()
             if not recorded:
                 raise MissingRecord(f"the table has no {epochs}-epoch training of architecture {index}")

@@ -1,4 +1,4 @@
-"""What a regret is counted from: the best true value of the recorded set, and the two single trainings that papers used."""
+"""Errors that a regret is counted from: the best mean of the recorded set, and the two single trainings that papers used."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ PUBLISHED: Final = {
 
 
 def references(space: int, dataset: str, best: dict[str, float], single: dict[str, float]) -> list[Reference]:
-    """Every reference of a space, by split; the first of each is the one that this project's regrets have.
+    """Return every reference of a space, split by split. This project's regrets use the first reference of each split.
 
     Args:
         best: for each split, the largest mean accuracy over a cell's trainings, percent.
         single: for each split, the largest accuracy of any single training, percent.
     """
-    found = []
+    entries = []
     for split, mean in best.items():
-        found += [
+        entries += [
             Reference(split, "best mean of a cell's trainings (the headline)", 100 - mean, 0.0),
             Reference(split, "best single training of the recorded set", 100 - single[split], single[split] - mean),
         ]
         if dataset == "cifar10":
             error = 100 * PUBLISHED[space][split]
-            found.append(
+            entries.append(
                 Reference(split, "constant of the original repository, for the whole space", error, 100 - error - mean)
             )
-    return found
+    return entries

@@ -10,14 +10,14 @@ from benchmarks.nb1shot1.cell import KERNEL, OPS, Cell
 from benchmarks.nb1shot1.macro import PAPER, Macro
 
 Convolution = tuple[int, int, int, int]
-"""Side of the kernel, channels that come in and go out, and side of the image."""
+"""Side of the kernel, input channels, output channels, and side of the image."""
 
 
 def network_size(cell: Cell, macro: Macro = PAPER) -> tuple[int, int]:
-    """Trainable parameters, and multiply-adds of one image, convolutions and the classifier counted.
+    """Return the number of trainable parameters, and the multiply-adds of the convolutions and the classifier for one image.
 
-    A convolution has no bias and is followed by batch normalisation with two parameters a channel; edges out of a cell's input
-    are 1x1 convolutions; the classifier has a bias.
+    A convolution has no bias and is followed by batch normalisation with two parameters per channel. Edges that leave a
+    cell's input are 1x1 convolutions. The classifier has a bias.
     """
     parameters, macs, added = sizes(cell.matrix, macro)
     for of_op, op in zip(added, cell.ops, strict=True):
@@ -29,7 +29,7 @@ def network_size(cell: Cell, macro: Macro = PAPER) -> tuple[int, int]:
 
 @lru_cache(maxsize=4096)
 def sizes(matrix: tuple[tuple[int, ...], ...], macro: Macro) -> tuple[int, int, list[list[tuple[int, int]]]]:
-    """Return parameters and multiply-adds without the inner vertices' operations, and what each operation adds at each vertex.
+    """Return parameters and multiply-adds without the inner vertices' operations, and those of each operation at each vertex.
 
     A search space has few matrices, and each has many cells.
     """
@@ -46,7 +46,7 @@ def sizes(matrix: tuple[tuple[int, ...], ...], macro: Macro) -> tuple[int, int, 
 
 
 def _total(convolutions: Iterable[Convolution]) -> tuple[int, int]:
-    """Parameters, batch normalisations included, and multiply-adds."""
+    """Return the parameters, batch normalisations included, and the multiply-adds of some convolutions."""
     parameters = macs = 0
     for kernel, inputs, outputs, size in convolutions:
         weights = kernel * kernel * inputs * outputs
@@ -57,10 +57,10 @@ def _total(convolutions: Iterable[Convolution]) -> tuple[int, int]:
 
 @lru_cache(maxsize=4096)
 def vertex_channels(matrix: tuple[tuple[int, ...], ...], source: int, target: int) -> list[int]:
-    """Channels of every vertex of a cell that turns ``source`` channels into ``target``.
+    """Return the channels of every vertex of a cell that turns ``source`` channels into ``target``.
 
-    Vertices that feed the output share its channels, the first ones taking what is left over; every other inner vertex is as
-    wide as the widest that it feeds.
+    Vertices that feed the output share its channels; the first ones get one more if the division has a remainder. Every other
+    inner vertex is as wide as the widest vertex that it feeds.
     """
     size = len(matrix)
     channels = [source] + [0] * (size - 2) + [target]

@@ -1,4 +1,4 @@
-"""The three search spaces of NAS-Bench-1Shot1: a parents choice per node, times an operation per choice block."""
+"""The three search spaces of NAS-Bench-1Shot1: the parents of each node, and an operation on each choice block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.graphs import Depiction, Edge, Graph
 from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 PARENTS = {1: (1, 2, 2, 2, 2), 2: (1, 1, 2, 2, 3), 3: (1, 1, 1, 2, 2, 2)}
-"""For each space, how many parents node 1, node 2, ... and the output choose among all lower-numbered nodes (0 = the input)."""
+"""For each space, the number of parents that node 1, node 2, ... and the output have among lower-numbered nodes (0: input)."""
 
 SHORT_OPS = tuple(op.removesuffix("-bn-relu") for op in OPS)
 
@@ -25,13 +25,13 @@ DEPICTION = Depiction(
 )
 
 _LABELS = ("conv 3", "conv 1", "max")
-"""Of the operations, in drawings."""
+"""Labels of the operations in drawings."""
 
 _NODE = re.compile(r"(\w+)\((\d(?:,\d)*)\)")
 
 
 class NB1Shot1Space(SearchSpace):
-    """Architectures as tuples of small ints: the parents of each node that has a choice, then an operation per block.
+    """Space of architectures as tuples of small ints: the parents of each node that has a choice, then an operation per block.
 
     Parents are numbered in lexicographic order of their combinations; operations as in ``cell.OPS``. The string form is
     ``conv3x3(0) maxpool3x3(0,1) ... output(1,4)``: operation and parents of node 1, node 2, ..., the output. Blocks that do not
@@ -39,8 +39,8 @@ class NB1Shot1Space(SearchSpace):
 
     Args:
         number: 1, 2 or 3.
-        admitted: the numbers of the topologies to which ``sample``, ``mutate``, ``neighbors`` and ``size`` keep; None for all.
-            What lies outside is still an architecture of the space.
+        admitted: numbers of the topologies that ``sample``, ``mutate``, ``neighbors`` and ``size`` use; None: all topologies.
+            An architecture with another topology still belongs to the space.
     """
 
     name = "nb1shot1"
@@ -52,7 +52,7 @@ class NB1Shot1Space(SearchSpace):
         self.blocks = len(PARENTS[number]) - 1
         choices = [list(itertools.combinations(range(node), count)) for node, count in enumerate(PARENTS[number], 1)]
         self.taken = PARENTS[number]
-        """How many parents node 1, node 2, ... and the output take."""
+        """Number of parents of node 1, node 2, ... and the output."""
         self._fixed = sum(len(combinations) == 1 for combinations in choices)
         self._choices = choices[self._fixed :]
         self._forced = [combinations[0] for combinations in choices[: self._fixed]]
@@ -61,28 +61,28 @@ class NB1Shot1Space(SearchSpace):
         self._strides = tuple(math.prod(self.cardinalities[position + 1 :]) for position in range(len(self.cardinalities)))
         self._terms = [{a: a * stride for a in range(n)} for n, stride in zip(self.cardinalities, self._strides, strict=True)]
         self.topologies = math.prod(self._parents)
-        """How many ways there are to choose all parents; their number is ``index // 3**blocks``."""
+        """Number of choices of all parents. The topology of an architecture has the number ``index // 3**blocks``."""
         self.assignments: int = len(OPS) ** self.blocks
         self.admitted = None if admitted is None else tuple(sorted(set(admitted)))
         self._inside = None if self.admitted is None else frozenset(self.admitted)
 
     @property
     def size(self) -> int:
-        """Architectures, those with loose ends included; of the admitted topologies."""
+        """Return the number of architectures with an admitted topology, loose ends included."""
         topologies = self.topologies if self.admitted is None else len(self.admitted)
         return topologies * self.assignments
 
     def sample(self, rng: random.Random) -> Arch:
-        """A topology, then every operation, uniformly."""
+        """Return an architecture: draw an admitted topology, then every operation, uniformly."""
         if self.admitted is None:
             return super().sample(rng)
         topology = self.admitted[int(rng.random() * len(self.admitted))]
         return self.at(topology * self.assignments + int(rng.random() * self.assignments))
 
     def mutate(self, arch: Arch, rng: random.Random) -> Arch:
-        """The paper's scripts: nothing, one parent of one node replaced, or one operation replaced, a third each.
+        """Return the mutation of the paper's scripts: no change, another parent or another operation, probability 1/3 each.
 
-        A rewiring into a topology that is not admitted is drawn again, mutation and all.
+        If the new topology is not admitted, the complete mutation is drawn again.
         """
         while True:
             kind = int(rng.random() * 3)
@@ -97,21 +97,21 @@ class NB1Shot1Space(SearchSpace):
     def _rewire(self, arch: Arch, position: int, rng: random.Random) -> Arch:
         combinations = self._choices[position]
         parents = combinations[arch[position]]
-        others = [node for node in range(position + 1 + self._fixed) if node not in parents]
-        leaving, entering = parents[int(rng.random() * len(parents))], others[int(rng.random() * len(others))]
+        free = [node for node in range(position + 1 + self._fixed) if node not in parents]
+        leaving, entering = parents[int(rng.random() * len(parents))], free[int(rng.random() * len(free))]
         chosen = tuple(sorted({*parents, entering} - {leaving}))
         return (*arch[:position], combinations.index(chosen), *arch[position + 1 :])
 
     def neighbors(self, arch: Arch) -> Iterator[Arch]:
-        """Every admitted architecture that differs in one node's parents or in one operation."""
-        return (other for other in super().neighbors(arch) if self.admits(other))
+        """Return every admitted architecture that differs in one node's parents or in one operation."""
+        return (neighbor for neighbor in super().neighbors(arch) if self.admits(neighbor))
 
     def admits(self, arch: Arch) -> bool:
-        """Whether the architecture's topology is admitted."""
+        """Return whether the architecture's topology is admitted."""
         return self._inside is None or self.index(arch) // self.assignments in self._inside
 
     def index(self, arch: Arch) -> int:
-        """The architecture's number, the operations varying fastest. Raises :class:`InvalidArchitecture`."""
+        """Return the architecture's number; operations vary fastest. Raises :class:`InvalidArchitecture`."""
         try:
             index = sum([terms[value] for terms, value in zip(self._terms, arch, strict=True)])
             if type(sum(arch)) is not int:  # 1.0 finds the term of 1
@@ -121,25 +121,25 @@ class NB1Shot1Space(SearchSpace):
         return index
 
     def at(self, index: int) -> Arch:
-        """The architecture with this number."""
+        """Return the architecture with this number."""
         if not 0 <= index < self.topologies * self.assignments:
             raise InvalidArchitecture(f"index {index} is outside 0 to {self.topologies * self.assignments - 1}")
         return tuple([index // stride % size for stride, size in zip(self._strides, self.cardinalities, strict=True)])
 
     def parents(self, arch: Arch) -> list[tuple[int, ...]]:
-        """The parents of node 1, node 2, ..., and the output."""
+        """Return the parents of node 1, node 2, ..., and the output."""
         return self._forced + [combinations[a] for combinations, a in zip(self._choices, arch, strict=False)]
 
     def arch(self, parents: Sequence[tuple[int, ...]], ops: Sequence[int]) -> Arch:
-        """The inverse of :meth:`parents` and the operations: parents of node 1, ..., the output, each ascending."""
+        """Return the architecture with these parents of node 1, ..., the output (each ascending) and these operations."""
         chosen = [c.index(p) for c, p in zip(self._choices, parents[self._fixed :], strict=True)]
         return (*chosen, *ops)
 
     def without_loose_ends(self, arch: Arch) -> Arch:
-        """The same network, in which every block that does not reach the output has its first choices.
+        """Return an architecture of the same network: every block that does not reach the output has its first choices.
 
-        A sample of the space treated so is what the paper's scripts call sampling without loose ends: they grow the cell from
-        the output backwards, and every choice that is made is made uniformly either way.
+        Applied to a sample of the space, this is what the paper's scripts call sampling without loose ends. They grow the cell
+        from the output backwards. Both procedures draw every remaining choice uniformly.
         """
         used = self.used(arch)
         parents = [a if position + 1 + self._fixed in used else 0 for position, a in enumerate(arch[: len(self._parents)])]
@@ -147,7 +147,7 @@ class NB1Shot1Space(SearchSpace):
         return (*parents, *ops)
 
     def used(self, arch: Arch) -> frozenset[int]:
-        """The nodes that reach the output, the output and the input among them."""
+        """Return the nodes that reach the output, with the output and the input."""
         parents = self.parents(arch)
         used = {self.blocks + 1}
         for node in range(self.blocks + 1, 0, -1):
@@ -156,9 +156,9 @@ class NB1Shot1Space(SearchSpace):
         return frozenset(used)
 
     def cell(self, arch: Arch) -> Cell:
-        """The cell of NAS-Bench-101 that the architecture stands for, loose ends pruned away.
+        """Return the cell of NAS-Bench-101 that the architecture is, without loose ends.
 
-        Where the paper's scripts add an unconnected node to reach seven vertices, pruning would take it away again.
+        The paper's scripts add an unconnected node to reach seven vertices. Pruning would remove this node again.
         """
         size = self.blocks + 2
         parents: list[tuple[int, ...]] = [(), *self.parents(arch)]
@@ -166,11 +166,11 @@ class NB1Shot1Space(SearchSpace):
         return prune(matrix, arch[len(self._parents) :])
 
     def canonical(self, arch: Arch) -> str:
-        """NAS-Bench-101's graph hash, which isomorphic cells share."""
+        """Return NAS-Bench-101's graph hash, which isomorphic cells share."""
         return fingerprint(self.cell(arch))
 
     def graphs(self, arch: Arch) -> tuple[Graph, ...]:
-        """Return the cell; its operations are in the nodes, edges lead between nodes that reach the output."""
+        """Return the cell. Its operations are in the nodes; only edges between nodes that reach the output are in it."""
         used = self.used(arch)
         labels = [_LABELS[op] for op in arch[len(self._parents) :]]
         parents = enumerate(self.parents(arch), 1)

@@ -31,7 +31,7 @@ Pass = Callable[[Active, float, bool], None]
 
 @dataclass(frozen=True)
 class SearchMacro:
-    """All of the supernet but the cell. The defaults are the paper's for CIFAR-10."""
+    """The supernet without the cell. The defaults are the paper's for CIFAR-10."""
 
     width: int = 16
     """Channels of the first stack."""
@@ -152,7 +152,7 @@ class Supernet(SupernetBase["_Cell"]):
 
 @dataclass(frozen=True)
 class _Block:
-    """What one block, or the output, computes in a pass: inputs and operations with their weights (None: one)."""
+    """Inputs and operations of one block, or of the output, in a pass, with their weights (None: weight 1)."""
 
     sources: tuple[int, ...]
     by_source: Tensor | None
@@ -166,7 +166,7 @@ class _Block:
 
 
 class _Cell(NamedTuple):
-    """What every cell of the network computes in one pass."""
+    """Blocks and output of every cell of the network in one pass."""
 
     active: Active
     blocks: list[_Block]
@@ -210,7 +210,7 @@ class _CellModule(nn.Module):
     def __init__(self, blocks: int, inputs: int, channels: int, macro: SearchMacro) -> None:
         super().__init__()
         self.blocks, self.channels = blocks, channels
-        # one projection of the cell's input for each block, and one as wide as the output
+        # a projection of the cell's input for each block, and one as wide as the output
         self.projection = ConvNormRelu(inputs, 2 * blocks * channels, 1, BN_MOMENTUM)
         self.mixed = nn.ModuleList(_Mixed(channels, macro) for _ in range(blocks))
 

@@ -46,19 +46,19 @@ class Data:
 
 
 def data_of(table: Table) -> Data:
-    """Return the entry ``data`` of ``meta.json``, or the data of NAS-Bench-101 without it."""
+    """Return the entry ``data`` of ``meta.json``; the data of NAS-Bench-101 if there is no such entry."""
     return Data(**table.meta.get("data", {}))
 
 
 @dataclass
 class Nb101Writer:
-    """Collects the records of a source and writes them as a table; the module's docstring describes the arrays."""
+    """Records of a source, to be written as a table; the module's docstring describes the arrays."""
 
     valid: dict[int, npt.NDArray[np.int16]] = field(default_factory=dict)
     test: dict[int, npt.NDArray[np.int16]] = field(default_factory=dict)
     seconds: dict[int, npt.NDArray[np.float64]] = field(default_factory=dict)
     clock: dict[str, Any] = field(default_factory=lambda: {"kind": "recorded"})
-    """Origin of the seconds: recorded, or fitted and how well. Written with a fit in both cases, for supernets."""
+    """Origin of the seconds: recorded, or fitted with what error. A fit is written in both cases, to price supernets."""
     notes: list[str] = field(default_factory=list)
 
     def add_epochs(self, epochs: int) -> None:
@@ -69,7 +69,7 @@ class Nb101Writer:
 
     @property
     def count(self) -> int:
-        """Number of cells with all repeats of the longest training."""
+        """Return the number of cells with all repeats of the longest training."""
         return int(complete(self.valid[max(self.valid)], self.test[max(self.test)]).sum())
 
     def write(self, writer: TableWriter) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NB1Shot1TrainingSide(TrainingSide):
-    """Opens :class:`benchmarks.nb1shot1.task.NB1Shot1Task`, priced by the table's clock."""
+    """Training side that opens :class:`benchmarks.nb1shot1.task.NB1Shot1Task`, priced by the table's clock."""
 
     choices = frozenset({"partial", "edges"})
     operations_on = "nodes"

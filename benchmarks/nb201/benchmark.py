@@ -25,14 +25,14 @@ SEARCHED: Final = {
     "imagenet16-120": "imagenet16-120",
     "digits": "digits",
 }
-"""For each benchmark, the official dataset whose models a search may look at: on CIFAR-10, those trained on half the images.
+"""For each benchmark, the official dataset whose models a search may look up. On CIFAR-10 they were trained on half the images.
 
-The judge reads ``cifar10``: models trained on all training images.
+The judge reads ``cifar10``, whose models were trained on all training images.
 """
 
 
 class NB201Benchmark:
-    """Search on one dataset of NAS-Bench-201, where trainings are looked up."""
+    """Search on one dataset of NAS-Bench-201, with trainings that are looked up."""
 
     kinds = ("multi-trial", "one-shot")
     embedded = False
@@ -42,10 +42,10 @@ class NB201Benchmark:
         self.id = f"nb201/{dataset}"
 
     def availability(self) -> Availability:
-        found = LIBRARY.state()
-        if not found:
+        states = LIBRARY.state()
+        if not states:
             return Availability(False, "missing: NAS-Bench-201 or NATS-Bench table, see `python -m harness.data status`")
-        return Availability(True, f"found: {found[0].text}")
+        return Availability(True, f"found: {states[0].text}")
 
     def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> NB201Problem:
         table = LIBRARY.find_table(lambda line: print(line, file=sys.stderr, flush=True))
@@ -85,7 +85,7 @@ class NB201Problem(Problem):
     """A table opened under a protocol.
 
     Args:
-        table: which table it is, in one line; empty if there is only one.
+        table: the table in use, in one line; empty if there is only one.
     """
 
     space: NB201Space
@@ -106,7 +106,7 @@ class NB201Problem(Problem):
         self.judge = NB201Judge(records, int(judge["recipe"]), reported)
         recorded = {f"the {recipe}-epoch training of {SEARCHED[dataset]}": self._signal.recorded, **self.judge.recorded}
         self.gaps = [f"{what} is recorded for {n:,} of {SIZE:,} cells" for what, n in recorded.items() if n < SIZE]
-        """What is missing in the table, one clause each."""
+        """Missing records of the table, one clause each."""
         kind = str(records.table.meta.get("kind", "unknown source"))
         self.facts = Facts(
             table=table,
@@ -124,7 +124,7 @@ class NB201Problem(Problem):
 
 
 def _priced(records: Records) -> str:
-    """Return what the charged seconds are, if they were not recorded."""
+    """Return a clause about the model of the charged seconds; empty if they were recorded."""
     timed = records.table.meta.get("clock")
     if timed is None:
         return ""
@@ -148,16 +148,16 @@ class NB201Judge(Judge):
             test = records.mean(target, recipe, split, "accuracy")
             valid = records.mean(SEARCHED[target], recipe, "x-valid", "accuracy")
             if test is None:
-                continue  # missing stays missing: there is no such target, and the caption names those that judge
-            known = np.sort(test[~np.isnan(test)])
-            rank = np.where(np.isnan(test), np.nan, 1 + len(known) - np.searchsorted(known, test, side="right"))
-            best = float(known[-1])
+                continue  # a missing target is left out, and the caption names the remaining ones
+            accuracies = np.sort(test[~np.isnan(test)])
+            rank = np.where(np.isnan(test), np.nan, 1 + len(accuracies) - np.searchsorted(accuracies, test, side="right"))
+            best = float(accuracies[-1])
             missing = np.full(len(test), np.nan)
             columns = (missing if valid is None else valid, test, best - test, rank)
             self._columns[target] = [column.tolist() for column in columns]
             self.optimum[target] = best
-            self.set_size[target] = len(known)
-            self.recorded[f"the {recipe}-epoch test accuracy ({split}) of {target}"] = len(known)
+            self.set_size[target] = len(accuracies)
+            self.recorded[f"the {recipe}-epoch test accuracy ({split}) of {target}"] = len(accuracies)
         if not self._columns:
             raise UserError(f"the table has no {recipe}-epoch test accuracy of {', '.join(reported)}")
         complete = all(size == SIZE for size in self.set_size.values())

@@ -1,8 +1,8 @@
-"""The benchmark's own seconds for what it never timed: an additive model fitted on the trainings it did time.
+"""Price passes that the benchmark never timed, by an additive model fitted on the trainings that it timed.
 
-Seconds per image = base + the sum over edges of what the edge's operation costs (R2 .993 on the published times,
-where a line in multiply-adds has .585). A supernet that executes several operations on an edge pays for each of them. Such
-seconds are an estimate by extrapolation and are named so wherever they appear.
+Seconds per image = base + the sum over edges of the cost of the edge's operation. R2 is .993 on the published times; a line in
+multiply-adds has .585. A supernet that executes several operations on an edge pays for each of them. These seconds are an
+estimate by extrapolation, and are labelled so wherever they appear.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.nb201.space import OPS, official_order
 
 @dataclass(frozen=True)
 class Fit:
-    """Seconds per image: ``base`` with six ``none``, and what each operation adds on an edge, in the order of ``OPS``."""
+    """Model of the seconds per image: ``base`` with six ``none``, and the cost of each operation on an edge, as in ``OPS``."""
 
     base: float
     operations: tuple[float, ...]
@@ -27,33 +27,37 @@ class Fit:
     residual: float
     """Standard deviation of the residual, seconds per image."""
     cells: int
-    """How many were timed."""
+    """Number of timed cells."""
 
     def __call__(self, counts: Sequence[int]) -> float:
-        """Seconds per image with ``counts[o]`` edges that execute operation ``o``; never below zero."""
+        """Return the seconds per image with ``counts[o]`` edges that execute operation ``o``; never below zero."""
         return max(self.base + sum(n * cost for n, cost in zip(counts, self.operations, strict=True)), 0.0)
 
 
 @dataclass(frozen=True)
 class Clock:
-    """What a pass costs."""
+    """Prices of the passes of a supernet."""
 
     training: Fit
-    """Forward and backward."""
+    """Seconds of a forward and a backward pass."""
     evaluation: Fit
+    """Seconds of a forward pass."""
 
     def seconds(self, counts: Sequence[int], images: float, training: bool) -> float:
-        """Of one pass over ``images`` images."""
+        """Return the seconds of one pass over ``images`` images."""
         return images * (self.training if training else self.evaluation)(counts)
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """One line per model, for captions."""
-        return {f"clock:{name}": _said(fit) for name, fit in (("training", self.training), ("evaluation", self.evaluation))}
+        """Return one line per model, for captions."""
+        return {f"clock:{name}": _line(fit) for name, fit in (("training", self.training), ("evaluation", self.evaluation))}
 
 
 def fit(seconds: npt.NDArray[np.float64]) -> Fit:
-    """Least squares over all cells of the official order; ``seconds`` per image, NaN where a cell was not timed.
+    """Fit the model by least squares.
+
+    Args:
+        seconds: (15625,) seconds per image by official index; NaN if a cell was not timed.
 
     Raises:
         ValueError: too few cells were timed.
@@ -65,14 +69,14 @@ def fit(seconds: npt.NDArray[np.float64]) -> Fit:
     # ``none`` is the base: the six counts of a cell add up to six
     design = np.column_stack([np.ones(int(timed.sum())), counts[timed, 1:]])
     solution, *_ = np.linalg.lstsq(design, seconds[timed], rcond=None)
-    rest = seconds[timed] - design @ solution
+    residuals = seconds[timed] - design @ solution
     spread = float(((seconds[timed] - seconds[timed].mean()) ** 2).sum())
-    r2 = 1.0 - float((rest**2).sum()) / spread if spread else 1.0
-    return Fit(float(solution[0]), (0.0, *map(float, solution[1:])), r2, float(rest.std()), int(timed.sum()))
+    r2 = 1.0 - float((residuals**2).sum()) / spread if spread else 1.0
+    return Fit(float(solution[0]), (0.0, *map(float, solution[1:])), r2, float(residuals.std()), int(timed.sum()))
 
 
 def stated(timed: TimedClock) -> Clock:
-    """The clock of a table whose seconds are this clock's: the same numbers, with the fit to the cells that were timed."""
+    """Return the clock that priced a table: its stored numbers, with the quality of its fit to the timed cells."""
     lines = (timed.train, timed.evaluate)
     return Clock(
         *(
@@ -82,7 +86,7 @@ def stated(timed: TimedClock) -> Clock:
     )
 
 
-def _said(found: Fit) -> str:
-    costs = ", ".join(f"{op} {cost * 1e6:+.1f}" for op, cost in zip(OPS[1:], found.operations[1:], strict=True))
-    fit = f"R2 {found.r2:.3f}, residual {found.residual * 1e6:.2f} us over {found.cells:,} timed cells"
-    return f"{found.base * 1e6:.1f} us an image {costs} on each edge; {fit}"
+def _line(model: Fit) -> str:
+    costs = ", ".join(f"{op} {cost * 1e6:+.1f}" for op, cost in zip(OPS[1:], model.operations[1:], strict=True))
+    fit = f"R2 {model.r2:.3f}, residual {model.residual * 1e6:.2f} us over {model.cells:,} timed cells"
+    return f"{model.base * 1e6:.1f} us an image {costs} on each edge; {fit}"

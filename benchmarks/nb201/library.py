@@ -140,7 +140,7 @@ def _write_official(path: Path, opened: official.Content, writer: TableWriter, p
 
 
 def _seeds(names: list[str]) -> dict[str, list[str]]:
-    """Return the recorded seeds for each ``DATASET/RECIPE``, of column names."""
+    """Return the recorded seeds of each ``DATASET/RECIPE``, read from the names of columns."""
     recorded: dict[str, set[str]] = {}
     for column in names:
         dataset, recipe, seed = column.split("/")[:3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 STAGES = 3
-"""Stages of cells; between two of them the image is halved."""
+"""Number of stages of cells. The image is halved between two stages."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def parameters(arch: Arch, macro: Macro = PAPER) -> int:
 
 
 def macs(arch: Arch, macro: Macro = PAPER) -> int:
-    """Return the multiply-adds of one image: those of convolutions and of the classifier, with one per class for its bias.
+    """Return the multiply-adds of one image: convolutions and the classifier, whose bias counts as one per class.
 
     Batch norm, pooling, sums and ReLU count as zero. The result equals the benchmark's ``flops`` column.
     """

@@ -107,13 +107,13 @@ def open_source(path: Path, kind: str, progress: Progress, force: bool) -> Conte
     entries = _checked(path, content)
     if kind == NATS:
         return Content(NATS, len(entries), _drain(entries, {"12": "12", "200": "200"}))
-    kind = V11 if _short_trainings(entries) - {"cifar10-valid"} else V10  # v1.0 has the 12-epoch training of that set only
+    kind = V11 if _short_trainings(entries) - {"cifar10-valid"} else V10  # v1.0 has 12-epoch trainings of that data set only
     return Content(kind, len(entries), _drain(entries, {"less": "12", "full": "200"}))
 
 
 @contextmanager
 def damage(path: Path) -> Iterator[None]:
-    """Turn every error of reading ``path`` into a :class:`UserError`, one line with the file and the reason."""
+    """Turn every error of a read of ``path`` into a :class:`UserError`, one line with the file and the reason."""
     try:
         yield
     except NotPlain as error:

@@ -21,41 +21,43 @@ Lists: TypeAlias = "tuple[list[Numbers], list[Numbers]]"
 
 
 class Signal:
-    """What a search may learn of one dataset and recipe; nothing else of the table."""
+    """The part of a table that a search may read: validation accuracies and costs of one dataset and recipe."""
 
     def __init__(self, records: Records, dataset: str, recipe: int, train_images: int) -> None:
         trainings = {seed: _Trainings(records, dataset, recipe, seed) for seed in records.seeds(dataset, recipe)}
-        drawn = [found for seed, found in trainings.items() if found.epochs and seed != MEAN]
+        drawn = [training for seed, training in trainings.items() if training.epochs and seed != MEAN]
         self.record = "drawn" if drawn else "mean"
-        self._trainings = drawn or [found for found in trainings.values() if found.epochs]
+        self._trainings = drawn or [training for training in trainings.values() if training.epochs]
         if not self._trainings:
             raise UserError(f"the table has no x-valid accuracy of {dataset} for the {recipe}-epoch training")
-        self.fidelities = tuple(sorted({epoch for found in self._trainings for epoch in found.epochs}))
+        self.fidelities = tuple(sorted({epoch for training in self._trainings for epoch in training.epochs}))
         self.loaded: dict[int, Lists] = {}
-        """What :meth:`load` answered: most searches ask for the last epoch alone."""
+        """Results of :meth:`load` by epoch. Most searches query the last epoch only."""
         self.mean_cost = self._mean_cost(recipe)
         self.recorded = self._recorded(recipe)
-        """How many cells can be asked for: with a validation accuracy and its price after the last epoch."""
+        """Number of cells that can be queried: they have a validation accuracy and a cost after the last epoch."""
         flops = records.costs(dataset, recipe)["flops"]
         known = np.zeros(SIZE) if flops is None else np.nan_to_num(flops)
         self.macs_per_epoch = _plain(known * 1e6 * train_images)
 
     def load(self, epoch: int) -> Lists:
-        """Validation accuracies and charged seconds after ``epoch``, by training and official index, as plain arrays.
+        """Return validation accuracies and charged seconds after ``epoch``, by training and official index, as plain arrays.
 
-        NaN where there is none; a training whose time is not recorded cannot be charged, hence not be asked for. Raises
-        :class:`MissingRecord` for an epoch without records.
+        A missing value is NaN. A training without a recorded time cannot be charged, so its accuracy is NaN too.
+
+        Raises:
+            MissingRecord: the table has no record after ``epoch``.
         """
         if epoch not in self.fidelities:
-            known = ", ".join(map(str, self.fidelities))
-            raise MissingRecord(f"no validation accuracy after epoch {epoch} in this table; there is {known}")
-        found = [one.after(epoch) for one in self._trainings if epoch in one.epochs]
-        accuracies = [_plain(np.where(np.isnan(seconds), np.nan, accuracy)) for accuracy, seconds in found]
-        return self.loaded.setdefault(epoch, (accuracies, [_plain(seconds) for _, seconds in found]))
+            recorded = ", ".join(map(str, self.fidelities))
+            raise MissingRecord(f"no validation accuracy after epoch {epoch} in this table; there is {recorded}")
+        columns = [training.after(epoch) for training in self._trainings if epoch in training.epochs]
+        accuracies = [_plain(np.where(np.isnan(seconds), np.nan, accuracy)) for accuracy, seconds in columns]
+        return self.loaded.setdefault(epoch, (accuracies, [_plain(seconds) for _, seconds in columns]))
 
     def _mean_cost(self, recipe: int) -> float:
-        """Seconds of a query to the last epoch: the mean over cells of the mean over a cell's trainings."""
-        seconds = np.stack([one.after(recipe)[1] for one in self._trainings])
+        """Return the seconds of a query to the last epoch: the mean over cells of the mean over a cell's trainings."""
+        seconds = np.stack([training.after(recipe)[1] for training in self._trainings])
         count = (~np.isnan(seconds)).sum(axis=0)
         each = np.nansum(seconds, axis=0)[count > 0] / count[count > 0]
         return float(each.mean()) if each.size else float("nan")
@@ -67,7 +69,7 @@ class Signal:
 
 
 def _plain(column: Column) -> Numbers:
-    """Return the column as an array whose items become Python numbers fast, and without a write into shared memory."""
+    """Return the column as an array whose items become Python numbers fast and without writing to shared memory."""
     return array("d", np.ascontiguousarray(column, dtype=np.float64).tobytes())
 
 
@@ -83,19 +85,19 @@ class _Trainings:
         self._train_curve = records.curve(dataset, recipe, seed, "train", "seconds")
         self._pass_curve = records.curve(dataset, recipe, seed, "x-valid", "seconds")
         self.epochs: tuple[int, ...] = ()
-        """After which there is a validation accuracy."""
+        """Epochs after which a validation accuracy is recorded."""
         if self._train is not None and self._pass is not None and self._last is not None:
             known = () if self._curve is None else np.flatnonzero(~np.isnan(self._curve[:, : recipe - 1]).all(axis=0)) + 1
             self.epochs = (*(int(epoch) for epoch in known), recipe)
 
     def after(self, epoch: int) -> tuple[Column, Column]:
-        """Validation accuracy in percent, and charged seconds: ``epoch`` training epochs and one validation pass."""
+        """Return validation accuracies in percent, and the seconds of ``epoch`` training epochs and one validation pass."""
         assert self._train is not None and self._pass is not None and self._last is not None
         if epoch == self._recipe:
             return self._last, self._train + self._pass
         assert self._curve is not None
         spent, check = self._train * epoch / self._recipe, self._pass
-        if self._train_curve is not None:  # NaN where the seconds do not vary over epochs
+        if self._train_curve is not None:  # NaN if the seconds do not vary over epochs
             varying = self._train_curve[:, :epoch].sum(axis=1, dtype=np.float64)
             spent = np.where(np.isnan(varying), spent, varying)
         if self._pass_curve is not None:
@@ -105,7 +107,7 @@ class _Trainings:
 
 
 class NB201Oracle:
-    """The search side: draws one recorded training per query, by the world, the cell, the epoch and how often it was asked."""
+    """Oracle that draws one recorded training per query, by world, cell, epoch and number of earlier equal queries."""
 
     __slots__ = ("fidelities", "_signal", "_loaded", "_macs", "_world")
 

@@ -23,7 +23,7 @@ _BLOCK = 256
 
 
 class RecordColumns:
-    """Writes the columns of one table. Curves go to disk block by block; the other columns stay in memory (a few MB)."""
+    """Writer of the columns of one table. Curves go to disk block by block; the other columns stay in memory (a few MB)."""
 
     def __init__(self, writer: TableWriter, kind: str) -> None:
         self._writer = writer

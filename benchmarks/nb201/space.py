@@ -12,7 +12,7 @@ from harness.graphs import Depiction, Edge, Graph, Operation
 from harness.space import Arch, InvalidArchitecture, SearchSpace
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-"""In the order of the official code."""
+"""The operations, in the order of the official code."""
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 """(target, source) of each position of an architecture, in the order of the string form."""
@@ -41,15 +41,18 @@ class NB201Space(SearchSpace):
     depiction = DEPICTION
 
     def mutate(self, arch: Arch, rng: random.Random) -> Arch:
-        """The paper's mutation: a target node, one of its inputs, another operation, each uniformly.
+        """Return the paper's mutation: draw a target node, one of its inputs, and another operation, each uniformly.
 
-        So edge 1<-0 is changed three times as often as each edge into node 3.
+        Edge 1<-0 is therefore changed three times as often as each edge into node 3.
         """
         node = 1 + int(rng.random() * 3)
         return self.change(arch, node * (node - 1) // 2 + int(rng.random() * node), rng)
 
     def sample_connected(self, rng: random.Random) -> Arch:
-        """A cell in which no node has only ``none`` as inputs (NATS-Bench's sampling): node by node, drawn again until so."""
+        """Return a cell in which every node has an input that is not ``none`` (NATS-Bench's sampling).
+
+        The inputs of a node are drawn again until this is true.
+        """
         cell: list[int] = []
         for node in (1, 2, 3):
             inputs = [0] * node
@@ -59,7 +62,7 @@ class NB201Space(SearchSpace):
         return tuple(cell)
 
     def graphs(self, arch: Arch) -> tuple[Graph, ...]:
-        """Return the cell, an operation on every edge."""
+        """Return the cell, with an operation on every edge."""
         return (Graph(("0", "1", "2", "3"), tuple(map(_edge, range(len(EDGES)), arch))),)
 
     def to_str(self, arch: Arch) -> str:
@@ -77,19 +80,19 @@ class NB201Space(SearchSpace):
             raise InvalidArchitecture(f"{text!r}: no operation {wrong!r}; there are {', '.join(OPS)}") from None
 
     def index(self, arch: Arch) -> int:
-        """The cell's number in the benchmark's official order. Raises :class:`InvalidArchitecture`."""
+        """Return the cell's number in the benchmark's official order. Raises :class:`InvalidArchitecture`."""
         return official_number(arch)
 
     def at(self, index: int) -> Arch:
-        """The cell with this number in the official order."""
+        """Return the cell with this number in the official order."""
         if not 0 <= index < self.size:
             raise InvalidArchitecture(f"index {index} is outside 0 to {self.size - 1}")
         return official_order()[index]
 
     def canonical(self, arch: Arch) -> str:
-        """NAS-Bench-201's unique string with zeros considered: one of 6 466.
+        """Return NAS-Bench-201's unique string with zeros considered: one of 6 466.
 
-        Identity edges are contracted, terms of a sum are sorted, and what is fed by nothing is ``#``.
+        Identity edges are contracted, the terms of a sum are sorted, and a node without input is ``#``.
         """
         return _canonical(arch)
 
@@ -121,14 +124,18 @@ def _canonical(arch: Arch) -> str:
 
 @cache
 def official_order() -> tuple[Arch, ...]:
-    """All cells in the benchmark's order: the product of all choices, shuffled by Python's generator with seed 88."""
+    """Return all cells in the benchmark's order: the product of all choices, shuffled by Python's generator with seed 88."""
     cells = list(itertools.product(range(len(OPS)), repeat=len(EDGES)))
     random.Random(88).shuffle(cells)
     return tuple(cells)
 
 
 def official_number(arch: Arch) -> int:
-    """The inverse of :func:`official_order`. Raises :class:`InvalidArchitecture` for what is not six ints, each 0 to 4."""
+    """Return the position of ``arch`` in :func:`official_order`.
+
+    Raises:
+        InvalidArchitecture: ``arch`` is not a tuple of six ints, each 0 to 4.
+    """
     try:
         if type(arch) is tuple and len(arch) == len(EDGES):
             return _official_numbers()[int(bytes(arch).translate(_DIGITS), len(OPS))]
@@ -142,9 +149,9 @@ _DIGITS = bytes(ord("0") + code if code < len(OPS) else ord("x") for code in ran
 
 @cache
 def _official_numbers() -> array[int]:
-    """The official number of each cell, by the number that its operations spell in base 5.
+    """Return the official number of each cell, by the number that its operations spell in base 5.
 
-    An array and no dictionary: a look-up writes no reference counts, so that forked processes go on sharing its memory.
+    An array is used instead of a dictionary: a look-up writes no reference counts, so forked processes share its memory.
     """
     numbers = array("H", bytes(2 * len(OPS) ** len(EDGES)))
     for number, arch in enumerate(official_order()):

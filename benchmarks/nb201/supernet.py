@@ -119,20 +119,20 @@ class Supernet(SupernetBase["Mixture"]):
 
 @dataclass
 class Mixture:
-    """What a cell computes in one pass: the executed operations of each edge, and their weights."""
+    """Operations that a cell executes in one pass, with their weights."""
 
     run: Sequence[tuple[int, ...]]
     """For each edge, the executed operations in the order of ``OPS``."""
     weight: Sequence[Mapping[int, Tensor]] | None = None
-    """For each edge, the weight of each operation. None: weight one."""
+    """For each edge, the weight of each operation. None: weight 1."""
     per_image: bool = False
-    """Weights are (batch,) instead of numbers."""
+    """True if weights are (batch,) instead of numbers."""
     idle: Sequence[Tensor | None] | None = None
     """For each edge, the sum of the weights that enter as numbers (straight-through)."""
     _gains: dict[tuple[tuple[int, ...], int, int], Tensor] = field(default_factory=dict)
 
     def of(self, edge: int, op: int) -> Tensor | None:
-        """Return the factor of an operation's output, None for one."""
+        """Return the factor of an operation's output; None if the factor is 1."""
         if self.weight is None:
             return None
         weight = self.weight[edge][op]
@@ -141,7 +141,7 @@ class Mixture:
     def gain(self, edges: tuple[int, ...], op: int, channels: int) -> Tensor | None:
         """Return the weights of an operation on some edges as the scale of a norm, cached for all cells.
 
-        None if the pass has no weights, or weights for each image.
+        Return None if the pass has no weights, or weights for each image.
         """
         if self.weight is None or self.per_image:
             return None

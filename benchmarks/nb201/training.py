@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NB201TrainingSide(TrainingSide):
-    """Opens :class:`benchmarks.nb201.task.NB201Task`, priced by the table's clock.
+    """Training side that opens :class:`benchmarks.nb201.task.NB201Task`, priced by the table's clock.
 
     Args:
         searched: the official data set whose trainings were timed.
@@ -51,14 +51,14 @@ class NB201TrainingSide(TrainingSide):
 
     @property
     def clock(self) -> clock.Clock:
-        """Return the clock that priced the table, else one fitted to the table's trainings, once per process."""
+        """Return the clock that priced the table; if there is none, a clock fitted on its trainings, once per process."""
         return _clock(self)
 
 
 @lru_cache(maxsize=4)
 def _clock(data: NB201TrainingSide) -> clock.Clock:
     table = Table(data.table)
-    if "clock" in table.meta:  # its seconds are the clock's own, so a fit to them would say nothing of the timed cells
+    if "clock" in table.meta:  # the clock made these seconds: a fit to them would not measure its error on the timed cells
         return clock.stated(TimedClock.of(table.meta["clock"], OPS[1:]))
     records = Records(table)
     images = records.images(data.searched)

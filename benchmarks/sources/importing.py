@@ -33,14 +33,14 @@ class SourceLibrary(Library):
     """A library of files that become tables in the cache. A subclass defines its sources and how to read each one."""
 
     described: ClassVar[tuple[str, ...]] = ()
-    """Further entries that ``meta.json`` of every table must have; a table without them is damaged."""
+    """Further entries that ``meta.json`` of every table must have. A table without them counts as damaged."""
     suffixes: ClassVar[tuple[str, ...]]
     """Suffixes, in lower case, of files that may be sources."""
 
     @property
     @abstractmethod
     def kinds(self) -> Collection[str]:
-        """Every kind of source and of table."""
+        """Return every kind of source and of table."""
 
     @abstractmethod
     def sniff(self, path: Path) -> str | None:
@@ -59,7 +59,7 @@ class SourceLibrary(Library):
 
     @abstractmethod
     def foreign(self, path: Path) -> str:
-        """Return what the existing, unrecognised ``path`` is not, as a clause: ``is no ...``."""
+        """Return a clause about an existing ``path`` that is not recognised: ``is no ...``."""
 
     @abstractmethod
     def parts(self, path: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Remember what each candidate file is, so that later calls need not read it again."""
+"""Remember the kind of each candidate file, so that later calls need not read the file again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.cache import atomic
 
 
 def entries(home: Path) -> dict[str, Any]:
-    """Return what is known about candidate files, by absolute path.
+    """Return the stored entries of candidate files, by absolute path.
 
     Each entry has ``stamp``; ``kind`` (None: not a source); ``table`` (a folder's name, or None); ``why`` a look failed.
     """

@@ -1,4 +1,4 @@
-"""Libraries of tabular benchmarks: remember what each file is, rank sources and tables, and open the best table."""
+"""Libraries of tabular benchmarks: remember the kind of each file, rank sources and tables, and open the best table."""
 
 from __future__ import annotations
 
@@ -226,12 +226,12 @@ class _Option(NamedTuple):
 
     @property
     def folder(self) -> Path | None:
-        """Folder of the imported table."""
+        """Return the folder of the imported table."""
         return None if self.table is None else self.table.path
 
     @property
     def text(self) -> str:
-        """Kind and state of the option, for people."""
+        """Return kind and state of the option, for people."""
         if self.table is None:
             return f"{self.kind}, found, imported on first use"
         meta = self.table.meta

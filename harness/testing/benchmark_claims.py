@@ -16,7 +16,7 @@ from harness.budget import Budget
 from harness.opening import opened
 from harness.problem import Benchmark, MissingRecord, Problem
 from harness.space import Arch, SearchSpace
-from harness.testing.claims import Claim, problem_of, require, said
+from harness.testing.claims import Claim, problem_of, require, sentence_of
 from harness.testing.reach import is_judge, reachable
 from harness.view import SearchView
 
@@ -36,15 +36,15 @@ def check(benchmark: Benchmark) -> Iterator[Claim]:
     archs = recorded(problem)
     require(bool(archs), "it has no record of any architecture that its space samples")
     for claim in (samples_are_members, strings_round_trip, mutations_are_neighbours):
-        yield Claim(said(claim), problem_of(claim, problem.space, archs))
+        yield Claim(sentence_of(claim), problem_of(claim, problem.space, archs))
     if problem.oracle(WORLDS[0]) is None:
         yield Claim("its oracle: nothing can be looked up", checked=False)
     else:
         for rule in (queries_depend_on_what_is_asked, worlds_differ_if_drawn, costs_are_positive, none_is_the_last_fidelity):
-            yield Claim(said(rule), problem_of(rule, problem, archs))
-        yield Claim(said(less_training_costs_less), problem_of(less_training_costs_less, problem, archs[:5]))
+            yield Claim(sentence_of(rule), problem_of(rule, problem, archs))
+        yield Claim(sentence_of(less_training_costs_less), problem_of(less_training_costs_less, problem, archs[:5]))
         for rule in (judge_agrees_with_itself, view_leads_to_no_test_value):
-            yield Claim(said(rule), problem_of(rule, problem, archs))
+            yield Claim(sentence_of(rule), problem_of(rule, problem, archs))
     if problem.training is not None:
         yield Claim("its training side: run a weight-sharing method on it, such as --methods rsps", checked=False)
 
@@ -121,7 +121,7 @@ def queries_depend_on_what_is_asked(problem: Problem, archs: Sequence[Arch]) -> 
 
 
 def worlds_differ_if_drawn(problem: Problem, archs: Sequence[Arch]) -> None:
-    """worlds differ where records are drawn, and only there."""
+    """worlds differ if records are drawn, and are equal otherwise."""
     a, b = ([_oracle(problem, world).measure(arch, None, 0)[0] for arch in archs] for world in WORLDS)
     verb = "differ" if a != b else "agree"
     require((a != b) == (problem.record == "drawn"), f"its record is {problem.record!r}, and two worlds {verb}")

@@ -38,7 +38,7 @@ def _ids(name: str) -> list[str]:
     if "/" in name or any(id.startswith(f"{name}/") for id in registry.benchmarks()):
         return registry.matching(name)
     registry.method(name)
-    raise AssertionError  # registry.methods() has no such name, so that registry.method() raised
+    raise AssertionError  # unreachable: registry.method() raises for a name that is not in registry.methods()
 
 
 def _in_module(name: str) -> list[Benchmark]:

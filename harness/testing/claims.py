@@ -1,4 +1,4 @@
-"""A claim of a contract, and how a check finds that it is broken."""
+"""A claim of a contract, and the check of a claim."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Broken(AssertionError):
 
 
 class Lost(Broken):
-    """A search did not return. There is no use in starting another."""
+    """A search did not return. Another one would not return either."""
 
 
 def require(condition: bool, problem: str) -> None:
@@ -33,7 +33,7 @@ def require(condition: bool, problem: str) -> None:
         raise Broken(problem)
 
 
-def said(claim: Callable[..., Any]) -> str:
+def sentence_of(claim: Callable[..., Any]) -> str:
     """Return the sentence of a claim: the first line of its docstring."""
     return (inspect.getdoc(claim) or "").split("\n")[0].rstrip(".")
 

@@ -12,7 +12,7 @@ from harness import registry, source
 from harness.errors import UserError
 from harness.method import MethodInfo, skip_reason
 from harness.seeds import derive
-from harness.testing.claims import Claim, Lost, problem_of, require, said
+from harness.testing.claims import Claim, Lost, problem_of, require, sentence_of
 from harness.testing.searches import Outcome, Run, Search, forked
 from harness.testing.toy import ToyProblem, ToySharingProblem
 
@@ -28,7 +28,7 @@ def check(info: MethodInfo, first: Run = forked, again: Run = forked) -> Iterato
         again: a function that runs the search once more, to compare.
     """
     for claim in (_is_described, _is_frozen):
-        yield Claim(said(claim), problem_of(claim, info))
+        yield Claim(sentence_of(claim), problem_of(claim, info))
     if info.kind == "one-shot":
         for name in ["harness.testing.toy_sharing", *source.executed(info.file)]:
             if name.startswith(("harness.", "methods.")):  # once for all searches: PyTorch and scikit-learn take seconds
@@ -42,17 +42,23 @@ def check(info: MethodInfo, first: Run = forked, again: Run = forked) -> Iterato
         if reason:
             yield Claim(f"{row}: its searches: it {reason}", checked=False)
             continue
-        for rule in (_respects_budget, _is_deterministic, _proposes_what_it_may, _leaves_its_process_alone, _ends_when_told):
+        for rule in (
+            _respects_budget,
+            _is_deterministic,
+            _proposes_what_it_may,
+            _leaves_its_process_alone,
+            _ends_when_spent,
+        ):
             try:
                 problem = problem_of(rule, _Searches(search, first, again))
             except Lost as lost:
-                yield Claim(f"{row}: {said(rule)}", str(lost))
+                yield Claim(f"{row}: {sentence_of(rule)}", str(lost))
                 return
-            yield Claim(f"{row}: {said(rule)}", problem)
+            yield Claim(f"{row}: {sentence_of(rule)}", problem)
 
 
 class _Searches(NamedTuple):
-    """The searches by which a claim is checked."""
+    """Searches of one row, by which claims are checked."""
 
     search: Search
     first: Run
@@ -83,7 +89,7 @@ class _Searches(NamedTuple):
 
 
 def _row(info: MethodInfo, row: str) -> tuple[Search, str]:
-    """Return the search of a row, and why it cannot be checked."""
+    """Return the search of a row, and the reason if it cannot be checked; else an empty text."""
     trains = info.kind == "one-shot"
     problem = ToySharingProblem() if trains else ToyProblem()
     settings = registry.settings(info, row, problem.space.name, {}, {})
@@ -139,7 +145,7 @@ def _is_deterministic(run: _Searches) -> None:
         "two searches with the same seeds differ: it draws from a global generator, a generator is not seeded from view.seed, "
         "or an order depends on the process (a set of text, for example)",
     )
-    if not run.search.trains:  # whose randomness may all be the world's: order of the images, initial weights
+    if not run.search.trains:  # a method that trains may leave all random draws to the world
         require(first.trace != reseeded.trace or first.paid <= 1, "another seed makes no difference")
 
 
@@ -158,7 +164,7 @@ def _leaves_its_process_alone(run: _Searches) -> None:
     require(not outcome.touched, f"it changed {outcome.touched}")
 
 
-def _ends_when_told(run: _Searches) -> None:
+def _ends_when_spent(run: _Searches) -> None:
     """does not catch BudgetExhausted, under any budget."""
     currency = "epochs" if run.search.trains else "queries"
     for limit in (0.5, 1, 3) if run.search.trains else (1, 2, 5, 30):

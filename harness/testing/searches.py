@@ -35,17 +35,17 @@ class Search:
     method: str
     settings: Mapping[str, Any]
     trains: bool = False
-    """Whether the method trains shared weights."""
+    """True if the method trains shared weights."""
     seed: int = 0
     currency: str | None = None
     limit: float = float("inf")
     twice: bool = False
-    """True: run the search once before, so that all imports are done."""
+    """True: run the search once before, to do all imports."""
 
 
 @dataclass
 class Outcome:
-    """The result of a search, and its traces in the process."""
+    """The result of a search, and the changes that it made to its process."""
 
     error: str = ""
     """Why the search failed; empty if it did not."""
@@ -54,7 +54,7 @@ class Outcome:
     trace: str = ""
     proposals: list[Arch] = field(default_factory=list)
     spent: float = 0.0
-    """Total charge in the currency that binds."""
+    """Total charge in the limited currency."""
     paid: int = 0
     """Number of charges that were booked."""
     refused: int = 0
@@ -66,7 +66,7 @@ class Outcome:
 Run = Callable[[Search], Outcome]
 
 
-def here(search: Search) -> Outcome:
+def in_this_process(search: Search) -> Outcome:
     """Return the outcome of a search in this process."""
     before = _settings(search.trains)
     if search.twice:
@@ -206,11 +206,11 @@ def _elsewhere(search: Search, how: str) -> Outcome:
 
 def _send(search: Search, pipe: Connection[Any, Any]) -> None:
     _scramble(search.trains)
-    pipe.send(here(search))
+    pipe.send(in_this_process(search))
 
 
 def _scramble(trains: bool) -> None:
-    """Seed the global generators at random, so that the result of a search that draws from them differs each time."""
+    """Seed the global generators at random, so that a search that draws from them gives another result each time."""
     import numpy as np
 
     random.seed()

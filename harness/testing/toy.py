@@ -28,7 +28,7 @@ class ToySpace(SearchSpace):
 
 
 class ToyOracle:
-    """Three recorded trainings per architecture and epoch, around a value that grows with every position's choice."""
+    """Oracle with three recorded trainings per architecture and epoch, around a value that grows with every choice."""
 
     fidelities = tuple(range(1, 13))
 
@@ -67,7 +67,7 @@ class ToySharingSpace(ToySpace):
 
 
 class ToyTrainingSide(TrainingSide):
-    """Open the training side; see :class:`harness.testing.toy_sharing.ToyTask`."""
+    """Training side that opens :class:`harness.testing.toy_sharing.ToyTask`."""
 
     def __call__(self, world: int, device: str, charge: Meter) -> Any:
         from harness.testing.toy_sharing import ToyTask

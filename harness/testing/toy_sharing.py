@@ -44,7 +44,7 @@ class ToyTask:
         self.images = {**{part: len(labels) for part, (_, labels) in self._parts.items()}, "plain": IMAGES}
 
     def supernet(self, *, none: bool = True, track: bool = False, bias: bool = False, channels: int = 0) -> ToySupernet:
-        """Return the supernet with this world's weights. There are no norms and biases: those choices change nothing."""
+        """Return the supernet with this world's weights. It has no norms and biases, so these choices have no effect."""
         return ToySupernet(none, derive("supernet", self._world), self._pay).to(self.device)
 
     def batches(self, part: str, batch: int, epoch: int, stream: str = "", cutout: int = 0) -> list[Batch]:

@@ -55,7 +55,7 @@ def without_a_class(home: Path) -> str:
         home / "aclImdb_v1.tar.gz"
     )
     (home / "unpacked" / "aclImdb" / "imdb.vocab").unlink()  # the archive is all there is
-    return "aclImdb_v1.tar.gz has no reviews of test/pos; get the whole data set again"
+    return "aclImdb_v1.tar.gz has no reviews of test/pos; get the complete data set again"
 
 
 def with_an_empty_review(home: Path) -> str:

@@ -73,7 +73,7 @@ def test_a_broken_method_file_takes_no_other_along(monkeypatch: pytest.MonkeyPat
 
 def test_rows_are_named_after_what_is_set(made: Path) -> None:
     def names(method: str, **settings: str) -> list[str]:
-        plan = make(protocols.protocol("smoke"), methods=[method], given={method.partition(":")[0]: settings}, seeds=1)
+        plan = make(protocols.protocol("smoke"), methods=[method], settings={method.partition(":")[0]: settings}, seeds=1)
         return [row.spec.row for row in plan.rows]
 
     assert names("reinforce", lr="0.1") == ["reinforce[lr=0.1]"]
@@ -292,7 +292,7 @@ def test_a_kind_that_is_misspelt_is_named(tmp_path: Path, kind: str, words: str)
 
 
 def planned_rows(method: str, **settings: dict[str, str]) -> list[str]:
-    return [row.spec.row for row in make(protocols.protocol("smoke"), methods=[method], given=settings, seeds=1).rows]
+    return [row.spec.row for row in make(protocols.protocol("smoke"), methods=[method], settings=settings, seeds=1).rows]
 
 
 def test_a_setting_may_name_a_method_its_file_or_its_row(tmp_path: Path, made: Path) -> None:
@@ -379,7 +379,7 @@ def test_filters_that_match_nothing_say_so(made: Path) -> None:
     with pytest.raises(UserError, match="does not search nb201/cifar100"):
         make(rules, benchmarks=["nb201/cifar100"])
     with pytest.raises(UserError, match="no method 'nobody'"):
-        make(rules, given={"nobody": {"k": "1"}})
+        make(rules, settings={"nobody": {"k": "1"}})
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -44,7 +44,7 @@ def test_a_running_command_shows_its_counts_and_its_end(
     lines = shown(tmp_path, capsys)
     assert lines[0].startswith("running:")
     assert f"process {living} on this host" in lines[1]
-    assert "holds 2 runs" in lines[1]
+    assert "has claimed 2 runs" in lines[1]
     assert [line.split() for line in lines[3:6]] == [
         ["toy/x"], ["m:v", "2", "6", "1", "2", "10", "s"], ["total", "2", "6", "1", "2"],
     ]  # fmt: skip

@@ -55,7 +55,7 @@ def test_runs_that_another_host_holds_are_waited_for_aloud(
         assert len(store.statuses()) == 6
     assert plan.todo == 0
     assert display.states[SPEC.identity].done == 6
-    assert capsys.readouterr().err.count("waiting for 2 runs held by elsewhere") == 1
+    assert capsys.readouterr().err.count("waiting for 2 runs claimed by elsewhere") == 1
 
 
 def test_runs_of_a_host_that_fell_silent_are_taken_over(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The contract of a benchmark as tests: what a search may look up, and what the judge knows."""
+"""The contract of a benchmark as tests: its oracle and its judge."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BenchmarkContract:
     """
 
     benchmarks: ClassVar[Sequence[str]] = ()
-    """The ids of the benchmarks that the class tests; for a test that none is forgotten."""
+    """The ids of the benchmarks that the class tests. A test may check that no benchmark is missing."""
 
     @pytest.fixture
     def problem(self) -> Problem:
@@ -33,7 +33,7 @@ class BenchmarkContract:
         raise NotImplementedError(f"{type(self).__name__} needs a fixture `problem` that opens the benchmark")
 
     def secrets(self, problem: Problem) -> set[float]:
-        """Return test values that no search may reach, none of which is a validation value too.
+        """Return test values that no search may reach. None of them may equal a validation value.
 
         By default: the judge's test accuracies of :meth:`archs`.
         """
@@ -73,7 +73,7 @@ class UntabulatedContract:
     """What a benchmark without recorded values must do. Inherit, and define the fixture :meth:`problem`."""
 
     benchmarks: ClassVar[Sequence[str]] = ()
-    """The ids of the benchmarks that the class tests; for a test that none is forgotten."""
+    """The ids of the benchmarks that the class tests. A test may check that no benchmark is missing."""
 
     @pytest.fixture
     def problem(self) -> Problem:

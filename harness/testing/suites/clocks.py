@@ -23,7 +23,7 @@ Kind = Literal["training", "evaluation"]
 
 
 class ClockContract:
-    """A supernet's pass of one cell alone is charged what the table's record of that cell says.
+    """Both prices of a cell are equal: that of a supernet's pass of this cell alone, and that of its record in the table.
 
     Inherit, define the fixture :meth:`problem`, set :attr:`benchmarks` and :attr:`passes`, and override
     :meth:`pass_seconds` and :meth:`epoch_images`.

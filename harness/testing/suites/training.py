@@ -1,4 +1,4 @@
-"""The contract of a training side as tests: what ``view.task`` offers to a search in one world."""
+"""The contract of a training side as tests: the task that a search in one world reaches as ``view.task``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TrainingContract:
     """
 
     benchmarks: ClassVar[Sequence[str]] = ()
-    """The ids of the benchmarks that the class tests; for a test that none is forgotten."""
+    """The ids of the benchmarks that the class tests. A test may check that no benchmark is missing."""
     currencies: ClassVar[Sequence[str]] = ("seconds", "epochs", "macs")
     """Currencies that a use of the task charges, always by the same amount."""
 
