@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import command, machine, packages, provenance, registry
-from harness import protocol as protocols
+from harness import command, machine, packages, protocols, provenance, registry
 from harness.engine import Engine, Surroundings, local
 from harness.errors import UserError
 from harness.plan import Plan, make

@@ -6,8 +6,7 @@ import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from harness import protocol as protocols
-from harness import registry
+from harness import protocols, registry
 from harness.store import Store
 
 if TYPE_CHECKING:

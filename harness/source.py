@@ -32,7 +32,8 @@ RETRAIN: Final = Path(__file__).with_name("retrain.py")
 
 NOT_IN_A_RUN: Final = (
     # plan, start, keep and show runs
-    *("harness.plan", "harness.protocol", "harness.registry", "harness.engine", "harness.store", "harness.command"),
+    *("harness.plan", "harness.protocol", "harness.protocols", "harness.registry", "harness.engine", "harness.command"),
+    "harness.store*",
     *("harness.packages", "harness.opening", "harness.hyperparameters", "harness.spec"),
     # find and import official files: the checksum of the imported table or images is part of a run's identity
     *("harness.cache", "harness.library", "harness.unpickle"),

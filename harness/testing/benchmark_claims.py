@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness import protocol as protocols
+from harness import protocols
 from harness.budget import Budget
 from harness.opening import opened
 from harness.problem import Benchmark, MissingRecord, Problem

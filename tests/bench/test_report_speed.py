@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import protocol as protocols
+from harness import protocols
 from harness.plan import make
 from harness.store import Store
 from tests import made_store
@@ -20,7 +20,7 @@ SEEDS = 12_600
 WRITE = """
 import resource, sys
 from pathlib import Path
-from harness import protocol as protocols, provenance
+from harness import protocols, provenance
 from harness.plan import make
 from harness.run import _report
 from harness.store import Store

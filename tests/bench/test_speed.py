@@ -21,8 +21,7 @@ import pytest
 from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.table import Records
-from harness import protocol as protocols
-from harness import registry
+from harness import protocols, registry
 from harness.budget import Budget
 from harness.cache import Table, TableWriter
 from harness.execute import execute

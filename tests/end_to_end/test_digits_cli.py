@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.nb201 import digits_bundle
 from benchmarks.nb201.digits_bundle import FILES
-from harness import protocol as protocols
+from harness import protocols
 from harness.errors import UserError
 from harness.plan import make, rows_of
 from harness.protocol import BudgetRule

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.protocol import DEFAULT
+from harness.protocols import DEFAULT
 from harness.store import Store
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -97,7 +97,7 @@ def test_figure_1_doubles_from_3125_to_100000_features_for_32_maps() -> None:
 
 def test_the_full_size_protocol_is_the_papers() -> None:
     from benchmarks.feature_maps.benchmark import PAPER
-    from harness.protocol import protocol
+    from harness.protocols import protocol
 
     (part,) = protocol("feature-maps-2020").parts
     assert not part.search

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import protocol as protocols
+from harness import protocols
 from harness.execute import execute
 from harness.plan import make
 from tests.conftest import REAL_DATA

@@ -131,8 +131,7 @@ def test_every_row_named_is_a_registered_row() -> None:
 
 @pytest.mark.parametrize("name", ["nb201-2020", "gaea-2021", "conas-2021"])
 def test_every_line_of_weight_sharing_is_a_row_that_its_protocol_runs_there(table: pd.DataFrame, name: str) -> None:
-    from harness import protocol as protocols
-    from harness import registry
+    from harness import protocols, registry
     from harness.plan import rows_of
 
     shared = {row for info in registry.methods().values() if info.kind == "one-shot" for row in info.rows}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_registry import loaded_by
+from tests.unit.test_imports import loaded_by
 
 OPEN = "from harness import registry; registry.benchmark({!r}).open(*{!r})"
 BENCHMARKS = {

@@ -20,7 +20,7 @@ from harness import registry
 from harness.errors import UserError
 from harness.problem import Availability
 from tests.made_digits import CLOCK, quality
-from tests.unit.test_registry import loaded_by
+from tests.unit.test_imports import loaded_by
 
 SPACE = NB201Space()
 PROTOCOL = ({"recipe": 12}, {"recipe": 36, "records": {"digits": "x-test"}})

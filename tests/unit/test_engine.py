@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness import engine as engines
-from harness import protocol as protocols
+from harness import protocols
 from harness.engine import Engine, Job, local
 from harness.errors import UserError
 from harness.job import Enough, Sample

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import protocol as protocols
+from harness import protocols
 from harness.execute import _interpolate, execute, open_problem, probed
 from harness.outcome import Proposal, Trace
 from harness.plan import PlannedRow, make

@@ -14,11 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import merging
-from harness.exporting import lines, plain
-from harness.merging import merge
-from harness.store import Store
-from harness.store_command import app
+from harness.store import Store, merging
+from harness.store.__main__ import app
+from harness.store.exporting import lines, plain
+from harness.store.merging import merge
 from tests.unit.test_store import SPEC, result
 
 OTHER = dataclasses.replace(SPEC, row="another")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import protocol as protocols
+from harness import protocols
 from harness.frames import collect
 from harness.outcome import Result
 from harness.plan import Plan, PlannedRow, make

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from harness import protocol as protocols
+from harness import protocols
 from harness.errors import UserError
 from harness.plan import Opened, Plan, Resolved, Selection, _add, _resolve, _rows
 from harness.protocol import Part

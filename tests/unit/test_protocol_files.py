@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import protocol as protocols
-from harness import protocol_files, registry
+from harness import protocol_files, protocols, registry
 from harness.errors import UserError
 from harness.plan import make
 from harness.protocol_files import protocols_in

@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-import ast
 import importlib
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from benchmarks.nb201.library import LIBRARY
-from harness import protocol as protocols
-from harness import registry
+from harness import protocols, registry
 from harness.errors import UserError
 from harness.method import MethodInfo
 from harness.plan import make
@@ -223,11 +219,6 @@ def test_a_broken_benchmark_folder_takes_no_other_along(
     assert "nb1shot1/benchmark.py cannot be imported: ModuleNotFoundError" in capsys.readouterr().err
 
 
-def test_a_benchmark_imports_its_own_space_alone() -> None:
-    modules = loaded_by("from harness import registry; registry.benchmark('nb201/digits')")
-    assert not [name for name in modules if name.startswith(("benchmarks.darts", "benchmarks.nb1shot1", "benchmarks.feature"))]
-
-
 # -- files of the user's ---------------------------------------------------------------------------------------------------
 
 
@@ -380,93 +371,3 @@ def test_filters_that_match_nothing_say_so(made: Path) -> None:
         make(rules, benchmarks=["nb201/cifar100"])
     with pytest.raises(UserError, match="no method 'nobody'"):
         make(rules, settings={"nobody": {"k": "1"}})
-
-
-def loaded_by(statement: str) -> set[str]:
-    code = f"import sys; {statement}; print(' '.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.splitlines()[-1].split())
-
-
-def test_listing_and_planning_import_nothing_heavy(made: Path) -> None:
-    LIBRARY.find_table(print)  # a table that lies there but is not imported yet is looked into, once
-    heavy = {"torch", "pandas", "pyarrow", "sklearn", "matplotlib", "scipy", "ray", "nas_201_api", "nats_bench"}
-    assert not heavy & loaded_by("from harness import show; show.everything()")
-    assert not heavy & loaded_by("import harness.execute, harness.engine, harness.store, harness.sweep")
-    rows = "methods=['random_search', 'bohb', 'reinforce', 'local_search', 'regularized_evolution']"
-    plan = f"from harness.plan import make; from harness.protocol import protocol; make(protocol('nb201-2020'), {rows})"
-    assert not {"pydantic", "torch", "pandas"} & loaded_by(plan), "pydantic is for settings that are not simple"
-
-
-def test_imports_point_one_way() -> None:
-    root = Path(registry.__file__).parents[1]
-    contracts = {"harness.errors", "harness.problem", "harness.space", "harness.training", "harness.view"}
-    allowed = {
-        "methods": {*contracts, "harness.budget", "harness.weight_sharing", "methods"},
-        "benchmarks": {
-            *contracts,
-            "harness.budget",
-            "harness.cache",
-            "harness.choice",
-            "harness.command",
-            "harness.library",
-            "harness.graphs",
-            "harness.look",
-            "harness.safe_file",
-            "harness.seeds",
-            "harness.unpickle",
-            "harness.weight_sharing",
-            "benchmarks",
-        },
-        "reports": {"reports"},
-        "harness": {"harness", "reports", "benchmarks", "methods"},
-    }
-    for package, permitted in allowed.items():
-        for file in sorted((root / package).rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text())):
-                names = []
-                if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-                    names = [node.module]
-                elif isinstance(node, ast.Import):
-                    names = [alias.name for alias in node.names]
-                for name in names:
-                    if name.split(".")[0] in allowed:
-                        assert any(name == module or name.startswith(f"{module}.") for module in permitted), (
-                            f"{file}: imports {name}"
-                        )
-    statically = {
-        name
-        for file in (root / "harness").glob("*.py")
-        for node in ast.walk(ast.parse(file.read_text()))
-        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [])
-        if name.split(".")[0] in ("methods", "benchmarks")
-    }
-    assert not statically, "the harness finds methods and benchmarks, it does not name them"
-
-
-def imports_of(file: Path) -> list[str]:
-    """Return the modules that a source file imports, those inside functions and under TYPE_CHECKING too."""
-    names = []
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            names += [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-    return names
-
-
-def test_nothing_outside_the_workshop_imports_it_and_spaces_do_not_import_each_other() -> None:
-    root = Path(registry.__file__).parents[1]
-    workshop = "benchmarks.digits_tables"
-    spaces = {file.parent.name for file in (root / "benchmarks").glob("*/benchmark.py")}
-    assert {"nb201", "nb1shot1", "darts", "feature_maps"} <= spaces
-    for package in ("harness", "methods", "benchmarks", "reports"):
-        for file in sorted((root / package).rglob("*.py")):
-            folder = file.relative_to(root).parts[1]
-            if f"{package}.{folder}" == workshop:
-                continue
-            other_spaces = {f"benchmarks.{space}" for space in spaces if package != "benchmarks" or space != folder}
-            for name in imports_of(file):
-                assert not f"{name}.".startswith(f"{workshop}."), f"{file}: imports {name}"
-                if package == "benchmarks":
-                    assert not any(f"{name}.".startswith(f"{space}.") for space in other_spaces), f"{file}: imports {name}"

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import protocol as protocols
-from harness import registry, source
+from harness import protocols, registry, source
 from harness.packages import PROJECT
 from harness.plan import make
 
@@ -74,7 +73,7 @@ def test_one_line_of_the_contract_of_weight_sharing_makes_new_runs_of_what_train
 @pytest.mark.parametrize(
     "file",
     [
-        *("reports/report.py", "harness/run.py", "harness/progress.py", "harness/store.py", "harness/frames.py"),
+        *("reports/report.py", "harness/run.py", "harness/progress.py", "harness/store/__init__.py", "harness/frames.py"),
         *("tests/unit/test_source.py", "benchmarks/digits_tables/build.py", "benchmarks/nb201/library.py"),
         *("benchmarks/darts/supernet.py", "methods/multi_trial/bohb.py"),
     ],

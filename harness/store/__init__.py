@@ -362,9 +362,3 @@ def _select(db: sqlite3.Connection, query: str, keys: Sequence[Any]) -> list[tup
 
 def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
-
-
-if __name__ == "__main__":
-    from harness.store_command import main
-
-    main()

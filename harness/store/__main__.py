@@ -34,7 +34,7 @@ def merge(
     """
     for folder in folders:
         _must_exist(folder)
-    from harness.merging import merge
+    from harness.store.merging import merge
 
     conflicts = 0
     with Store(out) as target:
@@ -69,7 +69,7 @@ def export(
         raise UserError(f"--format {format_!r} is not jsonl")
     _must_exist(folder)
     from harness.cache import atomic
-    from harness.exporting import lines
+    from harness.store.exporting import lines
 
     with Store(folder, write=False) as store:
         if to is None:
@@ -91,3 +91,7 @@ def _must_exist(folder: Path) -> None:
 def main() -> None:
     """Run the command; see :func:`harness.command.run`."""
     command.run(app, "interrupted; what was merged is kept, the same command goes on")
+
+
+if __name__ == "__main__":
+    main()
