@@ -139,7 +139,10 @@ class MixedEdges(nn.Module):
         return sums.totals()
 
     def freeze_affine(self, rows: Collection[int]) -> dict[nn.Parameter, Tensor]:
-        """Freeze the scale and shift of operations that enter these targets, and train those of all others.
+        """Freeze the scale and shift of operations that enter some targets, and unfreeze those of all other operations.
+
+        Args:
+            rows: indices of the targets.
 
         Returns:
             for each scale and shift, a bool mask of the frozen values.

@@ -104,9 +104,9 @@ class DartsSpace(SearchSpace):
         if self.family != "single" or not _single(arch):
             family = self.accepts if self.family == "single" else self.family
             while True:
-                other = _flipped(arch, int(rng.random() * len(arch)), int(rng.random() * len(OPS)))
-                if all(belongs(cell, family) for cell in cells(other)):
-                    return other
+                neighbour = _flipped(arch, int(rng.random() * len(arch)), int(rng.random() * len(OPS)))
+                if all(belongs(cell, family) for cell in cells(neighbour)):
+                    return neighbour
         cell, node = int(rng.random() * 2), INPUTS + int(rng.random() * NODES)
         entering = inputs(cells(arch)[cell], node)
         position = int(rng.random() * 2)
@@ -131,9 +131,9 @@ class DartsSpace(SearchSpace):
         family = self.accepts if self.family == "single" else self.family
         for position in range(len(arch)):
             for op in range(len(OPS)):
-                other = _flipped(arch, position, op)
-                if all(belongs(cell, family) for cell in cells(other)):
-                    yield other
+                neighbour = _flipped(arch, position, op)
+                if all(belongs(cell, family) for cell in cells(neighbour)):
+                    yield neighbour
 
     def canonical(self, arch: Arch) -> str:
         """Return the genotype with the canonical cells; see :func:`benchmarks.darts.cell.canonical`."""
@@ -206,12 +206,12 @@ def _flipped(arch: Arch, position: int, op: int) -> Arch:
 
 def _replaced(entering: list[tuple[int, int]], position: int) -> list[list[tuple[int, int]]]:
     op, source = entering[position]
-    return [[(other, source), entering[1 - position]] for other in range(len(OPS)) if other != op]
+    return [[(new, source), entering[1 - position]] for new in range(len(OPS)) if new != op]
 
 
 def _rewired(entering: list[tuple[int, int]], position: int, node: int) -> list[list[tuple[int, int]]]:
     taken = {source for _, source in entering}
-    return [[(entering[position][0], other), entering[1 - position]] for other in range(node) if other not in taken]
+    return [[(entering[position][0], new), entering[1 - position]] for new in range(node) if new not in taken]
 
 
 def _with_inputs(arch: Arch, cell: int, node: int, entering: list[tuple[int, int]]) -> Arch:

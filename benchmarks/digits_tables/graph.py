@@ -200,7 +200,7 @@ class Graph:
         written = self._written[y.buffer]
         overlap = written & y.range
         if overlap and overlap != y.range:
-            raise ValueError(f"{op.name} adds to channels of which some are not written yet")
+            raise ValueError(f"{op.name} adds to a value with channels that are not written yet")
         written |= y.range
         inputs = x or y
         values = (y,) if x is None else (x, y)

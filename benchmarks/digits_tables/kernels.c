@@ -610,7 +610,7 @@ void train(const State *s, const real *images, const int32_t *labels, const doub
     }
 }
 
-/* Adds the correct answers and the cross entropy of each image whose label is not negative. */
+/* Adds the number of correct answers and the cross entropy, over the images whose label is not negative. */
 void evaluate(const State *s, const real *images, const int32_t *labels, int64_t batches, int64_t *correct, double *loss) {
     for (int64_t batch = 0; batch < batches; batch++, labels += s->blocks * LANES) {
         forward(s, images + batch * s->input_vectors * LANES);

@@ -18,9 +18,9 @@ from benchmarks.digits_tables.shards import Archive, pack
 
 @pytest.fixture(params=[NB201Recipe(), NB1Shot1Recipe()], ids=lambda recipe: recipe.bundle.name)
 def recipe(request: pytest.FixtureRequest) -> TableRecipe:
-    """The recipe of each bundled table."""
-    chosen: TableRecipe = request.param
-    return chosen
+    """Return the recipe of each bundled table."""
+    recipe: TableRecipe = request.param
+    return recipe
 
 
 def test_the_bundled_table_has_the_records_of_its_archive(recipe: TableRecipe) -> None:

@@ -119,7 +119,7 @@ def test_a_graph_refuses_layers_without_a_backward_pass() -> None:
     x = graph.norm(graph.convolution(graph.input, "conv", 4, 1), "norm")
     both = graph.value(4, 8)
     graph.copy(x.part(0, 2), both.part(0, 2))
-    with pytest.raises(ValueError, match="of which some are not written"):
+    with pytest.raises(ValueError, match="channels that are not written"):
         graph.copy(x, both)
     with pytest.raises(ValueError, match="ReLU cannot be added"):
         graph.relu(x.part(0, 2), both.part(0, 2))
