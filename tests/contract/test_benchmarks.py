@@ -75,6 +75,7 @@ class TestDigits(NB201Contract):
         return registry.benchmark("nb201/digits").open({"recipe": RECIPE}, DIGITS)
 
 
+@pytest.mark.slow
 class TestDigitsTraining(WeightSharingContract):
     benchmarks = ("nb201/digits",)
 

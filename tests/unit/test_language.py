@@ -11,8 +11,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WORDS = ("told", "anew", "beside", "hence", "so many", "where none", "of its own", "what is left", "vouches", "thereof", "lest")
-NAMES = {"one", "found", "kept", "these", "those"}
+WORDS = (
+    "told",
+    "anew",
+    "beside",
+    "hence",
+    "so many",
+    "where none",
+    "of its own",
+    "what is left",
+    "vouches",
+    "thereof",
+    "lest",
+    "whatever",
+    "mended",
+)
+NAMES = {"one", "found", "kept", "these", "those", "told", "given", "whole", "thing"}
 QUOTED = {
     "CONTRIBUTING.md",  # lists the words
     "tests/unit/test_language.py",
@@ -44,7 +58,6 @@ def stored(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.attr
 
 
-@pytest.mark.xfail(strict=False, reason="pass under way")
 def test_no_archaic_word_is_in_code_or_documents() -> None:
     places = []
     for file in tracked(".py", ".md", ".toml", ".ini", ".yml", ".yaml", ".c"):
@@ -54,7 +67,6 @@ def test_no_archaic_word_is_in_code_or_documents() -> None:
     assert not places, f"{len(places)} places\n" + "\n".join(places)
 
 
-@pytest.mark.xfail(strict=False, reason="pass under way")
 def test_variables_name_their_content() -> None:
     places = [
         f"{file.relative_to(ROOT)}:{line}: {name}"

@@ -50,7 +50,14 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize(("form", "kind"), FORMS.items())
+QUICK = {"zip.pth", "simple"}
+"""A form of each package; the others are slow."""
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [form if form[0] in QUICK else pytest.param(*form, marks=pytest.mark.slow) for form in FORMS.items()],
+)
 @pytest.mark.usefixtures("few_rows")
 def test_a_table_returns_the_values_of_the_official_package(form: str, kind: str, published: Path) -> None:
     table = LIBRARY.import_path(published / form)

@@ -36,7 +36,13 @@ class Counter:
         return counted
 
 
-@pytest.mark.parametrize("row", made_search.rows())
+QUICK = {"darts:bilevel", "rsps", "gaea_gdas", "enas", "conas", "ista_nas:two_stage", "sparse_nas:hapg"}
+"""A row of each kind of training; the others are slow."""
+
+
+@pytest.mark.parametrize(
+    "row", [row if row in QUICK else pytest.param(row, marks=pytest.mark.slow) for row in made_search.rows()]
+)
 def test_a_killed_search_resumes_to_the_same_end(row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
     passes = Counter()
