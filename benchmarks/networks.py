@@ -54,7 +54,11 @@ class SupernetBase(Metered, ABC, Generic[Cell]):
 
     @abstractmethod
     def _pay(self, cells: Sequence[Cell], images: int, training: bool) -> None:
-        """Charge one pass. ``cells`` has one entry for the whole network, or one for each cell of the network."""
+        """Charge one pass of ``images`` images, in seconds (if the space has them), epochs (training only) and multiply-adds.
+
+        ``cells`` has one entry for the whole network, or one for each cell of the network. Multiply-adds are those of the
+        forward pass; they are the same with and without gradients.
+        """
 
     @abstractmethod
     def _logits(self, images: Tensor, cells: Sequence[Cell]) -> Tensor:

@@ -24,10 +24,13 @@ class RowSpec:
     kind: str
     settings: Mapping[str, Any]
     budget: Mapping[str, Any]
+    """``currency``, ``limit``, ``policy`` and ``interpolate``; see :class:`harness.protocol.BudgetRule`."""
     search: Mapping[str, Any]
     judge: Mapping[str, Any]
     checksum: str
+    """Hash of the table or the images of the benchmark."""
     record: str
+    """The seed record that a query returns: ``drawn``, ``mean``, or a sentence."""
     code: str
     """Digest of the source that a run executes; see :mod:`harness.source`."""
     wall_limit_s: float
@@ -43,7 +46,7 @@ class RowSpec:
 
     @cached_property
     def identity(self) -> str:
-        """Return the digest of all fields: a change of any field makes new runs."""
+        """Return the digest of all fields but ``method``: a change of any of them makes new runs."""
         fields = {**self.plain(), "method": None}  # a name or a path; `code` identifies it
         return hashlib.sha256(json.dumps(fields, sort_keys=True, default=list).encode()).hexdigest()
 

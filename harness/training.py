@@ -18,7 +18,7 @@ class Meter(Protocol):
 
 
 class Clock(Protocol):
-    """Prices of the passes of a supernet."""
+    """What a page says of the prices of a supernet's passes. The task itself charges them."""
 
     @property
     def facts(self) -> Mapping[str, str]:
@@ -70,7 +70,7 @@ class TrainingSide(ABC):
 
     @property
     def clock(self) -> Clock | None:
-        """Return the clock that prices a supernet's passes; None if they cost real time. A fit may take a second."""
+        """Return the clock that prices a supernet's passes; None if passes charge no seconds. A fit may take a second."""
         return None
 
 

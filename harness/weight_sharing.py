@@ -69,15 +69,19 @@ class Supernet(Protocol):
             images: (batch, channels, height, width).
             weights: one tensor (rows, options) per decision, or (batch, rows, options) if each image has its own weights.
                 None: weight one for every executed option.
-            active: the options to execute, or a list with the options of each cell of the network. None: all options. An
-                option that is not executed counts as weight zero.
+            active: the options to execute, or a list with the options of each cell of the network (NAS-Bench-201 and the
+                DARTS space only). None: all options. An option that
+                is not executed counts as weight zero.
             straight_through: an option that is not executed adds its weight as a number (GDAS). The value of that number is
                 zero; its gradient is not.
         """
         ...
 
     def unmetered(self) -> AbstractContextManager[None]:
-        """Return a context in which passes cost nothing. Use it to record values, never to make a decision of the method."""
+        """Return a context in which passes cost nothing. Use it to record values, never to make a decision of the method.
+
+        Nothing checks this: the rule is part of the contract of a method.
+        """
         ...
 
     def active_for(self, arch: Arch) -> Active:
