@@ -20,6 +20,7 @@ from harness.protocol import BudgetRule
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.slow
 def test_every_multi_trial_row_runs_on_digits_unchanged(command: Command, made: Path, tmp_path: Path) -> None:
     parts = protocols.protocol("digits").parts
     (part,) = [part for part in parts if part.kind == "multi-trial" and part.benchmarks == ("nb201/digits",)]

@@ -71,6 +71,7 @@ def test_my_method_keeps_the_contract_and_stands_next_to_another(elsewhere: Comm
     assert "| my_method[warmup=5] " in (text := table(tmp_path / "out", "smoke")) and "| random_search " in text
 
 
+@pytest.mark.slow
 def test_my_weight_sharing_trains_and_is_judged(elsewhere: Command, tmp_path: Path) -> None:
     file = EXAMPLES / "my_weight_sharing.py"
     call = ("--protocol", "smoke", "--benchmarks", "nb201/digits", "--methods", file, "--seeds", 1, "--out", "out")
@@ -115,6 +116,7 @@ def test_my_protocol_rules_my_benchmark(elsewhere: Command, installed: Path, tmp
     assert "| my_method " in table(tmp_path / "out", "my-rules")
 
 
+@pytest.mark.slow
 def test_every_row_and_a_users_row(elsewhere: Command, installed: Path, tmp_path: Path) -> None:
     call = ("--all", "--methods", EXAMPLES / "my_method.py", "--benchmarks", "my_benchmark/images", "--seeds", 2)
     done = elsewhere(*call, "--out", "out", on_path=installed)

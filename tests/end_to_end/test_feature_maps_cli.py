@@ -77,6 +77,7 @@ def test_unusable_reviews_are_one_clear_line(
     assert not list((tmp_path / "cache").rglob("*.npy"))
 
 
+@pytest.mark.slow
 def test_a_configuration_outside_the_pool_costs_its_own_run_and_is_named(command: Command, tmp_path: Path) -> None:
     strange = tmp_path / "strange.py"
     strange.write_text(

@@ -163,6 +163,7 @@ def test_more_seeds_later_and_one_method_at_a_time_make_the_same_table(command: 
     assert without_time(tables[0]) == without_time(tables[1])
 
 
+@pytest.mark.slow
 def test_a_users_file_is_in_the_table_with_earlier_rows(command: Command, tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(
@@ -238,6 +239,7 @@ def test_runs_of_an_older_method_are_not_shown(command: Command, tmp_path: Path)
     assert "| mine " not in (tmp_path / "smoke" / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_published_rows_without_runs_are_marked(command: Command, tmp_path: Path) -> None:
     command("--protocol", "nb201-2020", "--methods", "random_search", "--seeds", 3, "--out", tmp_path)
     table = (tmp_path / "nb201-2020" / "table.md").read_text()
@@ -474,6 +476,7 @@ def until_some_runs_are_done(sweep: subprocess.Popen[bytes], out: Path, least: i
     pytest.fail(f"the sweep ended: {sweep.communicate()[1]!r}")
 
 
+@pytest.mark.slow
 def test_an_interrupt_loses_no_finished_run_and_writes_the_page(tmp_path: Path) -> None:
     sweep = start(tmp_path, "--workers", "1")
     until_some_runs_are_done(sweep, tmp_path)

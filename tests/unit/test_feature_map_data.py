@@ -240,6 +240,7 @@ def test_what_is_no_imdb_is_not_taken_for_it(home: Path) -> None:
 
 @pytest.mark.parametrize("key", [form.key for form in FORMS if form.dataset == "cifar10" and form.train])
 @pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.slow
 def test_cifar10_is_read_in_every_published_form(key: str, packed: bool, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     form, folder, archive, content = image_files.write(home, key)
     monkeypatch.setattr(ImageLibrary, "forms", (form, *(known for known in FORMS if known.dataset != "cifar10")))

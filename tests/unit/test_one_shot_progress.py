@@ -14,6 +14,7 @@ EPOCHS, STEPS = 2, 4
 
 
 @pytest.mark.parametrize("row", made_search.rows())
+@pytest.mark.slow
 def test_every_batch_of_an_epoch_moves_the_share(row: str) -> None:
     shares: list[float] = []
     view = made_search.view()
