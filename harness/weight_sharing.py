@@ -116,7 +116,8 @@ class DeployableSupernet(Supernet, Protocol):
     """
 
     drop_path: float
-    """Probability that the output of an operation is dropped in training, per image. Identities are never dropped."""
+    """Probability that the output of an operation is dropped in training, per image. An identity without a norm is never
+    dropped; one with a norm is, as every other operation."""
     auxiliary_logits: Tensor | None
     """Logits (batch, classes) of the auxiliary head in the last pass in training mode; None if there is no such head."""
 
