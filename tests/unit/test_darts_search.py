@@ -85,6 +85,7 @@ def test_rsps_probes_cells_under_its_shared_weights_and_others_are_discretised()
     made_darts.search("rsps", view, probed=3)
     assert len(view.trace.probes) == 3
     assert all(probe.arch in DartsSpace("single") and 0 <= probe.shared <= 100 for probe in view.trace.probes)
+    assert all(0 < probe.loss < 100 for probe in view.trace.probes)
     view = made_darts.view()
     made_darts.search("gaea_darts:bilevel", view)
     assert "discretised_accuracy" in view.trace.scalars[-1] and "supernet_accuracy" in view.trace.scalars[-2]
