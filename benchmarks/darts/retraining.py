@@ -29,8 +29,8 @@ from harness.space import Arch
 
 EVALUATION_BATCH = 512
 HISTORY = ("epoch", "lr", "drop_path", "train_loss", "train_accuracy", "accuracy", "loss", "seconds")
-"""Columns of a training's curve. ``accuracy`` (percent) and ``loss`` (mean cross entropy, nats) are of the held-out images; they
-are NaN in epochs without an evaluation."""
+"""Columns of a training's curve. ``accuracy`` (percent) and ``loss`` (mean cross entropy, nats) are of the held-out images.
+Both are NaN in epochs without an evaluation."""
 
 
 @dataclass

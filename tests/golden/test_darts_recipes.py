@@ -66,7 +66,9 @@ def test_one_recipe_serves_all_rows_of_the_protocol_that_compares_methods() -> N
         assert {stage.recipe_of(row) for row in rows(rules)} == {stage.recipe}
 
 
-@pytest.mark.parametrize("rules", [rules for rules in protocols.protocols().values() if rules.stages], ids=lambda rules: rules.name)
+@pytest.mark.parametrize(
+    "rules", [rules for rules in protocols.protocols().values() if rules.stages], ids=lambda rules: rules.name
+)
 def test_every_recipe_of_a_stage_exists_and_is_of_a_row_of_the_protocol(rules: Protocol) -> None:
     known = {row for part in rules.parts for row in rows_of(part)}
     for stage in rules.stages:

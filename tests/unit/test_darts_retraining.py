@@ -127,8 +127,7 @@ def test_the_held_out_loss_is_recorded_in_every_evaluated_epoch() -> None:
     training.network.eval()
     with torch.inference_mode():
         losses = [
-            float(torch.nn.functional.cross_entropy(training.network(image)[0], label))
-            for image, label in data.evaluated(1)
+            float(torch.nn.functional.cross_entropy(training.network(image)[0], label)) for image, label in data.evaluated(1)
         ]
     assert len(losses) == 20
     assert curve.loss == pytest.approx(sum(losses) / 20, rel=1e-5)

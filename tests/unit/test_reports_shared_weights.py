@@ -52,7 +52,9 @@ def test_cells_trained_for_a_ranking_are_averaged_over_their_seeds_in_the_order_
     trained = pd.DataFrame([made_evidence.training(accuracy=value, probed=True, **of_probes) for value in accuracies])
     table = signal.ranking(study("rsps", trainings=trained), traces, BENCHMARK)
     assert table is not None
-    assert table.rows == [["rsps", "digits, test, trained by short", "1", "3", "1.00", "0.33", "1.00", "2.00", "90.50", "90.50"]]
+    assert table.rows == [
+        ["rsps", "digits, test, trained by short", "1", "3", "1.00", "0.33", "1.00", "2.00", "90.50", "90.50"]
+    ]
     trained.loc[0, "accuracy"] = np.nan  # a training is not done
     assert signal.ranking(study("rsps", trainings=trained), traces, BENCHMARK) is None
 

@@ -75,7 +75,13 @@ def search(plan: Plan, store: Store, archs: list[str]) -> None:
 def train(plan: Plan, store: Store, recipe: str, accuracies: dict[str, float], split: str = "test") -> None:
     (row,) = [row for row in plan.rows if row.spec.settings.get("recipe") == recipe]
     for run in row.todo:
-        finish(store, row, run, run.arch, **{split: accuracies[run.arch] + run.world / 10, "best": 99.0, "loss": 0.1, "parameters": 1e6})
+        finish(
+            store,
+            row,
+            run,
+            run.arch,
+            **{split: accuracies[run.arch] + run.world / 10, "best": 99.0, "loss": 0.1, "parameters": 1e6},
+        )
 
 
 def trained(plan: Plan, stage: str) -> list[tuple[int, str, int]]:
