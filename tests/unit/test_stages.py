@@ -198,8 +198,8 @@ def test_a_training_is_known_by_all_that_its_result_depends_on(method: str, stor
 
 def test_rows_may_be_trained_as_their_papers_do() -> None:
     stage = dataclasses.replace(EACH, recipes={"pc_darts": "pc", "darts:second_order": "second"})
-    names = ("pc_darts", "pc_darts:x", "pc_darts[lr=1]", "darts:second_order", "darts:bilevel")
-    assert [stage.recipe_of(row) for row in names] == ["pc", "pc", "pc", "second", "digits"]
+    names = ("pc_darts", "pc_darts:x", "pc_darts[lr=1]", "darts:second_order", "darts:second_order[lr=1]", "darts:bilevel")
+    assert [stage.recipe_of(row) for row in names] == ["pc", "pc", "pc", "second", "second", "digits"]
 
 
 def test_a_stage_without_its_data_is_left_out_and_named(method: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
