@@ -130,7 +130,7 @@ def test_ista_nas_iterates_over_validation_images_as_its_code_does(monkeypatch: 
         ("darts:bilevel", {}, "space"),
     ):
         requested.clear()
-        made_darts.search(row, **changes)
+        made_darts.search(row, None, **changes)
         assert requested == {expected}
 
 
