@@ -50,7 +50,12 @@ class Search:
         self.view, self.settings = view, settings
         self.task: Task = view.task
         self.net: Supernet = self.task.supernet(
-            track=settings.track_stats, bias=settings.conv_bias, channels=settings.channels, **choices
+            track=settings.track_stats,
+            track_outside=settings.track_outside,
+            plain_last=settings.plain_last,
+            bias=settings.conv_bias,
+            channels=settings.channels,
+            **choices,
         )
         self.sgd = Sgd(self.net.module, settings.momentum, settings.weight_decay, settings.nesterov, settings.inactive)
         self.device = self.task.device
