@@ -102,8 +102,16 @@ def test_darts_may_end_with_none_on_an_edge(monkeypatch: pytest.MonkeyPatch) -> 
     assert made_search.search("darts:bilevel")[0][2] == 0
 
 
-@pytest.mark.parametrize(("row", "first"), [("darts:bilevel", "weights"), ("gaea_darts:erm", "architecture")])
-def test_the_order_of_the_two_steps(row: str, first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("row", "changes", "first"),
+    [
+        ("darts:bilevel", {}, "weights"),
+        ("darts:second_order", {}, "architecture"),
+        ("darts:second_order", {"order": "weights_first"}, "weights"),  # D-40: NATS-Bench's script
+        ("gaea_darts:erm", {}, "architecture"),
+    ],
+)
+def test_the_order_of_the_two_steps(row: str, changes: dict[str, str], first: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from methods.one_shot.parts.architecture import SimplexEG
 
     done: list[str] = []
@@ -118,7 +126,7 @@ def test_the_order_of_the_two_steps(row: str, first: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(Sgd, "step", noting("weights", Sgd.step))
     for kind in (SoftmaxAdam, SimplexEG):
         monkeypatch.setattr(kind, "step", noting("architecture", kind.step))
-    made_search.search(row, epochs=1)
+    made_search.search(row, epochs=1, **changes)
     assert done[0] == first
     assert done == [first, "architecture" if first == "weights" else "weights"] * (len(done) // 2)
 
