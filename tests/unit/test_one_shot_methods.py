@@ -239,3 +239,11 @@ def test_the_released_gaea_gdas_is_a_row() -> None:
     paper = made_search.method("gaea_gdas")
     assert (released.arch_lr, released.entropic, released.cooling, released.lr_horizon) == (0.01, 0.01, "released", 50)
     assert (paper.arch_lr, paper.entropic, paper.cooling, paper.warmup) == (0.1, 0.0, "linear", 0)
+    assert released.track_stats and not paper.track_stats, "D-55"
+
+
+def test_running_statistics_change_what_gaea_records_and_not_what_it_finds() -> None:
+    """D-55: the released configuration keeps them. They matter for ``reported = "best"`` (D-25) alone."""
+    without, released = (made_search.search("gaea_darts:bilevel", track_stats=track)[1] for track in (False, True))
+    assert released["proposals"] == without["proposals"]
+    assert released["scalars"] != without["scalars"]
