@@ -185,6 +185,30 @@ def test_a_cell_is_proposed_at_every_epoch_at_its_price(row: str) -> None:
     assert [proposal.seconds for proposal in view.trace.proposals[:2]] == [line["seconds"] for line in epochs]
 
 
+# -- validation ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("images", [0, 100, 600, 1100])
+def test_every_validation_image_counts_once_in_the_supernets_accuracy(images: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A last batch that is not full counts by its size: 1 203 images are two batches of 512 and one of 179."""
+    search = started("rsps")
+    data = torch.randn(1203, 1, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(1203) % 10
+
+    def plain(part: str, batch: int, number: int) -> tuple[Tensor, Tensor]:
+        rows = torch.arange(number * batch, (number + 1) * batch) % 1203
+        return data[0][rows], data[1][rows]
+
+    monkeypatch.setattr(search.task, "plain", plain)
+    monkeypatch.setattr(search.task, "images", {**search.task.images, "plain": 1203})
+    monkeypatch.setattr(search, "logits", lambda batch, forward: batch.flatten(1)[:, :10])  # each image by itself
+    accuracy, loss = search.validate(images=images)
+    count = images or 1203
+    logits, labels = data[0].flatten(1)[:count, :10], data[1][:count]
+    assert accuracy == pytest.approx(100 * float((logits.argmax(-1) == labels).float().mean()), abs=1e-4)
+    assert loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-5)
+    assert sum(len(labels) for _, labels in search.plain(images)) == count
+
+
 # -- the other methods -----------------------------------------------------------------------------------------------------
 
 
