@@ -7,7 +7,7 @@ images, recipe and choice are those of the paper.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -32,6 +32,7 @@ UNITS = {
     "test_perplexity": "test perplexity",
 }
 """The metrics that the papers print of a row, in words."""
+UNSTATED_CHOICE = "the paper does not say on which images it chose the cell"
 IMAGES = {"valid": "validation images", "test": "the test set"}
 
 Line = dict[str, Any]
@@ -93,6 +94,8 @@ def judged(study: Study, benchmark: str, data: str, trainings: pd.DataFrame) -> 
             first = group.iloc[0]
             reason = "; ".join(_obstacles(study, benchmark, row, first, line))
             verdict = judge_target(ours, line, margin, reason)
+            if verdict.difference and not line["chosen_on"]:
+                verdict = replace(verdict, notes=(*verdict.notes, UNSTATED_CHOICE))
             results[row] = Judged(study.label(row), data, ours, line, margin, verdict)
     return results
 

@@ -151,7 +151,10 @@ def test_what_is_not_comparable_says_why(row: str, trained: dict[str, Any], sear
 
 def test_a_choice_on_validation_images_is_comparable_with_a_paper_that_does_not_say_how_it_chose() -> None:
     evidence = page(of_row("darts:bilevel", 3.0, chosen_on="valid"), protocol="darts")
-    assert verdict_of(evidence, "darts:bilevel").verdict.name == REPRODUCED
+    verdict = verdict_of(evidence, "darts:bilevel").verdict
+    assert verdict.name == REPRODUCED and cell_errors.UNSTATED_CHOICE in verdict.notes
+    known = verdict_of(page(of_row("gaea_pc_darts", 2.5, recipe="gaea")), "gaea_pc_darts").verdict
+    assert cell_errors.UNSTATED_CHOICE not in known.notes
 
 
 def test_other_data_have_their_own_margin_and_metric_and_one_training_has_no_interval() -> None:
