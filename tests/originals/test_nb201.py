@@ -71,7 +71,10 @@ def logits_table(net: Supernet) -> SoftmaxAdam:
 def gradients(net: Supernet, logits: Tensor, table: Tensor) -> list[Tensor]:
     """Return the logits, their gradient by the architecture, and by all weights."""
     own = list(net.module.parameters())
-    return [logits, *torch.autograd.grad(cross_entropy(logits, LABELS), [table, *own], allow_unused=True, materialize_grads=True)]
+    return [
+        logits,
+        *torch.autograd.grad(cross_entropy(logits, LABELS), [table, *own], allow_unused=True, materialize_grads=True),
+    ]
 
 
 def test_darts_logits_and_gradients() -> None:
@@ -92,7 +95,9 @@ def test_evaluation_with_running_statistics() -> None:
     network = plain(net)
     with torch.no_grad():
         for seed in range(4):  # statistics move
-            torch.testing.assert_close(net(images(seed), [weights]), network.darts(images(seed), weights), rtol=1e-9, atol=1e-11)
+            torch.testing.assert_close(
+                net(images(seed), [weights]), network.darts(images(seed), weights), rtol=1e-9, atol=1e-11
+            )
         net.module.eval()
         network.training = False
         ours, expected = net(images(9), [weights]), network.darts(images(9), weights)
