@@ -187,6 +187,10 @@ class Task(Protocol):
 
             none: ``none`` is one of the operations. No effect if the space has no such operation.
             track: norms keep running statistics for evaluation.
+            track_outside: norms outside the cells keep running statistics, even without ``track`` (D-53). No effect if the
+                space's own code makes no such difference.
+            plain_last: the last norm has scale, shift and running statistics only if the norms inside the cells have them
+                (D-54). No effect likewise.
             bias: the convolutions of the cells have a bias.
             channels: channels of the first stage; 0: as in the benchmark's networks.
 

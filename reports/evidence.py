@@ -156,6 +156,8 @@ class Part:
     """Rows without a run, with the reason."""
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Hyperparameters by row."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """The images that a search trains on, in words, by row; empty for rows that only query."""
 
 
 @dataclass(frozen=True)

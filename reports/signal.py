@@ -14,6 +14,7 @@ from reports.evidence import Training
 from reports.figures import Drawing, Panel, render
 from reports.formats import MISSING, number, probability, target_name, with_interval
 from reports.layout import Cited, Column, Table
+from reports.pairs import correct, noted
 from reports.statistics import Interval, kendall, mean_interval, mean_std, paired, rank_correlation
 from reports.study import Study
 from reports.traces import SHARED, SHARED_LOSS, Log, Traces
@@ -208,23 +209,37 @@ SINGLE_LEVEL = ("erm", "joint_erm")
 
 def objectives(study: Study, benchmark: str) -> Table | None:
     """Compare each method's bilevel row with its single-level row on the same world seeds; None if no method has both."""
-    names = ["method", "target", "pairs", "bilevel − single level [95 %]", "p", "other settings that differ"]
+    names = ["method", "target", "pairs", "bilevel − single level [95 %]", "p (Holm)", "other settings that differ"]
     table = Table(
         "Choosing by validation data (bilevel) against choosing by the loss on training and validation data together "
-        "(single level): test accuracy, paired difference in points, its 95 % interval; Wilcoxon's test, not corrected.",
+        "(single level): test accuracy, paired difference in points, its 95 % interval; Wilcoxon's signed-rank test, Holm's "
+        "correction per target over the methods.",
         [Column(name, right=name not in ("method", "target", names[-1])) for name in names],
     )
-    for row in study.rows(benchmark):
-        method, _, variant = row.partition(":")
-        bilevel = f"{method}:bilevel"
-        if variant in SINGLE_LEVEL and bilevel in study.rows(benchmark):
-            for target in study.targets(benchmark):
-                pair = paired(study.by_world(benchmark, bilevel, target), study.by_world(benchmark, row, target))
-                cells = [MISSING] * 3
-                if pair is not None:
-                    cells = [str(pair.n), with_interval(pair.difference, pair.interval, sign=True), probability(pair.p)]
-                against = f"{study.label(bilevel)} against {study.label(row)}"
-                table.add([against, target_name(target), *cells, _differing(study, benchmark, bilevel, row)])
+    ran = study.rows(benchmark)
+    bases = {
+        row: f"{method}:bilevel"
+        for row in ran
+        for method, _, variant in [row.partition(":")]
+        if variant in SINGLE_LEVEL and f"{method}:bilevel" in ran
+    }
+    comparisons = {
+        target: correct(
+            {
+                row: paired(study.by_world(benchmark, base, target), study.by_world(benchmark, row, target))
+                for row, base in bases.items()
+            },
+            target_name(target),
+        )
+        for target in study.targets(benchmark)
+    }
+    for row, base in bases.items():
+        for target, comparison in comparisons.items():
+            pair = comparison.pairs.get(row)
+            cells = [str(pair.n) if pair else MISSING, *comparison.cells(row)]
+            against = f"{study.label(base)} against {study.label(row)}"
+            table.add([against, target_name(target), *cells, _differing(study, benchmark, base, row)])
+    table.caption += noted([remark for comparison in comparisons.values() for remark in comparison.remarks])
     return table if table.rows else None
 
 

@@ -44,6 +44,8 @@ class DartsTask:
         *,
         none: bool = True,
         track: bool = True,
+        track_outside: bool = True,
+        plain_last: bool = False,
         bias: bool = False,
         channels: int = 0,
         edges: bool = False,
@@ -53,6 +55,8 @@ class DartsTask:
         auxiliary: bool = False,
     ) -> DeployableSupernet:
         """Return the supernet of this data set; see :meth:`harness.weight_sharing.Task.supernet`.
+
+        All norms of the space's code are alike, so ``track_outside`` and ``plain_last`` have no effect.
 
         Args:
             cells: number of cells; 0: as in searches (8 on CIFAR-10, 3 on the digits).

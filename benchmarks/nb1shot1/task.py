@@ -55,12 +55,15 @@ class NB1Shot1Task:
         edges: bool = True,
         partial: int = 1,
         track: bool = True,
+        track_outside: bool = True,
+        plain_last: bool = False,
         bias: bool = False,
         channels: int = 0,
     ) -> Supernet:
         """Return the paper's supernet; see :meth:`harness.weight_sharing.Task.supernet`.
 
-        The space has no operation ``none``, and inputs are always decisions, so these two choices have no effect.
+        The space has no operation ``none``, inputs are always decisions, and all norms are alike, so ``none``, ``edges``,
+        ``track_outside`` and ``plain_last`` have no effect.
 
         Raises:
             UserError: a bias is requested, or the channels are not divisible by ``partial``.

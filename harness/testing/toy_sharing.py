@@ -43,7 +43,16 @@ class ToyTask:
         self._parts["full"] = tuple(torch.cat(both) for both in zip(*self._parts.values(), strict=True))  # type: ignore[assignment]
         self.images = {**{part: len(labels) for part, (_, labels) in self._parts.items()}, "plain": IMAGES}
 
-    def supernet(self, *, none: bool = True, track: bool = False, bias: bool = False, channels: int = 0) -> ToySupernet:
+    def supernet(
+        self,
+        *,
+        none: bool = True,
+        track: bool = False,
+        track_outside: bool = True,
+        plain_last: bool = False,
+        bias: bool = False,
+        channels: int = 0,
+    ) -> ToySupernet:
         """Return the supernet with this world's weights. It has no norms and biases, so these choices have no effect."""
         return ToySupernet(none, derive("supernet", self._world), self._pay).to(self.device)
 

@@ -64,7 +64,7 @@ class Rsps(training.WeightTraining):
     }
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "": {},
-        "nats_2021": {"sampling": "cell", "epochs": 200, "clip": 0.0},
+        "nats_2021": {"sampling": "cell", "epochs": 200, "clip": 0.0, "conv_bias": True, "plain_last": True},
     }
 
     def skip(self, problem: Problem) -> str | None:

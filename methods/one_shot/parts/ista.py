@@ -115,10 +115,9 @@ def _absorb(search: Search, codes: Codes, net: DeployableSupernet) -> None:
         images = search.task.images["valid"]
         before, _ = search.validate(forward, images)
         network = net.absorb(codes.arch(), forward.weights)
-        size = min(512, images)
-        batches = [search.task.plain("valid", size, number) for number in range(images // size)]
-        correct = [(network(batch).argmax(-1) == labels).float().mean() for batch, labels in batches]
-    search.view.log(accuracy_before_absorption=before, accuracy_after_absorption=100 * float(torch.stack(correct).mean()))
+        correct = [(network(batch).argmax(-1) == labels).sum() for batch, labels in search.plain(images)]
+    after = 100 * float(torch.stack(correct).sum()) / images
+    search.view.log(accuracy_before_absorption=before, accuracy_after_absorption=after)
 
 
 class Codes:
