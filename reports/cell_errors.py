@@ -125,7 +125,7 @@ class Missing:
 
 
 def missing(study: Study, benchmark: str) -> list[Missing]:
-    """Return the papers' numbers of rows whose cell was not tested on the data set, with the reason, data set by data set."""
+    """Return the papers' numbers of the protocol's rows whose cell was not tested on the data set, data set by data set."""
     measured = {
         (str(row), data)
         for _, data, group in chosen(study, benchmark)
@@ -137,7 +137,8 @@ def missing(study: Study, benchmark: str) -> list[Missing]:
     results = []
     for data in dict.fromkeys(table["target"]):
         for row, (line, *_) in lines(study, benchmark, data).items():
-            if (row, data) not in measured:
+            searched = line["protocol"] == study.page.protocol or row in ran or row in skipped
+            if searched and (row, data) not in measured:
                 reason = f"its cell has no training on {target_name(data)}" if row in ran else skipped.get(row, NOT_YET)
                 results.append(Missing(row, benchmark, line, line["unmeasured"] or reason))
     return results

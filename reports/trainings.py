@@ -176,7 +176,7 @@ def _against_random_cells(by_row: dict[str, pd.DataFrame], labels: dict[str, str
         row: pd.Series({world: float(np.mean(values)) for world, values in by_search(group).items()}, dtype=float)
         for row, group in by_row.items()
     }
-    reference = next((row for row in means if row.partition("[")[0] == RANDOM), None)
+    reference = next((row for row in means if row.partition("[")[0].partition(":")[0] == RANDOM), None)
     if reference is None or len(means) == 1:
         return None
     others = {row: series for row, series in means.items() if row != reference}

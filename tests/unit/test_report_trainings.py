@@ -241,8 +241,13 @@ def test_every_printed_number_is_counted_once_measured_or_not(tmp_path: Path) ->
     write(tmp_path, evidence)
     text = (tmp_path / "table.md").read_text()
     assert cell_errors.tally(study) in text and "needs a search on ImageNet" in text and "57.73" in text
-    other = Study(page(of_row("pc_darts", 2.57), protocol="darts"), published.load())
+    skipped = {"skipped": {"rsps": "needs a GPU"}}
+    other = Study(page(of_row("pc_darts", 2.57), protocol="darts", **skipped), published.load())
     assert cell_errors.elsewhere(other) == [], "the numbers belong to the protocol that trains as the papers do"
+    assert [(item.row, item.reason) for item in cell_errors.missing(other, BENCHMARK)] == [
+        ("rsps", "needs a GPU"),
+        ("pc_darts", "its cell has no training on ImageNet"),
+    ], "rows that another protocol searches are not missing"
 
 
 BENCHMARK = "darts/cifar10"
