@@ -274,3 +274,18 @@ def test_every_line_of_weight_sharing_is_a_row_that_its_protocol_runs_there(tabl
                 compared += 1
     assert compared >= {"nb201-2020": 15, "gaea-2021": 27, "conas-2021": 24}[name]
     assert {"ResNet", "Optimal"} >= set(table.loc[(table["protocol"] == "nb201-2020") & (table["row"] == ""), "label"])
+
+
+def test_the_protocol_as_published_trains_each_row_by_a_recipe_of_its_paper(table: pd.DataFrame) -> None:
+    from harness import protocols
+
+    stages = [stage for stage in protocols.protocol("darts-as-published").stages if stage.chosen_by]
+    trained = table[(table["benchmark"] == "darts/cifar10") & (table["recipe"] != "")]
+    trained = trained[trained["protocol"] == "darts-as-published"]
+    compared = set()
+    for line in trained.itertuples():
+        for stage in stages:
+            if (stage.data or "cifar10") == line.target:
+                assert stage.recipe_of(line.row) in line.recipe.split(";"), f"{line.row} in {stage.name}"
+                compared.add((line.row, line.target))
+    assert len(compared) >= 15
