@@ -252,6 +252,20 @@ def test_every_training_that_a_paper_prints_has_a_recipe_of_ours(table: pd.DataF
     assert (table.loc[table["recipe"] != "", "row"] != "").all()
 
 
+def test_numbers_of_scripts_that_keep_the_best_epoch_say_so(table: pd.DataFrame) -> None:
+    """D-59: CoNAS' and PC-DARTS' scripts, and DARTS' for ImageNet. A verdict compares with our last epoch all the same."""
+    flagged = table[table["caveats"].str.contains("ours is the last (D-59)", regex=False)]
+    assert set(zip(flagged["row"], flagged["target"], strict=True)) == {
+        ("conas", "cifar10"),
+        ("conas:two_inputs", "cifar10"),
+        ("pc_darts", "cifar10"),
+        ("pc_darts", "imagenet"),
+        ("darts:second_order", "imagenet"),
+    }
+    darts_space = table[(table["benchmark"] == "darts/cifar10") & table["metric"].isin(["test_error_pct", "top1_error_pct"])]
+    assert set(darts_space.index[darts_space["row"] == "pc_darts"]) <= set(flagged.index)
+
+
 def test_a_number_is_transcribed_once_with_one_n_recipe_and_choice(table: pd.DataFrame) -> None:
     """The same number of a row in several tables has the same n, recipe and choice: the first line judges."""
     trained = table[(table["benchmark"] == "darts/cifar10") & table["metric"].isin(["test_error_pct", "top1_error_pct"])]
