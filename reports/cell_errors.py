@@ -91,8 +91,7 @@ def judged(study: Study, benchmark: str, data: str, trainings: pd.DataFrame) -> 
         row = str(name)
         if row in known:
             line, ours = known[row][0], of(group)
-            first = group.iloc[0]
-            reason = "; ".join(_obstacles(study, benchmark, row, first, line))
+            reason = "; ".join(_obstacles(study, benchmark, row, group.iloc[0].to_dict(), line))
             verdict = judge_target(ours, line, margin, reason)
             if verdict.difference and not line["chosen_on"]:
                 verdict = replace(verdict, notes=(*verdict.notes, UNSTATED_CHOICE))
@@ -100,7 +99,7 @@ def judged(study: Study, benchmark: str, data: str, trainings: pd.DataFrame) -> 
     return results
 
 
-def _obstacles(study: Study, benchmark: str, row: str, training: Mapping[str, Any], line: Line) -> Iterator[str]:
+def _obstacles(study: Study, benchmark: str, row: str, training: Mapping[Any, Any], line: Line) -> Iterator[str]:
     """Yield why a training of a row's chosen cell is not comparable with a printed number."""
     if reason := study.obstacle(benchmark, row) or other_images(training[Training.IMAGES]):
         yield reason

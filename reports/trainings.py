@@ -6,7 +6,7 @@ one-way analysis of variance with random effects.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from math import isfinite, nan
 
@@ -128,10 +128,10 @@ def nested(errors: list[list[float]]) -> Nested:
     return Nested(float(means.mean()), total**0.5, pooled**0.5, between, count, trainings)
 
 
-def by_search(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> dict[int, list[float]]:
+def by_search(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> dict[Hashable, list[float]]:
     """Return by search the errors of the finished trainings of one row in one stage."""
     done = trainings[trainings[column].notna()]
-    return {int(world): (100 - group[column]).tolist() for world, group in done.groupby(Training.WORLD, sort=True)}
+    return {world: (100 - group[column]).tolist() for world, group in done.groupby(Training.WORLD, sort=True)}
 
 
 def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
