@@ -6,7 +6,7 @@ one-way analysis of variance with random effects.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from math import isfinite, nan
 
@@ -128,10 +128,10 @@ def nested(errors: list[list[float]]) -> Nested:
     return Nested(float(means.mean()), total**0.5, pooled**0.5, between, count, trainings)
 
 
-def by_search(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> dict[int, list[float]]:
+def by_search(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> dict[Hashable, list[float]]:
     """Return by search the errors of the finished trainings of one row in one stage."""
     done = trainings[trainings[column].notna()]
-    return {int(world): (100 - group[column]).tolist() for world, group in done.groupby(Training.WORLD, sort=True)}
+    return {world: (100 - group[column]).tolist() for world, group in done.groupby(Training.WORLD, sort=True)}
 
 
 def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
@@ -176,7 +176,7 @@ def _against_random_cells(by_row: dict[str, pd.DataFrame], labels: dict[str, str
         row: pd.Series({world: float(np.mean(values)) for world, values in by_search(group).items()}, dtype=float)
         for row, group in by_row.items()
     }
-    reference = next((row for row in means if row.partition("[")[0] == RANDOM), None)
+    reference = next((row for row in means if row.partition("[")[0].partition(":")[0] == RANDOM), None)
     if reference is None or len(means) == 1:
         return None
     others = {row: series for row, series in means.items() if row != reference}
