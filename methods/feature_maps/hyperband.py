@@ -52,9 +52,7 @@ class Hyperband:
         if not 0 <= self.halving <= self.most_rungs:
             raise ValueError(f"halving must be 0 to {self.most_rungs}, the rungs that eta and least leave room for")
         if self.brackets == "halving" and not self.plan(1):
-            raise ValueError(
-                f"halving = {self.halving} selects no bracket with rule = {self.rule!r}; take another number"
-            )
+            raise ValueError(f"halving = {self.halving} selects no bracket with rule = {self.rule!r}; take another number")
 
     @property
     def most_rungs(self) -> int:

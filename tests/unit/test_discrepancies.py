@@ -17,7 +17,7 @@ from benchmarks.feature_maps.data import Settings
 from harness import hyperparameters, protocols, registry
 from harness.errors import UserError
 from harness.method import MethodInfo
-from harness.protocol import Protocol
+from harness.protocol import BudgetRule, Part, Protocol
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "discrepancies.md"
@@ -32,8 +32,11 @@ PAPERS = {
     "REINFORCE": ("reinforce",),
     "BOHB": ("bohb",),
     "Hyperband": ("hyperband",),
+    "local search": ("local_search",),
 }
 """Methods that the second column names, the longer names first."""
+STORED = {"best", "valtest-accuracy"}
+"""Words in code that are names of stored values."""
 
 
 class Row(NamedTuple):
@@ -85,16 +88,18 @@ def fields(cls: type) -> set[str]:
 
 def known(row: Row, switch: str) -> bool:
     """Return whether a word in code is a switch of what the row is about."""
-    if switch in recipes() or switch in protocols.protocols():
+    if switch in recipes() or switch in protocols.protocols() or switch in STORED:
         return True
-    name, _, value = switch.partition("=")
+    if switch.startswith("--"):
+        return bool(re.search(rf'"{switch}"|\b{switch[2:]}: Annotated', (ROOT / "harness" / "run.py").read_text()))
+    name, value = (part.strip(' "') for part in switch.partition("=")[::2])
     method, _, field = name.rpartition(".")
     if not value and ":" in name:
         return name in registry.select_rows([name])
     infos = [registry.method(method)] if method else [info for info in row.methods if field in fields(info.cls)]
     if infos:
         return all(field in fields(info.cls) and (not value or other_side(info, field, value)) for info in infos)
-    return not value and field in fields(Recipe) | fields(Settings) | fields(Protocol)
+    return any(field in fields(kind) for kind in (Recipe, Settings, Protocol, Part, BudgetRule))
 
 
 def other_side(info: MethodInfo, field: str, value: str) -> bool:
@@ -121,12 +126,13 @@ def test_every_word_in_code_is_a_switch(row: Row) -> None:
 
 
 def test_a_word_that_is_no_switch_is_noticed() -> None:
-    row = Row("D-00", "CoNAS' nothing", "–", "–", "`nothing`, `cooling`, `rounds`, `rounds=1`, `rounds=many`, `conas:nothing`")
-    assert row.switches[2] == "rounds"
-    assert [known(row, switch) for switch in row.switches[:4]] == [False, False, True, False]
-    for switch in row.switches[4:]:
+    words = ("nothing", "cooling", "rounds", "rounds=1", "--seeds", "--sead", "rounds=many", "conas:nothing")
+    row = Row("D-00", "CoNAS' nothing", "–", "–", ", ".join(f"`{word}`" for word in words))
+    assert row.switches == list(words)
+    assert [known(row, word) for word in words[:6]] == [False, False, True, False, True, False]
+    for word in words[6:]:
         with pytest.raises(UserError):
-            known(row, switch)
+            known(row, word)
 
 
 def test_every_number_that_code_or_documents_name_is_in_the_table() -> None:

@@ -13,6 +13,8 @@ from torch import Tensor
 from benchmarks.darts import task as darts_task
 from benchmarks.darts.recipe import recipe
 from benchmarks.feature_maps.benchmark import PAPER, FeatureMapsBenchmark
+from benchmarks.nb1shot1 import task as nb1shot1_task
+from benchmarks.nb1shot1.supernet import SearchMacro
 from harness import protocols, registry
 from harness.budget import Budget, BudgetExhausted
 from harness.testing.toy import ToyOracle, ToySpace
@@ -178,7 +180,7 @@ def test_candidates_above_the_cap_are_not_taken_over(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(darts_task.MACROS, "digits", made_darts.MACRO)
 
     def cells(largest: float) -> int:
-        changes = {"largest": largest, "arch_lr": 1.0, "epochs": 3, "settled": 0.0, "continued": 0}
+        changes: dict[str, Any] = {"largest": largest, "arch_lr": 1.0, "epochs": 3, "settled": 0.0, "continued": 0}
         _, trace = made_darts.search("ista_nas:one_stage", made_darts.view(), **changes)
         return len({proposal.arch for proposal in trace["proposals"]})
 
@@ -201,7 +203,8 @@ def test_the_path_of_sparse_nas_strength(monkeypatch: pytest.MonkeyPatch) -> Non
     """D-19."""
     strengths: list[float] = []
     monkeypatch.setattr(Hapg, "step", lambda self, gradient, rate, strength: strengths.append(strength))
-    for changes, expected in (({}, [0.01, 0.02]), ({"first_strength": 0.5, "strength_step": 0.25}, [0.5, 0.75])):
+    steeper: dict[str, Any] = {"first_strength": 0.5, "strength_step": 0.25}
+    for changes, expected in (({}, [0.01, 0.02]), (steeper, [0.5, 0.75])):
         strengths.clear()
         made_search.search("sparse_nas:hapg", **changes)
         assert list(dict.fromkeys(strengths)) == pytest.approx(expected)
@@ -259,14 +262,13 @@ def test_the_released_gaea_gdas_waits_and_is_slower(row: str) -> None:
     assert (first > 1 - 1e-6) == released
 
 
-def test_the_warmup_of_gaea_pc_darts() -> None:
+def test_the_warmup_of_gaea_pc_darts(monkeypatch: pytest.MonkeyPatch) -> None:
     """D-28."""
     assert registry.settings(registry.method("gaea_pc_darts"), "gaea_pc_darts", "darts", {}, {})["warmup"] == 10
+    monkeypatch.setitem(nb1shot1_task.MACROS, "digits", (SearchMacro(width=4, channels=1, stacks=2, depth=1), 8))
     for warmup, moved in ((0, True), (1, False)):
         view = made_nb1shot1_search.view()
-        with pytest.MonkeyPatch.context() as patch:
-            made_nb1shot1_search.small.__wrapped__(patch)
-            made_nb1shot1_search.search("gaea_pc_darts", view, epochs=2, warmup=warmup, arch_lr=0.5)
+        made_nb1shot1_search.search("gaea_pc_darts", view, epochs=2, warmup=warmup, arch_lr=0.5)
         first = next(line for line in view.trace.scalars if "epoch" in line)
         assert (first["entropy"] < 1 - 1e-5) == moved
 
@@ -287,14 +289,22 @@ def test_gaeas_recipe_is_the_papers() -> None:
 # -- feature maps ----------------------------------------------------------------------------------------------------------
 
 
+def digits_task(**settings: Any) -> Any:
+    """Return the task of the digits under these settings of a protocol."""
+
+    def charge(queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float) -> None:
+        pass
+
+    side = FeatureMapsBenchmark("digits").open({"digits": settings}, {}).training
+    assert side is not None
+    return side(1, "cpu", charge)
+
+
 def test_a_protocol_sets_the_number_of_features_and_of_buckets() -> None:
     """D-37."""
     assert PAPER["imdb"].features == 2**24
     assert dataclasses.replace(PAPER["imdb"], features=100_000).features == 100_000
-    for features in (30, 60):
-        problem = FeatureMapsBenchmark("digits").open({"digits": {"features": features}}, {})
-        task = problem.training(1, "cpu", lambda **_: None)
-        assert task.features == features
+    assert [digits_task(features=features).features for features in (30, 60)] == [30, 60]
 
 
 def test_the_solver_of_ridge_regression(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,8 +321,7 @@ def test_the_solver_of_ridge_regression(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(linear_model, "Ridge", ridge)
     for solver in ("lsqr", "cholesky"):
-        problem = FeatureMapsBenchmark("digits").open({"digits": {"features": 20, "solver": solver}}, {})
-        problem.training(1, "cpu", lambda **_: None).fit(0, 20)
+        digits_task(features=20, solver=solver).fit(0, 20)
     assert solvers == [("lsqr", 1e-4), ("cholesky", 1e-4)]
 
 
