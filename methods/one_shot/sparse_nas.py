@@ -30,7 +30,7 @@ class SparseNas(training.WeightTraining):
     initial: Annotated[float, "initial architecture weights; 0: one over the number of operations (D-16)"] = 0.0
     second_order: Annotated[bool, "the architecture's gradient looks through one step of the weights"] = True
     tolerance: Annotated[
-        float, "absolute weights up to this count as zero: 0 for the proximal methods (D-17), Adam needs a threshold"
+        float, "absolute weights up to this count as zero: 0 for the proximal methods (D-17), Adam needs a threshold (D-83)"
     ] = 0.0
 
     reference: ClassVar[str] = "arXiv:2009.08966"

@@ -217,6 +217,7 @@ def test_running_statistics_are_updated_if_requested(monkeypatch: pytest.MonkeyP
 
 
 def test_statistics_of_idle_operations_do_not_change() -> None:
+    """D-84."""
     net, x = made(), images()
     arch = SINGLE.sample(random.Random(2))
     net(x, None, net.active_for(arch))

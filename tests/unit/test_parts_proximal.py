@@ -198,6 +198,7 @@ def test_the_norm_is_the_lasso_s_the_group_lasso_s_or_between(x: Tensor) -> None
 
 
 def test_the_path_grows_each_epoch() -> None:
+    """D-19."""
     assert [path_strength(epoch) for epoch in (0, 1, 49)] == pytest.approx([0.01, 0.02, 0.5])
     assert path_strength(0, 0.03, first=0.0) == 0.0
 
