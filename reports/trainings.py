@@ -12,6 +12,7 @@ from math import isfinite, nan
 import numpy as np
 import pandas as pd
 
+from reports import epochs
 from reports import published as papers
 from reports.evidence import Run, Training
 from reports.formats import MISSING, number, spread, target_name
@@ -25,7 +26,7 @@ METRICS = {"imagenet": "top1_error_pct"}
 
 def blocks(study: Study, benchmark: str) -> list[Block]:
     """Return a table of the searches and a table per stage of trainings."""
-    shown: list[Block] = [Heading(f"Cells found on {benchmark}"), searches(study, benchmark)]
+    shown: list[Block] = [Heading(f"Cells found on {benchmark}"), searches(study, benchmark), *epochs.older(study, benchmark)]
     trained = study.evidence.trainings
     trained = trained[(trained[Training.BENCHMARK] == benchmark) & ~trained[Training.PROBED].astype(bool)]
     labels = {row: study.label(row) for row in study.rows(benchmark)}
@@ -225,8 +226,8 @@ def _digits(counts: pd.Series | np.ndarray) -> int:
 def _caption(trainings: pd.DataFrame) -> str:
     first = trainings.iloc[0]
     images = "test set" if first[Training.SPLIT] == "test" else "validation images, held out of training"
-    epochs = dict(zip(trainings[Training.RECIPE], trainings[Training.EPOCHS], strict=True))
-    recipes = ", ".join(f"{recipe} ({count} epochs)" for recipe, count in epochs.items())
+    lengths = dict(zip(trainings[Training.RECIPE], trainings[Training.EPOCHS], strict=True))
+    recipes = ", ".join(f"{recipe} ({count} epochs)" for recipe, count in lengths.items())
     how = f"Recipe {recipes}; error on the {images} of {target_name(first['data'])} after the last epoch"
     how += f" ({first['images']})"
     if first[Training.CHOSEN_BY]:
