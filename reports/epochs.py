@@ -97,7 +97,9 @@ def older(study: Study, benchmark: str) -> list[Block]:
     notes = []
     for row in study.rows(benchmark):
         flags = [logged(search.log, Log.PROPOSED) for search in study.evidence.traces.of(benchmark, row).logging()]
-        stale = [(int(flag[flag > 0].index.max()), int(flag.index.max())) for flag in flags if (flag > 0).any() and not flag.iloc[-1]]
+        stale = [
+            (int(flag[flag > 0].index.max()), int(flag.index.max())) for flag in flags if (flag > 0).any() and not flag.iloc[-1]
+        ]
         if stale:
             epochs, ends = ([f"{end}" for end in sorted(set(column))] for column in zip(*stale, strict=True))
             of = f"{', '.join(epochs)} of {', '.join(ends)}"

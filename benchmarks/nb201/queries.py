@@ -93,7 +93,7 @@ class Queries:
         """Return the recorded architecture with the highest accuracy, the first of equals (official ``find_best``).
 
         Args:
-            split: ``train``, ``valid``, ``test`` or ``valtest`` as in :meth:`more_info`, or a recorded split such as ``x-valid``.
+            split: ``train``, ``valid``, ``test`` or ``valtest`` as in :meth:`more_info`, or a recorded split, ``x-valid``.
                 ``valid`` of ``cifar10`` is that of ``cifar10-valid``.
             limits: largest ``flops`` (M), ``params`` (M) and ``latency`` (seconds). An unknown cost is above every limit.
 

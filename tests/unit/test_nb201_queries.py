@@ -56,7 +56,7 @@ def test_the_best_under_limits_is_that_of_the_official_package(published: Path, 
                     best = table.best(dataset, split, recipe, **limits)
                     assert (best.index, best.accuracy) == (index, pytest.approx(accuracy, rel=1e-12))
                     assert best.cell == api[index]
-    with pytest.raises(MissingRecord, match="no architecture has a 12-epoch accuracy on x-test of cifar100, flops up to 1$"):
+    with pytest.raises(MissingRecord, match=r"no architecture has a 12-epoch accuracy on x-test of cifar100, flops up to 1$"):
         table.best("cifar100", "test", 12, flops=1)
 
 
@@ -98,7 +98,7 @@ def test_the_example_of_the_manual_runs(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_without_a_table_or_with_a_wrong_question_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="harness.data status"):
+    with pytest.raises(UserError, match=r"harness\.data status"):
         open_table()
     table = open_table(official_files.columns_table(tmp_path / "columns.npz"))
     with pytest.raises(InvalidArchitecture, match="15625"):
@@ -117,9 +117,9 @@ def test_a_data_set_has_the_official_spelling_too_and_a_missing_recipe_is_named(
     assert records.images("ImageNet16-120").train == 151_700
     assert records.mean("ImageNet16-120", 200, "x-test", "accuracy") is not None
     assert records.costs("ImageNet16-120", 200)["flops"] is not None
-    with pytest.raises(MissingRecord, match="^the table has no 90-epoch training of cifar10, only of 12 and 200 epochs$"):
+    with pytest.raises(MissingRecord, match=r"^the table has no 90-epoch training of cifar10, only of 12 and 200 epochs$"):
         records.more_info(11, "cifar10", 90)
-    with pytest.raises(MissingRecord, match="^the table has no data set 'svhn'; there is cifar10, cifar10-valid, "):
+    with pytest.raises(MissingRecord, match=r"^the table has no data set 'svhn'; there is cifar10, cifar10-valid, "):
         records.more_info(11, "svhn", 200)
 
 

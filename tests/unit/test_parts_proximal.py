@@ -213,8 +213,8 @@ def test_groups_that_do_not_fit_are_refused() -> None:
 def steps_until_empty(accelerated: bool) -> tuple[int, float]:
     """Return the steps after which a cell of the DARTS space has no weight if the loss resists none, and the sum of rate λ α.
 
-    The search of the paper: 391 steps an epoch, rate .025 with a cosine over 50 epochs, λ = .01 in the first epoch and .01 more in
-    each (D-19), weights of 1/7 on two to five edges with seven operations.
+    The search of the paper: 391 steps an epoch, rate .025 with a cosine over 50 epochs, λ = .01 in the first epoch and .01 more
+    in each (D-19), weights of 1/7 on two to five edges with seven operations.
     """
     weights = torch.full((98,), 1 / 7, dtype=torch.float64)
     optimiser = Hapg(weights, (14, 21, 28, 35), 0.5, accelerated)
