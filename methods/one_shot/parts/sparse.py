@@ -24,8 +24,8 @@ def search(view: SearchView, settings: SparseNas) -> None:
     """Train architecture and weights in turn, propose the sparse architecture of each epoch, and log all weights at the end.
 
     Each epoch logs how many weights are not zero (``kept``), how many groups have such a weight (``groups``), and whether its
-    architecture is the new proposal (``proposed``). A cell of the DARTS space may lose all its nodes (D-19). Then the proposal of
-    an earlier epoch stays, and reports say so.
+    architecture is the new proposal (``proposed``). A cell of the DARTS space may lose all its nodes (D-19). Then the proposal
+    of an earlier epoch stays, and reports say so.
     """
     search = Search(view, settings, none=False)
     weights = SparseWeights(search, settings)
