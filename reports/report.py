@@ -143,6 +143,7 @@ def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
             blocks += [*trainings.blocks(study, benchmark), *about.benchmark(study, benchmark)]
     for benchmark in judged:
         blocks += [Heading(f"Results on {benchmark}" if several else "Results"), tables.results(study, benchmark)]
+        blocks += epochs.older(study, benchmark)
         blocks += about.benchmark(study, benchmark)
     blocks += drawn
     for benchmark in study.benchmarks:

@@ -26,6 +26,8 @@ class Log:
     SHARED_ACCURACY = "shared_accuracy"
     OWN_ACCURACY = "own_accuracy"
     FEATURES = "features"
+    PROPOSED = "proposed"
+    """1 if the epoch's architecture is the new proposal, 0 if that of an earlier epoch stays."""
     WEIGHT = "weight/"
     """Start of the names of weights, ``weight/DECISION/ROW/OPTION``; only those of a row's first search are kept."""
 
@@ -33,7 +35,7 @@ class Log:
 LOGGED = frozenset(
     {
         *(Log.EPOCH, Log.SECONDS, Log.ENTROPY, Log.SUPERNET_ACCURACY, Log.DISCRETISED_ACCURACY),
-        *(Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES),
+        *(Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES, Log.PROPOSED),
     }
 )  # fmt: skip
 

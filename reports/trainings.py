@@ -13,7 +13,7 @@ from math import isfinite, nan
 import numpy as np
 import pandas as pd
 
-from reports import agreement, cell_errors
+from reports import agreement, cell_errors, epochs
 from reports.agreement import Judged
 from reports.evidence import Run, Training
 from reports.formats import MISSING, number, signed, spread, target_name, with_interval
@@ -29,7 +29,7 @@ RANDOM = "random_cell"
 
 def blocks(study: Study, benchmark: str) -> list[Block]:
     """Return a table of the searches, a table per stage of trainings, and the agreement with the papers."""
-    shown: list[Block] = [Heading(f"Cells found on {benchmark}"), searches(study, benchmark)]
+    shown: list[Block] = [Heading(f"Cells found on {benchmark}"), searches(study, benchmark), *epochs.older(study, benchmark)]
     trained = study.evidence.trainings
     trained = trained[(trained[Training.BENCHMARK] == benchmark) & ~trained[Training.PROBED].astype(bool)]
     labels = {row: study.label(row) for row in study.rows(benchmark)}
@@ -253,8 +253,8 @@ def _digits(counts: pd.Series | np.ndarray) -> int:
 def _caption(trainings: pd.DataFrame) -> str:
     first = trainings.iloc[0]
     images = "test set" if first[Training.SPLIT] == "test" else "validation images, held out of training"
-    epochs = dict(zip(trainings[Training.RECIPE], trainings[Training.EPOCHS], strict=True))
-    recipes = ", ".join(f"{recipe} ({count} epochs)" for recipe, count in epochs.items())
+    lengths = dict(zip(trainings[Training.RECIPE], trainings[Training.EPOCHS], strict=True))
+    recipes = ", ".join(f"{recipe} ({count} epochs)" for recipe, count in lengths.items())
     how = f"Recipe {recipes}; error on the {images} of {target_name(first['data'])} after the last epoch"
     how += f" ({first['images']})"
     if first[Training.CHOSEN_BY]:
