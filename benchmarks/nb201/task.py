@@ -45,7 +45,14 @@ class NB201Task:
         self._clock, self._meter = clock, charge
 
     def supernet(
-        self, *, none: bool = True, track: bool = False, bias: bool = False, affine: bool = False, channels: int = 0
+        self,
+        *,
+        none: bool = True,
+        track: bool = False,
+        bias: bool = False,
+        affine: bool = False,
+        normed: bool = False,
+        channels: int = 0,
     ) -> Supernet:
         """Return the supernet with the macro network of this data set.
 
@@ -54,10 +61,12 @@ class NB201Task:
             track: norms keep running statistics for evaluation.
             bias: the convolutions of the cells have a bias (D-01).
             affine: the norms inside the cells have scale and shift.
+            normed: norms without scale also follow poolings, skip connections and cells.
             channels: channels of the first stage; 0: as in the table's networks (D-23).
         """
         macro = replace(self._macro, affine=affine, width=channels or self._macro.width)
-        net = Supernet(macro, none=none, track=track, bias=bias, seed=derive("supernet", self._world), charge=self._charge)
+        seed = derive("supernet", self._world)
+        net = Supernet(macro, none=none, track=track, bias=bias, normed=normed, seed=seed, charge=self._charge)
         net.module.to(self.device)
         return net
 
