@@ -154,6 +154,8 @@ class Part:
     """Rows without a run, with the reason."""
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Hyperparameters by row."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """By row, a sentence that a reader of its results must know."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from reports import published as papers
+from reports import supernets
 from reports.evidence import Run, Training
 from reports.formats import MISSING, number, spread, target_name
 from reports.layout import Block, Cited, Column, Heading, Table
@@ -77,7 +78,7 @@ def searches(study: Study, benchmark: str) -> Table:
         runs = study.searches(benchmark, row)
         counts = [runs[name].dropna().to_numpy() / 1e6 for name in (Run.PARAMETERS, Run.MACS)]
         cells = [spread(*mean_std(count), _digits(1e6 * count)) for count in counts]
-        table.add([study.cited(row), study.seeds(benchmark, row), *cells, cost.get(row, MISSING)])
+        table.add([supernets.marked(study, benchmark, row), study.seeds(benchmark, row), *cells, cost.get(row, MISSING)])
     return table
 
 
