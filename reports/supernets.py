@@ -10,8 +10,8 @@ from reports.statistics import mean_std
 from reports.study import Study
 from reports.traces import Log, Traces
 
-MARGIN = 0.5
-"""A supernet is at chance if its accuracy is not above that of guessing by more than this share of it."""
+FACTOR = 1.5
+"""A supernet is at chance if its accuracy is at most this many times that of guessing."""
 
 
 def at_the_end(traces: Traces, benchmark: str, row: str) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +36,7 @@ def _last(values: object) -> float:
 def at_chance(traces: Traces, benchmark: str, row: str) -> int:
     """Return the number of searches whose supernet ended at chance."""
     accuracy, guessing = at_the_end(traces, benchmark, row)
-    return int((accuracy <= (1 + MARGIN) * guessing).sum())
+    return int((accuracy <= FACTOR * guessing).sum())
 
 
 def marked(study: Study, benchmark: str, row: str) -> Cited:
@@ -58,10 +58,9 @@ def ends(study: Study, traces: Traces, benchmark: str) -> Table | None:
     table = Table(
         "Validation accuracy, in percent, of the supernet after its last epoch, mean ± standard deviation (ddof 0) over the "
         "runs that reached it; runs that their budget ended before are not among them. A supernet with weights for its "
-        "operations is evaluated with the last of them; one that trains single cells by the median of "
-        "15 cells, drawn as in its training. At chance: runs whose supernet is not above guessing by more than "
-        f"{MARGIN:.0%} of guessing; such a search learned nothing from its supernet, and its row is marked in the table of "
-        "results."
+        "operations is evaluated with the last of them; one that trains single cells has the median accuracy of several random "
+        f"cells. At chance: runs whose supernet is at most {FACTOR:g} times as accurate as guessing. Such a search learned "
+        "nothing from its supernet, and its row is marked in the table of results."
         + (" Usable measurements: the share of the measured cells that the polynomial is fitted to." if len(names) > 5 else ""),
         [Column(name, right=name != "method") for name in names],
     )

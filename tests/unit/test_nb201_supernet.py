@@ -182,7 +182,7 @@ def test_running_statistics_are_updated_if_requested() -> None:
 def test_norms_after_operations_without_weights_have_statistics_of_their_edge() -> None:
     """D-43. An operation that is not executed does not touch its statistics."""
     supernet = double(Supernet(TINY, track=True, normed=True, seed=1))
-    cell: Any = supernet.module.stages[0][0]  # type: ignore[index, union-attr]
+    cell: Any = supernet.module.stages[0][0]  # type: ignore[index]
     x, arch = images(TINY, 32), (SKIP, SKIP, CONV3, POOL, CONV1, SKIP)
     for _ in range(200):
         in_training = supernet(x, None, supernet.active_for(arch))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from statistics import median
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ QUICK = {"darts:erm", "rsps", "conas", "enas", "setn", "ista_nas:one_stage", "sp
 )
 def test_every_row_logs_it_once(row: str) -> None:
     view = made_search.view()
-    made_search.search(row, view, probed=0) if row.startswith("rsps") else made_search.search(row, view)
+    made_search.search(row, view)
     (final,) = [line for line in view.trace.scalars if "final_supernet_accuracy" in line]
     recorded = [line["supernet_accuracy"] for line in view.trace.scalars if "supernet_accuracy" in line]
     assert final["chance"] == 10 and 0 <= final["final_supernet_accuracy"] <= 100
@@ -43,6 +44,7 @@ def test_a_search_that_settles_early_logs_it_too() -> None:
 @pytest.mark.parametrize("row", ["rsps", "conas"])
 def test_single_cells_are_measured_by_their_median_and_nothing_else_changes(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
     accuracies: list[float] = []
+    changes: dict[str, Any] = {"probed": 0} if row == "rsps" else {}
     validate = Search.validate
 
     def noted(self: Search, forward: Forward = frame.EVERYTHING, images: int = 0) -> tuple[float, float]:
@@ -54,12 +56,12 @@ def test_single_cells_are_measured_by_their_median_and_nothing_else_changes(row:
     with monkeypatch.context() as patch:
         patch.setattr(Search, "validate", noted)
         view = made_search.view()
-        arch, outcome = made_search.search(row, view, **({"probed": 0} if row == "rsps" else {}))
+        arch, outcome = made_search.search(row, view, **changes)
     (final,) = [line for line in view.trace.scalars if "final_supernet_accuracy" in line]
     assert len(accuracies) == 2 + frame.FINAL_CELLS and len(set(accuracies)) > 1
     assert final["final_supernet_accuracy"] == median(accuracies[2:])
     monkeypatch.setattr(frame, "FINAL_CELLS", 1)
-    other_arch, other = made_search.search(row, **({"probed": 0} if row == "rsps" else {}))
+    other_arch, other = made_search.search(row, **changes)
     assert (other_arch, other["spent"], other["proposals"]) == (arch, outcome["spent"], outcome["proposals"])
 
 

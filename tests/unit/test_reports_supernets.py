@@ -60,7 +60,7 @@ def test_a_supernet_at_chance_is_counted_and_its_row_is_marked() -> None:
 
 
 @pytest.mark.parametrize(("accuracy", "classes", "dead"), [(15.0, 10, 1), (15.1, 10, 0), (1.5, 100, 1), (1.6, 100, 0)])
-def test_chance_is_that_of_the_classes_with_half_of_it_as_margin(accuracy: float, classes: int, dead: int) -> None:
+def test_a_supernet_is_at_chance_up_to_one_and_a_half_times_guessing(accuracy: float, classes: int, dead: int) -> None:
     known = study({"row": [ending(0, accuracy, classes)]})
     assert supernets.at_chance(known.evidence.traces, BENCHMARK, "row") == dead
 
@@ -81,7 +81,7 @@ def test_stores_without_the_measurement_still_render(tmp_path: Path) -> None:
 
 
 def test_measurements_that_were_used_are_a_column_if_a_method_has_them() -> None:
-    rounds = {"measured": [float("nan"), 100.0, 100.0], "usable": [float("nan"), 30.0, 20.0]}
+    rounds: dict[str, Any] = {"measured": [float("nan"), 100.0, 100.0], "usable": [float("nan"), 30.0, 20.0]}
     known = study({"conas": [ending(0, 70.0, **rounds)], "rsps": [ending(0, 70.0)]})
     table = supernets.ends(known, known.evidence.traces, BENCHMARK)
     assert table is not None and table.columns[-1].name == "usable measurements %"
