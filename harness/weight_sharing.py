@@ -200,6 +200,8 @@ class Task(Protocol):
             partial: operations work on one of this many channels; the rest passes by, then channels are shuffled (PC-DARTS).
             edges: the inputs of nodes are decisions too, of the kind ``edge``. No effect if they always are.
             affine: the norms inside the cells have scale and shift.
+            normed: norms without scale and shift also follow poolings, skip connections and cells, for methods whose weights of
+                operations are small (ISTA-NAS on NAS-Bench-201, D-43). They keep statistics as ``track`` says.
 
         The training side also states ``operations_on = "nodes"`` if operations are on nodes instead of edges, and
         ``deployable = True`` if its supernets are :class:`DeployableSupernet` with ``affine``. Such a space also takes:

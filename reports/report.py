@@ -27,6 +27,7 @@ from reports import (
     published,
     signal,
     stability,
+    supernets,
     tables,
     trainings,
     weights,
@@ -152,6 +153,7 @@ def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
             blocks += _judged(study, traces, benchmark, suffix)
         blocks += _titled(
             suffix,
+            ("Supernets at the end of the search", supernets.ends(study, traces, benchmark)),
             ("Entropy against the base method", epochs.entropies(study, traces, benchmark)),
             ("Before and after discretisation", epochs.discretised(study, traces, benchmark)),
             ("Ranking by shared weights", signal.ranking(study, traces, benchmark)),

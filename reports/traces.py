@@ -22,6 +22,14 @@ class Log:
     """Charged seconds at the end of the epoch."""
     ENTROPY = "entropy"
     SUPERNET_ACCURACY = "supernet_accuracy"
+    FINAL_SUPERNET_ACCURACY = "final_supernet_accuracy"
+    """Accuracy after the last epoch, percent."""
+    CHANCE = "chance"
+    """Accuracy of guessing, percent."""
+    MEASURED = "measured"
+    """Number of cells that a round measured."""
+    USABLE = "usable"
+    """Number of these measurements that were used."""
     DISCRETISED_ACCURACY = "discretised_accuracy"
     SHARED_ACCURACY = "shared_accuracy"
     OWN_ACCURACY = "own_accuracy"
@@ -35,6 +43,7 @@ class Log:
 LOGGED = frozenset(
     {
         *(Log.EPOCH, Log.SECONDS, Log.ENTROPY, Log.SUPERNET_ACCURACY, Log.DISCRETISED_ACCURACY),
+        *(Log.FINAL_SUPERNET_ACCURACY, Log.CHANCE, Log.MEASURED, Log.USABLE),
         *(Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES, Log.PROPOSED),
     }
 )  # fmt: skip

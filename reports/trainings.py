@@ -13,7 +13,7 @@ from math import isfinite, nan
 import numpy as np
 import pandas as pd
 
-from reports import agreement, cell_errors, epochs
+from reports import agreement, cell_errors, epochs, supernets
 from reports.agreement import Judged
 from reports.evidence import Run, Training
 from reports.formats import MISSING, number, signed, spread, target_name, with_interval
@@ -71,7 +71,7 @@ def searches(study: Study, benchmark: str) -> Table:
         runs = study.searches(benchmark, row)
         counts = [runs[name].dropna().to_numpy() / 1e6 for name in (Run.PARAMETERS, Run.MACS)]
         cells = [spread(*mean_std(count), _digits(1e6 * count)) for count in counts]
-        table.add([study.cited(row), study.seeds(benchmark, row), *cells, cost.get(row, MISSING)])
+        table.add([supernets.marked(study, benchmark, row), study.seeds(benchmark, row), *cells, cost.get(row, MISSING)])
     return table
 
 

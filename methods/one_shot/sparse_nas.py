@@ -36,6 +36,7 @@ class SparseNas(training.WeightTraining):
     reference: ClassVar[str] = "arXiv:2009.08966"
     citations: ClassVar[tuple[str, ...]] = ("wu2021sparsenas",)
     settings: ClassVar[dict[str, dict[str, object]]] = {"darts": training.DARTS}
+    remarks: ClassVar[dict[str, str]] = {"nb201": "The use of SparseNAS on NAS-Bench-201 is this project's; no paper has it."}
     proposes: ClassVar[str] = "self"
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "hapg": {},

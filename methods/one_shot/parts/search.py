@@ -7,6 +7,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SHARE = 0.01
 """Share of the real time that checkpoints may take. They are written at the end of an epoch."""
+FINAL_CELLS = 15
+"""Number of cells that show what a supernet of single cells has learned. It is odd, so that one of them is the median."""
+FINAL_IMAGES = 512
+"""Number of validation images that each of these cells is evaluated on, at most."""
 
 
 class Forward(NamedTuple):
@@ -65,6 +70,10 @@ class Search:
         """Draws tensors, seeded likewise. It is on the CPU, so that every device draws the same."""
         self.lr = settings.lr
         self.epoch = 0
+        self.draw: Callable[[], Forward] = self._uniform
+        """Draws the pass of one cell as the method trains them. The default draws uniformly from the space."""
+        self._mixed = math.nan
+        """Accuracy of the last recorded pass, percent; NaN if it was that of one cell."""
         self._steps, self._images, self._length = 0, self.task.images["train"], float(settings.epochs)
         self._stateful: dict[str, Any] = {"sgd": self.sgd}
 
@@ -76,13 +85,21 @@ class Search:
         """Name the objects with a state dictionary that checkpoints must contain."""
         self._stateful |= state
 
-    def epochs(self, evaluated: int = 0, part: Literal["train", "full"] = "train") -> Iterator[int]:
+    def epochs(
+        self,
+        evaluated: int = 0,
+        part: Literal["train", "full"] = "train",
+        goes_on: Callable[[int], bool] = lambda epoch: True,
+    ) -> Iterator[int]:
         """Yield the remaining epochs with the learning rate set. Report progress and write a checkpoint at the end of each.
+
+        After the last epoch, log what the supernet has learned.
 
         Args:
             evaluated: number of images that are evaluated after the last epoch. Progress counts each as a third of a
                 training image.
             part: images of an epoch, for the progress within it.
+            goes_on: called with the number of each epoch before it; if it returns False, there are no more epochs.
         """
         settings = self.settings
         epochs = settings.epochs
@@ -96,6 +113,8 @@ class Search:
             horizon = settings.lr_horizon or epochs
             self.lr = cosine(epoch + settings.lr_ahead, horizon, settings.lr, settings.lr_end, settings.lr_restart)
             self._steps = 0
+            if not goes_on(epoch):
+                break
             yield epoch
             self.view.progress((epoch + 1) / length)
             ended = time.monotonic()
@@ -103,6 +122,7 @@ class Search:
                 self._checkpoint(epoch + 1)
                 written = time.monotonic()
                 cost = written - ended
+        self._record_final()
         self._seed(epochs)
 
     def loss(self, batch: Batch, forward: Forward = EVERYTHING, reduction: Literal["mean", "sum"] = "mean") -> Tensor:
@@ -200,12 +220,13 @@ class Search:
         """Log the supernet's validation accuracy and loss, and the entropy of the probabilities. The passes are not charged.
 
         Args:
-            forward: the pass.
+            forward: the pass of the whole supernet, with its weights; or that of one cell, without weights.
             probabilities: one table per decision. ``entropy`` is that of the operations, ``edge_entropy`` that of the edges.
             scalars: further values of the same line.
         """
         with self.net.unmetered():  # each image once, even if images are evaluated under several draws of noise
             accuracy, loss = self.validate(forward, self.task.images["valid"])
+        self._mixed = accuracy if forward.weights is not None else math.nan
         for kind, name in (("operation", "entropy"), ("edge", "edge_entropy")):
             tables = [p for p, decision in zip(probabilities, self.net.decisions, strict=False) if decision.kind == kind]
             if tables:
@@ -218,6 +239,24 @@ class Search:
             accuracy, _ = self.validate(Forward(active=self.net.active_for(arch)), self.task.images["valid"])
         self.view.log(discretised_accuracy=accuracy)
 
+    def _record_final(self) -> None:
+        """Log the accuracy of the supernet after the last epoch, and that of guessing. The passes are not charged.
+
+        It is the accuracy of the last recorded pass. A method that records single cells has no pass of its whole supernet;
+        there it is the median accuracy of some cells, because one cell may be disconnected.
+        """
+        accuracy = self._mixed
+        if math.isnan(accuracy):
+            self.rng.seed(self.view.seed("final cells"))
+            self.generator.manual_seed(self.view.seed("final cells"))
+            images = min(FINAL_IMAGES, self.task.images["valid"])
+            with self.net.unmetered():
+                accuracy = median(self.validate(self.draw(), images)[0] for _ in range(FINAL_CELLS))
+        self.view.log(final_supernet_accuracy=accuracy, chance=100 / self.task.classes)
+
+    def _uniform(self) -> Forward:
+        return Forward(active=self.net.active_for(self.view.space.sample(self.rng)))
+
     def _seed(self, epoch: int) -> None:
         self.rng.seed(self.view.seed(f"choices of epoch {epoch}"))
         self.generator.manual_seed(self.view.seed(f"tensors of epoch {epoch}"))
@@ -226,7 +265,7 @@ class Search:
         buffers = dict(self.net.module.named_buffers())
         state = {name: part.state_dict() for name, part in self._stateful.items()}
         content = io.BytesIO()
-        torch.save({"epoch": epoch, "buffers": buffers, "state": state}, content)
+        torch.save({"epoch": epoch, "buffers": buffers, "state": state, "mixed": self._mixed}, content)
         self.view.checkpoint(content.getvalue())
 
     def _resume(self) -> int:
@@ -239,6 +278,7 @@ class Search:
             part.load_state_dict(saved["state"][name])
         for name, buffer in self.net.module.named_buffers():
             buffer.copy_(saved["buffers"][name])
+        self._mixed = float(saved["mixed"])
         return int(saved["epoch"])
 
 
