@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Batch = tuple[Tensor, Tensor]
     """Images (n, channels, height, width) and labels (n,)."""
 
+Pairing = Literal["space", "partner", "redraw", "iterate"]
+"""How the batches of a bilevel search find their validation images: see :meth:`Task.pairs`."""
+
 Active = tuple[tuple[tuple[int, ...], ...], ...]
 """For each decision and each of its rows, the numbers of the options that are executed."""
 
@@ -210,8 +213,15 @@ class Task(Protocol):
         """
         ...
 
-    def pairs(self, batch: int, epoch: int) -> Iterable[tuple[Batch, Batch]]:
-        """Yield the batches of ``train``, each with a batch of ``valid``, both augmented: the space's bilevel loader."""
+    def pairs(self, batch: int, epoch: int, pairing: Pairing = "space") -> Iterable[tuple[Batch, Batch]]:
+        """Yield the batches of ``train``, each with a batch of ``valid``, both augmented: the bilevel loader.
+
+        Args:
+            pairing: the validation images of a batch. ``space``: by the rule of the space's own code, which is one of the
+                following. ``partner``: for each training image, one that is drawn uniformly with replacement. ``redraw``: the
+                first batch of a new shuffle. ``iterate``: the next batch of a shuffled part, which is shuffled again when it
+                ends; every image comes once before one comes twice.
+        """
         ...
 
     def plain(self, part: str, batch: int, number: int) -> Batch:

@@ -35,7 +35,7 @@ class NB201Task:
     """
 
     def __init__(self, dataset: str, clock: Clock, world: int, device: str, charge: Meter) -> None:
-        data = SearchImages(dataset, "nb201", "nb201", world, device)
+        data = SearchImages(dataset, "nb201", "partner", world, device)
         self.name, self.device, self.images = dataset, data.device, data.counts
         self.batches, self.pairs, self.plain = data.batches, data.pairs, data.plain
         self.classes = MACROS[dataset].classes
