@@ -7,12 +7,12 @@ scale of the batch norm that ends it. Operations without weight are not executed
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any, cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, CONV1, CONV3, KERNEL, 
 from benchmarks.nb201.space import EDGES, OPS
 from benchmarks.networks import SupernetBase, drop_statistics
 from harness.space import Arch
-from harness.weight_sharing import Active, Decision
+from harness.weight_sharing import Active, Decision, ranked
 
 LEAVING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source == node) for node in range(3))
 """The edges that leave each node."""
@@ -114,10 +114,11 @@ class Supernet(SupernetBase["Mixture"]):
             raise ValueError(f"{active[0]} executes several operations on an edge, which no cell of NAS-Bench-201 does")
         return tuple(self.ops[row[0]] if row else NONE for row in active[0])
 
-    def derive(self, scores: Sequence[Any]) -> Arch:
-        """Return the operation with the highest score on each edge, the first of equals; ``none`` if no score is above zero."""
-        table = np.asarray(torch.as_tensor(scores[0]).detach().cpu())
-        return tuple(self.ops[int(row.argmax())] if row.max() > 0 else NONE for row in table)
+    def derive(self, scores: Sequence[Any], rng: random.Random) -> Arch:
+        """Return the operation with the highest score on each edge; ``none`` if no score is above zero."""
+        table = torch.as_tensor(scores[0]).tolist()
+        best = [ranked(row, rng)[0] for row in table]
+        return tuple(self.ops[option] if row[option] > 0 else NONE for row, option in zip(table, best, strict=True))
 
     def shared_with(self, arch: Arch) -> Mapping[str, Tensor]:
         """Return the weights of ``arch``, named as in the stand-alone :class:`benchmarks.nb201.network.Network`."""

@@ -231,8 +231,8 @@ def test_every_pass_is_charged() -> None:
 def test_discretisation_takes_the_best_of_each_edge() -> None:
     scores = torch.zeros(6, 4)
     scores[range(6), [3, 0, 1, 2, 2, 0]] = 1
-    assert Supernet(TINY, none=False).derive([scores]) == (4, 1, 2, 3, 3, 1)
-    assert Supernet(TINY).derive([torch.zeros(6, 5)]) == (0,) * 6
+    assert Supernet(TINY, none=False).derive([scores], random.Random(0)) == (4, 1, 2, 3, 3, 1)
+    assert Supernet(TINY).derive([torch.zeros(6, 5)], random.Random(0)) == (0,) * 6
     with pytest.raises(ValueError, match="no 'none'"):
         Supernet(TINY, none=False).active_for((0, 1, 1, 1, 1, 1))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import random
 import time
@@ -34,12 +35,15 @@ FINAL_IMAGES = 512
 class Forward(NamedTuple):
     """Arguments of a pass through the supernet; see :class:`harness.weight_sharing.Supernet`."""
 
-    weights: Sequence[Tensor] | None = None
-    active: Active | Sequence[Active] | None = None
+    weights: Sequence[Tensor] | Sequence[Sequence[Tensor]] | None = None
+    active: Active | list[Active] | None = None
     straight_through: bool = False
 
 
 EVERYTHING = Forward()
+
+Images = Literal["augmented", "plain"]
+"""How validation images are shown; see :meth:`Search.validation`."""
 
 
 class Search:
@@ -68,6 +72,7 @@ class Search:
         """Draws architectures. It is seeded in every epoch, so that a resumed search draws the same as an uninterrupted one."""
         self.generator = torch.Generator()
         """Draws tensors, seeded likewise. It is on the CPU, so that every device draws the same."""
+        self._ties = view.seed("ties")
         self.lr = settings.lr
         self.epoch = 0
         self.draw: Callable[[], Forward] = self._uniform
@@ -106,6 +111,7 @@ class Search:
         length = self._length = epochs + evaluated / self.task.images["train"] / 3
         self._images = self.task.images[part]
         first = self._resume()
+        self.epoch = max(first - 1, 0)
         written, cost = time.monotonic(), 0.0
         for epoch in range(first, epochs):
             self._seed(epoch)
@@ -169,19 +175,49 @@ class Search:
         self.net.module.train()
         return logits
 
-    def best_of(self, archs: Sequence[Arch], batch: int = 512, batches: int = 1, finalists: int = 0) -> Arch:
-        """Return the architecture with the highest accuracy, the first of equals. Each is ranked on other validation batches.
+    def derive(self, scores: Sequence[Tensor]) -> Arch:
+        """Return the architecture that the space derives from scores.
+
+        The order of equal scores is random, by the method's seed, and the same for every call in a search (D-52). As long as
+        all scores are equal, a search therefore proposes one random architecture.
+        """
+        return self.net.derive(scores, random.Random(self._ties))
+
+    def validation(self, batch: int, images: Images, stream: str, first: int = 0) -> Iterator[Batch]:
+        """Yield batches of validation images without end.
+
+        Args:
+            batch: images of a batch.
+            images: ``augmented``: like training images, in the order of this epoch and ``stream``, shuffled again when all
+                have come; ``plain``: without augmentation, in the one order of the search.
+            stream: name of the order.
+            first: number of the first plain batch.
+        """
+        if images == "plain":
+            return (self.task.plain("valid", batch, number) for number in itertools.count(first))
+        rounds = (self.task.batches("valid", batch, self.epoch, f"{stream} {k}") for k in itertools.count())
+        return itertools.chain.from_iterable(rounds)
+
+    def best_of(
+        self, archs: Sequence[Arch], batch: int = 512, batches: int = 1, finalists: int = 0, images: Images = "plain"
+    ) -> Arch:
+        """Return the architecture with the highest accuracy. Each is ranked on other validation batches.
+
+        Of equals the first wins, as in the papers' code. Candidates are in the order in which they were drawn, or likeliest
+        first, so no option is preferred.
 
         Args:
             archs: the candidates.
             batch: validation images of a batch.
             batches: number of batches per candidate.
             finalists: number of best candidates that are ranked again on all validation images; 0: the first ranking decides.
+            images: see :meth:`validation`.
         """
         means = []
-        for k, arch in enumerate(archs):
+        drawn = self.validation(batch, images, "ranking")
+        for arch in archs:
             forward = Forward(active=self.net.active_for(arch))
-            accuracies = [self.evaluate(k * batches + number, forward, batch)[0] for number in range(batches)]
+            accuracies = [self.score(next(drawn), forward)[0] for _ in range(batches)]
             means.append(torch.stack(accuracies).mean())
         order = torch.argsort(torch.stack(means), descending=True, stable=True).tolist()
         best = [archs[k] for k in order[: max(finalists, 1)]]

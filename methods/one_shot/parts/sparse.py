@@ -50,7 +50,7 @@ def search(view: SearchView, settings: SparseNas) -> None:
 def _derived(search: Search, scores: list[Tensor]) -> Arch:
     """Return all options with a score if rows may have several, else the architecture of the highest scores."""
     if not all(decision.several for decision in search.net.decisions):
-        return search.net.derive(scores)
+        return search.derive(scores)
     return search.net.arch_of(tuple(tuple(tuple(row.nonzero().flatten().tolist()) for row in table) for table in scores))
 
 
