@@ -61,6 +61,10 @@ class NB201Space(SearchSpace):
             cell += inputs
         return tuple(cell)
 
+    def sample_without_none(self, rng: random.Random) -> Arch:
+        """Return a cell without ``none``, drawn uniformly."""
+        return tuple([1 + int(rng.random() * (len(OPS) - 1)) for _ in EDGES])
+
     def graphs(self, arch: Arch) -> tuple[Graph, ...]:
         """Return the cell, with an operation on every edge."""
         return (Graph(("0", "1", "2", "3"), tuple(map(_edge, range(len(EDGES)), arch))),)
