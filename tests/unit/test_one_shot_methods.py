@@ -38,8 +38,10 @@ def started(row: str = "darts:bilevel", **changes: Any) -> Search:
 def test_the_unrolled_gradient_is_that_of_the_loss_after_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against central differences of ``L_valid(w - lr (momentum buffer + dL_train(w, a) + decay w), a)``, in float64.
 
-    The method's own difference is made finer: at its usual distance it crosses kinks of ReLU, many in so small a network.
+    The method's own difference is made finer (D-56): at the published distance it crosses kinks of ReLU, many in a network as
+    small as this.
     """
+    assert unrolled.DISTANCE == 0.01
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     monkeypatch.setattr(unrolled, "DISTANCE", 1e-6)
     search = started(lr=0.05)
