@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,6 +24,38 @@ class Probe(NamedTuple):
     shared: float
 
 
+Plain = bool | int | float | str
+"""The value of a setting of a delivered network."""
+
+DELIVERY_LIMIT = 1 << 30
+"""Largest size of a delivered network, in bytes."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The trained network of an architecture, as a search hands it over. Only the judge loads it; it is never stored."""
+
+    arch: Arch
+    weights: bytes
+    """Weights and statistics, serialised. The benchmark defines the form."""
+    settings: Mapping[str, Plain]
+    """Settings of the network, by which the judge builds it."""
+
+    def flaw(self, proposed: Arch) -> str:
+        """Return why it is no delivery for the architecture ``proposed``, as a clause; empty if it is.
+
+        The search and the judge both ask, because a search could have changed everything in its process.
+        """
+        plain = isinstance(self.settings, Mapping) and all(
+            type(name) is str and type(value) in (bool, int, float, str) for name, value in self.settings.items()
+        )
+        if type(self.weights) is not bytes or not plain:
+            return "it must be bytes, and settings that are numbers, texts or truth values"
+        if len(self.weights) > DELIVERY_LIMIT:
+            return f"it has {len(self.weights):,} bytes; the limit is {DELIVERY_LIMIT:,}"
+        return "" if self.arch == proposed else f"it is the network of {self.arch!r:.200}, the proposal is {proposed!r:.200}"
+
+
 @dataclass
 class Trace:
     """Events of a search, in order."""
@@ -35,6 +67,8 @@ class Trace:
     proposals: list[Proposal] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
     scalars: list[dict[str, float]] = field(default_factory=list)
+    delivery: Delivery | None = None
+    """The trained network of the last proposal. Checkpoints do not contain it."""
 
 
 @dataclass
@@ -66,10 +100,13 @@ class Result:
     arch: str = ""
     """The last proposal, in the space's spelling."""
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    """``{target: {"valid", "test", "regret", "rank"}}``, by the targets of the protocol."""
+    """``{target: {"valid", "test", "regret", "rank"}}``, by the targets of the protocol.
+
+    ``single_run``: test accuracy of the network that the search delivered, percent."""
     trace: dict[str, Sequence[float]] = field(default_factory=dict)
     """Named columns: ``seconds``, ``accuracy`` (float32) per query; ``proposal_*``, ``TARGET/test`` per proposal; ``log/*``.
 
+    ``delivered/bytes``: size of the delivered network; ``delivered/sha256``: the 32 bytes of its digest, as numbers.
     Per probed architecture ``probe/shared``, ``probe/TARGET`` (its test accuracy) and ``probe/at/K`` (its K-th number).
     """
     spent: dict[str, float] = field(default_factory=dict)

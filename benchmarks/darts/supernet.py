@@ -17,6 +17,7 @@ from benchmarks.darts.mixed import MixedEdges
 from benchmarks.darts.plan import GROUPS
 from benchmarks.darts.search_network import EVERYTHING, MixedCell, Mixture, SearchNetwork
 from benchmarks.darts.size import network_size, op_size
+from benchmarks.darts.stand_alone import StandAlone
 from benchmarks.networks import SupernetBase, channels_last
 from harness.space import Arch
 from harness.weight_sharing import Active, Decision
@@ -159,7 +160,7 @@ class Supernet(SupernetBase[Mixtures]):
         macro = replace(self._network.macro, extra_norm=self._network.affine)
         return network_size(arch, macro).parameters
 
-    def absorb(self, arch: Arch, weights: Sequence[Tensor] | None = None) -> Callable[[Tensor], Tensor]:
+    def absorb(self, arch: Arch, weights: Sequence[Tensor] | None = None) -> StandAlone:
         """See the contract, and :func:`benchmarks.darts.absorption.absorbed`.
 
         Raises:
@@ -169,13 +170,7 @@ class Supernet(SupernetBase[Mixtures]):
         if self.edges:
             raise ValueError("only a supernet without edge weights has stand-alone networks")
         tables = None if weights is None else [table[:, int(self.none) :] for table in weights]
-        network = absorbed(self._network, arch, tables).eval()
-
-        def logits(images: Tensor) -> Tensor:
-            outputs: tuple[Tensor, Tensor | None] = network(images)
-            return outputs[0]
-
-        return logits
+        return StandAlone(absorbed(self._network, arch, tables))
 
     def derive(self, scores: Sequence[Any]) -> Arch:
         """Return DARTS' choice: for each node the two inputs whose best operation scores highest, with that operation.
