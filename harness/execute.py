@@ -21,8 +21,9 @@ from harness import registry
 from harness.books import Booked, Books, mismatch
 from harness.budget import Budget, BudgetExhausted
 from harness.checkpoint import File
+from harness.delivery import Delivery
 from harness.errors import UserError
-from harness.outcome import Delivery, Outcome, Proposal, Result, Trace, printable
+from harness.outcome import Outcome, Proposal, Result, Trace, printable
 from harness.problem import Judge, Problem
 from harness.space import Arch
 from harness.spec import RowSpec, RunSpec

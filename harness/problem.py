@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from harness.outcome import Delivery
+from harness.delivery import Delivery
 from harness.space import Arch, SearchSpace
 from harness.training import Retrainer, TrainingSide
 

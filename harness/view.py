@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, Protocol
 
 from harness.books import Books
 from harness.budget import Budget, Spending
+from harness.delivery import Delivery, Plain
 from harness.errors import UserError
-from harness.outcome import Delivery, Plain, Probe, Proposal, Trace
+from harness.outcome import Probe, Proposal, Trace
 from harness.problem import Oracle
 from harness.seeds import derive
 from harness.space import Arch, InvalidArchitecture, SearchSpace, as_arch

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from harness.outcome import Plain
+from harness.delivery import Plain
 from harness.space import Arch
 
 if TYPE_CHECKING:
@@ -210,6 +210,7 @@ class Task(Protocol):
             partial: operations work on one of this many channels; the rest passes by, then channels are shuffled (PC-DARTS).
             edges: the inputs of nodes are decisions too, of the kind ``edge``. No effect if they always are.
             affine: the norms inside the cells have scale and shift.
+            operations: for each decision, by name, the operations that are its options; a decision without an entry has all.
 
         The training side also states ``operations_on = "nodes"`` if operations are on nodes instead of edges, and
         ``deployable = True`` if its supernets are :class:`DeployableSupernet` with ``affine``. Such a space also takes:

@@ -74,7 +74,7 @@ def searches(study: Study, benchmark: str) -> Table:
     delivered = single_runs(study, benchmark)
     if delivered:
         columns += [Column("single run, error %"), Column("published error %", right=False)]
-        text += " Single run: test error of the trained network that the search itself delivers, without a training from scratch."
+        text += " Single run: test error of the trained network that the search itself delivers."
     table = Table(text, columns)
     cost = costs(study, benchmark)
     for row in study.rows(benchmark):

@@ -14,7 +14,7 @@ from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.training import DartsTrainingSide
 from benchmarks.images.library import LIBRARY
-from harness.outcome import Delivery
+from harness.delivery import Delivery
 from harness.problem import Availability, Facts, Judge, Problem
 from harness.space import Arch
 

@@ -18,7 +18,7 @@ from benchmarks.darts.data import open_data
 from benchmarks.darts.macro import Macro
 from benchmarks.darts.network import Network
 from benchmarks.darts.size import network_size
-from harness.outcome import Delivery, Plain
+from harness.delivery import Delivery, Plain
 
 BATCH = 512
 """Test images of a pass."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.darts.network import Network
-from harness.outcome import Plain
+from harness.delivery import Plain
 
 
 class StandAlone:

@@ -6,6 +6,7 @@ time is measured.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from benchmarks.darts.macro import Macro
@@ -42,6 +43,7 @@ class DartsTask:
         self,
         *,
         none: bool = True,
+        operations: Mapping[str, Sequence[str]] | None = None,
         track: bool = True,
         bias: bool = False,
         channels: int = 0,
@@ -66,6 +68,7 @@ class DartsTask:
         net = Supernet(
             macro,
             none=none,
+            operations=operations,
             edges=edges,
             partial=partial,
             affine=affine,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from harness.outcome import Delivery
+from harness.delivery import Delivery
 from harness.space import Arch
 from harness.view import SearchView
 

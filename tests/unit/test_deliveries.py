@@ -24,9 +24,10 @@ from benchmarks.images.augment import STANDARD
 from benchmarks.images.dataset import load
 from harness import protocols
 from harness.checkpoint import File
+from harness.delivery import Delivery
 from harness.engine import Job, local
 from harness.execute import execute, open_problem
-from harness.outcome import Delivery, Result
+from harness.outcome import Result
 from harness.packing import pack, unpack
 from harness.plan import PlannedRow, make
 from tests import made_darts
@@ -159,8 +160,8 @@ def test_a_search_killed_before_it_was_judged_delivers_the_same_again(
     moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = Counter()
-    whole = made_darts.view(meter=passes)
-    made_darts.search("ista_nas:one_stage", whole)
+    complete = made_darts.view(meter=passes)
+    made_darts.search("ista_nas:one_stage", complete)
     file = File(tmp_path / "search.ckpt", "a run")
     killed = made_darts.view(checkpoint=file, meter=Counter(passes.count - 2 if moment == "in the last epochs" else math.inf))
 
@@ -173,8 +174,8 @@ def test_a_search_killed_before_it_was_judged_delivers_the_same_again(
         made_darts.search("ista_nas:one_stage", killed)
     resumed = made_darts.view(checkpoint=file)
     made_darts.search("ista_nas:one_stage", resumed)
-    assert whole.trace.delivery is not None and resumed.trace.delivery == whole.trace.delivery
-    assert hashlib.sha256(resumed.trace.delivery.weights).digest() == hashlib.sha256(whole.trace.delivery.weights).digest()
+    assert complete.trace.delivery is not None and resumed.trace.delivery == complete.trace.delivery
+    assert hashlib.sha256(resumed.trace.delivery.weights).digest() == hashlib.sha256(complete.trace.delivery.weights).digest()
 
 
 def test_an_auxiliary_head_is_not_delivered() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harness.space import Arch
 from harness.view import SearchView
+from methods.one_shot.parts import operations
 from methods.one_shot.parts.differentiable import batches
 from methods.one_shot.parts.proximal import AdamHapg, Hapg, path_strength, sparse_group_lasso
 from methods.one_shot.parts.search import Forward, Search
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def search(view: SearchView, settings: SparseNas) -> None:
     """Train architecture and weights in turn, propose the sparse architecture of each epoch, and log all weights at the end."""
-    search = Search(view, settings, none=False)
+    search = Search(view, settings, none=False, **operations.choices(settings.operations))
     weights = SparseWeights(search, settings)
     search.keep(architecture=weights)
     for epoch in search.epochs():
