@@ -57,7 +57,7 @@ def _printed(study: Study, benchmark: str) -> dict[str, str]:
     """Return by row the Hamming distance that a paper prints for it under the page's protocol, with the source."""
     table = study.published
     wanted = (table["benchmark"] == benchmark) & (table["protocol"] == study.page.protocol) & (table["row"] != "")
-    texts = {}
+    texts: dict[str, str] = {}
     for record in table[wanted & (table["metric"] == "hamming_distance")].to_dict("records"):
         line = {str(name): value for name, value in record.items()}
         source = papers.source(line)

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from benchmarks.darts import delivered, task
+from benchmarks.darts.data import open_data
 from benchmarks.darts.macro import Macro
 from benchmarks.darts.network import Network
 from benchmarks.darts.space import DartsSpace
@@ -80,7 +81,7 @@ def test_the_tested_accuracy_is_that_of_the_images_counted_by_hand() -> None:
     arch = DartsSpace("single").sample(random.Random(3))
     network = StandAlone(Network(arch, MACRO))
     delivery = Delivery(arch, network.weights(), network.settings)
-    data = delivered.open_data("digits", "test", "cpu")
+    data = open_data("digits", "test", "cpu")
     with torch.no_grad():
         right = [network(images).argmax(1) == labels for images, labels in data.evaluated(100)]
     expected = 100 * float(torch.cat(right).float().mean())

@@ -15,6 +15,7 @@ from benchmarks.darts.macro import Macro
 from benchmarks.darts.space import DartsSpace, cells
 from benchmarks.darts.supernet import Supernet
 from harness import registry
+from harness.space import Arch
 from harness.testing.toy import ToySharingProblem
 from methods.one_shot.parts.operations import CHERRY_PICKED, FIVE
 from methods.one_shot.parts.switches import Switches
@@ -127,7 +128,8 @@ def test_the_derived_cell_has_the_best_operations_of_the_subset(name: str) -> No
 
 def test_weights_of_a_subset_are_absorbed() -> None:
     net, x = made(TINY, operations=FIVE, affine=True, none=False), images(batch=8)
-    rng, arch = random.Random(5), (0,) * 28
+    rng = random.Random(5)
+    arch: Arch = (0,) * 28
     while arch not in DartsSpace("multi"):
         arch = MIXED.sample_operations(rng, 28, FIVE)
     with torch.no_grad():
