@@ -228,7 +228,8 @@ def test_every_mapped_line_is_run_by_a_part_of_its_protocol_or_says_why_not(tabl
         (name, benchmark, row)
         for name, rules in protocols.protocols().items()
         for part in rules.parts
-        for row in rows_of(part)
+        for base in rows_of(part)
+        for row in (base, *(f"{base}[{change}]" for change in part.changes.get(base, ())))
         for benchmark in part.benchmarks
     }
     lines = table[(table["row"] != "") & ~table["metric"].str.contains("[", regex=False)]

@@ -13,6 +13,7 @@ import torch
 
 from harness.space import Arch
 from harness.view import SearchView
+from methods.one_shot.parts import operations
 from methods.one_shot.parts.fourier import largest_terms, lasso, minimise, monomials, parities
 from methods.one_shot.parts.search import Forward, Search
 from methods.one_shot.parts.switches import Switches
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def search(view: SearchView, settings: Conas) -> Arch:
     """Train the supernet on random cells. Return the cell that minimises the recovered polynomial."""
-    search = Search(view, settings, none=False)
+    search = Search(view, settings, none=False, **operations.choices(settings.operations))
     switches = Switches(search.net.decisions)
     search.draw = lambda: Forward(active=switches.active(_on(switches.drawn(search.rng))))
     for epoch in search.epochs(evaluated=settings.measurements * settings.measured_batches * settings.batch):
