@@ -15,9 +15,10 @@ from harness.frames import depict
 from reports import cell_errors, published
 from reports.agreement import Judged
 from reports.evidence import Evidence, Part, Session
+from reports.layout import Table
 from reports.report import write
 from reports.study import Study
-from reports.trainings import by_search, chosen_cell, every_cell, nested
+from reports.trainings import by_search, chosen_cell, every_cell, nested, searches
 from reports.verdict import CONSISTENT, DIFFERS, NOT_COMPARABLE, REPRODUCED
 from tests import made_evidence
 
@@ -69,6 +70,27 @@ def test_a_failed_training_leaves_a_gap_and_is_counted() -> None:
     assert by_search(lines) == {0: pytest.approx([2.9]), 1: pytest.approx([2.6, 2.5])}
 
 
+def test_the_error_of_delivered_networks_is_a_column_if_there_are_any() -> None:
+    """One-stage ISTA-NAS delivers its network: 2.36 is printed of one run."""
+    sizes = {"parameters": 3.4e6, "macs": 5.3e8, "valid": math.nan, "rank": math.nan}
+
+    def table(**single: float) -> Table:
+        runs = [
+            made_evidence.run("darts/cifar10", row, world, "cifar10", **sizes, **(single if row.startswith("ista") else {}))
+            for row in ("ista_nas:one_stage", "pc_darts")
+            for world in (0, 1)
+        ]
+        part = Part("darts/cifar10", judge={"cifar10": ""}, planned={"pc_darts": 2})
+        return searches(Study(made_evidence.evidence(runs, None, part), published.load()), "darts/cifar10")
+
+    delivered = table(single_run=97.5)
+    assert [column.name for column in delivered.columns[-2:]] == ["single run, error %", "published error %"]
+    by_row = {row[0]: row[-2:] for row in delivered.rows}
+    assert by_row["ista_nas:one_stage"][0] == "2.50 ± 0.00" and by_row["ista_nas:one_stage"][1].startswith("2.36")
+    assert by_row["pc_darts"] == ["–", "–"]
+    assert "single run" not in {column.name.partition(",")[0] for column in table().columns}
+
+
 def test_a_choice_on_test_says_so() -> None:
     honest, papers = (chosen_cell(trainings("chosen", on), {}, {}, {}, {}) for on in ("valid", "test"))
     assert honest.rows[0][:5] == ["pc_darts", "1", "3", "2.50 ± 0.08", "2.00 ± 0.00"]
@@ -88,7 +110,7 @@ def of_row(row: str, *means: float, recipe: str = "darts", **columns: object) ->
 def page(*frames: pd.DataFrame, protocol: str = "darts-as-published", **more: Any) -> Evidence:
     """Return the evidence of two searches of each row, and of trainings."""
     trained = pd.concat(frames)
-    sizes = {"parameters": 3.6e6, "macs": 5.5e8, "valid": math.nan, "rank": math.nan, "kind": "one-shot"}
+    sizes: dict[str, Any] = {"parameters": 3.6e6, "macs": 5.5e8, "valid": math.nan, "rank": math.nan, "kind": "one-shot"}
     sizes |= {"arch": CONAS, "wall_seconds": 8640.0, "device": "cuda"}
     rows = [str(row) for row in dict.fromkeys(trained["row"])]
     runs = [made_evidence.run(BENCHMARK, row, world, "cifar10", **sizes) for row in rows for world in (0, 1)]
@@ -143,7 +165,7 @@ JPEG = "CIFAR-10 (JPEG-75), 25,000 + 25,000 images, 0123"
     ],
 )
 def test_what_is_not_comparable_says_why(row: str, trained: dict[str, Any], searched: str, words: list[str]) -> None:
-    images = {"images": {row: searched}} if searched else {}
+    images: dict[str, Any] = {"images": {row: searched}} if searched else {}
     result = verdict_of(page(of_row(row, 2.5, **trained), **images), row)
     assert result.verdict.name == NOT_COMPARABLE and result.verdict.difference is None
     assert all(word in result.verdict.reason for word in words) and result.verdict.reason.count(";") == len(words) - 1
@@ -224,8 +246,8 @@ def test_every_printed_number_is_counted_once_measured_or_not(tmp_path: Path) ->
     study = Study(evidence, published.load())
     lines = published.load()
     lines = lines[(lines["row"] != "") & lines["metric"].isin(["test_error_pct", "top1_error_pct"])]
-    lines = lines[lines["benchmark"] == BENCHMARK]
-    printed = {(row, line.target) for line in lines.itertuples() for row in line.row.split(";")}
+    lines = lines[(lines["benchmark"] == BENCHMARK) & (lines["protocol"] == study.page.protocol)]
+    printed = {(row, line["target"]) for line in lines.to_dict("records") for row in line["row"].split(";")}
     absent = {(item.row, item.line["target"]) for item in cell_errors.missing(study, BENCHMARK)}
     assert absent == printed - {("pc_darts", "cifar10")}
     reasons = {(item.row, item.line["target"]): item.reason for item in cell_errors.missing(study, BENCHMARK)}
@@ -241,8 +263,13 @@ def test_every_printed_number_is_counted_once_measured_or_not(tmp_path: Path) ->
     write(tmp_path, evidence)
     text = (tmp_path / "table.md").read_text()
     assert cell_errors.tally(study) in text and "needs a search on ImageNet" in text and "57.73" in text
-    other = Study(page(of_row("pc_darts", 2.57), protocol="darts"), published.load())
+    skipped: dict[str, Any] = {"skipped": {"rsps": "needs a GPU"}}
+    other = Study(page(of_row("pc_darts", 2.57), protocol="darts", **skipped), published.load())
     assert cell_errors.elsewhere(other) == [], "the numbers belong to the protocol that trains as the papers do"
+    assert [(item.row, item.reason) for item in cell_errors.missing(other, BENCHMARK)] == [
+        ("rsps", "needs a GPU"),
+        ("pc_darts", "its cell has no training on ImageNet"),
+    ], "rows that another protocol searches are not missing"
 
 
 BENCHMARK = "darts/cifar10"

@@ -76,10 +76,14 @@ def test_cells_are_ranked_by_their_test_losses_too_next_to_the_printed_correlati
     assert by_loss == ["rsps", f"{text}, by the loss", "1", "3", "1.00", "0.33", "1.00", "2.00", "70.00", "70.00"]
     lines = plain.published.copy()
     tau = lines.index[lines["metric"] == "kendall_tau"]
-    lines.loc[tau, ["row", "unmapped", "protocol", "benchmark"]] = ["rsps", "", "p", BENCHMARK]
+    assert lines.loc[tau, ["row", "protocol", "benchmark"]].to_numpy().tolist() == [
+        ["rsps", "darts-as-published", "darts/cifar10"]
+    ]
+    lines.loc[tau, ["protocol", "benchmark"]] = ["p", BENCHMARK]
     table = signal.ranking(Study(plain.evidence, lines), traces, BENCHMARK)
     assert table is not None
-    assert [row[-1] for row in table.rows] == ["–", "0.15 (CoNAS text, n not printed)"]
+    accuracy, loss = (row[-1] for row in table.rows)
+    assert accuracy == "–" and loss.startswith("0.15 (CoNAS text, n not printed; ") and "p = 0.23" in loss
     trained["loss"] = np.nan  # trained before losses were stored
     table = signal.ranking(study("rsps", trainings=trained), traces, BENCHMARK)
     assert table is not None and len(table.rows) == 1
@@ -104,6 +108,21 @@ def test_cells_under_changed_settings_are_compared_switch_by_switch() -> None:
     # GOOD has five operations, one of them a skip connection that SKIPS has too; SKIPS has six
     assert [row[1:4] for row in table.rows] == [["conas", "3", "0.0 ± 0.0"], ["conas", "3", "9.0 ± 0.0"]]
     assert stability.distances(study("conas"), BENCHMARK) is None
+
+
+def test_a_printed_distance_stands_next_to_ours_and_random_cells_are_compared_too() -> None:
+    archs = {"conas": GOOD, "conas[penalty=9]": SKIPS, "random_cell": SKIPS}
+    line = {"paper": "000", "table": "6", "row": "conas[penalty=9]", "protocol": "p", "benchmark": BENCHMARK, "mean": 12.0}
+    printed = pd.DataFrame([{**line, "metric": "hamming_distance", "n": np.nan, "n_source": ""}])
+    own = dataclasses.replace(study(archs=archs), published=printed)
+    table = stability.distances(own, BENCHMARK)
+    assert table is not None and [column.name for column in table.columns][-1] == "published"
+    assert [row[0] for row in table.rows] == ["conas[penalty=9]", "random_cell"]
+    assert [row[3] for row in table.rows] == ["9.0 ± 0.0", "9.0 ± 0.0"]
+    assert [str(row[-1]) for row in table.rows] == ["12 (CoNAS T6, n not printed)", "–"]
+    other = dataclasses.replace(own, published=printed.assign(protocol="another"))
+    unprinted = stability.distances(other, BENCHMARK)
+    assert unprinted is not None and len(unprinted.columns) == len(table.columns) - 1
 
 
 def test_switches_are_named_by_cell_and_do_without_zeros() -> None:
