@@ -11,7 +11,7 @@ from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro, Supernet, _CellModule, _Mixed
 from methods.one_shot.parts.architecture import HardGumbel, Mixed, SoftmaxAdam
 from methods.one_shot.parts.gumbel import linear_temperature, unfinished_temperature
-from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.search import CellForward, Forward, Search
 from tests import made_nb1shot1_search
 from tests.made_nb1shot1_search import small
 
@@ -108,8 +108,8 @@ def test_noise_is_of_the_network_or_of_each_cell() -> None:
     assert shared.straight_through and isinstance(shared.active, tuple)
     search.generator.manual_seed(1)
     own = HardGumbel(search, noise="cell", unsampled="nothing")(architecture)
-    assert not own.straight_through and isinstance(own.active, list)
-    assert own.weights is not None and len(own.weights) == len(own.active) == search.net.cells
+    assert isinstance(own, CellForward) and not own.straight_through
+    assert len(own.weights) == len(own.active) == search.net.cells
     for number in range(len(search.net.decisions)):
         assert not torch.equal(own.weights[0][number], own.weights[1][number])
     for tables, active in zip(own.weights, own.active, strict=True):
@@ -123,7 +123,7 @@ def test_an_operation_that_was_not_drawn_has_a_gradient_as_a_number_only() -> No
     images = search.task.plain("valid", 16, 0)
     for unsampled in ("number", "nothing"):
         forward = HardGumbel(search, "cell", unsampled)(tables)  # type: ignore[arg-type]
-        assert forward.weights is not None
+        assert isinstance(forward, CellForward)
         for cell in forward.weights:
             cell[0].retain_grad()
         search.loss(images, forward).backward()
@@ -147,7 +147,7 @@ def test_a_search_cools_by_its_schedule(cooling: str, last: float, monkeypatch: 
     temperatures: list[float] = []
     plain_call = HardGumbel.__call__
 
-    def call(self: HardGumbel, architecture: Mixed) -> Forward:
+    def call(self: HardGumbel, architecture: Mixed) -> Forward | CellForward:
         temperatures.append(self.temperature)
         return plain_call(self, architecture)
 
@@ -198,3 +198,10 @@ def test_the_statistics_of_the_last_norm_move_by_a_tenth_and_all_others_by_the_l
         share = 0.1 if norm is net._network.norm else 0.997
         torch.testing.assert_close(norm.running_mean, share * means[norm])
     assert len(norms) > 10
+
+
+def test_gaea_gdas_searches_nb1shot1_though_no_paper_does() -> None:
+    """Its sampling there is that of the benchmark's GDAS (D-47)."""
+    arch, trace = made_nb1shot1_search.search("gaea_gdas", epochs=2)
+    assert arch in NB1Shot1Space(1)
+    assert len(trace["proposals"]) >= 1
