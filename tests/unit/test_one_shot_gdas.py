@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro, Supernet, _CellModule, _Mixed
-from methods.one_shot.parts.architecture import HardGumbel, Mixed, SoftmaxAdam
+from methods.one_shot.parts.architecture import HardGumbel, Mixed, SoftmaxAdam, Unsampled
 from methods.one_shot.parts.gumbel import linear_temperature, unfinished_temperature
 from methods.one_shot.parts.search import CellForward, Forward, Search
 from tests import made_nb1shot1_search
@@ -29,6 +31,10 @@ def gumbel(logits: Tensor, exponential: Tensor, hard: bool) -> Tensor:
     return F.one_hot(soft.argmax(-1), soft.shape[-1]).to(soft.dtype) - soft.detach() + soft
 
 
+def pooled(value: Tensor) -> Tensor:
+    return F.max_pool2d(value, 3, 1, 1)
+
+
 def plain(net: Supernet, x: Tensor, logits: dict[str, Tensor], noise: dict[str, Tensor]) -> Tensor:
     """Return the logits of a pass, cell by cell. Operations of weight zero are not executed."""
     network = net._network
@@ -44,12 +50,12 @@ def plain(net: Supernet, x: Tensor, logits: dict[str, Tensor], noise: dict[str, 
             assert isinstance(mixed, _Mixed)
             nodes = [projected[:, block * c : (block + 1) * c], *values]
             if f"inputs {block + 1}" in drawn:
-                entering = sum(w * node for w, node in zip(drawn[f"inputs {block + 1}"][0], nodes, strict=True))
-            else:
-                entering = sum(nodes)
-            functions = [mixed.convs["0"], mixed.convs["1"], lambda value: F.max_pool2d(value, 3, 1, 1)]
+                nodes = [w * node for w, node in zip(drawn[f"inputs {block + 1}"][0], nodes, strict=True)]
+            entering = torch.stack(nodes).sum(0)
+            functions: list[Callable[[Tensor], Tensor]] = [mixed.convs["0"], mixed.convs["1"], pooled]
             weights = drawn["operations"][block]
-            values.append(sum(w * f(entering) for w, f in zip(weights, functions, strict=True) if abs(float(w)) > 1e-10))
+            terms = [w * f(entering) for w, f in zip(weights, functions, strict=True) if abs(float(w)) > 1e-10]
+            values.append(torch.stack(terms).sum(0))
         first, *others = drawn["output"][0]
         joined = torch.cat([w * value for w, value in zip(others, values, strict=True)], 1)
         x = first * projected[:, net.blocks * c :] + joined
@@ -105,7 +111,7 @@ def test_noise_is_of_the_network_or_of_each_cell() -> None:
     architecture = SoftmaxAdam(search, 3e-4, 1e-3)
     search.generator.manual_seed(1)
     shared = HardGumbel(search)(architecture)
-    assert shared.straight_through and isinstance(shared.active, tuple)
+    assert isinstance(shared, Forward) and shared.straight_through
     search.generator.manual_seed(1)
     own = HardGumbel(search, noise="cell", unsampled="nothing")(architecture)
     assert isinstance(own, CellForward) and not own.straight_through
@@ -121,13 +127,14 @@ def test_an_operation_that_was_not_drawn_has_a_gradient_as_a_number_only() -> No
     search = started()
     tables = SoftmaxAdam(search, 3e-4, 1e-3)
     images = search.task.plain("valid", 16, 0)
-    for unsampled in ("number", "nothing"):
-        forward = HardGumbel(search, "cell", unsampled)(tables)  # type: ignore[arg-type]
+    kinds: tuple[Unsampled, ...] = ("number", "nothing")
+    for unsampled in kinds:
+        forward = HardGumbel(search, "cell", unsampled)(tables)
         assert isinstance(forward, CellForward)
         for cell in forward.weights:
             cell[0].retain_grad()
         search.loss(images, forward).backward()
-        gradients = torch.stack([cell[0].grad for cell in forward.weights])
+        gradients = torch.stack([cell[0].grad for cell in forward.weights if cell[0].grad is not None])
         sampled = torch.stack([cell[0] for cell in forward.weights]) > 0
         assert gradients[sampled].any()
         assert bool(gradients[~sampled].any()) == (unsampled == "number")
