@@ -35,8 +35,16 @@ FINAL_IMAGES = 512
 class Forward(NamedTuple):
     """Arguments of a pass through the supernet; see :class:`harness.weight_sharing.Supernet`."""
 
-    weights: Sequence[Tensor] | Sequence[Sequence[Tensor]] | None = None
+    weights: Sequence[Tensor] | None = None
     active: Active | list[Active] | None = None
+    straight_through: bool = False
+
+
+class CellForward(NamedTuple):
+    """Arguments of a pass in which each cell of the network has its own weights and options."""
+
+    weights: Sequence[Sequence[Tensor]]
+    active: list[Active]
     straight_through: bool = False
 
 
@@ -131,11 +139,13 @@ class Search:
         self._record_final()
         self._seed(epochs)
 
-    def loss(self, batch: Batch, forward: Forward = EVERYTHING, reduction: Literal["mean", "sum"] = "mean") -> Tensor:
+    def loss(
+        self, batch: Batch, forward: Forward | CellForward = EVERYTHING, reduction: Literal["mean", "sum"] = "mean"
+    ) -> Tensor:
         """Return the cross entropy of one pass."""
         return F.cross_entropy(self.logits(batch[0], forward), batch[1], reduction=reduction)
 
-    def logits(self, images: Tensor, forward: Forward = EVERYTHING) -> Tensor:
+    def logits(self, images: Tensor, forward: Forward | CellForward = EVERYTHING) -> Tensor:
         """Return the logits of one pass, float32. A GPU computes them in bfloat16."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             logits = self.net(images, forward.weights, forward.active, straight_through=forward.straight_through)
