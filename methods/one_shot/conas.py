@@ -35,7 +35,10 @@ class Conas(training.WeightTraining):
     rounds: Annotated[
         int, "rounds of measuring, fitting and freezing, at most; they stop when every node has inputs (D-09)"
     ] = 1
-    inputs: Annotated[int, "edges into a node that are enough; fewer if the node has fewer"] = 1
+    inputs: Annotated[
+        int,
+        "edges into a node that are enough; fewer if the node has fewer; an edge whose switches are all off counts as 'none'",
+    ] = 1
     most_inputs: Annotated[int, "operations per node, those of largest coefficients; 0: all (CoNAS (2): two)"] = 0
 
     operations: Annotated[
@@ -49,6 +52,8 @@ class Conas(training.WeightTraining):
         "": {},
         "paper_scale": {"scale": "paper"},
         "two_inputs": {"most_inputs": 2, "inputs": 2},
+        # the paper's restriction, until every edge is named; 3 is the most edges that enter a node of NAS-Bench-201 (D-09)
+        "repeated": {"rounds": 4, "inputs": 3},
         "table_6": {"operations": "five", "penalty": 1.0, "rounds": 1},
     }
     settings: ClassVar[dict[str, dict[str, object]]] = {
