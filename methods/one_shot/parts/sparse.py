@@ -44,7 +44,9 @@ def search(view: SearchView, settings: SparseNas) -> None:
         if cell:
             view.propose(arch)
         nonzero = sum(int((table > 0).sum()) for table in scores)
-        search.record(Forward(weights.sparse()), kept=float(nonzero), groups=float(weights.living(scores)), proposed=float(cell))
+        search.record(
+            Forward(weights.sparse()), kept=float(nonzero), groups=float(weights.living(scores)), proposed=float(cell)
+        )
     view.log(**_named(search.net.decisions, weights.sparse()))
 
 
