@@ -42,8 +42,8 @@ def search(view: SearchView, settings: SparseNas) -> None:
         cell = arch in view.space
         if cell:
             view.propose(arch)
-        kept = sum(int((table > 0).sum()) for table in scores)
-        search.record(Forward(weights.sparse()), kept=float(kept), groups=float(weights.living(scores)), proposed=float(cell))
+        nonzero = sum(int((table > 0).sum()) for table in scores)
+        search.record(Forward(weights.sparse()), kept=float(nonzero), groups=float(weights.living(scores)), proposed=float(cell))
     view.log(**_named(search.net.decisions, weights.sparse()))
 
 
