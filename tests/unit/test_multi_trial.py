@@ -162,7 +162,7 @@ def test_local_search_climbs_as_the_code_and_as_the_paper_do_d73(variant: str, s
             current = max([query() for _ in range(starts)], key=accuracy.__getitem__)
             while True:
                 unknown = {arch for arch in ToySpace().neighbors(current) if arch not in accuracy}
-                better = []
+                better: list[Arch] = []
                 while unknown and not (better and move == "first"):
                     near = query()
                     unknown.remove(near)
