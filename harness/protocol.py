@@ -60,10 +60,16 @@ class Part:
     benchmarks: tuple[str, ...]
     budget: BudgetRule = BudgetRule()
     search: Mapping[str, Any] = field(default_factory=dict)
+    methods: tuple[str, ...] = ()
+    """Methods that belong to the protocol; empty: every method of the kind."""
     rows: Mapping[str, list[str]] = field(default_factory=dict)
     """Variants of a method that belong to the protocol. A method without an entry runs all its rows."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Presets: hyperparameters per method, or per row."""
+    changes: Mapping[str, list[str]] = field(default_factory=dict)
+    """By row, changes of a hyperparameter, ``field=value``. Each makes another row, as ``--set`` does: ``row[field=value]``."""
+    paired: bool = False
+    """Rows that differ from a row by hyperparameters, ``row[field=value]``, have its method seeds: they draw the same."""
     seeds: int | None = None
     """Number of seeds; None: that of the protocol."""
     wall_limit_s: float | None = None
@@ -101,8 +107,10 @@ class Stage:
         return "probed" if self.probed else "found"
 
     def recipe_of(self, row: str) -> str:
-        """Return the recipe for the cells that a row's searches proposed."""
-        return self.recipes.get(row) or self.recipes.get(row.partition("[")[0].partition(":")[0], self.recipe)
+        """Return the recipe for the cells that a row's searches proposed: that of the row, of its variant, or of its method."""
+        variant = row.partition("[")[0]
+        names = (row, variant, variant.partition(":")[0])
+        return next((self.recipes[name] for name in names if name in self.recipes), self.recipe)
 
 
 @dataclass(frozen=True)

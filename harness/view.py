@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from harness.books import Books
 from harness.budget import Budget, Spending
+from harness.delivery import Delivery, Plain
 from harness.errors import UserError
 from harness.outcome import Probe, Proposal, Trace
 from harness.problem import Oracle
@@ -189,12 +191,32 @@ class SearchView:
         """Propose ``arch`` as the result of the search, until the next proposal. Raises :class:`InvalidArchitecture`."""
         self._trace.proposals.append(Proposal(self._ledger.queries, self._ledger.seconds, self._known(arch)))
 
-    def probe(self, arch: Arch, shared: float) -> None:
-        """Record the accuracy of ``arch`` under shared weights, percent. Reports compare it with the true accuracy.
+    def probe(self, arch: Arch, shared: float, loss: float = math.nan) -> None:
+        """Record the accuracy of ``arch`` under shared weights, percent, and its loss. Reports compare them with its own.
 
-        The true accuracy is looked up after the search and does not change it. Raises :class:`InvalidArchitecture`.
+        Its own accuracy is looked up after the search and does not change it. Raises :class:`InvalidArchitecture`.
         """
-        self._trace.probes.append(Probe(self._known(arch), float(shared)))
+        self._trace.probes.append(Probe(self._known(arch), float(shared), float(loss)))
+
+    def deliver(self, arch: Arch, weights: bytes, **settings: Plain) -> None:
+        """Hand over the trained network of ``arch``, the final proposal. The judge tests it after the search.
+
+        The test accuracy is the score ``single_run``. A network that the judge cannot load fails the run. A checkpoint does
+        not contain the network: a resumed search delivers again. A later call replaces the network.
+
+        Args:
+            weights: weights and statistics, serialised by ``torch.save``; see ``absorb`` of
+                :class:`harness.weight_sharing.DeployableSupernet`.
+            settings: plain settings of the network, as the benchmark defines them.
+
+        Raises:
+            InvalidArchitecture: ``arch`` is not in the space.
+            ValueError: the weights are not bytes or too many, or a setting is not plain.
+        """
+        delivery = Delivery(self._known(arch), weights, settings)
+        if flaw := delivery.flaw(delivery.arch):
+            raise ValueError(f"deliver: {flaw}")
+        self._trace.delivery = delivery
 
     def _known(self, arch: Arch) -> Arch:
         """Return an architecture of the space as a tuple of ints. Raises :class:`InvalidArchitecture`."""

@@ -8,10 +8,12 @@ epoch depends on its number only, so that a resumed search sees the images that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import random
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from harness.delivery import Plain
 from harness.space import Arch
 
 if TYPE_CHECKING:
@@ -19,9 +21,21 @@ if TYPE_CHECKING:
 
     Batch = tuple[Tensor, Tensor]
     """Images (n, channels, height, width) and labels (n,)."""
+    Tables = Sequence[Tensor]
+    """One tensor per decision."""
+
+Pairing = Literal["space", "partner", "redraw", "iterate"]
+"""How the batches of a bilevel search find their validation images: see :meth:`Task.pairs`."""
 
 Active = tuple[tuple[tuple[int, ...], ...], ...]
 """For each decision and each of its rows, the numbers of the options that are executed."""
+
+
+def ranked(scores: Sequence[float], rng: random.Random) -> list[int]:
+    """Return the positions of the scores, highest first. Equal scores are in random order (D-52)."""
+    order = list(range(len(scores)))
+    rng.shuffle(order)
+    return sorted(order, key=scores.__getitem__, reverse=True)
 
 
 class Decision(NamedTuple):
@@ -58,22 +72,26 @@ class Supernet(Protocol):
     def __call__(
         self,
         images: Tensor,
-        weights: Sequence[Tensor] | None = None,
-        active: Active | Sequence[Active] | None = None,
+        weights: Tables | Sequence[Tables] | None = None,
+        active: Active | list[Active] | None = None,
         *,
         straight_through: bool = False,
     ) -> Tensor:
         """Return the logits (batch, classes) of one pass, and charge it: as training if gradients are on, else as evaluation.
 
+        The cells of the network share weights and options, or each cell has its own: both arguments may be lists with an
+        entry for each cell, in the order of the network. The two are independent; one may be a list and the other not.
+
         Args:
             images: (batch, channels, height, width).
             weights: one tensor (rows, options) per decision, or (batch, rows, options) if each image has its own weights.
                 None: weight one for every executed option.
-            active: the options to execute, or a list with the options of each cell of the network (NAS-Bench-201 and the
-                DARTS space only). None: all options. An option that
-                is not executed counts as weight zero.
+            active: the options to execute. None: all options. An option that is not executed counts as weight zero.
             straight_through: an option that is not executed adds its weight as a number (GDAS). The value of that number is
                 zero; its gradient is not.
+
+        Raises:
+            ValueError: a list has another number of entries than the network has cells.
         """
         ...
 
@@ -100,12 +118,30 @@ class Supernet(Protocol):
         """
         ...
 
-    def derive(self, scores: Sequence[Any]) -> Arch:
+    def derive(self, scores: Sequence[Any], rng: random.Random) -> Arch:
         """Return the architecture that the space's rule derives from scores.
 
         Args:
             scores: one table (rows, options) per decision; higher is better.
+            rng: decides between equal scores; see :func:`ranked`. It never changes the order of different scores.
         """
+        ...
+
+
+class StandAlone(Protocol):
+    """A trained stand-alone network in evaluation mode: what :meth:`harness.view.SearchView.deliver` hands over."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the logits (batch, classes)."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Plain]:
+        """Return the settings by which the judge builds the network."""
+        ...
+
+    def weights(self) -> bytes:
+        """Return the weights and the statistics of norms, serialised by ``torch.save``."""
         ...
 
 
@@ -116,7 +152,8 @@ class DeployableSupernet(Supernet, Protocol):
     """
 
     drop_path: float
-    """Probability that the output of an operation is dropped in training, per image. Identities are never dropped."""
+    """Probability that the output of an operation is dropped in training, per image. An identity without a norm is never
+    dropped; one with a norm is, as every other operation."""
     auxiliary_logits: Tensor | None
     """Logits (batch, classes) of the auxiliary head in the last pass in training mode; None if there is no such head."""
 
@@ -139,8 +176,8 @@ class DeployableSupernet(Supernet, Protocol):
         """Return the number of parameters of the stand-alone network of ``arch``, without its auxiliary head."""
         ...
 
-    def absorb(self, arch: Arch, weights: Sequence[Tensor] | None = None) -> Callable[[Tensor], Tensor]:
-        """Return the stand-alone network of ``arch`` in evaluation mode, as a function from images to logits.
+    def absorb(self, arch: Arch, weights: Sequence[Tensor] | None = None) -> StandAlone:
+        """Return the stand-alone network of ``arch`` in evaluation mode.
 
         It computes the same as the supernet with these weights, up to rounding. The supernet does not change.
 
@@ -183,6 +220,10 @@ class Task(Protocol):
 
             none: ``none`` is one of the operations. No effect if the space has no such operation.
             track: norms keep running statistics for evaluation.
+            track_outside: norms outside the cells keep running statistics, even without ``track`` (D-53). No effect if the
+                space's own code makes no such difference.
+            plain_last: the last norm has scale, shift and running statistics only if the norms inside the cells have them
+                (D-54). No effect likewise.
             bias: the convolutions of the cells have a bias.
             channels: channels of the first stage; 0: as in the benchmark's networks.
 
@@ -192,6 +233,9 @@ class Task(Protocol):
             partial: operations work on one of this many channels; the rest passes by, then channels are shuffled (PC-DARTS).
             edges: the inputs of nodes are decisions too, of the kind ``edge``. No effect if they always are.
             affine: the norms inside the cells have scale and shift.
+            operations: for each decision, by name, the operations that are its options; a decision without an entry has all.
+            normed: norms without scale and shift also follow poolings, skip connections and cells, for methods whose weights of
+                operations are small (ISTA-NAS on NAS-Bench-201, D-43). They keep statistics as ``track`` says.
 
         The training side also states ``operations_on = "nodes"`` if operations are on nodes instead of edges, and
         ``deployable = True`` if its supernets are :class:`DeployableSupernet` with ``affine``. Such a space also takes:
@@ -210,8 +254,15 @@ class Task(Protocol):
         """
         ...
 
-    def pairs(self, batch: int, epoch: int) -> Iterable[tuple[Batch, Batch]]:
-        """Yield the batches of ``train``, each with a batch of ``valid``, both augmented: the space's bilevel loader."""
+    def pairs(self, batch: int, epoch: int, pairing: Pairing = "space") -> Iterable[tuple[Batch, Batch]]:
+        """Yield the batches of ``train``, each with a batch of ``valid``, both augmented: the bilevel loader.
+
+        Args:
+            pairing: the validation images of a batch. ``space``: by the rule of the space's own code, which is one of the
+                following. ``partner``: for each training image, one that is drawn uniformly with replacement. ``redraw``: the
+                first batch of a new shuffle. ``iterate``: the next batch of a shuffled part, which is shuffled again when it
+                ends; every image comes once before one comes twice.
+        """
         ...
 
     def plain(self, part: str, batch: int, number: int) -> Batch:

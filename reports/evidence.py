@@ -49,13 +49,15 @@ class Run:
     RANK = "rank"
     PARAMETERS = "parameters"
     MACS = "macs"
+    SINGLE_RUN = "single_run"
+    """Test accuracy of the trained network that the search itself delivered, percent; NaN if it delivered none."""
 
 
 SHARED = (Run.PROTOCOL, Run.BENCHMARK, Run.ROW, Run.METHOD, Run.KIND, Run.DEVICE, Run.LABEL)
 """Columns with one value per row and benchmark."""
 OWN = (Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.QUERIES, Run.SECONDS, Run.EPOCHS, Run.WALL_SECONDS)
 """Columns with one value per run."""
-METRICS = (Run.TEST, Run.VALID, Run.REGRET, Run.RANK, Run.PARAMETERS, Run.MACS)
+METRICS = (Run.TEST, Run.VALID, Run.REGRET, Run.RANK, Run.PARAMETERS, Run.MACS, Run.SINGLE_RUN)
 """Columns with one value per run and target: the scores of a judge that a report shows."""
 RUNS = (Run.RUN_ID, *SHARED, *OWN, Run.TARGET, *METRICS)
 
@@ -92,6 +94,8 @@ class Training:
     """Accuracy after the last epoch, percent; NaN if the training failed or is not done."""
     BEST = "best"
     """Accuracy of the best epoch, percent."""
+    LOSS = "loss"
+    """Mean cross entropy after the last epoch on the images of the accuracy, nats; NaN if it is unknown."""
     PARAMETERS = "parameters"
     MACS = "macs"
     SECONDS = "seconds"
@@ -101,8 +105,8 @@ class Training:
 TRAININGS = (
     *(Training.STAGE, Training.BENCHMARK, Training.ROW, Training.WORLD, Training.ARCH, Training.SEED, Training.RUN_ID),
     *(Training.STATUS, Training.RECIPE, Training.EPOCHS, Training.DATA, Training.SPLIT, Training.IMAGES, Training.PROBED),
-    *(Training.CHOSEN_BY, Training.CHOSEN_ON, Training.ACCURACY, Training.BEST, Training.PARAMETERS, Training.MACS),
-    *(Training.SECONDS, Training.DEVICE),
+    *(Training.CHOSEN_BY, Training.CHOSEN_ON, Training.ACCURACY, Training.BEST, Training.LOSS, Training.PARAMETERS),
+    *(Training.MACS, Training.SECONDS, Training.DEVICE),
 )  # fmt: skip
 
 
@@ -154,6 +158,10 @@ class Part:
     """Rows without a run, with the reason."""
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Hyperparameters by row."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """The images that a search trains on, in words, by row; empty for rows that only query."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """By row, a sentence that a reader of its results must know."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ time is measured.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from benchmarks.darts.macro import Macro
@@ -22,7 +23,8 @@ MACROS = {"cifar10": SEARCH, "digits": Macro(width=8, depth=3, channels=1, size=
 class DartsTask:
     """See :class:`harness.weight_sharing.Task`.
 
-    The halves of CIFAR-10 are the first and the last 25 000 training images. Every step draws a new validation batch.
+    The halves of CIFAR-10 are the first and the last 25 000 training images. Unless a method asks for
+    another pairing, every step draws a new validation batch, as DARTS' code does.
 
     Args:
         dataset: ``cifar10`` or ``digits``.
@@ -32,7 +34,7 @@ class DartsTask:
     """
 
     def __init__(self, dataset: str, world: int, device: str, charge: Meter) -> None:
-        data = SearchImages(dataset, "halves", "darts", world, device)
+        data = SearchImages(dataset, "halves", "redraw", world, device)
         self.name, self.device, self.images = dataset, data.device, data.counts
         self.batches, self.pairs, self.plain = data.batches, data.pairs, data.plain
         self._macro, self._world, self._meter = MACROS[dataset], world, charge
@@ -42,7 +44,10 @@ class DartsTask:
         self,
         *,
         none: bool = True,
+        operations: Mapping[str, Sequence[str]] | None = None,
         track: bool = True,
+        track_outside: bool = True,
+        plain_last: bool = False,
         bias: bool = False,
         channels: int = 0,
         edges: bool = False,
@@ -52,6 +57,8 @@ class DartsTask:
         auxiliary: bool = False,
     ) -> DeployableSupernet:
         """Return the supernet of this data set; see :meth:`harness.weight_sharing.Task.supernet`.
+
+        All norms of the space's code are alike, so ``track_outside`` and ``plain_last`` have no effect.
 
         Args:
             cells: number of cells; 0: as in searches (8 on CIFAR-10, 3 on the digits).
@@ -66,6 +73,7 @@ class DartsTask:
         net = Supernet(
             macro,
             none=none,
+            operations=operations,
             edges=edges,
             partial=partial,
             affine=affine,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from statistics import fmean
 
 from benchmarks.images.task import SearchImages
 from benchmarks.nb1shot1 import macro as tables
-from benchmarks.nb1shot1.cell import OPS
 from benchmarks.nb1shot1.clock import PassClock
 from benchmarks.nb1shot1.executed import executed
 from benchmarks.nb1shot1.footprint import footprint
@@ -28,8 +29,8 @@ TABLES = {"cifar10": tables.PAPER, "digits": tables.DIGITS}
 class NB1Shot1Task:
     """See :class:`harness.weight_sharing.Task`.
 
-    The weights train on the first half of CIFAR-10's training images, and the architecture on the second half. The images of
-    an architecture step are the first of a new shuffle, as in the paper's code.
+    The weights train on the first half of CIFAR-10's training images, and the architecture on the second half. Steps of the
+    architecture iterate over the second half, as in the paper's code and in GAEA's.
 
     Args:
         dataset: ``cifar10`` or ``digits``.
@@ -40,7 +41,7 @@ class NB1Shot1Task:
     """
 
     def __init__(self, dataset: str, space: NB1Shot1Space, clock: PassClock, world: int, device: str, charge: Meter) -> None:
-        data = SearchImages(dataset, "halves", "darts", world, device)
+        data = SearchImages(dataset, "halves", "iterate", world, device)
         self.name, self.device, self.images = dataset, data.device, data.counts
         self.batches, self.pairs, self.plain = data.batches, data.pairs, data.plain
         self._macro, self._side = MACROS[dataset]
@@ -55,12 +56,15 @@ class NB1Shot1Task:
         edges: bool = True,
         partial: int = 1,
         track: bool = True,
+        track_outside: bool = True,
+        plain_last: bool = False,
         bias: bool = False,
         channels: int = 0,
     ) -> Supernet:
         """Return the paper's supernet; see :meth:`harness.weight_sharing.Task.supernet`.
 
-        The space has no operation ``none``, and inputs are always decisions, so these two choices have no effect.
+        The space has no operation ``none``, inputs are always decisions, and all norms are alike, so ``none``, ``edges``,
+        ``track_outside`` and ``plain_last`` have no effect.
 
         Raises:
             UserError: a bias is requested, or the channels are not divisible by ``partial``.
@@ -75,15 +79,14 @@ class NB1Shot1Task:
 
         @lru_cache(maxsize=4096)
         def seconds(active: Active, training: bool) -> float:
-            """Return the price of one image: that of the most expensive topology in the pass."""
+            """Return the price of one image if all cells execute these options: that of the most expensive topology."""
             return float(self._clock.image(executed(self._space, active, TABLES[self.name], partial), training).max())
 
-        def charge(active: Active, images: float, training: bool) -> None:
-            counts = [sum(op in row for row in active[0]) for op in range(len(OPS))]
+        def charge(cells: Sequence[Active], images: int, training: bool) -> None:
             self._meter(
-                seconds=images * seconds(active, training),
+                seconds=images * fmean(seconds(active, training) for active in cells),
                 epochs=images / self.images["train"] if training else 0.0,
-                macs=images * size.macs_of(counts),
+                macs=images * size.macs_of(cells),
             )
 
         net = Supernet(self._space, macro, seed=derive("supernet", self._world), charge=charge)

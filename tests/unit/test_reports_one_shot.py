@@ -15,7 +15,7 @@ from benchmarks.nb201.space import NB201Space
 from harness.frames import depict
 from reports import cells, clock, epochs, figures, published, report, signal
 from reports.evidence import Cell, Edge, Evidence, Operation, Part, Space
-from reports.layout import Table
+from reports.layout import Paragraph, Table
 from reports.study import Study
 from reports.traces import Search, Trace, Traces
 from tests import made_evidence
@@ -262,6 +262,42 @@ def test_without_random_search_the_cheapest_row_is_the_limit() -> None:
     assert row_of(clock.equal_budget(study_of(alone), alone.traces, BENCHMARK), "rsps")["n"] == "5"
 
 
+def free_of_charge(multi_trial: bool = True) -> Traces:
+    """Return the traces of all searches; those of ``rsps`` propose at once and are charged nothing, as a random cell."""
+
+    def change(row: str, trace: Trace) -> Trace:
+        return dataclasses.replace(trace, end=0.0, seconds=np.zeros_like(trace.seconds)) if row == "rsps" else trace
+
+    return searches(change, multi_trial)
+
+
+def test_a_row_that_is_charged_nothing_sets_no_limit_and_has_no_charge_to_compare_at() -> None:
+    alone = study_of(evidence(multi_trial=False))
+    assert set(clock.limits(alone, free_of_charge(multi_trial=False), BENCHMARK).values()) == {2500.0}
+    table = clock.own_charge(study_of(evidence()), free_of_charge(), BENCHMARK)
+    assert table is not None and "rsps" not in {row[0] for row in table.rows}
+
+
+def test_a_row_that_is_charged_nothing_is_a_level_line_on_the_axis_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[float, list[list[float]]]] = []
+    finish = figures._finish
+
+    def finished(panel: Any) -> None:
+        finish(panel)
+        levels = [list(line.get_ydata()) for line in panel.lines if len(line.get_ydata()) == 2]
+        drawn.append((panel.get_xlim()[0], levels))
+
+    monkeypatch.setattr(figures, "_finish", finished)
+    drawing = figures.regret(study_of(evidence()), free_of_charge())
+    assert drawing is not None and drawing.caption.endswith("A level line: a row that is charged nothing.")
+    ((first, levels),) = drawn
+    assert first > 1, "the axis begins near the first charge of the other rows"
+    regret = 94.37 - np.mean([88.0 + world / 10 for world in range(WORLDS)])
+    assert levels == [pytest.approx([regret, regret])]
+    ordinary = figures.regret(study_of(evidence()), searches())
+    assert ordinary is not None and "level line" not in ordinary.caption
+
+
 def test_charged_published_and_measured_seconds_are_in_one_table(study: StudyAndTraces) -> None:
     table = clock.costs(study[0], BENCHMARK)
     row = row_of(table, "gaea_darts:erm")
@@ -275,6 +311,19 @@ def test_objectives_say_what_else_differs(study: StudyAndTraces) -> None:
     table = signal.objectives(study[0], BENCHMARK)
     assert row_of(table, "darts:bilevel against darts:erm")["other settings that differ"] == "epochs 50 / 25"
     assert row_of(table, "gaea_darts:bilevel against gaea_darts:erm")["other settings that differ"] == "–"
+
+
+def test_tests_of_entropy_and_of_objectives_are_corrected_and_say_what_they_cannot_show(study: StudyAndTraces) -> None:
+    for table, name in (
+        (epochs.entropies(*study, BENCHMARK), "the entropy"),
+        (signal.objectives(study[0], BENCHMARK), "CIFAR-10"),
+    ):
+        assert table is not None and len(table.rows) == 2
+        smallest = 2 / 2**WORLDS
+        assert [dict(zip([column.name for column in table.columns], row, strict=True))["p (Holm)"] for row in table.rows] == [
+            f"{2 * smallest:.2f}"
+        ] * 2
+        assert f"with these pairs and 2 rows no difference on {name} can be significant" in table.caption
 
 
 def test_everything_is_in_the_report(tmp_path: Path) -> None:
@@ -298,3 +347,22 @@ def test_validation_is_shown_next_to_test_if_a_paper_prints_both(tmp_path: Path)
     assert [cell.strip() for cell in head.split("|")[3:7]] == ["C10 valid", "C10 published valid", "C10 ours", "C10 published"]
     row = next(line for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| rsps "))
     assert [cell.strip() for cell in row.split("|")[3:7]] == ["85.20 ± 0.14", "80.42 ± 3.58", "88.20 ± 0.14", "84.07 ± 3.61"]
+
+
+def test_a_search_that_ends_without_a_cell_says_of_which_epoch_its_proposal_is(tmp_path: Path) -> None:
+    """An older proposal that a method chooses by design logs no flag, and is in no note."""
+
+    def flagged(row: str, search: Trace) -> Trace:
+        lasts = {"darts:erm": (25, 25, 25, 25, 25), "gaea_darts:erm": (25, 2, 25, 3, 2)}.get(row)
+        if lasts is None:
+            return search
+        flags = np.array(search.log["epoch"]) <= lasts[search.world]
+        return dataclasses.replace(search, log={**search.log, "proposed": flags.astype(float)})
+
+    changed = dataclasses.replace(evidence(), traces=searches(flagged))
+    (note,) = epochs.older(study_of(changed), BENCHMARK)
+    expected = "in 3 of 5 searches of gaea_darts:erm the proposal is of epoch 2, 3 of 25. At its end such a search had no cell."
+    assert note == Paragraph(f"Older proposals: {expected}")
+    assert epochs.older(study_of(evidence()), BENCHMARK) == []
+    written = report.write(tmp_path, changed)[0].read_text()
+    assert f"\n\nOlder proposals: {expected}\n\n" in written.replace("\\_", "_")
