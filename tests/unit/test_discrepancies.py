@@ -50,8 +50,8 @@ class Row(NamedTuple):
 
     @property
     def switches(self) -> list[str]:
-        """The words in code of *here*."""
-        return re.findall(r"`([^`]+)`", self.here)
+        """The words in code of *here*, without names of stored values."""
+        return [word for word in re.findall(r"`([^`]+)`", self.here) if word not in STORED]
 
     @property
     def methods(self) -> list[MethodInfo]:
@@ -90,7 +90,7 @@ def fields(cls: type) -> set[str]:
 
 def known(row: Row, switch: str) -> bool:
     """Return whether a word in code is a switch of what the row is about."""
-    if switch in recipes() or switch in protocols.protocols() or switch in STORED:
+    if switch in recipes() or switch in protocols.protocols():
         return True
     if switch.startswith("--"):
         return bool(re.search(rf'"{switch}"|\b{switch[2:]}: Annotated', (ROOT / "harness" / "run.py").read_text()))
@@ -110,19 +110,20 @@ def having(row: Row, name: str) -> tuple[list[MethodInfo], str]:
 
 
 def declaring(row: Row, switch: str) -> set[Path]:
-    """Return the files that declare a hyperparameter, and those of its methods; empty for another kind of switch."""
+    """Return the files that declare a hyperparameter or preset it; empty for another kind of switch."""
     if ":" in switch or switch.startswith("--"):
         return set()
     infos, field = having(row, switch.partition("=")[0].strip())
     classes = {cls for info in infos for cls in info.cls.__mro__ if field in vars(cls).get("__annotations__", {})}
-    return {info.file for info in infos} | {Path(inspect.getfile(cls)) for cls in classes}
+    presets = {ROOT / "benchmarks" / name for name in ("protocols.toml", "darts/recipes.toml")} if infos else set()
+    return {info.file for info in infos} | {Path(inspect.getfile(cls)) for cls in classes} | presets
 
 
 def other_side(info: MethodInfo, field: str, value: str) -> bool:
-    """Return whether a value is possible, and is not the default."""
+    """Return whether a value is possible, and in some space not the default."""
     loaded = hyperparameters.from_text(value, hyperparameters.types_of(info.cls)[field], field)
     default = hyperparameters.defaults(info.cls)[field]
-    return bool(loaded != default)
+    return any(loaded != settings.get(field, default) for settings in ({}, *info.settings.values()))
 
 
 def test_every_number_is_there_once_and_in_order() -> None:
@@ -170,7 +171,7 @@ def test_a_test_names_the_number_of_every_switch(row: Row) -> None:
 
 @pytest.mark.parametrize("row", [row for row in table() if row.switches], ids=ids)
 def test_the_code_names_the_number_of_every_switch(row: Row) -> None:
-    """That of a hyperparameter in a file that declares it or has its method, all others anywhere."""
+    """That of a hyperparameter in a file that declares or presets it, all others anywhere."""
     folders = ("methods", "benchmarks", "harness", "reports")
     assert [name for name, text in texts(*folders) if row.number in text], f"no code names {row.number}"
     for switch in row.switches:
