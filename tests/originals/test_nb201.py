@@ -17,7 +17,7 @@ from benchmarks.nb201.macro import Macro
 from benchmarks.nb201.network import CONV1, CONV3
 from benchmarks.nb201.supernet import Supernet
 from methods.one_shot.parts.architecture import HardGumbel, SoftmaxAdam, likeliest, mixture
-from methods.one_shot.parts.controller import Controller
+from methods.one_shot.parts.controller import Adam, Controller
 from tests.originals.layers import cross_entropy, softmax
 from tests.originals.plain_nb201 import OPERATIONS, PlainNetwork
 
@@ -172,9 +172,8 @@ def lstm(weights: Mapping[str, Tensor], layer: int, x: Tensor, state: tuple[Tens
 
 def test_log_probability_and_entropy_of_enas_controller() -> None:
     """Two LSTM layers, then 2.5 tanh(logits / 5); an operation's embedding is the next input."""
-    controller = Controller(supernet().decisions, torch.Generator().manual_seed(1), 1e-3)
+    controller = Controller(supernet().decisions, torch.Generator().manual_seed(1), Adam(1e-3))
     controller.net.double()
-    controller.start.data = controller.start.data.double()
     with torch.no_grad():
         for value in controller.parameters:
             value.mul_(8)  # else all choices are nearly equal
@@ -182,7 +181,7 @@ def test_log_probability_and_entropy_of_enas_controller() -> None:
     weights = dict(controller.net.named_parameters())
     for sample in range(20):
         states = [(torch.zeros(32, dtype=torch.float64),) * 2] * 2
-        x = controller.start[0]
+        x = controller.net.start[0]
         log_probability, entropy = torch.zeros((), dtype=torch.float64), 0.0
         for op in drawn.options[sample].tolist():
             for layer in range(2):
