@@ -31,6 +31,7 @@ AS_PUBLISHED = {
     "sparse_nas:hapg": SPARSE_NAS,
     "sparse_nas:adam_hapg": SPARSE_NAS,
     "sparse_nas:adam": SPARSE_NAS,  # its length is unstated (D-63)
+    "sparse_nas:cherry_picked": ("darts", "darts", "imagenet_sparse_nas"),  # 600 epochs, as in DARTS' paper
     "xnas": PLAIN,
 }
 
