@@ -145,7 +145,7 @@ def test_every_word_in_code_is_a_switch(row: Row) -> None:
 
 
 def test_a_word_that_is_no_switch_is_noticed() -> None:
-    words = ("nothing", "cooling", "rounds", "rounds=1", "--seeds", "--sead", "rounds=many", "conas:nothing")
+    words = ("nothing", "cooling", "rounds", "scale=released", "--seeds", "--sead", "rounds=many", "conas:nothing")
     row = Row("D-00", "CoNAS' nothing", "–", "–", ", ".join(f"`{word}`" for word in words))
     assert row.switches == list(words)
     assert [known(row, word) for word in words[:6]] == [False, False, True, False, True, False]
