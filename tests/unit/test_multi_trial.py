@@ -109,7 +109,7 @@ def test_reinforce_is_the_published_update_step_by_step() -> None:
 
 
 def test_the_policy_of_the_budget_keeps_or_drops_the_evaluation_that_crosses_the_limit_d74() -> None:
-    """NAS-Bench-201's script of REINFORCE keeps it: policy ``allow_last`` (D-74). Each query costs 120 s, so ten fit into 1 230 s."""
+    """NAS-Bench-201's script of REINFORCE keeps it: policy ``allow_last``. Each query costs 120 s, so ten fit into 1 230 s."""
     queries, proposed = {}, {}
     for policy in ("refuse", "allow_last"):
         oracle = Recorder()
