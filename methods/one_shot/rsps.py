@@ -30,7 +30,10 @@ class Rsps(training.WeightTraining):
     candidates: Annotated[int, "random cells that are ranked"] = 100
     selection_batch: Annotated[int, "validation images of a batch that ranks a cell"] = 512
     selection_batches: Annotated[int, "number of such batches per cell"] = 1
-    finalists: Annotated[int, "best cells that are ranked again on all validation images; 0: none"] = 0
+    ranked_on: Annotated[
+        Literal["augmented", "plain"], "validation images of the first ranking: augmented like training images, or plain (D-66)"
+    ] = "plain"
+    finalists: Annotated[int, "best cells that are ranked again on all plain validation images; 0: none"] = 0
     selects: Annotated[Literal["at_the_end", "every_epoch"], "when random cells are ranked and the best proposed"] = (
         "at_the_end"
     )
@@ -50,6 +53,7 @@ class Rsps(training.WeightTraining):
             "candidates": 1000,
             "selection_batch": 64,
             "selection_batches": 10,
+            "ranked_on": "augmented",
             "finalists": 5,
             "selects": "every_epoch",
         },
@@ -59,6 +63,7 @@ class Rsps(training.WeightTraining):
             "candidates": 1000,
             "selection_batch": 64,
             "selection_batches": 10,
+            "ranked_on": "augmented",
             "finalists": 10,
         },
     }
@@ -90,7 +95,8 @@ class Rsps(training.WeightTraining):
         return selected
 
     def _selected(self, search: Search) -> Arch:
-        return search.best_of(self._candidates(search), self.selection_batch, self.selection_batches, self.finalists)
+        drawn, images = self._candidates(search), self.ranked_on
+        return search.best_of(drawn, self.selection_batch, self.selection_batches, self.finalists, images)
 
     def _drawn(self, search: Search) -> Active | list[Active]:
         space, rng = search.view.space, search.rng
