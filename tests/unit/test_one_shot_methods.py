@@ -117,7 +117,7 @@ def test_darts_may_end_with_none_on_an_edge(monkeypatch: pytest.MonkeyPatch) -> 
         ("gaea_darts:erm", {}, "architecture"),
     ],
 )
-def test_the_order_of_the_two_steps(row: str, changes: dict[str, str], first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_of_the_two_steps(row: str, changes: dict[str, Any], first: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from methods.one_shot.parts.architecture import SimplexEG
 
     done: list[str] = []
