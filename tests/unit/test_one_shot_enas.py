@@ -307,6 +307,7 @@ def test_images_of_rewards_and_rankings(
     monkeypatch.setattr(task, "batches", augmented)
     monkeypatch.setattr(task, "plain", plain_one)
     monkeypatch.setattr(Search, "record", record)
+    monkeypatch.setattr(Search, "_record_final", lambda self: None)
     method.search(view)
     ended = shown.index(("recorded", 0, 0))
     assert [entry[:2] for entry in shown[:ended]] == [rewards] * 3
