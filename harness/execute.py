@@ -18,10 +18,10 @@ from typing import Any
 
 from harness import registry
 from harness.books import Booked, Books, mismatch
-from harness.budget import Budget, BudgetExhausted
+from harness.budget import Budget, BudgetExhausted, BudgetTooSmall
 from harness.checkpoint import File
 from harness.errors import UserError
-from harness.outcome import Outcome, Proposal, Result, Trace, printable
+from harness.outcome import TOO_SMALL, Outcome, Proposal, Result, Trace, printable
 from harness.problem import Judge, Problem
 from harness.spec import RowSpec, RunSpec
 from harness.view import SearchView
@@ -83,8 +83,11 @@ def search(
             returned = method.search(view)
             if returned is not None:
                 view.propose(returned)
+    except BudgetTooSmall as error:
+        status, text = TOO_SMALL, str(error)
     except BudgetExhausted:
-        pass
+        if rule["policy"] == "fit" and not trace.proposals:
+            status, text = TOO_SMALL, f"needs more than {rule['limit']:.3g} {rule['currency']} until its first proposal"
     except WallLimit:
         status, text = "timeout", f"still searching after {row.wall_limit_s:g} s of real time, the limit of {row.protocol}"
     except KeyboardInterrupt:
@@ -113,7 +116,7 @@ def judge(row: RowSpec, run: RunSpec, outcome: Outcome) -> Result:
         booked = Booked(outcome.trace, outcome.spent, outcome.queries, outcome.trained)
         if outcome.status == "done" and (reason := mismatch(booked, problem.oracle(run.world_seed), row.budget)):
             result.status, result.error = "rejected", f"ledger: {reason}"
-        elif outcome.trace.proposals:
+        elif outcome.trace.proposals and outcome.status != TOO_SMALL:
             _score(result, outcome.trace, problem, run.world_seed, row.budget)
         elif outcome.status == "done":
             result.status, result.error = "failed", "the method ended without proposing an architecture"

@@ -15,6 +15,7 @@ import pandas as pd
 
 from harness.captions import page
 from harness.current import current
+from harness.outcome import TOO_SMALL
 from harness.packing import unpack
 from harness.plan import Plan, PlannedRow
 from harness.space import InvalidArchitecture, SearchSpace
@@ -38,6 +39,9 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
         provenance: of the command that writes the page, see :func:`harness.provenance.gather`.
     """
     shown, left_out = current(plan, store)
+    for identity, reason in _too_small(store, shown).items():
+        spec = shown.pop(identity)
+        plan.skipped[spec["benchmark"], spec["kind"], spec["row"]] = reason
     traces = Traces()
     sessions: Counter[int] = Counter()
     frames = [
@@ -53,6 +57,16 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
         trainings=_trainings(_with_stored_rows(plan, store, shown), store),
         spaces=_spaces(plan, runs),
     )
+
+
+def _too_small(store: Store, shown: Iterable[str]) -> dict[str, str]:
+    """Return the rows, by identity, whose budget was too small in every run, with the reason of the first."""
+    reasons = {}
+    for identity in shown:
+        runs = list(store.columns(identity, (Run.STATUS, Run.ERROR)))
+        if runs and all(status == TOO_SMALL for status, _ in runs):
+            reasons[identity] = str(runs[0][1])
+    return reasons
 
 
 def _runs(
