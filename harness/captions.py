@@ -132,6 +132,7 @@ def _opened(plan: Plan, opened: Opened, shown: Mapping[str, Mapping[str, Any]]) 
         planned={row.spec.row: len(row.runs) for row in planned},
         skipped={row: reason for row, reason in missing.items() if row not in shown},
         settings={row: spec["settings"] for row, spec in shown.items()},
+        images={row: spec["trained_on"] for row, spec in shown.items() if spec.get("trained_on")},
     )
 
 

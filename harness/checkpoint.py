@@ -36,7 +36,7 @@ class File:
             "seconds": list(trace.seconds),
             "accuracy": list(trace.accuracy),
             "proposals": [[proposal.queries, proposal.seconds, list(proposal.arch)] for proposal in trace.proposals],
-            "probes": [[list(probe.arch), probe.shared] for probe in trace.probes],
+            "probes": [[list(probe.arch), probe.shared, probe.loss] for probe in trace.probes],
             "scalars": trace.scalars,
         }
         self._write(header, state)
@@ -52,7 +52,7 @@ class File:
         books.trained.update(header["trained"])
         trace.seconds[:], trace.accuracy[:] = header["seconds"], header["accuracy"]
         trace.proposals[:] = [Proposal(queries, seconds, tuple(arch)) for queries, seconds, arch in header["proposals"]]
-        trace.probes[:] = [Probe(tuple(arch), shared) for arch, shared in header["probes"]]
+        trace.probes[:] = [Probe(tuple(arch), shared, loss) for arch, shared, loss in header["probes"]]
         trace.scalars[:] = header["scalars"]
         return state
 

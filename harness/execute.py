@@ -171,6 +171,7 @@ def _probed(trace: Trace, judge: Judge, world: int) -> dict[str, list[float]]:
     numbers = zip(*(probe.arch for probe in trace.probes), strict=True)
     return {
         "probe/shared": [probe.shared for probe in trace.probes],
+        "probe/shared_loss": [probe.loss for probe in trace.probes],
         **{f"probe/{target}": [scores[target]["test"] for scores in judged] for target in judged[0]},
         **{f"probe/at/{k}": list(map(float, column)) for k, column in enumerate(numbers)},
     }

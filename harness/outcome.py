@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -18,10 +19,11 @@ class Proposal(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """Accuracy of ``arch`` under shared weights, percent."""
+    """Accuracy (percent) and mean loss of ``arch`` under shared weights; the loss is NaN if the method does not know it."""
 
     arch: Arch
     shared: float
+    loss: float = math.nan
 
 
 @dataclass
@@ -74,7 +76,8 @@ class Result:
     trace: dict[str, Sequence[float]] = field(default_factory=dict)
     """Named columns: ``seconds``, ``accuracy`` (float32) per query; ``proposal_*``, ``TARGET/test`` per proposal; ``log/*``.
 
-    Per probed architecture ``probe/shared``, ``probe/TARGET`` (its test accuracy) and ``probe/at/K`` (its K-th number).
+    Per probed architecture ``probe/shared``, ``probe/shared_loss``, ``probe/TARGET`` (its test accuracy) and ``probe/at/K``
+    (its K-th number).
     """
     spent: dict[str, float] = field(default_factory=dict)
     """Every currency of the ledger."""

@@ -103,8 +103,10 @@ class Stage:
         return "probed" if self.probed else "found"
 
     def recipe_of(self, row: str) -> str:
-        """Return the recipe for the cells that a row's searches proposed."""
-        return self.recipes.get(row) or self.recipes.get(row.partition("[")[0].partition(":")[0], self.recipe)
+        """Return the recipe for the cells that a row's searches proposed: that of the row, of its variant, or of its method."""
+        variant = row.partition("[")[0]
+        names = (row, variant, variant.partition(":")[0])
+        return next((self.recipes[name] for name in names if name in self.recipes), self.recipe)
 
 
 @dataclass(frozen=True)

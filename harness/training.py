@@ -83,6 +83,8 @@ class Trained(NamedTuple):
     """Accuracy on the held-out images after the last epoch, percent."""
     best: float
     """Largest accuracy of any epoch, percent. It is chosen on the held-out images and must be labelled so."""
+    loss: float
+    """Mean cross entropy on the held-out images after the last epoch, nats; NaN if the trainer does not know it."""
     curve: Mapping[str, Sequence[float]]
     """Columns with a value per epoch."""
     spent: Mapping[str, float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
@@ -202,12 +203,12 @@ class SearchView:
         """Propose ``arch`` as the result of the search, until the next proposal. Raises :class:`InvalidArchitecture`."""
         self._trace.proposals.append(Proposal(self._ledger.queries, self._ledger.seconds, self._known(arch)))
 
-    def probe(self, arch: Arch, shared: float) -> None:
-        """Record the accuracy of ``arch`` under shared weights, percent. Reports compare it with the true accuracy.
+    def probe(self, arch: Arch, shared: float, loss: float = math.nan) -> None:
+        """Record the accuracy of ``arch`` under shared weights, percent, and its loss. Reports compare them with its own.
 
-        The true accuracy is looked up after the search and does not change it. Raises :class:`InvalidArchitecture`.
+        Its own accuracy is looked up after the search and does not change it. Raises :class:`InvalidArchitecture`.
         """
-        self._trace.probes.append(Probe(self._known(arch), float(shared)))
+        self._trace.probes.append(Probe(self._known(arch), float(shared), float(loss)))
 
     def _known(self, arch: Arch) -> Arch:
         """Return an architecture of the space as a tuple of ints. Raises :class:`InvalidArchitecture`."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Batch = tuple[Tensor, Tensor]
     """Images (n, channels, height, width) and labels (n,)."""
 
+Pairing = Literal["space", "partner", "redraw", "iterate"]
+"""How the batches of a bilevel search find their validation images: see :meth:`Task.pairs`."""
+
 Active = tuple[tuple[tuple[int, ...], ...], ...]
 """For each decision and each of its rows, the numbers of the options that are executed."""
 
@@ -116,7 +119,8 @@ class DeployableSupernet(Supernet, Protocol):
     """
 
     drop_path: float
-    """Probability that the output of an operation is dropped in training, per image. Identities are never dropped."""
+    """Probability that the output of an operation is dropped in training, per image. An identity without a norm is never
+    dropped; one with a norm is, as every other operation."""
     auxiliary_logits: Tensor | None
     """Logits (batch, classes) of the auxiliary head in the last pass in training mode; None if there is no such head."""
 
@@ -183,6 +187,10 @@ class Task(Protocol):
 
             none: ``none`` is one of the operations. No effect if the space has no such operation.
             track: norms keep running statistics for evaluation.
+            track_outside: norms outside the cells keep running statistics, even without ``track`` (D-53). No effect if the
+                space's own code makes no such difference.
+            plain_last: the last norm has scale, shift and running statistics only if the norms inside the cells have them
+                (D-54). No effect likewise.
             bias: the convolutions of the cells have a bias.
             channels: channels of the first stage; 0: as in the benchmark's networks.
 
@@ -210,8 +218,15 @@ class Task(Protocol):
         """
         ...
 
-    def pairs(self, batch: int, epoch: int) -> Iterable[tuple[Batch, Batch]]:
-        """Yield the batches of ``train``, each with a batch of ``valid``, both augmented: the space's bilevel loader."""
+    def pairs(self, batch: int, epoch: int, pairing: Pairing = "space") -> Iterable[tuple[Batch, Batch]]:
+        """Yield the batches of ``train``, each with a batch of ``valid``, both augmented: the bilevel loader.
+
+        Args:
+            pairing: the validation images of a batch. ``space``: by the rule of the space's own code, which is one of the
+                following. ``partner``: for each training image, one that is drawn uniformly with replacement. ``redraw``: the
+                first batch of a new shuffle. ``iterate``: the next batch of a shuffled part, which is shuffled again when it
+                ends; every image comes once before one comes twice.
+        """
         ...
 
     def plain(self, part: str, batch: int, number: int) -> Batch:

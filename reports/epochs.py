@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from reports.figures import Drawing, Panel, panel_title, render
-from reports.formats import MISSING, number, probability, spread, with_interval
+from reports.formats import MISSING, number, spread, with_interval
 from reports.layout import Column, Table
-from reports.statistics import mean_std, paired, student_quantile
+from reports.pairs import CORRECTED, correct, noted
+from reports.statistics import Paired, mean_std, paired, student_quantile
 from reports.study import Study
 from reports.traces import Columns, Log, Search, Traces
 
@@ -153,30 +154,58 @@ def _last(log: Columns, name: str) -> float | None:
 
 def entropies(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """Compare the fall of the entropy with the base method's; None if no pair ran."""
-    names = ["method", "base", "runs", "epochs", "entropy", "base's", "difference [95 %]", "p", "falls faster", "at its end"]
+    names = ["method", "base", "runs", "epochs", "entropy", "base's", "difference [95 %]", "p (Holm)", "falls faster"]
+    names += ["at its end"]
     table = Table(
         "Entropy of the weights on operations (1: all the same), mean over the epochs that a method and its base have both, "
-        "and its paired difference over world seeds with Wilcoxon's test, not corrected. Falls faster: the 95 % interval lies "
-        "below 0 (yes), above it (no), or contains it (open). At its end: the method's entropy after its own last epoch. "
+        f"and its paired difference over world seeds with Wilcoxon's signed-rank test, {CORRECTED}. Falls faster: the 95 % "
+        "interval lies below 0 (yes), above it (no), or contains it (open). At its end: the method's "
+        "entropy after its own last epoch. "
         "A method and its base may differ in more than the paper's change: their settings are listed below.",
         [Column(name, right=name not in ("method", "base", "falls faster")) for name in names],
     )
+    falls = _falls(study, traces, benchmark)
+    comparison = correct({fall.row: fall.pair for fall in falls}, "the entropy")
+    for fall in falls:
+        cells = [study.label(fall.row), study.label(fall.base)]
+        if not fall.epochs:
+            table.add([*cells, "0", *[MISSING] * 7])
+            continue
+        pair, faster, versus = fall.pair, "open", [MISSING, MISSING]
+        if pair is not None:
+            versus = [with_interval(pair.difference, pair.interval, 3, sign=True), comparison.cells(fall.row)[1]]
+            if pair.interval is not None:
+                faster = "yes" if pair.interval.high < 0 else "no" if pair.interval.low > 0 else "open"
+        means = [number(mean_std(entropy.to_numpy())[0], 3) for entropy in (fall.ours, fall.theirs)]
+        table.add([*cells, str(pair.n if pair else 0), str(fall.epochs), *means, *versus, faster, number(fall.end, 3)])
+    table.caption += noted(comparison.remarks)
+    return table if table.rows else None
+
+
+class Fall(NamedTuple):
+    """The entropy of a row and of its base, mean over the epochs that both have, by world."""
+
+    row: str
+    base: str
+    epochs: int = 0
+    """Number of common epochs; 0 if either has no entropy."""
+    ours: pd.Series = pd.Series(dtype=float)
+    theirs: pd.Series = pd.Series(dtype=float)
+    pair: Paired | None = None
+    end: float = float("nan")
+    """Entropy of the row after its own last epoch, mean over runs."""
+
+
+def _falls(study: Study, traces: Traces, benchmark: str) -> list[Fall]:
+    falls = []
     for base, rows in families(study, benchmark).items():
         curves = _curves(traces, benchmark, rows, lambda search: logged(search.log, Log.ENTROPY))
         for row in rows[1:]:
-            cells = [study.label(row), study.label(base)]
             if base not in curves or row not in curves:
-                table.add([*cells, "0", *[MISSING] * 7])
+                falls.append(Fall(row, base))
                 continue
             epochs = min(len(curves[base]), len(curves[row]))
             ours, theirs = (curves[name].iloc[:epochs].mean() for name in (row, base))
-            pair = paired(ours, theirs)
-            means = [number(mean_std(entropy.to_numpy())[0], 3) for entropy in (ours, theirs)]
-            faster, versus = "open", [MISSING, MISSING]
-            if pair is not None:
-                versus = [with_interval(pair.difference, pair.interval, 3, sign=True), probability(pair.p)]
-                if pair.interval is not None:
-                    faster = "yes" if pair.interval.high < 0 else "no" if pair.interval.low > 0 else "open"
-            end = number(float(curves[row].iloc[-1].mean()), 3)
-            table.add([*cells, str(pair.n if pair else 0), str(epochs), *means, *versus, faster, end])
-    return table if table.rows else None
+            end = float(curves[row].iloc[-1].mean())
+            falls.append(Fall(row, base, epochs, ours, theirs, paired(ours, theirs), end))
+    return falls

@@ -92,6 +92,8 @@ class Training:
     """Accuracy after the last epoch, percent; NaN if the training failed or is not done."""
     BEST = "best"
     """Accuracy of the best epoch, percent."""
+    LOSS = "loss"
+    """Mean cross entropy after the last epoch on the images of the accuracy, nats; NaN if it is unknown."""
     PARAMETERS = "parameters"
     MACS = "macs"
     SECONDS = "seconds"
@@ -101,8 +103,8 @@ class Training:
 TRAININGS = (
     *(Training.STAGE, Training.BENCHMARK, Training.ROW, Training.WORLD, Training.ARCH, Training.SEED, Training.RUN_ID),
     *(Training.STATUS, Training.RECIPE, Training.EPOCHS, Training.DATA, Training.SPLIT, Training.IMAGES, Training.PROBED),
-    *(Training.CHOSEN_BY, Training.CHOSEN_ON, Training.ACCURACY, Training.BEST, Training.PARAMETERS, Training.MACS),
-    *(Training.SECONDS, Training.DEVICE),
+    *(Training.CHOSEN_BY, Training.CHOSEN_ON, Training.ACCURACY, Training.BEST, Training.LOSS, Training.PARAMETERS),
+    *(Training.MACS, Training.SECONDS, Training.DEVICE),
 )  # fmt: skip
 
 
@@ -154,6 +156,8 @@ class Part:
     """Rows without a run, with the reason."""
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Hyperparameters by row."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """The images that a search trains on, in words, by row; empty for rows that only query."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from reports.statistics import Interval
 
 MISSING = "–"
 TARGETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet16-120": "ImageNet-16-120", "imagenet": "ImageNet"}
-TARGETS |= {"cifar10-jpeg75": "CIFAR-10 (JPEG-75)", "imdb": "IMDb"}
+TARGETS |= {"cifar10-jpeg75": "CIFAR-10 (JPEG-75)", "imdb": "IMDb", "ptb": "Penn Treebank"}
 SHORT = {"cifar10": "C10", "cifar100": "C100", "imagenet16-120": "IN16"}
 
 
@@ -57,13 +57,26 @@ def with_interval(value: float | None, interval: Interval | None, digits: int = 
     return text if text == MISSING or interval is None else f"{text} {bracket(interval, digits, sign)}"
 
 
+THRESHOLDS = (0.05, 0.01, 0.001)
+"""Levels that readers compare a p value with."""
+
+
 def probability(p: float) -> str:
-    """Format a p value with two significant digits, bounded below; with four decimals if it would read as the threshold .05."""
+    """Format a p value with two significant digits, bounded below, and with more if it would cross or read as a threshold.
+
+    A value that four more digits do not tell from a threshold is printed as ``< 0.05`` or ``≥ 0.05``.
+    """
+    if not isfinite(p):
+        return MISSING
     if p < 1e-4:
         return "< 0.0001"
     digits = 2 if p >= 0.1 else 1 - floor(log10(p))
-    text = f"{p:.{digits}f}"
-    return f"{p:.4f}" if float(text) == 0.05 else text
+    for more in range(5):
+        text = f"{p:.{digits + more}f}"
+        if all(float(text) != level and (float(text) < level) == (p < level) for level in THRESHOLDS):
+            return text
+    level = min(THRESHOLDS, key=lambda level: abs(p - level))
+    return f"{'<' if p < level else '≥'} {level}"
 
 
 def thousands(text: str) -> str:

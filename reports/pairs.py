@@ -11,6 +11,9 @@ from reports.formats import MISSING, probability, with_interval
 from reports.statistics import Paired, holm, paired, smallest_p
 
 FAMILY = 25  # rows tested together at most
+LEVEL = 0.05  # a corrected p below it is significant
+CORRECTED = "Holm's correction over the rows without a variant name and, apart from them, over the rows with one"
+"""Description of the correction in captions."""
 
 
 def families(rows: Sequence[str]) -> list[list[str]]:
@@ -44,17 +47,30 @@ def compare(values: Mapping[str, pd.Series], reference: pd.Series, what: str) ->
         values: by row, values by world.
         what: name of the values in remarks (the target).
     """
-    tested = {row: pair for row, series in values.items() if (pair := paired(series, reference)) is not None}
+    return correct({row: paired(series, reference) for row, series in values.items()}, what)
+
+
+def correct(tested: Mapping[str, Paired | None], what: str) -> Comparison:
+    """Correct the tests of rows within their families; None is a row that shares no world with what it is compared with.
+
+    Args:
+        what: name of the values in remarks (the target).
+    """
+    known = {row: pair for row, pair in tested.items() if pair is not None}
     corrected: dict[str, float] = {}
     remarks = []
-    for family in families(list(values)):
-        pairs = [(row, tested[row]) for row in family if row in tested]
-        corrected |= zip([row for row, _ in pairs], holm([pair.p for _, pair in pairs]), strict=True)
-        if pairs and smallest_p(min(pair.n for _, pair in pairs)) * len(pairs) > 0.05:
-            remarks.append(f"with these pairs and {len(pairs)} rows no difference on {what} can be significant")
+    for family in families(list(tested)):
+        pairs = {row: known[row] for row in family if row in known}
+        corrected |= zip(pairs, holm([pair.p for pair in pairs.values()]), strict=True)
+        smallest = {row: smallest_p(pair.n) for row, pair in pairs.items()}
+        if pairs and min(smallest.values()) * len(pairs) >= LEVEL:
+            rows = f"{len(pairs)} row{'s' * (len(pairs) != 1)}"
+            remarks.append(f"with these pairs and {rows} no difference on {what} can be significant")
+        elif weak := [row for row, p in smallest.items() if p >= LEVEL]:
+            remarks.append(f"too few pairs on {what} for any significance: {', '.join(weak)}")
         if len(family) > FAMILY:
             remarks.append(f"a family of {len(family)} rows is larger than the {FAMILY} that the protocol allows")
-    return Comparison(tested, corrected, remarks)
+    return Comparison(known, corrected, remarks)
 
 
 def noted(remarks: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ CITATIONS = {
 """Bibliography keys of the papers."""
 TEXT = (
     "paper", "table", "label", "row", "protocol", "benchmark", "target", "metric",
-    "n_source", "record", "cost_unit", "caveats", "unmapped",
+    "n_source", "record", "recipe", "chosen_on", "cost_unit", "caveats", "unmeasured", "unmapped",
 )  # fmt: skip
 NUMBERS = ("mean", "std", "n", "search_cost", "params_M")
 
@@ -33,7 +33,10 @@ def load() -> pd.DataFrame:
     Columns: paper, table and label as printed; ``row``, one of our row ids or several joined by ``;`` when one printed number
     is compared with several rows; protocol, benchmark and target as ours; metric (tables compare ``test_accuracy_pct``;
     a suffix in brackets names the setting of a study); mean and std (ddof 0) in the metric's unit; n and how it is known;
-    record; search_cost in cost_unit; params_M in millions; caveats; ``unmapped``, why no row of ours corresponds to the line.
+    record; ``recipe``, the recipes that train a cell from scratch as the paper does, joined by ``;``, and ``chosen_on``, the
+    images on which the paper chose its cell (``test``, ``valid``, or empty if it does not say); search_cost in cost_unit;
+    params_M in millions; caveats; ``unmeasured``, why our row cannot be run on the benchmark; ``unmapped``, why no row of ours
+    corresponds to the line.
 
     Raises:
         ValueError: the file breaks one of its rules; the message names the lines of the file.
@@ -61,6 +64,8 @@ def validate(table: pd.DataFrame) -> None:
         "n is printed or assumed with its reason": ~known_n | table["n_source"].str.match(r"printed$|assumed: ."),
         "n is a positive whole number": ~known_n | ((table["n"] >= 1) & (table["n"] % 1 == 0)),
         "a spread is not negative": ~(table["std"] < 0),
+        "a reason why a row is not measured belongs to a row": (table["unmeasured"] == "") | (table["row"] != ""),
+        "a choice is made on test or valid images": table["chosen_on"].isin(["", "test", "valid"]),
         "paper is one of the five": table["paper"].isin(list(PAPERS)),
     }
     for rule, satisfied in rules.items():

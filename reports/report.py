@@ -15,8 +15,10 @@ from pyarrow import csv
 
 from reports import (
     about,
+    agreement,
     anytime,
     bibliography,
+    cell_errors,
     cells,
     clock,
     coverage,
@@ -30,7 +32,7 @@ from reports import (
     weights,
 )
 from reports.evidence import Evidence, Run
-from reports.layout import Block, Bullets, Figure, Heading, Paragraph, Table, citations, to_latex, to_markdown
+from reports.layout import Block, Figure, Heading, Paragraph, Table, citations, to_latex, to_markdown
 from reports.study import Study
 from reports.traces import Traces
 
@@ -56,11 +58,6 @@ PLOTS = (
     Plot("weights", weights.maps),
 )
 """Every figure, in the order of the page."""
-
-MEAN_RECORD = (
-    "ours is the mean over recorded seeds, the papers drew one recorded seed per query. The mean is slightly easier: for "
-    "random search on NAS-Bench-201 about +0.1 (CIFAR-10), +0.15 (CIFAR-100) and +0.2 points (ImageNet-16-120)."
-)
 
 
 def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None = None) -> list[Path]:
@@ -137,7 +134,7 @@ def _replace(path: Path, content: Content) -> Path:
 
 
 def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
-    blocks: list[Block] = [Paragraph(text) for text in (tables.tally(study),) if text]
+    blocks: list[Block] = [Paragraph(text) for text in (tables.tally(study), cell_errors.tally(study)) if text]
     traces = study.evidence.traces
     several = len(study.benchmarks) > 1
     judged = [benchmark for benchmark in study.benchmarks if not study.untested(benchmark)]
@@ -159,6 +156,9 @@ def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
             ("Ranking by shared weights", signal.ranking(study, traces, benchmark)),
             ("Stability under changed settings", stability.distances(study, benchmark)),
         )
+    absent = cell_errors.not_here(study)
+    if absent.rows:
+        blocks += [Heading("Printed of other searches, not measured here"), absent]
     failed = tables.failed_runs(study)
     if failed is not None:
         blocks += [Heading("Failed runs"), failed]
@@ -174,8 +174,10 @@ def _judged(study: Study, traces: Traces, benchmark: str, suffix: str) -> list[B
     """Return the sections of a benchmark whose judge knows test accuracies."""
     blocks: list[Block] = []
     if study.compared(benchmark) and any(study.verdicts(benchmark, row) for row in study.rows(benchmark)):
-        blocks += [Heading(f"Agreement with the papers{suffix}"), tables.agreement(study, benchmark)]
-        blocks += _caveats(study, benchmark)
+        results = agreement.of_benchmark(study, benchmark)
+        mean_record = any(part.record.startswith("mean") for part in study.parts(benchmark)) and not study.incomparable
+        blocks += [Heading(f"Agreement with the papers{suffix}"), agreement.table(results)]
+        blocks += agreement.caveats(results, mean_record)
     return blocks + _titled(
         suffix,
         ("Intervals and costs", tables.intervals(study, benchmark)),
@@ -190,18 +192,3 @@ def _judged(study: Study, traces: Traces, benchmark: str, suffix: str) -> list[B
         ("Signal of shared weights", signal.correlations(study, traces, benchmark)),
         ("Bilevel against single level", signal.objectives(study, benchmark)),
     )
-
-
-def _caveats(study: Study, benchmark: str) -> list[Block]:
-    """Return remarks for the comparison with the papers; they change no verdict."""
-    items: list[tuple[str, str]] = []
-    if any(part.record.startswith("mean") for part in study.parts(benchmark)) and not study.incomparable:
-        items.append(("Search signal", MEAN_RECORD))
-    sharing: dict[str, dict[str, None]] = {}  # caveat -> the rows it belongs to, in order
-    for row in study.rows(benchmark):
-        for line in (study.lines[benchmark, row, target] for target in study.verdicts(benchmark, row)):
-            texts = [line["caveats"], f"published n {line['n_source']}" if line["n_source"].startswith("assumed") else ""]
-            for text in filter(None, texts):
-                sharing.setdefault(text, {})[study.label(row)] = None
-    items += [("; ".join(rows), text) for text, rows in sharing.items()]
-    return [Bullets(items)] if items else []

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from reports import published as papers
 from reports.evidence import Training
 from reports.figures import Drawing, Panel, render
 from reports.formats import MISSING, number, probability, target_name, with_interval
-from reports.layout import Column, Table
+from reports.layout import Cited, Column, Table
+from reports.pairs import correct, noted
 from reports.statistics import Interval, kendall, mean_interval, mean_std, paired, rank_correlation
 from reports.study import Study
-from reports.traces import SHARED, Log, Traces
+from reports.traces import SHARED, SHARED_LOSS, Log, Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,62 +97,110 @@ def _mean_correlation(values: list[float]) -> str:
     return with_interval(mean_std(values)[0], within)
 
 
+class Ranked(NamedTuple):
+    """The probed cells of one run, under shared weights and by themselves."""
+
+    shared: np.ndarray
+    """Accuracies under shared weights, percent."""
+    own: np.ndarray
+    """Accuracies under own weights, percent."""
+    by_shared: np.ndarray
+    """Numbers that rank the cells under shared weights, the best cell highest: accuracies, or losses with a minus."""
+    by_own: np.ndarray
+    """The same under own weights."""
+
+
+class Source(NamedTuple):
+    """Where the own accuracies of a row's probed cells are from."""
+
+    row: str
+    text: str
+    printed_on: str = ""
+    """The data set on which papers print such a correlation: that of the test losses."""
+
+
 def ranking(study: Study, traces: Traces, benchmark: str) -> Table | None:
-    """Compare a supernet's ranking of random cells with their own accuracies; None if no search probed cells."""
-    names = [
-        "method",
-        "own accuracy",
-        "runs",
-        "cells",
-        "Kendall τ [95 %]",
-        "Spearman [95 %]",
-        "shared",
-        "best shared",
-        "best own",
-    ]
+    """Compare a supernet's ranking of random cells with their own accuracies and losses; None if no search probed cells."""
+    names = ["method", "own accuracy", "runs", "cells", "Kendall τ [95 %]", "p", "Spearman [95 %]", "shared"]
+    names += ["best shared", "best own"]
+    rankings = _probed(study, traces, benchmark)
+    printed = {source: _printed(study, benchmark, source) for source in rankings}
     table = Table(
         "Random cells under the weights that a search shares between all cells, against the same cells by themselves (CoNAS, "
         "A.4): rank correlations over the cells of a run, mean over runs with its 95 % interval (Student t, within [−1, 1], "
-        "none below 3 runs). Shared: mean validation accuracy of the cells under the shared weights, in percent; best shared: "
-        "the own accuracy of the cell that they rank first; best own: the best.",
-        [Column(name, right=name not in names[:2]) for name in names],
+        "none below 3 runs); p is two-sided, of one run. Cells are ranked by their accuracies, or by their losses if the line "
+        "says so. Shared: mean validation accuracy of the cells under the shared weights, in percent; best shared: the own "
+        "accuracy of the cell that they rank first; best own: that of the cell that own weights rank first.",
+        [Column(name, right=name not in names[:2]) for name in names]
+        + ([Column("published τ", right=False)] if any(printed.values()) else []),
     )
-    for (row, source), runs in _probed(study, traces, benchmark).items():
-        taus = [kendall(shared, own) for shared, own in runs]
-        rhos = [rank_correlation(shared, own) for shared, own in runs]
-        cells = ", ".join(map(str, sorted({len(own) for _, own in runs})))
-        chosen = [float(own[shared.argmax()]) for shared, own in runs]
-        best = [float(own.max()) for _, own in runs]
-        means = [_mean_correlation(values) for values in (taus, rhos)]
-        means_shared = [float(shared.mean()) for shared, _ in runs]
+    for source, runs in rankings.items():
+        taus, ps = zip(*(kendall(run.by_shared, run.by_own) for run in runs), strict=True)
+        rhos = [rank_correlation(run.by_shared, run.by_own) for run in runs]
+        cells = ", ".join(map(str, sorted({len(run.own) for run in runs})))
+        chosen = [float(run.own[run.by_shared.argmax()]) for run in runs]
+        best = [float(run.own[run.by_own.argmax()]) for run in runs]
+        means_shared = [float(run.shared.mean()) for run in runs]
         ends = [number(mean_std(values)[0]) for values in (means_shared, chosen, best)]
-        table.add([study.label(row), source, str(len(runs)), cells, *means, *ends])
+        correlations = [_mean_correlation(list(taus)), _between(ps), _mean_correlation(rhos)]
+        published = [printed[source] or MISSING] if any(printed.values()) else []
+        table.add([study.label(source.row), source.text, str(len(runs)), cells, *correlations, *ends, *published])
     return table if table.rows else None
 
 
-def _probed(study: Study, traces: Traces, benchmark: str) -> dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]]:
-    """Return by row and source of the own accuracies: for each run the accuracies (cells,), shared and own."""
+def _between(ps: Sequence[float]) -> str:
+    """Format the p of one run, or the smallest and the largest of several."""
+    known = sorted(p for p in ps if isfinite(p))
+    if not known:
+        return MISSING
+    low, high = probability(known[0]), probability(known[-1])
+    return low if low == high else f"{low} to {high}"
+
+
+def _printed(study: Study, benchmark: str, source: Source) -> str:
+    """Return the papers' correlation for a row under the page's protocol, with its source; empty if there is none."""
+    table = study.published
+    wanted = (table["protocol"] == study.page.protocol) & (table["benchmark"] == benchmark)
+    wanted &= (table["target"] == source.printed_on) & (table["metric"] == "kendall_tau")
+    wanted &= table["row"].map(lambda rows: source.row in rows.split(";"))
+    lines = [{str(name): value for name, value in line.items()} for line in table[wanted].to_dict("records")]
+    texts = [f"{number(line['mean'])} ({papers.source(line)})" for line in lines]
+    return Cited("; ".join(texts), [papers.CITATIONS[line["paper"]] for line in lines]) if lines else ""
+
+
+def _probed(study: Study, traces: Traces, benchmark: str) -> dict[Source, list[Ranked]]:
+    """Return the probed cells of each run by the source of their own accuracies."""
     trained = study.evidence.trainings
-    pairs: dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]] = {}
+    rankings: dict[Source, list[Ranked]] = {}
     for row in study.rows(benchmark):
         for search in traces.of(benchmark, row).probing():
             probe = {name: np.asarray(values, dtype=float) for name, values in search.probe.items()}
             if SHARED not in probe:
                 continue
-            shared = probe[SHARED]
+            shared, losses = probe[SHARED], probe.get(SHARED_LOSS, np.array([np.nan]))
             for target in study.targets(benchmark):
                 if target in probe and np.isfinite(probe[target]).all():
-                    pairs.setdefault((row, f"{target_name(target)}, test, as judged"), []).append((shared, probe[target]))
+                    source = Source(row, f"{target_name(target)}, test, as judged")
+                    rankings.setdefault(source, []).append(Ranked(shared, probe[target], shared, probe[target]))
             probes = trained[trained[Training.PROBED].astype(bool) & (trained[Training.BENCHMARK] == benchmark)]
             probes = probes[(probes[Training.ROW] == row) & (probes[Training.WORLD] == search.world)]
             keys = [Training.STAGE, Training.RECIPE, Training.DATA, Training.SPLIT]
             for (_, recipe, data, split), group in probes.groupby(keys, sort=False):
-                accuracies = group[Training.ACCURACY].to_numpy(dtype=float)
-                if len(accuracies) % len(shared) == 0 and np.isfinite(accuracies).all():
-                    own = accuracies.reshape(len(shared), -1).mean(1)  # trainings are in the order of the probes, seed by seed
-                    source = f"{target_name(str(data))}, {split}, trained by {recipe}"
-                    pairs.setdefault((row, source), []).append((shared, own))
-    return pairs
+                own, own_losses = (_by_cell(group[name], len(shared)) for name in (Training.ACCURACY, Training.LOSS))
+                text = f"{target_name(str(data))}, {split}, trained by {recipe}"
+                if own is not None:
+                    rankings.setdefault(Source(row, text), []).append(Ranked(shared, own, shared, own))
+                if own is not None and own_losses is not None and np.isfinite(losses).all():
+                    source = Source(row, f"{text}, by the loss", str(data) if split == "test" else "")
+                    rankings.setdefault(source, []).append(Ranked(shared, own, -losses, -own_losses))
+    return rankings
+
+
+def _by_cell(values: pd.Series, cells: int) -> np.ndarray | None:
+    """Return the mean of each cell's trainings; None if some are missing. They are in the order of the probes, seed by seed."""
+    numbers = values.to_numpy(dtype=float)
+    complete = len(numbers) % cells == 0 and np.isfinite(numbers).all()
+    return numbers.reshape(cells, -1).mean(1) if complete else None
 
 
 SINGLE_LEVEL = ("erm", "joint_erm")
@@ -157,23 +209,37 @@ SINGLE_LEVEL = ("erm", "joint_erm")
 
 def objectives(study: Study, benchmark: str) -> Table | None:
     """Compare each method's bilevel row with its single-level row on the same world seeds; None if no method has both."""
-    names = ["method", "target", "pairs", "bilevel − single level [95 %]", "p", "other settings that differ"]
+    names = ["method", "target", "pairs", "bilevel − single level [95 %]", "p (Holm)", "other settings that differ"]
     table = Table(
         "Choosing by validation data (bilevel) against choosing by the loss on training and validation data together "
-        "(single level): test accuracy, paired difference in points, its 95 % interval; Wilcoxon's test, not corrected.",
+        "(single level): test accuracy, paired difference in points, its 95 % interval; Wilcoxon's signed-rank test, Holm's "
+        "correction per target over the methods.",
         [Column(name, right=name not in ("method", "target", names[-1])) for name in names],
     )
-    for row in study.rows(benchmark):
-        method, _, variant = row.partition(":")
-        bilevel = f"{method}:bilevel"
-        if variant in SINGLE_LEVEL and bilevel in study.rows(benchmark):
-            for target in study.targets(benchmark):
-                pair = paired(study.by_world(benchmark, bilevel, target), study.by_world(benchmark, row, target))
-                cells = [MISSING] * 3
-                if pair is not None:
-                    cells = [str(pair.n), with_interval(pair.difference, pair.interval, sign=True), probability(pair.p)]
-                against = f"{study.label(bilevel)} against {study.label(row)}"
-                table.add([against, target_name(target), *cells, _differing(study, benchmark, bilevel, row)])
+    ran = study.rows(benchmark)
+    bases = {
+        row: f"{method}:bilevel"
+        for row in ran
+        for method, _, variant in [row.partition(":")]
+        if variant in SINGLE_LEVEL and f"{method}:bilevel" in ran
+    }
+    comparisons = {
+        target: correct(
+            {
+                row: paired(study.by_world(benchmark, base, target), study.by_world(benchmark, row, target))
+                for row, base in bases.items()
+            },
+            target_name(target),
+        )
+        for target in study.targets(benchmark)
+    }
+    for row, base in bases.items():
+        for target, comparison in comparisons.items():
+            pair = comparison.pairs.get(row)
+            cells = [str(pair.n) if pair else MISSING, *comparison.cells(row)]
+            against = f"{study.label(base)} against {study.label(row)}"
+            table.add([against, target_name(target), *cells, _differing(study, benchmark, base, row)])
+    table.caption += noted([remark for comparison in comparisons.values() for remark in comparison.remarks])
     return table if table.rows else None
 
 

@@ -185,11 +185,12 @@ def smallest_p(pairs: int) -> float:
     return min(1.0, ldexp(1.0, 1 - pairs))
 
 
-def kendall(first: np.ndarray, second: np.ndarray) -> float:
-    """Return Kendall's rank correlation (b, for ties); NaN if all values of either side are equal."""
+def kendall(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """Return Kendall's rank correlation (b, for ties) and its two-sided p; NaN if all values of either side are equal."""
     from scipy import stats  # takes half a second to import, and most reports do not need it
 
-    return float(stats.kendalltau(first, second).statistic)
+    result = stats.kendalltau(first, second)
+    return float(result.statistic), float(result.pvalue)
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from reports import published as papers
 from reports.evidence import DONE, NOT_YET, WEIGHT_SHARING, Cell, Evidence, Page, Part, Run
 from reports.formats import MISSING, short_name, target_name
 from reports.layout import Cited
-from reports.verdict import MARGINS, Verdict, judge_row, judge_target
+from reports.verdict import Verdict, judge_row, judge_target, margin_of
 
 REFERENCE = "random_search"
 """The row that the other rows are compared with: a method of this name, or a method's variant."""
@@ -23,6 +23,11 @@ MEASURED = (Run.WORLD, Run.STATUS, Run.TEST, Run.VALID, Run.REGRET, Run.RANK)
 """Columns that :meth:`Study.judged` keeps."""
 
 NO_METHOD = "this version has no such method"
+
+
+def other_images(images: str) -> str:
+    """Return why a search on images (in words) is not the papers', or ``""``."""
+    return "under JPEG-75 search" if "JPEG-75" in images else ""
 
 
 @dataclass(frozen=True)
@@ -227,16 +232,17 @@ class Study:
 
     # -- comparison with the papers ---------------------------------------------------------------------------------
 
-    def margin(self, target: str) -> float | None:
-        """Return δ in points; None if it is not fixed."""
-        return MARGINS.get(target)
-
     @cached_property
     def incomparable(self) -> str:
         """Return why nothing in this report may be compared with a paper, or ``""``."""
         if self.page.modified:
             return f"the protocol was modified: {self.page.modified}"
         return "" if self.page.comparable else "the protocol is not the paper’s"
+
+    def obstacle(self, benchmark: str, row: str) -> str:
+        """Return why a row's results on a benchmark may not be compared with a paper, or ``""``."""
+        images = next((part.images[row] for part in self.parts(benchmark) if row in part.images), "")
+        return self.incomparable or other_images(images)
 
     def verdicts(self, benchmark: str, row: str) -> dict[str, Verdict]:
         """Return the verdict per target that has a published number."""
@@ -253,8 +259,8 @@ class Study:
                     line = self.lines.get((benchmark, row, target))
                     if line is not None:
                         values = self.test(benchmark, row, target)
-                        reason = self.incomparable if values.size else skipped.get(row, "")
-                        verdicts[target] = judge_target(values, line, self.margin(target), reason)
+                        reason = self.obstacle(benchmark, row) if values.size else skipped.get(row, "")
+                        verdicts[target] = judge_target(values, line, margin_of(benchmark, target), reason)
         return table
 
     def row_verdict(self, benchmark: str, row: str) -> Verdict | None:

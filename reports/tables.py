@@ -6,12 +6,12 @@ from math import isfinite, nan
 
 from reports import coverage
 from reports.evidence import DONE, REJECTED, Run
-from reports.formats import MISSING, bracket, number, probability, short_name, signed, spread, target_name, with_interval
+from reports.formats import MISSING, number, probability, short_name, spread, target_name, with_interval
 from reports.layout import Column, Table
 from reports.pairs import Comparison, compare, families, noted
 from reports.statistics import mean_interval, mean_std
 from reports.study import Study
-from reports.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict
+from reports.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict, margin_of
 
 
 def results(study: Study, benchmark: str) -> Table:
@@ -86,48 +86,13 @@ def _add_optimum(table: Table, study: Study, benchmark: str, compared: bool, bot
 def _results_caption(study: Study, benchmark: str) -> str:
     text = "Test accuracy in percent, mean ± standard deviation (ddof 0) over finished runs."
     if study.compared(benchmark):
-        margins = [
-            f"{short_name(t)} {number(study.margin(t))}" for t in study.targets(benchmark) if study.margin(t) is not None
-        ]
+        known = {target: margin_of(benchmark, target) for target in study.targets(benchmark)}
+        margins = [f"{short_name(target)} {number(margin)}" for target, margin in known.items() if margin is not None]
         letters = "; ".join(f"{LETTERS[name]} = {name}" for name in VERDICTS if name != NOT_MEASURED)
         text += f" Δ = ours − published in points, with Welch’s 95 % interval; letters: {letters}."
         text += f" δ, fixed in advance: {', '.join(margins)}." if margins else " No δ was fixed."
     text += " charged s: charged search seconds, mean per run."
     return text + (" ≈: estimated by extrapolation, see the costs." if study.shared_weights(benchmark) else "")
-
-
-def agreement(study: Study, benchmark: str) -> Table:
-    """Return a line per row and target with a published number: both intervals, the margin, the spread ratio, the verdict."""
-    names = ["method", "target", "ours", "published", "Δ", "95 %", "90 %", "δ", "spread ratio", "verdict", "remarks"]
-    table = Table(
-        "Agreement with the papers. Δ, its intervals and δ in points. A published std s (ddof 0) over n runs becomes "
-        "s·√(n/(n−1)). Reproduced: the 90 % interval lies inside ±δ. Differs: the 95 % interval lies wholly outside ±δ; for a "
-        "row, after Holm’s correction over its targets. Consistent, not conclusive: the 95 % interval contains 0. Unclear: "
-        "otherwise. Spread ratio: our std over the published one, reported and not judged.",
-        [Column(name, right=name not in ("method", "target", "verdict", "remarks")) for name in names],
-    )
-    for row in study.rows(benchmark):
-        for index, (target, verdict) in enumerate(study.verdicts(benchmark, row).items()):
-            line = study.lines[benchmark, row, target]
-            mean, std = mean_std(study.test(benchmark, row, target))
-            difference = verdict.difference
-            table.add(
-                [
-                    study.label(row),
-                    target_name(target),
-                    spread(mean, std),
-                    spread(line["mean"], line["std"]),
-                    signed(difference.delta) if difference else MISSING,
-                    bracket(difference.interval(0.95) if difference else None, sign=True),
-                    bracket(difference.interval(0.90) if difference else None, sign=True),
-                    number(study.margin(target)),
-                    number(std / line["std"]) if line["std"] > 0 else MISSING,
-                    verdict.name,
-                    "; ".join(filter(None, [verdict.reason, *verdict.notes])),
-                ],
-                rule=index == 0 and bool(table.rows),
-            )
-    return table
 
 
 def intervals(study: Study, benchmark: str) -> Table:
@@ -198,7 +163,7 @@ def against_random_search(study: Study, benchmark: str) -> Table | None:
     if not rows or baseline is None:
         return None
     names = ["method", "target", "pairs", "difference [95 %]", "p", "p (Holm)"]
-    bounded = any(study.margin(target) is not None for target in study.targets(benchmark))
+    bounded = any(margin_of(benchmark, target) is not None for target in study.targets(benchmark))
     names += ["beyond δ"] if bounded else []
     table = Table("", [Column(name, right=name not in ("method", "target", "beyond δ")) for name in names])
     comparisons: dict[str, Comparison] = {}
@@ -208,7 +173,7 @@ def against_random_search(study: Study, benchmark: str) -> Table | None:
         comparisons[target] = compare(values, reference, target_name(target))
     for row in (row for family in families(rows) for row in family):
         for index, (target, comparison) in enumerate(comparisons.items()):
-            margin, pair = study.margin(target), comparison.pairs.get(row)
+            margin, pair = margin_of(benchmark, target), comparison.pairs.get(row)
             beyond = MISSING if margin is None or pair is None else "yes" if abs(pair.difference) > margin else "no"
             difference, corrected = comparison.cells(row)
             cells = [str(pair.n if pair else 0), difference, probability(pair.p) if pair else MISSING, corrected]

@@ -38,7 +38,9 @@ LOGGED = frozenset(
 )  # fmt: skip
 
 SHARED = "shared"
-"""The probed column of accuracies under shared weights; the others are named after targets."""
+"""The probed column of accuracies under shared weights; all but two columns are named after targets."""
+SHARED_LOSS = "shared_loss"
+"""The probed column of losses under shared weights; NaN if the method did not measure them."""
 
 BLOCK = 1024
 """Searches that are evaluated on a grid at once."""

@@ -6,56 +6,50 @@ one-way analysis of variance with random effects.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, nan
 
 import numpy as np
 import pandas as pd
 
-from reports import published as papers
+from reports import agreement, cell_errors
+from reports.agreement import Judged
 from reports.evidence import Run, Training
-from reports.formats import MISSING, number, spread, target_name
-from reports.layout import Block, Cited, Column, Heading, Table
+from reports.formats import MISSING, number, signed, spread, target_name, with_interval
+from reports.layout import Block, Column, Heading, Table
+from reports.pairs import CORRECTED, Comparison, compare, noted
 from reports.statistics import mean_std
 from reports.study import Study
+from reports.verdict import difference_from
 
-METRICS = {"imagenet": "top1_error_pct"}
-"""The metric that the papers print for a data set, if it is not ``test_error_pct``."""
+RANDOM = "random_cell"
+"""The method that proposes a random cell: what the other rows are compared with."""
 
 
 def blocks(study: Study, benchmark: str) -> list[Block]:
-    """Return a table of the searches and a table per stage of trainings."""
+    """Return a table of the searches, a table per stage of trainings, and the agreement with the papers."""
     shown: list[Block] = [Heading(f"Cells found on {benchmark}"), searches(study, benchmark)]
     trained = study.evidence.trainings
     trained = trained[(trained[Training.BENCHMARK] == benchmark) & ~trained[Training.PROBED].astype(bool)]
     labels = {row: study.label(row) for row in study.rows(benchmark)}
-    for (stage, data), group in trained.groupby([Training.STAGE, Training.DATA], sort=False):
-        chosen = bool(group[Training.CHOSEN_BY].iloc[0])
+    for (name, of), group in trained.groupby([Training.STAGE, Training.DATA], sort=False):
+        stage, data = str(name), str(of)
+        selected = bool(group[Training.CHOSEN_BY].iloc[0])
         tested = group[Training.SPLIT].iloc[0] == "test"
-        shown.append(Heading(f"{'The chosen cells' if chosen else 'Every cell'}, trained from scratch: {stage}"))
-        if chosen:
-            published = printed(study, benchmark, str(data)) if tested else {}
-            shown.append(chosen_cell(group, labels, costs(study, benchmark), published))
+        shown.append(Heading(f"{'The chosen cells' if selected else 'Every cell'}, trained from scratch: {stage}"))
+        if selected:
+            published = cell_errors.printed(study, benchmark, data) if tested else {}
+            results = cell_errors.judged(study, benchmark, data, group) if tested else {}
+            shown.append(chosen_cell(group, labels, costs(study, benchmark), published, results))
+            if results:
+                measure = "Test error in percent over the trainings of the chosen cell, after the last epoch. "
+                shown += [Heading(f"Agreement with the papers: {stage}"), agreement.table([*results.values()], measure)]
+                shown += agreement.caveats([*results.values()])
         else:
             shown.append(every_cell(group, labels))
-    rest = printed_only(study, benchmark, trained)
+    rest = cell_errors.not_measured(study, benchmark)
     return [*shown, Heading(f"Printed of {benchmark}, not measured here"), rest] if rest.rows else shown
-
-
-def printed_only(study: Study, benchmark: str, trained: pd.DataFrame) -> Table:
-    """Return the papers' numbers of rows whose cells this project did not test on a data set."""
-    tested = trained[(trained[Training.CHOSEN_BY] != "") & (trained[Training.SPLIT] == "test")]
-    measured = set(zip(tested[Training.ROW], tested[Training.DATA], strict=True))
-    table = Table(
-        "Errors in percent, top 1 on ImageNet; parameters in millions and the papers' own search cost in brackets.",
-        [Column("method", right=False), Column("data", right=False), Column("published error %", right=False)],
-    )
-    lines = study.published[study.published["benchmark"] == benchmark]
-    for data in dict.fromkeys(lines["target"]):
-        for row, text in printed(study, benchmark, data).items():
-            if (row, data) not in measured:
-                table.add([study.label(row), target_name(data), text])
-    return table
 
 
 def searches(study: Study, benchmark: str) -> Table:
@@ -99,22 +93,6 @@ def _device(study: Study, gpu: bool) -> str:
     return "; ".join(known) or ("a GPU" if gpu else "CPU")
 
 
-def printed(study: Study, benchmark: str, data: str) -> dict[str, str]:
-    """Return by row the papers' numbers of its cell on a data set: error, parameters, search cost, and the source."""
-    table = study.published
-    wanted = (table["benchmark"] == benchmark) & (table["target"] == data)
-    wanted &= (table["metric"] == METRICS.get(data, "test_error_pct")) & (table["row"] != "")
-    texts: dict[str, dict[str, str]] = {}
-    for record in table[wanted].to_dict("records"):
-        line = {str(name): value for name, value in record.items()}
-        size = f"{number(line['params_M'], 2)} M" if isfinite(line["params_M"]) else ""
-        cost = f"{line['search_cost']:g} {line['cost_unit']}" if isfinite(line["search_cost"]) else ""
-        words = "; ".join(filter(None, (size, cost, papers.source(line))))
-        for row in str(line["row"]).split(";"):
-            texts.setdefault(row, {})[f"{spread(line['mean'], line['std'])} ({words})"] = papers.CITATIONS[line["paper"]]
-    return {row: Cited(" / ".join(keys), list(dict.fromkeys(keys.values()))) for row, keys in texts.items()}
-
-
 @dataclass(frozen=True)
 class Nested:
     """Mean and spreads of the errors of several trainings of several cells, in percent."""
@@ -150,62 +128,112 @@ def nested(errors: list[list[float]]) -> Nested:
     return Nested(float(means.mean()), total**0.5, pooled**0.5, between, count, trainings)
 
 
-def by_search(trainings: pd.DataFrame) -> list[list[float]]:
-    """Return the errors of the finished trainings of one row in one stage, a list per search."""
-    done = trainings[trainings[Training.ACCURACY].notna()]
-    return [(100 - group[Training.ACCURACY]).tolist() for _, group in done.groupby(Training.WORLD, sort=True)]
+def by_search(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> dict[int, list[float]]:
+    """Return by search the errors of the finished trainings of one row in one stage."""
+    done = trainings[trainings[column].notna()]
+    return {int(world): (100 - group[column]).tolist() for world, group in done.groupby(Training.WORLD, sort=True)}
 
 
 def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
     """Return the table of a stage that trains the cell of every search."""
     columns = [Column("method", right=False), Column("cells"), Column("trainings"), Column("error %"), Column("between cells")]
     columns += [Column("within a cell"), Column("best epoch, error %"), Column("params M"), Column("MACs M")]
+    by_row = {str(row): group for row, group in trainings.groupby(Training.ROW, sort=False)}
+    comparison = _against_random_cells(by_row, labels)
+    columns += [Column("difference [95 %]"), Column("p (Holm)")] if comparison else []
     table = Table(_caption(trainings), columns)
-    for row, group in trainings.groupby(Training.ROW, sort=False):
-        errors = nested(by_search(group))
-        best = nested(by_search(group.assign(**{Training.ACCURACY: group[Training.BEST]})))
+    for row, group in by_row.items():
+        last, best = (nested([*by_search(group, column).values()]) for column in (Training.ACCURACY, Training.BEST))
         cells = group.drop_duplicates(Training.WORLD)
         sizes = [cells[name] for name in (Training.PARAMETERS, Training.MACS)]
         table.add(
             [
-                labels.get(str(row), str(row)),
-                str(errors.cells),
+                labels.get(row, row),
+                str(last.cells),
                 _count(group),
-                number(errors.mean, 2),
-                number(errors.between, 2),
-                number(errors.within, 2),
+                number(last.mean, 2),
+                number(last.between, 2),
+                number(last.within, 2),
                 number(best.mean, 2),
                 *(spread(*mean_std(size.to_numpy() / 1e6), _digits(size)) for size in sizes),
+                *(comparison.cells(row) if comparison else []),
             ]
+        )
+    if comparison:
+        table.caption += (
+            " Difference: mean error of a search's cell minus that of the random cell of the same world, in points, with its "
+            f"95 % interval (Student t); less is better; Wilcoxon's signed-rank test, {CORRECTED}." + noted(comparison.remarks)
         )
     return table
 
 
-def chosen_cell(trainings: pd.DataFrame, labels: dict[str, str], costs: dict[str, str], printed: dict[str, str]) -> Table:
+def _against_random_cells(by_row: dict[str, pd.DataFrame], labels: dict[str, str]) -> Comparison | None:
+    """Compare rows with random cells, search by search of the same world; None without random cells or other rows.
+
+    Trainings of two rows with the same training seed are no pair: the seed says nothing about the searches.
+    """
+    means = {
+        row: pd.Series({world: float(np.mean(values)) for world, values in by_search(group).items()}, dtype=float)
+        for row, group in by_row.items()
+    }
+    reference = next((row for row in means if row.partition("[")[0] == RANDOM), None)
+    if reference is None or len(means) == 1:
+        return None
+    others = {row: series for row, series in means.items() if row != reference}
+    return compare(others, means[reference], f"the error against {labels.get(reference, reference)}")
+
+
+def chosen_cell(
+    trainings: pd.DataFrame,
+    labels: dict[str, str],
+    costs: dict[str, str],
+    printed: Mapping[str, str],
+    judged: Mapping[str, Judged],
+) -> Table:
     """Return the table of a stage that trains, for each row, the cell that an earlier stage chose.
 
     Args:
         costs: measured cost of one search by row, in words.
         printed: by row, the papers' numbers, with the source.
+        judged: by row, the verdict.
     """
-    columns = [Column("method", right=False), Column("search"), Column("trainings"), Column("error %"), Column("params M")]
-    columns += [Column("MACs M"), Column("one search", right=False)]
+    columns = [Column("method", right=False), Column("search"), Column("trainings"), Column("error %")]
+    columns += [Column("best epoch, error %"), Column("params M"), Column("MACs M"), Column("one search", right=False)]
     columns += [Column("published error %", right=False)] if printed else []
-    table = Table(_caption(trainings), columns)
-    for row, group in trainings.groupby(Training.ROW, sort=False):
-        errors = 100 - group.loc[group[Training.ACCURACY].notna(), Training.ACCURACY].to_numpy(dtype=float)
+    columns += [Column("Δ [95 %]"), Column("verdict", right=False)] if judged else []
+    table = Table(_caption(trainings) + (DELTA if judged else ""), columns)
+    for name, group in trainings.groupby(Training.ROW, sort=False):
+        row = str(name)
         table.add(
             [
-                labels.get(str(row), str(row)),
+                labels.get(row, row),
                 ", ".join(str(world) for world in sorted(group[Training.WORLD].unique())),
                 _count(group),
-                spread(*mean_std(errors)),
-                *(number(group[name].mean() / 1e6, _digits(group[name])) for name in (Training.PARAMETERS, Training.MACS)),
-                costs.get(str(row), MISSING),
-                *([printed.get(str(row), MISSING)] if printed else []),
+                spread(*mean_std(cell_errors.of(group))),
+                spread(*mean_std(cell_errors.of(group, Training.BEST))),
+                *(number(group[size].mean() / 1e6, _digits(group[size])) for size in (Training.PARAMETERS, Training.MACS)),
+                costs.get(row, MISSING),
+                *([printed.get(row, MISSING)] if printed else []),
+                *(_verdict(judged.get(row)) if judged else []),
             ]
         )
     return table
+
+
+DELTA = (
+    " Δ = ours − published in points, with Welch's 95 % interval if spread and n are known on both sides; the first of several "
+    "printed numbers counts. The table of agreement has the grounds of the verdict."
+)
+
+
+def _verdict(result: Judged | None) -> list[str]:
+    """Return Δ with its interval, of incomparable numbers too, and the verdict."""
+    if result is None or not result.values.size:
+        return [MISSING, MISSING if result is None else result.verdict.name]
+    difference = difference_from(result.values, result.line)
+    if difference is None:
+        return [signed(float(result.values.mean()) - result.line["mean"]), result.verdict.name]
+    return [with_interval(difference.delta, difference.interval(0.95), sign=True), result.verdict.name]
 
 
 def _count(group: pd.DataFrame) -> str:
@@ -235,11 +263,12 @@ def _caption(trainings: pd.DataFrame) -> str:
             f"{how}. Of each row's searches the cell with the best {source} accuracy in the trainings '{first['chosen_by']}', "
             f"trained with seeds {trainings['seed'].min()} to {trainings['seed'].max()}; ± is over these trainings (ddof 0). "
             + (
-                "The choice was made on the test set, as the papers make it: such an error is optimistic."
+                "The choice was made on the test set, as the papers make it: such an error is optimistic. "
                 if source == "TEST"
                 else ""
             )
-        ).strip()
+            + "The best epoch is chosen on the same images and is no result."
+        )
     return (
         f"{how}. Mean over cells of the mean over their trainings; 'between cells' is the standard deviation due to the "
         "search, that due to single trainings ('within a cell', pooled) taken off; – where there are too few to tell. The best "

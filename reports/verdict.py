@@ -29,8 +29,20 @@ UNCLEAR = "unclear"
 VERDICTS = (NOT_MEASURED, NOT_COMPARABLE, REPRODUCED, DIFFERS, CONSISTENT, UNCLEAR)
 LETTERS = {NOT_MEASURED: "–", NOT_COMPARABLE: "N", REPRODUCED: "R", DIFFERS: "D", CONSISTENT: "C", UNCLEAR: "U"}
 
-# Percentage points: about one standard deviation over training seeds of a 200-epoch training among good cells.
-MARGINS = {"cifar10": 0.20, "cifar100": 0.50, "imagenet16-120": 0.70}
+MARGINS: Mapping[str, Mapping[str, float]] = {
+    "nb201": {"cifar10": 0.20, "cifar100": 0.50, "imagenet16-120": 0.70},
+    "darts": {"cifar10": 0.10, "cifar100": 0.30, "imagenet": 0.30},
+    "darts_rnn": {"ptb": 0.50},
+}
+"""Margins δ by search space and data set, fixed in advance, in points; perplexity on Penn Treebank.
+
+About one standard deviation over training seeds among good cells: of 200-epoch trainings on NAS-Bench-201, and of full
+trainings in the DARTS space (top 1 on ImageNet)."""
+
+
+def margin_of(benchmark: str, target: str) -> float | None:
+    """Return δ in points for a target of a benchmark; None if it is not fixed."""
+    return MARGINS.get(benchmark.partition("/")[0], {}).get(target)
 
 
 @dataclass(frozen=True)
@@ -60,10 +72,10 @@ def judge_target(
     """Judge one row on one target against one published line.
 
     Args:
-        ours: our test accuracies in percent, one per finished run.
-        line: a line of ``published.csv``.
+        ours: our test accuracies or test errors in percent, one per finished run.
+        line: a line of ``published.csv`` of the same metric.
         margin: δ in points; None if it is not fixed.
-        reason: why the whole report is not comparable, or ``""``.
+        reason: why ours and the printed number are not comparable, or ``""``.
     """
     values = np.asarray(ours, dtype=float)
     if not values.size:
@@ -75,10 +87,16 @@ def judge_target(
         return Verdict(UNCLEAR, "fewer than 3 runs have no interval")
     if line["std"] == 0:
         return _judge_identity(values, line)
-    assert margin is not None
-    difference = welch(values, line["mean"], line["std"], line["n"])
+    difference = difference_from(values, line)
+    assert margin is not None and difference is not None
     name = judge_difference(difference, margin)
     return Verdict(name, "", difference, tuple(_remarks(values, line, margin, name)), difference.p_outside(margin))
+
+
+def difference_from(ours: np.ndarray, line: Mapping[str, Any]) -> Difference | None:
+    """Return ours minus a printed number; None if either side has no standard error."""
+    known = ours.size > 1 and not isnan(line["std"]) and line["n"] >= 2  # an unknown n is NaN
+    return welch(ours, line["mean"], line["std"], line["n"]) if known else None
 
 
 def _obstacle(line: Mapping[str, Any], margin: float | None) -> str:

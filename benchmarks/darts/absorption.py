@@ -42,7 +42,7 @@ def absorbed(net: SearchNetwork, arch: Arch, weights: Sequence[Tensor] | None = 
     if any(len(surviving(cell)) < NODES for cell in cells(arch)):
         raise ValueError(f"{arch} has vanished nodes, whose channels the supernet's cells still read")
     reference = net.classifier.weight
-    network = Network(arch, replace(net.macro, extra_norm=True)).to(reference.device, reference.dtype)
+    network = Network(arch, replace(net.macro, extra_norm="all")).to(reference.device, reference.dtype)
     state = dict(_outside(net))
     for number, cell in enumerate(cast(Sequence[MixedCell], net.cells)):
         for name, projection in (("older", cell.older), ("newer", cell.newer)):

@@ -13,6 +13,7 @@ from torch import Tensor
 from benchmarks.darts.parts import Split, parts
 from benchmarks.images.augment import STANDARD, Augmentation, Draws, Resident
 from benchmarks.images.batches import Batches, epoch, in_order
+from benchmarks.images.dataset import STATISTICS
 from benchmarks.images.digits import DRAWS, draws_seed
 from harness.errors import UserError
 
@@ -124,8 +125,11 @@ class _Share:
 
 
 @lru_cache(maxsize=2)
-def open_data(dataset: str, split: Split, device: str) -> ResidentData:
+def open_data(dataset: str, split: Split, device: str, statistics: str = "own") -> ResidentData:
     """Open CIFAR-10, CIFAR-100 or the digits on a device.
+
+    Args:
+        statistics: ``own``, or the name of the data set whose mean and standard deviation standardise the images (D-61).
 
     Raises:
         UserError: an unknown name, or images that are missing or damaged.
@@ -135,6 +139,9 @@ def open_data(dataset: str, split: Split, device: str) -> ResidentData:
     if split not in ("test", "valid"):
         raise UserError(f"split {split!r} is not test or valid")
     train, held_out = parts(dataset, split)
+    if statistics != "own":
+        mean, std = STATISTICS[statistics]
+        train, held_out = replace(train, mean=mean, std=std), replace(held_out, mean=mean, std=std)
     noise = None
     if STANDARD[dataset].noise:
         generator = torch.Generator().manual_seed(draws_seed(split))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from benchmarks.darts.cell import Cell, surviving
 from benchmarks.darts.space import cells
 from harness.space import Arch
 
 Stem = Literal["cifar", "imagenet"]
+ExtraNorm = Literal["none", "pooling", "all"]
+"""Operations without weights that have a batch norm: no operation, every pooling, or every pooling and every identity."""
 STEM_WIDTH = 3
 """Channels of the CIFAR stem, as a multiple of those of the first cells."""
 
@@ -33,14 +35,16 @@ class Macro:
     image's size."""
     auxiliary: bool = True
     """Whether a second classifier reads the output of cell 2 L // 3, in training only."""
-    extra_norm: bool = False
-    """Whether poolings and identities have a batch norm, as in the one-stage network of ISTA-NAS."""
+    extra_norm: ExtraNorm = "none"
+    """``none``: as in DARTS' network. ``pooling``: as in CoNAS' (D-60). ``all``: as in the one-stage network of ISTA-NAS."""
 
     def __post_init__(self) -> None:
         if self.depth < 1 or self.width < 2 or self.width % 2:
             raise ValueError(f"{self.depth} cells of {self.width} channels; take at least one cell, and an even width")
         if self.stem not in ("cifar", "imagenet"):
             raise ValueError(f"stem {self.stem!r} is unknown; take 'cifar' or 'imagenet'")
+        if self.extra_norm not in get_args(ExtraNorm):
+            raise ValueError(f"extra_norm {self.extra_norm!r} is unknown; take 'none', 'pooling' or 'all'")
         if self.size % self.shrinkage:
             raise ValueError(f"images of {self.size} pixels cannot be halved to a {self.shrinkage}th")
         if self.auxiliary and self.size // self.shrinkage < (7 if self.stem == "imagenet" else 8):

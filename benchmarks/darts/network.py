@@ -9,11 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.darts.cell import INPUTS, OPS, STATES, inputs, pruned, surviving
-from benchmarks.darts.macro import CIFAR, STEM_WIDTH, Macro, Place, places
+from benchmarks.darts.macro import CIFAR, STEM_WIDTH, ExtraNorm, Macro, Place, places
 from harness.space import Arch
-
-READS_RELU = frozenset({"sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "reduce"})
-"""Operations that begin with a ReLU of their source. The ReLU is computed once for all of them."""
 
 
 def separable(channels: int, kernel: int, stride: int = 1, dilation: int = 1, affine: bool = True) -> list[nn.Module]:
@@ -45,20 +42,20 @@ class FactorizedReduce(nn.Module):
         return y
 
 
-def operation(op: str, channels: int, stride: int, affine: bool = True, extra_norm: bool = False) -> nn.Module:
+def operation(op: str, channels: int, stride: int, affine: bool = True, extra_norm: ExtraNorm = "none") -> nn.Module:
     """Return the layers of one operation.
 
-    The caller adds the ReLU of the operations in ``READS_RELU``. ``skip_connect`` with stride 2 is ``reduce`` there.
+    The caller adds the ReLU of operations for which :func:`reads_relu` is true.
     """
     if op == "skip_connect":
         if stride == 2:
             return FactorizedReduce(channels, channels, affine)
-        return nn.BatchNorm2d(channels, affine=affine) if extra_norm else nn.Identity()
+        return nn.BatchNorm2d(channels, affine=affine) if extra_norm == "all" else nn.Identity()
     if op.endswith("pool_3x3"):
         pool: nn.Module = (
             nn.MaxPool2d(3, stride, 1) if op.startswith("max") else nn.AvgPool2d(3, stride, 1, count_include_pad=False)
         )
-        return nn.Sequential(pool, nn.BatchNorm2d(channels, affine=affine)) if extra_norm else pool
+        return pool if extra_norm == "none" else nn.Sequential(pool, nn.BatchNorm2d(channels, affine=affine))
     kernel = int(op[-1])
     if op.startswith("dil"):
         return nn.Sequential(*separable(channels, kernel, stride, 2, affine))
@@ -66,10 +63,15 @@ def operation(op: str, channels: int, stride: int, affine: bool = True, extra_no
     return nn.Sequential(*separable(channels, kernel, stride, 1, affine), *again)
 
 
+def reads_relu(op: str, stride: int) -> bool:
+    """Return whether an operation begins with a ReLU of its source. The ReLU is computed once for all of them."""
+    return "conv" in op or (op == "skip_connect" and stride == 2)
+
+
 class EvaluationCell(nn.Module):
     """One cell of the network: two projected inputs, and for every surviving node the sum of its operations."""
 
-    def __init__(self, place: Place, extra_norm: bool) -> None:
+    def __init__(self, place: Place, extra_norm: ExtraNorm) -> None:
         super().__init__()
         if place.older_larger:
             self.older: nn.Module = FactorizedReduce(place.older, place.width)
@@ -78,18 +80,16 @@ class EvaluationCell(nn.Module):
         self.newer = _projection(place.newer, place.width)
         cell = pruned(place.cell)
         self.surviving = surviving(cell)
+        edges = [(node, OPS[op], source) for node in range(INPUTS, STATES) for op, source in inputs(cell, node)]
+        ops = [operation(op, place.width, place.stride(source), extra_norm=extra_norm) for _, op, source in edges]
+        self.ops = nn.ModuleList(ops)
         self.edges = [
-            (node, source, _kind(OPS[op], place.stride(source)))
-            for node in range(INPUTS, STATES)
-            for op, source in inputs(cell, node)
+            (node, source, reads_relu(name, place.stride(source)), not isinstance(op, nn.Identity))
+            for (node, name, source), op in zip(edges, ops, strict=True)
         ]
-        self.ops = nn.ModuleList(
-            operation(OPS[op], place.width, place.stride(source), extra_norm=extra_norm)
-            for node in range(INPUTS, STATES)
-            for op, source in inputs(cell, node)
-        )
-        self.droppable = sum(kind != "identity" for _, _, kind in self.edges)
-        """Number of operations that drop-path may drop: all but identities."""
+        """For each operation: its node, its source, whether it reads the ReLU, and whether drop-path may drop it."""
+        self.droppable = sum(drops for *_, drops in self.edges)
+        """Number of operations that drop-path may drop: all but identities. An identity with a norm is dropped too."""
 
     def forward(self, older: Tensor, newer: Tensor, keep: Tensor | None = None) -> Tensor:
         """Return the output (batch, channels, height, width).
@@ -102,14 +102,14 @@ class EvaluationCell(nn.Module):
         states: dict[int, Tensor] = {0: self.older(F.relu(older)), 1: self.newer(F.relu(newer))}
         rectified: dict[int, Tensor] = {}
         dropped = 0
-        for (node, source, kind), op in zip(self.edges, self.ops, strict=True):
-            if kind in READS_RELU:
+        for (node, source, rectifies, drops), op in zip(self.edges, self.ops, strict=True):
+            if rectifies:
                 if source not in rectified:
                     rectified[source] = F.relu(states[source])
                 value = op(rectified[source])
             else:
                 value = op(states[source])
-            if kind != "identity":
+            if drops:
                 if keep is not None:
                     value = value * keep[dropped]
                 dropped += 1
@@ -184,12 +184,6 @@ def auxiliary_head(channels: int, macro: Macro) -> nn.Sequential:
         nn.Flatten(),
         nn.Linear(768, macro.classes),
     )
-
-
-def _kind(op: str, stride: int) -> str:
-    if op == "skip_connect":
-        return "reduce" if stride == 2 else "identity"
-    return op
 
 
 def _projection(inputs: int, outputs: int) -> nn.Sequential:

@@ -64,7 +64,7 @@ class Plan:
     slots: Tensor
     """int64: for each slot, ``edge * len(OPS) + operation``."""
     identities: Tensor
-    """bool: the slots that are skip connections at unchanged size."""
+    """bool: the slots that are bare identities: skip connections at unchanged size without a norm."""
     first: Tensor | None
     """int64: indices of the executed first convolutions among those of the group; None: all."""
     second: Tensor | None
@@ -123,7 +123,7 @@ def plan(group: Group, operations: Rows, stride: int, affine: bool, device: torc
         numbers(cells),
         numbers([op * count + at for at, op in entries]),
         numbers([group.edges[at] * len(OPS) + op for at, op in slots]),
-        torch.tensor([op == SKIP and stride == 1 for _, op in slots], dtype=torch.bool, device=device),
+        torch.tensor([op == SKIP and stride == 1 and not affine for _, op in slots], dtype=torch.bool, device=device),
         index(first, 4 * count),
         index([slot for slot in first if slot < 2 * count], 2 * count),
         index(list(reductions), count),

@@ -11,9 +11,9 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from benchmarks.darts.macro import Macro, Stem
+from benchmarks.darts.macro import ExtraNorm, Macro, Stem
 from harness.errors import UserError
 
 
@@ -50,15 +50,19 @@ class Recipe:
     width: int = 36
     depth: int = 20
     stem: Stem = "cifar"
-    extra_norm: bool = False
+    extra_norm: ExtraNorm = "none"
+    """Norms after operations without weights (D-60); see :class:`benchmarks.darts.macro.Macro`."""
+    cifar100_statistics: Literal["cifar10", "own"] = "cifar10"
+    """Mean and standard deviation that standardise CIFAR-100: those of CIFAR-10, as in PC-DARTS' script, or its own (D-61)."""
     evaluate_every: int = 1
     """Epochs between two evaluations; the last epoch is always evaluated."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1 or self.evaluate_every < 1 or self.lr <= 0:
             raise UserError(f"recipe {self.name}: epochs, batch, evaluate_every and lr must be above zero")
-        if self.schedule not in ("cosine", "linear", "exponential"):
-            raise UserError(f"recipe {self.name}: schedule {self.schedule!r} is not cosine, linear or exponential")
+        for name, kind in get_type_hints(Recipe).items():
+            if get_origin(kind) is Literal and (value := getattr(self, name)) not in get_args(kind):
+                raise UserError(f"recipe {self.name}: {name} {value!r} is not one of {', '.join(get_args(kind))}")
         if not 0 <= self.drop_path < 1 or self.tail >= self.epochs:
             raise UserError(f"recipe {self.name}: drop_path must be in [0, 1), and tail shorter than the training")
 
@@ -82,6 +86,10 @@ class Recipe:
     def drop_probability(self, epoch: int) -> float:
         """Return the probability of drop-path in an epoch, counted from 0."""
         return self.drop_path * epoch / self.epochs
+
+    def statistics(self, dataset: str) -> str:
+        """Return ``own``, or the data set whose mean and standard deviation standardise the images of ``dataset``."""
+        return self.cifar100_statistics if dataset == "cifar100" else "own"
 
     def macro(self, classes: int, channels: int, size: int) -> Macro:
         """Return the network for these images.

@@ -58,7 +58,11 @@ class Retrainer:
             torch.set_float32_matmul_precision("high")
             torch.backends.cudnn.benchmark = True
         how, dataset, split = recipe(settings["recipe"]), settings["data"], settings["split"]
-        images: Data = FolderData(image_folder(), split, device) if dataset == "imagenet" else open_data(dataset, split, device)
+        images: Data
+        if dataset == "imagenet":
+            images = FolderData(image_folder(), split, device)
+        else:
+            images = open_data(dataset, split, device, how.statistics(dataset))
         training = Retraining(arch, how, images, seed, device)
         if state is not None:
             training.load(state)
@@ -67,6 +71,7 @@ class Retrainer:
         return Trained(
             curve.final,
             curve.best,
+            curve.loss,
             {name: [line[name] for line in curve.lines] for name in HISTORY},
             {
                 "epochs": how.epochs,

@@ -28,8 +28,9 @@ from harness.seeds import derive
 from harness.space import Arch
 
 EVALUATION_BATCH = 512
-HISTORY = ("epoch", "lr", "drop_path", "train_loss", "train_accuracy", "accuracy", "seconds")
-"""Columns of a training's curve. ``accuracy`` (held-out images, percent) is NaN in epochs without an evaluation."""
+HISTORY = ("epoch", "lr", "drop_path", "train_loss", "train_accuracy", "accuracy", "loss", "seconds")
+"""Columns of a training's curve. ``accuracy`` (percent) and ``loss`` (mean cross entropy, nats) are of the held-out images.
+Both are NaN in epochs without an evaluation."""
 
 
 @dataclass
@@ -42,6 +43,11 @@ class Curve:
     def final(self) -> float:
         """Held-out accuracy after the last epoch, percent: the headline."""
         return self.lines[-1]["accuracy"] if self.lines else math.nan
+
+    @property
+    def loss(self) -> float:
+        """Mean cross entropy on the held-out images after the last epoch, nats, without label smoothing."""
+        return self.lines[-1]["loss"] if self.lines else math.nan
 
     @property
     def best(self) -> float:
@@ -169,13 +175,15 @@ class Retraining:
         if not math.isfinite(loss_sum):
             raise FloatingPointError(f"the loss is not finite in epoch {number + 1}")
         due = (number + 1) % recipe.evaluate_every == 0 or number + 1 == recipe.epochs
+        accuracy, loss = self.evaluate() if due and self.share[0] == 0 else (math.nan, math.nan)
         line = {
             "epoch": number + 1,
             "lr": rate,
             "drop_path": drop,
             "train_loss": loss_sum / seen,
             "train_accuracy": 100 * right_sum / seen,
-            "accuracy": self.evaluate() if due and self.share[0] == 0 else math.nan,
+            "accuracy": accuracy,
+            "loss": loss,
             "seconds": time.perf_counter() - started,
         }
         self.curve.lines.append(line)
@@ -204,15 +212,18 @@ class Retraining:
         self.optimizer.step()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
-    def evaluate(self) -> float:
-        """Return the accuracy on the held-out images, percent."""
+    def evaluate(self) -> tuple[float, float]:
+        """Return accuracy (percent) and mean cross entropy (nats) on the held-out images."""
         self.network.eval()
         right, seen = torch.zeros((), device=self.device, dtype=torch.int64), 0
+        loss = torch.zeros((), device=self.device, dtype=torch.float64)
         with torch.inference_mode(), self._autocast():
             for images, labels in self.data.evaluated(EVALUATION_BATCH):
-                right += (self.network(images)[0].argmax(1) == labels).sum()
+                logits = self.network(images)[0].float()
+                right += (logits.argmax(1) == labels).sum()
+                loss += F.cross_entropy(logits, labels, reduction="sum")
                 seen += len(labels)
-        return 100 * right.item() / seen
+        return 100 * right.item() / seen, loss.item() / seen
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()

@@ -150,7 +150,7 @@ def shuffled(x: Tensor, groups: int) -> Tensor:
 
 
 def _keep(run: Plan, batch: int, drop: float, noise: torch.Generator | None, like: Tensor) -> Tensor:
-    """Draw the factors (batch, slots) of drop-path: 0 with probability ``drop``, else 1 / (1 - drop); 1 for identities."""
+    """Draw the factors (batch, slots) of drop-path: 0 with probability ``drop``, else 1 / (1 - drop); 1 for bare identities."""
     drawn = torch.rand(batch, len(run.slots), generator=noise).to(like.device)
     return ((drawn >= drop) / (1 - drop)).masked_fill(run.identities, 1.0).to(like.dtype)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from benchmarks.darts.cell import INPUTS, OPS, STATES, inputs, pruned
-from benchmarks.darts.macro import CIFAR, STEM_WIDTH, Macro, Place, places
+from benchmarks.darts.macro import CIFAR, STEM_WIDTH, ExtraNorm, Macro, Place, places
 from harness.space import Arch
 
 
@@ -29,7 +29,7 @@ def network_size(arch: Arch, macro: Macro = CIFAR) -> Size:
     return total + Size((outputs + 1) * macro.classes, outputs * macro.classes)
 
 
-def cell_size(place: Place, extra_norm: bool = False) -> Size:
+def cell_size(place: Place, extra_norm: ExtraNorm = "none") -> Size:
     """Return the size of one cell: the two projections of its inputs, and its operations."""
     pixels, width = place.size**2, place.width
     total = _conv(1, place.older, width, pixels) + _norm(width)  # FactorizedReduce has the same two counts
@@ -41,7 +41,7 @@ def cell_size(place: Place, extra_norm: bool = False) -> Size:
     return total
 
 
-def op_size(op: str, width: int, stride: int, pixels: int, extra_norm: bool = False) -> Size:
+def op_size(op: str, width: int, stride: int, pixels: int, extra_norm: ExtraNorm = "none") -> Size:
     """Return the size of one operation.
 
     Args:
@@ -49,12 +49,12 @@ def op_size(op: str, width: int, stride: int, pixels: int, extra_norm: bool = Fa
         width: channels of its input and of its output.
         stride: 2 if it halves the size.
         pixels: number of pixels of its output.
-        extra_norm: poolings and identities have a batch norm.
+        extra_norm: the operations without weights that have a batch norm.
     """
     if op == "skip_connect" and stride == 2:
         return _conv(1, width, width, pixels) + _norm(width)
     if "conv" not in op:
-        return _norm(width if extra_norm else 0)
+        return _norm(width if extra_norm == "all" or (extra_norm == "pooling" and "pool" in op) else 0)
     kernel, times = int(op[-1]), 2 if op.startswith("sep") else 1
     once = _conv(kernel, 1, width, pixels) + _conv(1, width, width, pixels) + _norm(width)
     return Size(times * once.parameters, times * once.macs)

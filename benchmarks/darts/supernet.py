@@ -156,7 +156,7 @@ class Supernet(SupernetBase[Mixtures]):
 
     def parameter_count(self, arch: Arch) -> int:
         """See the contract."""
-        macro = replace(self._network.macro, extra_norm=self._network.affine)
+        macro = replace(self._network.macro, extra_norm="all" if self._network.affine else "none")
         return network_size(arch, macro).parameters
 
     def absorb(self, arch: Arch, weights: Sequence[Tensor] | None = None) -> Callable[[Tensor], Tensor]:

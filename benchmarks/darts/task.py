@@ -22,7 +22,8 @@ MACROS = {"cifar10": SEARCH, "digits": Macro(width=8, depth=3, channels=1, size=
 class DartsTask:
     """See :class:`harness.weight_sharing.Task`.
 
-    The halves of CIFAR-10 are the first and the last 25 000 training images. Every step draws a new validation batch.
+    The halves of CIFAR-10 are the first and the last 25 000 training images. Unless a method asks for
+    another pairing, every step draws a new validation batch, as DARTS' code does.
 
     Args:
         dataset: ``cifar10`` or ``digits``.
@@ -32,7 +33,7 @@ class DartsTask:
     """
 
     def __init__(self, dataset: str, world: int, device: str, charge: Meter) -> None:
-        data = SearchImages(dataset, "halves", "darts", world, device)
+        data = SearchImages(dataset, "halves", "redraw", world, device)
         self.name, self.device, self.images = dataset, data.device, data.counts
         self.batches, self.pairs, self.plain = data.batches, data.pairs, data.plain
         self._macro, self._world, self._meter = MACROS[dataset], world, charge
@@ -43,6 +44,8 @@ class DartsTask:
         *,
         none: bool = True,
         track: bool = True,
+        track_outside: bool = True,
+        plain_last: bool = False,
         bias: bool = False,
         channels: int = 0,
         edges: bool = False,
@@ -52,6 +55,8 @@ class DartsTask:
         auxiliary: bool = False,
     ) -> DeployableSupernet:
         """Return the supernet of this data set; see :meth:`harness.weight_sharing.Task.supernet`.
+
+        All norms of the space's code are alike, so ``track_outside`` and ``plain_last`` have no effect.
 
         Args:
             cells: number of cells; 0: as in searches (8 on CIFAR-10, 3 on the digits).

@@ -101,7 +101,7 @@ def train(
     arch, how = named(cell), recipe(recipe_).changed(_settings(set_ or []))
     processes = int(os.environ.get("WORLD_SIZE", "1")) > 1
     device = _ready(device, processes)
-    opened = _opened(data, split, device, images, size)
+    opened = _opened(data, split, device, images, size, how.statistics(data))
     from benchmarks.darts.retraining import Retraining
 
     training = Retraining(arch, how, opened, seed, device, compile_, processes, light)
@@ -200,13 +200,13 @@ def _ready(device: str, processes: bool) -> str:
     return device
 
 
-def _opened(data: str, split: str, device: str, images: Path | None, size: int) -> Data:
+def _opened(data: str, split: str, device: str, images: Path | None, size: int, statistics: str) -> Data:
     from benchmarks.darts.data import open_data
 
     if split not in ("test", "valid"):
         raise UserError(f"--split {split!r} is not test or valid")
     if data != "imagenet":
-        return open_data(data, "test" if split == "test" else "valid", device)
+        return open_data(data, "test" if split == "test" else "valid", device, statistics)
     from benchmarks.darts.image_folder import FolderData, image_folder
 
     return FolderData(images or image_folder(), "test" if split == "test" else "valid", device, size)
@@ -250,6 +250,7 @@ def _result(training: Retraining, arch: Arch) -> dict[str, Any]:
         "held_out": training.data.split,
         "accuracy_last_epoch": curve.final,
         "accuracy_best_epoch_chosen_on_held_out": curve.best,
+        "loss_last_epoch": curve.loss,
         "epochs": training.epoch,
         "restarts_without_momentum": training.restarts,
         "parameters": count.parameters,

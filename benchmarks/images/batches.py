@@ -6,6 +6,7 @@ start of the epoch, makes the epoch again, and continues at that step.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -95,12 +96,30 @@ def reshuffled(
 ) -> Batches:
     """Return ``steps`` batches, each the first batch of a new shuffle. An image occurs at most once in a batch.
 
-    These are the validation batches of DARTS, PC-DARTS and GAEA, which make a new loader for every step.
+    These are the validation batches of DARTS, PC-DARTS and GAEA in the DARTS space, where each step makes a new loader.
     """
     size = min(size, len(data))
     device = data.images.device
     rows = torch.cat([torch.randperm(len(data), generator=generator, device=device)[:size] for _ in range(steps)])
     return _augmented(data, rows, size, generator, augmentation, False, dtype)
+
+
+def iterated(
+    data: Resident,
+    size: int,
+    steps: int,
+    generator: torch.Generator,
+    augmentation: Augmentation,
+    dtype: torch.dtype = torch.float32,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Return ``steps`` batches of one shuffle after the other. Every image comes once before one comes twice.
+
+    The last batch of a shuffle may be smaller. These are the validation batches of NAS-Bench-1Shot1, which starts a new loader
+    when an epoch starts and when the loader ends.
+    """
+    shuffles = math.ceil(steps / math.ceil(len(data) / size))
+    rounds = [epoch(data, size, generator, augmentation, dtype=dtype) for _ in range(shuffles)]
+    return itertools.islice(itertools.chain.from_iterable(rounds), steps)
 
 
 def in_order(data: Resident, size: int, dtype: torch.dtype = torch.float32) -> Batches:

@@ -14,13 +14,15 @@ from torch import Tensor
 
 from benchmarks.images import digits
 from benchmarks.images.augment import STANDARD, Augmentation, Resident
-from benchmarks.images.batches import Batches, in_order, reshuffled, search_epoch
+from benchmarks.images.batches import Batches, in_order, iterated, reshuffled, search_epoch
 from benchmarks.images.batches import epoch as shuffled
 from benchmarks.images.dataset import ImageSet
 from benchmarks.images.parts import Split, parts
 from harness.seeds import derive
+from harness.weight_sharing import Pairing
 
-Pairing = Literal["nb201", "darts"]
+Rule = Literal["partner", "redraw", "iterate"]
+"""A :data:`Pairing` that a space can have."""
 
 
 class SearchImages:
@@ -30,12 +32,11 @@ class SearchImages:
         dataset: a name of :mod:`benchmarks.images.dataset`.
         split: ``nb201``: NAS-Bench-201's fixed parts; ``halves``: the first and the last half of the training set (the
             digits have one fixed split).
-        pairing: the bilevel loader. ``nb201``: every image of ``train`` with one of ``valid``, drawn with replacement;
-            ``darts``: every batch of ``train`` with the first of a fresh shuffle of ``valid``.
+        pairing: the space's rule of the bilevel loader; see :meth:`harness.weight_sharing.Task.pairs`.
         world: the world's seed.
     """
 
-    def __init__(self, dataset: str, split: Split, pairing: Pairing, world: int, device: str) -> None:
+    def __init__(self, dataset: str, split: Split, pairing: Rule, world: int, device: str) -> None:
         if device == "cpu":
             torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # workers share the cores
         self.device = torch.device(device)
@@ -54,13 +55,17 @@ class SearchImages:
         augmentation = replace(self.augmentation, cutout=cutout)
         return shuffled(self._parts[part], batch, self._generator(part, stream, epoch), augmentation)
 
-    def pairs(self, batch: int, epoch: int) -> Iterator[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
+    def pairs(
+        self, batch: int, epoch: int, pairing: Pairing = "space"
+    ) -> Iterator[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
         """Return the bilevel loader; see the contract."""
         train, valid, generator = self._parts["train"], self._parts["valid"], self._generator("pairs", epoch)
-        if self._pairing == "nb201":
+        rule = self._pairing if pairing == "space" else pairing
+        if rule == "partner":
             return zip(*search_epoch(train, valid, batch, generator, self.augmentation), strict=True)
         first = shuffled(train, batch, generator, self.augmentation)
-        return zip(first, reshuffled(valid, batch, len(first), generator, self.augmentation), strict=True)
+        second = iterated if rule == "iterate" else reshuffled
+        return zip(first, second(valid, batch, len(first), generator, self.augmentation), strict=True)
 
     def plain(self, part: str, batch: int, number: int) -> tuple[Tensor, Tensor]:
         """Return a batch for evaluation; see the contract."""

@@ -28,8 +28,8 @@ TABLES = {"cifar10": tables.PAPER, "digits": tables.DIGITS}
 class NB1Shot1Task:
     """See :class:`harness.weight_sharing.Task`.
 
-    The weights train on the first half of CIFAR-10's training images, and the architecture on the second half. The images of
-    an architecture step are the first of a new shuffle, as in the paper's code.
+    The weights train on the first half of CIFAR-10's training images, and the architecture on the second half. Steps of the
+    architecture iterate over the second half, as in the paper's code and in GAEA's.
 
     Args:
         dataset: ``cifar10`` or ``digits``.
@@ -40,7 +40,7 @@ class NB1Shot1Task:
     """
 
     def __init__(self, dataset: str, space: NB1Shot1Space, clock: PassClock, world: int, device: str, charge: Meter) -> None:
-        data = SearchImages(dataset, "halves", "darts", world, device)
+        data = SearchImages(dataset, "halves", "iterate", world, device)
         self.name, self.device, self.images = dataset, data.device, data.counts
         self.batches, self.pairs, self.plain = data.batches, data.pairs, data.plain
         self._macro, self._side = MACROS[dataset]
@@ -55,12 +55,15 @@ class NB1Shot1Task:
         edges: bool = True,
         partial: int = 1,
         track: bool = True,
+        track_outside: bool = True,
+        plain_last: bool = False,
         bias: bool = False,
         channels: int = 0,
     ) -> Supernet:
         """Return the paper's supernet; see :meth:`harness.weight_sharing.Task.supernet`.
 
-        The space has no operation ``none``, and inputs are always decisions, so these two choices have no effect.
+        The space has no operation ``none``, inputs are always decisions, and all norms are alike, so ``none``, ``edges``,
+        ``track_outside`` and ``plain_last`` have no effect.
 
         Raises:
             UserError: a bias is requested, or the channels are not divisible by ``partial``.

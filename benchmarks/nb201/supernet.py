@@ -39,7 +39,10 @@ class Supernet(SupernetBase["Mixture"]):
     Args:
         macro: the network around the cells; its ``affine`` applies to the norms inside the cells.
         none: ``none`` is one of the options.
-        track: norms keep running statistics for evaluation; if False, every batch is normalised by its own statistics.
+        track: the norms inside the cells keep running statistics for evaluation; if False, they normalise every batch by its
+            own statistics.
+        track_outside: the norms outside the cells keep running statistics, even if those inside do not (D-53).
+        plain_last: the last norm is like those inside the cells: it has scale, shift and statistics only if they do (D-54).
         bias: the convolutions of the cells have a bias (D-01).
         seed: seed of the initial weights.
         charge: charge for one pass.
@@ -51,6 +54,8 @@ class Supernet(SupernetBase["Mixture"]):
         *,
         none: bool = True,
         track: bool = False,
+        track_outside: bool = True,
+        plain_last: bool = False,
         bias: bool = False,
         seed: int = 0,
         charge: Pass = lambda counts, images, training: None,
@@ -58,7 +63,7 @@ class Supernet(SupernetBase["Mixture"]):
         self.ops = tuple(range(len(OPS))) if none else tuple(range(1, len(OPS)))
         targets = tuple(target for target, _ in EDGES)
         operations = Decision("operations", len(EDGES), tuple(OPS[op] for op in self.ops), targets=targets)
-        self._network = _Network(macro, track, bias)
+        self._network = _Network(macro, track, bias, track_outside, plain_last)
         super().__init__((operations,), self._network, STAGES * macro.depth, seed)
         self._charge = charge
 
@@ -271,10 +276,13 @@ class _Cell(nn.Module):
 class _Network(Skeleton):
     """The whole network. Layers outside the cells are named as in :class:`benchmarks.nb201.network.Network`."""
 
-    def __init__(self, macro: Macro, track: bool, bias: bool) -> None:
+    def __init__(self, macro: Macro, track: bool, bias: bool, track_outside: bool, plain_last: bool) -> None:
         super().__init__(macro, lambda channels: _Cell(channels, macro.affine, track, bias))
-        if not track:
+        if not (track or track_outside):
             drop_statistics(self)
+        if plain_last:
+            last = self.norm.num_features
+            self.norm = nn.BatchNorm2d(last, BN_EPS, BN_MOMENTUM, affine=macro.affine, track_running_stats=track)
 
     def forward(self, x: Tensor, mixtures: Sequence[Mixture]) -> Tensor:
         """Return the logits. ``mixtures`` has one entry for all cells, or one for each."""

@@ -35,7 +35,7 @@ class NB201Task:
     """
 
     def __init__(self, dataset: str, clock: Clock, world: int, device: str, charge: Meter) -> None:
-        data = SearchImages(dataset, "nb201", "nb201", world, device)
+        data = SearchImages(dataset, "nb201", "partner", world, device)
         self.name, self.device, self.images = dataset, data.device, data.counts
         self.batches, self.pairs, self.plain = data.batches, data.pairs, data.plain
         self.classes = MACROS[dataset].classes
@@ -45,19 +45,38 @@ class NB201Task:
         self._clock, self._meter = clock, charge
 
     def supernet(
-        self, *, none: bool = True, track: bool = False, bias: bool = False, affine: bool = False, channels: int = 0
+        self,
+        *,
+        none: bool = True,
+        track: bool = False,
+        track_outside: bool = True,
+        plain_last: bool = False,
+        bias: bool = False,
+        affine: bool = False,
+        channels: int = 0,
     ) -> Supernet:
         """Return the supernet with the macro network of this data set.
 
         Args:
             none: ``none`` is one of the options.
-            track: norms keep running statistics for evaluation.
+            track: the norms inside the cells keep running statistics for evaluation.
+            track_outside: the norms of stem, residual blocks and classifier keep them, even if those inside do not (D-53).
+            plain_last: the last norm is like those inside the cells (D-54).
             bias: the convolutions of the cells have a bias (D-01).
             affine: the norms inside the cells have scale and shift.
             channels: channels of the first stage; 0: as in the table's networks (D-23).
         """
         macro = replace(self._macro, affine=affine, width=channels or self._macro.width)
-        net = Supernet(macro, none=none, track=track, bias=bias, seed=derive("supernet", self._world), charge=self._charge)
+        net = Supernet(
+            macro,
+            none=none,
+            track=track,
+            track_outside=track_outside,
+            plain_last=plain_last,
+            bias=bias,
+            seed=derive("supernet", self._world),
+            charge=self._charge,
+        )
         net.module.to(self.device)
         return net
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from harness.seeds import derive
 from harness.space import Arch
 from harness.training import Meter
-from harness.weight_sharing import Active, Decision, Metered, everything
+from harness.weight_sharing import Active, Decision, Metered, Pairing, everything
 
 if TYPE_CHECKING:
     from harness.weight_sharing import Batch
@@ -43,7 +43,16 @@ class ToyTask:
         self._parts["full"] = tuple(torch.cat(both) for both in zip(*self._parts.values(), strict=True))  # type: ignore[assignment]
         self.images = {**{part: len(labels) for part, (_, labels) in self._parts.items()}, "plain": IMAGES}
 
-    def supernet(self, *, none: bool = True, track: bool = False, bias: bool = False, channels: int = 0) -> ToySupernet:
+    def supernet(
+        self,
+        *,
+        none: bool = True,
+        track: bool = False,
+        track_outside: bool = True,
+        plain_last: bool = False,
+        bias: bool = False,
+        channels: int = 0,
+    ) -> ToySupernet:
         """Return the supernet with this world's weights. It has no norms and biases, so these choices have no effect."""
         return ToySupernet(none, derive("supernet", self._world), self._pay).to(self.device)
 
@@ -52,9 +61,16 @@ class ToyTask:
         order = torch.randperm(len(labels), generator=self._generator("order", part, stream, epoch))
         return [(images[rows], labels[rows]) for rows in torch.split(order, batch)]
 
-    def pairs(self, batch: int, epoch: int) -> Iterable[tuple[Batch, Batch]]:
-        both = (self.batches(part, batch, epoch, "pairs") for part in ("train", "valid"))
-        return zip(*both, strict=True)
+    def pairs(self, batch: int, epoch: int, pairing: Pairing = "space") -> Iterable[tuple[Batch, Batch]]:
+        """Return the bilevel loader; see the contract. The rule of this space is ``iterate``."""
+        train, valid = (self.batches(part, batch, epoch, "pairs") for part in ("train", "valid"))
+        if pairing == "redraw":
+            valid = [self.batches("valid", batch, epoch, f"pairs {step}")[0] for step in range(len(train))]
+        if pairing == "partner":
+            images, labels = self._parts["valid"]
+            rows = torch.randint(IMAGES, (IMAGES,), generator=self._generator("partners", epoch))
+            valid = [(images[part], labels[part]) for part in torch.split(rows, batch)]
+        return zip(train, valid, strict=True)
 
     def plain(self, part: str, batch: int, number: int) -> Batch:
         images, labels = self._parts[part]

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from harness.problem import MissingRecord
@@ -14,48 +13,79 @@ from methods.multi_trial.parts.recorded import first_recorded
 
 @dataclass(frozen=True)
 class LocalSearch:
-    """Local search: moves to the best neighbour until none is better, then restarts from a random architecture.
+    """Local search: climbs from the best of several random architectures to better neighbours, and starts again at an optimum.
 
-    No architecture is evaluated and paid for twice.
+    The default is that of the authors' code, naszilla: it moves to the first better neighbour, and starts from ten architectures.
+    ``full_neighbourhood`` is the paper's algorithm (D-73). No architecture is evaluated twice: a climb goes on among neighbours
+    that were not evaluated before, and random starts are new.
     """
 
-    move: Annotated[Literal["best", "first"], "move to the best of all neighbours, or to the first better neighbour"] = "best"
+    move: Annotated[
+        Literal["first", "best"], "move to the first better neighbour, or to the best of all neighbours (D-73)"
+    ] = "first"
+    starts: Annotated[int, "random architectures before each climb, which begins at the best of them (D-73)"] = 10
 
     reference: ClassVar[str] = "White et al. 2021, arXiv:2005.02960"
     citations: ClassVar[tuple[str, ...]] = ("white2021local",)
     pure: ClassVar[bool] = True
+    variants: ClassVar[dict[str, dict[str, object]]] = {"": {}, "full_neighbourhood": {"move": "best", "starts": 1}}
 
     def __post_init__(self) -> None:
         if self.move not in ("best", "first"):
             raise ValueError(f"move must be 'best' or 'first', not {self.move!r}")
+        if self.starts < 1:
+            raise ValueError("starts must be at least 1")
 
     def search(self, view: SearchView) -> None:
-        seen: dict[Arch, float] = {}
+        known = _Known(view)
+        new = known.new()
+        with suppress(StopIteration):  # every architecture of the space is known
+            while True:
+                starts = [first_recorded(new.__next__, known.measure)[0] for _ in range(self.starts)]
+                current: Arch | None = max(starts, key=known.accuracy.__getitem__)
+                while current is not None:
+                    current = self._better(known, current)
 
-        def accuracy(arch: Arch) -> float:
-            """Return the validation accuracy of an architecture, minus infinity if it has no record."""
-            if arch not in seen:
-                try:
-                    seen[arch] = view.query(arch).valid_accuracy
-                except MissingRecord:
-                    seen[arch] = -math.inf
-            return seen[arch]
+    def _better(self, known: _Known, current: Arch) -> Arch | None:
+        """Return the neighbour to move to; None if no neighbour that was not evaluated before is better."""
+        present, measured = known.accuracy[current], []
+        for arch in known.neighbours(current):
+            with suppress(MissingRecord):
+                measured.append((known.measure(arch), arch))
+                if self.move == "first" and measured[-1][0] > present:
+                    return arch
+        best, arch = max(measured, key=lambda entry: entry[0], default=(present, current))
+        return arch if best > present else None
 
-        def start(arch: Arch) -> None:
-            if accuracy(arch) == -math.inf:
-                raise MissingRecord(f"the table has no record of {view.space.to_str(arch)}")
 
-        while len(seen) < view.space.size:
-            current, _ = first_recorded(partial(view.space.sample, view.rng), start)
-            while (better := self._step(view, current, accuracy)) is not None:
-                current = better
+@dataclass
+class _Known:
+    """The architectures that were evaluated, and those without a record."""
 
-    def _step(self, view: SearchView, current: Arch, accuracy: Callable[[Arch], float]) -> Arch | None:
-        """Return the neighbour to move to, None if no neighbour is better."""
-        present = accuracy(current)
-        around = list(view.space.neighbors(current))
-        view.rng.shuffle(around)
-        if self.move == "first":
-            return next((arch for arch in around if accuracy(arch) > present), None)
-        best = max(around, key=accuracy)
-        return best if accuracy(best) > present else None
+    view: SearchView
+    accuracy: dict[Arch, float] = field(default_factory=dict)
+    """Validation accuracies of the evaluated architectures."""
+    missing: set[Arch] = field(default_factory=set)
+
+    def measure(self, arch: Arch) -> float:
+        """Evaluate an architecture and return its validation accuracy. Raises :class:`MissingRecord`."""
+        try:
+            accuracy = self.accuracy[arch] = self.view.query(arch).valid_accuracy
+        except MissingRecord:
+            self.missing.add(arch)
+            raise
+        return accuracy
+
+    def new(self) -> Iterator[Arch]:
+        """Yield random architectures that were not evaluated. End if no other is left."""
+        space = self.view.space
+        while not self.accuracy or len(self.accuracy) + len(self.missing) < space.size:
+            arch = space.sample(self.view.rng)
+            if arch not in self.accuracy:
+                yield arch
+
+    def neighbours(self, arch: Arch) -> list[Arch]:
+        """Return the neighbours that are not known, in random order."""
+        around = [near for near in self.view.space.neighbors(arch) if near not in self.accuracy and near not in self.missing]
+        self.view.rng.shuffle(around)
+        return around

@@ -17,6 +17,9 @@ class GaeaDarts(training.WeightTraining):
     lr_horizon: Annotated[int, "epochs of half a cosine; the released code has 50, twice the epochs (D-24)"] = 50
     nesterov: Annotated[bool, "use Nesterov momentum"] = False
     weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
+    track_stats: Annotated[
+        bool, "batch norms keep running statistics for evaluation; true in the released configuration (D-55)"
+    ] = False
     objective: Annotated[
         Literal["bilevel", "erm"], "bilevel: the architecture trains on validation images; erm: both train on all images"
     ] = "bilevel"

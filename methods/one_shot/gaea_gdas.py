@@ -42,6 +42,7 @@ class GaeaGdas(training.WeightTraining):
             "cooling": "released",
             "lr_horizon": 50,
             "lr_restart": 0.5,
+            "track_stats": True,  # D-55
         },
     }
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from harness.problem import Problem
 from harness.space import Arch
 from harness.view import SearchView
+from harness.weight_sharing import Pairing
 from methods.one_shot.parts import training
 
 
@@ -29,6 +30,9 @@ class IstaNas(training.WeightTraining):
     weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
     arch_lr: Annotated[float, "Adam's learning rate of b"] = 6e-4
     arch_decay: Annotated[float, "L2 penalty on b"] = 1e-3
+    pairing: Annotated[
+        Pairing, "two stages: the validation images of a step, by the space's rule, or all in turn as in the code (D-64)"
+    ] = "space"
     connections: Annotated[int, "connections per node (s), at most as many as it has inputs"] = 2
     penalty: Annotated[float, "penalty of the Lasso (gamma)"] = 1e-5
     one_stage: Annotated[bool, "one loss on all images moves weights and b, until every node has settled"] = False
@@ -40,7 +44,8 @@ class IstaNas(training.WeightTraining):
     target_cells: Annotated[int, "one stage: cells of the deployed network, with affine norms; 0: as in a search"] = 0
     auxiliary: Annotated[float, "one stage: weight of the auxiliary head's loss"] = 0.0
     largest: Annotated[float, "one stage: cells of this many million parameters or more are rejected (D-14); 0: none"] = 0.0
-    continued: Annotated[int, "one stage: further epochs after the last node has settled; the rate falls to lr_last"] = 0
+    settling: Annotated[int, "one stage: epochs at the search's rate after the last node has settled (D-62)"] = 0
+    continued: Annotated[int, "one stage: further epochs after them; the rate falls to lr_last"] = 0
     lr_last: Annotated[float, "one stage: learning rate after the further epochs"] = 0.001
     drop_path: Annotated[float, "one stage: probability that drop-path reaches linearly in the further epochs"] = 0.0
     cutout: Annotated[int, "one stage: side of the square that is cut out of every training image; 0: none"] = 0
@@ -50,10 +55,12 @@ class IstaNas(training.WeightTraining):
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "darts": {
             **training.DARTS,
+            "pairing": "iterate",
             "target_channels": 36,
             "target_cells": 20,
             "auxiliary": 0.4,
             "largest": 3.7,
+            "settling": 1,
             "continued": 600,
             "drop_path": 0.2,
             "cutout": 16,

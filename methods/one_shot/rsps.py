@@ -64,7 +64,7 @@ class Rsps(training.WeightTraining):
     }
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "": {},
-        "nats_2021": {"sampling": "cell", "epochs": 200, "clip": 0.0},
+        "nats_2021": {"sampling": "cell", "epochs": 200, "clip": 0.0, "conv_bias": True, "plain_last": True},
     }
 
     def skip(self, problem: Problem) -> str | None:
@@ -86,7 +86,7 @@ class Rsps(training.WeightTraining):
         selected = None if self.selects == "every_epoch" else self._selected(search)
         with search.net.unmetered():
             for arch in (view.space.sample(search.rng) for _ in range(self.probed)):
-                view.probe(arch, search.validate(Forward(active=search.net.active_for(arch)), PROBED_IMAGES)[0])
+                view.probe(arch, *search.validate(Forward(active=search.net.active_for(arch)), PROBED_IMAGES))
         return selected
 
     def _selected(self, search: Search) -> Arch:

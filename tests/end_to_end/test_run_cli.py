@@ -122,15 +122,16 @@ def test_from_plan_to_table(command: Command, tmp_path: Path) -> None:
         "bohb:nb201_2020",
         "bohb:nats_2021",
         "local_search",
+        "local_search:full_neighbourhood",
         "Optimal",
     ):
         assert row in table
     assert f"python -m harness.run --protocol smoke {' '.join(MULTI_TRIAL)} --seeds 3 --out {tmp_path}" in table
     rows = list(csv.DictReader((report / "runs.csv").open()))
-    assert len(rows) == 8 * 3
+    assert len(rows) == 9 * 3
     again = command("--protocol", "smoke", *MULTI_TRIAL, "--seeds", 3, "--out", tmp_path)
     assert again.returncode == 0
-    assert "all 24 runs were done before" in again.stderr
+    assert "all 27 runs were done before" in again.stderr
     refused(
         command(
             "--protocol", "smoke", *MULTI_TRIAL, "--seeds", 3, "--out", tmp_path, "--report", "--report-to", "/sys/nowhere"

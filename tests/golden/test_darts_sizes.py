@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.darts.macro import CIFAR, IMAGENET
 from benchmarks.darts.published import published
+from benchmarks.darts.recipe import recipe
 from benchmarks.darts.size import network_size
 
 EXACT = {
@@ -47,7 +48,14 @@ def test_rounded_counts_agree_with_the_papers_where_they_do(name: str) -> None:
 
 
 def with_extra_norms(name: str) -> int:
-    return network_size(published()[name], replace(CIFAR, extra_norm=True)).parameters
+    return network_size(published()[name], replace(CIFAR, extra_norm="all")).parameters
+
+
+def test_the_released_network_of_conas_has_norms_after_pooling() -> None:
+    """D-60: counted on the network that CoNAS' script builds for the cell of its README, which has 56 such norms."""
+    with_norms = network_size(published()["CONAS_1"], replace(CIFAR, extra_norm="pooling"))
+    assert with_norms == (2_865_286, EXACT["CONAS_1"][1])
+    assert network_size(published()["CONAS_1"], recipe("conas").macro(10, 3, 32)) == with_norms
 
 
 @pytest.mark.parametrize(("name", "millions"), [("DARTS_V2", 4.7), ("PC_DARTS_IMAGENET", 5.3), ("ISTA_NAS_IMAGENET", 5.65)])

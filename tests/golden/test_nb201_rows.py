@@ -21,6 +21,12 @@ PUBLISHED = {
     "bohb:nb201_2020": {"cifar10": 93.61, "cifar100": 70.85, "imagenet16-120": 44.42},
 }
 
+RELEASED: dict[str, tuple[dict[str, float], float]] = {
+    "local_search": ({"cifar10": 94.193, "cifar100": 72.641, "imagenet16-120": 45.873}, 90.44),
+    "local_search:full_neighbourhood": ({"cifar10": 94.026, "cifar100": 72.116, "imagenet16-120": 45.407}, 98.45),
+}
+"""Means of 3 000 searches by naszilla's own ``local_search`` on the same table within 12 000 s, and of their queries (D-73)."""
+
 
 @pytest.fixture
 def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +52,17 @@ def test_about_a_hundred_trainings_fit_the_budget() -> None:
     (row,) = make(protocols.protocol("nb201-2020"), methods=["random_search"], seeds=30).rows
     queries = [execute(row.spec, run).spent["queries"] for run in row.runs]
     assert 95 < statistics.mean(queries) < 115
+
+
+@pytest.mark.usefixtures("real")
+def test_local_search_agrees_with_its_authors_code() -> None:
+    plan = make(protocols.protocol("nb201-2020"), methods=["local_search"], seeds=SEEDS)
+    assert [row.spec.row for row in plan.rows] == list(RELEASED)
+    for row in plan.rows:
+        results = [execute(row.spec, run) for run in row.runs]
+        accuracies, queries = RELEASED[row.spec.row]
+        measured = {target: [result.scores[target]["test"] for result in results] for target in accuracies}
+        measured["queries"] = [result.spent["queries"] for result in results]
+        for name, expected in {**accuracies, "queries": queries}.items():
+            noise = statistics.stdev(measured[name]) / SEEDS**0.5
+            assert abs(statistics.mean(measured[name]) - expected) < 3 * noise, (row.spec.row, name)

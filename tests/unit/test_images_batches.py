@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from benchmarks.images.augment import PLAIN, STANDARD, Augmentation, Draws, Resident, augment, draw
-from benchmarks.images.batches import Batches, epoch, in_order, reshuffled, search_epoch
+from benchmarks.images.batches import Batches, epoch, in_order, iterated, reshuffled, search_epoch
 from benchmarks.images.dataset import STATISTICS, ImageSet, load
 from benchmarks.nb201.digits_bundle import SETTINGS
 
@@ -138,6 +138,27 @@ def test_reshuffled_batches_repeat_no_image_within_a_batch() -> None:
     labels = [labels.tolist() for _, labels in batches]
     assert all(len(set(batch)) == 8 for batch in labels)
     assert any(set(a) & set(b) for a, b in itertools.pairwise(labels))
+
+
+@given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 2**32))
+@settings(max_examples=30)
+def test_iterated_batches_have_every_image_once_before_one_comes_twice(size: int, steps: int, seed: int) -> None:
+    batches = [labels.tolist() for _, labels in iterated(Resident.of(image_set()), size, steps, generator(seed), PLAIN)]
+    assert len(batches) == steps
+    a_round = -(-N // size)
+    for start in range(0, steps, a_round):
+        seen = [label for batch in batches[start : start + a_round] for label in batch]
+        assert len(set(seen)) == len(seen)
+        if start + a_round <= steps:
+            assert sorted(seen) == list(range(N))
+    if size < N < steps:
+        assert batches[:a_round] != batches[a_round : 2 * a_round]
+
+
+def test_a_resumed_search_iterates_over_the_same_batches() -> None:
+    data, augmentation = Resident.of(image_set()), Augmentation(padding=4, flip=True)
+    first, again = (list(iterated(data, 5, 12, generator(3), augmentation)) for _ in range(2))
+    assert all(torch.equal(x, y) for a, b in zip(first, again, strict=True) for x, y in zip(a, b, strict=True))
 
 
 def same(first: Batches, second: Batches, start: int) -> bool:

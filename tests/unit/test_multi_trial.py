@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from contextlib import suppress
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -106,15 +108,54 @@ def test_reinforce_is_the_published_update_step_by_step() -> None:
         adam.step()
 
 
-def test_local_search_ends_in_local_optima_and_pays_once() -> None:
-    for move in ("best", "first"):
-        oracle = Recorder()
-        view = RecordedView(ToySpace(), Budget("queries", 10_000), oracle, 0)
-        LocalSearch(move=move).search(view)  # returns when it has evaluated all of the space
-        archs = [arch for arch, _ in oracle.asked]
-        assert len(archs) == len(set(archs)) == ToySpace().size
-        best = max(archs, key=lambda arch: ToyOracle(7).measure(arch, None, 0)[0])
-        assert view.trace.proposals[-1].arch == best
+@pytest.mark.parametrize("move", ["first", "best"])
+def test_local_search_evaluates_all_of_a_small_space_once(move: Literal["first", "best"]) -> None:
+    oracle = Recorder()
+    view = RecordedView(ToySpace(), Budget("queries", 10_000), oracle, 0)
+    LocalSearch(move=move).search(view)  # returns when it has evaluated all of the space
+    archs = [arch for arch, _ in oracle.asked]
+    assert len(archs) == len(set(archs)) == ToySpace().size
+    best = max(archs, key=lambda arch: ToyOracle(7).measure(arch, None, 0)[0])
+    assert view.trace.proposals[-1].arch == best
+
+
+def local_search(variant: str) -> LocalSearch:
+    """Return a variant of local search."""
+    method = registry.build(registry.method("local_search"), LocalSearch.variants[variant])
+    assert isinstance(method, LocalSearch)
+    return method
+
+
+@pytest.mark.parametrize(("variant", "starts", "move"), [("", 10, "first"), ("full_neighbourhood", 1, "best")])
+@pytest.mark.parametrize("seed", range(5))
+def test_local_search_climbs_as_the_code_and_as_the_paper_do_d73(variant: str, starts: int, move: str, seed: int) -> None:
+    """Replay the queries of both sides of D-73: random starts, then unknown neighbours until none is better."""
+    _, oracle = searched(local_search(variant), 60, seed)
+    asked = iter([arch for arch, _ in oracle.asked])
+    accuracy: dict[Arch, float] = {}
+    climbs = 0
+
+    def query() -> Arch:
+        arch = next(asked)
+        assert arch not in accuracy
+        accuracy[arch] = ToyOracle(7).measure(arch, None, 0)[0]
+        return arch
+
+    with suppress(StopIteration):
+        while True:
+            climbs += 1
+            current = max([query() for _ in range(starts)], key=accuracy.__getitem__)
+            while True:
+                unknown = {arch for arch in ToySpace().neighbors(current) if arch not in accuracy}
+                better = []
+                while unknown and not (better and move == "first"):
+                    near = query()
+                    unknown.remove(near)
+                    better += [near] if accuracy[near] > accuracy[current] else []
+                if not better:
+                    break
+                current = max(better, key=accuracy.__getitem__)
+    assert climbs > 1, "the search began again at a local optimum"
 
 
 def bohb(variant: str) -> Bohb:

@@ -102,8 +102,16 @@ def test_darts_may_end_with_none_on_an_edge(monkeypatch: pytest.MonkeyPatch) -> 
     assert made_search.search("darts:bilevel")[0][2] == 0
 
 
-@pytest.mark.parametrize(("row", "first"), [("darts:bilevel", "weights"), ("gaea_darts:erm", "architecture")])
-def test_the_order_of_the_two_steps(row: str, first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("row", "changes", "first"),
+    [
+        ("darts:bilevel", {}, "weights"),
+        ("darts:second_order", {}, "architecture"),
+        ("darts:second_order", {"order": "weights_first"}, "weights"),  # D-40: NATS-Bench's script
+        ("gaea_darts:erm", {}, "architecture"),
+    ],
+)
+def test_the_order_of_the_two_steps(row: str, changes: dict[str, str], first: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from methods.one_shot.parts.architecture import SimplexEG
 
     done: list[str] = []
@@ -118,7 +126,7 @@ def test_the_order_of_the_two_steps(row: str, first: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(Sgd, "step", noting("weights", Sgd.step))
     for kind in (SoftmaxAdam, SimplexEG):
         monkeypatch.setattr(kind, "step", noting("architecture", kind.step))
-    made_search.search(row, epochs=1)
+    made_search.search(row, epochs=1, **changes)
     assert done[0] == first
     assert done == [first, "architecture" if first == "weights" else "weights"] * (len(done) // 2)
 
@@ -177,6 +185,30 @@ def test_a_cell_is_proposed_at_every_epoch_at_its_price(row: str) -> None:
     assert [proposal.seconds for proposal in view.trace.proposals[:2]] == [line["seconds"] for line in epochs]
 
 
+# -- validation ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("images", [0, 100, 600, 1100])
+def test_every_validation_image_counts_once_in_the_supernets_accuracy(images: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A last batch that is not full counts by its size: 1 203 images are two batches of 512 and one of 179."""
+    search = started("rsps")
+    data = torch.randn(1203, 1, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(1203) % 10
+
+    def plain(part: str, batch: int, number: int) -> tuple[Tensor, Tensor]:
+        rows = torch.arange(number * batch, (number + 1) * batch) % 1203
+        return data[0][rows], data[1][rows]
+
+    monkeypatch.setattr(search.task, "plain", plain)
+    monkeypatch.setattr(search.task, "images", {**search.task.images, "plain": 1203})
+    monkeypatch.setattr(search, "logits", lambda batch, forward: batch.flatten(1)[:, :10])  # each image by itself
+    accuracy, loss = search.validate(images=images)
+    count = images or 1203
+    logits, labels = data[0].flatten(1)[:count, :10], data[1][:count]
+    assert accuracy == pytest.approx(100 * float((logits.argmax(-1) == labels).float().mean()), abs=1e-4)
+    assert loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-5)
+    assert sum(len(labels) for _, labels in search.plain(images)) == count
+
+
 # -- the other methods -----------------------------------------------------------------------------------------------------
 
 
@@ -231,3 +263,11 @@ def test_the_released_gaea_gdas_is_a_row() -> None:
     paper = made_search.method("gaea_gdas")
     assert (released.arch_lr, released.entropic, released.cooling, released.lr_horizon) == (0.01, 0.01, "released", 50)
     assert (paper.arch_lr, paper.entropic, paper.cooling, paper.warmup) == (0.1, 0.0, "linear", 0)
+    assert released.track_stats and not paper.track_stats, "D-55"
+
+
+def test_running_statistics_change_what_gaea_records_and_not_what_it_finds() -> None:
+    """D-55: the released configuration keeps them. They matter for ``reported = "best"`` (D-25) alone."""
+    without, released = (made_search.search("gaea_darts:bilevel", track_stats=track)[1] for track in (False, True))
+    assert released["proposals"] == without["proposals"]
+    assert released["scalars"] != without["scalars"]

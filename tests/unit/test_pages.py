@@ -67,6 +67,13 @@ def test_rows_on_another_benchmark_of_the_protocol_stay_too(store: Store, tmp_pa
     assert "## Results on nb201/digits\n" in text and "## Results on nb1shot1/1-digits\n" in text
 
 
+def test_a_page_knows_the_images_of_each_search_that_trains(store: Store) -> None:
+    plan = planned("digits", "random_search", "gdas", benchmarks=("nb201/digits",), seeds=1)
+    made_store.fill(store, plan)
+    images = {row: text for part in collect(plan, store, MADE_BY).page.parts for row, text in part.images.items()}
+    assert set(images) == {"gdas"} and images["gdas"].startswith("digits, ")
+
+
 def test_rows_made_on_a_gpu_stay_when_a_command_runs_on_the_cpu(store: Store) -> None:
     made_store.fill(store, planned("digits", "gdas", benchmarks=("nb201/digits",), device="cuda"))
     assert rows_of(planned("digits", "random_search", benchmarks=("nb201/digits",)), store) == {"gdas"}
@@ -183,7 +190,7 @@ def test_rows_have_one_order_for_any_command(store: Store, tmp_path: Path) -> No
     tables = {section(text, "Results").split("\n\n")[0].replace(" (3 asked)", "") for text in pages}
     assert len(tables) == 1
     names = [line.split("|")[1].strip() for line in tables.pop().splitlines()[2:]]
-    assert names == ["random_search", "local_search", "darts:bilevel", "gdas", "Optimal"]
+    assert names == ["random_search", "local_search", "local_search:full_neighbourhood", "darts:bilevel", "gdas", "Optimal"]
 
 
 def test_versions_of_packages_are_named_where_sessions_differ(tmp_path: Path) -> None:

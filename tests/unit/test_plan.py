@@ -43,7 +43,8 @@ def names(part: Part, *methods: str, everything: bool = False) -> list[str]:
 def test_rows_are_those_of_the_part_or_those_that_the_user_names() -> None:
     every = names(PART)
     assert {"random_search", "local_search"} <= set(every)
-    assert names(PART, "local_search", "random_search") == ["local_search", "random_search"]
+    local_search = ["local_search", "local_search:full_neighbourhood"]
+    assert names(PART, "local_search", "random_search") == [*local_search, "random_search"]
     assert names(PART, "local_search", everything=True) == every
     assert names(PART, "rsps") == [], "a method of another kind"
 

@@ -74,7 +74,7 @@ def test_rows_are_named_after_what_is_set(made: Path) -> None:
 
     assert names("reinforce", lr="0.1") == ["reinforce[lr=0.1]"]
     assert names("reinforce:lr_0.5", momentum="0.8") == ["reinforce:lr_0.5[momentum=0.8]"]
-    assert names("local_search", move="first") == ["local_search[move=first]"]
+    assert names("local_search", starts="3") == ["local_search[starts=3]", "local_search:full_neighbourhood[starts=3]"]
 
 
 METHOD = """
@@ -356,11 +356,11 @@ def test_the_plan_skips_a_row_that_the_table_cannot_feed(made: Path) -> None:
     assert "bohb:nats_2021" not in {row.spec.row for row in plan.rows}
 
 
-def test_the_paper_protocol_is_seven_rows_of_five_methods(made: Path) -> None:
+def test_the_paper_protocol_is_eight_rows_of_five_methods(made: Path) -> None:
     plan = make(protocols.protocol("nb201-2020"))
-    assert len(plan.rows) == 7
+    assert len(plan.rows) == 8
     assert len({row.spec.method for row in plan.rows}) == 5
-    assert plan.total == 3500
+    assert plan.total == 4000
 
 
 def test_filters_that_match_nothing_say_so(made: Path) -> None:

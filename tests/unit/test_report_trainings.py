@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,13 @@ import pytest
 
 from benchmarks.darts.space import DartsSpace
 from harness.frames import depict
-from reports import published
-from reports.evidence import Part, Session
+from reports import cell_errors, published
+from reports.agreement import Judged
+from reports.evidence import Evidence, Part, Session
 from reports.report import write
 from reports.study import Study
-from reports.trainings import by_search, chosen_cell, every_cell, nested, printed
+from reports.trainings import by_search, chosen_cell, every_cell, nested
+from reports.verdict import CONSISTENT, DIFFERS, NOT_COMPARABLE, REPRODUCED
 from tests import made_evidence
 
 
@@ -63,37 +66,136 @@ def test_a_failed_training_leaves_a_gap_and_is_counted() -> None:
     lines = trainings()
     lines.loc[0, "accuracy"] = math.nan
     assert every_cell(lines, {}).rows[0][1:4] == ["2", "3 / 4", "2.73"]
-    assert by_search(lines) == [pytest.approx([2.9]), pytest.approx([2.6, 2.5])]
+    assert by_search(lines) == {0: pytest.approx([2.9]), 1: pytest.approx([2.6, 2.5])}
 
 
 def test_a_choice_on_test_says_so() -> None:
-    honest, papers = (chosen_cell(trainings("chosen", on), {}, {}, {}) for on in ("valid", "test"))
-    assert honest.rows[0][:4] == ["pc_darts", "1", "3", "2.50 ± 0.08"]
+    honest, papers = (chosen_cell(trainings("chosen", on), {}, {}, {}, {}) for on in ("valid", "test"))
+    assert honest.rows[0][:5] == ["pc_darts", "1", "3", "2.50 ± 0.08", "2.00 ± 0.00"]
+    assert honest.columns[4].name == "best epoch, error %" and "best epoch is chosen on the same images" in honest.caption
     assert "best validation accuracy in the trainings 'choice'" in honest.caption and "optimistic" not in honest.caption
     assert "best TEST accuracy" in papers.caption and "optimistic" in papers.caption
 
 
-def test_the_papers_numbers_are_on_the_page(tmp_path: Path) -> None:
-    sizes = {"parameters": 3.6e6, "macs": 5.5e8, "valid": math.nan, "rank": math.nan}
-    runs = [
-        made_evidence.run(
-            "darts/cifar10", "pc_darts", world, "cifar10", arch=CONAS, wall_seconds=8640.0, device="cuda", **sizes
-        )
-        for world in (0, 1)
-    ]
-    evidence = made_evidence.evidence(
-        runs,
-        None,
-        Part("darts/cifar10", judge={"cifar10": ""}, planned={"pc_darts": 2}),
-        protocol="darts",
-        title="DARTS",
-        sessions=(Session("c", accelerator="NVIDIA H100"),),
-        trainings=pd.concat(
-            [trainings(), trainings("chosen", "valid"), trainings("mobile", "valid", data="imagenet", run_id="m")]
+def of_row(row: str, *means: float, recipe: str = "darts", **columns: object) -> pd.DataFrame:
+    """Return ten trainings of a row's chosen cell, with these mean errors and a spread of 0.06."""
+    values = np.random.default_rng(0).normal(size=10)
+    errors = means[0] + 0.06 * (values - values.mean()) / values.std()
+    more = {"stage": "chosen", "chosen_by": "each", "chosen_on": "test", "row": row, "recipe": recipe, **columns}
+    return pd.DataFrame([made_evidence.training(1, seed, 100 - error, **more) for seed, error in enumerate(errors)])
+
+
+def page(*frames: pd.DataFrame, protocol: str = "darts-as-published", **more: Any) -> Evidence:
+    """Return the evidence of two searches of each row, and of trainings."""
+    trained = pd.concat(frames)
+    sizes = {"parameters": 3.6e6, "macs": 5.5e8, "valid": math.nan, "rank": math.nan, "kind": "one-shot"}
+    sizes |= {"arch": CONAS, "wall_seconds": 8640.0, "device": "cuda"}
+    rows = [str(row) for row in dict.fromkeys(trained["row"])]
+    runs = [made_evidence.run(BENCHMARK, row, world, "cifar10", **sizes) for row in rows for world in (0, 1)]
+    part = Part(BENCHMARK, "one-shot", judge={"cifar10": ""}, planned=dict.fromkeys(rows, 2), **more)
+    spaces = {BENCHMARK: depict(DARTS, [CONAS])}
+    facts: dict[str, Any] = {"protocol": protocol, "title": "DARTS", "sessions": (Session("c", accelerator="NVIDIA H100"),)}
+    return made_evidence.evidence(runs, None, part, trainings=trained, spaces=spaces, **facts)
+
+
+def verdict_of(evidence: Evidence, row: str, data: str = "cifar10") -> Judged:
+    study = Study(evidence, published.load())
+    ((_, _, group),) = [stage for stage in cell_errors.chosen(study, BENCHMARK) if stage[1] == data]
+    return cell_errors.judged(study, BENCHMARK, data, group)[row]
+
+
+@pytest.mark.parametrize(
+    ("row", "recipe", "mean", "expected"),
+    [
+        ("darts:second_order", "darts", 2.76, REPRODUCED),
+        ("darts:second_order", "darts", 3.00, DIFFERS),
+        ("gaea_pc_darts", "gaea", 2.50, REPRODUCED),
+        ("pc_darts", "pc_darts", 2.57, CONSISTENT),  # three printed runs
+        ("sparse_nas:hapg", "sparse_nas", 2.73, REPRODUCED),
+    ],
+)
+def test_test_errors_of_full_trainings_are_judged(row: str, recipe: str, mean: float, expected: str) -> None:
+    result = verdict_of(page(of_row(row, mean, recipe=recipe)), row)
+    assert (result.verdict.name, result.verdict.reason, result.margin) == (expected, "", 0.10)
+    assert result.verdict.difference is not None
+    assert result.verdict.difference.delta == pytest.approx(mean - result.line["mean"])
+    assert any("out of reach" in note for note in result.verdict.notes) == (row == "pc_darts")
+
+
+JPEG = "CIFAR-10 (JPEG-75), 25,000 + 25,000 images, 0123"
+
+
+@pytest.mark.parametrize(
+    ("row", "trained", "searched", "words"),
+    [
+        ("darts:second_order", {}, JPEG, ["under JPEG-75 search"]),
+        ("darts:second_order", {"images": JPEG}, "", ["under JPEG-75 search"]),
+        ("gaea_pc_darts", {"recipe": "darts"}, "", ["trained by the recipe darts, the paper by gaea"]),
+        (
+            "gaea_pc_darts",
+            {"recipe": "darts", "chosen_on": "valid"},
+            JPEG,
+            ["under JPEG-75", "recipe darts", "chosen on validation images, the paper's on the test set"],
         ),
-        spaces={"darts/cifar10": depict(DARTS, [CONAS])},
+        ("ista_nas:two_stage", {"recipe": "ista_nas"}, "", ["the paper by darts"]),
+        ("ista_nas:two_stage", {"recipe": "darts"}, "", ["number of runs is not printed"]),
+        ("xnas", {}, "", ["printed without a spread"]),
+    ],
+)
+def test_what_is_not_comparable_says_why(row: str, trained: dict[str, Any], searched: str, words: list[str]) -> None:
+    images = {"images": {row: searched}} if searched else {}
+    result = verdict_of(page(of_row(row, 2.5, **trained), **images), row)
+    assert result.verdict.name == NOT_COMPARABLE and result.verdict.difference is None
+    assert all(word in result.verdict.reason for word in words) and result.verdict.reason.count(";") == len(words) - 1
+
+
+def test_a_choice_on_validation_images_is_comparable_with_a_paper_that_does_not_say_how_it_chose() -> None:
+    evidence = page(of_row("darts:bilevel", 3.0, chosen_on="valid"), protocol="darts")
+    verdict = verdict_of(evidence, "darts:bilevel").verdict
+    assert verdict.name == REPRODUCED and cell_errors.UNSTATED_CHOICE in verdict.notes
+    known = verdict_of(page(of_row("gaea_pc_darts", 2.5, recipe="gaea")), "gaea_pc_darts").verdict
+    assert cell_errors.UNSTATED_CHOICE not in known.notes
+
+
+def test_other_data_have_their_own_margin_and_metric_and_one_training_has_no_interval() -> None:
+    mobile = of_row("gaea_pc_darts", 24.3, recipe="imagenet_pc_darts", data="imagenet").iloc[:1]
+    result = verdict_of(page(mobile), "gaea_pc_darts", "imagenet")
+    assert (result.margin, result.line["metric"], result.line["mean"]) == (0.30, "top1_error_pct", 24.3)
+    assert result.verdict.name == NOT_COMPARABLE and "without a spread" in result.verdict.reason
+
+
+def test_the_chosen_cell_has_its_difference_even_if_it_is_not_judged() -> None:
+    jpeg = page(of_row("darts:second_order", 2.80), of_row("xnas", 2.75), images={"darts:second_order": JPEG, "xnas": JPEG})
+    study = Study(jpeg, published.load())
+    ((_, data, group),) = cell_errors.chosen(study, BENCHMARK)
+    table = chosen_cell(group, {}, {}, {}, cell_errors.judged(study, BENCHMARK, data, group))
+    assert [column.name for column in table.columns[-2:]] == ["Δ [95 %]", "verdict"]
+    assert table.rows[0][-1] == "not comparable" and table.rows[0][-2].startswith("+0.04 [−0.0")
+    assert table.rows[1][-2:] == ["+0.05", "not comparable"]
+
+
+def test_searches_are_paired_with_random_cells_by_world_and_not_by_training_seed() -> None:
+    random = [made_evidence.training(world, seed, 97.0 - world, row="random_cell") for world in range(4) for seed in (0, 1)]
+    better = [made_evidence.training(world, 5, 97.5 - world, row="rsps") for world in (3, 2, 1, 0)]
+    alone = [made_evidence.training(7, 0, 99.0, row="xnas")]
+    table = every_cell(pd.DataFrame([*random, *better, *alone]), {})
+    assert [column.name for column in table.columns[-2:]] == ["difference [95 %]", "p (Holm)"]
+    assert {row[0]: row[-2:] for row in table.rows} == {
+        "random_cell": ["–", "–"],
+        "rsps": ["−0.50 [−0.50, −0.50]", "0.12"],
+        "xnas": ["–", "–"],
+    }
+    assert "no difference on the error against random_cell can be significant" in table.caption
+    assert "no pair" not in table.caption and "difference [95 %]" not in {c.name for c in every_cell(trainings(), {}).columns}
+
+
+def test_the_papers_numbers_are_on_the_page(tmp_path: Path) -> None:
+    evidence = page(
+        trainings(),
+        of_row("pc_darts", 2.57, recipe="pc_darts"),
+        of_row("pc_darts", 25.0, recipe="imagenet_pc_darts", stage="mobile", data="imagenet"),
     )
-    texts = printed(Study(evidence, published.load()), "darts/cifar10", "cifar10")
+    texts = cell_errors.printed(Study(evidence, published.load()), BENCHMARK, "cifar10")
     assert "2.57 ± 0.07 (3.60 M; 0.1 GPU-days; SparseNAS T1" in texts["pc_darts"]
     write(tmp_path, evidence)
     text = (tmp_path / "table.md").read_text()
@@ -103,6 +205,10 @@ def test_the_papers_numbers_are_on_the_page(tmp_path: Path) -> None:
         "trained from scratch: each",
         "2.57 ± 0.07",
         "mobile",
+        "## Agreement with the papers: chosen",
+        "n = 3 assumed",
+        "the best epoch on the test set, says its author",
+        "published n assumed: its author says three runs",
     ):
         assert words in text
     assert "Printed of darts/cifar10, not measured here" in text and "16.83" in text  # SparseNAS on CIFAR-100
@@ -113,6 +219,33 @@ def test_the_papers_numbers_are_on_the_page(tmp_path: Path) -> None:
     )
 
 
+def test_every_printed_number_is_counted_once_measured_or_not(tmp_path: Path) -> None:
+    evidence = page(of_row("pc_darts", 2.57, recipe="pc_darts"))
+    study = Study(evidence, published.load())
+    lines = published.load()
+    lines = lines[(lines["row"] != "") & lines["metric"].isin(["test_error_pct", "top1_error_pct"])]
+    lines = lines[lines["benchmark"] == BENCHMARK]
+    printed = {(row, line.target) for line in lines.itertuples() for row in line.row.split(";")}
+    absent = {(item.row, item.line["target"]) for item in cell_errors.missing(study, BENCHMARK)}
+    assert absent == printed - {("pc_darts", "cifar10")}
+    reasons = {(item.row, item.line["target"]): item.reason for item in cell_errors.missing(study, BENCHMARK)}
+    assert reasons["pc_darts", "imagenet"] == "its cell has no training on ImageNet" and reasons["rsps", "cifar10"]
+    elsewhere = cell_errors.elsewhere(study)
+    assert {item.benchmark for item in elsewhere} == {"darts/imagenet", "darts_rnn/ptb"} and all(
+        item.reason for item in elsewhere
+    )
+    assert len([item for item in elsewhere if item.benchmark == "darts_rnn/ptb"]) == 8
+    places = {(item.row, item.benchmark, item.line["target"]) for item in elsewhere}
+    assert "1 consistent, not conclusive" in cell_errors.tally(study)
+    assert f"{len(absent) + len(places)} not measured here" in cell_errors.tally(study)
+    write(tmp_path, evidence)
+    text = (tmp_path / "table.md").read_text()
+    assert cell_errors.tally(study) in text and "needs a search on ImageNet" in text and "57.73" in text
+    other = Study(page(of_row("pc_darts", 2.57), protocol="darts"), published.load())
+    assert cell_errors.elsewhere(other) == [], "the numbers belong to the protocol that trains as the papers do"
+
+
+BENCHMARK = "darts/cifar10"
 DARTS = DartsSpace("mixed")
 CONAS = (
     "Genotype(normal=[[('max_pool_3x3', 0), ('sep_conv_3x3', 0)], [], [('skip_connect', 2)], []], normal_concat=[2, 4],"

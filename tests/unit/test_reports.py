@@ -187,6 +187,15 @@ def test_a_modified_protocol_is_not_compared(tmp_path: Path) -> None:
     )
 
 
+def test_a_search_on_other_images_is_not_compared(tmp_path: Path) -> None:
+    jpeg = evidence(seeds=4)
+    part = dataclasses.replace(jpeg.page.parts[0], images={"random_search": "CIFAR-10 (JPEG-75), 25,000 + 25,000 images, 01"})
+    report.write(tmp_path, changed(jpeg, parts=(part,)))
+    text = (tmp_path / "table.md").read_text()
+    assert cells(text, "random search")[-1] == "not comparable: under JPEG-75 search"
+    assert not cells(text, "regularized evolution")[-1].startswith("not comparable")
+
+
 def test_without_published_numbers_there_are_no_published_columns(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(seeds=4, protocol="digits"))
     text = (tmp_path / "table.md").read_text()

@@ -277,6 +277,19 @@ def test_objectives_say_what_else_differs(study: StudyAndTraces) -> None:
     assert row_of(table, "gaea_darts:bilevel against gaea_darts:erm")["other settings that differ"] == "–"
 
 
+def test_tests_of_entropy_and_of_objectives_are_corrected_and_say_what_they_cannot_show(study: StudyAndTraces) -> None:
+    for table, name in (
+        (epochs.entropies(*study, BENCHMARK), "the entropy"),
+        (signal.objectives(study[0], BENCHMARK), "CIFAR-10"),
+    ):
+        assert table is not None and len(table.rows) == 2
+        smallest = 2 / 2**WORLDS
+        assert [dict(zip([column.name for column in table.columns], row, strict=True))["p (Holm)"] for row in table.rows] == [
+            f"{2 * smallest:.2f}"
+        ] * 2
+        assert f"with these pairs and 2 rows no difference on {name} can be significant" in table.caption
+
+
 def test_everything_is_in_the_report(tmp_path: Path) -> None:
     files = {path.name for path in report.write(tmp_path, evidence())}
     assert {"accuracy_per_epoch.pdf", "entropy_per_epoch.png", "cells.pdf"} <= files

@@ -37,10 +37,10 @@ def test_a_ranking_that_agrees_has_tau_one_and_what_is_not_judged_is_left_out() 
     probes = [probe(world, [10.0, 20.0, 30.0, 40.0], cifar10=[1.0, 2.0, 4.0, 3.0 + 2 * (world > 0)]) for world in range(3)]
     table = signal.ranking(study("rsps"), of("rsps", *probes), BENCHMARK)
     assert table is not None
-    ((method, how, runs, cells, tau, rho, shared, chosen, best),) = table.rows
+    ((method, how, runs, cells, tau, p, rho, shared, chosen, best),) = table.rows
     assert (method, how, runs, cells) == ("rsps", "CIFAR-10, test, as judged", "3", "4")
     assert float(tau.split()[0]) == pytest.approx(np.mean([2 / 3, 1, 1]), abs=0.006) and float(rho.split()[0]) > 0.9
-    assert (shared, chosen, best) == ("25.00", "4.33", "4.67")
+    assert (p, shared, chosen, best) == ("0.083 to 0.33", "25.00", "4.33", "4.67")  # 2 / 4! if all four agree
     unjudged = probe(0, [10.0, 20.0], cifar10=[np.nan, np.nan])
     assert signal.ranking(study("rsps"), of("rsps", unjudged), BENCHMARK) is None
 
@@ -52,9 +52,37 @@ def test_cells_trained_for_a_ranking_are_averaged_over_their_seeds_in_the_order_
     trained = pd.DataFrame([made_evidence.training(accuracy=value, probed=True, **of_probes) for value in accuracies])
     table = signal.ranking(study("rsps", trainings=trained), traces, BENCHMARK)
     assert table is not None
-    assert table.rows == [["rsps", "digits, test, trained by short", "1", "3", "1.00", "1.00", "2.00", "90.50", "90.50"]]
+    assert table.rows == [
+        ["rsps", "digits, test, trained by short", "1", "3", "1.00", "0.33", "1.00", "2.00", "90.50", "90.50"]
+    ]
     trained.loc[0, "accuracy"] = np.nan  # a training is not done
     assert signal.ranking(study("rsps", trainings=trained), traces, BENCHMARK) is None
+
+
+def test_cells_are_ranked_by_their_test_losses_too_next_to_the_printed_correlation() -> None:
+    """CoNAS, A.4 (D-65): tau and its p are those of the losses; the accuracies stay in their own line."""
+    traces = of("rsps", probe(0, [3.0, 2.0, 1.0], shared_loss=[1.0, 3.0, 2.0]))
+    of_probes: dict[str, Any] = {"benchmark": BENCHMARK, "row": "rsps", "stage": "ranking", "recipe": "conas_160"}
+    values = [(70.0, 0.5), (71.0, 0.9), (72.0, 0.7)]
+    trained = pd.DataFrame(
+        [made_evidence.training(accuracy=value, loss=loss, probed=True, **of_probes) for value, loss in values]
+    )
+    plain = study("rsps", trainings=trained)
+    table = signal.ranking(plain, traces, BENCHMARK)
+    assert table is not None
+    by_accuracy, by_loss = table.rows
+    text = "CIFAR-10, test, trained by conas_160"
+    assert by_accuracy == ["rsps", text, "1", "3", "−1.00", "0.33", "−1.00", "2.00", "70.00", "72.00"]
+    assert by_loss == ["rsps", f"{text}, by the loss", "1", "3", "1.00", "0.33", "1.00", "2.00", "70.00", "70.00"]
+    lines = plain.published.copy()
+    tau = lines.index[lines["metric"] == "kendall_tau"]
+    lines.loc[tau, ["row", "unmapped", "protocol", "benchmark"]] = ["rsps", "", "p", BENCHMARK]
+    table = signal.ranking(Study(plain.evidence, lines), traces, BENCHMARK)
+    assert table is not None
+    assert [row[-1] for row in table.rows] == ["–", "0.15 (CoNAS text, n not printed)"]
+    trained["loss"] = np.nan  # trained before losses were stored
+    table = signal.ranking(study("rsps", trainings=trained), traces, BENCHMARK)
+    assert table is not None and len(table.rows) == 1
 
 
 def test_discretisation_is_a_paired_difference() -> None:

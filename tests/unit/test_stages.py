@@ -75,7 +75,13 @@ def search(plan: Plan, store: Store, archs: list[str]) -> None:
 def train(plan: Plan, store: Store, recipe: str, accuracies: dict[str, float], split: str = "test") -> None:
     (row,) = [row for row in plan.rows if row.spec.settings.get("recipe") == recipe]
     for run in row.todo:
-        finish(store, row, run, run.arch, **{split: accuracies[run.arch] + run.world / 10, "best": 99.0, "parameters": 1e6})
+        finish(
+            store,
+            row,
+            run,
+            run.arch,
+            **{split: accuracies[run.arch] + run.world / 10, "best": 99.0, "loss": 0.1, "parameters": 1e6},
+        )
 
 
 def trained(plan: Plan, stage: str) -> list[tuple[int, str, int]]:
@@ -137,7 +143,8 @@ def test_the_choice_is_made_on_validation_and_its_trainings_shared(method: str, 
     lines = collect(plan, store, PROVENANCE).trainings
     assert set(lines.loc[lines["stage"] == "chosen", "chosen_on"]) == {"valid"}
     assert lines.loc[lines["stage"] == "each", "accuracy"].notna().all()
-    assert lines.loc[lines["stage"] == "chosen", "accuracy"].isna().sum() == 1
+    assert lines.loc[lines["stage"] == "chosen", ["accuracy", "loss"]].isna().sum().tolist() == [1, 1]
+    assert set(lines["loss"].dropna()) == {0.1}
 
 
 def test_the_papers_choice_on_test_is_labelled_and_trained_with_fresh_seeds(method: str, store: Store) -> None:
@@ -191,8 +198,8 @@ def test_a_training_is_known_by_all_that_its_result_depends_on(method: str, stor
 
 def test_rows_may_be_trained_as_their_papers_do() -> None:
     stage = dataclasses.replace(EACH, recipes={"pc_darts": "pc", "darts:second_order": "second"})
-    names = ("pc_darts", "pc_darts:x", "pc_darts[lr=1]", "darts:second_order", "darts:bilevel")
-    assert [stage.recipe_of(row) for row in names] == ["pc", "pc", "pc", "second", "digits"]
+    names = ("pc_darts", "pc_darts:x", "pc_darts[lr=1]", "darts:second_order", "darts:second_order[lr=1]", "darts:bilevel")
+    assert [stage.recipe_of(row) for row in names] == ["pc", "pc", "pc", "second", "second", "digits"]
 
 
 def test_a_stage_without_its_data_is_left_out_and_named(method: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +208,23 @@ def test_a_stage_without_its_data_is_left_out_and_named(method: str, store: Stor
     search(plan, store, CELLS)
     extend(plan, store)
     assert not plan.trainings and "ImageNet is missing" in plan.skipped["darts/digits", "one-shot", "stage each"]
+
+
+def test_rows_without_data_keep_the_recipe_of_their_paper_on_other_stages(
+    method: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stages of ``darts-as-published``: on a machine without CIFAR-100 and ImageNet only those two are left out."""
+    monkeypatch.setenv("NAS_DATA", "/nowhere")
+    elsewhere = [Stage(data, "one-shot", "imagenet_darts", data=data, chosen_by="each") for data in ("cifar100", "imagenet")]
+    plan = planned(method, EACH, *elsewhere, ON_TEST)
+    search(plan, store, CELLS)
+    extend(plan, store)
+    train(plan, store, "digits", dict(zip(CELLS, (80.0, 90.0, 70.0), strict=True)))
+    extend(plan, store)
+    assert {training.stage for training in plan.trainings} == {"each", "on_test"}
+    assert not plan.waiting
+    for data, name in (("cifar100", "CIFAR-100"), ("imagenet", "ImageNet")):
+        assert f"{name} is missing" in plan.skipped["darts/digits", "one-shot", f"stage {data}"]
 
 
 def test_the_identity_of_a_search_changes_with_a_line_in_the_changelog_only() -> None:

@@ -7,7 +7,7 @@ from math import inf
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -181,10 +181,31 @@ def test_rows_are_corrected_within_their_family_and_a_family_without_power_is_na
     assert families([*variants, *plain]) == [plain, variants] and families(plain) == [plain]
 
 
+def test_the_power_of_a_family_is_that_of_its_row_with_the_most_pairs() -> None:
+    reference = pd.Series(np.zeros(10))
+    full, short = pd.Series(np.arange(1.0, 11.0)), pd.Series(np.arange(1.0, 4.0))
+    mixed = compare({"full": full, "short": short}, reference, "digits")
+    assert mixed.corrected["full"] == 2 * 2 / 2**10 < 0.05
+    assert mixed.remarks == ["too few pairs on digits for any significance: short"]
+    assert compare({"short": short}, reference, "digits").remarks == [
+        "with these pairs and 1 row no difference on digits can be significant"
+    ]
+
+
 @pytest.mark.parametrize(
     ("p", "text"),
     [
-        *[(0.0527, "0.053"), (0.0499, "0.0499"), (0.0504, "0.0504"), (0.05, "0.0500"), (2 / 2**10, "0.0020"), (0.02, "0.020")],
+        *[
+            (0.0527, "0.053"),
+            (0.0499, "0.0499"),
+            (0.0504, "0.0504"),
+            (0.05, "≥ 0.05"),
+            (0.049999999, "< 0.05"),
+            (0.00996, "0.00996"),
+            (float("nan"), "–"),
+            (2 / 2**10, "0.0020"),
+            (0.02, "0.020"),
+        ],
         *[(0.1, "0.10"), (0.54, "0.54"), (1.0, "1.00"), (0.00049, "0.00049"), (0.00001, "< 0.0001"), (0.0, "< 0.0001")],
     ],
 )
@@ -192,12 +213,24 @@ def test_a_p_value_is_never_printed_as_the_threshold_that_it_is_not(p: float, te
     assert probability(p) == text
 
 
-@given(st.floats(1e-4, 1))
-def test_a_printed_p_value_lies_on_the_side_of_the_threshold_where_it_is(p: float) -> None:
-    printed = float(probability(p))
-    assert printed == pytest.approx(p, rel=0.06) and (p < 0.0499 or p > 0.0501 or abs(printed - 0.05) < 1e-3)
-    if abs(p - 0.05) > 1e-4:
-        assert (printed < 0.05) == (p < 0.05)
+NEAR = st.builds(lambda level, step: level * (1 + step), st.sampled_from([0.05, 0.01, 0.001]), st.floats(-1e-2, 1e-2))
+
+
+@given(st.floats(0, 1) | NEAR | st.integers(1, 2**12).map(lambda k: k / 2**12))
+@example(0.05).via("Kendall's p of five cells, 6 / 5!")
+@example(27 * 2 / 2**10)
+@example(0.01)
+@example(0.001)
+def test_a_printed_p_value_lies_on_the_side_of_every_threshold_where_it_is(p: float) -> None:
+    text = probability(p)
+    sign, number = text.split() if " " in text else ("=", text)
+    for level in (0.05, 0.01, 0.001):
+        if p >= level:
+            assert float(number) > level or (float(number) == level and sign == "≥")
+        else:
+            assert float(number) < level or (float(number) == level and sign == "<")
+    if sign == "=":
+        assert float(number) == pytest.approx(p, rel=0.06)
 
 
 def test_pairs_are_matched_by_world() -> None:

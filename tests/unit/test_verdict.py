@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import nan
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from reports.verdict import (
     judge_difference,
     judge_row,
     judge_target,
+    margin_of,
 )
 
 
@@ -75,7 +77,7 @@ def test_reproduced_means_close_and_differs_means_far(difference: Difference, ma
     ],
 )
 def test_examples_by_hand(ours: Sequence[float], expected: str) -> None:
-    assert judge_target(ours, line(), MARGINS["cifar10"]).name == expected
+    assert judge_target(ours, line(), margin_of("nb201/cifar10", "cifar10")).name == expected
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,45 @@ def test_what_cannot_be_compared_says_why(
 
 
 def test_margins_are_the_ones_fixed_in_advance() -> None:
-    assert MARGINS == {"cifar10": 0.20, "cifar100": 0.50, "imagenet16-120": 0.70}
+    assert MARGINS == {
+        "nb201": {"cifar10": 0.20, "cifar100": 0.50, "imagenet16-120": 0.70},
+        "darts": {"cifar10": 0.10, "cifar100": 0.30, "imagenet": 0.30},
+        "darts_rnn": {"ptb": 0.50},
+    }
+
+
+def test_a_margin_belongs_to_what_is_measured_and_not_to_the_name_of_a_data_set() -> None:
+    assert margin_of("nb201/imagenet16-120", "cifar10") == 0.20
+    assert margin_of("darts/cifar10", "cifar10") == 0.10
+    for benchmark in ("nb1shot1/1", "feature_maps/cifar10", "darts/digits"):
+        assert margin_of(benchmark, "cifar10" if benchmark != "darts/digits" else "digits") is None
+
+
+@given(st.floats(-0.5, 0.5), st.floats(0.01, 0.3), st.integers(3, 20), st.integers(2, 20))
+def test_errors_are_judged_as_accuracies_are(shift: float, std: float, n: int, published_n: int) -> None:
+    accuracies = runs(97.3 + shift, std, n)
+    ours = judge_target(accuracies, line(97.3, 0.06, published_n), 0.10)
+    mirrored = judge_target([100 - value for value in accuracies], line(2.7, 0.06, published_n), 0.10)
+    assert mirrored.name == ours.name and mirrored.notes == ours.notes
+    assert mirrored.difference is not None and ours.difference is not None
+    assert mirrored.difference.delta == pytest.approx(-ours.difference.delta, abs=1e-9)
+    assert mirrored.difference.interval(0.95).low == pytest.approx(-ours.difference.interval(0.95).high, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("ours", "published", "expected"),
+    [
+        (runs(2.76, 0.09, 10), line(2.76, 0.09, 10), REPRODUCED),
+        (runs(3.00, 0.09, 10), line(2.76, 0.09, 10), DIFFERS),
+        (runs(2.81, 0.09, 10), line(2.76, 0.14, 10), CONSISTENT),
+        (runs(2.64, 0.06, 10), line(2.50, 0.06, 10), UNCLEAR),  # 0.10 is inside the interval, 0 is not
+        (runs(2.57, 0.07, 10), line(2.57, 0.07, 3), CONSISTENT),  # three runs with this spread cannot say more
+    ],
+)
+def test_full_trainings_in_the_darts_space_by_hand(ours: list[float], published: dict[str, Any], expected: str) -> None:
+    verdict = judge_target(ours, published, margin_of("darts/cifar10", "cifar10"))
+    assert verdict.name == expected
+    assert any("out of reach" in note for note in verdict.notes) == (published["n"] == 3)
 
 
 @pytest.mark.parametrize(("same", "expected"), [(4, REPRODUCED), (2, UNCLEAR), (0, DIFFERS)])

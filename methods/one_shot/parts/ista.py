@@ -26,7 +26,7 @@ def two_stage(view: SearchView, settings: IstaNas) -> Arch:
     codes = Codes(search, settings)
     search.keep(codes=codes)
     for epoch in search.epochs():
-        for train, valid in search.task.pairs(settings.batch, epoch):
+        for train, valid in search.task.pairs(settings.batch, epoch, settings.pairing):
             codes.descend(search.loss(valid, codes.forward()))
             codes.step()
             search.step_weights(search.loss(train, codes.forward()), codes.b)
@@ -68,8 +68,9 @@ def one_stage(view: SearchView, settings: IstaNas) -> Arch:
 def _begins(search: Search, codes: Codes, settings: IstaNas, net: DeployableSupernet | None, epoch: int) -> bool:
     """Prepare an epoch of the one stage. Return False if the search is over.
 
-    The search goes on while a node is unsettled, then for ``continued`` epochs. Until its node has settled, the norm of an
-    operation keeps scale one and shift zero (D-13).
+    The search goes on while a node is unsettled, then for ``settling`` epochs of the same kind (D-62), which are part of
+    ``epochs``, and then for ``continued`` epochs. Until its node has settled, the norm of an operation keeps scale one and
+    shift zero (D-13).
     """
     if epoch >= settings.epochs:
         codes.alive = [False] * len(codes.alive)
@@ -80,9 +81,11 @@ def _begins(search: Search, codes: Codes, settings: IstaNas, net: DeployableSupe
         return True
     if codes.settled_at is None:
         codes.settled_at = epoch
-    since = epoch - codes.settled_at
+    since = epoch - max(codes.settled_at, min(codes.settled_at + settings.settling, settings.epochs))
     if since >= settings.continued:
         return False
+    if since < 0:
+        return True
     search.lr = cosine(since, settings.continued, settings.lr, settings.lr_last)
     if net:
         net.drop_path = settings.drop_path * since / settings.continued
@@ -112,10 +115,9 @@ def _absorb(search: Search, codes: Codes, net: DeployableSupernet) -> None:
         images = search.task.images["valid"]
         before, _ = search.validate(forward, images)
         network = net.absorb(codes.arch(), forward.weights)
-        size = min(512, images)
-        batches = [search.task.plain("valid", size, number) for number in range(images // size)]
-        correct = [(network(batch).argmax(-1) == labels).float().mean() for batch, labels in batches]
-    search.view.log(accuracy_before_absorption=before, accuracy_after_absorption=100 * float(torch.stack(correct).mean()))
+        correct = [(network(batch).argmax(-1) == labels).sum() for batch, labels in search.plain(images)]
+    after = 100 * float(torch.stack(correct).sum()) / images
+    search.view.log(accuracy_before_absorption=before, accuracy_after_absorption=after)
 
 
 class Codes:

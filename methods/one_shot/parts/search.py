@@ -50,7 +50,12 @@ class Search:
         self.view, self.settings = view, settings
         self.task: Task = view.task
         self.net: Supernet = self.task.supernet(
-            track=settings.track_stats, bias=settings.conv_bias, channels=settings.channels, **choices
+            track=settings.track_stats,
+            track_outside=settings.track_outside,
+            plain_last=settings.plain_last,
+            bias=settings.conv_bias,
+            channels=settings.channels,
+            **choices,
         )
         self.sgd = Sgd(self.net.module, settings.momentum, settings.weight_decay, settings.nesterov, settings.inactive)
         self.device = self.task.device
@@ -134,10 +139,15 @@ class Search:
     @torch.no_grad()
     def score(self, batch: Batch, forward: Forward = EVERYTHING) -> tuple[Tensor, Tensor]:
         """Return accuracy (percent) and mean loss on a batch in evaluation mode. The pass is charged."""
+        logits = self._evaluated(batch, forward)
+        return (logits.argmax(-1) == batch[1]).float().mean() * 100, F.cross_entropy(logits, batch[1])
+
+    def _evaluated(self, batch: Batch, forward: Forward) -> Tensor:
+        """Return the logits of a batch in evaluation mode."""
         self.net.module.eval()
         logits = self.logits(batch[0], forward)
         self.net.module.train()
-        return (logits.argmax(-1) == batch[1]).float().mean() * 100, F.cross_entropy(logits, batch[1])
+        return logits
 
     def best_of(self, archs: Sequence[Arch], batch: int = 512, batches: int = 1, finalists: int = 0) -> Arch:
         """Return the architecture with the highest accuracy, the first of equals. Each is ranked on other validation batches.
@@ -157,17 +167,34 @@ class Search:
         best = [archs[k] for k in order[: max(finalists, 1)]]
         return max(best, key=lambda arch: self.validate(Forward(active=self.net.active_for(arch)))[0]) if finalists else best[0]
 
+    @torch.no_grad()
     def validate(self, forward: Forward = EVERYTHING, images: int = 0) -> tuple[float, float]:
         """Return accuracy (percent) and mean loss on plain validation images. The passes are charged.
 
         Args:
             images: number of images at most; 0: all.
         """
+        count, sums = 0, torch.zeros(2, device=self.device)
+        for batch in self.plain(images):
+            logits = self._evaluated(batch, forward)
+            correct = (logits.argmax(-1) == batch[1]).sum()
+            sums += torch.stack([correct, F.cross_entropy(logits, batch[1], reduction="sum")])
+            count += len(batch[1])
+        correct_answers, loss = sums.tolist()
+        return 100 * correct_answers / count, loss / count
+
+    def plain(self, images: int = 0) -> Iterator[Batch]:
+        """Yield plain validation images, each once, in batches of 512; the last batch may be smaller.
+
+        Args:
+            images: number of images at most; 0: all.
+        """
         images = min(images, self.task.images["plain"]) or self.task.images["plain"]
         size = min(512, images)
-        scores = [self.evaluate(k, forward, size) for k in range(images // size)]
-        accuracy, loss = (float(torch.stack(values).mean()) for values in zip(*scores, strict=True))
-        return accuracy, loss
+        for number in range(math.ceil(images / size)):
+            batch, labels = self.task.plain("valid", size, number)
+            rest = images - number * size  # the last batch wraps around to the first images
+            yield batch[:rest], labels[:rest]
 
     def record(self, forward: Forward, probabilities: Sequence[Tensor] = (), **scalars: float) -> None:
         """Log the supernet's validation accuracy and loss, and the entropy of the probabilities. The passes are not charged.

@@ -24,6 +24,12 @@ class WeightTraining:
     weight_decay: Annotated[float, "L2 penalty on the weights"] = 5e-4
     clip: Annotated[float, "largest norm of the weights' gradient; 0: not clipped"] = 5.0
     track_stats: Annotated[bool, "batch norms keep running statistics for evaluation (D-40: the scripts disagree)"] = False
+    track_outside: Annotated[
+        bool, "norms outside the cells keep them even if those inside do not (D-53); no effect outside NAS-Bench-201"
+    ] = True
+    plain_last: Annotated[
+        bool, "the last norm has scale, shift and statistics only if those inside the cells do (D-54); no effect elsewhere"
+    ] = False
     conv_bias: Annotated[bool, "the cells' convolutions have a bias (D-01)"] = False
     channels: Annotated[int, "channels of the first stage; 0: as in the benchmark's networks (D-23)"] = 0
     inactive: Annotated[
