@@ -73,16 +73,14 @@ class Schedule:
         Raises:
             BudgetTooSmall: the budget to fit does not allow the whole first epoch.
         """
-        done = 0
         rest = iter(batches)
-        for batch in rest:
+        for done, batch in enumerate(rest):
             if self.fitted and not self._allows_step():
                 if self._epoch == 0:
                     self._refuse(done, 1 + sum(1 for _ in rest))
                 break
             before = self._spent
             yield batch
-            done += 1
             self._step = max(self._step, self._spent - before)
         self._end_of_steps = self._spent
 
