@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
 from typing import Generic, TypeVar, cast
 
 import torch
@@ -37,13 +38,20 @@ class SupernetBase(Metered, ABC, Generic[Cell]):
     def __call__(
         self,
         images: Tensor,
-        weights: Sequence[Tensor] | None = None,
-        active: Active | Sequence[Active] | None = None,
+        weights: Sequence[Tensor] | Sequence[Sequence[Tensor]] | None = None,
+        active: Active | list[Active] | None = None,
         *,
         straight_through: bool = False,
     ) -> Tensor:
-        per_cell = active if isinstance(active, list) else [cast(Active | None, active)]
-        cells = [self._cell(options or self._everything, weights, straight_through, images.device) for options in per_cell]
+        options = active if isinstance(active, list) else [active]
+        shared = not weights or isinstance(weights[0], Tensor)
+        tables = cast(Sequence[Sequence[Tensor] | None], [weights] if shared else weights)
+        if not {len(options), len(tables)} <= {1, self.cells}:
+            raise ValueError(f"{len(options)} sets of options and {len(tables)} of weights for {self.cells} cells")
+        cells = [
+            self._cell(run or self._everything, table, straight_through, images.device)
+            for run, table in islice(zip(cycle(options), cycle(tables), strict=False), max(len(options), len(tables)))
+        ]
         if self.metered:
             self._pay(cells, len(images), torch.is_grad_enabled())
         return self._logits(images, cells)

@@ -1,4 +1,5 @@
 # Your own weight-sharing method: it trains the weights of a supernet and the parameters of the architecture in turn.
+import random
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -33,5 +34,5 @@ class MyWeightSharing:
                     probabilities = [table.softmax(-1) for table in tables]
                     F.cross_entropy(supernet(images, probabilities), labels).backward()
                     optimizer.step()
-            view.propose(supernet.derive([table.detach() for table in tables]))
+            view.propose(supernet.derive(tables, random.Random(view.seed("ties"))))
             view.log(epoch=epoch + 1)

@@ -51,6 +51,11 @@ def _method(spec: Mapping[str, Any]) -> MethodInfo | None:
         return None
 
 
+def _remark(spec: Mapping[str, Any], space: str) -> str:
+    info = _method(spec)
+    return info.remarks.get(space, "") if info else ""
+
+
 def base_row(info: MethodInfo, row: str, methods: Mapping[str, MethodInfo]) -> str:
     """Return the row that a report draws ``row`` with, or ``""``.
 
@@ -133,6 +138,7 @@ def _opened(plan: Plan, opened: Opened, shown: Mapping[str, Mapping[str, Any]]) 
         skipped={row: reason for row, reason in missing.items() if row not in shown},
         settings={row: spec["settings"] for row, spec in shown.items()},
         images={row: spec["trained_on"] for row, spec in shown.items() if spec.get("trained_on")},
+        remarks={row: text for row, spec in shown.items() if (text := _remark(spec, problem.space.name))},
     )
 
 

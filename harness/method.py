@@ -30,6 +30,7 @@ class Method(Protocol):
     * ``kind``: the side of a benchmark that it needs; the default for a file is ``multi-trial``.
     * ``proposes``: ``"best_valid"`` (the default) or ``"self"``.
     * ``settings``: ``{space name: {field: value}}``, the papers' values away from the home space.
+    * ``remarks``: ``{space name: sentence}``, what a reader of its results in that space must know.
     * ``variants``: ``{name: {field: value}}``, the separate rows of the papers. The variant without a name is the
       row of the method itself.
     * ``pure``: True if a search leaves nothing behind in its process, so that several short searches may share one process.
@@ -72,6 +73,8 @@ class MethodInfo:
     pure: bool = False
     settings: Presets = field(default_factory=dict)
     """By space name, the papers' hyperparameters there."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """By space name, a sentence that reports print below the results."""
     variants: Presets = field(default_factory=dict)
     """By the variant's name, the hyperparameters that make it."""
 
@@ -97,6 +100,7 @@ class MethodInfo:
             proposes=getattr(method, "proposes", "best_valid"),
             pure=bool(getattr(method, "pure", False)),
             settings=getattr(method, "settings", {}),
+            remarks=getattr(method, "remarks", {}),
             variants=getattr(method, "variants", {}),
         )
         if info.proposes not in get_args(Proposes):

@@ -277,6 +277,14 @@ def benchmark(name: str) -> Benchmark:
     return known[name]
 
 
+def spelled(name: str) -> str:
+    """Return the known benchmark or space with this name in upper or lower case: ``nb201/ImageNet16-120``; else the name."""
+    if name == name.lower():
+        return name
+    known = {part: None for id in benchmarks() for part in (id, id.partition("/")[0])}
+    return name if name in known else next((each for each in known if each.lower() == name.lower()), name)
+
+
 def matching(name: str) -> list[str]:
     """Return the id of the benchmark, or the ids of a search space (``nb201``). Raises :class:`UserError`."""
     return [id for id in benchmarks() if id.startswith(f"{name}/")] or [benchmark(name).id]

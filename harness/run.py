@@ -123,7 +123,8 @@ def run(
             )
         if device not in ("cpu", "cuda"):
             raise UserError(f"device {device!r} is not cpu or cuda")
-        named, searched = _names("--methods", methods), _names("--benchmarks", benchmarks)
+        named = _names("--methods", methods)
+        searched = [registry.spelled(name) for name in _names("--benchmarks", benchmarks)]
         runs_on = _engine(engine, around)
         rules = protocols.chosen(protocol, searched)
         if budget:

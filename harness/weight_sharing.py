@@ -8,6 +8,7 @@ epoch depends on its number only, so that a resumed search sees the images that 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -19,12 +20,24 @@ if TYPE_CHECKING:
 
     Batch = tuple[Tensor, Tensor]
     """Images (n, channels, height, width) and labels (n,)."""
+    Tables = Sequence[Tensor]
+    """One tensor per decision."""
+
+Pairing = Literal["space", "partner", "redraw", "iterate"]
+"""How the batches of a bilevel search find their validation images: see :meth:`Task.pairs`."""
 
 Pairing = Literal["space", "partner", "redraw", "iterate"]
 """How the batches of a bilevel search find their validation images: see :meth:`Task.pairs`."""
 
 Active = tuple[tuple[tuple[int, ...], ...], ...]
 """For each decision and each of its rows, the numbers of the options that are executed."""
+
+
+def ranked(scores: Sequence[float], rng: random.Random) -> list[int]:
+    """Return the positions of the scores, highest first. Equal scores are in random order (D-52)."""
+    order = list(range(len(scores)))
+    rng.shuffle(order)
+    return sorted(order, key=scores.__getitem__, reverse=True)
 
 
 class Decision(NamedTuple):
@@ -61,22 +74,26 @@ class Supernet(Protocol):
     def __call__(
         self,
         images: Tensor,
-        weights: Sequence[Tensor] | None = None,
-        active: Active | Sequence[Active] | None = None,
+        weights: Tables | Sequence[Tables] | None = None,
+        active: Active | list[Active] | None = None,
         *,
         straight_through: bool = False,
     ) -> Tensor:
         """Return the logits (batch, classes) of one pass, and charge it: as training if gradients are on, else as evaluation.
 
+        The cells of the network share weights and options, or each cell has its own: both arguments may be lists with an
+        entry for each cell, in the order of the network. The two are independent; one may be a list and the other not.
+
         Args:
             images: (batch, channels, height, width).
             weights: one tensor (rows, options) per decision, or (batch, rows, options) if each image has its own weights.
                 None: weight one for every executed option.
-            active: the options to execute, or a list with the options of each cell of the network (NAS-Bench-201 and the
-                DARTS space only). None: all options. An option that
-                is not executed counts as weight zero.
+            active: the options to execute. None: all options. An option that is not executed counts as weight zero.
             straight_through: an option that is not executed adds its weight as a number (GDAS). The value of that number is
                 zero; its gradient is not.
+
+        Raises:
+            ValueError: a list has another number of entries than the network has cells.
         """
         ...
 
@@ -103,11 +120,12 @@ class Supernet(Protocol):
         """
         ...
 
-    def derive(self, scores: Sequence[Any]) -> Arch:
+    def derive(self, scores: Sequence[Any], rng: random.Random) -> Arch:
         """Return the architecture that the space's rule derives from scores.
 
         Args:
             scores: one table (rows, options) per decision; higher is better.
+            rng: decides between equal scores; see :func:`ranked`. It never changes the order of different scores.
         """
         ...
 
@@ -200,6 +218,8 @@ class Task(Protocol):
             partial: operations work on one of this many channels; the rest passes by, then channels are shuffled (PC-DARTS).
             edges: the inputs of nodes are decisions too, of the kind ``edge``. No effect if they always are.
             affine: the norms inside the cells have scale and shift.
+            normed: norms without scale and shift also follow poolings, skip connections and cells, for methods whose weights of
+                operations are small (ISTA-NAS on NAS-Bench-201, D-43). They keep statistics as ``track`` says.
 
         The training side also states ``operations_on = "nodes"`` if operations are on nodes instead of edges, and
         ``deployable = True`` if its supernets are :class:`DeployableSupernet` with ``affine``. Such a space also takes:

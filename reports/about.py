@@ -36,7 +36,17 @@ def benchmark(study: Study, name: str) -> list[Block]:
     keys = list(dict.fromkeys(key for part in study.parts(name) for key in part.citations))
     items = [(key, thousands(text)) for key, text in facts.items() if text]
     items = [(key, Cited(text, keys) if key == "Table" else text) for key, text in items]
+    items += _remarks(study, name)
     return [Bullets(items)] if items else []
+
+
+def _remarks(study: Study, benchmark: str) -> list[tuple[str, str]]:
+    """Return the remarks on the rows of a benchmark, each once."""
+    rows: dict[str, list[str]] = {}
+    for part in study.parts(benchmark):
+        for row, text in part.remarks.items():
+            rows.setdefault(text, []).append(study.label(row))
+    return [("; ".join(labels), text) for text, labels in rows.items()]
 
 
 def _both_names(target: str) -> str:

@@ -91,8 +91,7 @@ def judged(study: Study, benchmark: str, data: str, trainings: pd.DataFrame) -> 
         row = str(name)
         if row in known:
             line, ours = known[row][0], of(group)
-            first = group.iloc[0]
-            reason = "; ".join(_obstacles(study, benchmark, row, first, line))
+            reason = "; ".join(_obstacles(study, benchmark, row, group.iloc[0].to_dict(), line))
             verdict = judge_target(ours, line, margin, reason)
             if verdict.difference and not line["chosen_on"]:
                 verdict = replace(verdict, notes=(*verdict.notes, UNSTATED_CHOICE))
@@ -100,7 +99,7 @@ def judged(study: Study, benchmark: str, data: str, trainings: pd.DataFrame) -> 
     return results
 
 
-def _obstacles(study: Study, benchmark: str, row: str, training: Mapping[str, Any], line: Line) -> Iterator[str]:
+def _obstacles(study: Study, benchmark: str, row: str, training: Mapping[Any, Any], line: Line) -> Iterator[str]:
     """Yield why a training of a row's chosen cell is not comparable with a printed number."""
     if reason := study.obstacle(benchmark, row) or other_images(training[Training.IMAGES]):
         yield reason
@@ -125,7 +124,7 @@ class Missing:
 
 
 def missing(study: Study, benchmark: str) -> list[Missing]:
-    """Return the papers' numbers of rows whose cell was not tested on the data set, with the reason, data set by data set."""
+    """Return the papers' numbers of the protocol's rows whose cell was not tested on the data set, data set by data set."""
     measured = {
         (str(row), data)
         for _, data, group in chosen(study, benchmark)
@@ -137,7 +136,8 @@ def missing(study: Study, benchmark: str) -> list[Missing]:
     results = []
     for data in dict.fromkeys(table["target"]):
         for row, (line, *_) in lines(study, benchmark, data).items():
-            if (row, data) not in measured:
+            searched = line["protocol"] == study.page.protocol or row in ran or row in skipped
+            if searched and (row, data) not in measured:
                 reason = f"its cell has no training on {target_name(data)}" if row in ran else skipped.get(row, NOT_YET)
                 results.append(Missing(row, benchmark, line, line["unmeasured"] or reason))
     return results

@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports.figures import Drawing, Panel, panel_title, render
 from reports.formats import MISSING, number, spread, with_interval
-from reports.layout import Column, Table
+from reports.layout import Block, Column, Paragraph, Table
 from reports.pairs import CORRECTED, correct, noted
 from reports.statistics import Paired, mean_std, paired, student_quantile
 from reports.study import Study
@@ -91,6 +91,21 @@ def proposed(search: Search, target: str) -> pd.Series:
     if not len(ends) or (last < 0).any():
         return pd.Series(dtype=float)
     return pd.Series(search.test[target][last], ends.index)
+
+
+def older(study: Study, benchmark: str) -> list[Block]:
+    """Return a note about the searches that had no cell at their end, so that the proposal of an earlier epoch stays."""
+    notes = []
+    for row in study.rows(benchmark):
+        flags = [logged(search.log, Log.PROPOSED) for search in study.evidence.traces.of(benchmark, row).logging()]
+        stale = [
+            (int(flag[flag > 0].index.max()), int(flag.index.max())) for flag in flags if (flag > 0).any() and not flag.iloc[-1]
+        ]
+        if stale:
+            epochs, ends = ([f"{end}" for end in sorted(set(column))] for column in zip(*stale, strict=True))
+            of = f"{', '.join(epochs)} of {', '.join(ends)}"
+            notes.append(f"in {len(stale)} of {len(flags)} searches of {study.label(row)} the proposal is of epoch {of}")
+    return [Paragraph(f"Older proposals: {'; '.join(notes)}. At its end such a search had no cell.")] if notes else []
 
 
 def _curves(traces: Traces, benchmark: str, rows: Sequence[str], of: Callable[[Search], pd.Series]) -> dict[str, pd.DataFrame]:

@@ -174,6 +174,8 @@ class Part:
     """Hyperparameters by row."""
     images: Mapping[str, str] = field(default_factory=dict)
     """The images that a search trains on, in words, by row; empty for rows that only query."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """By row, a sentence that a reader of its results must know."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from reports import (
     published,
     signal,
     stability,
+    supernets,
     tables,
     trainings,
     weights,
@@ -145,6 +146,7 @@ def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
             blocks += [*trainings.blocks(study, benchmark), *about.benchmark(study, benchmark)]
     for benchmark in judged:
         blocks += [Heading(f"Results on {benchmark}" if several else "Results"), tables.results(study, benchmark)]
+        blocks += epochs.older(study, benchmark)
         blocks += about.benchmark(study, benchmark)
     blocks += drawn
     for benchmark in study.benchmarks:
@@ -153,6 +155,7 @@ def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
             blocks += _judged(study, traces, benchmark, suffix)
         blocks += _titled(
             suffix,
+            ("Supernets at the end of the search", supernets.ends(study, traces, benchmark)),
             ("Entropy against the base method", epochs.entropies(study, traces, benchmark)),
             ("Before and after discretisation", epochs.discretised(study, traces, benchmark)),
             ("Ranking by shared weights", signal.ranking(study, traces, benchmark)),

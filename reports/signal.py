@@ -164,7 +164,7 @@ def _printed(study: Study, benchmark: str, source: Source) -> str:
     wanted &= (table["target"] == source.printed_on) & (table["metric"] == "kendall_tau")
     wanted &= table["row"].map(lambda rows: source.row in rows.split(";"))
     lines = [{str(name): value for name, value in line.items()} for line in table[wanted].to_dict("records")]
-    texts = [f"{number(line['mean'])} ({papers.source(line)})" for line in lines]
+    texts = [f"{number(line['mean'])} ({'; '.join(filter(None, (papers.source(line), line['caveats'])))})" for line in lines]
     return Cited("; ".join(texts), [papers.CITATIONS[line["paper"]] for line in lines]) if lines else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite, nan
 
-from reports import coverage
+from reports import coverage, supernets
 from reports.evidence import DONE, REJECTED, Run
 from reports.formats import MISSING, number, probability, short_name, spread, target_name, with_interval
 from reports.layout import Column, Table
@@ -30,7 +30,7 @@ def results(study: Study, benchmark: str) -> Table:
     table = Table(_results_caption(study, benchmark), columns)
     for index, row in enumerate([*ran, *(printed if compared else ())]):
         searches = study.searches(benchmark, row)
-        cells: list[str] = [study.cited(row), study.seeds(benchmark, row) if len(searches) else "0"]
+        cells: list[str] = [supernets.marked(study, benchmark, row), study.seeds(benchmark, row) if len(searches) else "0"]
         for target in targets:
             cells += _validation(study, benchmark, row, target) if both else []
             cells.append(coverage.final(study, benchmark, row, target) or spread(*mean_std(study.test(benchmark, row, target))))

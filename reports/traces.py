@@ -22,10 +22,20 @@ class Log:
     """Charged seconds at the end of the epoch."""
     ENTROPY = "entropy"
     SUPERNET_ACCURACY = "supernet_accuracy"
+    FINAL_SUPERNET_ACCURACY = "final_supernet_accuracy"
+    """Accuracy after the last epoch, percent."""
+    CHANCE = "chance"
+    """Accuracy of guessing, percent."""
+    MEASURED = "measured"
+    """Number of cells that a round measured."""
+    USABLE = "usable"
+    """Number of these measurements that were used."""
     DISCRETISED_ACCURACY = "discretised_accuracy"
     SHARED_ACCURACY = "shared_accuracy"
     OWN_ACCURACY = "own_accuracy"
     FEATURES = "features"
+    PROPOSED = "proposed"
+    """1 if the epoch's architecture is the new proposal, 0 if that of an earlier epoch stays."""
     WEIGHT = "weight/"
     """Start of the names of weights, ``weight/DECISION/ROW/OPTION``; only those of a row's first search are kept."""
 
@@ -33,7 +43,8 @@ class Log:
 LOGGED = frozenset(
     {
         *(Log.EPOCH, Log.SECONDS, Log.ENTROPY, Log.SUPERNET_ACCURACY, Log.DISCRETISED_ACCURACY),
-        *(Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES),
+        *(Log.FINAL_SUPERNET_ACCURACY, Log.CHANCE, Log.MEASURED, Log.USABLE),
+        *(Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES, Log.PROPOSED),
     }
 )  # fmt: skip
 

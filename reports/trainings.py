@@ -6,14 +6,14 @@ one-way analysis of variance with random effects.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from math import isfinite, nan
 
 import numpy as np
 import pandas as pd
 
-from reports import agreement, cell_errors
+from reports import agreement, cell_errors, epochs, supernets
 from reports.agreement import Judged
 from reports.evidence import Run, Training
 from reports.formats import MISSING, number, signed, spread, target_name, with_interval
@@ -29,7 +29,7 @@ RANDOM = "random_cell"
 
 def blocks(study: Study, benchmark: str) -> list[Block]:
     """Return a table of the searches, a table per stage of trainings, and the agreement with the papers."""
-    shown: list[Block] = [Heading(f"Cells found on {benchmark}"), searches(study, benchmark)]
+    shown: list[Block] = [Heading(f"Cells found on {benchmark}"), searches(study, benchmark), *epochs.older(study, benchmark)]
     trained = study.evidence.trainings
     trained = trained[(trained[Training.BENCHMARK] == benchmark) & ~trained[Training.PROBED].astype(bool)]
     labels = {row: study.label(row) for row in study.rows(benchmark)}
@@ -71,7 +71,7 @@ def searches(study: Study, benchmark: str) -> Table:
         runs = study.searches(benchmark, row)
         counts = [runs[name].dropna().to_numpy() / 1e6 for name in (Run.PARAMETERS, Run.MACS)]
         cells = [spread(*mean_std(count), _digits(1e6 * count)) for count in counts]
-        table.add([study.cited(row), study.seeds(benchmark, row), *cells, cost.get(row, MISSING)])
+        table.add([supernets.marked(study, benchmark, row), study.seeds(benchmark, row), *cells, cost.get(row, MISSING)])
     return table
 
 
@@ -128,10 +128,10 @@ def nested(errors: list[list[float]]) -> Nested:
     return Nested(float(means.mean()), total**0.5, pooled**0.5, between, count, trainings)
 
 
-def by_search(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> dict[int, list[float]]:
+def by_search(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> dict[Hashable, list[float]]:
     """Return by search the errors of the finished trainings of one row in one stage."""
     done = trainings[trainings[column].notna()]
-    return {int(world): (100 - group[column]).tolist() for world, group in done.groupby(Training.WORLD, sort=True)}
+    return {world: (100 - group[column]).tolist() for world, group in done.groupby(Training.WORLD, sort=True)}
 
 
 def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
@@ -176,7 +176,7 @@ def _against_random_cells(by_row: dict[str, pd.DataFrame], labels: dict[str, str
         row: pd.Series({world: float(np.mean(values)) for world, values in by_search(group).items()}, dtype=float)
         for row, group in by_row.items()
     }
-    reference = next((row for row in means if row.partition("[")[0] == RANDOM), None)
+    reference = next((row for row in means if row.partition("[")[0].partition(":")[0] == RANDOM), None)
     if reference is None or len(means) == 1:
         return None
     others = {row: series for row, series in means.items() if row != reference}
@@ -253,8 +253,8 @@ def _digits(counts: pd.Series | np.ndarray) -> int:
 def _caption(trainings: pd.DataFrame) -> str:
     first = trainings.iloc[0]
     images = "test set" if first[Training.SPLIT] == "test" else "validation images, held out of training"
-    epochs = dict(zip(trainings[Training.RECIPE], trainings[Training.EPOCHS], strict=True))
-    recipes = ", ".join(f"{recipe} ({count} epochs)" for recipe, count in epochs.items())
+    lengths = dict(zip(trainings[Training.RECIPE], trainings[Training.EPOCHS], strict=True))
+    recipes = ", ".join(f"{recipe} ({count} epochs)" for recipe, count in lengths.items())
     how = f"Recipe {recipes}; error on the {images} of {target_name(first['data'])} after the last epoch"
     how += f" ({first['images']})"
     if first[Training.CHOSEN_BY]:

@@ -60,14 +60,16 @@ def method(row: str, **changes: Any) -> Any:
     return registry.build(info, registry.settings(info, row, "nb1shot1", {**tiny, **changes}, {}))
 
 
-def view(number: int = 1, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> RecordedView:
+def view(
+    number: int = 1, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge, seed: int = 0
+) -> RecordedView:
     """Return a view of a space whose task charges through ``meter``."""
     space = NB1Shot1Space(number)
 
     def task(world: int, device: str, charge: Meter) -> nb1shot1.NB1Shot1Task:
         return nb1shot1.NB1Shot1Task("digits", space, CLOCK, world, device, meter(charge))
 
-    return RecordedView(space, Budget(), None, 0, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    return RecordedView(space, Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
 def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch | None, Mapping[str, Any]]:

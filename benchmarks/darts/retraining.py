@@ -175,7 +175,7 @@ class Retraining:
         if not math.isfinite(loss_sum):
             raise FloatingPointError(f"the loss is not finite in epoch {number + 1}")
         due = (number + 1) % recipe.evaluate_every == 0 or number + 1 == recipe.epochs
-        accuracy, loss = self.evaluate() if due and self.share[0] == 0 else (math.nan, math.nan)
+        accuracy, held_out_loss = self.evaluate() if due and self.share[0] == 0 else (math.nan, math.nan)
         line = {
             "epoch": number + 1,
             "lr": rate,
@@ -183,7 +183,7 @@ class Retraining:
             "train_loss": loss_sum / seen,
             "train_accuracy": 100 * right_sum / seen,
             "accuracy": accuracy,
-            "loss": loss,
+            "loss": held_out_loss,
             "seconds": time.perf_counter() - started,
         }
         self.curve.lines.append(line)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from itertools import cycle
+from itertools import chain, cycle
 from typing import Any, TypeVar, cast
 
 import torch
@@ -19,7 +20,7 @@ from benchmarks.darts.search_network import EVERYTHING, MixedCell, Mixture, Sear
 from benchmarks.darts.size import network_size, op_size
 from benchmarks.networks import SupernetBase, channels_last
 from harness.space import Arch
-from harness.weight_sharing import Active, Decision
+from harness.weight_sharing import Active, Decision, ranked
 
 SEARCH = Macro(width=16, depth=8, auxiliary=False)
 """The papers' supernet for CIFAR-10."""
@@ -177,7 +178,7 @@ class Supernet(SupernetBase[Mixtures]):
 
         return logits
 
-    def derive(self, scores: Sequence[Any]) -> Arch:
+    def derive(self, scores: Sequence[Any], rng: random.Random) -> Arch:
         """Return DARTS' choice: for each node the two inputs whose best operation scores highest, with that operation.
 
         ``none`` takes no part in the comparison. With edge decisions, the score of an operation is multiplied by the score of
@@ -185,16 +186,17 @@ class Supernet(SupernetBase[Mixtures]):
         """
         arch: list[int] = []
         for kind in range(len(CELLS)):
-            table = torch.as_tensor(scores[kind]).detach().cpu().double()[:, int(self.none) :]
-            best, ops = table.max(-1)
+            table = torch.as_tensor(scores[kind]).double()[:, int(self.none) :].tolist()
+            ops = [ranked(row, rng)[0] for row in table]
+            best = [row[op] for row, op in zip(table, ops, strict=True)]
             if self.edges:
-                of_nodes = self._of_nodes(kind, scores)
-                best = best * torch.cat([torch.as_tensor(table).detach().cpu().double()[0] for table in of_nodes])
+                of_nodes = [torch.as_tensor(node).double()[0].tolist() for node in self._of_nodes(kind, scores)]
+                best = [score * of_edge for score, of_edge in zip(best, chain(*of_nodes), strict=True)]
             edges = [0] * len(EDGES)
             for node in range(INPUTS, STATES):
                 start = EDGE[node, 0]
-                for source in torch.argsort(best[start : start + node], descending=True, stable=True)[:2].tolist():
-                    edges[start + source] = 1 << int(ops[start + source])
+                for source in ranked(best[start : start + node], rng)[:2]:
+                    edges[start + source] = 1 << ops[start + source]
             arch += edges
         return tuple(arch)
 

@@ -94,6 +94,7 @@ def train(
         return
     if not cell or out is None:
         raise UserError("pass --cell, the cell to train, and --out, the folder of the results   (see --help and --cells)")
+    data = data.lower()
     if data not in DATA:
         raise UserError(f"no data {data!r}; there are {', '.join(DATA)}")
     if compile_ not in ("", "default", "reduce-overhead", "max-autotune"):

@@ -7,8 +7,10 @@ by 1x1 convolutions that are one call here. Every convolution is followed by bat
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import torch
@@ -20,13 +22,14 @@ from benchmarks.nb1shot1.network import BN_EPS, ConvNormRelu
 from benchmarks.nb1shot1.space import SHORT_OPS, NB1Shot1Space
 from benchmarks.networks import SupernetBase, channels_last, drop_statistics
 from harness.space import Arch
-from harness.weight_sharing import Active, Decision
+from harness.weight_sharing import Active, Decision, ranked
 
 BN_MOMENTUM = 0.997
-"""The paper's code passes TensorFlow's momentum to PyTorch, so the statistics are those of the last batch."""
+"""The paper's code passes TensorFlow's momentum to PyTorch, so the statistics are those of the last batch. The last norm of the
+network is none of TensorFlow's: it has PyTorch's own momentum, 0.1."""
 
-Pass = Callable[[Active, float, bool], None]
-"""Charge for one pass: the executed options, the number of images, training or not."""
+Pass = Callable[[Sequence[Active], int, bool], None]
+"""Charge for one pass: the executed options, of all cells or of each cell; the number of images; training or not."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Supernet(SupernetBase["_Cell"]):
         macro: SearchMacro,
         *,
         seed: int = 0,
-        charge: Pass = lambda active, images, training: None,
+        charge: Pass = lambda cells, images, training: None,
     ) -> None:
         self._space, self.blocks = space, space.blocks
         self._choosing = [block for block, taken in enumerate(space.taken[:-1], 1) if taken < block]
@@ -105,12 +108,10 @@ class Supernet(SupernetBase["_Cell"]):
         return _Cell(active, blocks)
 
     def _pay(self, cells: Sequence[_Cell], images: int, training: bool) -> None:
-        (cell,) = cells
-        self._charge(cell.active, images, training)
+        self._charge([cell.active for cell in cells], images, training)
 
     def _logits(self, images: Tensor, cells: Sequence[_Cell]) -> Tensor:
-        (cell,) = cells
-        logits: Tensor = self._network(images, cell.blocks)
+        logits: Tensor = self._network(images, cells)
         return logits
 
     def active_for(self, arch: Arch) -> Active:
@@ -132,22 +133,20 @@ class Supernet(SupernetBase["_Cell"]):
         parents = [chosen.get(node, tuple(range(node))) for node in range(1, self.blocks + 2)]
         return self._space.arch(parents, [row[0] for row in active[0]])
 
-    def derive(self, scores: Sequence[Any]) -> Arch:
+    def derive(self, scores: Sequence[Any], rng: random.Random) -> Arch:
         """Return the best operation of each block, and the best inputs of each block and of the output.
 
         A node takes as many inputs as the space prescribes.
         """
-        tables = [torch.as_tensor(table).detach().cpu() for table in scores]
-        chosen = {block: table[0] for block, table in zip(self._choosing, tables[2:], strict=True)}
-        chosen[self.blocks + 1] = tables[1][0]
+        operations, output, *inputs = (torch.as_tensor(table).tolist() for table in scores)
+        chosen = {block: table[0] for block, table in zip(self._choosing, inputs, strict=True)}
+        chosen[self.blocks + 1] = output[0]
+        ops = [ranked(row, rng)[0] for row in operations]
         parents: list[tuple[int, ...]] = []
         for node, taken in enumerate(self._space.taken, 1):
-            if node not in chosen:
-                parents.append(tuple(range(node)))
-            else:
-                order = torch.argsort(chosen[node], descending=True, stable=True)
-                parents.append(tuple(sorted(order[:taken].tolist())))
-        return self._space.arch(parents, tables[0].argmax(1).tolist())
+            order = ranked(chosen[node], rng) if node in chosen else range(node)
+            parents.append(tuple(sorted(order[:taken])))
+        return self._space.arch(parents, ops)
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ class _Block:
 
 
 class _Cell(NamedTuple):
-    """Blocks and output of every cell of the network in one pass."""
+    """Blocks and output of a cell in one pass."""
 
     active: Active
     blocks: list[_Block]
@@ -246,17 +245,18 @@ class _Network(nn.Module):
                 inputs = blocks * channels
         last = width << (macro.stacks - 1)
         self.last = nn.Conv2d(inputs, last, 1, bias=False)
-        self.norm = nn.BatchNorm2d(last, BN_EPS, BN_MOMENTUM, affine=False)
+        self.norm = nn.BatchNorm2d(last, BN_EPS, affine=False)
         self.classifier = nn.Linear(last, macro.classes)
         if not macro.track:
             drop_statistics(self)
 
-    def forward(self, x: Tensor, blocks: Sequence[_Block]) -> Tensor:
+    def forward(self, x: Tensor, cells: Sequence[_Cell]) -> Tensor:
+        """Return the logits. ``cells`` has one entry for all cells, or one for each."""
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
-        for number, cell in enumerate(self.cells):
+        for number, (module, cell) in enumerate(zip(self.cells, cycle(cells), strict=False)):
             if number and number % self.depth == 0:
                 x = F.max_pool2d(x, 2, 2, 1)
-            x = cell(x, blocks)
+            x = module(x, cell.blocks)
         x = self.norm(self.last(F.relu(x)))
         logits: Tensor = self.classifier(x.mean((2, 3)))
         return logits

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from statistics import fmean
 
 from benchmarks.images.task import SearchImages
 from benchmarks.nb1shot1 import macro as tables
-from benchmarks.nb1shot1.cell import OPS
 from benchmarks.nb1shot1.clock import PassClock
 from benchmarks.nb1shot1.executed import executed
 from benchmarks.nb1shot1.footprint import footprint
@@ -78,15 +79,14 @@ class NB1Shot1Task:
 
         @lru_cache(maxsize=4096)
         def seconds(active: Active, training: bool) -> float:
-            """Return the price of one image: that of the most expensive topology in the pass."""
+            """Return the price of one image if all cells execute these options: that of the most expensive topology."""
             return float(self._clock.image(executed(self._space, active, TABLES[self.name], partial), training).max())
 
-        def charge(active: Active, images: float, training: bool) -> None:
-            counts = [sum(op in row for row in active[0]) for op in range(len(OPS))]
+        def charge(cells: Sequence[Active], images: int, training: bool) -> None:
             self._meter(
-                seconds=images * seconds(active, training),
+                seconds=images * fmean(seconds(active, training) for active in cells),
                 epochs=images / self.images["train"] if training else 0.0,
-                macs=images * size.macs_of(counts),
+                macs=images * size.macs_of(cells),
             )
 
         net = Supernet(self._space, macro, seed=derive("supernet", self._world), charge=charge)

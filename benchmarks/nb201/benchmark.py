@@ -13,7 +13,7 @@ from benchmarks.nb201 import digits_bundle
 from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.oracle import NB201Oracle, Signal
 from benchmarks.nb201.space import NB201Space, official_number
-from benchmarks.nb201.table import SIZE, Records
+from benchmarks.nb201.table import SIZE, Records, spelled
 from benchmarks.nb201.training import NB201TrainingSide
 from harness.errors import UserError
 from harness.problem import Availability, Facts, Judge, Problem
@@ -52,7 +52,10 @@ class NB201Benchmark:
         if table is None:
             raise UserError(f"{self.id} needs a NAS-Bench-201 or NATS-Bench table; see `python -m harness.data status`")
         line = LIBRARY.line(table)
-        problem = NB201Problem(Records(table), self.dataset, int(search["recipe"]), judge, line)
+        try:
+            problem = NB201Problem(Records(table), self.dataset, int(search["recipe"]), judge, line)
+        except UserError as error:
+            raise UserError(f"{self.id}: {error} ({line}); --table chooses another table, if there is one") from None
         if problem.gaps and not LIBRARY.is_chosen(table):
             raise UserError(
                 f"{self.id}: {problem.gaps[0]} in the table {line}; put a complete table into a folder of NAS_DATA, or search "
@@ -100,7 +103,7 @@ class NB201Problem(Problem):
         self.record = self._signal.record
         self.training = NB201TrainingSide(dataset, SEARCHED[dataset], recipe, records.table.path)
         self.mean_cost = self._signal.mean_cost
-        reported: Mapping[str, str] = judge["records"]
+        reported: Mapping[str, str] = {spelled(target): split for target, split in judge["records"].items()}
         if judge.get("searched_only"):
             reported = {dataset: reported[dataset]}
         self.judge = NB201Judge(records, int(judge["recipe"]), reported)

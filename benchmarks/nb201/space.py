@@ -61,6 +61,16 @@ class NB201Space(SearchSpace):
             cell += inputs
         return tuple(cell)
 
+    def is_linear(self, arch: Arch) -> bool:
+        """Return whether no convolution is on a path through the cell: its output is a linear function of its input."""
+        reached = {0: False}
+        """For each node with a path from the input, whether a convolution is on one of them."""
+        for (target, source), op in zip(EDGES, arch, strict=True):
+            if op != OPS.index("none") and source in reached:
+                convolves = OPS[op] in ("nor_conv_1x1", "nor_conv_3x3")
+                reached[target] = reached.get(target, False) or reached[source] or convolves
+        return not reached.get(3, False)
+
     def graphs(self, arch: Arch) -> tuple[Graph, ...]:
         """Return the cell, with an operation on every edge."""
         return (Graph(("0", "1", "2", "3"), tuple(map(_edge, range(len(EDGES)), arch))),)

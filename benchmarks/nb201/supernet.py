@@ -7,12 +7,12 @@ scale of the batch norm that ends it. Operations without weight are not executed
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any, cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, CONV1, CONV3, KERNEL, 
 from benchmarks.nb201.space import EDGES, OPS
 from benchmarks.networks import SupernetBase, drop_statistics
 from harness.space import Arch
-from harness.weight_sharing import Active, Decision
+from harness.weight_sharing import Active, Decision, ranked
 
 LEAVING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source == node) for node in range(3))
 """The edges that leave each node."""
@@ -44,6 +44,7 @@ class Supernet(SupernetBase["Mixture"]):
         track_outside: the norms outside the cells keep running statistics, even if those inside do not (D-53).
         plain_last: the last norm is like those inside the cells: it has scale, shift and statistics only if they do (D-54).
         bias: the convolutions of the cells have a bias (D-01).
+        normed: norms without scale also follow poolings, skip connections and cells. They cost nothing.
         seed: seed of the initial weights.
         charge: charge for one pass.
     """
@@ -57,13 +58,14 @@ class Supernet(SupernetBase["Mixture"]):
         track_outside: bool = True,
         plain_last: bool = False,
         bias: bool = False,
+        normed: bool = False,
         seed: int = 0,
         charge: Pass = lambda counts, images, training: None,
     ) -> None:
         self.ops = tuple(range(len(OPS))) if none else tuple(range(1, len(OPS)))
         targets = tuple(target for target, _ in EDGES)
         operations = Decision("operations", len(EDGES), tuple(OPS[op] for op in self.ops), targets=targets)
-        self._network = _Network(macro, track, bias, track_outside, plain_last)
+        self._network = _Network(macro, track, bias, normed, track_outside, plain_last)
         super().__init__((operations,), self._network, STAGES * macro.depth, seed)
         self._charge = charge
 
@@ -112,10 +114,11 @@ class Supernet(SupernetBase["Mixture"]):
             raise ValueError(f"{active[0]} executes several operations on an edge, which no cell of NAS-Bench-201 does")
         return tuple(self.ops[row[0]] if row else NONE for row in active[0])
 
-    def derive(self, scores: Sequence[Any]) -> Arch:
-        """Return the operation with the highest score on each edge, the first of equals; ``none`` if no score is above zero."""
-        table = np.asarray(torch.as_tensor(scores[0]).detach().cpu())
-        return tuple(self.ops[int(row.argmax())] if row.max() > 0 else NONE for row in table)
+    def derive(self, scores: Sequence[Any], rng: random.Random) -> Arch:
+        """Return the operation with the highest score on each edge; ``none`` if no score is above zero."""
+        table = torch.as_tensor(scores[0]).tolist()
+        best = [ranked(row, rng)[0] for row in table]
+        return tuple(self.ops[option] if row[option] > 0 else NONE for row, option in zip(table, best, strict=True))
 
     def shared_with(self, arch: Arch) -> Mapping[str, Tensor]:
         """Return the weights of ``arch``, named as in the stand-alone :class:`benchmarks.nb201.network.Network`."""
@@ -229,13 +232,25 @@ class _Edges(nn.Module):
 
 
 class _Cell(nn.Module):
-    """One cell with all operations on all edges."""
+    """One cell with all operations on all edges.
 
-    def __init__(self, channels: int, affine: bool, track: bool, bias: bool) -> None:
+    With ``normed`` every operation ends in a norm, and the cell does. The value of a cell then keeps its scale if the weights
+    of the operations are small, as between the cells of the DARTS space.
+    """
+
+    def __init__(self, channels: int, affine: bool, track: bool, bias: bool, normed: bool) -> None:
         super().__init__()
         self.convs = nn.ModuleList(
             nn.ModuleList(_Edges(edges, op, channels, affine, track, bias) for op in (CONV3, CONV1)) for edges in LEAVING
         )
+
+        def norms(count: int) -> nn.ModuleList:
+            return nn.ModuleList(nn.BatchNorm2d(channels, BN_EPS, BN_MOMENTUM, False, track) for _ in range(count))
+
+        self.norms = nn.ModuleDict({OPS[op]: norms(len(EDGES)) for op in (SKIP, POOL)} if normed else {})
+        """By operation and edge, the norms after operations without weights."""
+        self.last = norms(int(normed))
+        """The norm after the cell."""
 
     def forward(self, x: Tensor, mixture: Mixture) -> Tensor:
         nodes = _Sums(x)
@@ -252,11 +267,20 @@ class _Cell(nn.Module):
                 target = EDGES[edge][0]
                 for op, plain in ((SKIP, value), (POOL, pooled)):
                     if op in mixture.run[edge]:
-                        nodes.add(target, plain, mixture.of(edge, op))
+                        nodes.add(target, self._normed(plain, edge, op) if self.norms else plain, mixture.of(edge, op))
                 number = idle[edge]
                 if number is not None:
                     nodes.add(target, number)
-        return nodes[3]
+        output = nodes[3]
+        for norm in self.last:
+            output = norm(output)
+        return output
+
+    def _normed(self, plain: Tensor, edge: int, op: int) -> Tensor:
+        """Return the output of a skip connection or a pooling with its norm."""
+        norms = cast(nn.ModuleList, self.norms[OPS[op]])
+        normed: Tensor = norms[edge](plain)
+        return normed
 
     def _convolve(self, rectified: Tensor, source: int, mixture: Mixture, nodes: _Sums) -> None:
         """Run the convolutions on the edges that leave a node, and add their outputs to the nodes they enter."""
@@ -276,8 +300,8 @@ class _Cell(nn.Module):
 class _Network(Skeleton):
     """The whole network. Layers outside the cells are named as in :class:`benchmarks.nb201.network.Network`."""
 
-    def __init__(self, macro: Macro, track: bool, bias: bool, track_outside: bool, plain_last: bool) -> None:
-        super().__init__(macro, lambda channels: _Cell(channels, macro.affine, track, bias))
+    def __init__(self, macro: Macro, track: bool, bias: bool, normed: bool, track_outside: bool, plain_last: bool) -> None:
+        super().__init__(macro, lambda channels: _Cell(channels, macro.affine, track, bias, normed))
         if not (track or track_outside):
             drop_statistics(self)
         if plain_last:

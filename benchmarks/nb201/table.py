@@ -34,6 +34,7 @@ REPORTED = {
     "cifar10": {"valid": "x-valid", "test": "ori-test"},
     "cifar100": {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"},
     "imagenet16-120": {"valid": "x-valid", "test": "x-test", "valtest": "ori-test"},
+    "digits": {"valid": "x-valid", "test": "x-test"},
 }
 """The splits that the official API calls ``valid``, ``test`` and ``valtest``."""
 
@@ -55,13 +56,18 @@ IMAGES = {
 """Images of the official data sets that a search uses."""
 
 
+def spelled(dataset: str) -> str:
+    """Return a data set's name as columns have it, in lower case. The official packages write ``ImageNet16-120``."""
+    return dataset.lower()
+
+
 def name(dataset: str, recipe: str | int, seed: str | int, *rest: str) -> str:
     """Return the name of a column."""
-    return "/".join((dataset, str(recipe), str(seed), *rest))
+    return "/".join((spelled(dataset), str(recipe), str(seed), *rest))
 
 
 class Records:
-    """The records of one imported table."""
+    """The records of one imported table. Data sets may have the official spelling or that of the columns."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -76,10 +82,22 @@ class Records:
 
     def seeds(self, dataset: str, recipe: str | int) -> tuple[str, ...]:
         """Return the seeds with any record, sorted, ``mean`` last; empty without records."""
-        return self._seeds.get((dataset, str(recipe)), ())
+        return self._seeds.get((spelled(dataset), str(recipe)), ())
+
+    def require(self, dataset: str, recipe: str | int) -> None:
+        """Raise :class:`MissingRecord`, with what there is, unless the table has trainings of this data set and recipe."""
+        known = {data for data, _ in self._seeds}
+        if spelled(dataset) not in known:
+            raise MissingRecord(f"the table has no data set {dataset!r}; there is {', '.join(sorted(known))}")
+        if not self.seeds(dataset, recipe):
+            lengths = sorted(int(epochs) for data, epochs in self._seeds if data == spelled(dataset))
+            raise MissingRecord(
+                f"the table has no {recipe}-epoch training of {dataset}, only of {' and '.join(map(str, lengths))} epochs"
+            )
 
     def images(self, dataset: str) -> Images:
         """Return the images of the table's trainings: the entry ``images`` of ``meta.json``, or the official numbers."""
+        dataset = spelled(dataset)
         own = self.table.meta.get("images", {})
         return Images(**own[dataset]) if dataset in own else IMAGES[dataset]
 
@@ -130,8 +148,9 @@ class Records:
             Values by key. A split without a record at this epoch has no keys; None is a value that the source does not have.
 
         Raises:
-            MissingRecord: the architecture has no such trial.
+            MissingRecord: the table has no such data set or recipe, or the architecture no such trial.
         """
+        self.require(dataset, recipe)
         if not 0 <= index < SIZE:
             raise MissingRecord(f"index {index} is outside 0 to {SIZE - 1}")
         epochs = int(recipe)
@@ -144,7 +163,7 @@ class Records:
         if not recorded or wanted[0] not in self.seeds(dataset, recipe) or not (means or set(wanted) <= set(recorded)):
             raise MissingRecord(f"architecture {index} has no {recipe}-epoch record of {dataset}, seed {seed or 'any'}")
         info: dict[str, float | None] = {}
-        for label, split in {"train": "train", **REPORTED[dataset]}.items():
+        for label, split in {"train": "train", **REPORTED[spelled(dataset)]}.items():
             # the official API queries all trials even for one seed: a split that any trial lacks is absent
             trials = {s: self._trial(index, dataset, recipe, s, split, last) for s in {*wanted, *([] if means else recorded)}}
             missing = any(np.isnan(t["accuracy"]) and np.isnan(t["loss"]) for t in trials.values())
@@ -158,7 +177,8 @@ class Records:
         return info
 
     def _trained(self, index: int, dataset: str, recipe: str | int, seed: str) -> bool:
-        return not np.isnan(self._at(index, self.get(dataset, recipe, seed, "train", "accuracy")))
+        recorded = (self._at(index, self.get(dataset, recipe, seed, split, "accuracy")) for split in SPLITS)
+        return not all(map(np.isnan, recorded))
 
     def _trial(self, index: int, dataset: str, recipe: str | int, seed: str, split: str, epoch: int) -> dict[str, float]:
         epochs = int(recipe)

@@ -53,6 +53,7 @@ class NB201Task:
         plain_last: bool = False,
         bias: bool = False,
         affine: bool = False,
+        normed: bool = False,
         channels: int = 0,
     ) -> Supernet:
         """Return the supernet with the macro network of this data set.
@@ -64,6 +65,7 @@ class NB201Task:
             plain_last: the last norm is like those inside the cells (D-54).
             bias: the convolutions of the cells have a bias (D-01).
             affine: the norms inside the cells have scale and shift.
+            normed: norms without scale also follow poolings, skip connections and cells.
             channels: channels of the first stage; 0: as in the table's networks (D-23).
         """
         macro = replace(self._macro, affine=affine, width=channels or self._macro.width)
@@ -74,6 +76,7 @@ class NB201Task:
             track_outside=track_outside,
             plain_last=plain_last,
             bias=bias,
+            normed=normed,
             seed=derive("supernet", self._world),
             charge=self._charge,
         )

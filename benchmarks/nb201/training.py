@@ -30,6 +30,8 @@ class NB201TrainingSide(TrainingSide):
         recipe: epochs of these trainings.
     """
 
+    choices = frozenset({"affine", "normed"})
+
     dataset: str
     searched: str
     recipe: int

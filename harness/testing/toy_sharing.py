@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from harness.seeds import derive
 from harness.space import Arch
 from harness.training import Meter
-from harness.weight_sharing import Active, Decision, Metered, Pairing, everything
+from harness.weight_sharing import Active, Decision, Metered, Pairing, everything, ranked
 
 if TYPE_CHECKING:
     from harness.weight_sharing import Batch
@@ -116,15 +117,17 @@ class ToySupernet(Metered):
     def __call__(
         self,
         images: Tensor,
-        weights: Sequence[Tensor] | None = None,
-        active: Active | Sequence[Active] | None = None,
+        weights: Sequence[Tensor] | Sequence[Sequence[Tensor]] | None = None,
+        active: Active | list[Active] | None = None,
         *,
         straight_through: bool = False,
     ) -> Tensor:
         of_cells: list[Any] = active if isinstance(active, list) else [active or everything(self.decisions)] * CELLS
+        shared = not weights or isinstance(weights[0], Tensor)
+        tables: Any = [weights] * CELLS if shared else weights
         if self.metered:
             self._pay(sum(len(row) for cell in of_cells for row in cell[0]), len(images))
-        logits: Tensor = self.module(images, of_cells, None if weights is None else weights[0], self._ops, straight_through)
+        logits: Tensor = self.module(images, of_cells, tables, self._ops, straight_through)
         return logits
 
     def active_for(self, arch: Arch) -> Active:
@@ -137,9 +140,9 @@ class ToySupernet(Metered):
             raise ValueError(f"{active[0]} executes several operations on an edge")
         return tuple(self._ops[row[0]] if row else 0 for row in active[0])
 
-    def derive(self, scores: Sequence[Any]) -> Arch:
-        table = torch.as_tensor(scores[0]).detach().cpu()
-        return tuple(self._ops[int(row.argmax())] if row.max() > 0 else 0 for row in table)
+    def derive(self, scores: Sequence[Any], rng: random.Random) -> Arch:
+        table = torch.as_tensor(scores[0]).tolist()
+        return tuple(self._ops[ranked(row, rng)[0]] if max(row) > 0 else 0 for row in table)
 
 
 class _Network(nn.Module):
@@ -150,14 +153,15 @@ class _Network(nn.Module):
         self.head = nn.Parameter(torch.empty(2, WIDTH))
 
     def forward(
-        self, images: Tensor, active: Sequence[Any], weights: Tensor | None, ops: tuple[int, ...], straight_through: bool
+        self, images: Tensor, active: Sequence[Any], weights: Sequence[Any], ops: tuple[int, ...], straight_through: bool
     ) -> Tensor:
         x = F.linear(images.flatten(1), self.stem)
-        for maps, cell in zip(self.maps, active, strict=True):
+        for maps, cell, tables in zip(self.maps, active, weights, strict=True):
+            table = None if tables is None else tables[0]
             nodes = [x, torch.zeros_like(x), torch.zeros_like(x)]
             for edge, (target, source) in enumerate(EDGES):
                 nodes[target] = nodes[target] + sum(
-                    self._terms(nodes[source], maps[edge], cell[0][edge], weights, edge, ops, straight_through)
+                    self._terms(nodes[source], maps[edge], cell[0][edge], table, edge, ops, straight_through)
                 )
             x = nodes[2] + 0.1 * x  # never zero, so that every cell learns
         return F.linear(x, self.head)

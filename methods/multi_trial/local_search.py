@@ -15,14 +15,14 @@ from methods.multi_trial.parts.recorded import first_recorded
 class LocalSearch:
     """Local search: climbs from the best of several random architectures to better neighbours, and starts again at an optimum.
 
-    The default is that of the authors' code, naszilla: it moves to the first better neighbour, and starts from ten architectures.
+    The default is that of the authors' code, naszilla: it moves to the first better neighbour, from the best of ten starts.
     ``full_neighbourhood`` is the paper's algorithm (D-73). No architecture is evaluated twice: a climb goes on among neighbours
     that were not evaluated before, and random starts are new.
     """
 
-    move: Annotated[
-        Literal["first", "best"], "move to the first better neighbour, or to the best of all neighbours (D-73)"
-    ] = "first"
+    move: Annotated[Literal["first", "best"], "move to the first better neighbour, or to the best of all neighbours (D-73)"] = (
+        "first"
+    )
     starts: Annotated[int, "random architectures before each climb, which begins at the best of them (D-73)"] = 10
 
     reference: ClassVar[str] = "White et al. 2021, arXiv:2005.02960"

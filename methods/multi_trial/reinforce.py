@@ -16,7 +16,8 @@ class Reinforce:
 
     The loss of a sample is ``-sum(log pi(a)) * (reward - baseline)``, with the reward in percent (METHODS of NAS-Bench-201).
     The learning rate is documented as 0.5, 0.001 and 0.01 in three places, so each is a row (D-38). ``nb1shot1_2020`` is the
-    1Shot1 paper's script: plain gradient ascent from uniform policies, with the reward as a share of 1.
+    1Shot1 paper's script: plain gradient ascent from uniform policies, with the reward as a share of 1. The budget decides
+    whether the evaluation that crosses the limit counts (D-74).
     """
 
     lr: Annotated[float, "Adam's learning rate (D-38)"] = 0.01

@@ -16,6 +16,7 @@ class Conas(training.WeightTraining):
     In the DARTS space every operation on every edge is a switch, on with probability 1/2 (D-02). A cell of NAS-Bench-201 has
     one operation per edge, or ``none``. There a measured cell has at most one switch on per edge. If the minimiser turns on
     several switches of an edge, one of them is drawn; if it turns on none, the edge is ``none``.
+    Momentum is Nesterov's on NAS-Bench-201, as in the paper, and plain in the DARTS space, as in the code (D-04).
     """
 
     epochs: Annotated[int, "passes over the images that train the weights"] = 100

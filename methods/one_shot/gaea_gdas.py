@@ -11,7 +11,10 @@ from methods.one_shot.parts import training
 
 @dataclass(frozen=True)
 class GaeaGdas(training.WeightTraining):
-    """GAEA-GDAS: the sampling of GDAS with weights on the simplex, moved by exponentiated gradient (eq. 8)."""
+    """GAEA-GDAS: the sampling of GDAS with weights on the simplex, moved by exponentiated gradient (eq. 8).
+
+    No paper runs it on NAS-Bench-1Shot1. There it samples as that benchmark's GDAS does, in every cell.
+    """
 
     epochs: Annotated[int, "passes over the images that train the weights"] = 150
     nesterov: Annotated[bool, "use Nesterov momentum"] = False
@@ -28,11 +31,18 @@ class GaeaGdas(training.WeightTraining):
     floor: Annotated[float, "weights are raised to this, as in the released code; the paper has 0 (D-21)"] = 1e-5
     coldest: Annotated[float, "temperature in the last epoch"] = 0.1
     cooling: Annotated[Literal["linear", "released"], "linear: falls to coldest; released: ends at 3.4 (D-26)"] = "linear"
+    noise: Annotated[Literal["network", "cell"], "a pass draws operations once for all cells, or for each (D-47)"] = "network"
+    unsampled: Annotated[
+        Literal["number", "nothing"], "an operation that is not drawn adds its weight as a number, or nothing (D-47)"
+    ] = "number"
 
     reference: ClassVar[str] = "arXiv:2004.07802"
     citations: ClassVar[tuple[str, ...]] = ("li2021gaea",)
     compared_with: ClassVar[str] = "gdas"
     proposes: ClassVar[str] = "self"
+    settings: ClassVar[dict[str, dict[str, object]]] = {
+        "nb1shot1": {**training.NB1SHOT1, "coldest": 1.0, "noise": "cell", "unsampled": "nothing"},
+    }
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "": {},
         "released": {
@@ -57,7 +67,7 @@ class GaeaGdas(training.WeightTraining):
         from methods.one_shot.parts.search import Search
 
         search = Search(view, self, none=True)
-        gumbel = HardGumbel(search)
+        gumbel = HardGumbel(search, self.noise, self.unsampled)
         schedule = linear_temperature if self.cooling == "linear" else released_temperature
 
         def begin(epoch: int) -> bool:

@@ -20,7 +20,20 @@ class Gdas(training.WeightTraining):
     clip_arch: Annotated[bool, "the clipped norm counts the architecture's gradients too"] = True
     arch_clip: Annotated[float, "largest norm of the architecture's gradient by its own loss; 0: not clipped"] = 0.0
     hottest: Annotated[float, "temperature in the first epoch"] = 10.0
-    coldest: Annotated[float, "temperature in the last epoch"] = 0.1
+    coldest: Annotated[float, "temperature in the last epoch; see cooling"] = 0.1
+    cooling: Annotated[
+        Literal["linear", "unfinished"],
+        "linear: falls to coldest; unfinished: would reach it one epoch after the last (NAS-Bench-1Shot1's code, D-48)",
+    ] = "linear"
+    noise: Annotated[
+        Literal["network", "cell"],
+        "a pass draws operations once for all cells, or again for each cell of the network (NAS-Bench-1Shot1's code, D-47)",
+    ] = "network"
+    unsampled: Annotated[
+        Literal["number", "nothing"],
+        "an operation that is not drawn adds its weight as a number, or nothing, without a gradient (NAS-Bench-1Shot1's code, "
+        "D-47)",
+    ] = "number"
 
     reference: ClassVar[str] = "arXiv:1910.04465"
     citations: ClassVar[tuple[str, ...]] = ("dong2019gdas",)
@@ -33,6 +46,9 @@ class Gdas(training.WeightTraining):
             "clip_arch": False,
             "arch_clip": 5.0,
             "coldest": 1.0,
+            "cooling": "unfinished",
+            "noise": "cell",
+            "unsampled": "nothing",
         },
     }
 
@@ -42,14 +58,15 @@ class Gdas(training.WeightTraining):
     def search(self, view: SearchView) -> Arch:
         from methods.one_shot.parts.architecture import HardGumbel, SoftmaxAdam
         from methods.one_shot.parts.differentiable import alternate
-        from methods.one_shot.parts.gumbel import linear_temperature
+        from methods.one_shot.parts.gumbel import linear_temperature, unfinished_temperature
         from methods.one_shot.parts.search import Search
 
         search = Search(view, self, none=True)
-        gumbel = HardGumbel(search)
+        gumbel = HardGumbel(search, self.noise, self.unsampled)
+        temperature = linear_temperature if self.cooling == "linear" else unfinished_temperature
 
         def begin(epoch: int) -> bool:
-            gumbel.temperature = linear_temperature(epoch, self.epochs, self.hottest, self.coldest)
+            gumbel.temperature = temperature(epoch, self.epochs, self.hottest, self.coldest)
             return True
 
         logits = SoftmaxAdam(search, self.arch_lr, self.arch_decay)

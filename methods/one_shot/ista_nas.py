@@ -14,13 +14,21 @@ from methods.one_shot.parts import training
 class IstaNas(training.WeightTraining):
     """ISTA-NAS: for each node a short dense vector b, from which sparse coding recovers the few connections to execute.
 
-    On NAS-Bench-201 the candidates of a node are its edges times the four operations other than ``none``. A cell has one
-    operation per edge, so the selected connections of a node are on different edges; the other edges are ``none``.
-
     ``one_stage`` trains the weights and b by the same gradients on all images, until every node has settled. In the DARTS
     space the supernet is the network to deploy: it goes on training, and its norms absorb the weights of the operations
-    (D-13, D-15). On NAS-Bench-201 the search stops there, and the norms have no scale and shift: the table replaces the
-    further training.
+    (D-13, D-15).
+
+    No paper uses it on NAS-Bench-201; that transfer is this project's. The candidates of a node are its edges times the four
+    operations other than ``none``. A cell has one operation per edge, so the selected connections of a node are on different
+    edges; the other edges are ``none``. One stage stops once every node has settled, and the norms have no scale and shift: the
+    table replaces the further training. Three things differ from the DARTS space, in both stages:
+
+    * The weights of the operations are near 0.001 at first. In the DARTS space convolutions and poolings end in norms, and
+      each cell begins with norms. Here norms without scale follow poolings, skip connections and cells (``normed``, D-43);
+      without them the signal is smaller by that factor in each cell.
+    * A node settles by its movement per step, because an epoch has other lengths here (D-44).
+    * A first cell without a convolution between input and output is linear, and its supernet learns next to nothing. Then b
+      and the matrices are drawn again (``redraw``, D-45).
     """
 
     batch: Annotated[int, "images per step"] = 256
@@ -36,9 +44,14 @@ class IstaNas(training.WeightTraining):
     connections: Annotated[int, "connections per node (s), at most as many as it has inputs"] = 2
     penalty: Annotated[float, "penalty of the Lasso (gamma)"] = 1e-5
     one_stage: Annotated[bool, "one loss on all images moves weights and b, until every node has settled"] = False
+    normed: Annotated[bool, "norms without scale also follow poolings, skip connections and cells (D-43)"] = False
+    redraw: Annotated[bool, "draw b and its matrices again until the first cells are not linear (D-45)"] = True
     settled: Annotated[
         float, "a node has settled if its recovered vector moves by no more than this in an epoch after the first"
     ] = 1e-3
+    settled_steps: Annotated[
+        int, "steps of such an epoch; in an epoch of other length the limit is in proportion (D-44); 0: any epoch"
+    ] = 521
 
     target_channels: Annotated[int, "one stage: channels of the first cells of the deployed network; 0: as in a search"] = 0
     target_cells: Annotated[int, "one stage: cells of the deployed network, with affine norms; 0: as in a search"] = 0
@@ -64,7 +77,11 @@ class IstaNas(training.WeightTraining):
             "continued": 600,
             "drop_path": 0.2,
             "cutout": 16,
-        }
+        },
+        "nb201": {"normed": True},
+    }
+    remarks: ClassVar[dict[str, str]] = {
+        "nb201": "The use of ISTA-NAS on NAS-Bench-201 is this project's; no paper has it (D-43, D-44, D-45)."
     }
     proposes: ClassVar[str] = "self"
     variants: ClassVar[dict[str, dict[str, object]]] = {
@@ -81,13 +98,23 @@ class IstaNas(training.WeightTraining):
         },
     }
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.connections < 1:
+            raise ValueError(f"connections = {self.connections} must be at least 1")
+
     @property
     def needs_deployable(self) -> bool:
         """True if the search needs a :class:`harness.weight_sharing.DeployableSupernet`."""
         return self.one_stage and bool(self.target_cells or self.largest)
 
+    def tolerance(self, steps: int) -> float:
+        """Return by how much the vector of a settled node moves in an epoch of ``steps`` steps, at most (D-44)."""
+        return self.settled * (steps / self.settled_steps if self.settled_steps else 1.0)
+
     def skip(self, problem: Problem) -> str | None:
-        return training.skip(problem, on_edges=True, deployable=self.needs_deployable)
+        choices = ("normed",) if self.normed else ()
+        return training.skip(problem, *choices, on_edges=True, deployable=self.needs_deployable)
 
     def search(self, view: SearchView) -> Arch:
         from methods.one_shot.parts import ista

@@ -82,7 +82,7 @@ class Rsps(training.WeightTraining):
                 search.step_weights(search.loss(batch, Forward(active=self._drawn(search))))
             if self.selects == "every_epoch":
                 view.propose(self._selected(search))
-            search.record(Forward(active=search.net.active_for(view.space.sample(search.rng))))
+            search.record(search.draw())
         selected = None if self.selects == "every_epoch" else self._selected(search)
         with search.net.unmetered():
             for arch in (view.space.sample(search.rng) for _ in range(self.probed)):

@@ -41,7 +41,7 @@ class Setn(training.WeightTraining):
                 search.step_weights(search.loss(train, Forward(active=cell)))
                 logits.step(architecture_gradient(search, logits, train, valid, second_order=False))
             table = [p.detach() for p in logits.probabilities()]
-            view.propose(search.net.derive(table))
+            view.propose(search.derive(table))
             search.record(Forward(table), table)
         choices = likeliest([p.detach() for p in logits.probabilities()], self.candidates)
-        return search.best_of([search.net.derive(choice) for choice in choices], self.selection_batch)
+        return search.best_of([search.derive(choice) for choice in choices], self.selection_batch)

@@ -30,12 +30,13 @@ class SparseNas(training.WeightTraining):
     initial: Annotated[float, "initial architecture weights; 0: one over the number of operations (D-16)"] = 0.0
     second_order: Annotated[bool, "the architecture's gradient looks through one step of the weights"] = True
     tolerance: Annotated[
-        float, "absolute weights up to this count as zero: 0 for the proximal methods (D-17), Adam needs a threshold"
+        float, "absolute weights up to this count as zero: 0 for the proximal methods (D-17), Adam needs a threshold (D-83)"
     ] = 0.0
 
     reference: ClassVar[str] = "arXiv:2009.08966"
     citations: ClassVar[tuple[str, ...]] = ("wu2021sparsenas",)
     settings: ClassVar[dict[str, dict[str, object]]] = {"darts": training.DARTS}
+    remarks: ClassVar[dict[str, str]] = {"nb201": "The use of SparseNAS on NAS-Bench-201 is this project's; no paper has it."}
     proposes: ClassVar[str] = "self"
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "hapg": {},

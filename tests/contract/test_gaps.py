@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,8 @@ from harness.testing.toy import ToyOracle, ToyProblem, ToySpace
 from methods.multi_trial.parts.recorded import first_recorded
 from tests.recorded import RecordedView
 
-ROWS = [row for info in registry.methods().values() if info.kind == "multi-trial" for row in info.rows]
+EXAMPLE = str(Path(__file__).parents[2] / "examples" / "my_method.py")
+ROWS = [row for info in registry.methods().values() if info.kind == "multi-trial" for row in info.rows] + [EXAMPLE]
 SPACE = ToySpace()
 ALL = list(itertools.product(*map(range, SPACE.cardinalities)))
 

@@ -67,3 +67,18 @@ def test_regret_and_entropy_of_every_epoch_if_the_table_has_every_cell(command: 
     assert "**Budget:** multi-trial: 7 200 epochs" in text and "one-shot: each method's own" in text
     cells = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
     assert [line[4] for line in cells if "1–2" in line] == ["2/2", "2/2"]
+
+
+def test_a_search_whose_supernet_learned_nothing_is_marked(command: Command, tmp_path: Path) -> None:
+    short = ("epochs=1", "lr=1e-9", "selection_batch=16", "candidates=2", "probed=0")
+    settings = [f"rsps.{text}" for text in short] + ["ista_nas.epochs=1", "ista_nas.lr=1e-9", "ista_nas.normed=false"]
+    call = ["--protocol", "digits", "--benchmarks", "nb201/digits", "--methods", "rsps,ista_nas:two_stage", "--seeds", 1]
+    done = command(*call, *(word for text in settings for word in ("--set", text)), "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob("digits*/")
+    text = (folder / "table.md").read_text()
+    results, _, rest = text.partition("## Supernets at the end of the search")
+    marked = [line for line in results.splitlines() if "(supernet at chance: 1 of 1)" in line]
+    assert len(marked) == 3, "ISTA-NAS and both rows of RSPS, in the table of results"
+    assert rest.count("1 of 1 |") == 3
+    assert results.count("is this project's; no paper has it") == 1, "the remark on ISTA-NAS stands below the results"

@@ -50,6 +50,11 @@ def test_each_row_is_trained_as_its_paper_does() -> None:
     assert {stage.split for stage in rules.stages} == {"test"}
 
 
+def test_four_searches_of_each_row_are_the_choice() -> None:
+    """D-29: GAEA's text says four, its appendix five."""
+    assert {protocols.protocol(name).seeds for name in ("darts", "darts-as-published")} == {4}
+
+
 def test_conas_correlation_is_of_trainings_of_160_epochs_at_the_size_of_the_supernet() -> None:
     """CoNAS, A.4; its text says no more, so the rest is as in its evaluation (D-65)."""
     (stage,) = [stage for stage in protocols.protocol("darts-as-published").stages if stage.probed]

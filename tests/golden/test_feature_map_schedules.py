@@ -34,6 +34,7 @@ def test_fast_weight_sharing_grows_by_the_square_root_of_two_and_ends_below_the_
 
 
 def test_the_papers_text_has_the_full_size_in_the_last_round() -> None:
+    """D-35."""
     assert fast(full_in="last_round").schedule(256, CIFAR10) == [8839, 12501, 17678, 25001, 35356, 50001, 70711, 100_000]
 
 
@@ -65,9 +66,43 @@ def test_the_most_rungs_are_those_of_the_released_code(space: str, most: int) ->
     assert row("all_brackets", space).most_rungs == most
 
 
+def released_plan(most: int, eta: int) -> list[list[int]]:
+    """Return the maps of each rung by the loop of the released code, in units of a complete training."""
+    plan = []
+    for bracket in range(most, -1, -1):
+        maps = (most + 1) * eta**bracket // (bracket + 1)
+        halvings = 0
+        while maps * (halvings + 1) > (most + 1) * eta**halvings:
+            halvings += 1
+        plan.append([maps // eta**i for i in range(halvings + 1)])
+    return plan
+
+
+@pytest.mark.parametrize(("space", "most", "eta"), [("random-fourier", 3, 4), ("bag-of-ngrams", 8, 2)])
+def test_brackets_are_those_of_the_released_loop(space: str, most: int, eta: int) -> None:
+    """D-81. On IMDb no bracket halves once, and the one without halving comes twice."""
+    full = CIFAR10 if space == "random-fourier" else IMDB
+    plan = row("all_brackets", space).plan(full)
+    assert [[rung.maps for rung in rungs] for rungs in plan] == released_plan(most, eta)
+    assert all(rungs[-1].features == full for rungs in plan)
+    if space == "random-fourier":
+        assert [[rung.maps for rung in rungs] for rungs in plan] == [[64, 16, 4, 1], [21, 5, 1], [8, 2], [4]]
+    else:
+        assert [len(rungs) - 1 for rungs in plan] == [8, 7, 6, 5, 4, 3, 2, 0, 0]
+
+
+def test_the_papers_rule_rounds_up_and_halves_as_often_as_the_bracket_says() -> None:
+    """D-81, ``rule=paper``."""
+    plan = registry.build(registry.method("hyperband"), {"rule": "paper"})
+    assert isinstance(plan, Hyperband)
+    assert [[rung.maps for rung in rungs] for rungs in plan.plan(CIFAR10)] == [[64, 16, 4, 1], [22, 5, 1], [8, 2], [4]]
+    imdb = Hyperband(eta=2, least=2**-8, rule="paper")
+    assert [len(rungs) - 1 for rungs in imdb.plan(IMDB)] == list(range(8, -1, -1))
+
+
 def test_hyperbands_algorithm_for_r_81_and_eta_3() -> None:
     """Li et al. 2018, Algorithm 1. (Their Table 1 rounds (s_max + 1) / (s + 1) down first: 81, 27, 9, 6, 5.)"""
-    plan = Hyperband(eta=3, least=1 / 81).plan(81)
+    plan = Hyperband(eta=3, least=1 / 81, rule="paper").plan(81)
     assert plan == [
         [(81, 1), (27, 3), (9, 9), (3, 27), (1, 81)],
         [(34, 3), (11, 9), (3, 27), (1, 81)],
@@ -80,7 +115,7 @@ def test_hyperbands_algorithm_for_r_81_and_eta_3() -> None:
 @pytest.mark.parametrize("eta", [2, 3, 4])
 @pytest.mark.parametrize("features", [81, 500, CIFAR10])
 def test_every_bracket_follows_the_formula(eta: int, features: int) -> None:
-    search = Hyperband(eta=eta, least=0.01, halving=0)
+    search = Hyperband(eta=eta, least=0.01, halving=0, rule="paper")
     most = search.most_rungs
     assert eta**most <= 100 < eta ** (most + 1)
     for s, rungs in zip(range(most, -1, -1), search.plan(features), strict=True):

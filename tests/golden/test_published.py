@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,11 +66,11 @@ def test_the_gains_of_gaea_are_differences_of_two_cells_of_its_table(table: pd.D
 
 def test_the_residual_network_is_a_cell_of_the_space_trained_with_one_seed(table: pd.DataFrame) -> None:
     folder = Path(REAL_DATA or "/nonexistent")
-    files = [next(folder.rglob(f"nb201_{name}.parquet"), None) for name in ("columns", "seeds_200ep")]
-    if files[0] is None or files[1] is None:
+    files = [file for name in ("columns", "seeds_200ep") for file in folder.rglob(f"nb201_{name}.parquet")]
+    if len(files) != 2:
         pytest.skip("NAS_DATA holds no nb201_columns.parquet and nb201_seeds_200ep.parquet")
     names = ["c100_test200_s888", "in16_test200_s888"]
-    means, seeds = (pd.read_parquet(file).set_index("index").loc[11472] for file in files)
+    means, seeds = (pd.read_parquet(file).set_index("index").loc[11472].to_dict() for file in files)
     printed = table[table["label"] == "ResNet"].set_index("target")["mean"]
     assert means["arch_str"] == "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
     assert [round(float(seeds[name]), 2) for name in names] == [printed["cifar100"], printed["imagenet16-120"]]
@@ -99,20 +100,21 @@ def test_every_printed_setting_of_conas_is_ours_or_the_line_says_that_it_differs
         for number, space in (("3", "darts"), ("4", "nb201"))
     }
     differing = []
-    for line in table[table["metric"].str.startswith("hparam:")].itertuples():
-        name = line.metric.removeprefix("hparam:")
-        fields, ours = (EVALUATION, recipe("darts")) if line.table == "5" else (SEARCH, searches[line.table])
-        if line.unmapped == "setting, fixed by the space or the code":
+    for line in table[table["metric"].str.startswith("hparam:")].to_dict("records"):
+        name, place, reason = line["metric"].removeprefix("hparam:"), line["table"], line["unmapped"]
+        fields: dict[str, str] = EVALUATION if place == "5" else SEARCH
+        ours: Any = recipe("darts") if place == "5" else searches[place]
+        if reason == "setting, fixed by the space or the code":
             assert name not in fields
             continue
-        if (line.table, name) == ("5", "ending_lr"):
-            assert recipe("darts").learning_rate(600) == line.mean == 0
+        if (place, name) == ("5", "ending_lr"):
+            assert recipe("darts").learning_rate(600) == line["mean"] == 0
             continue
         value = getattr(ours, fields[name])
-        printed = line.mean if pd.notna(line.mean) else line.caveats.rpartition("value: ")[2]
+        printed = line["mean"] if pd.notna(line["mean"]) else line["caveats"].rpartition("value: ")[2]
         same = value == {"Yes": True, "No": False}.get(printed, printed) if name != "cutout" else bool(value)
-        assert same == (line.unmapped == "setting, tested as a default")
-        differing += [(line.table, name)] * (not same)
+        assert same == (reason == "setting, tested as a default")
+        differing += [(place, name)] * (not same)
     assert differing == [("3", "nesterov"), ("5", "nesterov")]
 
 
@@ -230,10 +232,10 @@ def test_every_mapped_line_is_run_by_a_part_of_its_protocol_or_says_why_not(tabl
         for benchmark in part.benchmarks
     }
     lines = table[(table["row"] != "") & ~table["metric"].str.contains("[", regex=False)]
-    for line in lines.itertuples():
-        for row in str(line.row).split(";"):
-            measured = (line.protocol, line.benchmark, row) in run
-            assert measured == (line.unmeasured == ""), f"line {line.Index + 2}: {row} on {line.benchmark}"
+    for line in lines.to_dict("records"):
+        for row in line["row"].split(";"):
+            measured = (line["protocol"], line["benchmark"], row) in run
+            assert measured == (line["unmeasured"] == ""), f"{row} on {line['benchmark']}: {line['label']}, {line['metric']}"
     assert (lines["unmeasured"] != "").sum() == 18  # ImageNet searches, and Penn Treebank
 
 
@@ -250,6 +252,20 @@ def test_every_training_that_a_paper_prints_has_a_recipe_of_ours(table: pd.DataF
         ("darts:second_order", "cifar100"),
     }
     assert (table.loc[table["recipe"] != "", "row"] != "").all()
+
+
+def test_numbers_of_scripts_that_keep_the_best_epoch_say_so(table: pd.DataFrame) -> None:
+    """D-59: CoNAS' and PC-DARTS' scripts, and DARTS' for ImageNet. A verdict compares with our last epoch all the same."""
+    flagged = table[table["caveats"].str.contains("ours is the last (D-59)", regex=False)]
+    assert set(zip(flagged["row"], flagged["target"], strict=True)) == {
+        ("conas", "cifar10"),
+        ("conas:two_inputs", "cifar10"),
+        ("pc_darts", "cifar10"),
+        ("pc_darts", "imagenet"),
+        ("darts:second_order", "imagenet"),
+    }
+    darts_space = table[(table["benchmark"] == "darts/cifar10") & table["metric"].isin(["test_error_pct", "top1_error_pct"])]
+    assert set(darts_space.index[darts_space["row"] == "pc_darts"]) <= set(flagged.index)
 
 
 def test_a_number_is_transcribed_once_with_one_n_recipe_and_choice(table: pd.DataFrame) -> None:
@@ -274,3 +290,18 @@ def test_every_line_of_weight_sharing_is_a_row_that_its_protocol_runs_there(tabl
                 compared += 1
     assert compared >= {"nb201-2020": 15, "gaea-2021": 27, "conas-2021": 24}[name]
     assert {"ResNet", "Optimal"} >= set(table.loc[(table["protocol"] == "nb201-2020") & (table["row"] == ""), "label"])
+
+
+def test_the_protocol_as_published_trains_each_row_by_a_recipe_of_its_paper(table: pd.DataFrame) -> None:
+    from harness import protocols
+
+    stages = [stage for stage in protocols.protocol("darts-as-published").stages if stage.chosen_by]
+    trained = table[(table["benchmark"] == "darts/cifar10") & (table["recipe"] != "")]
+    trained = trained[trained["protocol"] == "darts-as-published"]
+    compared = set()
+    for line in trained.to_dict("records"):
+        for stage in stages:
+            if (stage.data or "cifar10") == line["target"]:
+                assert stage.recipe_of(line["row"]) in line["recipe"].split(";"), f"{line['row']} in {stage.name}"
+                compared.add((line["row"], line["target"]))
+    assert len(compared) >= 15

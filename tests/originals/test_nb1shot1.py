@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 import torch
 from scipy.stats import chi2_contingency
+from torch import Tensor
 
 from benchmarks.nb1shot1.cell import InvalidCell, prune
 from benchmarks.nb1shot1.space import PARENTS, NB1Shot1Space
@@ -33,7 +34,7 @@ def supernet(number: int, partial: int) -> Supernet:
 def plain(net: Supernet, free: int, partial: int) -> PlainNetwork:
     """Return the plain network with the weights of the supernet, named one by one."""
     stored = dict(net.module.named_parameters())
-    weights = {"last.weight": stored["last.weight"]}
+    weights: dict[str, Tensor] = {"last.weight": stored["last.weight"]}
     for part in ("weight", "bias"):
         weights |= {f"classifier.{part}": stored[f"classifier.{part}"], f"stem.norm.{part}": stored[f"stem.norm.{part}"]}
     weights["stem.weight"] = stored["stem.conv.weight"]

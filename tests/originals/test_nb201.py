@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -151,7 +152,7 @@ def test_the_hundred_likeliest_cells_are_those_of_the_sorted_list_of_all(ties: b
     assert [tuple(choice[0].argmax(-1).tolist()) for choice in drawn] == best
 
 
-def lstm(weights: dict[str, Tensor], layer: int, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def lstm(weights: Mapping[str, Tensor], layer: int, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Return output and memory of an LSTM cell, gate by gate: input, forget, candidate, output."""
     h, c = state
     sums = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_the_recovery_of_conas_on_random_sparse_functions(seed: int) -> None:
 
     def value(signs: tuple[int, ...]) -> float:
         sign = dict(zip(positions, signs, strict=True))
-        return sum(expected[k] * math.prod(sign[i] for i in names[k]) for k in order)
+        return float(sum(expected[k] * math.prod(sign[i] for i in names[k]) for k in order))
 
     patterns = list(itertools.product([1, -1], repeat=len(positions)))
     best = min(map(value, patterns))
@@ -147,7 +148,7 @@ def test_the_second_order_gradient_is_the_released_formula(monkeypatch: pytest.M
     search.new_generator = lambda name: torch.Generator().manual_seed(0)
     architecture = SoftmaxAdam(search, 1e-3, 1e-3)
     architecture.values = [logits]
-    (ours,) = unrolled_gradient(search, architecture, *batches)
+    (ours,) = unrolled_gradient(search, architecture, batches[0], batches[1])
 
     parameters = list(net.module.parameters())
     start = [p.detach().clone() for p in parameters]
@@ -158,7 +159,7 @@ def test_the_second_order_gradient_is_the_released_formula(monkeypatch: pytest.M
             for p, value in zip(parameters, values, strict=True):
                 p.copy_(value)
 
-    def by(batch: int, wanted: list[Tensor]) -> list[Tensor]:
+    def by(batch: int, wanted: Sequence[Tensor]) -> list[Tensor]:
         value = cross_entropy(net(batches[batch][0], [softmax(logits)]), batches[batch][1])
         return list(torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True))
 

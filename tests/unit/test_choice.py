@@ -88,6 +88,13 @@ def test_a_column_with_gaps_is_a_part_too(tmp_path: Path) -> None:
         NB201Benchmark("cifar10").open(SEARCH, JUDGE)
 
 
+def test_a_table_without_a_record_that_a_protocol_needs_is_named(tmp_path: Path) -> None:
+    part(tmp_path / "data")
+    line = r"the table has no 200-epoch test accuracy .* \(NATS-Bench 1\.0, 3 of .* from simple\); --table chooses another"
+    with pytest.raises(UserError, match=line):
+        NB201Benchmark("cifar10").open(SEARCH, JUDGE)
+
+
 def test_a_table_is_chosen_by_its_path_or_the_start_of_its_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = part(tmp_path / "elsewhere")
     official_files.columns_table(tmp_path / "data" / "columns.npz")

@@ -191,7 +191,7 @@ def test_the_auxiliary_head_speaks_in_training_only() -> None:
     with pytest.raises(ValueError, match="too small for the auxiliary head"):
         Macro(size=16)
     with pytest.raises(ValueError, match="extra_norm True is unknown"):
-        replace(TINY, extra_norm=True)
+        Macro(size=32, extra_norm=True)  # type: ignore[arg-type]
 
 
 def test_drop_path_drops_whole_operations_of_single_images_and_no_identity() -> None:

@@ -17,6 +17,9 @@ from harness.checkpoint import File
 from harness.weight_sharing import Pairing
 from methods.one_shot.parts import ista
 from methods.one_shot.parts import search as frame
+from methods.one_shot.parts.differentiable import batches
+from methods.one_shot.parts.sparse import SparseWeights
+from methods.one_shot.parts.unrolled import architecture_gradient
 from tests import made_darts
 from tests.made_search import small
 from tests.unit.test_one_shot_resume import Counter, Killed
@@ -130,7 +133,7 @@ def test_ista_nas_iterates_over_validation_images_as_its_code_does(monkeypatch: 
         ("darts:bilevel", {}, "space"),
     ):
         requested.clear()
-        made_darts.search(row, **changes)
+        made_darts.search(row, None, **changes)
         assert requested == {expected}
 
 
@@ -142,7 +145,8 @@ def test_rsps_probes_cells_under_its_shared_weights_and_others_are_discretised()
     assert all(0 < probe.loss < 100 for probe in view.trace.probes)
     view = made_darts.view()
     made_darts.search("gaea_darts:bilevel", view)
-    assert "discretised_accuracy" in view.trace.scalars[-1] and "supernet_accuracy" in view.trace.scalars[-2]
+    names = ["supernet_accuracy", "final_supernet_accuracy", "discretised_accuracy"]
+    assert all(name in line for name, line in zip(names, view.trace.scalars[-3:], strict=True))
 
 
 def test_sparse_nas_keeps_what_has_weight() -> None:
@@ -155,6 +159,30 @@ def test_sparse_nas_keeps_what_has_weight() -> None:
     # a cell that has lost all its nodes is not proposed
     with pytest.raises(IndexError):
         made_darts.search("sparse_nas:hapg", second_order=False, strength_step=0.0, first_strength=50.0)
+
+
+def test_a_cell_that_sparse_nas_has_emptied_stays_empty_and_the_search_says_of_which_epoch_its_proposal_is_d19() -> None:
+    view = made_darts.view()
+    path = {"arch_cosine": False, "first_strength": 0.0, "strength_step": 50.0, "second_order": False}
+    made_darts.search("sparse_nas:hapg", view, epochs=4, **path)
+    lines = [line for line in view.trace.scalars if "epoch" in line]
+    assert [line["proposed"] for line in lines] == [1, 0, 0, 0]
+    assert [line["groups"] for line in lines] == [8, 0, 0, 0]
+    assert lines[0]["kept"] > 0 and [line["kept"] for line in lines[1:]] == [0, 0, 0]
+    assert len(view.trace.proposals) == 1
+
+
+def test_without_any_weight_no_gradient_reaches_the_architecture_d19() -> None:
+    """Every path to the output crosses two cells: where all weights are zero, so is every product of two of them."""
+    settings = made_darts.method("sparse_nas:hapg", second_order=False, initial=1e-30)
+    search = frame.Search(made_darts.view(), settings, none=False)
+    weights = SparseWeights(search, settings)
+    train, valid = next(iter(batches(search, "bilevel", 0)))
+    for start, moved in ((0.1, True), (0.0, False)):
+        for value in weights.values:
+            value.data.fill_(start)
+        gradients = architecture_gradient(search, weights, train, valid, second_order=False)
+        assert any(bool(gradient.any()) for gradient in gradients) == moved
 
 
 def test_cutout_changes_squares_of_the_images_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

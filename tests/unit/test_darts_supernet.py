@@ -217,6 +217,7 @@ def test_running_statistics_are_updated_if_requested(monkeypatch: pytest.MonkeyP
 
 
 def test_statistics_of_idle_operations_do_not_change() -> None:
+    """D-84."""
     net, x = made(), images()
     arch = SINGLE.sample(random.Random(2))
     net(x, None, net.active_for(arch))
@@ -311,7 +312,7 @@ def test_discretisation_keeps_two_inputs_of_each_node() -> None:
         net, rng = made(TINY, **choices), random.Random(5)
         for _ in range(20):
             arch = SINGLE.sample(rng)
-            assert net.derive(ones(net, arch)) == arch
+            assert net.derive(ones(net, arch), random.Random(0)) == arch
 
 
 def test_none_takes_no_part_in_the_comparison_but_in_the_denominator() -> None:
@@ -319,7 +320,7 @@ def test_none_takes_no_part_in_the_comparison_but_in_the_denominator() -> None:
     table = torch.full((14, 8), 0.1)
     table[:, 0] = 0.9
     table[EDGE[5, 1], 3] = table[EDGE[5, 4], 7] = 0.2
-    arch = net.derive([table, table])
+    arch = net.derive([table, table], random.Random(0))
     assert {EDGES[edge][1] for edge in range(14) if arch[edge] and EDGES[edge][0] == 5} == {1, 4}
     assert arch[EDGE[5, 1]] == 1 << 2
     assert arch[EDGE[5, 4]] == 1 << 6
@@ -330,7 +331,7 @@ def test_edges_decide_together_with_operations() -> None:
     tables = [torch.full((d.rows, len(d.options)), 0.5) for d in net.decisions]
     tables[0][EDGE[4, 0], 1] = 0.9
     tables[2 + 2][0] = torch.tensor([0.1, 0.2, 0.3, 0.4])[: tables[4].shape[1]]  # inputs of node 4 of the normal cell
-    arch = net.derive(tables)
+    arch = net.derive(tables, random.Random(0))
     # .9 x .1 of the best operation is less than .5 x .2 of the others
     assert [bool(arch[EDGE[4, source]]) for source in range(4)] == [False, False, True, True]
 

@@ -113,6 +113,7 @@ def test_parts_have_their_own_reviews_and_fewer_points_are_the_first_of_more(hom
 
 
 def test_both_tokenisers_on_which_paper_and_released_code_differ_can_be_chosen(home: Path) -> None:
+    """D-37."""
     FORMS_OF_REVIEWS["lines"](home)
     assert Settings(features=64).tokenisers == RELEASED == ("strip", "split", "nltk")
     source = ReviewDataSet(Settings(features=64, pool=50, tokenisers=["spaces", "split", "nltk"]))

@@ -123,7 +123,8 @@ def test_a_killed_search_goes_on_to_the_same_end(row: str, tmp_path: Any) -> Non
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_the_loss_of_d36_reaches_every_solver_call(row: str) -> None:
+def test_the_loss_reaches_every_solver_call(row: str) -> None:
+    """D-36."""
     info = registry.method(row.partition(":")[0])
     values = registry.settings(info, row, "random-fourier", {}, {})
     assert values["loss"] == "hinge"
@@ -174,7 +175,8 @@ def test_every_training_point_gets_a_map_drawn_uniformly_from_those_alive() -> N
     assert [row["alive"] for row in view.trace.scalars] == [16, 8, 4, 2, 1]
 
 
-def test_a_score_is_the_mean_over_a_maps_own_points_d33() -> None:
+def test_a_score_is_the_mean_over_a_maps_own_points() -> None:
+    """D-33."""
     alive, assigned = np.array([2, 5, 9]), np.array([2, 5, 5, 2, 5])
     correct, loss = np.array([True, True, False, True, False]), np.array([0.1, 0.2, 3.0, 0.5, 1.0])
     by_accuracy = WeightSharing().scores(alive, assigned, correct, loss)
@@ -194,7 +196,8 @@ def test_half_survive_those_at_or_above_the_median() -> None:
     assert survivors([0.4], [7], 4) == [7]
 
 
-def test_ties_are_broken_to_half_of_the_maps_alive_or_only_of_the_pool_d34() -> None:
+def test_ties_are_broken_to_half_of_the_maps_alive_or_only_of_the_pool() -> None:
+    """D-34."""
     scores, alive = [0.5] * 7 + [0.9], list(range(8))
     ours = survivors(scores, alive, 256)
     assert len(ours) == 4
@@ -278,7 +281,7 @@ def test_the_sweep_logs_shared_and_own_accuracy_at_every_size() -> None:
         ("hyperband", {"eta": 1}, "eta must be above 1"),
         ("hyperband", {"least": 0}, "least must be above 0"),
         ("hyperband", {"halving": 4}, "halving must be 0 to 3"),
-        ("hyperband", {"repeats": 0}, "repeats must be at least 1"),
+        ("hyperband", {"eta": 2, "least": 2**-8, "brackets": "halving", "halving": 1}, "halving = 1 selects no bracket"),
         ("sweep", {"maps": 1}, "maps must be at least 2"),
         ("sweep", {"sizes": (1.0, 0.5)}, "sizes must be ascending"),
         ("sweep", {"sizes": (0.5, 1.5)}, "sizes must be ascending"),

@@ -108,6 +108,21 @@ def test_reinforce_is_the_published_update_step_by_step() -> None:
         adam.step()
 
 
+def test_the_policy_of_the_budget_keeps_or_drops_the_evaluation_that_crosses_the_limit_d74() -> None:
+    """NAS-Bench-201's script of REINFORCE keeps it: policy ``allow_last``. Each query costs 120 s, so ten fit into 1 230 s."""
+    queries, proposed = {}, {}
+    for policy in ("refuse", "allow_last"):
+        oracle = Recorder()
+        view = RecordedView(ToySpace(), Budget("seconds", 1230.0, policy), oracle, 0)
+        with pytest.raises(BudgetExhausted):
+            Reinforce().search(view)
+        queries[policy], proposed[policy] = view.ledger.queries, [proposal.arch for proposal in view.trace.proposals]
+        asked = [arch for arch, _ in oracle.asked]
+    assert queries == {"refuse": 10, "allow_last": 11}
+    assert proposed["refuse"] == proposed["allow_last"][: len(proposed["refuse"])]
+    assert set(proposed["allow_last"]) - set(proposed["refuse"]) <= {asked[10]}
+
+
 @pytest.mark.parametrize("move", ["first", "best"])
 def test_local_search_evaluates_all_of_a_small_space_once(move: Literal["first", "best"]) -> None:
     oracle = Recorder()

@@ -12,13 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.nb1shot1 import official
+from benchmarks.nb1shot1.cell import OPS, InvalidCell
 from benchmarks.nb1shot1.cells import distinct_cells
 from benchmarks.nb1shot1.fingerprint import fingerprint
 from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.metrics import fields, final_evaluation
+from benchmarks.nb1shot1.queries import open_table
 from benchmarks.nb1shot1.tfrecord import masked_crc32c, records
 from harness.cache import Table, cache_root
 from harness.errors import UserError
+from harness.problem import MissingRecord
 from tests import nb101_files as files
 from tests.nb101_files import Training, content, record_file, trainings
 
@@ -280,3 +283,28 @@ def test_no_torch_and_no_tensorflow_is_imported(tmp_path: Path) -> None:
     )
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, cwd=root)
+
+
+def test_plain_queries_return_the_trainings_of_a_cell(tmp_path: Path) -> None:
+    written = trainings(ROWS, (12, 108))
+    table = open_table(record_file(tmp_path / "made.tfrecord", written))
+    for row in ROWS:
+        cell, key = distinct_cells().cells[row], distinct_cells().hashes[row]
+        ops = [OPS[op] for op in cell.ops]
+        assert table.hash(cell.matrix, ops) == key
+        expected = [
+            (100 * training.valid / 9_984, 100 * training.test / 9_984, training.seconds)
+            for training in written
+            if (training.key, training.epochs) == (key, 12)
+        ]
+        assert table.trainings(cell.matrix, ops, 12) == expected == table.trainings_of(key, 12)
+    with pytest.raises(MissingRecord, match="no 36-epoch training, only of 12, 108 epochs"):
+        table.trainings_of(distinct_cells().hashes[7], 36)
+    with pytest.raises(MissingRecord, match=f"no 12-epoch training of cell {distinct_cells().hashes[8]}"):
+        table.trainings_of(distinct_cells().hashes[8], 12)
+    with pytest.raises(MissingRecord, match="in none of the three spaces"):
+        table.trainings(files.CHAIN.matrix, [OPS[0]], 12)
+    with pytest.raises(InvalidCell, match="no path"):
+        table.trainings([[0, 0], [0, 0]], [], 12)
+    again = open_table()
+    assert again.table.path == table.table.path, "the table that a search would use"

@@ -26,7 +26,7 @@ from harness.testing.toy import ToyProblem
 from harness.weight_sharing import Decision, everything
 from methods.one_shot.parts import search as frame
 from methods.one_shot.parts.architecture import HardGumbel
-from methods.one_shot.parts.controller import Controller
+from methods.one_shot.parts.controller import Adam, Controller
 from methods.one_shot.parts.search import Search
 from tests import made_nb1shot1_search, made_search
 from tests.made_nb1shot1_search import ROWS, small
@@ -92,7 +92,7 @@ def test_the_footprint_counts_what_is_executed(number: int, partial: int) -> Non
     macro = SearchMacro(width=8, channels=3, partial=partial)
     net = Supernet(NB1Shot1Space(number), macro)
     prices = footprint(macro, net.blocks, 32)
-    macs = prices.macs_of([net.blocks] * 3)
+    macs = prices.macs_of([everything(net.decisions)])
     counted: list[int] = []
 
     def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
@@ -110,7 +110,12 @@ def test_the_footprint_counts_what_is_executed(number: int, partial: int) -> Non
     arch = NB1Shot1Space(number).at(5)
     with torch.no_grad():
         net(torch.zeros(1, 3, 32, 32), None, net.active_for(arch))
-    assert prices.macs_of([arch[-net.blocks :].count(op) for op in range(3)]) == sum(counted)
+    assert prices.macs_of([net.active_for(arch)]) == sum(counted)
+    counted.clear()
+    cells = [net.active_for(NB1Shot1Space(number).at(11 * k)) for k in range(net.cells)]
+    with torch.no_grad():
+        net(torch.zeros(1, 3, 32, 32), None, cells)
+    assert prices.macs_of(cells) == sum(counted)
 
 
 def test_a_pass_costs_its_images_and_operations_and_a_third_without_gradients() -> None:
@@ -211,7 +216,7 @@ def test_the_controller_takes_as_many_different_inputs_as_a_node_has() -> None:
         Decision("inputs", 1, ("0", "1", "2", "3"), "edge", picks=3),
     )
     generator = torch.Generator().manual_seed(1)
-    controller = Controller(decisions, generator, 0.01, op_bound=0.5)
+    controller = Controller(decisions, generator, Adam(0.01), op_bound=0.5)
     drawn = controller.sample(200, generator)
     for operations, inputs in drawn.tables():
         assert operations.sum(1).tolist() == [1, 1]
@@ -232,11 +237,15 @@ def test_finalists_are_ranked_again_on_all_validation_images(monkeypatch: pytest
     arch_of = {search.net.active_for(arch): arch for arch in archs}
     numbers: list[int] = []
 
-    def evaluate(number: int, forward: frame.Forward, batch: int = 512) -> tuple[torch.Tensor, torch.Tensor]:
+    def plain(part: str, batch: int, number: int) -> tuple[int, int]:
         numbers.append(number)
+        return number, batch
+
+    def score(batch: object, forward: frame.Forward) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.tensor(first[arch_of[forward.active]]), torch.tensor(0.0)  # type: ignore[index]
 
-    monkeypatch.setattr(search, "evaluate", evaluate)
+    monkeypatch.setattr(search.task, "plain", plain)
+    monkeypatch.setattr(search, "score", score)
     monkeypatch.setattr(search, "validate", lambda forward: (last[arch_of[forward.active]], 0.0))
     assert search.best_of(archs, 16, batches=2) == archs[2]
     assert numbers == list(range(8)), "each on its own batches"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +14,10 @@ from torch import Tensor
 
 from benchmarks.nb201.macro import Macro
 from benchmarks.nb201.network import BN_EPS, CONV1, CONV3, KERNEL, NONE, POOL, SKIP, Network, initial_parameters, pool3
-from benchmarks.nb201.space import EDGES, NB201Space
+from benchmarks.nb201.space import EDGES, OPS, NB201Space
 from benchmarks.nb201.supernet import Supernet
+from benchmarks.nb201.task import NB201Task
+from benchmarks.nb201.training import NB201TrainingSide
 from methods.one_shot.parts.search import Search
 from tests import made_search
 from tests.made_search import small
@@ -39,8 +43,8 @@ def double(supernet: Supernet) -> Supernet:
 class Plain:
     """The same computation edge by edge and operation by operation, with the weights of the supernet."""
 
-    def __init__(self, supernet: Supernet) -> None:
-        self.network, self.ops = supernet._network, supernet.ops
+    def __init__(self, supernet: Supernet, normed: bool = False) -> None:
+        self.network, self.ops, self.normed = supernet._network, supernet.ops, normed
         self.kernels: dict[tuple[int, int, int, int], Tensor] = {}
         for op in (CONV1, CONV3):
             for name, value in supernet.shared_with((op,) * 6).items():
@@ -63,19 +67,21 @@ class Plain:
                         for k, op in enumerate(self.ops)
                     ]
                     nodes.append(torch.stack(torch.broadcast_tensors(*terms)).sum(0))
-                x = nodes[3]
+                x = normalised(nodes[3]) if self.normed else nodes[3]
         logits: Tensor = self.network.classifier(F.relu(self.network.norm(x)).mean((2, 3)))
         return logits
 
     def operation(self, x: Tensor, stage: int, depth: int, edge: int, op: int) -> Tensor:
         if op == NONE:
             return torch.zeros_like(x)
-        if op == SKIP:
-            return x
-        if op == POOL:
-            return pool3(x)
-        y = F.conv2d(F.relu(x), self.kernels[stage, depth, edge, op], padding=KERNEL[op] // 2)
-        return F.batch_norm(y, None, None, training=True, eps=BN_EPS)
+        if op in (SKIP, POOL):
+            y = x if op == SKIP else pool3(x)
+            return normalised(y) if self.normed else y
+        return normalised(F.conv2d(F.relu(x), self.kernels[stage, depth, edge, op], padding=KERNEL[op] // 2))
+
+
+def normalised(x: Tensor) -> Tensor:
+    return F.batch_norm(x, None, None, training=True, eps=BN_EPS)
 
 
 @pytest.mark.parametrize("macro", [TINY, PAPER_LIKE])
@@ -91,15 +97,16 @@ def test_with_one_operation_per_edge_it_is_the_stand_alone_network(macro: Macro,
     assert torch.allclose(supernet(x, [one_hot]), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("normed", [False, True])
 @pytest.mark.parametrize("none", [True, False])
 @pytest.mark.parametrize("per_image", [True, False])
-def test_a_mixture_and_its_gradients_equal_the_plain_sum(none: bool, per_image: bool) -> None:
-    supernet = double(Supernet(TINY, none=none, seed=5))
+def test_a_mixture_and_its_gradients_equal_the_plain_sum(none: bool, per_image: bool, normed: bool) -> None:
+    supernet = double(Supernet(TINY, none=none, normed=normed, seed=5))
     x = images(TINY)
     shape = (len(x), 6, len(supernet.ops)) if per_image else (6, len(supernet.ops))
     start = torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     gradients = []
-    forwards: list[Callable[[Tensor], Tensor]] = [lambda w: supernet(x, [w]), lambda w: Plain(supernet)(x, w)]
+    forwards: list[Callable[[Tensor], Tensor]] = [lambda w: supernet(x, [w]), lambda w: Plain(supernet, normed)(x, w)]
     for forward in forwards:
         weights = start.clone().requires_grad_()
         supernet.module.zero_grad()
@@ -178,6 +185,39 @@ def test_running_statistics_are_updated_if_requested() -> None:
     )
 
 
+def test_norms_after_operations_without_weights_have_statistics_of_their_edge() -> None:
+    """D-43. An operation that is not executed does not touch its statistics."""
+    supernet = double(Supernet(TINY, track=True, normed=True, seed=1))
+    cell: Any = supernet.module.stages[0][0]  # type: ignore[index]
+    x, arch = images(TINY, 32), (SKIP, SKIP, CONV3, POOL, CONV1, SKIP)
+    for _ in range(200):
+        in_training = supernet(x, None, supernet.active_for(arch))
+    moved = [(op, edge) for op in (SKIP, POOL) for edge in range(6) if cell.norms[OPS[op]][edge].num_batches_tracked > 0]
+    assert moved == [(SKIP, 0), (SKIP, 1), (SKIP, 5), (POOL, 3)] and cell.last[0].num_batches_tracked == 200
+    supernet.module.eval()
+    everything = supernet(x, None, supernet.active_for(arch))
+    assert torch.allclose(everything, in_training, atol=0.1)
+    assert torch.allclose(supernet(x[:1], None, supernet.active_for(arch)), everything[:1], atol=1e-12)
+    assert all(norm.weight is None for norm in cell.norms["skip_connect"]), "they have no scale"
+
+
+def test_norms_change_neither_initial_weights_nor_prices() -> None:
+    """D-43. A supernet without them has no trace of them."""
+    passes: list[list[int]] = []
+    nets = [Supernet(TINY, normed=normed, seed=1, charge=lambda n, *_: passes.append(list(n))) for normed in (False, True)]
+    (plain, normed) = (dict(net.module.named_parameters()) for net in nets)
+    assert list(plain) == list(normed) and all(torch.equal(plain[name], normed[name]) for name in plain)
+    for net in nets:
+        net(images(TINY).float())
+    assert passes[0] == passes[1]
+    assert not [name for name in nets[0].module.state_dict() if "norms" in name or "last" in name]
+
+
+def test_choices_of_the_training_side_are_those_of_the_task() -> None:
+    task = set(inspect.signature(NB201Task.supernet).parameters) - {"self", "none", "track", "bias", "channels"}
+    assert task == NB201TrainingSide.choices
+
+
 def test_every_pass_is_charged() -> None:
     passes: list[tuple[list[int], float, bool]] = []
     supernet = Supernet(TINY, seed=1, charge=lambda counts, n, training: passes.append((list(counts), n, training)))
@@ -191,8 +231,8 @@ def test_every_pass_is_charged() -> None:
 def test_discretisation_takes_the_best_of_each_edge() -> None:
     scores = torch.zeros(6, 4)
     scores[range(6), [3, 0, 1, 2, 2, 0]] = 1
-    assert Supernet(TINY, none=False).derive([scores]) == (4, 1, 2, 3, 3, 1)
-    assert Supernet(TINY).derive([torch.zeros(6, 5)]) == (0,) * 6
+    assert Supernet(TINY, none=False).derive([scores], random.Random(0)) == (4, 1, 2, 3, 3, 1)
+    assert Supernet(TINY).derive([torch.zeros(6, 5)], random.Random(0)) == (0,) * 6
     with pytest.raises(ValueError, match="no 'none'"):
         Supernet(TINY, none=False).active_for((0, 1, 1, 1, 1, 1))
 

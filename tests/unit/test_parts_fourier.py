@@ -71,6 +71,7 @@ def test_the_lasso_minimises_the_objective_of_its_scale(scale: Literal["released
 
 
 def test_the_released_penalty_is_twice_the_paper_s() -> None:
+    """D-07."""
     rng = np.random.default_rng(3)
     features, values = parities(rng.choice([-1, 1], (40, 6))), rng.normal(1, 0.3, 40)
     np.testing.assert_allclose(lasso(features, values, 3.0, "released"), lasso(features, values, 6.0, "paper"), atol=1e-12)
@@ -79,6 +80,7 @@ def test_the_released_penalty_is_twice_the_paper_s() -> None:
 
 
 def test_the_constant_takes_a_slot_or_does_not() -> None:
+    """D-08."""
     names = monomials(range(3))  # (), 0, 1, 2, 01, 02, 12
     coefficients = np.array([1.1, 0.1, 0.0, -0.3, 0.1, -0.1, 0.0])
     assert largest_terms(coefficients, names, 3) == {(): 1.1, (2,): -0.3, (0,): 0.1}

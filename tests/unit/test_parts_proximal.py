@@ -20,6 +20,7 @@ from methods.one_shot.parts.proximal import (
     soft_threshold,
     sparse_group_lasso,
 )
+from methods.one_shot.parts.sgd import cosine
 
 SIZES = (2, 1, 3)
 values = st.floats(-3, 3)
@@ -198,6 +199,7 @@ def test_the_norm_is_the_lasso_s_the_group_lasso_s_or_between(x: Tensor) -> None
 
 
 def test_the_path_grows_each_epoch() -> None:
+    """D-19."""
     assert [path_strength(epoch) for epoch in (0, 1, 49)] == pytest.approx([0.01, 0.02, 0.5])
     assert path_strength(0, 0.03, first=0.0) == 0.0
 
@@ -207,3 +209,55 @@ def test_groups_that_do_not_fit_are_refused() -> None:
         Hapg(start((2, 4)), SIZES)
     with pytest.raises(ValueError, match="mixture"):
         Hapg(start(), SIZES, mixture=1.5)
+
+
+def steps_until_empty(accelerated: bool) -> tuple[int, float]:
+    """Return the steps after which a cell of the DARTS space has no weight if the loss resists none, and the sum of rate λ α.
+
+    The search of the paper: 391 steps an epoch, rate .025 with a cosine over 50 epochs, λ = .01 in the first epoch and .01 more
+    in each (D-19), weights of 1/7 on two to five edges with seven operations.
+    """
+    weights = torch.full((98,), 1 / 7, dtype=torch.float64)
+    optimiser = Hapg(weights, (14, 21, 28, 35), 0.5, accelerated)
+    total, empty = 0.0, 0
+    for step in range(50 * 391):
+        rate, strength = cosine(step // 391, 50, 0.025, 0.0), path_strength(step // 391)
+        total += rate * strength * 0.5
+        if not empty:
+            optimiser.step(torch.zeros_like(weights), rate, strength)
+            empty = 0 if optimiser.sparse.any() else optimiser.steps
+    return empty, total
+
+
+def test_the_papers_path_of_lambda_moves_a_weight_by_136_times_its_first_value_d19() -> None:
+    """If λ grows each epoch, only the loss keeps weights: without a gradient all are zero in the first or second epoch."""
+    (fast, total), (slow, _) = steps_until_empty(True), steps_until_empty(False)
+    assert total == pytest.approx(19.41, abs=0.01) and total * 7 == pytest.approx(136, abs=0.5)
+    assert (fast, slow) == (118, 482)
+
+
+@pytest.mark.parametrize("kind", [Hapg, AdamHapg])
+def test_only_a_gradient_of_lambda_holds_a_group_of_equal_weights_d19(kind: type[Hapg]) -> None:
+    """λ α against the entries and λ (1 - α) against the group, at any rate; Adam's step size does not change the balance."""
+    after = {}
+    for share in (0.9, 1.0, 1.1):
+        weights = torch.full((6,), 1 / 7, dtype=torch.float64)
+        optimiser = kind(weights, (6,), 0.5, False)
+        for _ in range(50):
+            optimiser.step(torch.full_like(weights, -share * 0.3), 0.01, 0.3)
+        after[share] = float(optimiser.sparse.mean()) * 7
+    assert after[0.9] < 1.0 - 1e-3 and after[1.0] == pytest.approx(1.0, abs=1e-6) and after[1.1] > 1.0 + 1e-3
+
+
+def test_a_weight_alone_in_its_group_needs_more_d19() -> None:
+    """The group's share of λ is its root of n, however many of its weights are zero: of 14, the last needs λ (.5 + .5 √14)."""
+    needed = 0.3 * (0.5 + 0.5 * math.sqrt(14))
+    weights = torch.zeros(14, dtype=torch.float64)
+    weights[0] = 1 / 7
+    optimiser = Hapg(weights, (14,), 0.5, False)
+    gradient = torch.zeros_like(weights)
+    for share, moved in ((1.0, 0.0), (0.9, -1.0), (1.1, 1.0)):
+        before = float(weights[0])
+        gradient[0] = -share * needed
+        optimiser.step(gradient, 0.01, 0.3)
+        assert (abs(float(weights[0]) - before) < 1e-12) if not moved else (float(weights[0]) - before) * moved > 0

@@ -88,7 +88,7 @@ def of_row(row: str, *means: float, recipe: str = "darts", **columns: object) ->
 def page(*frames: pd.DataFrame, protocol: str = "darts-as-published", **more: Any) -> Evidence:
     """Return the evidence of two searches of each row, and of trainings."""
     trained = pd.concat(frames)
-    sizes = {"parameters": 3.6e6, "macs": 5.5e8, "valid": math.nan, "rank": math.nan, "kind": "one-shot"}
+    sizes: dict[str, Any] = {"parameters": 3.6e6, "macs": 5.5e8, "valid": math.nan, "rank": math.nan, "kind": "one-shot"}
     sizes |= {"arch": CONAS, "wall_seconds": 8640.0, "device": "cuda"}
     rows = [str(row) for row in dict.fromkeys(trained["row"])]
     runs = [made_evidence.run(BENCHMARK, row, world, "cifar10", **sizes) for row in rows for world in (0, 1)]
@@ -143,7 +143,7 @@ JPEG = "CIFAR-10 (JPEG-75), 25,000 + 25,000 images, 0123"
     ],
 )
 def test_what_is_not_comparable_says_why(row: str, trained: dict[str, Any], searched: str, words: list[str]) -> None:
-    images = {"images": {row: searched}} if searched else {}
+    images: dict[str, Any] = {"images": {row: searched}} if searched else {}
     result = verdict_of(page(of_row(row, 2.5, **trained), **images), row)
     assert result.verdict.name == NOT_COMPARABLE and result.verdict.difference is None
     assert all(word in result.verdict.reason for word in words) and result.verdict.reason.count(";") == len(words) - 1
@@ -225,7 +225,7 @@ def test_every_printed_number_is_counted_once_measured_or_not(tmp_path: Path) ->
     lines = published.load()
     lines = lines[(lines["row"] != "") & lines["metric"].isin(["test_error_pct", "top1_error_pct"])]
     lines = lines[lines["benchmark"] == BENCHMARK]
-    printed = {(row, line.target) for line in lines.itertuples() for row in line.row.split(";")}
+    printed = {(row, line["target"]) for line in lines.to_dict("records") for row in line["row"].split(";")}
     absent = {(item.row, item.line["target"]) for item in cell_errors.missing(study, BENCHMARK)}
     assert absent == printed - {("pc_darts", "cifar10")}
     reasons = {(item.row, item.line["target"]): item.reason for item in cell_errors.missing(study, BENCHMARK)}
@@ -241,8 +241,13 @@ def test_every_printed_number_is_counted_once_measured_or_not(tmp_path: Path) ->
     write(tmp_path, evidence)
     text = (tmp_path / "table.md").read_text()
     assert cell_errors.tally(study) in text and "needs a search on ImageNet" in text and "57.73" in text
-    other = Study(page(of_row("pc_darts", 2.57), protocol="darts"), published.load())
+    skipped: dict[str, Any] = {"skipped": {"rsps": "needs a GPU"}}
+    other = Study(page(of_row("pc_darts", 2.57), protocol="darts", **skipped), published.load())
     assert cell_errors.elsewhere(other) == [], "the numbers belong to the protocol that trains as the papers do"
+    assert [(item.row, item.reason) for item in cell_errors.missing(other, BENCHMARK)] == [
+        ("rsps", "needs a GPU"),
+        ("pc_darts", "its cell has no training on ImageNet"),
+    ], "rows that another protocol searches are not missing"
 
 
 BENCHMARK = "darts/cifar10"

@@ -15,7 +15,7 @@ from benchmarks.nb201.space import NB201Space
 from harness.frames import depict
 from reports import cells, clock, epochs, figures, published, report, signal
 from reports.evidence import Cell, Edge, Evidence, Operation, Part, Space
-from reports.layout import Table
+from reports.layout import Paragraph, Table
 from reports.study import Study
 from reports.traces import Search, Trace, Traces
 from tests import made_evidence
@@ -311,3 +311,22 @@ def test_validation_is_shown_next_to_test_if_a_paper_prints_both(tmp_path: Path)
     assert [cell.strip() for cell in head.split("|")[3:7]] == ["C10 valid", "C10 published valid", "C10 ours", "C10 published"]
     row = next(line for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| rsps "))
     assert [cell.strip() for cell in row.split("|")[3:7]] == ["85.20 ± 0.14", "80.42 ± 3.58", "88.20 ± 0.14", "84.07 ± 3.61"]
+
+
+def test_a_search_that_ends_without_a_cell_says_of_which_epoch_its_proposal_is(tmp_path: Path) -> None:
+    """An older proposal that a method chooses by design logs no flag, and is in no note."""
+
+    def flagged(row: str, search: Trace) -> Trace:
+        lasts = {"darts:erm": (25, 25, 25, 25, 25), "gaea_darts:erm": (25, 2, 25, 3, 2)}.get(row)
+        if lasts is None:
+            return search
+        flags = np.array(search.log["epoch"]) <= lasts[search.world]
+        return dataclasses.replace(search, log={**search.log, "proposed": flags.astype(float)})
+
+    changed = dataclasses.replace(evidence(), traces=searches(flagged))
+    (note,) = epochs.older(study_of(changed), BENCHMARK)
+    expected = "in 3 of 5 searches of gaea_darts:erm the proposal is of epoch 2, 3 of 25. At its end such a search had no cell."
+    assert note == Paragraph(f"Older proposals: {expected}")
+    assert epochs.older(study_of(evidence()), BENCHMARK) == []
+    written = report.write(tmp_path, changed)[0].read_text()
+    assert f"\n\nOlder proposals: {expected}\n\n" in written.replace("\\_", "_")

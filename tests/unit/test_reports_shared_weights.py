@@ -76,10 +76,14 @@ def test_cells_are_ranked_by_their_test_losses_too_next_to_the_printed_correlati
     assert by_loss == ["rsps", f"{text}, by the loss", "1", "3", "1.00", "0.33", "1.00", "2.00", "70.00", "70.00"]
     lines = plain.published.copy()
     tau = lines.index[lines["metric"] == "kendall_tau"]
-    lines.loc[tau, ["row", "unmapped", "protocol", "benchmark"]] = ["rsps", "", "p", BENCHMARK]
+    assert lines.loc[tau, ["row", "protocol", "benchmark"]].to_numpy().tolist() == [
+        ["rsps", "darts-as-published", "darts/cifar10"]
+    ]
+    lines.loc[tau, ["protocol", "benchmark"]] = ["p", BENCHMARK]
     table = signal.ranking(Study(plain.evidence, lines), traces, BENCHMARK)
     assert table is not None
-    assert [row[-1] for row in table.rows] == ["–", "0.15 (CoNAS text, n not printed)"]
+    accuracy, loss = (row[-1] for row in table.rows)
+    assert accuracy == "–" and loss.startswith("0.15 (CoNAS text, n not printed; ") and "p = 0.23" in loss
     trained["loss"] = np.nan  # trained before losses were stored
     table = signal.ranking(study("rsps", trainings=trained), traces, BENCHMARK)
     assert table is not None and len(table.rows) == 1

@@ -158,3 +158,37 @@ class WeightSharingContract(TrainingContract):
         hide(supernet.module, torch.frombuffer(bytearray(b"".join(secret)), dtype=torch.uint8).view(len(secret), -1))
         memory = contents(list(reachable(supernet)))
         assert all(point in memory for point in secret)
+
+    def test_cells_may_have_their_own_weights_and_options(self, problem: Problem) -> None:
+        import torch
+
+        task = begin(problem, 1).task
+        supernet = task.supernet()
+        supernet.module.eval()
+        images = task.plain("valid", self.batch, 0)[0]
+        generator = torch.Generator().manual_seed(1)
+        shape = [(decision.rows, len(decision.options)) for decision in supernet.decisions]
+        tables = [[torch.rand(size, generator=generator).to(task.device) for size in shape] for _ in range(supernet.cells)]
+        options = [supernet.active_for(problem.space.sample(random.Random(cell))) for cell in range(supernet.cells)]
+        with torch.no_grad():
+            shared = supernet(images, tables[0], options[0])
+            repeated = supernet(images, [tables[0]] * supernet.cells, [options[0]] * supernet.cells)
+            torch.testing.assert_close(repeated, shared)
+            torch.testing.assert_close(supernet(images, tables[0], [options[0]] * supernet.cells), shared)
+            if supernet.cells > 1:
+                assert not torch.allclose(supernet(images, tables, options[0]), shared)
+                assert not torch.allclose(supernet(images, tables[0], options), shared)
+        for wrong in ({"weights": [tables[0]] * (supernet.cells + 1)}, {"active": [options[0]] * (supernet.cells + 1)}):
+            with pytest.raises(ValueError, match=r"."):
+                supernet(images, **wrong)
+
+    def test_the_generator_decides_between_equal_scores_and_changes_no_other_choice(self, problem: Problem) -> None:
+        import torch
+
+        supernet = begin(problem, 1).task.supernet()
+        equal = [torch.ones(decision.rows, len(decision.options)) for decision in supernet.decisions]
+        assert len({supernet.derive(equal, random.Random(seed)) for seed in range(20)}) > 10
+        assert supernet.derive(equal, random.Random(1)) == supernet.derive(equal, random.Random(1))
+        generator = torch.Generator().manual_seed(1)
+        different = [torch.rand(table.shape, generator=generator) for table in equal]
+        assert len({supernet.derive(different, random.Random(seed)) for seed in range(20)}) == 1

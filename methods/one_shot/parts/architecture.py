@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,9 @@ from torch import Tensor
 from methods.one_shot.parts.exponentiated import Order, exponentiated_step
 from methods.one_shot.parts.gumbel import gumbel_one_hot, gumbel_softmax
 from methods.one_shot.parts.search import Forward, Search
+
+Noise = Literal["network", "cell"]
+Unsampled = Literal["number", "nothing"]
 
 
 class Mixed(Protocol):
@@ -143,21 +146,32 @@ class HardGumbel:
     """Draws one operation per row by the Gumbel trick, with the gradient of the softmax (GDAS).
 
     The weights of edges, in spaces that have them, are drawn by the same trick and stay soft, as in NAS-Bench-1Shot1's code.
+
+    Args:
+        search: the search.
+        noise: ``network``: a pass draws once, for all cells; ``cell``: it draws again for each cell of the network (D-47).
+        unsampled: ``number``: an operation that was not drawn adds its weight as a number, and so has a gradient; ``nothing``:
+            it adds nothing and has none (D-47).
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, noise: Noise = "network", unsampled: Unsampled = "number") -> None:
         self._generator, self._decisions = search.generator, search.net.decisions
+        self._cells = search.net.cells if noise == "cell" else 1
+        self._shared, self._straight_through = noise == "network", unsampled == "number"
         self.temperature = 10.0
 
     def __call__(self, architecture: Mixed) -> Forward:
-        drawn: list[Tensor] = []
-        active: list[tuple[tuple[int, ...], ...]] = []
+        drawn: list[Sequence[Tensor]] = []
+        active: list[list[tuple[tuple[int, ...], ...]]] = []
         for p, decision in zip(architecture.probabilities(), self._decisions, strict=True):
             sample = gumbel_one_hot if decision.kind == "operation" else gumbel_softmax
-            table = sample(p.log(), self.temperature, self._generator)
-            drawn.append(table)
+            table = sample(p.log().expand(self._cells, *p.shape), self.temperature, self._generator)
+            drawn.append(table.unbind())
             if decision.kind == "operation":
-                active.append(tuple((option,) for option in table.argmax(-1).tolist()))
+                active.append([tuple((option,) for option in rows) for rows in table.argmax(-1).tolist()])
             else:
-                active.append((tuple(range(len(decision.options))),) * decision.rows)
-        return Forward(drawn, tuple(active), straight_through=True)
+                active.append([(tuple(range(len(decision.options))),) * decision.rows] * self._cells)
+        weights, options = list(zip(*drawn, strict=True)), list(zip(*active, strict=True))
+        if self._shared:
+            return Forward(weights[0], options[0], self._straight_through)
+        return Forward(weights, options, self._straight_through)

@@ -25,11 +25,12 @@ def search(view: SearchView, settings: Conas) -> Arch:
     """Train the supernet on random cells. Return the cell that minimises the recovered polynomial."""
     search = Search(view, settings, none=False)
     switches = Switches(search.net.decisions)
+    search.draw = lambda: Forward(active=switches.active(_on(switches.drawn(search.rng))))
     for epoch in search.epochs(evaluated=settings.measurements * settings.measured_batches * settings.batch):
         for batch in search.task.batches("train", settings.batch, epoch):
-            cell = switches.active(_on(switches.drawn(search.rng)))
-            search.step_weights(search.loss(batch, Forward(active=cell)))
-        search.record(Forward(active=cell))
+            cell = search.draw()
+            search.step_weights(search.loss(batch, cell))
+        search.record(cell)
     return chosen(search, switches, recovered(search, switches, settings), settings.most_inputs)
 
 

@@ -96,13 +96,13 @@ def alternate(
             if order == "weights_first" and moves:
                 step_architecture(train, valid)
         table = [p.detach() for p in architecture.probabilities()]
-        arch = search.net.derive(table)
+        arch = search.derive(table)
         if reported == "best":
             best.offer(arch, search.validate(Forward(table))[0])
             arch = best.arch
         search.view.propose(arch)
         search.record(Forward(table), table)
-    arch = best.arch if reported == "best" else search.net.derive(architecture.probabilities())
+    arch = best.arch if reported == "best" else search.derive(architecture.probabilities())
     search.record_discretised(arch)
     return arch
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def two_stage(view: SearchView, settings: IstaNas) -> Arch:
     """Train b on validation images and the weights on training images, in turn. Return the derived architecture."""
-    search = Search(view, settings, none=False)
+    search = Search(view, settings, none=False, **_norms(settings))
     codes = Codes(search, settings)
     search.keep(codes=codes)
     for epoch in search.epochs():
@@ -44,25 +44,30 @@ def one_stage(view: SearchView, settings: IstaNas) -> Arch:
     if settings.target_cells:
         longer = replace(settings, channels=settings.target_channels, epochs=settings.epochs + settings.continued)
         choices = {"affine": True, "cells": settings.target_cells, "auxiliary": settings.auxiliary > 0}
-        search = Search(view, longer, none=False, **choices)
+        search = Search(view, longer, none=False, **choices, **_norms(settings))
     else:
-        search = Search(view, settings, none=False)
+        search = Search(view, settings, none=False, **_norms(settings))
     # ``skip`` makes sure of it where the settings need it
     net = cast("DeployableSupernet", search.net) if settings.needs_deployable else None
     codes = Codes(search, settings)
     search.keep(codes=codes)
-    for epoch in search.epochs(part="full"):
-        if not _begins(search, codes, settings, net, epoch):
-            break
+    for epoch in search.epochs(part="full", goes_on=lambda epoch: _begins(search, codes, settings, net, epoch)):
+        steps = 0
         for batch in search.task.batches("full", settings.batch, epoch, cutout=settings.cutout):
             search.step_weights(_loss(search, batch, codes, settings.auxiliary, net), between=codes.step)
-        codes.recover(settle=epoch > 0)
+            steps += 1
+        codes.recover(settings.tolerance(steps) if epoch > 0 else None)
         if net and settings.largest and net.parameter_count(codes.arch()) >= 1e6 * settings.largest:
             codes.undo()  # nodes that moved little towards this network have settled nevertheless (D-14)
         _report(search, codes)
     if net and settings.target_cells:
         _absorb(search, codes, net)
     return codes.arch()
+
+
+def _norms(settings: IstaNas) -> dict[str, bool]:
+    """Return the choice of norms, for the spaces that have it (D-43)."""
+    return {"normed": True} if settings.normed else {}
 
 
 def _begins(search: Search, codes: Codes, settings: IstaNas, net: DeployableSupernet | None, epoch: int) -> bool:
@@ -104,7 +109,7 @@ def _report(search: Search, codes: Codes) -> None:
     search.view.propose(codes.arch())
     forward = codes.forward()
     weights = [table.detach() for table in forward.weights or ()]
-    search.record(Forward(weights, forward.active), alive=float(sum(codes.alive)))
+    search.record(Forward(weights, forward.active), alive=float(sum(codes.alive)), redrawn=float(codes.redrawn))
 
 
 @torch.no_grad()
@@ -120,6 +125,13 @@ def _absorb(search: Search, codes: Codes, net: DeployableSupernet) -> None:
     search.view.log(accuracy_before_absorption=before, accuracy_after_absorption=after)
 
 
+@runtime_checkable
+class CanBeLinear(Protocol):
+    """A space whose cells are linear without certain operations, so that the supernet of such a cell can learn nothing."""
+
+    def is_linear(self, arch: Arch) -> bool: ...
+
+
 class Codes:
     """For every node a dense vector b with its matrix, the sparse vector x recovered from it, and the optimiser of b."""
 
@@ -129,6 +141,21 @@ class Codes:
         self.nodes = [(d, node) for d, decision in enumerate(self.decisions) for node in sorted(set(decision.targets))]
         """(decision, target) of each node."""
         generator = search.new_generator("codes")
+        self._draw(generator)
+        self.redrawn = 0
+        """Number of starts that were drawn and not taken (D-45)."""
+        space = search.view.space
+        while settings.redraw and isinstance(space, CanBeLinear) and space.is_linear(self.arch()):
+            self.redrawn += 1
+            self._draw(generator)
+        self._adam = torch.optim.Adam(self.b, lr=settings.arch_lr, betas=(0.5, 0.999), weight_decay=settings.arch_decay)
+        self.alive = [True] * len(self.nodes)
+        """For each node, True until it has settled."""
+        self.settled_at: int | None = None
+        """Epoch before which the last node had settled."""
+
+    def _draw(self, generator: torch.Generator) -> None:
+        """Draw b and the matrix of every node, and solve for x."""
         self.b: list[Tensor] = []
         self.matrices: list[Tensor] = []
         for d, node in self.nodes:
@@ -137,11 +164,6 @@ class Codes:
             self.b.append(start.to(self.device).requires_grad_())
             candidates = self.decisions[d].targets.count(node) * options
             self.matrices.append(measurement_matrix(options, candidates, generator).to(self.device))
-        self._adam = torch.optim.Adam(self.b, lr=settings.arch_lr, betas=(0.5, 0.999), weight_decay=settings.arch_decay)
-        self.alive = [True] * len(self.nodes)
-        """For each node, True until it has settled."""
-        self.settled_at: int | None = None
-        """Epoch before which the last node had settled."""
         self.x = [self._solve(k) for k in range(len(self.nodes))]
         self._before = self.x
         self._select()
@@ -198,17 +220,17 @@ class Codes:
             for b in self.b:
                 b.grad = None
 
-    def recover(self, settle: bool = False) -> None:
+    def recover(self, tolerance: float | None = None) -> None:
         """Solve the Lasso of every node that has not settled.
 
         Args:
-            settle: a node has settled if its vector moved by no more than ``settled``.
+            tolerance: a node has settled if its vector moved by no more than this; None: no node settles.
         """
         self._before = list(self.x)
         for k, alive in enumerate(self.alive):
             if alive:
                 x = self._solve(k)
-                if settle and float(torch.linalg.vector_norm(x - self.x[k])) <= self.settings.settled:
+                if tolerance is not None and float(torch.linalg.vector_norm(x - self.x[k])) <= tolerance:
                     self.alive[k] = False
                 self.x[k] = x
         self._select()

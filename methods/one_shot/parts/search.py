@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
@@ -24,17 +26,24 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SHARE = 0.01
 """Share of the real time that checkpoints may take. They are written at the end of an epoch."""
+FINAL_CELLS = 15
+"""Number of cells that show what a supernet of single cells has learned. It is odd, so that one of them is the median."""
+FINAL_IMAGES = 512
+"""Number of validation images that each of these cells is evaluated on, at most."""
 
 
 class Forward(NamedTuple):
     """Arguments of a pass through the supernet; see :class:`harness.weight_sharing.Supernet`."""
 
-    weights: Sequence[Tensor] | None = None
-    active: Active | Sequence[Active] | None = None
+    weights: Sequence[Tensor] | Sequence[Sequence[Tensor]] | None = None
+    active: Active | list[Active] | None = None
     straight_through: bool = False
 
 
 EVERYTHING = Forward()
+
+Images = Literal["augmented", "plain"]
+"""How validation images are shown; see :meth:`Search.validation`."""
 
 
 class Search:
@@ -63,8 +72,13 @@ class Search:
         """Draws architectures. It is seeded in every epoch, so that a resumed search draws the same as an uninterrupted one."""
         self.generator = torch.Generator()
         """Draws tensors, seeded likewise. It is on the CPU, so that every device draws the same."""
+        self._ties = view.seed("ties")
         self.lr = settings.lr
         self.epoch = 0
+        self.draw: Callable[[], Forward] = self._uniform
+        """Draws the pass of one cell as the method trains them. The default draws uniformly from the space."""
+        self._mixed = math.nan
+        """Accuracy of the last recorded pass, percent; NaN if it was that of one cell."""
         self._steps, self._images, self._length = 0, self.task.images["train"], float(settings.epochs)
         self._stateful: dict[str, Any] = {"sgd": self.sgd}
 
@@ -76,19 +90,28 @@ class Search:
         """Name the objects with a state dictionary that checkpoints must contain."""
         self._stateful |= state
 
-    def epochs(self, evaluated: int = 0, part: Literal["train", "full"] = "train") -> Iterator[int]:
+    def epochs(
+        self,
+        evaluated: int = 0,
+        part: Literal["train", "full"] = "train",
+        goes_on: Callable[[int], bool] = lambda epoch: True,
+    ) -> Iterator[int]:
         """Yield the remaining epochs with the learning rate set. Report progress and write a checkpoint at the end of each.
+
+        After the last epoch, log what the supernet has learned.
 
         Args:
             evaluated: number of images that are evaluated after the last epoch. Progress counts each as a third of a
                 training image.
             part: images of an epoch, for the progress within it.
+            goes_on: called with the number of each epoch before it; if it returns False, there are no more epochs.
         """
         settings = self.settings
         epochs = settings.epochs
         length = self._length = epochs + evaluated / self.task.images["train"] / 3
         self._images = self.task.images[part]
         first = self._resume()
+        self.epoch = max(first - 1, 0)
         written, cost = time.monotonic(), 0.0
         for epoch in range(first, epochs):
             self._seed(epoch)
@@ -96,6 +119,8 @@ class Search:
             horizon = settings.lr_horizon or epochs
             self.lr = cosine(epoch + settings.lr_ahead, horizon, settings.lr, settings.lr_end, settings.lr_restart)
             self._steps = 0
+            if not goes_on(epoch):
+                break
             yield epoch
             self.view.progress((epoch + 1) / length)
             ended = time.monotonic()
@@ -103,6 +128,7 @@ class Search:
                 self._checkpoint(epoch + 1)
                 written = time.monotonic()
                 cost = written - ended
+        self._record_final()
         self._seed(epochs)
 
     def loss(self, batch: Batch, forward: Forward = EVERYTHING, reduction: Literal["mean", "sum"] = "mean") -> Tensor:
@@ -149,19 +175,49 @@ class Search:
         self.net.module.train()
         return logits
 
-    def best_of(self, archs: Sequence[Arch], batch: int = 512, batches: int = 1, finalists: int = 0) -> Arch:
-        """Return the architecture with the highest accuracy, the first of equals. Each is ranked on other validation batches.
+    def derive(self, scores: Sequence[Tensor]) -> Arch:
+        """Return the architecture that the space derives from scores.
+
+        The order of equal scores is random, by the method's seed, and the same for every call in a search (D-52). As long as
+        all scores are equal, a search therefore proposes one random architecture.
+        """
+        return self.net.derive(scores, random.Random(self._ties))
+
+    def validation(self, batch: int, images: Images, stream: str, first: int = 0) -> Iterator[Batch]:
+        """Yield batches of validation images without end.
+
+        Args:
+            batch: images of a batch.
+            images: ``augmented``: like training images, in the order of this epoch and ``stream``, shuffled again when all
+                have come; ``plain``: without augmentation, in the one order of the search.
+            stream: name of the order.
+            first: number of the first plain batch.
+        """
+        if images == "plain":
+            return (self.task.plain("valid", batch, number) for number in itertools.count(first))
+        rounds = (self.task.batches("valid", batch, self.epoch, f"{stream} {k}") for k in itertools.count())
+        return itertools.chain.from_iterable(rounds)
+
+    def best_of(
+        self, archs: Sequence[Arch], batch: int = 512, batches: int = 1, finalists: int = 0, images: Images = "plain"
+    ) -> Arch:
+        """Return the architecture with the highest accuracy. Each is ranked on other validation batches.
+
+        Of equals the first wins, as in the papers' code. Candidates are in the order in which they were drawn, or likeliest
+        first, so no option is preferred.
 
         Args:
             archs: the candidates.
             batch: validation images of a batch.
             batches: number of batches per candidate.
             finalists: number of best candidates that are ranked again on all validation images; 0: the first ranking decides.
+            images: see :meth:`validation`.
         """
         means = []
-        for k, arch in enumerate(archs):
+        drawn = self.validation(batch, images, "ranking")
+        for arch in archs:
             forward = Forward(active=self.net.active_for(arch))
-            accuracies = [self.evaluate(k * batches + number, forward, batch)[0] for number in range(batches)]
+            accuracies = [self.score(next(drawn), forward)[0] for _ in range(batches)]
             means.append(torch.stack(accuracies).mean())
         order = torch.argsort(torch.stack(means), descending=True, stable=True).tolist()
         best = [archs[k] for k in order[: max(finalists, 1)]]
@@ -200,12 +256,13 @@ class Search:
         """Log the supernet's validation accuracy and loss, and the entropy of the probabilities. The passes are not charged.
 
         Args:
-            forward: the pass.
+            forward: the pass of the whole supernet, with its weights; or that of one cell, without weights.
             probabilities: one table per decision. ``entropy`` is that of the operations, ``edge_entropy`` that of the edges.
             scalars: further values of the same line.
         """
         with self.net.unmetered():  # each image once, even if images are evaluated under several draws of noise
             accuracy, loss = self.validate(forward, self.task.images["valid"])
+        self._mixed = accuracy if forward.weights is not None else math.nan
         for kind, name in (("operation", "entropy"), ("edge", "edge_entropy")):
             tables = [p for p, decision in zip(probabilities, self.net.decisions, strict=False) if decision.kind == kind]
             if tables:
@@ -218,6 +275,24 @@ class Search:
             accuracy, _ = self.validate(Forward(active=self.net.active_for(arch)), self.task.images["valid"])
         self.view.log(discretised_accuracy=accuracy)
 
+    def _record_final(self) -> None:
+        """Log the accuracy of the supernet after the last epoch, and that of guessing. The passes are not charged.
+
+        It is the accuracy of the last recorded pass. A method that records single cells has no pass of its whole supernet;
+        there it is the median accuracy of some cells, because one cell may be disconnected.
+        """
+        accuracy = self._mixed
+        if math.isnan(accuracy):
+            self.rng.seed(self.view.seed("final cells"))
+            self.generator.manual_seed(self.view.seed("final cells"))
+            images = min(FINAL_IMAGES, self.task.images["valid"])
+            with self.net.unmetered():
+                accuracy = median(self.validate(self.draw(), images)[0] for _ in range(FINAL_CELLS))
+        self.view.log(final_supernet_accuracy=accuracy, chance=100 / self.task.classes)
+
+    def _uniform(self) -> Forward:
+        return Forward(active=self.net.active_for(self.view.space.sample(self.rng)))
+
     def _seed(self, epoch: int) -> None:
         self.rng.seed(self.view.seed(f"choices of epoch {epoch}"))
         self.generator.manual_seed(self.view.seed(f"tensors of epoch {epoch}"))
@@ -226,7 +301,7 @@ class Search:
         buffers = dict(self.net.module.named_buffers())
         state = {name: part.state_dict() for name, part in self._stateful.items()}
         content = io.BytesIO()
-        torch.save({"epoch": epoch, "buffers": buffers, "state": state}, content)
+        torch.save({"epoch": epoch, "buffers": buffers, "state": state, "mixed": self._mixed}, content)
         self.view.checkpoint(content.getvalue())
 
     def _resume(self) -> int:
@@ -239,6 +314,7 @@ class Search:
             part.load_state_dict(saved["state"][name])
         for name, buffer in self.net.module.named_buffers():
             buffer.copy_(saved["buffers"][name])
+        self._mixed = float(saved["mixed"])
         return int(saved["epoch"])
 
 

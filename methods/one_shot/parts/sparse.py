@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def search(view: SearchView, settings: SparseNas) -> None:
-    """Train architecture and weights in turn, propose the sparse architecture of each epoch, and log all weights at the end."""
+    """Train architecture and weights in turn, propose the sparse architecture of each epoch, and log all weights at the end.
+
+    Each epoch logs how many weights are not zero (``kept``), how many groups have such a weight (``groups``), and whether its
+    architecture is the new proposal (``proposed``). A cell of the DARTS space may lose all its nodes (D-19). Then the proposal
+    of an earlier epoch stays, and reports say so.
+    """
     search = Search(view, settings, none=False)
     weights = SparseWeights(search, settings)
     search.keep(architecture=weights)
@@ -32,18 +37,20 @@ def search(view: SearchView, settings: SparseNas) -> None:
             gradients = architecture_gradient(search, weights, train, valid, settings.second_order)
             weights.step(gradients, rate, strength)
             search.step_weights(search.loss(train, Forward([value.detach() for value in weights.values])))
-        arch = _derived(search, weights.scores())
-        if arch in view.space:  # a cell of the DARTS space may have lost all its nodes: the previous proposal stays
+        scores = weights.scores()
+        arch = _derived(search, scores)
+        cell = arch in view.space
+        if cell:
             view.propose(arch)
-        nonzero = sum(int((table > 0).sum()) for table in weights.scores())
-        search.record(Forward(weights.sparse()), kept=float(nonzero))
+        kept = sum(int((table > 0).sum()) for table in scores)
+        search.record(Forward(weights.sparse()), kept=float(kept), groups=float(weights.living(scores)), proposed=float(cell))
     view.log(**_named(search.net.decisions, weights.sparse()))
 
 
 def _derived(search: Search, scores: list[Tensor]) -> Arch:
     """Return all options with a score if rows may have several, else the architecture of the highest scores."""
     if not all(decision.several for decision in search.net.decisions):
-        return search.net.derive(scores)
+        return search.derive(scores)
     return search.net.arch_of(tuple(tuple(tuple(row.nonzero().flatten().tolist()) for row in table) for table in scores))
 
 
@@ -109,6 +116,11 @@ class SparseWeights:
     def scores(self) -> list[Tensor]:
         """Return the absolute sparse weights, with zero for those up to the tolerance."""
         return [table.abs().where(table.abs() > self.settings.tolerance, 0.0) for table in self.sparse()]
+
+    def living(self, scores: list[Tensor]) -> int:
+        """Return the number of groups with a score above zero. A group is all weights that enter a node."""
+        tables = zip(scores, self._sizes, strict=True)
+        return sum(bool((group > 0).any()) for table, sizes in tables for group in torch.split(table.flatten(), sizes))
 
     def state_dict(self) -> dict[str, Any]:
         return {

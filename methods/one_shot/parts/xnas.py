@@ -32,10 +32,10 @@ def search(view: SearchView, settings: Xnas) -> Arch:
             _reward(search, experts, valid, alive)
             search.step_weights(search.loss(train, Forward(_mixtures(experts), alive)))
         mixtures = _mixtures(experts)
-        view.propose(search.net.derive(mixtures))
+        view.propose(search.derive(mixtures))
         count = float(sum((mixture > 0).sum() for mixture in mixtures))
         search.record(Forward(mixtures, _alive(experts)), mixtures, alive=count)
-    arch = search.net.derive(_mixtures(experts))
+    arch = search.derive(_mixtures(experts))
     search.record_discretised(arch)
     return arch
 
