@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 Pairing = Literal["space", "partner", "redraw", "iterate"]
 """How the batches of a bilevel search find their validation images: see :meth:`Task.pairs`."""
 
-Pairing = Literal["space", "partner", "redraw", "iterate"]
-"""How the batches of a bilevel search find their validation images: see :meth:`Task.pairs`."""
-
 Active = tuple[tuple[tuple[int, ...], ...], ...]
 """For each decision and each of its rows, the numbers of the options that are executed."""
 
