@@ -15,8 +15,9 @@ class Schedule:
 
     Without a budget to fit (policy ``fit``) these are the epochs of the method's own schedule. Under such a budget the search
     takes as many epochs as the limit allows, and everything that its own schedule states in epochs (learning rate,
-    temperature, warm-up, penalties) follows :attr:`position`, the share of the budget that is spent. Prices of an epoch drift
-    while a search learns, so no number of epochs is fixed in advance. All prices come from the ledger, none from a real clock.
+    temperature, warm-up, penalties) follows :attr:`position`, which runs with the share of the budget that is spent. Prices
+    of an epoch drift while a search learns, so no number of epochs is fixed in advance. All prices come from the ledger, none
+    from a real clock.
 
     Args:
         spending: the ledger.
@@ -38,8 +39,8 @@ class Schedule:
 
     @property
     def position(self) -> float:
-        """Return the moment in the method's own schedule, in its epochs: from 0 up to :attr:`length`."""
-        return self.share * self.length if self.fitted else float(self._epoch)
+        """Return the moment in the method's own schedule: from 0, its first epoch, to ``length - 1``, its last."""
+        return self.share * (self.length - 1) if self.fitted else float(self._epoch)
 
     @property
     def share(self) -> float:

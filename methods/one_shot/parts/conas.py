@@ -27,7 +27,7 @@ def search(view: SearchView, settings: Conas) -> Arch:
     switches = Switches(search.net.decisions)
     search.draw = lambda: Forward(active=switches.active(_on(switches.drawn(search.rng))))
     for epoch in search.epochs(evaluated=settings.measurements * settings.measured_batches * settings.batch):
-        for batch in search.task.batches("train", settings.batch, epoch):
+        for batch in search.steps(search.task.batches("train", settings.batch, epoch)):
             cell = search.draw()
             search.step_weights(search.loss(batch, cell))
         search.record(cell)
