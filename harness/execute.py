@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import signal
@@ -20,9 +21,11 @@ from harness import registry
 from harness.books import Booked, Books, mismatch
 from harness.budget import Budget, BudgetExhausted, BudgetTooSmall
 from harness.checkpoint import File
+from harness.delivery import Delivery
 from harness.errors import UserError
 from harness.outcome import TOO_SMALL, Outcome, Proposal, Result, Trace, printable
 from harness.problem import Judge, Problem
+from harness.space import Arch
 from harness.spec import RowSpec, RunSpec
 from harness.view import SearchView
 
@@ -118,6 +121,8 @@ def judge(row: RowSpec, run: RunSpec, outcome: Outcome) -> Result:
             result.status, result.error = "rejected", f"ledger: {reason}"
         elif outcome.trace.proposals and outcome.status != TOO_SMALL:
             _score(result, outcome.trace, problem, run.world_seed, row.budget)
+            if outcome.status == "done" and outcome.trace.delivery:
+                _score_network(result, outcome.trace.delivery, outcome.trace.proposals[-1].arch, problem.judge, row.device)
         elif outcome.status == "done":
             result.status, result.error = "failed", "the method ended without proposing an architecture"
     except Exception as error:
@@ -164,6 +169,20 @@ def _score(result: Result, trace: Trace, problem: Problem, world: int, rule: Map
     names = sorted({name for row in trace.scalars for name in row})
     for name in names:
         result.trace[f"log/{name}"] = [row.get(name, math.nan) for row in trace.scalars]
+
+
+def _score_network(result: Result, delivery: Delivery, proposed: Arch, judge: Judge, device: str) -> None:
+    """Add the test accuracy of the delivered network, its size and its digest. The network itself is not kept."""
+    try:
+        if flaw := delivery.flaw(proposed):
+            raise ValueError(flaw)
+        for target, scores in judge.score_network(delivery, device).items():
+            result.scores[target] |= scores
+    except Exception as error:
+        result.status, result.error = "failed", printable(f"the network that it delivered cannot be judged: {error}")
+        return
+    digest = hashlib.sha256(delivery.weights).digest()
+    result.trace |= {"delivered/bytes": [len(delivery.weights)], "delivered/sha256": list(digest)}
 
 
 def _probed(trace: Trace, judge: Judge, world: int) -> dict[str, list[float]]:

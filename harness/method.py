@@ -40,7 +40,10 @@ class Method(Protocol):
     """
 
     def search(self, view: SearchView) -> Arch | None:
-        """Search until the budget ends it or the schedule is done. The harness proposes an architecture that is returned."""
+        """Search until the budget ends it or the schedule is done. The harness proposes an architecture that is returned.
+
+        A method that ends with a trained network may hand it over: :meth:`harness.view.SearchView.deliver`.
+        """
         ...
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from harness.delivery import Delivery
 from harness.space import Arch
 
 
@@ -37,6 +38,8 @@ class Trace:
     proposals: list[Proposal] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
     scalars: list[dict[str, float]] = field(default_factory=list)
+    delivery: Delivery | None = None
+    """The trained network of the last proposal. Checkpoints do not contain it."""
 
 
 TOO_SMALL = "too_small"
@@ -72,10 +75,13 @@ class Result:
     arch: str = ""
     """The last proposal, in the space's spelling."""
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    """``{target: {"valid", "test", "regret", "rank"}}``, by the targets of the protocol."""
+    """``{target: {"valid", "test", "regret", "rank"}}``, by the targets of the protocol.
+
+    ``single_run``: test accuracy of the network that the search delivered, percent."""
     trace: dict[str, Sequence[float]] = field(default_factory=dict)
     """Named columns: ``seconds``, ``accuracy`` (float32) per query; ``proposal_*``, ``TARGET/test`` per proposal; ``log/*``.
 
+    ``delivered/bytes``: size of the delivered network; ``delivered/sha256``: the 32 bytes of its digest, as numbers.
     Per probed architecture ``probe/shared``, ``probe/shared_loss``, ``probe/TARGET`` (its test accuracy) and ``probe/at/K``
     (its K-th number).
     """

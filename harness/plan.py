@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -169,6 +169,7 @@ class Plan:
             device=device,
             threads=self.threads if opened.trained_on else 1,
             trained_on=opened.trained_on,
+            paired=part.paired,
         )
 
 
@@ -240,10 +241,13 @@ def make(
                     raise
                 plan.closed[benchmark, part.kind] = str(error)
                 continue
+            worlds = range(seeds or part.seeds or protocol.seeds)
             for row, info in rows.items():
                 resolved = _resolve(opened, row, info, selection)
                 used |= resolved.changed_by
-                _add(plan, opened, resolved, range(seeds or part.seeds or protocol.seeds))
+                _add(plan, opened, resolved, worlds)
+                for change in part.changes.get(row, ()):
+                    _add(plan, opened, _resolve(opened, row, info, _changed(selection, row, change)), worlds)
     for name in selection.settings.keys() - used:
         raise _changes_nothing(name, selection)
     if not plan.rows and not report_only:
@@ -269,6 +273,15 @@ def _resolve(opened: Opened, row: str, info: MethodInfo, selection: Selection) -
     values = registry.settings(info, row, opened.problem.space.name, preset(opened.part, row), texts)
     named = bool(selection.methods) and row in rows_of(opened.part, selection.methods)
     return Resolved(registry.altered(info, row, texts), info, registry.build(info, values), values, named, frozenset(names))
+
+
+def _changed(selection: Selection, row: str, change: str) -> Selection:
+    """Return the selection with one more ``--set``, which the protocol makes. Raises :class:`UserError`."""
+    name, equals, text = change.partition("=")
+    if not equals:
+        raise UserError(f"the change {change!r} of {row} in the protocol is not of the form field=value")
+    settings = {**selection.settings, row: {**selection.settings.get(row, {}), name: text}}
+    return replace(selection, settings=settings)
 
 
 def _add(plan: Plan, opened: Opened, resolved: Resolved, worlds: Iterable[int]) -> None:
@@ -327,10 +340,10 @@ def _benchmarks(protocol: Protocol, names: Sequence[str]) -> list[str]:
 
 
 def rows_of(part: Part, methods: Sequence[str] = ()) -> dict[str, MethodInfo]:
-    """Return the rows of a part: those of ``methods``, or those of every registered method of its kind."""
+    """Return the rows of a part: those of ``methods``, those of the part's methods, or those of every method of its kind."""
     if methods:
         return {row: info for row, info in registry.select_rows(methods, part.rows).items() if info.kind == part.kind}
-    names = [info.name for info in registry.methods().values() if info.kind == part.kind]
+    names = part.methods or [info.name for info in registry.methods().values() if info.kind == part.kind]
     return registry.select_rows(names, part.rows)
 
 

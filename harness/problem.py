@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from harness.delivery import Delivery
 from harness.space import Arch, SearchSpace
 from harness.training import Retrainer, TrainingSide
 
@@ -73,6 +74,20 @@ class Judge(ABC):
         Args:
             world: the world's seed, for a space whose architectures depend on the world.
         """
+
+    def score_network(self, delivery: Delivery, device: str) -> dict[str, dict[str, float]]:
+        """Return ``{target: {"single_run"}}``, the test accuracy in percent of a network that a search delivered.
+
+        By default it is empty: the judge tests no networks.
+
+        Args:
+            delivery: the network. It comes from the process of a method: every part of it may be wrong.
+            device: ``cpu`` or ``cuda``.
+
+        Raises:
+            Exception: the network cannot be loaded or is not that of ``delivery.arch``. The run fails with the message.
+        """
+        return {}
 
 
 @dataclass(frozen=True)

@@ -62,10 +62,16 @@ class Part:
     benchmarks: tuple[str, ...]
     budget: BudgetRule = BudgetRule()
     search: Mapping[str, Any] = field(default_factory=dict)
+    methods: tuple[str, ...] = ()
+    """Methods that belong to the protocol; empty: every method of the kind."""
     rows: Mapping[str, list[str]] = field(default_factory=dict)
     """Variants of a method that belong to the protocol. A method without an entry runs all its rows."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Presets: hyperparameters per method, or per row."""
+    changes: Mapping[str, list[str]] = field(default_factory=dict)
+    """By row, changes of a hyperparameter, ``field=value``. Each makes another row, as ``--set`` does: ``row[field=value]``."""
+    paired: bool = False
+    """Rows that differ from a row by hyperparameters, ``row[field=value]``, have its method seeds: they draw the same."""
     seeds: int | None = None
     """Number of seeds; None: that of the protocol."""
     wall_limit_s: float | None = None

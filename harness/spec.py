@@ -39,10 +39,15 @@ class RowSpec:
     """Threads of a run that trains on the processor. With another number, sums are added in another order."""
     trained_on: str = ""
     """Description of the images that the row trains on; empty if its method only queries."""
+    paired: bool = False
+    """The row ``row[field=value]`` has the method seeds of ``row``: the two draw the same in the same world."""
 
     def plain(self) -> dict[str, Any]:
-        """Return the fields by name, as the store keeps them."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """Return the fields by name, as the store keeps them; ``paired`` only if it is true."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        if not self.paired:
+            del fields["paired"]  # the identity of a row that is not paired is older than the field
+        return fields
 
     @cached_property
     def identity(self) -> str:
@@ -52,11 +57,12 @@ class RowSpec:
 
     def run(self, world: int) -> RunSpec:
         """Return the run in world number ``world``. All methods share its world seed; the method seed is the row's."""
+        drawn_as = self.row.partition("[")[0] if self.paired else self.row
         return RunSpec(
             run_id=hashlib.sha256(f"{self.identity}:{world}".encode()).hexdigest()[:24],
             world=world,
             world_seed=derive("world", self.benchmark, world),
-            method_seed=derive("method", self.row, self.benchmark, world),
+            method_seed=derive("method", drawn_as, self.benchmark, world),
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from harness.books import Books
 from harness.budget import Budget, Spending
+from harness.delivery import Delivery, Plain
 from harness.errors import UserError
 from harness.outcome import Probe, Proposal, Trace
 from harness.problem import Oracle
@@ -209,6 +210,26 @@ class SearchView:
         Its own accuracy is looked up after the search and does not change it. Raises :class:`InvalidArchitecture`.
         """
         self._trace.probes.append(Probe(self._known(arch), float(shared), float(loss)))
+
+    def deliver(self, arch: Arch, weights: bytes, **settings: Plain) -> None:
+        """Hand over the trained network of ``arch``, the final proposal. The judge tests it after the search.
+
+        The test accuracy is the score ``single_run``. A network that the judge cannot load fails the run. A checkpoint does
+        not contain the network: a resumed search delivers again. A later call replaces the network.
+
+        Args:
+            weights: weights and statistics, serialised by ``torch.save``; see ``absorb`` of
+                :class:`harness.weight_sharing.DeployableSupernet`.
+            settings: plain settings of the network, as the benchmark defines them.
+
+        Raises:
+            InvalidArchitecture: ``arch`` is not in the space.
+            ValueError: the weights are not bytes or too many, or a setting is not plain.
+        """
+        delivery = Delivery(self._known(arch), weights, settings)
+        if flaw := delivery.flaw(delivery.arch):
+            raise ValueError(f"deliver: {flaw}")
+        self._trace.delivery = delivery
 
     def _known(self, arch: Arch) -> Arch:
         """Return an architecture of the space as a tuple of ints. Raises :class:`InvalidArchitecture`."""

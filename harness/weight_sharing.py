@@ -9,10 +9,11 @@ epoch depends on its number only, so that a resumed search sees the images that 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from harness.delivery import Plain
 from harness.space import Arch
 
 if TYPE_CHECKING:
@@ -143,6 +144,23 @@ class Supernet(Protocol):
         ...
 
 
+class StandAlone(Protocol):
+    """A trained stand-alone network in evaluation mode: what :meth:`harness.view.SearchView.deliver` hands over."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the logits (batch, classes)."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Plain]:
+        """Return the settings by which the judge builds the network."""
+        ...
+
+    def weights(self) -> bytes:
+        """Return the weights and the statistics of norms, serialised by ``torch.save``."""
+        ...
+
+
 class DeployableSupernet(Supernet, Protocol):
     """A supernet that can become the network to deploy: one-stage ISTA-NAS trains it to the end (D-13, D-15).
 
@@ -174,8 +192,8 @@ class DeployableSupernet(Supernet, Protocol):
         """Return the number of parameters of the stand-alone network of ``arch``, without its auxiliary head."""
         ...
 
-    def absorb(self, arch: Arch, weights: Sequence[Tensor] | None = None) -> Callable[[Tensor], Tensor]:
-        """Return the stand-alone network of ``arch`` in evaluation mode, as a function from images to logits.
+    def absorb(self, arch: Arch, weights: Sequence[Tensor] | None = None) -> StandAlone:
+        """Return the stand-alone network of ``arch`` in evaluation mode.
 
         It computes the same as the supernet with these weights, up to rounding. The supernet does not change.
 
@@ -231,6 +249,7 @@ class Task(Protocol):
             partial: operations work on one of this many channels; the rest passes by, then channels are shuffled (PC-DARTS).
             edges: the inputs of nodes are decisions too, of the kind ``edge``. No effect if they always are.
             affine: the norms inside the cells have scale and shift.
+            operations: for each decision, by name, the operations that are its options; a decision without an entry has all.
             normed: norms without scale and shift also follow poolings, skip connections and cells, for methods whose weights of
                 operations are small (ISTA-NAS on NAS-Bench-201, D-43). They keep statistics as ``track`` says.
 

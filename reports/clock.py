@@ -47,11 +47,14 @@ def costs(study: Study, benchmark: str) -> Table | None:
 
 
 def limits(study: Study, traces: Traces, benchmark: str) -> dict[int, float]:
-    """Return by world the charged seconds that every row may spend: those of random search, else the cheapest row's mean."""
+    """Return by world the charged seconds that every row may spend: those of random search, else the cheapest row's mean.
+
+    Rows that are charged nothing (a random cell) do not count as cheap.
+    """
     reference = study.reference(benchmark)
     if reference is not None:
         return _ends(traces.of(benchmark, reference))
-    rows = [searches for row in study.rows(benchmark) if len(searches := traces.of(benchmark, row))]
+    rows = [searches for row in study.rows(benchmark) if (searches := traces.of(benchmark, row)).end.any()]
     worlds = {int(world) for searches in rows for world in searches.worlds}
     return dict.fromkeys(worlds, min(float(searches.end.mean()) for searches in rows)) if rows else {}
 
@@ -106,8 +109,12 @@ TESTED = (
 
 
 def own_charge(study: Study, traces: Traces, benchmark: str) -> Table | None:
-    """Compare each row of weight sharing with random search stopped at the row's own charge; None if either did not run."""
-    rows, reference = study.shared_weights(benchmark), study.reference(benchmark)
+    """Compare each row of weight sharing with random search stopped at the row's own charge; None if either did not run.
+
+    Rows that are charged nothing have nothing to compare.
+    """
+    reference = study.reference(benchmark)
+    rows = [row for row in study.shared_weights(benchmark) if traces.of(benchmark, row).end.any()]
     if not rows or reference is None or reference in rows:
         return None
     name = study.label(reference)

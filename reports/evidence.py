@@ -49,13 +49,15 @@ class Run:
     RANK = "rank"
     PARAMETERS = "parameters"
     MACS = "macs"
+    SINGLE_RUN = "single_run"
+    """Test accuracy of the trained network that the search itself delivered, percent; NaN if it delivered none."""
 
 
 SHARED = (Run.PROTOCOL, Run.BENCHMARK, Run.ROW, Run.METHOD, Run.KIND, Run.DEVICE, Run.LABEL)
 """Columns with one value per row and benchmark."""
 OWN = (Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.QUERIES, Run.SECONDS, Run.EPOCHS, Run.WALL_SECONDS)
 """Columns with one value per run."""
-METRICS = (Run.TEST, Run.VALID, Run.REGRET, Run.RANK, Run.PARAMETERS, Run.MACS)
+METRICS = (Run.TEST, Run.VALID, Run.REGRET, Run.RANK, Run.PARAMETERS, Run.MACS, Run.SINGLE_RUN)
 """Columns with one value per run and target: the scores of a judge that a report shows."""
 RUNS = (Run.RUN_ID, *SHARED, *OWN, Run.TARGET, *METRICS)
 

@@ -51,7 +51,13 @@ def regret(study: Study, traces: Traces) -> Drawing | None:
     ]
     if not panels:
         return None
-    return Drawing(render(study, panels), caption())
+    free = any(_is_free(traces.of(benchmark, row)) for benchmark in study.benchmarks for row in study.rows(benchmark))
+    return Drawing(render(study, panels), caption() + (" A level line: a row that is charged nothing." if free else ""))
+
+
+def _is_free(searches: RowTraces) -> bool:
+    """Return True if the searches were charged nothing: the floor of a random cell."""
+    return len(searches) > 0 and not searches.end.any()
 
 
 def groups(study: Study, benchmark: str) -> list[tuple[str, list[str]]]:
@@ -84,9 +90,13 @@ def _regret_of(
 
     def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
         handles = {}
+        free = {row for row, searches in by_row.items() if _is_free(searches)}
         for row, searches in by_row.items():
             regrets, end = best - searches.test[target], float(searches.end.max())
-            handles[row] = band(panel, searches, searches.seconds, regrets, end, looks[row])
+            if row in free and len(free) < len(by_row):  # a logarithmic axis has no place for what costs nothing
+                handles[row] = panel.axhline(float(regrets[searches.starts[1:] - 1].mean()), **looks[row])
+            else:
+                handles[row] = band(panel, searches, searches.seconds, regrets, end, looks[row])
         _finish(panel)
         return handles
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
+from reports import published as papers
 from reports.evidence import Cell
-from reports.formats import MISSING, spread
-from reports.layout import Column, Table
+from reports.formats import MISSING, number, spread
+from reports.layout import Cited, Column, Table
 from reports.statistics import mean_std
 from reports.study import Study
+
+RANDOM = "random_cell"
+"""The method whose cells are compared with those of the others."""
 
 Switches = frozenset[tuple[str, int, int, str]]
 
@@ -24,11 +28,12 @@ def switches(cells: Sequence[Cell]) -> Switches | None:
 def distances(study: Study, benchmark: str) -> Table | None:
     """Compare rows with changed settings with the first row of their name; None if there are no such rows."""
     names = ["method", "against", "worlds", "Hamming distance", "between its own seeds"]
+    printed = _printed(study, benchmark)
     table = Table(
         "Hamming distance, in switches (an operation on an edge of a cell, on or off), between the cells that one method found "
         "in the same world under two settings; mean ± standard deviation (ddof 0). Between its own seeds: of the cells that "
-        "it found in different worlds, for comparison.",
-        [Column(name, right=name not in names[:2]) for name in names],
+        "it found in different worlds, for comparison. Random cells are compared with the cells of the same world.",
+        [Column(name, right=name not in names[:2]) for name in (*names, *(["published"] if printed else []))],
     )
     families: dict[str, list[str]] = {}
     for row in sorted(study.rows(benchmark), key=lambda row: "[" in row):
@@ -37,14 +42,27 @@ def distances(study: Study, benchmark: str) -> Table | None:
         if not changed:
             continue
         reference = _proposals(study, benchmark, base)
-        for row in changed:
+        for row in (*changed, *(random for random in families if random.partition(":")[0] == RANDOM)):
             proposals = _proposals(study, benchmark, row)
             moved = [float(len(proposals[world] ^ reference[world])) for world in proposals if world in reference]
             own = [float(len(first ^ second)) for first, second in combinations(proposals.values(), 2)]
             if moved:
                 ends = [spread(*mean_std(values), 1) if values else MISSING for values in (moved, own)]
-                table.add([study.label(row), study.label(base), str(len(moved)), *ends])
+                beside = [printed.get(row, MISSING)] if printed else []
+                table.add([study.label(row), study.label(base), str(len(moved)), *ends, *beside])
     return table if table.rows else None
+
+
+def _printed(study: Study, benchmark: str) -> dict[str, str]:
+    """Return by row the Hamming distance that a paper prints for it under the page's protocol, with the source."""
+    table = study.published
+    wanted = (table["benchmark"] == benchmark) & (table["protocol"] == study.page.protocol) & (table["row"] != "")
+    texts: dict[str, str] = {}
+    for record in table[wanted & (table["metric"] == "hamming_distance")].to_dict("records"):
+        line = {str(name): value for name, value in record.items()}
+        source = papers.source(line)
+        texts[line["row"]] = Cited(f"{number(line['mean'], 0)} ({source})", [papers.CITATIONS[line["paper"]]])
+    return texts
 
 
 def _proposals(study: Study, benchmark: str, row: str) -> dict[int, Switches]:

@@ -61,18 +61,35 @@ def searches(study: Study, benchmark: str) -> Table:
         Column("MACs M"),
         Column("one search", right=False),
     ]
-    table = Table(
+    text = (
         "Cells that the searches proposed, counted in the network that they are trained in (convolutions and classifier, no "
-        "auxiliary head). One search is its measured real time, mean over the finished ones, on the device named.",
-        columns,
+        "auxiliary head). One search is its measured real time, mean over the finished ones, on the device named."
     )
+    delivered = single_runs(study, benchmark)
+    if delivered:
+        columns += [Column("single run, error %"), Column("published error %", right=False)]
+        text += " Single run: test error of the trained network that the search itself delivers."
+    table = Table(text, columns)
     cost = costs(study, benchmark)
     for row in study.rows(benchmark):
         runs = study.searches(benchmark, row)
         counts = [runs[name].dropna().to_numpy() / 1e6 for name in (Run.PARAMETERS, Run.MACS)]
         cells = [spread(*mean_std(count), _digits(1e6 * count)) for count in counts]
-        table.add([supernets.marked(study, benchmark, row), study.seeds(benchmark, row), *cells, cost.get(row, MISSING)])
+        single = delivered.get(row, [MISSING, MISSING]) if delivered else []
+        values = [study.seeds(benchmark, row), *cells, cost.get(row, MISSING), *single]
+        table.add([supernets.marked(study, benchmark, row), *values])
     return table
+
+
+def single_runs(study: Study, benchmark: str) -> dict[str, list[str]]:
+    """Return by row the test error of the networks that its searches delivered, and the papers' error of its cell."""
+    texts = {}
+    for row in study.rows(benchmark):
+        errors = 100 - study.done(benchmark, row)[Run.SINGLE_RUN].dropna().to_numpy(dtype=float)
+        if len(errors):
+            target = study.targets(benchmark)[0]
+            texts[row] = [spread(*mean_std(errors)), cell_errors.printed(study, benchmark, target).get(row, MISSING)]
+    return texts
 
 
 def costs(study: Study, benchmark: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.training import DartsTrainingSide
 from benchmarks.images.library import LIBRARY
+from harness.delivery import Delivery
 from harness.problem import Availability, Facts, Judge, Problem
 from harness.space import Arch
 
@@ -78,7 +79,10 @@ class DartsProblem(Problem):
 
 
 class DartsJudge(Judge):
-    """A judge that knows the size of a cell's network, but no accuracy. Another run trains the cell."""
+    """A judge that knows the size of a cell's network, but no accuracy. Another run trains the cell.
+
+    It tests a trained network that a search delivers. It opens the test images then, in the process of the judge.
+    """
 
     stated_set = "nothing: cells are trained one by one"
 
@@ -91,3 +95,8 @@ class DartsJudge(Judge):
         size = network_size(arch, self._macro)
         missing = dict.fromkeys(("valid", "test", "regret", "rank"), math.nan)
         return {self._target: {**missing, "parameters": size.parameters, "macs": size.macs}}
+
+    def score_network(self, delivery: Delivery, device: str) -> dict[str, dict[str, float]]:
+        from benchmarks.darts.delivered import accuracy
+
+        return {self._target: {"single_run": accuracy(delivery, self._target, device)}}

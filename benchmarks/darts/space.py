@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, get_args
 
 from benchmarks.darts import genotype
@@ -93,6 +93,33 @@ class DartsSpace(SearchSpace):
             if belongs(cell, self.family):
                 drawn += cell
         return tuple(drawn)
+
+    def sample_operations(self, rng: random.Random, count: int, operations: Mapping[str, Sequence[str]]) -> Arch:
+        """Return a mixed-path architecture drawn uniformly among those with ``count`` operations, in both cells together.
+
+        Args:
+            rng: source of randomness.
+            count: number of operations on edges.
+            operations: for each kind of cell, the names of the operations that it may have; a kind without an entry has all.
+
+        Raises:
+            ValueError: a cell cannot have an operation, or there are fewer operations on all edges together.
+        """
+        if count < 2 or not all(operations.get(kind, OPS) for kind in genotype.CELLS):
+            raise ValueError(f"{count} operations; each of the two cells needs at least one")
+        switches = [
+            (cell * len(EDGES) + edge, 1 << op)
+            for cell, kind in enumerate(genotype.CELLS)
+            for edge in range(len(EDGES))
+            for op, name in enumerate(OPS)
+            if name in operations.get(kind, OPS)
+        ]
+        while True:
+            edges = [0] * (2 * len(EDGES))
+            for edge, bit in rng.sample(switches, count):
+                edges[edge] |= bit
+            if all(belongs(cell, "mixed") for cell in cells(tuple(edges))):
+                return tuple(edges)
 
     def mutate(self, arch: Arch, rng: random.Random) -> Arch:
         """Return a random neighbour of an architecture.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, cycle
 from typing import Any, TypeVar, cast
@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from benchmarks.darts.absorption import absorbed
 from benchmarks.darts.cell import EDGE, EDGES, INPUTS, NODES, OPS, STATES
+from benchmarks.darts.cell import operations as operations_of
 from benchmarks.darts.macro import Macro, Place, places
 from benchmarks.darts.mixed import MixedEdges
 from benchmarks.darts.plan import GROUPS
 from benchmarks.darts.search_network import EVERYTHING, MixedCell, Mixture, SearchNetwork
 from benchmarks.darts.size import network_size, op_size
+from benchmarks.darts.stand_alone import StandAlone
 from benchmarks.networks import SupernetBase, channels_last, free
 from harness.space import Arch
 from harness.training import Meter
@@ -45,6 +47,8 @@ class Supernet(SupernetBase[Mixtures]):
     Args:
         macro: the network around the cells.
         none: ``none`` is one of the options.
+        operations: for each kind of cell, the names of the operations on its edges; a kind without an entry has all. The
+            network has weights for other operations too, which no pass reads.
         edges: edges have weights, and the inputs of nodes are decisions.
         partial: operations work on one of this many channels.
         affine: norms have scale and shift; inside the cells they then also follow poolings and skip connections.
@@ -59,6 +63,7 @@ class Supernet(SupernetBase[Mixtures]):
         macro: Macro = SEARCH,
         *,
         none: bool = True,
+        operations: Mapping[str, Sequence[str]] | None = None,
         edges: bool = False,
         partial: int = 1,
         affine: bool = False,
@@ -68,9 +73,13 @@ class Supernet(SupernetBase[Mixtures]):
         meter: Meter = free,
     ) -> None:
         self.none, self.edges, self.partial = none, edges, partial
-        options = ("none", *OPS) if none else OPS
+        self._ops = numbers(operations or {})
+        """For each kind of cell, the numbers of its operations."""
         targets = tuple(target for target, _ in EDGES)
-        decisions = tuple(Decision(kind, len(EDGES), options, targets=targets, several=True) for kind in CELLS)
+        decisions = tuple(
+            Decision(kind, len(EDGES), (*("none",) * none, *(OPS[op] for op in ops)), targets=targets, several=True)
+            for kind, ops in zip(CELLS, self._ops, strict=True)
+        )
         if edges:
             decisions += tuple(
                 Decision(f"{kind} {node}", 1, tuple(map(str, range(node))), "edge", (node,))
@@ -97,19 +106,27 @@ class Supernet(SupernetBase[Mixtures]):
         if self.edges:
             taken = [row for rows in self._of_nodes(kind, active) for row in rows]
             rows = tuple(row if s in taken[t - INPUTS] else () for row, (t, s) in zip(rows, EDGES, strict=True))
-        runs = tuple(tuple(option - first for option in row if option >= first) for row in rows)
+        runs = tuple(tuple(self._ops[kind][option - first] for option in row if option >= first) for row in rows)
         mixture = Mixture(runs, [bool(row) for row in rows], bool(kind), self._network.affine, device)
         if weights is not None:
             table, of_edges = weights[kind], None
             if self.edges:
                 of_edges = torch.cat([node[..., 0, :] for node in self._of_nodes(kind, weights)], -1)
                 table = table * of_edges.unsqueeze(-1)
-            mixture.weigh(table[..., first:], of_edges)
+            mixture.weigh(self._of_every(kind, table[..., first:]), of_edges)
             if straight_through:
                 idle = torch.tensor([[option not in row for option in range(table.shape[-1])] for row in rows], device=device)
                 entering = torch.split((table * idle).sum(-1), list(range(INPUTS, STATES)), -1)
                 mixture.idle = [node.sum(-1) for node in entering]
         return mixture
+
+    def _of_every(self, kind: int, table: Tensor) -> Tensor:
+        """Return a table (..., edges, operations) of this supernet with a column for every operation of the space."""
+        ops = self._ops[kind]
+        if len(ops) == len(OPS):
+            return table
+        columns = torch.tensor(ops, device=table.device)
+        return table.new_zeros(*table.shape[:-1], len(OPS)).index_copy(-1, columns, table)
 
     @staticmethod
     def _of_nodes(kind: int, tables: Sequence[T]) -> Sequence[T]:
@@ -127,9 +144,10 @@ class Supernet(SupernetBase[Mixtures]):
 
     def active_for(self, arch: Arch) -> Active:
         """See the contract. Edges that are not in the architecture execute no operation."""
-        first = int(self.none)
-        rows = [tuple(first + op for op in range(len(OPS)) if edge >> op & 1) for edge in arch]
-        kinds = (tuple(rows[: len(EDGES)]), tuple(rows[len(EDGES) :]))
+        kinds = tuple(
+            tuple(self._options(kind, edge) for edge in cell)
+            for kind, cell in enumerate((arch[: len(EDGES)], arch[len(EDGES) :]))
+        )
         if not self.edges:
             return kinds
         taken = tuple(
@@ -139,10 +157,21 @@ class Supernet(SupernetBase[Mixtures]):
         )
         return (*kinds, *taken)
 
+    def _options(self, kind: int, edge: int) -> tuple[int, ...]:
+        """Return the options that execute an edge's operations. Raises :class:`ValueError` if there is no such option."""
+        ops = operations_of(edge)
+        if lacking := [OPS[op] for op in ops if op not in self._ops[kind]]:
+            raise ValueError(f"the {CELLS[kind]} cells of this supernet have no {lacking[0]}")
+        return tuple(int(self.none) + self._ops[kind].index(op) for op in ops)
+
     def arch_of(self, active: Active) -> Arch:
         """See the contract."""
         first = int(self.none)
-        return tuple(sum(1 << option - first for option in row if option >= first) for kind in active[:2] for row in kind)
+        return tuple(
+            sum(1 << self._ops[kind][option - first] for option in row if option >= first)
+            for kind in range(len(CELLS))
+            for row in active[kind]
+        )
 
     def seed_drop_path(self, seed: int) -> None:
         """See the contract."""
@@ -163,7 +192,7 @@ class Supernet(SupernetBase[Mixtures]):
         macro = replace(self._network.macro, extra_norm="all" if self._network.affine else "none")
         return network_size(arch, macro).parameters
 
-    def absorb(self, arch: Arch, weights: Sequence[Tensor] | None = None) -> Callable[[Tensor], Tensor]:
+    def absorb(self, arch: Arch, weights: Sequence[Tensor] | None = None) -> StandAlone:
         """See the contract, and :func:`benchmarks.darts.absorption.absorbed`.
 
         Raises:
@@ -172,14 +201,10 @@ class Supernet(SupernetBase[Mixtures]):
         """
         if self.edges:
             raise ValueError("only a supernet without edge weights has stand-alone networks")
-        tables = None if weights is None else [table[:, int(self.none) :] for table in weights]
-        network = absorbed(self._network, arch, tables).eval()
-
-        def logits(images: Tensor) -> Tensor:
-            outputs: tuple[Tensor, Tensor | None] = network(images)
-            return outputs[0]
-
-        return logits
+        tables = None
+        if weights is not None:
+            tables = [self._of_every(kind, table[:, int(self.none) :]) for kind, table in enumerate(weights)]
+        return StandAlone(absorbed(self._network, arch, tables))
 
     def derive(self, scores: Sequence[Any], rng: random.Random) -> Arch:
         """Return DARTS' choice: for each node the two inputs whose best operation scores highest, with that operation.
@@ -199,9 +224,26 @@ class Supernet(SupernetBase[Mixtures]):
             for node in range(INPUTS, STATES):
                 start = EDGE[node, 0]
                 for source in ranked(best[start : start + node], rng)[:2]:
-                    edges[start + source] = 1 << ops[start + source]
+                    edges[start + source] = 1 << self._ops[kind][ops[start + source]]
             arch += edges
         return tuple(arch)
+
+
+def numbers(operations: Mapping[str, Sequence[str]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the numbers of the named operations of normal and of reduction cells, ascending; all if a kind has no entry.
+
+    Raises:
+        ValueError: a name is no kind of cell or no operation, or a kind has no operation.
+    """
+    if strange := set(operations) - set(CELLS):
+        raise ValueError(f"{min(strange)!r} is no kind of cell; there are {', '.join(CELLS)}")
+    for kind, names in operations.items():
+        if wrong := set(names) - set(OPS):
+            raise ValueError(f"{min(wrong)!r} is no operation; there are {', '.join(OPS)}")
+        if not names:
+            raise ValueError(f"the {kind} cell needs at least one operation")
+    normal, reduce = (tuple(op for op, name in enumerate(OPS) if name in operations.get(kind, OPS)) for kind in CELLS)
+    return normal, reduce
 
 
 class _Prices:

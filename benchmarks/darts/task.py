@@ -6,6 +6,7 @@ time is measured.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from benchmarks.darts.macro import Macro
@@ -43,6 +44,7 @@ class DartsTask:
         self,
         *,
         none: bool = True,
+        operations: Mapping[str, Sequence[str]] | None = None,
         track: bool = True,
         track_outside: bool = True,
         plain_last: bool = False,
@@ -71,6 +73,7 @@ class DartsTask:
         net = Supernet(
             macro,
             none=none,
+            operations=operations,
             edges=edges,
             partial=partial,
             affine=affine,

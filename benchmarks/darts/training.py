@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class DartsTrainingSide(TrainingSide):
     """The training side that opens :class:`benchmarks.darts.task.DartsTask`."""
 
-    choices = frozenset({"partial", "edges", "affine"})
+    choices = frozenset({"partial", "edges", "affine", "operations"})
     currencies = frozenset({"epochs", "macs"})
     deployable = True
 

@@ -71,6 +71,10 @@ class NB201Space(SearchSpace):
                 reached[target] = reached.get(target, False) or reached[source] or convolves
         return not reached.get(3, False)
 
+    def sample_without_none(self, rng: random.Random) -> Arch:
+        """Return a cell without ``none``, drawn uniformly."""
+        return tuple([1 + int(rng.random() * (len(OPS) - 1)) for _ in EDGES])
+
     def graphs(self, arch: Arch) -> tuple[Graph, ...]:
         """Return the cell, with an operation on every edge."""
         return (Graph(("0", "1", "2", "3"), tuple(map(_edge, range(len(EDGES)), arch))),)

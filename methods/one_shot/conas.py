@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from harness.problem import Problem
 from harness.space import Arch
 from harness.view import SearchView
+from methods.one_shot.parts import operations as subsets
 from methods.one_shot.parts import training
 
 
@@ -34,8 +35,15 @@ class Conas(training.WeightTraining):
     rounds: Annotated[
         int, "rounds of measuring, fitting and freezing, at most; they stop when every node has inputs (D-09)"
     ] = 1
-    inputs: Annotated[int, "edges into a node that are enough; fewer if the node has fewer"] = 1
+    inputs: Annotated[
+        int,
+        "edges into a node that are enough; fewer if the node has fewer; an edge whose switches are all off counts as 'none'",
+    ] = 1
     most_inputs: Annotated[int, "operations per node, those of largest coefficients; 0: all (CoNAS (2): two)"] = 0
+
+    operations: Annotated[
+        subsets.Subset, "operations of the space; five: those of Table 6 (D-67); cherry_picked: SparseNAS' smaller space"
+    ] = "all"
 
     reference: ClassVar[str] = "arXiv:1906.02869"
     citations: ClassVar[tuple[str, ...]] = ("cho2019conas",)
@@ -44,6 +52,9 @@ class Conas(training.WeightTraining):
         "": {},
         "paper_scale": {"scale": "paper"},
         "two_inputs": {"most_inputs": 2, "inputs": 2},
+        # the paper's restriction, until every edge is named; 3 is the most edges that enter a node of NAS-Bench-201 (D-09)
+        "repeated": {"rounds": 4, "inputs": 3},
+        "table_6": {"operations": "five", "penalty": 1.0, "rounds": 1},
     }
     settings: ClassVar[dict[str, dict[str, object]]] = {
         "darts": {
@@ -60,7 +71,7 @@ class Conas(training.WeightTraining):
     def skip(self, problem: Problem) -> str | None:
         if self.most_inputs and not problem.space.chooses_edges:
             return f"a node of {problem.space.name} takes one operation from each of its inputs"
-        return training.skip(problem, on_edges=True)
+        return training.skip(problem, *subsets.choices(self.operations), on_edges=True)
 
     def search(self, view: SearchView) -> Arch:
         from methods.one_shot.parts import conas

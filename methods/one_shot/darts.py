@@ -38,6 +38,8 @@ class Darts(training.WeightTraining):
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "bilevel": {},
         "second_order": {"second_order": True, "order": "architecture_first"},
+        # without the operation that DARTS prefers here; all other settings are the script's
+        "no_none": {"none": False},
         # a row of the GAEA paper: without 'none', and with its training
         "erm": {
             "objective": "erm",

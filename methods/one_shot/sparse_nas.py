@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from harness.problem import Problem
 from harness.view import SearchView
+from methods.one_shot.parts import operations as subsets
 from methods.one_shot.parts import training
 
 
@@ -33,6 +34,12 @@ class SparseNas(training.WeightTraining):
         float, "absolute weights up to this count as zero: 0 for the proximal methods (D-17), Adam needs a threshold (D-83)"
     ] = 0.0
 
+    operations: Annotated[
+        subsets.Subset,
+        "operations of the space; cherry_picked: sep_conv_3x3 and skip_connect in normal cells, skip_connect and max_pool_3x3 "
+        "in reduction cells; five: those of CoNAS' Table 6 (D-67)",
+    ] = "all"
+
     reference: ClassVar[str] = "arXiv:2009.08966"
     citations: ClassVar[tuple[str, ...]] = ("wu2021sparsenas",)
     settings: ClassVar[dict[str, dict[str, object]]] = {"darts": training.DARTS}
@@ -42,10 +49,11 @@ class SparseNas(training.WeightTraining):
         "hapg": {},
         "adam_hapg": {"optimiser": "adam_hapg", "arch_lr": 3e-4, "arch_cosine": False},
         "adam": {"optimiser": "adam", "arch_lr": 3e-4, "arch_cosine": False, "tolerance": 1e-3},
+        "cherry_picked": {"optimiser": "adam_hapg", "arch_lr": 3e-4, "arch_cosine": False, "operations": "cherry_picked"},
     }
 
     def skip(self, problem: Problem) -> str | None:
-        return training.skip(problem, on_edges=True)
+        return training.skip(problem, *subsets.choices(self.operations), on_edges=True)
 
     def search(self, view: SearchView) -> None:
         from methods.one_shot.parts import sparse

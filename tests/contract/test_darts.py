@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,9 +12,11 @@ import pytest
 from benchmarks.images import dataset, parts, task
 from benchmarks.images.dataset import STATISTICS, ImageSet
 from harness import registry
+from harness.delivery import Delivery
 from harness.problem import Problem
+from harness.testing.reach import contents, is_judge, reachable
 from harness.testing.suites.benchmarks import UntabulatedContract
-from harness.testing.suites.training import Points, WeightSharingContract
+from harness.testing.suites.training import Points, WeightSharingContract, begin
 
 
 class DartsContract(UntabulatedContract, WeightSharingContract):
@@ -29,6 +32,20 @@ class DartsContract(UntabulatedContract, WeightSharingContract):
         """Return the bytes of the images: a task stores height, width, channels."""
         train, test = ([image.tobytes() for image in part.images.transpose(0, 2, 3, 1)] for part in dataset.load(self.name))
         return Points(train, test)
+
+    def test_a_search_that_delivers_a_network_reaches_no_test_image(self, problem: Problem) -> None:
+        """The judge opens the test images when it tests the network, in another process."""
+        view = begin(problem, 1)
+        self.use(view.task, 0)
+        arch = problem.space.sample(random.Random(0))
+        network = view.task.supernet(affine=True, none=False).absorb(arch)
+        network(view.task.plain("valid", self.batch, 0)[0])
+        view.deliver(arch, network.weights(), **network.settings)
+        reached = list(reachable((view, view.task, network)))
+        assert any(isinstance(value, Delivery) for value in reached)
+        memory = contents(reached) + network.weights()
+        assert not any(point in memory for point in self.points(problem).secret)
+        assert not any(map(is_judge, reached))
 
 
 class TestDigits(DartsContract):

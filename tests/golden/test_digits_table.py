@@ -86,3 +86,15 @@ def test_a_fresh_machine_searches_it(
     assert registry.benchmark(bundle.name).availability().text.startswith("bundled, 1")
     (report,) = (tmp_path / "out").glob("*/table.md")
     assert f"{bundle.name}, {SEEDS[bundle.name]}" in report.read_text()
+
+
+def test_the_floor_of_a_random_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean over all cells is what ``random_cell`` expects, that over cells without ``none`` what its variant expects."""
+    monkeypatch.setenv("NAS_DATA", "")
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path))
+    rules = {"recipe": 36, "records": {"digits": "x-test"}}
+    judge = registry.benchmark("nb201/digits").open({"recipe": 12}, rules).judge
+    cells = np.array(official_order())
+    accuracies = np.array([judge.score(arch, 1)["digits"]["test"] for arch in official_order()])
+    assert (accuracies.mean(), float(np.median(accuracies))) == pytest.approx((68.63, 88.99), abs=0.01)
+    assert accuracies[(cells > 0).all(axis=1)].mean() == pytest.approx(81.46, abs=0.01)

@@ -56,9 +56,9 @@ def test_a_search_proposes_cells_and_a_killed_one_resumes_to_the_same_end(
     passes = Counter()
     arch, trace = expected = made_darts.search(row, made_darts.view(meter=passes))
     assert all(proposal.arch in made_darts.SPACE for proposal in trace["proposals"])
-    if row.partition(":")[0] in SINGLE_PATH:
+    if row.partition(":")[0] in SINGLE_PATH and row != "random_cell:table_6":
         assert arch in DartsSpace("single")
-    if row == "random_cell":
+    if row.partition(":")[0] == "random_cell":
         assert passes.count == 0 < len({made_darts.search(row, made_darts.view(seed))[0] for seed in range(3)}) == 3
         return
     assert made_darts.view().budget.epochs == 0 < trace["spent"]["epochs"]

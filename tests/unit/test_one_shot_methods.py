@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from harness.testing.toy import ToyProblem, ToySharingProblem
 from methods.one_shot.parts import conas, unrolled
 from methods.one_shot.parts.architecture import SoftmaxAdam
 from methods.one_shot.parts.search import Forward, Search, entropy
@@ -35,8 +38,10 @@ def started(row: str = "darts:bilevel", **changes: Any) -> Search:
 def test_the_unrolled_gradient_is_that_of_the_loss_after_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against central differences of ``L_valid(w - lr (momentum buffer + dL_train(w, a) + decay w), a)``, in float64.
 
-    The method's own difference is made finer: at its usual distance it crosses kinks of ReLU, many in so small a network.
+    The method's own difference is made finer (D-56): at the published distance it crosses kinks of ReLU, many in a network as
+    small as this.
     """
+    assert unrolled.DISTANCE == 0.01
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     monkeypatch.setattr(unrolled, "DISTANCE", 1e-6)
     search = started(lr=0.05)
@@ -96,10 +101,11 @@ def test_darts_may_end_with_none_on_an_edge(monkeypatch: pytest.MonkeyPatch) -> 
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             with torch.no_grad():
-                self.values[0][2, 0] += 1.0
+                self.values[0][2, 0] += 1.0  # 'none' if it is one of the operations
 
     monkeypatch.setattr(architecture, "SoftmaxAdam", Preferring)
     assert made_search.search("darts:bilevel")[0][2] == 0
+    assert 0 not in made_search.search("darts:no_none")[0]
 
 
 @pytest.mark.parametrize(
@@ -160,6 +166,29 @@ def test_learning_rates() -> None:
     restarted = [cosine(epoch, 50, 0.025, 0.001, 0.5) for epoch in (0, 49, 50, 100)]
     assert restarted[0] == 0.025 and restarted[2] == 0.0125 and restarted[3] == 0.00625
     assert restarted[1] == pytest.approx(0.001, abs=1e-4)
+
+
+# -- the floor -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_random_cell_costs_nothing_and_may_be_without_none() -> None:
+    for row, first in (("random_cell", 0), ("random_cell:no_none", 1)):
+        counts = Counter[int]()
+        for seed in range(400):
+            view = made_search.view(seed)
+            arch, trace = made_search.search(row, view)
+            counts.update(arch)
+            assert arch in view.space and not any(trace["spent"].values())
+        assert set(counts) == set(range(first, 5))
+        assert all(abs(count / (6 * 400) - 1 / (5 - first)) < 0.04 for count in counts.values()), "uniform"
+
+
+def test_a_random_cell_needs_something_that_knows_its_accuracy() -> None:
+    assert made_search.skipped("random_cell") is None and made_search.skipped("random_cell:no_none") is None
+    method = made_search.method
+    assert method("random_cell").skip(ToyProblem()) is None
+    assert "no cells with 'none'" in method("random_cell:no_none").skip(ToyProblem())
+    assert "no table" in method("random_cell").skip(ToySharingProblem())
 
 
 # -- the trace -------------------------------------------------------------------------------------------------------------
@@ -256,6 +285,52 @@ def test_conas_stops_once_every_node_has_inputs() -> None:
     assert conas.enough(switches, first_edges, inputs=1)
     assert not conas.enough(switches, first_edges, inputs=2)
     assert conas.enough(switches, {**first_edges, 8: 1, 16: 1}, inputs=2), "node 1 has a single edge"
+
+
+def test_an_edge_is_none_on_purpose_only_if_every_switch_is_off() -> None:
+    """D-09. ``none`` is no input in a space that takes several operations on an edge."""
+    single = Switches(Search(made_search.view(), made_search.method("conas"), none=False).net.decisions)
+    several = Switches([decision._replace(several=True) for decision in single.decisions])
+    off = dict.fromkeys(range(24), -1)
+    assert conas.enough(single, off, inputs=3) and not conas.enough(several, off, inputs=3)
+    assert not conas.enough(single, {**off, 5: 0}, inputs=3), "a switch of edge 2<-0 is undetermined"
+    assert conas.enough(single, {**off, 5: 1}, inputs=3) and conas.enough(single, {**off, 5: 1, 6: 0}, inputs=3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_conas_repeats_until_every_edge_is_named(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D-09. The losses of half of the edges are so small that the first 13 monomials do not name them."""
+    generator = np.random.default_rng(3)
+    scales = np.array([1.0, 1.0, 1.0, 0.3, 0.2, 0.1])
+    losses = np.concatenate([generator.uniform(0, 1, (6, 4)), np.full((6, 1), 1.1)], 1) * scales[:, None]
+    rounds: list[dict[int, int]] = []
+
+    def measured(search: Search, switches: Switches, settings: Any, frozen: dict[int, int], number: int) -> Any:
+        rounds.append(dict(frozen))
+        codes = np.array([switches.drawn(search.rng, frozen) for _ in range(300)], dtype=float)
+        option = np.where((codes > 0).reshape(-1, 6, 4).any(-1), codes.reshape(-1, 6, 4).argmax(-1), 4)
+        return codes, 0.3 + losses[np.arange(6), option].sum(1)
+
+    monkeypatch.setattr(conas, "measured", measured)
+
+    def minimiser(row: str) -> tuple[Switches, conas.Minimiser]:
+        settings = made_search.method(row, penalty=5.0)
+        search = Search(made_search.view(seed), settings, none=False)
+        search.rng.seed(seed)
+        switches = Switches(search.net.decisions)
+        rounds.clear()
+        return switches, conas.recovered(search, switches, settings)
+
+    switches, once = minimiser("conas")
+    assert len(rounds) == 1 and not conas.enough(switches, once.signs, inputs=3)
+    switches, repeated = minimiser("conas:repeated")
+    assert 1 < len(rounds) <= 4
+    assert len(rounds) == 4 or conas.enough(switches, repeated.signs, inputs=3)
+    assert len(repeated.signs) > len(once.signs)
+    for frozen, later in zip(rounds, [*rounds[1:], repeated.signs], strict=True):
+        assert frozen.items() <= later.items(), "a frozen sign does not change"
+    untouched = {edge for edge in range(6) if not any(4 * edge + k in repeated.signs for k in range(4))}
+    assert not untouched, "every edge was looked at"
 
 
 def test_the_released_gaea_gdas_is_a_row() -> None:

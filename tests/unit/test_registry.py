@@ -10,7 +10,7 @@ import pytest
 from harness import protocols, registry
 from harness.errors import UserError
 from harness.method import MethodInfo
-from harness.plan import make
+from harness.plan import make, rows_of
 from harness.problem import Benchmark
 
 
@@ -328,6 +328,9 @@ def test_every_protocol_names_benchmarks_rows_and_presets_that_exist() -> None:
                 assert {info.row(variant) for variant in variants} <= set(info.rows)
             for row in part.settings:
                 registry.select_rows([row])
+            for method in part.methods:
+                assert registry.method(method).kind == part.kind
+            assert set(part.changes) <= set(rows_of(part))
 
 
 @pytest.mark.parametrize(

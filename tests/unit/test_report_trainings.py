@@ -15,9 +15,10 @@ from harness.frames import depict
 from reports import cell_errors, published
 from reports.agreement import Judged
 from reports.evidence import Evidence, Part, Session
+from reports.layout import Table
 from reports.report import write
 from reports.study import Study
-from reports.trainings import by_search, chosen_cell, every_cell, nested
+from reports.trainings import by_search, chosen_cell, every_cell, nested, searches
 from reports.verdict import CONSISTENT, DIFFERS, NOT_COMPARABLE, REPRODUCED
 from tests import made_evidence
 
@@ -67,6 +68,27 @@ def test_a_failed_training_leaves_a_gap_and_is_counted() -> None:
     lines.loc[0, "accuracy"] = math.nan
     assert every_cell(lines, {}).rows[0][1:4] == ["2", "3 / 4", "2.73"]
     assert by_search(lines) == {0: pytest.approx([2.9]), 1: pytest.approx([2.6, 2.5])}
+
+
+def test_the_error_of_delivered_networks_is_a_column_if_there_are_any() -> None:
+    """One-stage ISTA-NAS delivers its network: 2.36 is printed of one run."""
+    sizes = {"parameters": 3.4e6, "macs": 5.3e8, "valid": math.nan, "rank": math.nan}
+
+    def table(**single: float) -> Table:
+        runs = [
+            made_evidence.run("darts/cifar10", row, world, "cifar10", **sizes, **(single if row.startswith("ista") else {}))
+            for row in ("ista_nas:one_stage", "pc_darts")
+            for world in (0, 1)
+        ]
+        part = Part("darts/cifar10", judge={"cifar10": ""}, planned={"pc_darts": 2})
+        return searches(Study(made_evidence.evidence(runs, None, part), published.load()), "darts/cifar10")
+
+    delivered = table(single_run=97.5)
+    assert [column.name for column in delivered.columns[-2:]] == ["single run, error %", "published error %"]
+    by_row = {row[0]: row[-2:] for row in delivered.rows}
+    assert by_row["ista_nas:one_stage"][0] == "2.50 ± 0.00" and by_row["ista_nas:one_stage"][1].startswith("2.36")
+    assert by_row["pc_darts"] == ["–", "–"]
+    assert "single run" not in {column.name.partition(",")[0] for column in table().columns}
 
 
 def test_a_choice_on_test_says_so() -> None:
@@ -224,7 +246,7 @@ def test_every_printed_number_is_counted_once_measured_or_not(tmp_path: Path) ->
     study = Study(evidence, published.load())
     lines = published.load()
     lines = lines[(lines["row"] != "") & lines["metric"].isin(["test_error_pct", "top1_error_pct"])]
-    lines = lines[lines["benchmark"] == BENCHMARK]
+    lines = lines[(lines["benchmark"] == BENCHMARK) & (lines["protocol"] == study.page.protocol)]
     printed = {(row, line["target"]) for line in lines.to_dict("records") for row in line["row"].split(";")}
     absent = {(item.row, item.line["target"]) for item in cell_errors.missing(study, BENCHMARK)}
     assert absent == printed - {("pc_darts", "cifar10")}

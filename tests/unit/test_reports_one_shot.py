@@ -262,6 +262,42 @@ def test_without_random_search_the_cheapest_row_is_the_limit() -> None:
     assert row_of(clock.equal_budget(study_of(alone), alone.traces, BENCHMARK), "rsps")["n"] == "5"
 
 
+def free_of_charge(multi_trial: bool = True) -> Traces:
+    """Return the traces of all searches; those of ``rsps`` propose at once and are charged nothing, as a random cell."""
+
+    def change(row: str, trace: Trace) -> Trace:
+        return dataclasses.replace(trace, end=0.0, seconds=np.zeros_like(trace.seconds)) if row == "rsps" else trace
+
+    return searches(change, multi_trial)
+
+
+def test_a_row_that_is_charged_nothing_sets_no_limit_and_has_no_charge_to_compare_at() -> None:
+    alone = study_of(evidence(multi_trial=False))
+    assert set(clock.limits(alone, free_of_charge(multi_trial=False), BENCHMARK).values()) == {2500.0}
+    table = clock.own_charge(study_of(evidence()), free_of_charge(), BENCHMARK)
+    assert table is not None and "rsps" not in {row[0] for row in table.rows}
+
+
+def test_a_row_that_is_charged_nothing_is_a_level_line_on_the_axis_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[float, list[list[float]]]] = []
+    finish = figures._finish
+
+    def finished(panel: Any) -> None:
+        finish(panel)
+        levels = [list(line.get_ydata()) for line in panel.lines if len(line.get_ydata()) == 2]
+        drawn.append((panel.get_xlim()[0], levels))
+
+    monkeypatch.setattr(figures, "_finish", finished)
+    drawing = figures.regret(study_of(evidence()), free_of_charge())
+    assert drawing is not None and drawing.caption.endswith("A level line: a row that is charged nothing.")
+    ((first, levels),) = drawn
+    assert first > 1, "the axis begins near the first charge of the other rows"
+    regret = 94.37 - np.mean([88.0 + world / 10 for world in range(WORLDS)])
+    assert levels == [pytest.approx([regret, regret])]
+    ordinary = figures.regret(study_of(evidence()), searches())
+    assert ordinary is not None and "level line" not in ordinary.caption
+
+
 def test_charged_published_and_measured_seconds_are_in_one_table(study: StudyAndTraces) -> None:
     table = clock.costs(study[0], BENCHMARK)
     row = row_of(table, "gaea_darts:erm")

@@ -110,6 +110,21 @@ def test_cells_under_changed_settings_are_compared_switch_by_switch() -> None:
     assert stability.distances(study("conas"), BENCHMARK) is None
 
 
+def test_a_printed_distance_stands_next_to_ours_and_random_cells_are_compared_too() -> None:
+    archs = {"conas": GOOD, "conas[penalty=9]": SKIPS, "random_cell": SKIPS}
+    line = {"paper": "000", "table": "6", "row": "conas[penalty=9]", "protocol": "p", "benchmark": BENCHMARK, "mean": 12.0}
+    printed = pd.DataFrame([{**line, "metric": "hamming_distance", "n": np.nan, "n_source": ""}])
+    own = dataclasses.replace(study(archs=archs), published=printed)
+    table = stability.distances(own, BENCHMARK)
+    assert table is not None and [column.name for column in table.columns][-1] == "published"
+    assert [row[0] for row in table.rows] == ["conas[penalty=9]", "random_cell"]
+    assert [row[3] for row in table.rows] == ["9.0 ± 0.0", "9.0 ± 0.0"]
+    assert [str(row[-1]) for row in table.rows] == ["12 (CoNAS T6, n not printed)", "–"]
+    other = dataclasses.replace(own, published=printed.assign(protocol="another"))
+    unprinted = stability.distances(other, BENCHMARK)
+    assert unprinted is not None and len(unprinted.columns) == len(table.columns) - 1
+
+
 def test_switches_are_named_by_cell_and_do_without_zeros() -> None:
     darts = "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1){rest}], normal_concat=range(2, 6), reduce=[('{op}', 0)"
     darts += ", ('max_pool_3x3', 1){rest}], reduce_concat=range(2, 6))"

@@ -13,6 +13,7 @@ import torch
 
 from harness.space import Arch
 from harness.view import SearchView
+from methods.one_shot.parts import operations
 from methods.one_shot.parts.fourier import largest_terms, lasso, minimise, monomials, parities
 from methods.one_shot.parts.search import Forward, Search
 from methods.one_shot.parts.switches import Switches
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def search(view: SearchView, settings: Conas) -> Arch:
     """Train the supernet on random cells. Return the cell that minimises the recovered polynomial."""
-    search = Search(view, settings, none=False)
+    search = Search(view, settings, none=False, **operations.choices(settings.operations))
     switches = Switches(search.net.decisions)
     search.draw = lambda: Forward(active=switches.active(_on(switches.drawn(search.rng))))
     for epoch in search.epochs(evaluated=settings.measurements * settings.measured_batches * settings.batch):
@@ -58,8 +59,8 @@ def recovered(search: Search, switches: Switches, settings: Conas) -> Minimiser:
         codes, losses = measured(search, switches, settings, minimiser.signs, number)
         usable = np.isfinite(losses) & (losses <= settings.threshold)
         search.view.log(measured=float(len(losses)), usable=float(usable.sum()), round=float(number))
-        # a switch that never changes (frozen, or decided by another switch of its edge) would repeat the constant
-        free = np.flatnonzero(np.ptp(codes, axis=0)).tolist()
+        # a switch that never changes (decided by another switch of its edge) would repeat the constant
+        free = [position for position in np.flatnonzero(np.ptp(codes, axis=0)).tolist() if position not in minimiser.signs]
         if usable.sum() < 2 or not free:
             break
         codes, losses = codes[usable], losses[usable]
@@ -134,9 +135,17 @@ def _full(switches: Switches, on: set[int], most_inputs: int) -> set[tuple[int, 
 
 
 def enough(switches: Switches, signs: Mapping[int, int], inputs: int) -> bool:
-    """Return True if every node has its inputs."""
-    nodes = switches.entering(position for position, sign in signs.items() if sign > 0)
-    return all(sum(map(bool, edges)) >= min(inputs, len(edges)) for edges in nodes.values())
+    """Return True if every node has its inputs: edges on which a switch is on.
+
+    If an edge takes a single operation and all its switches are off, it is ``none`` on purpose, and counts too. An edge on
+    which nothing is on and something is undetermined does not count.
+    """
+    named: dict[tuple[int, int], list[bool]] = {}
+    for number, target, positions in switches.rows:
+        highest = max(signs.get(position, 0) for position in positions)
+        none = highest < 0 and not switches.decisions[number].several
+        named.setdefault((number, target), []).append(highest > 0 or none)
+    return all(sum(edges) >= min(inputs, len(edges)) for edges in named.values())
 
 
 def _on(code: Sequence[int]) -> list[int]:

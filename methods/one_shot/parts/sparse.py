@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harness.space import Arch
 from harness.view import SearchView
+from methods.one_shot.parts import operations
 from methods.one_shot.parts.differentiable import batches
 from methods.one_shot.parts.proximal import AdamHapg, Hapg, path_strength, sparse_group_lasso
 from methods.one_shot.parts.search import Forward, Search
@@ -27,7 +28,7 @@ def search(view: SearchView, settings: SparseNas) -> None:
     architecture is the new proposal (``proposed``). A cell of the DARTS space may lose all its nodes (D-19). Then the proposal
     of an earlier epoch stays, and reports say so.
     """
-    search = Search(view, settings, none=False)
+    search = Search(view, settings, none=False, **operations.choices(settings.operations))
     weights = SparseWeights(search, settings)
     search.keep(architecture=weights)
     for epoch in search.epochs():

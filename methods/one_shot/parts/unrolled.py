@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from methods.one_shot.parts.search import Search
 
 DISTANCE = 0.01
-"""Distance of the two points of the finite difference, over the norm of the gradient between them."""
+"""Distance of the two points of the finite difference, over the norm of the gradient between them (D-56)."""
 
 
 def unrolled_gradient(
