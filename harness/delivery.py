@@ -10,7 +10,7 @@ from harness.space import Arch
 Plain = bool | int | float | str
 """The value of a setting of a delivered network."""
 
-DELIVERY_LIMIT = 1 << 30
+DELIVERY_LIMIT = 1 << 28
 """Largest size of a delivered network, in bytes."""
 
 

@@ -48,8 +48,8 @@ def distances(study: Study, benchmark: str) -> Table | None:
             own = [float(len(first ^ second)) for first, second in combinations(proposals.values(), 2)]
             if moved:
                 ends = [spread(*mean_std(values), 1) if values else MISSING for values in (moved, own)]
-                beside = [printed.get(row, MISSING)] if printed else []
-                table.add([study.label(row), study.label(base), str(len(moved)), *ends, *beside])
+                paper = [printed.get(row, MISSING)] if printed else []
+                table.add([study.label(row), study.label(base), str(len(moved)), *ends, *paper])
     return table if table.rows else None
 
 

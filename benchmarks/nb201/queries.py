@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,8 @@ from harness.problem import MissingRecord
 from harness.space import Arch
 
 
-class Best(NamedTuple):
+@dataclass(frozen=True)
+class Best:
     """The architecture with the highest accuracy under limits."""
 
     index: int

@@ -51,7 +51,19 @@ ROWS: dict[str, dict[str, Any]] = {
     "gdas": {**ADAM, "order": "weights_first", "clip_arch": False, "arch_clip": 0.0, "hottest": 10.0, "coldest": 0.1},
     "setn": {**ADAM, **RANKED},
     "rsps:nats_2021": {**RANKED, "sampling": "cell", "selection_batches": 1, "finalists": 0, "selects": "at_the_end"},
-    "enas": {**RANKED, "controller_steps": 50, "controller_samples": 20, "controller_clip": 5.0, "finalists": 0},
+    "enas": {
+        **RANKED,
+        "controller_steps": 50,
+        "controller_samples": 20,
+        "controller_clip": 5.0,
+        "controller_beta": 0.5,
+        "baseline_rate": 0.01,
+        "baseline_moves": "epoch_mean",
+        "rewarded_on": "plain",
+        "reward_batch": 512,
+        "ranked_on": "plain",
+        "finalists": 0,
+    },
 }
 
 

@@ -24,11 +24,13 @@ class PlainNetwork(Layers):
     Args:
         weights: parameters; a kernel of a cell is ``stages.STAGE.DEPTH.EDGE.OPERATION``.
         depth: cells of a stage.
+        track: the norms inside the cells keep running statistics; all others do in any case.
+        plain_last: the last norm is like those inside the cells, as in NATS-Bench's code.
     """
 
-    def __init__(self, weights: dict[str, Tensor], depth: int) -> None:
+    def __init__(self, weights: dict[str, Tensor], depth: int, track: bool = True, plain_last: bool = False) -> None:
         super().__init__(weights)
-        self.depth = depth
+        self.depth, self.track, self.plain_last = depth, track, plain_last
 
     def logits(self, x: Tensor, edge: Edge) -> Tensor:
         x = self.affine(self.conv(x, "stem.conv", padding=1), "stem.norm")
@@ -37,8 +39,16 @@ class PlainNetwork(Layers):
                 x = self.residual(x, f"reductions.{stage - 1}")
             for depth in range(self.depth):
                 x = self.cell(x, f"stages.{stage}.{depth}", edge)
-        x = self.affine(x, "norm").relu()
-        return self.linear(x.mean((2, 3)), "classifier")
+        x = self.inner_norm(x, "norm") if self.plain_last else self.affine(x, "norm")
+        return self.linear(x.relu().mean((2, 3)), "classifier")
+
+    def inner_norm(self, x: Tensor, name: str) -> Tensor:
+        """Return the norm of the operations inside the cells: without statistics it evaluates as it trains."""
+        before = self.training
+        self.training = before or not self.track
+        y = self.norm(x, name)
+        self.training = before
+        return y
 
     def residual(self, x: Tensor, name: str) -> Tensor:
         """Return two convolutions of ReLUs with norms, the first with stride 2, plus a pooled 1x1 shortcut."""
@@ -64,7 +74,7 @@ class PlainNetwork(Layers):
         if op == "avg_pool_3x3":
             return average3(x)
         key = f"{name}.{edge}.{op}"
-        return self.norm(self.conv(x.relu(), key, padding=1 if op == "nor_conv_3x3" else 0), key)
+        return self.inner_norm(self.conv(x.relu(), key, padding=1 if op == "nor_conv_3x3" else 0), key)
 
     def darts(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the logits if every edge is the sum of all operations times their weights (6, 5)."""

@@ -140,4 +140,4 @@ def test_forward_gradients_and_evaluation(affine: bool) -> None:
 
 def test_the_one_stage_network_has_3371806_parameters() -> None:
     """Counted on the release's network of its one-stage cell: 36 channels, 20 cells, norms after poolings and identities."""
-    assert network_size(published()["ISTA_NAS_ONE_STAGE"], replace(CIFAR, extra_norm=True)).parameters == 3_371_806
+    assert network_size(published()["ISTA_NAS_ONE_STAGE"], replace(CIFAR, extra_norm="all")).parameters == 3_371_806

@@ -17,7 +17,7 @@ from benchmarks.nb201.macro import Macro
 from benchmarks.nb201.network import CONV1, CONV3
 from benchmarks.nb201.supernet import Supernet
 from methods.one_shot.parts.architecture import HardGumbel, SoftmaxAdam, likeliest, mixture
-from methods.one_shot.parts.controller import Controller
+from methods.one_shot.parts.controller import Adam, Controller
 from tests.originals.layers import cross_entropy, softmax
 from tests.originals.plain_nb201 import OPERATIONS, PlainNetwork
 
@@ -29,8 +29,8 @@ def images(seed: int = 1) -> Tensor:
     return torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def supernet(track: bool = False) -> Supernet:
-    net = Supernet(MACRO, track=track, seed=3)
+def supernet(track: bool = False, plain_last: bool = False) -> Supernet:
+    net = Supernet(MACRO, track=track, plain_last=plain_last, seed=3)
     net.module.double()
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():  # scales away from 1, shifts away from 0
@@ -40,7 +40,7 @@ def supernet(track: bool = False) -> Supernet:
     return net
 
 
-def plain(net: Supernet) -> PlainNetwork:
+def plain(net: Supernet, track: bool = False, plain_last: bool = False) -> PlainNetwork:
     """Return the plain network with the weights of the supernet: the same tensors, named one by one."""
     weights: dict[str, Tensor] = {}
     for op in (CONV1, CONV3):
@@ -49,7 +49,7 @@ def plain(net: Supernet) -> PlainNetwork:
                 _, stage, depth, edge, *_ = name.split(".")
                 name = f"stages.{stage}.{depth}.{edge}.{OPERATIONS[op]}.weight"
             weights[name] = value
-    return PlainNetwork(weights, MACRO.depth)
+    return PlainNetwork(weights, MACRO.depth, track, plain_last)
 
 
 def search(net: Supernet, seed: int = 7) -> Any:
@@ -78,22 +78,26 @@ def gradients(net: Supernet, logits: Tensor, table: Tensor) -> list[Tensor]:
     ]
 
 
-def test_darts_logits_and_gradients() -> None:
-    net, x = supernet(), images()
+@pytest.mark.parametrize("plain_last", [False, True])
+def test_darts_logits_and_gradients(plain_last: bool) -> None:
+    net, x = supernet(plain_last=plain_last), images()
     architecture = logits_table(net)
     forward = mixture(architecture)
     ours = gradients(net, net(x, forward.weights, forward.active), architecture.values[0])
     (alpha,) = architecture.values
-    expected = gradients(net, plain(net).darts(x, softmax(alpha)), alpha)
+    expected = gradients(net, plain(net, plain_last=plain_last).darts(x, softmax(alpha)), alpha)
     assert expected[1].abs().min() > 1e-9, "every operation has a gradient"
     for mine, theirs in zip(ours, expected, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-11)
 
 
-def test_evaluation_with_running_statistics() -> None:
-    net = supernet(track=True)
+@pytest.mark.parametrize("plain_last", [False, True])
+@pytest.mark.parametrize("track", [False, True])
+def test_norms_keep_the_running_statistics_that_they_keep_in_the_benchmarks_code(track: bool, plain_last: bool) -> None:
+    """D-53: ``track`` reaches the cells alone. D-54: NATS-Bench's last norm is like those inside the cells."""
+    net = supernet(track, plain_last)
     weights = softmax(torch.randn(6, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64))
-    network = plain(net)
+    network = plain(net, track, plain_last)
     with torch.no_grad():
         for seed in range(4):  # statistics move
             torch.testing.assert_close(
@@ -168,9 +172,8 @@ def lstm(weights: Mapping[str, Tensor], layer: int, x: Tensor, state: tuple[Tens
 
 def test_log_probability_and_entropy_of_enas_controller() -> None:
     """Two LSTM layers, then 2.5 tanh(logits / 5); an operation's embedding is the next input."""
-    controller = Controller(supernet().decisions, torch.Generator().manual_seed(1), 1e-3)
+    controller = Controller(supernet().decisions, torch.Generator().manual_seed(1), Adam(1e-3))
     controller.net.double()
-    controller.start.data = controller.start.data.double()
     with torch.no_grad():
         for value in controller.parameters:
             value.mul_(8)  # else all choices are nearly equal
@@ -178,7 +181,7 @@ def test_log_probability_and_entropy_of_enas_controller() -> None:
     weights = dict(controller.net.named_parameters())
     for sample in range(20):
         states = [(torch.zeros(32, dtype=torch.float64),) * 2] * 2
-        x = controller.start[0]
+        x = controller.net.start[0]
         log_probability, entropy = torch.zeros((), dtype=torch.float64), 0.0
         for op in drawn.options[sample].tolist():
             for layer in range(2):

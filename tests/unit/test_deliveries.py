@@ -53,7 +53,7 @@ FAULTS = {
     "strange_setting": "windows",
     "claims_10_GB": "its stem.0.weight is a part of a larger tensor",
     "other_numbers": "torch.float64",
-    "too_many_bytes": "1,073,741,825 bytes; the limit is 1,073,741,824",
+    "too_many_bytes": "268,435,457 bytes; the limit is 268,435,456",
     "past_the_view": "must be bytes",
 }
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 import subprocess
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -50,8 +50,8 @@ class Row(NamedTuple):
 
     @property
     def switches(self) -> list[str]:
-        """The words in code of *here*."""
-        return re.findall(r"`([^`]+)`", self.here)
+        """The words in code of *here*, without names of stored values."""
+        return [word for word in re.findall(r"`([^`]+)`", self.here) if word not in STORED]
 
     @property
     def methods(self) -> list[MethodInfo]:
@@ -70,16 +70,18 @@ def ids(row: Row) -> str:
     return row.number
 
 
-def texts(*folders: str) -> Iterator[tuple[str, str]]:
-    """Yield name and text of every file that people write."""
+@cache
+def texts(*folders: str) -> tuple[tuple[str, str], ...]:
+    """Return name and text of every file that people write."""
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders], cwd=ROOT, capture_output=True, text=True
     )
     if listing.returncode:
         pytest.skip("not a git checkout")
-    for name in listing.stdout.splitlines():
-        if name.endswith((".py", ".md", ".toml", ".csv")) and not name.startswith("docs/results/") and (ROOT / name).exists():
-            yield name, (ROOT / name).read_text()
+    names = [name for name in listing.stdout.splitlines() if name.endswith((".py", ".md", ".toml", ".csv"))]
+    return tuple(
+        (name, (ROOT / name).read_text()) for name in names if not name.startswith("docs/results/") and (ROOT / name).exists()
+    )
 
 
 def fields(cls: type) -> set[str]:
@@ -88,25 +90,40 @@ def fields(cls: type) -> set[str]:
 
 def known(row: Row, switch: str) -> bool:
     """Return whether a word in code is a switch of what the row is about."""
-    if switch in recipes() or switch in protocols.protocols() or switch in STORED:
+    if switch in recipes() or switch in protocols.protocols():
         return True
     if switch.startswith("--"):
         return bool(re.search(rf'"{switch}"|\b{switch[2:]}: Annotated', (ROOT / "harness" / "run.py").read_text()))
     name, value = (part.strip(' "') for part in switch.partition("=")[::2])
-    method, _, field = name.rpartition(".")
     if not value and ":" in name:
         return name in registry.select_rows([name])
-    infos = [registry.method(method)] if method else [info for info in row.methods if field in fields(info.cls)]
+    infos, field = having(row, name)
     if infos:
         return all(field in fields(info.cls) and (not value or other_side(info, field, value)) for info in infos)
     return any(field in fields(kind) for kind in (Recipe, Settings, Protocol, Part, BudgetRule))
 
 
+def having(row: Row, name: str) -> tuple[list[MethodInfo], str]:
+    """Return the methods that have a hyperparameter, ``METHOD.NAME`` or ``NAME``, and its name."""
+    method, _, field = name.rpartition(".")
+    return [registry.method(method)] if method else [info for info in row.methods if field in fields(info.cls)], field
+
+
+def declaring(row: Row, switch: str) -> set[Path]:
+    """Return the files that declare a hyperparameter or preset it; empty for another kind of switch."""
+    if ":" in switch or switch.startswith("--"):
+        return set()
+    infos, field = having(row, switch.partition("=")[0].strip())
+    classes = {cls for info in infos for cls in info.cls.__mro__ if field in vars(cls).get("__annotations__", {})}
+    presets = {ROOT / "benchmarks" / name for name in ("protocols.toml", "darts/recipes.toml")} if infos else set()
+    return {info.file for info in infos} | {Path(inspect.getfile(cls)) for cls in classes} | presets
+
+
 def other_side(info: MethodInfo, field: str, value: str) -> bool:
-    """Return whether a value is possible, and is not the default."""
+    """Return whether a value is possible, and in some space not the default."""
     loaded = hyperparameters.from_text(value, hyperparameters.types_of(info.cls)[field], field)
     default = hyperparameters.defaults(info.cls)[field]
-    return bool(loaded != default)
+    return any(loaded != settings.get(field, default) for settings in ({}, *info.settings.values()))
 
 
 def test_every_number_is_there_once_and_in_order() -> None:
@@ -154,8 +171,12 @@ def test_a_test_names_the_number_of_every_switch(row: Row) -> None:
 
 @pytest.mark.parametrize("row", [row for row in table() if row.switches], ids=ids)
 def test_the_code_names_the_number_of_every_switch(row: Row) -> None:
+    """That of a hyperparameter in a file that declares or presets it, all others anywhere."""
     folders = ("methods", "benchmarks", "harness", "reports")
     assert [name for name, text in texts(*folders) if row.number in text], f"no code names {row.number}"
+    for switch in row.switches:
+        files = declaring(row, switch)
+        assert not files or any(row.number in file.read_text() for file in files), f"{switch} does not name {row.number}"
 
 
 def test_the_list_of_equalities_names_tests_that_exist() -> None:

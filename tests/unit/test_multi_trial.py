@@ -109,7 +109,7 @@ def test_reinforce_is_the_published_update_step_by_step() -> None:
 
 
 def test_the_policy_of_the_budget_keeps_or_drops_the_evaluation_that_crosses_the_limit_d74() -> None:
-    """NAS-Bench-201's script of REINFORCE keeps it: policy ``allow_last``. Each query costs 120 s, so ten fit into 1 230 s."""
+    """NAS-Bench-201's script of REINFORCE keeps it: policy ``allow_last`` (D-74). Each query costs 120 s, so ten fit into 1 230 s."""
     queries, proposed = {}, {}
     for policy in ("refuse", "allow_last"):
         oracle = Recorder()
@@ -162,7 +162,7 @@ def test_local_search_climbs_as_the_code_and_as_the_paper_do_d73(variant: str, s
             current = max([query() for _ in range(starts)], key=accuracy.__getitem__)
             while True:
                 unknown = {arch for arch in ToySpace().neighbors(current) if arch not in accuracy}
-                better = []
+                better: list[Arch] = []
                 while unknown and not (better and move == "first"):
                     near = query()
                     unknown.remove(near)

@@ -203,6 +203,7 @@ def test_gdas_draws_one_operation_and_keeps_edges_soft() -> None:
     ]
     mixed = type("Mixed", (), {"probabilities": lambda self: tables})()
     forward = HardGumbel(search)(mixed)
+    assert isinstance(forward, frame.Forward)
     for decision, table, active in zip(search.net.decisions, forward.weights or (), forward.active or (), strict=True):
         assert torch.allclose(table.sum(-1), torch.ones(decision.rows))
         hard = decision.kind == "operation"

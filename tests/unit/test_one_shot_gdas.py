@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,9 +11,9 @@ from torch import Tensor
 
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro, Supernet, _CellModule, _Mixed
-from methods.one_shot.parts.architecture import HardGumbel, Mixed, SoftmaxAdam
+from methods.one_shot.parts.architecture import HardGumbel, Mixed, SoftmaxAdam, Unsampled
 from methods.one_shot.parts.gumbel import linear_temperature, unfinished_temperature
-from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.search import CellForward, Forward, Search
 from tests import made_nb1shot1_search
 from tests.made_nb1shot1_search import small
 
@@ -29,6 +31,10 @@ def gumbel(logits: Tensor, exponential: Tensor, hard: bool) -> Tensor:
     return F.one_hot(soft.argmax(-1), soft.shape[-1]).to(soft.dtype) - soft.detach() + soft
 
 
+def pooled(value: Tensor) -> Tensor:
+    return F.max_pool2d(value, 3, 1, 1)
+
+
 def plain(net: Supernet, x: Tensor, logits: dict[str, Tensor], noise: dict[str, Tensor]) -> Tensor:
     """Return the logits of a pass, cell by cell. Operations of weight zero are not executed."""
     network = net._network
@@ -44,12 +50,12 @@ def plain(net: Supernet, x: Tensor, logits: dict[str, Tensor], noise: dict[str, 
             assert isinstance(mixed, _Mixed)
             nodes = [projected[:, block * c : (block + 1) * c], *values]
             if f"inputs {block + 1}" in drawn:
-                entering = sum(w * node for w, node in zip(drawn[f"inputs {block + 1}"][0], nodes, strict=True))
-            else:
-                entering = sum(nodes)
-            functions = [mixed.convs["0"], mixed.convs["1"], lambda value: F.max_pool2d(value, 3, 1, 1)]
+                nodes = [w * node for w, node in zip(drawn[f"inputs {block + 1}"][0], nodes, strict=True)]
+            entering = torch.stack(nodes).sum(0)
+            functions: list[Callable[[Tensor], Tensor]] = [mixed.convs["0"], mixed.convs["1"], pooled]
             weights = drawn["operations"][block]
-            values.append(sum(w * f(entering) for w, f in zip(weights, functions, strict=True) if abs(float(w)) > 1e-10))
+            terms = [w * f(entering) for w, f in zip(weights, functions, strict=True) if abs(float(w)) > 1e-10]
+            values.append(torch.stack(terms).sum(0))
         first, *others = drawn["output"][0]
         joined = torch.cat([w * value for w, value in zip(others, values, strict=True)], 1)
         x = first * projected[:, net.blocks * c :] + joined
@@ -105,11 +111,11 @@ def test_noise_is_of_the_network_or_of_each_cell() -> None:
     architecture = SoftmaxAdam(search, 3e-4, 1e-3)
     search.generator.manual_seed(1)
     shared = HardGumbel(search)(architecture)
-    assert shared.straight_through and isinstance(shared.active, tuple)
+    assert isinstance(shared, Forward) and shared.straight_through
     search.generator.manual_seed(1)
     own = HardGumbel(search, noise="cell", unsampled="nothing")(architecture)
-    assert not own.straight_through and isinstance(own.active, list)
-    assert own.weights is not None and len(own.weights) == len(own.active) == search.net.cells
+    assert isinstance(own, CellForward) and not own.straight_through
+    assert len(own.weights) == len(own.active) == search.net.cells
     for number in range(len(search.net.decisions)):
         assert not torch.equal(own.weights[0][number], own.weights[1][number])
     for tables, active in zip(own.weights, own.active, strict=True):
@@ -121,13 +127,14 @@ def test_an_operation_that_was_not_drawn_has_a_gradient_as_a_number_only() -> No
     search = started()
     tables = SoftmaxAdam(search, 3e-4, 1e-3)
     images = search.task.plain("valid", 16, 0)
-    for unsampled in ("number", "nothing"):
-        forward = HardGumbel(search, "cell", unsampled)(tables)  # type: ignore[arg-type]
-        assert forward.weights is not None
+    kinds: tuple[Unsampled, ...] = ("number", "nothing")
+    for unsampled in kinds:
+        forward = HardGumbel(search, "cell", unsampled)(tables)
+        assert isinstance(forward, CellForward)
         for cell in forward.weights:
             cell[0].retain_grad()
         search.loss(images, forward).backward()
-        gradients = torch.stack([cell[0].grad for cell in forward.weights])
+        gradients = torch.stack([cell[0].grad for cell in forward.weights if cell[0].grad is not None])
         sampled = torch.stack([cell[0] for cell in forward.weights]) > 0
         assert gradients[sampled].any()
         assert bool(gradients[~sampled].any()) == (unsampled == "number")
@@ -147,7 +154,7 @@ def test_a_search_cools_by_its_schedule(cooling: str, last: float, monkeypatch: 
     temperatures: list[float] = []
     plain_call = HardGumbel.__call__
 
-    def call(self: HardGumbel, architecture: Mixed) -> Forward:
+    def call(self: HardGumbel, architecture: Mixed) -> Forward | CellForward:
         temperatures.append(self.temperature)
         return plain_call(self, architecture)
 
@@ -198,3 +205,10 @@ def test_the_statistics_of_the_last_norm_move_by_a_tenth_and_all_others_by_the_l
         share = 0.1 if norm is net._network.norm else 0.997
         torch.testing.assert_close(norm.running_mean, share * means[norm])
     assert len(norms) > 10
+
+
+def test_gaea_gdas_searches_nb1shot1_though_no_paper_does() -> None:
+    """Its sampling there is that of the benchmark's GDAS (D-47)."""
+    arch, trace = made_nb1shot1_search.search("gaea_gdas", epochs=2)
+    assert arch in NB1Shot1Space(1)
+    assert len(trace["proposals"]) >= 1

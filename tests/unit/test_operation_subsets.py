@@ -16,7 +16,7 @@ from benchmarks.darts.space import DartsSpace, cells
 from benchmarks.darts.supernet import Supernet
 from harness import registry
 from harness.space import Arch
-from harness.testing.toy import ToySharingProblem
+from harness.testing.toy import ToyProblem, ToySharingProblem
 from methods.one_shot.parts.operations import CHERRY_PICKED, FIVE
 from methods.one_shot.parts.switches import Switches
 from tests import made_darts
@@ -174,7 +174,8 @@ def test_the_papers_settings_stand_in_the_rows() -> None:
 def test_spaces_without_the_choice_are_skipped(row: str) -> None:
     info = registry.method(row.partition(":")[0])
     method = registry.build(info, registry.settings(info, row, "", {}, {}))
-    assert "operations" in str(method.skip(ToySharingProblem()))  # type: ignore[attr-defined]
+    problem = ToyProblem() if row.startswith("random_cell") else ToySharingProblem()
+    assert "operations" in str(method.skip(problem))  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -122,7 +122,8 @@ def test_the_learning_rate_follows_its_horizon_and_restarts() -> None:
     """D-24."""
 
     def rates(**changes: Any) -> list[float]:
-        return [line["lr"] for line in lines("gaea_darts:erm", epochs=4, **changes)]
+        search = started("gaea_darts:erm", epochs=4, **changes)
+        return [search.lr for _ in search.epochs()]
 
     assert rates(lr_horizon=0)[-1] == pytest.approx(0.001 + 0.024 * 0.1464, rel=1e-3)
     assert rates(lr_horizon=8)[-1] == pytest.approx(0.001 + 0.024 * 0.6913, rel=1e-3)
@@ -180,7 +181,7 @@ def test_candidates_above_the_cap_are_not_taken_over(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(darts_task.MACROS, "digits", made_darts.MACRO)
 
     def cells(largest: float) -> int:
-        changes: dict[str, Any] = {"largest": largest, "arch_lr": 1.0, "epochs": 3, "settled": 0.0, "continued": 0}
+        changes: dict[str, Any] = {"largest": largest, "arch_lr": 1.0, "epochs": 2, "settled": 0.0, "continued": 0}
         _, trace = made_darts.search("ista_nas:one_stage", made_darts.view(), **changes)
         return len({proposal.arch for proposal in trace["proposals"]})
 

@@ -39,7 +39,7 @@ comparable = false
 benchmarks = ["darts/digits"]
 methods = ["conas", "random_cell"]
 rows = { conas = ["table_6"], random_cell = ["table_6"] }
-changes = { "conas:table_6" = ["penalty=0.0001", "penalty=30"] }
+changes = { "conas:table_6" = ["penalty=0.05", "penalty=30"] }
 settings = { conas = { epochs = 1, batch = 128, measurements = 30, measured_batches = 1, threshold = 9.0 } }
 paired = true
 
@@ -71,7 +71,7 @@ def test_the_protocol_has_the_papers_rows_and_settings(monkeypatch: pytest.Monke
 def test_rows_that_differ_by_the_penalty_alone_have_the_same_seeds(protocol: Path) -> None:
     rows = specs(str(protocol))
     base, *changed = (spec for name, spec in rows.items() if name.startswith("conas"))
-    assert [spec.row for spec in changed] == ["conas:table_6[penalty=0.0001]", "conas:table_6[penalty=30]"]
+    assert [spec.row for spec in changed] == ["conas:table_6[penalty=0.05]", "conas:table_6[penalty=30]"]
     for spec in changed:
         differing = {name for name, value in spec.settings.items() if base.settings[name] != value}
         assert differing == {"penalty"}
@@ -130,7 +130,7 @@ def test_distances_and_errors_of_every_penalty_are_on_the_page(command: Command,
     part = text[text.index("Stability under changed settings") :]
     lines = [line for line in part.splitlines() if line.startswith("|")][2:5]
     methods = [line.split("|")[1].strip() for line in lines]
-    assert methods == ["conas:table_6[penalty=0.0001]", "conas:table_6[penalty=30]", "random_cell:table_6"]
+    assert methods == ["conas:table_6[penalty=0.05]", "conas:table_6[penalty=30]", "random_cell:table_6"]
     assert all(line.split("|")[2].strip() == "conas:table_6" and line.split("|")[3].strip() == "2" for line in lines)
     trained = list(csv.DictReader((folder / "trainings.csv").open()))
     assert {line["row"] for line in trained} == {"conas:table_6", *methods}

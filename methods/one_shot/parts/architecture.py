@@ -11,7 +11,7 @@ from torch import Tensor
 
 from methods.one_shot.parts.exponentiated import Order, exponentiated_step
 from methods.one_shot.parts.gumbel import gumbel_one_hot, gumbel_softmax
-from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.search import CellForward, Forward, Search
 
 Noise = Literal["network", "cell"]
 Unsampled = Literal["number", "nothing"]
@@ -117,7 +117,7 @@ class SimplexEG:
 class Relaxation(Protocol):
     """Turns architecture parameters into a pass. If it is random, every call draws again."""
 
-    def __call__(self, architecture: Mixed) -> Forward: ...
+    def __call__(self, architecture: Mixed) -> Forward | CellForward: ...
 
 
 def likeliest(tables: Sequence[Tensor], count: int) -> list[list[Tensor]]:
@@ -160,7 +160,7 @@ class HardGumbel:
         self._shared, self._straight_through = noise == "network", unsampled == "number"
         self.temperature = 10.0
 
-    def __call__(self, architecture: Mixed) -> Forward:
+    def __call__(self, architecture: Mixed) -> Forward | CellForward:
         drawn: list[Sequence[Tensor]] = []
         active: list[list[tuple[tuple[int, ...], ...]]] = []
         for p, decision in zip(architecture.probabilities(), self._decisions, strict=True):
@@ -174,4 +174,4 @@ class HardGumbel:
         weights, options = list(zip(*drawn, strict=True)), list(zip(*active, strict=True))
         if self._shared:
             return Forward(weights[0], options[0], self._straight_through)
-        return Forward(weights, options, self._straight_through)
+        return CellForward(weights, options, self._straight_through)

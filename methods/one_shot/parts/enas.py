@@ -22,6 +22,7 @@ def search(view: SearchView, settings: Enas) -> Arch | None:
     search = Search(view, settings)
     controller = _controller(search, settings)
     search.keep(controller=controller)
+    search.draw = lambda: Forward(active=search.net.active_for(_drawn(search, controller, 1)[0]))
     ranked = search.ranked_images(settings.candidates, settings.selection_batch, finalists=settings.finalists)
     for epoch in search.epochs(evaluated=ranked if settings.selects == "at_the_end" else 0):
         for batch in search.steps(search.task.batches("train", settings.batch, epoch)):

@@ -43,8 +43,16 @@ Item = TypeVar("Item")
 class Forward(NamedTuple):
     """Arguments of a pass through the supernet; see :class:`harness.weight_sharing.Supernet`."""
 
-    weights: Sequence[Tensor] | Sequence[Sequence[Tensor]] | None = None
+    weights: Sequence[Tensor] | None = None
     active: Active | list[Active] | None = None
+    straight_through: bool = False
+
+
+class CellForward(NamedTuple):
+    """Arguments of a pass in which each cell of the network has its own weights and options."""
+
+    weights: Sequence[Sequence[Tensor]]
+    active: list[Active]
     straight_through: bool = False
 
 
@@ -188,11 +196,13 @@ class Search:
         """
         self.view.progress(self.schedule.share if self.schedule.fitted else (self.epoch + epoch_share) / self._length)
 
-    def loss(self, batch: Batch, forward: Forward = EVERYTHING, reduction: Literal["mean", "sum"] = "mean") -> Tensor:
+    def loss(
+        self, batch: Batch, forward: Forward | CellForward = EVERYTHING, reduction: Literal["mean", "sum"] = "mean"
+    ) -> Tensor:
         """Return the cross entropy of one pass."""
         return F.cross_entropy(self.logits(batch[0], forward), batch[1], reduction=reduction)
 
-    def logits(self, images: Tensor, forward: Forward = EVERYTHING) -> Tensor:
+    def logits(self, images: Tensor, forward: Forward | CellForward = EVERYTHING) -> Tensor:
         """Return the logits of one pass, float32. A GPU computes them in bfloat16."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             logits = self.net(images, forward.weights, forward.active, straight_through=forward.straight_through)

@@ -40,11 +40,11 @@ def search(view: SearchView, settings: SparseNas) -> None:
             search.step_weights(search.loss(train, Forward([value.detach() for value in weights.values])))
         scores = weights.scores()
         arch = _derived(search, scores)
-        cell = arch in view.space
-        if cell:
+        proposed = arch in view.space
+        if proposed:
             view.propose(arch)
-        kept = sum(int((table > 0).sum()) for table in scores)
-        search.record(Forward(weights.sparse()), kept=float(kept), groups=float(weights.living(scores)), proposed=float(cell))
+        nonzero, groups = sum(int((table > 0).sum()) for table in scores), weights.living(scores)
+        search.record(Forward(weights.sparse()), kept=float(nonzero), groups=float(groups), proposed=float(proposed))
     view.log(**_named(search.net.decisions, weights.sparse()))
 
 
