@@ -19,6 +19,7 @@ from harness.schedule import Schedule
 from harness.space import Arch
 from harness.view import SearchView
 from harness.weight_sharing import Active
+from methods.one_shot.parts.entropy import entropy
 from methods.one_shot.parts.sgd import Sgd, cosine
 from methods.one_shot.parts.training import WeightTraining
 
@@ -390,13 +391,3 @@ class Search:
             buffer.copy_(saved["buffers"][name])
         self._mixed = float(saved["mixed"])
         return int(saved["epoch"])
-
-
-def entropy(tables: Sequence[Tensor]) -> float:
-    """Return the mean over rows of ``-sum p ln p / ln n`` for rows of n options: 1 if all are equal, and 0 ln 0 is 0.
-
-    Rows of one option decide nothing and are skipped.
-    """
-    several = [table for table in tables if table.shape[-1] > 1]
-    rows = torch.cat([-torch.xlogy(table, table).sum(-1).flatten() / math.log(table.shape[-1]) for table in several])
-    return float(rows.mean())
