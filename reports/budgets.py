@@ -32,8 +32,7 @@ def regret(study: Study, traces: Traces) -> Drawing | None:
     text = (
         "Test regret against the best of the stated set over the budget of a search, both logarithmic. Dots: searches of "
         "weight sharing whose schedules were fitted to the budget at which the dot stands, mean and 95 % interval (Student t, "
-        "none below 3 runs); each dot is a separate set of searches. The line in every panel: random search, at every moment of its "
-        "searches."
+        "none below 3 runs); each dot is a separate set of searches. The line in every panel: random search, at every moment."
     )
     return Drawing(render(study, panels), text) if panels else None
 

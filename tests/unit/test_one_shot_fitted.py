@@ -22,7 +22,7 @@ __all__ = ["small"]
 
 TRAINING = [row for row in made_search.rows() if not row.startswith("random_cell")]
 """Rows that train. A random cell is charged nothing."""
-QUICK = {"gaea_darts:bilevel", "gdas", "rsps", "xnas", "enas", "conas", "ista_nas:two_stage", "sparse_nas:hapg"}
+QUICK = {"gdas", "rsps", "xnas", "conas", "ista_nas:two_stage"}
 """A row of each kind of training; the others are slow."""
 EARLY = {"ista_nas:one_stage"}
 """Rows that may end before the limit, by a rule of their own."""
@@ -43,7 +43,8 @@ def price(row: str) -> float:
 def fitted(row: str, limit: float, **more: Any) -> Any:
     """Return the view of a search that fits the limit."""
     view = made_search.view(ledger=Budget("seconds", limit, "fit"), **more)
-    made_search.search(row, view)
+    arch, _ = made_search.search(row, view)
+    assert arch or view.trace.proposals
     return view
 
 
@@ -58,7 +59,6 @@ def test_the_charge_is_within_an_epoch_below_the_limit_and_never_above(row: str,
     view = fitted(row, limit)
     ends = [0.0, *(line["seconds"] for line in epochs(view))]
     longest = max(later - earlier for earlier, later in pairwise(ends))
-    assert view.trace.proposals
     assert view.ledger.seconds <= limit
     if row not in EARLY:
         selection = view.ledger.seconds - ends[-1]
@@ -74,7 +74,7 @@ def test_twice_the_limit_gives_about_twice_the_epochs_and_the_same_end_of_the_sc
     assert twice[-1]["lr"] == pytest.approx(epochs(own)[-1]["lr"], rel=0.35)
 
 
-@pytest.mark.parametrize("row", ["gdas", "rsps", "xnas", "enas", "ista_nas:two_stage", "sparse_nas:hapg"])
+@pytest.mark.parametrize("row", ["gdas", "enas"])
 def test_a_killed_fitted_search_resumes_to_the_same_cell(row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
     limit, passes = 4 * price(row), Counter()
