@@ -89,7 +89,7 @@ def search(
     except BudgetTooSmall as error:
         status, text = TOO_SMALL, str(error)
     except BudgetExhausted:
-        if rule["policy"] == "fit" and not trace.proposals:
+        if not trace.proposals and (rule["policy"] == "fit" or not ledger.spent(rule["currency"])):
             status, text = TOO_SMALL, f"needs more than {rule['limit']:.3g} {rule['currency']} until its first proposal"
     except WallLimit:
         status, text = "timeout", f"still searching after {row.wall_limit_s:g} s of real time, the limit of {row.protocol}"
