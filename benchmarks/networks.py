@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 from typing import Generic, TypeVar, cast
@@ -11,10 +12,15 @@ from typing import Generic, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from harness.training import Meter
 from harness.weight_sharing import Active, Decision, Metered, everything
 
 Cell = TypeVar("Cell")
 """What the cells of one search space compute in one pass."""
+
+
+def free(*_: float, **amounts: float) -> None:
+    """Charge nothing: the meter of a supernet that no search uses."""
 
 
 class SupernetBase(Metered, ABC, Generic[Cell]):
@@ -28,10 +34,11 @@ class SupernetBase(Metered, ABC, Generic[Cell]):
         module: the network; its parameters get the seed's initial values.
         cells: number of cells in the network.
         seed: seed of the initial weights.
+        meter: takes the price of each pass.
     """
 
-    def __init__(self, decisions: tuple[Decision, ...], module: nn.Module, cells: int, seed: int) -> None:
-        self.decisions, self.module, self.cells = decisions, module, cells
+    def __init__(self, decisions: tuple[Decision, ...], module: nn.Module, cells: int, seed: int, meter: Meter) -> None:
+        self.decisions, self.module, self.cells, self._meter = decisions, module, cells, meter
         self._everything = everything(decisions)
         initialise(module, seed)
 
@@ -43,26 +50,49 @@ class SupernetBase(Metered, ABC, Generic[Cell]):
         *,
         straight_through: bool = False,
     ) -> Tensor:
+        cells = self._cells(weights, active, straight_through, images.device)
+        if self.metered:
+            self._pay(cells, len(images), torch.is_grad_enabled(), self._meter)
+        return self._logits(images, cells)
+
+    def price(
+        self,
+        images: int,
+        weights: Sequence[Tensor] | Sequence[Sequence[Tensor]] | None = None,
+        active: Active | list[Active] | None = None,
+        *,
+        training: bool = False,
+    ) -> Mapping[str, float]:
+        """See the contract."""
+        prices: Counter[str] = Counter()
+        self._pay(self._cells(weights, active, False, torch.device("cpu")), images, training, lambda **p: prices.update(p))
+        return prices
+
+    def _cells(
+        self,
+        weights: Sequence[Tensor] | Sequence[Sequence[Tensor]] | None,
+        active: Active | list[Active] | None,
+        straight_through: bool,
+        device: torch.device,
+    ) -> list[Cell]:
+        """Return what a pass computes, once for the whole network or once for each cell of the network."""
         options = active if isinstance(active, list) else [active]
         shared = not weights or isinstance(weights[0], Tensor)
         tables = cast(Sequence[Sequence[Tensor] | None], [weights] if shared else weights)
         if not {len(options), len(tables)} <= {1, self.cells}:
             raise ValueError(f"{len(options)} sets of options and {len(tables)} of weights for {self.cells} cells")
-        cells = [
-            self._cell(run or self._everything, table, straight_through, images.device)
+        return [
+            self._cell(run or self._everything, table, straight_through, device)
             for run, table in islice(zip(cycle(options), cycle(tables), strict=False), max(len(options), len(tables)))
         ]
-        if self.metered:
-            self._pay(cells, len(images), torch.is_grad_enabled())
-        return self._logits(images, cells)
 
     @abstractmethod
     def _cell(self, active: Active, weights: Sequence[Tensor] | None, straight_through: bool, device: torch.device) -> Cell:
         """Return what a cell computes with these options and weights."""
 
     @abstractmethod
-    def _pay(self, cells: Sequence[Cell], images: int, training: bool) -> None:
-        """Charge one pass of ``images`` images, in seconds (if the space has them), epochs (training only) and multiply-adds.
+    def _pay(self, cells: Sequence[Cell], images: int, training: bool, meter: Meter) -> None:
+        """Charge to ``meter`` one pass of ``images`` images: seconds (if the space has them), epochs (training), multiply-adds.
 
         ``cells`` has one entry for the whole network, or one for each cell of the network. Multiply-adds are those of the
         forward pass; they are the same with and without gradients.

@@ -27,7 +27,7 @@ class MyWeightSharing:
         tables = [torch.zeros(d.rows, len(d.options), device=task.device, requires_grad=True) for d in supernet.decisions]
         of_weights = torch.optim.SGD(supernet.module.parameters(), self.lr, momentum=0.9, weight_decay=3e-4)
         of_tables = torch.optim.Adam(tables, self.arch_lr)
-        for epoch in range(self.epochs):
+        for epoch in view.epochs(self.epochs):  # or as many as the budget pays for
             for train, valid in task.pairs(self.batch, epoch):
                 for optimizer, (images, labels) in ((of_tables, valid), (of_weights, train)):
                     optimizer.zero_grad()
@@ -36,4 +36,3 @@ class MyWeightSharing:
                     optimizer.step()
             view.propose(supernet.derive(tables, random.Random(view.seed("ties"))))
             view.log(epoch=epoch + 1)
-            view.progress((epoch + 1) / self.epochs)

@@ -95,7 +95,7 @@ def mismatch(booked: Booked, oracle: Oracle | None, rule: Mapping[str, Any]) -> 
         if not math.isclose(amount, spent.get(name, 0.0), rel_tol=1e-9, abs_tol=1e-9):
             return f"{amount:g} {name} were charged, the ledger says {spent.get(name, 0.0):g}"
     currency = rule["currency"]
-    if currency is not None and rule["policy"] == "refuse" and total.get(currency, 0.0) > rule["limit"] * (1 + 1e-9):
+    if currency is not None and rule["policy"] != "allow_last" and total.get(currency, 0.0) > rule["limit"] * (1 + 1e-9):
         return f"{total[currency]:g} {currency} were charged, the limit is {rule['limit']:g}"
     return _disorder(trace, total)
 

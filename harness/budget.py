@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 CURRENCIES: Final = ("queries", "seconds", "epochs", "macs")
-POLICIES: Final = ("refuse", "allow_last")
+POLICIES: Final = ("refuse", "allow_last", "fit")
 _INFINITE: Final = math.inf
 
 
@@ -18,6 +18,18 @@ class BudgetExhausted(BaseException):
     """
 
 
+class BudgetTooSmall(BudgetExhausted):
+    """The end of a search that could not begin: its budget does not pay for its smallest schedule.
+
+    Args:
+        needs: the smallest amount that the search needs, as far as it knows.
+        currency: the limited currency.
+    """
+
+    def __init__(self, needs: float, currency: str) -> None:
+        super().__init__(f"needs at least {needs:.3g} {currency}")
+
+
 class Budget:
     """Ledger of a search in all currencies. At most one currency is limited.
 
@@ -25,7 +37,8 @@ class Budget:
         currency: the limited currency, or ``None`` if there is no limit (a method's own schedule).
         limit: the amount of it that may be spent.
         policy: ``refuse``: a charge that would cross the limit is not made and ends the search;
-            ``allow_last``: the charge that crosses is made, and is the last.
+            ``allow_last``: the charge that crosses is made, and is the last;
+            ``fit``: as ``refuse``, and a search with a schedule fits it to the limit (:mod:`harness.schedule`).
 
     Currencies: ``queries``; ``seconds`` (charged, in the benchmark's own seconds); ``epochs`` (passes over the training
     images); ``macs`` (multiply-adds). Currencies that a benchmark names are in ``extra`` and may be limited as well.
@@ -55,6 +68,7 @@ class Budget:
 
     currency = property(lambda self: self._currency, doc="The limited currency, or None.")
     limit = property(lambda self: self._limit, doc="The amount of it that may be spent.")
+    policy = property(lambda self: self._policy, doc="The rule at the limit.")
     queries = property(lambda self: self._queries, doc="Queries made.")
     seconds = property(lambda self: self._seconds, doc="Charged seconds, by the benchmark's clock.")
     epochs = property(lambda self: self._epochs, doc="Passes over the training images.")
@@ -132,6 +146,7 @@ class Spending:
 
     currency = property(lambda self: self.__ledger.currency, doc="The limited currency, or None.")
     limit = property(lambda self: self.__ledger.limit, doc="The amount of it that may be spent.")
+    policy = property(lambda self: self.__ledger.policy, doc="The rule at the limit; ``fit``: schedules fit it.")
     left = property(lambda self: self.__ledger.left, doc="The rest of it; infinite if there is no limit.")
     queries = property(lambda self: self.__ledger.queries, doc="Queries made.")
     seconds = property(lambda self: self.__ledger.seconds, doc="Charged seconds, by the benchmark's clock.")

@@ -119,7 +119,7 @@ def _opened(plan: Plan, opened: Opened, shown: Mapping[str, Mapping[str, Any]]) 
     return Part(
         benchmark=benchmark,
         kind=rules.kind,
-        budget=_budget(rules.budget.on(benchmark, problem.mean_cost)),
+        budget=_budget(opened.budget),
         search=problem.facts.search,
         record=problem.record,
         clock=problem.facts.clock,
@@ -157,7 +157,11 @@ def _without_runs(opened: Opened, device: str) -> dict[str, str]:
 def _budget(rule: Mapping[str, Any]) -> str:
     if rule["currency"] is None:
         return "each method's own schedule"
-    policy = {"refuse": "the query that would cross is not made", "allow_last": "the query that crosses is the last"}
+    policy = {
+        "refuse": "the query that would cross is not made",
+        "allow_last": "the query that crosses is the last",
+        "fit": "schedules are fitted to it",
+    }
     at = ", result interpolated at the limit" if rule["interpolate"] else ""
     amount = f"{rule['limit']:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     return f"{amount} {rule['currency']} ({policy[rule['policy']]}{at})"

@@ -19,11 +19,11 @@ from typing import Any
 
 from harness import registry
 from harness.books import Booked, Books, mismatch
-from harness.budget import Budget, BudgetExhausted
+from harness.budget import Budget, BudgetExhausted, BudgetTooSmall
 from harness.checkpoint import File
 from harness.delivery import Delivery
 from harness.errors import UserError
-from harness.outcome import Outcome, Proposal, Result, Trace, printable
+from harness.outcome import TOO_SMALL, Outcome, Proposal, Result, Trace, printable
 from harness.problem import Judge, Problem
 from harness.space import Arch
 from harness.spec import RowSpec, RunSpec
@@ -86,8 +86,11 @@ def search(
             returned = method.search(view)
             if returned is not None:
                 view.propose(returned)
+    except BudgetTooSmall as error:
+        status, text = TOO_SMALL, str(error)
     except BudgetExhausted:
-        pass
+        if not trace.proposals and (rule["policy"] == "fit" or not ledger.spent(rule["currency"])):
+            status, text = TOO_SMALL, f"needs more than {rule['limit']:.3g} {rule['currency']} until its first proposal"
     except WallLimit:
         status, text = "timeout", f"still searching after {row.wall_limit_s:g} s of real time, the limit of {row.protocol}"
     except KeyboardInterrupt:
@@ -116,7 +119,7 @@ def judge(row: RowSpec, run: RunSpec, outcome: Outcome) -> Result:
         booked = Booked(outcome.trace, outcome.spent, outcome.queries, outcome.trained)
         if outcome.status == "done" and (reason := mismatch(booked, problem.oracle(run.world_seed), row.budget)):
             result.status, result.error = "rejected", f"ledger: {reason}"
-        elif outcome.trace.proposals:
+        elif outcome.trace.proposals and outcome.status != TOO_SMALL:
             _score(result, outcome.trace, problem, run.world_seed, row.budget)
             if outcome.status == "done" and outcome.trace.delivery:
                 _score_network(result, outcome.trace.delivery, outcome.trace.proposals[-1].arch, problem.judge, row.device)

@@ -15,13 +15,29 @@ import pandas as pd
 
 from harness.captions import page
 from harness.current import current
+from harness.outcome import TOO_SMALL
 from harness.packing import unpack
 from harness.plan import Plan, PlannedRow
 from harness.space import InvalidArchitecture, SearchSpace
 from harness.spec import RETRAINING, RowSpec
 from harness.stages import extend
 from harness.store import Store
-from reports.evidence import DONE, METRICS, OWN, RUNS, SHARED, TRAININGS, Cell, Edge, Evidence, Operation, Run, Space, Training
+from reports.evidence import (
+    DONE,
+    FITTED,
+    METRICS,
+    OWN,
+    RUNS,
+    SHARED,
+    TRAININGS,
+    Cell,
+    Edge,
+    Evidence,
+    Operation,
+    Run,
+    Space,
+    Training,
+)
 from reports.traces import Packed, Trace, Traces
 
 STORED = ("run_id", "world", "status", "error", "arch", "wall_seconds", "session", "spent", "scores", "trace")
@@ -37,7 +53,10 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
     Args:
         provenance: of the command that writes the page, see :func:`harness.provenance.gather`.
     """
-    shown, left_out = current(plan, store)
+    shown, left_out, other_budgets = current(plan, store)
+    for identity, reason in _too_small(store, shown).items():
+        spec = shown.pop(identity)
+        plan.skipped[spec["benchmark"], spec["kind"], spec["row"]] = reason
     traces = Traces()
     sessions: Counter[int] = Counter()
     frames = [
@@ -52,7 +71,31 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
         traces=traces,
         trainings=_trainings(_with_stored_rows(plan, store, shown), store),
         spaces=_spaces(plan, runs),
+        fitted=_fitted(store, {**other_budgets, **shown}),
     )
+
+
+def _fitted(store: Store, specs: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return one line per target and finished search whose schedule was fitted to its budget."""
+    lines = [
+        (spec["benchmark"], spec["row"], spec["budget"]["currency"], spec["budget"]["limit"], world, target, values["test"])
+        for identity, spec in specs.items()
+        if spec["budget"]["policy"] == "fit"
+        for world, status, scores in store.columns(identity, (Run.WORLD, Run.STATUS, "scores"))
+        if status == DONE
+        for target, values in json.loads(scores).items()
+    ]
+    return pd.DataFrame(lines, columns=list(FITTED))
+
+
+def _too_small(store: Store, shown: Iterable[str]) -> dict[str, str]:
+    """Return the rows, by identity, whose budget was too small in every run, with the reason of the first."""
+    reasons = {}
+    for identity in shown:
+        runs = list(store.columns(identity, (Run.STATUS, Run.ERROR)))
+        if runs and all(status == TOO_SMALL for status, _ in runs):
+            reasons[identity] = str(runs[0][1])
+    return reasons
 
 
 def _runs(

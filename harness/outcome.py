@@ -42,12 +42,16 @@ class Trace:
     """The trained network of the last proposal. Checkpoints do not contain it."""
 
 
+TOO_SMALL = "too_small"
+"""Status of a search that could not begin: its budget does not pay for its smallest schedule. It is no fault of the method."""
+
+
 @dataclass
 class Outcome:
     """One finished search before it is judged, as its process describes it."""
 
     status: str
-    """``done``, ``failed`` or ``timeout``."""
+    """``done``, ``failed``, ``timeout`` or ``too_small``."""
     trace: Trace
     spent: dict[str, float]
     """Every currency of the ledger."""
@@ -67,7 +71,7 @@ class Result:
     status: str
     """``done``; ``failed``: the method raised, or proposed nothing usable; ``rejected``: its ledger contradicts the harness's
     books; ``timeout``: past the wall limit; ``crashed``: its process died; ``sampled``: begun to see how long it takes, and
-    never stored. Only ``done`` runs enter a mean."""
+    never stored; ``too_small``: see :data:`TOO_SMALL`. Only ``done`` runs enter a mean."""
     arch: str = ""
     """The last proposal, in the space's spelling."""
     scores: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -71,6 +71,11 @@ class Opened:
         """Return the data that methods of the part's kind train on; empty for methods that only query. Opens the data."""
         return self._images[0]
 
+    @property
+    def budget(self) -> dict[str, Any]:
+        """Return the budget of a search as plain values. Raises :class:`UserError` if the benchmark has no such limit."""
+        return self.part.budget.on(self.benchmark, self.problem.mean_cost, self.problem.clock_currency)
+
     def obstacle(self, method: Method, device: str, named: bool = False) -> str:
         """Return why a row cannot run here, or ``""``. Opens the data that it trains on only if no other reason is found first.
 
@@ -80,8 +85,18 @@ class Opened:
         """
         if self.training and self.training.heavy and device == "cpu" and not named:
             return "takes days without a GPU: --device cuda, or name it with --methods"
-        reason = skip_reason(method, self.problem)
+        reason = self._unaffordable() or skip_reason(method, self.problem)
         return reason or ("" if registry.benchmark(self.benchmark).embedded else self._images[1])
+
+    def _unaffordable(self) -> str:
+        """Return why the budget can limit no search here, or ``""``."""
+        try:
+            currency = self.budget["currency"]
+        except UserError as error:
+            return str(error)
+        if self.training is None or currency is None or currency in self.training.currencies:
+            return ""
+        return f"trains and is charged {', '.join(sorted(self.training.currencies))} here, not {currency}"
 
 
 @dataclass
@@ -144,7 +159,7 @@ class Plan:
             method=info.reference,
             kind=part.kind,
             settings=settings,
-            budget=part.budget.on(opened.benchmark, problem.mean_cost),
+            budget=opened.budget,
             search=dict(part.search),
             judge=dict(self.protocol.judge),
             checksum=problem.checksum,

@@ -124,7 +124,9 @@ class Problem(ABC):
     retraining: Retrainer | None = None
     """Trains proposed architectures from scratch; None if the judge knows all accuracies."""
     mean_cost: float | None = None
-    """Mean charged seconds of one query to the last epoch. A budget may be a multiple of it. None: no queries."""
+    """Mean price of a training to the last epoch, in :attr:`clock_currency`. Budgets may be multiples of it. None: unknown."""
+    clock_currency: str = "seconds"
+    """The currency in which trainings and passes of a supernet are charged."""
 
     @abstractmethod
     def oracle(self, world: int) -> Oracle | None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.engine import UnderWay
-from harness.outcome import Result
+from harness.outcome import TOO_SMALL, Result
 from harness.pace import Work, clock, seconds_left
 from harness.plan import PlannedRow
 from harness.store import Store
@@ -53,7 +53,7 @@ class RowState:
     def count_in(self, status: str, scores: Mapping[str, Mapping[str, float]], seconds: float) -> None:
         """Count a finished run of any command."""
         self.done += 1
-        self.failed += status != "done"
+        self.failed += status not in ("done", TOO_SMALL)
         if status != "done":
             return
         self.timed += 1

@@ -11,14 +11,15 @@ from typing import Any
 from harness.budget import CURRENCIES
 from harness.errors import UserError
 
-MEAN_COST = "mean_cost"
+TRAININGS = "trainings"
+"""A limit in trainings is that many times the mean cost of a training on the benchmark, in the benchmark's own currency."""
 
 
 @dataclass(frozen=True)
 class BudgetRule:
-    """A limit of one currency. Currency None: no limit, each method has its own schedule.
+    """A limit of one currency, or of :data:`TRAININGS`. Currency None: no limit, each method has its own schedule.
 
-    The limit is a number, or a number per benchmark, or ``{"mean_cost": N}``: N times the mean cost of a query.
+    The limit is a number, or a number per benchmark.
     """
 
     currency: str | None = None
@@ -26,26 +27,27 @@ class BudgetRule:
     policy: str = "refuse"
     interpolate: bool = False
 
-    def on(self, benchmark: str, mean_cost: float | None = None) -> dict[str, Any]:
+    def on(self, benchmark: str, mean_cost: float | None = None, clock: str = "seconds") -> dict[str, Any]:
         """Return the rule on one benchmark, as plain values.
 
         Args:
-            mean_cost: mean charged seconds of a query on the benchmark.
+            mean_cost: mean cost of a training on the benchmark.
+            clock: the currency of ``mean_cost``.
 
         Raises:
             UserError: the rule has no limit for the benchmark.
         """
-        limit = self.limit
-        if isinstance(limit, Mapping) and MEAN_COST in limit:
-            if mean_cost is None:
-                raise UserError(f"{benchmark} knows no mean cost of a query, which the limit is a multiple of; say --budget")
-            limit = limit[MEAN_COST] * mean_cost
+        limit, currency = self.limit, self.currency
         if isinstance(limit, Mapping):
             if benchmark not in limit:
                 raise UserError(f"the budget has no limit for {benchmark}, only for {', '.join(limit)}; say --budget")
             limit = limit[benchmark]
+        if currency == TRAININGS:
+            if mean_cost is None:
+                raise UserError(f"{benchmark} knows no mean cost of a training, so a budget of trainings has no price there")
+            limit, currency = limit * mean_cost, clock
         return {
-            "currency": self.currency,
+            "currency": currency,
             "limit": float(limit),
             "policy": self.policy,
             "interpolate": self.interpolate,
@@ -132,21 +134,29 @@ class Protocol:
     """Changes by the command line, in words."""
 
     def with_budget(self, text: str) -> Protocol:
-        """Return the protocol with another limit: ``seconds=6000``, ``queries=100``. Raises :class:`UserError`."""
+        """Return the protocol with another limit: ``seconds=6000``, ``queries=100``, ``trainings=10``.
+
+        Methods that train fit their schedules to it.
+
+        Raises:
+            UserError: the text is no budget.
+        """
         currency, _, amount = text.partition("=")
         try:
             limit = float(amount)
         except ValueError:
             limit = math.nan
         least = 1 if currency == "queries" else 0
-        if currency not in CURRENCIES or not least <= limit < math.inf or limit == 0:
+        known = (*CURRENCIES, TRAININGS)
+        if currency not in known or not least <= limit < math.inf or limit == 0:
             raise UserError(
                 f"budget {text!r} is not CURRENCY=AMOUNT with an amount above zero, such as seconds=6000 or queries=100"
-                f" (currencies: {', '.join(CURRENCIES)})"
+                f" (currencies: {', '.join(known)})"
             )
         parts = []
         for part in self.parts:
             interpolate = part.budget.interpolate and currency == "seconds"
-            rule = dataclasses.replace(part.budget, currency=currency, limit=limit, interpolate=interpolate)
+            policy = part.budget.policy if part.kind == "multi-trial" else "fit"
+            rule = BudgetRule(currency, limit, policy, interpolate)
             parts.append(dataclasses.replace(part, budget=rule))
         return dataclasses.replace(self, parts=tuple(parts), modified=f"budget {currency}={limit:g}")

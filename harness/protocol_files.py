@@ -14,7 +14,7 @@ from harness.budget import POLICIES
 from harness.errors import UserError
 from harness.hyperparameters import defaults, from_plain, types_of
 from harness.packages import PROJECT
-from harness.protocol import MEAN_COST, BudgetRule, Part, Protocol, Stage
+from harness.protocol import BudgetRule, Part, Protocol, Stage
 from harness.registry import BENCHMARK_GROUP, kinds, suggest
 
 NAME = "protocols.toml"
@@ -104,8 +104,6 @@ def _part(where: str, key: str, table: Mapping[str, Any]) -> Part:
         raise UserError(f"{where} is for methods of the kind {kind!r}{close}")
     rest = {name: value for name, value in table.items() if name not in ("budget", "kind")}
     rule = _read(BudgetRule, table.get("budget", {}), f"{where[:-1]}.budget]")
-    if isinstance(rule.limit, Mapping) and MEAN_COST in rule.limit and rule.currency != "seconds":
-        raise UserError(f"{where} has a limit in mean costs, which is one of seconds, not of {rule.currency}")
     if rule.policy not in POLICIES:
         raise UserError(f"{where} has the budget policy {rule.policy!r}, which is not one of {', '.join(POLICIES)}")
     return _read(Part, rest, where, kind=kind, budget=rule)

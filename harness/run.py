@@ -17,6 +17,7 @@ import typer
 from harness import command, machine, packages, protocols, provenance, registry
 from harness.engine import Engine, Surroundings, local
 from harness.errors import UserError
+from harness.outcome import TOO_SMALL
 from harness.plan import Plan, make
 from harness.protocol import Protocol
 
@@ -66,7 +67,7 @@ def run(
     ] = None,
     seeds: Annotated[int | None, typer.Option(metavar="N", min=1, help="Searches per row. [default: the protocol's]")] = None,
     budget: Annotated[
-        str | None, typer.Option(metavar="CURRENCY=AMOUNT", help="Another limit: seconds=6000, queries=100.")
+        str | None, typer.Option(metavar="CURRENCY=AMOUNT", help="Another limit: seconds=6000, queries=100, trainings=10.")
     ] = None,
     table: Annotated[
         str | None, typer.Option(metavar="TEXT", help="The table to look up: its path, or the start of its kind's name.")
@@ -227,7 +228,7 @@ def _carry_out(
             print(f"all {plan.total} runs were done before; writing the report", file=sys.stderr)
         _say_written(_report(plan, store, to))
         statuses = store.statuses()
-    not_done = [run for row in plan.rows for run in row.runs if statuses.get(run.run_id) != "done"]
+    not_done = [run for row in plan.rows for run in row.runs if statuses.get(run.run_id) not in ("done", TOO_SMALL)]
     if not_done:
         print(f"{len(not_done)} of {plan.total} runs failed (--failed shows why)", file=sys.stderr)
         raise typer.Exit(1)

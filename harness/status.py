@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.database import Database
+from harness.outcome import TOO_SMALL
 from harness.pace import Work, duration, seconds_left
 from harness.store import STALE_S, Session, Store
 
@@ -120,7 +121,7 @@ def _count_runs(file: Database, rows: dict[int, _Row]) -> None:
                 since += fresh
                 if status == "done":
                     row.timed, row.seconds = runs, seconds
-                else:
+                elif status != TOO_SMALL:
                     row.failed += runs
             row.done = min(row.runs, row.before + since)
             row.running = claimed[number]

@@ -37,6 +37,8 @@ class TrainingSide(ABC):
     """Choices of the supernet beyond those that every search space has; see :meth:`harness.weight_sharing.Task.supernet`."""
     operations_on: Literal["edges", "nodes"] = "edges"
     """Place of the operations in a cell."""
+    currencies: frozenset[str] = frozenset({"seconds", "epochs", "macs"})
+    """Currencies in which the task charges training."""
     deployable: bool = False
     """True if its supernets are :class:`harness.weight_sharing.DeployableSupernet`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from harness.books import Books
@@ -14,6 +14,7 @@ from harness.delivery import Delivery, Plain
 from harness.errors import UserError
 from harness.outcome import Probe, Proposal, Trace
 from harness.problem import Oracle
+from harness.schedule import Schedule
 from harness.seeds import derive
 from harness.space import Arch, InvalidArchitecture, SearchSpace, as_arch
 from harness.training import Meter
@@ -127,6 +128,18 @@ class SearchView:
         """Save ``state`` with the ledger and the trace. A killed search resumes from there."""
         if self._checkpoint:
             self._checkpoint.save(state, self._ledger, self._trace, self._books)
+
+    def epochs(self, number: int) -> Iterator[int]:
+        """Yield the numbers of the epochs of a search that trains, and report progress after each.
+
+        These are ``number`` epochs, or, under a budget that schedules fit (policy ``fit``), as many as it pays for. A search
+        that scales a learning rate or anything else uses :class:`harness.schedule.Schedule` itself.
+        """
+        schedule = Schedule(self.budget, number)
+        for epoch in schedule.epochs():
+            for _ in schedule.steps((epoch,)):  # an epoch is begun only if the budget pays for all of it
+                yield epoch
+                self.progress(schedule.share if schedule.fitted else (epoch + 1) / number)
 
     def progress(self, share: float) -> None:
         """Report which share (0 to 1) of a long search is done."""

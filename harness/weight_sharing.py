@@ -95,6 +95,22 @@ class Supernet(Protocol):
         """
         ...
 
+    def price(
+        self,
+        images: int,
+        weights: Tables | Sequence[Tables] | None = None,
+        active: Active | list[Active] | None = None,
+        *,
+        training: bool = False,
+    ) -> Mapping[str, float]:
+        """Return the price of a pass by currency, as :meth:`__call__` would charge it. Nothing is computed or charged.
+
+        Args:
+            images: number of images.
+            training: the price of a pass with gradients.
+        """
+        ...
+
     def unmetered(self) -> AbstractContextManager[None]:
         """Return a context in which passes cost nothing. Use it to record values, never to make a decision of the method.
 

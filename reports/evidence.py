@@ -65,6 +65,22 @@ DONE = "done"
 REJECTED = "rejected"
 
 
+class Fitted:
+    """Columns of :attr:`Evidence.fitted`, one line per search and target."""
+
+    BENCHMARK = "benchmark"
+    ROW = "row"
+    CURRENCY = "currency"
+    LIMIT = "limit"
+    """The budget that the schedule of the search was fitted to."""
+    WORLD = "world"
+    TARGET = "target"
+    TEST = "test"
+
+
+FITTED = (Fitted.BENCHMARK, Fitted.ROW, Fitted.CURRENCY, Fitted.LIMIT, Fitted.WORLD, Fitted.TARGET, Fitted.TEST)
+
+
 class Training:
     """Columns of :attr:`Evidence.trainings`, one line per training from scratch and stage that needs it."""
 
@@ -256,6 +272,11 @@ class Space:
     """By spelling, the cells of every architecture that a finished run proposed."""
 
 
+def no_fitted() -> pd.DataFrame:
+    """Return an empty table of searches with fitted schedules."""
+    return pd.DataFrame(columns=list(FITTED))
+
+
 def no_trainings() -> pd.DataFrame:
     """Return an empty table of trainings."""
     return pd.DataFrame(columns=list(TRAININGS))
@@ -273,3 +294,6 @@ class Evidence:
     """Columns: :class:`Training`."""
     spaces: Mapping[str, Space] = field(default_factory=dict)
     """By benchmark."""
+    fitted: pd.DataFrame = field(default_factory=no_fitted)
+    """Finished searches whose schedule was fitted to a budget: those on the page, and the same rows under other budgets.
+    Columns: :class:`Fitted`."""

@@ -18,6 +18,7 @@ from reports import (
     agreement,
     anytime,
     bibliography,
+    budgets,
     cell_errors,
     cells,
     clock,
@@ -50,6 +51,7 @@ class Plot(NamedTuple):
 PLOTS = (
     Plot("regret", figures.regret),
     Plot("error", anytime.error),
+    Plot("regret_against_budget", budgets.regret),
     Plot("signal", signal.signal),
     Plot("accuracy_per_epoch", epochs.accuracy),
     Plot("entropy_per_epoch", epochs.entropy),

@@ -94,13 +94,19 @@ def method(row: str, **changes: Any) -> Any:
     return registry.build(info, registry.settings(info, row, "nb201", {**tiny, **changes}, {}))
 
 
-def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> RecordedView:
+def view(
+    seed: int = 0,
+    checkpoint: Any = None,
+    meter: Callable[[Meter], Meter] = lambda charge: charge,
+    ledger: Budget | None = None,
+) -> RecordedView:
     """Return a view whose task charges through ``meter``."""
 
     def task(world: int, device: str, charge: Meter) -> nb201.NB201Task:
         return nb201.NB201Task("digits", CLOCK, world, device, meter(charge))
 
-    return RecordedView(NB201Space(), Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    opened = partial(task, 7, "cpu")
+    return RecordedView(NB201Space(), ledger or Budget(), None, seed, "self", task=opened, checkpoint=checkpoint)
 
 
 def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:

@@ -20,8 +20,9 @@ from benchmarks.darts.plan import GROUPS
 from benchmarks.darts.search_network import EVERYTHING, MixedCell, Mixture, SearchNetwork
 from benchmarks.darts.size import network_size, op_size
 from benchmarks.darts.stand_alone import StandAlone
-from benchmarks.networks import SupernetBase, channels_last
+from benchmarks.networks import SupernetBase, channels_last, free
 from harness.space import Arch
+from harness.training import Meter
 from harness.weight_sharing import Active, Decision, ranked
 
 SEARCH = Macro(width=16, depth=8, auxiliary=False)
@@ -33,8 +34,8 @@ T = TypeVar("T")
 
 Mixtures = tuple[Mixture, Mixture]
 """The mixtures of a normal cell and of a reduction cell."""
-Pass = Callable[[float, int, bool], None]
-"""A function that charges one pass. It takes multiply-adds per image, the number of images, and True for training."""
+Pass = Callable[[float, int, bool, Meter], None]
+"""A function that charges one pass. It takes multiply-adds per image, the number of images, True for training, and a meter."""
 
 
 class Supernet(SupernetBase[Mixtures]):
@@ -53,7 +54,8 @@ class Supernet(SupernetBase[Mixtures]):
         affine: norms have scale and shift; inside the cells they then also follow poolings and skip connections.
         track: norms keep running statistics for evaluation; if False, every batch is normalised by its own statistics.
         seed: seed of the initial weights.
-        charge: charges each pass.
+        charge: charges each pass to a meter.
+        meter: the meter of the search.
     """
 
     def __init__(
@@ -67,7 +69,8 @@ class Supernet(SupernetBase[Mixtures]):
         affine: bool = False,
         track: bool = True,
         seed: int = 0,
-        charge: Pass = lambda macs, images, training: None,
+        charge: Pass = lambda macs, images, training, meter: None,
+        meter: Meter = free,
     ) -> None:
         self.none, self.edges, self.partial = none, edges, partial
         self._ops = numbers(operations or {})
@@ -84,7 +87,7 @@ class Supernet(SupernetBase[Mixtures]):
                 for node in range(INPUTS, STATES)
             )
         self._network = SearchNetwork(macro, partial, affine, track)
-        super().__init__(decisions, self._network, macro.depth, seed)
+        super().__init__(decisions, self._network, macro.depth, seed, meter)
         channels_last(self._network)
         self._prices = _Prices(macro, partial)
         self._charge = charge
@@ -131,8 +134,8 @@ class Supernet(SupernetBase[Mixtures]):
         start = len(CELLS) + kind * NODES
         return tables[start : start + NODES]
 
-    def _pay(self, cells: Sequence[Mixtures], images: int, training: bool) -> None:
-        self._charge(self._prices(cells), images, training)
+    def _pay(self, cells: Sequence[Mixtures], images: int, training: bool, meter: Meter) -> None:
+        self._charge(self._prices(cells), images, training, meter)
 
     def _logits(self, images: Tensor, cells: Sequence[Mixtures]) -> Tensor:
         outputs: tuple[Tensor, Tensor | None] = self._network(images, cells, self.drop_path if self.module.training else 0.0)

@@ -80,9 +80,10 @@ class DartsTask:
             track=track,
             seed=derive("supernet", self._world),
             charge=self._charge,
+            meter=self._meter,
         )
         net.module.to(self.device)
         return net
 
-    def _charge(self, macs: float, images: int, training: bool) -> None:
-        self._meter(epochs=images / self.images["train"] if training else 0.0, macs=images * macs)
+    def _charge(self, macs: float, images: int, training: bool, meter: Meter) -> None:
+        meter(epochs=images / self.images["train"] if training else 0.0, macs=images * macs)

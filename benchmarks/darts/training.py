@@ -16,6 +16,7 @@ class DartsTrainingSide(TrainingSide):
     """The training side that opens :class:`benchmarks.darts.task.DartsTask`."""
 
     choices = frozenset({"partial", "edges", "affine", "operations"})
+    currencies = frozenset({"epochs", "macs"})
     deployable = True
 
     dataset: str

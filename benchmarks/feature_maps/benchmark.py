@@ -95,6 +95,8 @@ class FeatureMapsProblem(Problem):
 class FeatureMapsTrainingSide(TrainingSide):
     """Training side that opens :class:`benchmarks.feature_maps.task.Task`."""
 
+    currencies = frozenset({"queries", "seconds", "solver_calls", "features"})
+
     def __init__(self, source: DataSet, features: int) -> None:
         self._source, self._features = source, features
 

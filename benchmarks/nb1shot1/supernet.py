@@ -20,15 +20,16 @@ from torch import Tensor, nn
 from benchmarks.nb1shot1.cell import KERNEL, MAXPOOL, OPS
 from benchmarks.nb1shot1.network import BN_EPS, ConvNormRelu
 from benchmarks.nb1shot1.space import SHORT_OPS, NB1Shot1Space
-from benchmarks.networks import SupernetBase, channels_last, drop_statistics
+from benchmarks.networks import SupernetBase, channels_last, drop_statistics, free
 from harness.space import Arch
+from harness.training import Meter
 from harness.weight_sharing import Active, Decision, ranked
 
 BN_MOMENTUM = 0.997
 """The paper's code passes TensorFlow's momentum to PyTorch, so the statistics are those of the last batch. The last norm of the
 network is none of TensorFlow's: it has PyTorch's own momentum, 0.1."""
 
-Pass = Callable[[Sequence[Active], int, bool], None]
+Pass = Callable[[Sequence[Active], int, bool, Meter], None]
 """Charge for one pass: the executed options, of all cells or of each cell; the number of images; training or not."""
 
 
@@ -61,7 +62,8 @@ class Supernet(SupernetBase["_Cell"]):
         space: one of the three spaces.
         macro: the network around the cells.
         seed: seed of the initial weights.
-        charge: charge for one pass.
+        charge: charge for one pass to a meter.
+        meter: the meter of the search.
     """
 
     def __init__(
@@ -70,7 +72,8 @@ class Supernet(SupernetBase["_Cell"]):
         macro: SearchMacro,
         *,
         seed: int = 0,
-        charge: Pass = lambda cells, images, training: None,
+        charge: Pass = lambda cells, images, training, meter: None,
+        meter: Meter = free,
     ) -> None:
         self._space, self.blocks = space, space.blocks
         self._choosing = [block for block, taken in enumerate(space.taken[:-1], 1) if taken < block]
@@ -83,7 +86,7 @@ class Supernet(SupernetBase["_Cell"]):
             ),
         )
         self._network = _Network(self.blocks, macro)
-        super().__init__(decisions, self._network, macro.stacks * macro.depth, seed)
+        super().__init__(decisions, self._network, macro.stacks * macro.depth, seed, meter)
         channels_last(self._network)
         self._charge = charge
 
@@ -107,8 +110,8 @@ class Supernet(SupernetBase["_Cell"]):
             )
         return _Cell(active, blocks)
 
-    def _pay(self, cells: Sequence[_Cell], images: int, training: bool) -> None:
-        self._charge([cell.active for cell in cells], images, training)
+    def _pay(self, cells: Sequence[_Cell], images: int, training: bool, meter: Meter) -> None:
+        self._charge([cell.active for cell in cells], images, training, meter)
 
     def _logits(self, images: Tensor, cells: Sequence[_Cell]) -> Tensor:
         logits: Tensor = self._network(images, cells)

@@ -82,13 +82,13 @@ class NB1Shot1Task:
             """Return the price of one image if all cells execute these options: that of the most expensive topology."""
             return float(self._clock.image(executed(self._space, active, TABLES[self.name], partial), training).max())
 
-        def charge(cells: Sequence[Active], images: int, training: bool) -> None:
-            self._meter(
+        def charge(cells: Sequence[Active], images: int, training: bool, meter: Meter) -> None:
+            meter(
                 seconds=images * fmean(seconds(active, training) for active in cells),
                 epochs=images / self.images["train"] if training else 0.0,
                 macs=images * size.macs_of(cells),
             )
 
-        net = Supernet(self._space, macro, seed=derive("supernet", self._world), charge=charge)
+        net = Supernet(self._space, macro, seed=derive("supernet", self._world), charge=charge, meter=self._meter)
         net.module.to(self.device)
         return net

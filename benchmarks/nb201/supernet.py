@@ -20,15 +20,16 @@ from torch import Tensor, nn
 from benchmarks.nb201.macro import STAGES, Macro
 from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, CONV1, CONV3, KERNEL, NONE, POOL, SKIP, Skeleton, pool3
 from benchmarks.nb201.space import EDGES, OPS
-from benchmarks.networks import SupernetBase, drop_statistics
+from benchmarks.networks import SupernetBase, drop_statistics, free
 from harness.space import Arch
+from harness.training import Meter
 from harness.weight_sharing import Active, Decision, ranked
 
 LEAVING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source == node) for node in range(3))
 """The edges that leave each node."""
 
-Pass = Callable[[Sequence[int], float, bool], None]
-"""Charge for one pass: number of edges that execute each operation (in the order of ``OPS``), images, training or not.
+Pass = Callable[[Sequence[int], float, bool, Meter], None]
+"""Charge to a meter for one pass: number of edges that execute each operation (in the order of ``OPS``), images, training.
 
 If the cells of the network differ, it is called for each of them with its share of the images."""
 
@@ -46,7 +47,8 @@ class Supernet(SupernetBase["Mixture"]):
         bias: the convolutions of the cells have a bias (D-01).
         normed: norms without scale also follow poolings, skip connections and cells. They cost nothing.
         seed: seed of the initial weights.
-        charge: charge for one pass.
+        charge: charge for one pass to a meter.
+        meter: the meter of the search.
     """
 
     def __init__(
@@ -60,13 +62,14 @@ class Supernet(SupernetBase["Mixture"]):
         bias: bool = False,
         normed: bool = False,
         seed: int = 0,
-        charge: Pass = lambda counts, images, training: None,
+        charge: Pass = lambda counts, images, training, meter: None,
+        meter: Meter = free,
     ) -> None:
         self.ops = tuple(range(len(OPS))) if none else tuple(range(1, len(OPS)))
         targets = tuple(target for target, _ in EDGES)
         operations = Decision("operations", len(EDGES), tuple(OPS[op] for op in self.ops), targets=targets)
         self._network = _Network(macro, track, bias, normed, track_outside, plain_last)
-        super().__init__((operations,), self._network, STAGES * macro.depth, seed)
+        super().__init__((operations,), self._network, STAGES * macro.depth, seed, meter)
         self._charge = charge
 
     def _cell(self, active: Active, weights: Sequence[Tensor] | None, straight_through: bool, device: torch.device) -> Mixture:
@@ -84,10 +87,10 @@ class Supernet(SupernetBase["Mixture"]):
                 mixture.idle = [torch.stack(edge).sum(0) if edge else None for edge in idle]
         return mixture
 
-    def _pay(self, cells: Sequence[Mixture], images: int, training: bool) -> None:
+    def _pay(self, cells: Sequence[Mixture], images: int, training: bool, meter: Meter) -> None:
         for mixture in cells:
             counts = [sum(row.count(op) for row in mixture.run) for op in range(len(OPS))]
-            self._charge(counts, images / len(cells), training)
+            self._charge(counts, images / len(cells), training, meter)
 
     def _logits(self, images: Tensor, cells: Sequence[Mixture]) -> Tensor:
         logits: Tensor = self._network(images, cells)

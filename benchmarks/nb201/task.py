@@ -79,13 +79,14 @@ class NB201Task:
             normed=normed,
             seed=derive("supernet", self._world),
             charge=self._charge,
+            meter=self._meter,
         )
         net.module.to(self.device)
         return net
 
-    def _charge(self, counts: Sequence[int], images: float, training: bool) -> None:
+    def _charge(self, counts: Sequence[int], images: float, training: bool, meter: Meter) -> None:
         bare, of_op = self._macs
-        self._meter(
+        meter(
             seconds=self._clock.seconds(counts, images, training),
             epochs=images / self.images["train"] if training else 0.0,
             macs=images * (bare + sum(n * cost for n, cost in zip(counts, of_op, strict=True))),

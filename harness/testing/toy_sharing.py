@@ -55,7 +55,7 @@ class ToyTask:
         channels: int = 0,
     ) -> ToySupernet:
         """Return the supernet with this world's weights. It has no norms and biases, so these choices have no effect."""
-        return ToySupernet(none, derive("supernet", self._world), self._pay).to(self.device)
+        return ToySupernet(none, derive("supernet", self._world), self._charge).to(self.device)
 
     def batches(self, part: str, batch: int, epoch: int, stream: str = "", cutout: int = 0) -> list[Batch]:
         images, labels = self._parts[part]
@@ -88,18 +88,13 @@ class ToyTask:
     def _generator(self, *names: str | int) -> torch.Generator:
         return torch.Generator().manual_seed(derive("toy", self._world, *names))
 
-    def _pay(self, operations: int, images: int) -> None:
-        training = torch.is_grad_enabled()
-        seconds = images * (1 + operations) * (3 if training else 1) / 1000
-        self._charge(seconds=seconds, epochs=images / IMAGES if training else 0.0, macs=1000 * seconds)
-
 
 class ToySupernet(Metered):
     """See :class:`harness.weight_sharing.Supernet`: two cells of three nodes, an operation on each edge."""
 
     cells = CELLS
 
-    def __init__(self, none: bool, seed: int, pay: Any) -> None:
+    def __init__(self, none: bool, seed: int, meter: Meter) -> None:
         self._ops = tuple(range(len(OPERATIONS)))[0 if none else 1 :]
         targets = tuple(target for target, _ in EDGES)
         self.decisions = (Decision("operations", len(EDGES), tuple(OPERATIONS[op] for op in self._ops), targets=targets),)
@@ -108,7 +103,7 @@ class ToySupernet(Metered):
         with torch.no_grad():
             for parameter in self.module.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) / parameter.shape[-1] ** 0.5)
-        self._pay = pay
+        self._meter = meter
 
     def to(self, device: torch.device) -> ToySupernet:
         self.module.to(device)
@@ -122,13 +117,28 @@ class ToySupernet(Metered):
         *,
         straight_through: bool = False,
     ) -> Tensor:
-        of_cells: list[Any] = active if isinstance(active, list) else [active or everything(self.decisions)] * CELLS
+        of_cells = self._of_cells(active)
         shared = not weights or isinstance(weights[0], Tensor)
         tables: Any = [weights] * CELLS if shared else weights
         if self.metered:
-            self._pay(sum(len(row) for cell in of_cells for row in cell[0]), len(images))
+            self._meter(**self.price(len(images), active=active, training=torch.is_grad_enabled()))
         logits: Tensor = self.module(images, of_cells, tables, self._ops, straight_through)
         return logits
+
+    def price(
+        self,
+        images: int,
+        weights: Sequence[Tensor] | Sequence[Sequence[Tensor]] | None = None,
+        active: Active | list[Active] | None = None,
+        *,
+        training: bool = False,
+    ) -> dict[str, float]:
+        operations = sum(len(row) for cell in self._of_cells(active) for row in cell[0])
+        seconds = images * (1 + operations) * (3 if training else 1) / 1000
+        return {"seconds": seconds, "epochs": images / IMAGES if training else 0.0, "macs": 1000 * seconds}
+
+    def _of_cells(self, active: Active | list[Active] | None) -> list[Any]:
+        return active if isinstance(active, list) else [active or everything(self.decisions)] * CELLS
 
     def active_for(self, arch: Arch) -> Active:
         if min(arch) < self._ops[0]:

@@ -26,7 +26,8 @@ class Bohb:
     """BOHB: successive halving whose new configurations come from the ratio of a good and a bad density.
 
     ``nb201_2020`` is the row of the NAS-Bench-201 paper: rungs 22.2 / 66.7 / 200, whose value the oracle ignores. Every
-    evaluation, including promotions, is the protocol's short training and is charged. Only top-rung runs become incumbent.
+    evaluation, including promotions, is the protocol's short training and is charged. Only top-rung runs become incumbent;
+    until there is one, the proposal is the best run seen.
     ``nats_2021`` is the row of NATS-Bench: rungs are epochs 1 / 4 / 12, and the best run wins (D-39). ``nb1shot1_2020`` is
     the 1Shot1 paper's script on NAS-Bench-101: rungs are epochs 4 / 12 / 36 / 108.
     """
@@ -88,7 +89,7 @@ class Bohb:
 
     def search(self, view: SearchView) -> None:
         model = _Model(self, view)
-        best = -math.inf
+        best = seen = -math.inf
         for iteration in range(self.brackets):
             ran: list[tuple[float, Arch]] = []
             for stage, (rung, count) in enumerate(self.bracket(iteration)):
@@ -108,6 +109,9 @@ class Bohb:
                     ran.append((accuracy, arch))
                     if accuracy > best and (top or self.incumbent == "best_seen"):
                         best = accuracy
+                        view.propose(arch)
+                    elif best == -math.inf and accuracy > seen:
+                        seen = accuracy
                         view.propose(arch)
 
 

@@ -70,9 +70,9 @@ class GaeaGdas(training.WeightTraining):
         gumbel = HardGumbel(search, self.noise, self.unsampled)
         schedule = linear_temperature if self.cooling == "linear" else released_temperature
 
-        def begin(epoch: int) -> bool:
-            gumbel.temperature = schedule(epoch, self.epochs, self.hottest, self.coldest, self.warmup)
-            return epoch >= self.warmup
+        def begin() -> bool:
+            gumbel.temperature = schedule(search.position, self.epochs, self.hottest, self.coldest, self.warmup)
+            return search.position >= self.warmup
 
         return alternate(
             search,

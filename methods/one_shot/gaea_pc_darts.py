@@ -41,5 +41,5 @@ class GaeaPcDarts(training.PartialChannels):
             SimplexEG(search, self.arch_lr, edge_floor=self.edge_floor),
             objective=self.objective,
             order="architecture_first",
-            begin=lambda epoch: epoch >= self.warmup,
+            begin=lambda: search.position >= self.warmup,
         )

@@ -65,8 +65,8 @@ class Gdas(training.WeightTraining):
         gumbel = HardGumbel(search, self.noise, self.unsampled)
         temperature = linear_temperature if self.cooling == "linear" else unfinished_temperature
 
-        def begin(epoch: int) -> bool:
-            gumbel.temperature = temperature(epoch, self.epochs, self.hottest, self.coldest)
+        def begin() -> bool:
+            gumbel.temperature = temperature(search.position, self.epochs, self.hottest, self.coldest)
             return True
 
         logits = SoftmaxAdam(search, self.arch_lr, self.arch_decay)

@@ -38,5 +38,5 @@ class PcDarts(training.PartialChannels):
             SoftmaxAdam(search, self.arch_lr, self.arch_decay),
             objective=self.objective,
             order="architecture_first",
-            begin=lambda epoch: epoch >= self.warmup,
+            begin=lambda: search.position >= self.warmup,
         )

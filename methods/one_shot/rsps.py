@@ -81,9 +81,9 @@ class Rsps(training.WeightTraining):
         from methods.one_shot.parts.search import Forward, Search
 
         search = Search(view, self)
-        ranked = self.candidates * self.selection_batch if self.selects == "at_the_end" else 0
-        for epoch in search.epochs(evaluated=ranked):
-            for batch in search.task.batches("train", self.batch, epoch):
+        ranked = search.ranked_images(self.candidates, self.selection_batch, self.selection_batches, self.finalists)
+        for epoch in search.epochs(evaluated=ranked if self.selects == "at_the_end" else 0):
+            for batch in search.steps(search.task.batches("train", self.batch, epoch)):
                 search.step_weights(search.loss(batch, Forward(active=self._drawn(search))))
             if self.selects == "every_epoch":
                 view.propose(self._selected(search))

@@ -36,7 +36,7 @@ class Setn(training.WeightTraining):
         logits = SoftmaxAdam(search, self.arch_lr, self.arch_decay)
         search.keep(logits=logits)
         for epoch in search.epochs(evaluated=self.candidates * self.selection_batch):
-            for train, valid in search.task.pairs(self.batch, epoch):
+            for train, valid in search.steps(search.task.pairs(self.batch, epoch)):
                 cell = search.net.active_for(view.space.sample(search.rng))
                 search.step_weights(search.loss(train, Forward(active=cell)))
                 logits.step(architecture_gradient(search, logits, train, valid, second_order=False))

@@ -47,10 +47,11 @@ def test_the_budget_is_that_of_200_mean_queries(made: Path) -> None:
     assert row.spec.budget["currency"] == "seconds"
 
 
-def test_a_limit_in_mean_costs_needs_a_benchmark_that_knows_them() -> None:
-    rule = BudgetRule("seconds", {"mean_cost": 200})
+def test_a_limit_in_trainings_needs_a_benchmark_that_knows_their_mean_cost() -> None:
+    rule = BudgetRule("trainings", 200)
     assert rule.on("a/b", mean_cost=0.5)["limit"] == 100
-    with pytest.raises(UserError, match="a/b knows no mean cost of a query"):
+    assert rule.on("a/b", 0.5, "macs") == {"currency": "macs", "limit": 100, "policy": "refuse", "interpolate": False}
+    with pytest.raises(UserError, match="a/b knows no mean cost of a training"):
         rule.on("a/b")
 
 

@@ -82,3 +82,25 @@ def test_a_search_whose_supernet_learned_nothing_is_marked(command: Command, tmp
     assert len(marked) == 3, "ISTA-NAS and both rows of RSPS, in the table of results"
     assert rest.count("1 of 1 |") == 3
     assert results.count("is this project's; no paper has it") == 1, "the remark on ISTA-NAS stands below the results"
+
+
+@pytest.mark.slow
+def test_a_budget_is_fitted_by_every_method_or_is_too_small_for_it(command: Command, tmp_path: Path) -> None:
+    """Also by a method of the user's. Two budgets in one store make a figure of regret against the budget."""
+    mine = Path(__file__).parents[2] / "examples" / "my_weight_sharing.py"
+    methods = f"random_search,gdas,rsps,{mine}"
+    call = ["--benchmarks", "nb201/digits", "--methods", methods, "--seeds", 1, "--out", tmp_path]
+    call += ["--set", "rsps.candidates=2000"]
+    limits = []
+    for trainings in (2, 4):
+        done = command(*call, "--budget", f"trainings={trainings}")
+        assert done.returncode == 0, done.stderr
+        folder = tmp_path / f"digits-budget-trainings-{trainings}"
+        spent = {row["row"]: float(row["seconds"]) for row in csv.DictReader((folder / "runs.csv").open())}
+        text = (folder / "table.md").read_text()
+        assert set(spent) == {"random_search", "gdas", "my_weight_sharing"}
+        assert "needs at least" in text, "the reason why RSPS, with its 2 000 candidates, is not in the table"
+        limits.append(max(spent.values()))
+        assert all(0.75 * limits[-1] <= seconds for row, seconds in spent.items() if row != "random_search")
+    assert limits[1] == pytest.approx(2 * limits[0], rel=0.1)
+    assert (folder / "regret_against_budget.pdf").exists()

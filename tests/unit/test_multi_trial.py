@@ -200,7 +200,7 @@ def test_bohb_promotes_the_best_and_pays_for_promotions() -> None:
     assert {arch for arch, _ in third} == rank(second, 1)
 
 
-def test_bohbs_first_row_ignores_the_rung_and_proposes_top_rung_runs_only() -> None:
+def test_bohbs_first_row_ignores_the_rung_and_proposes_top_rung_runs_only_once_there_is_one() -> None:
     view, oracle = searched(bohb("nb201_2020"), 60)
     assert {fidelity for _, fidelity in oracle.asked} == {None}
     top = set()
@@ -210,7 +210,11 @@ def test_bohbs_first_row_ignores_the_rung_and_proposes_top_rung_runs_only() -> N
             if rung == 200:
                 top |= set(range(at + 1, at + count + 1))
             at += count
-    assert {proposal.queries for proposal in view.trace.proposals} <= top
+    early = [proposal for proposal in view.trace.proposals if proposal.queries < min(top)]
+    assert {proposal.queries for proposal in view.trace.proposals[len(early) :]} <= top
+    accuracies = view.trace.accuracy[: min(top) - 1]
+    leaders = [k for k, accuracy in enumerate(accuracies, 1) if accuracy > max(accuracies[: k - 1], default=-1.0)]
+    assert [proposal.queries for proposal in early] == leaders, "the best run seen, from the first query on"
 
 
 def reference_density(data: np.ndarray, x: tuple[int, ...], floor: float) -> float:

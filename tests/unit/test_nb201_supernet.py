@@ -219,7 +219,7 @@ def test_choices_of_the_training_side_are_those_of_the_task() -> None:
 
 def test_every_pass_is_charged() -> None:
     passes: list[tuple[list[int], float, bool]] = []
-    supernet = Supernet(TINY, seed=1, charge=lambda counts, n, training: passes.append((list(counts), n, training)))
+    supernet = Supernet(TINY, seed=1, charge=lambda counts, n, training, _: passes.append((list(counts), n, training)))
     x = images(TINY).float()
     supernet(x)
     with torch.no_grad():

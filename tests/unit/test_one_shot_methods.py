@@ -15,7 +15,8 @@ from torch import Tensor
 from harness.testing.toy import ToyProblem, ToySharingProblem
 from methods.one_shot.parts import conas, unrolled
 from methods.one_shot.parts.architecture import SoftmaxAdam
-from methods.one_shot.parts.search import Forward, Search, entropy
+from methods.one_shot.parts.entropy import entropy
+from methods.one_shot.parts.search import Forward, Search
 from methods.one_shot.parts.sgd import Sgd, cosine
 from methods.one_shot.parts.switches import Switches
 from tests import made_search

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 
 from harness import protocols
@@ -69,8 +67,8 @@ def test_a_row_is_planned_once_with_a_run_for_each_world(opened: Opened, plan: P
     (row,) = plan.rows
     assert [run.world for run in row.runs] == [0, 1, 2]
     assert (row.spec.row, row.spec.benchmark, row.spec.record) == ("random_search", "nb201/digits", "drawn")
-    assert isinstance(PART.budget.limit, Mapping)
-    assert row.spec.budget["limit"] == PART.budget.limit["mean_cost"] * 100
+    assert (PART.budget.currency, PART.budget.limit) == ("trainings", 50)
+    assert (row.spec.budget["currency"], row.spec.budget["limit"]) == ("seconds", 50 * 100)
 
 
 def test_a_row_that_cannot_run_is_skipped_with_its_reason(opened: Opened, plan: Plan) -> None:

@@ -70,7 +70,6 @@ def test_a_file_cannot_take_a_registered_name(tmp_path: Path) -> None:
         ("title =", "titel =", r"\[mine\] has no key 'titel'; did you mean 'title'"),
         ("limit = 20", "limt = 20", r"\[mine\.multi-trial\.budget\] has no key 'limt'; did you mean 'limit'"),
         ("limit = 20", "limit = 20, policy = 'never'", r"\[mine\.multi-trial\] has the budget policy 'never'"),
-        ("limit = 20", "limit = { mean_cost = 2 }", r"one of seconds, not of queries"),
         (
             "[mine.multi-trial]",
             "[mine.multi_trial]",

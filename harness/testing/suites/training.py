@@ -182,6 +182,28 @@ class WeightSharingContract(TrainingContract):
             with pytest.raises(ValueError, match=r"."):
                 supernet(images, **wrong)
 
+    @pytest.mark.parametrize("training", [False, True])
+    def test_the_price_of_a_pass_is_what_it_is_charged(self, training: bool, problem: Problem) -> None:
+        import torch
+
+        ledger = Budget()
+        task = begin(problem, 1, ledger).task
+        supernet = task.supernet()
+        images = task.plain("valid", self.batch, 0)[0]
+        for cells in (1, supernet.cells):
+            options = [supernet.active_for(problem.space.sample(random.Random(cell))) for cell in range(cells)]
+            active = options if cells > 1 else options[0]
+            before = ledger.snapshot()
+            price = supernet.price(len(images), active=active, training=training)
+            assert ledger.snapshot() == before, "a price is no charge"
+            with torch.set_grad_enabled(training):
+                supernet(images, active=active)
+            charged = {name: ledger.spent(name) - before[name] for name in self.currencies}
+            assert {name: price.get(name, 0.0) for name in self.currencies} == pytest.approx(charged)
+            assert any(charged.values())
+            assert problem.training is not None
+            assert {name for name, amount in price.items() if amount} <= problem.training.currencies
+
     def test_the_generator_decides_between_equal_scores_and_changes_no_other_choice(self, problem: Problem) -> None:
         import torch
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from harness.budget import BudgetExhausted
 from harness.space import Arch
 from harness.view import SearchView
 from methods.one_shot.parts import operations
@@ -27,8 +29,9 @@ def search(view: SearchView, settings: Conas) -> Arch:
     search = Search(view, settings, none=False, **operations.choices(settings.operations))
     switches = Switches(search.net.decisions)
     search.draw = lambda: Forward(active=switches.active(_on(switches.drawn(search.rng))))
-    for epoch in search.epochs(evaluated=settings.measurements * settings.measured_batches * settings.batch):
-        for batch in search.task.batches("train", settings.batch, epoch):
+    images = settings.measured_batches * settings.batch or search.task.images["plain"]
+    for epoch in search.epochs(evaluated=settings.measurements * images):
+        for batch in search.steps(search.task.batches("train", settings.batch, epoch)):
             cell = search.draw()
             search.step_weights(search.loss(batch, cell))
         search.record(cell)
@@ -59,9 +62,11 @@ def recovered(search: Search, switches: Switches, settings: Conas) -> Minimiser:
         codes, losses = measured(search, switches, settings, minimiser.signs, number)
         usable = np.isfinite(losses) & (losses <= settings.threshold)
         search.view.log(measured=float(len(losses)), usable=float(usable.sum()), round=float(number))
+        if usable.sum() < 2:
+            break
         # a switch that never changes (decided by another switch of its edge) would repeat the constant
         free = [position for position in np.flatnonzero(np.ptp(codes, axis=0)).tolist() if position not in minimiser.signs]
-        if usable.sum() < 2 or not free:
+        if not free:
             break
         codes, losses = codes[usable], losses[usable]
         minimiser.effects[free] = ((codes - codes.mean(0)) * (losses - losses.mean())[:, None]).mean(0)[free]
@@ -79,21 +84,28 @@ def measured(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return codes (m, switches) of +1 / -1, and mean losses (m,) on consecutive batches, other ones for each cell.
 
+    If the budget ends, these are fewer cells than requested.
+
     Args:
         frozen: signs of the positions that no longer change.
         number: number of the round.
     """
     passes = (search.task.batches("valid", settings.batch, number, f"measurements {k}") for k in itertools.count())
     batches = itertools.chain.from_iterable(passes)
-    codes, losses = [], []
-    for _ in range(settings.measurements):
-        codes.append(switches.drawn(search.rng, frozen))
-        forward = Forward(active=switches.active(_on(codes[-1])))
-        if settings.measured_batches:
-            scores = [search.score(next(batches), forward)[1] for _ in range(settings.measured_batches)]
-            losses.append(torch.stack(scores).mean())
-        else:
-            losses.append(torch.tensor(search.validate(forward)[1]))
+    codes: list[list[int]] = []
+    losses: list[torch.Tensor] = []
+    with suppress(BudgetExhausted):
+        for _ in range(settings.measurements):
+            code = switches.drawn(search.rng, frozen)
+            forward = Forward(active=switches.active(_on(code)))
+            if settings.measured_batches:
+                scores = [search.score(next(batches), forward)[1] for _ in range(settings.measured_batches)]
+                losses.append(torch.stack(scores).mean())
+            else:
+                losses.append(torch.tensor(search.validate(forward)[1]))
+            codes.append(code)
+    if not codes:
+        return np.empty((0, switches.count)), np.empty(0)
     return np.array(codes, dtype=float), torch.stack(losses).double().cpu().numpy()
 
 

@@ -46,7 +46,7 @@ def alternate(
     unrolled: bool = False,
     clip_architecture: bool = False,
     arch_clip: float = 0.0,
-    begin: Callable[[int], bool] = lambda epoch: True,
+    begin: Callable[[], bool] = lambda: True,
     penalty: Callable[[Architecture], Tensor] | None = None,
     reported: Literal["last", "best"] = "last",
 ) -> Arch:
@@ -62,7 +62,7 @@ def alternate(
         clip_architecture: the clipped norm counts the gradients of the architecture parameters. These are the gradient by the
             weights' loss plus that of the last architecture step, which the scripts of NAS-Bench-201 do not clear.
         arch_clip: largest norm of the architecture's gradient by its own loss; 0: not clipped.
-        begin: called with the number of each epoch before it; returns whether the architecture moves in it.
+        begin: called before each epoch; returns whether the architecture moves in it.
         penalty: added to the architecture's loss.
         reported: ``best``: the architecture of the epoch with the best supernet on the validation images (D-25).
     """
@@ -88,8 +88,8 @@ def alternate(
         architecture.step(gradients)
 
     for epoch in search.epochs(part="full" if objective == "erm" else "train"):
-        moves = begin(epoch)
-        for train, valid in batches(search, objective, epoch):
+        moves = begin()
+        for train, valid in search.steps(batches(search, objective, epoch)):
             if order == "architecture_first" and moves:
                 step_architecture(train, valid)
             step_weights(train)

@@ -23,9 +23,9 @@ def search(view: SearchView, settings: Enas) -> Arch | None:
     controller = _controller(search, settings)
     search.keep(controller=controller)
     search.draw = lambda: Forward(active=search.net.active_for(_drawn(search, controller, 1)[0]))
-    ranked = settings.candidates * settings.selection_batch if settings.selects == "at_the_end" else 0
-    for epoch in search.epochs(evaluated=ranked):
-        for batch in search.task.batches("train", settings.batch, epoch):
+    ranked = search.ranked_images(settings.candidates, settings.selection_batch, finalists=settings.finalists)
+    for epoch in search.epochs(evaluated=ranked if settings.selects == "at_the_end" else 0):
+        for batch in search.steps(search.task.batches("train", settings.batch, epoch)):
             (cell,) = _drawn(search, controller, 1)
             search.step_weights(search.loss(batch, Forward(active=search.net.active_for(cell))))
         _teach(search, controller, settings, epoch)

@@ -39,7 +39,7 @@ class Experts:
         """``v / sum v`` per edge: the weights of the operations, exactly 0 for dropped ones."""
         return self.log_weights.softmax(-1)
 
-    def step(self, rewards: Tensor) -> None:
+    def step(self, rewards: Tensor, share: float | None = None) -> None:
         """Play one round per data point.
 
         Experts are dropped after the last of these rounds. Dropping after each would drop the same ones: an expert gains at
@@ -48,14 +48,17 @@ class Experts:
         Args:
             rewards: (points, edges, experts). The reward of operation o is ``-<d loss / d mixture, f_o(x)>``, by the loss of
                 that data point. Rewards of dropped experts are ignored.
+            share: share of the horizon that is over, if the search fits a budget and may play fewer or more rounds than
+                expected; None: the share that has been played.
         """
-        if self.round + len(rewards) > self.rounds:
+        if share is None and self.round + len(rewards) > self.rounds:
             raise ValueError(f"round {self.round + len(rewards)} is beyond the horizon of {self.rounds}")
         dropped = self.log_weights.isneginf()
         gain = rewards.detach().to(self.log_weights).clamp(-self.bound, self.bound).sum(0)
         weights = self.log_weights + self.rate * gain.masked_fill(dropped, 0.0)
         self.round += len(rewards)
-        slack = 2 * self.rate * self.bound * (self.rounds - self.round)
+        left = self.rounds - self.round if share is None else self.rounds * (1 - share)
+        slack = 2 * self.rate * self.bound * left
         leader = weights.max(-1, keepdim=True).values
         self.log_weights = weights.masked_fill(weights < leader - slack, -math.inf)
 

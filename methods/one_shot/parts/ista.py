@@ -26,7 +26,7 @@ def two_stage(view: SearchView, settings: IstaNas) -> Arch:
     codes = Codes(search, settings)
     search.keep(codes=codes)
     for epoch in search.epochs():
-        for train, valid in search.task.pairs(settings.batch, epoch, settings.pairing):
+        for train, valid in search.steps(search.task.pairs(settings.batch, epoch, settings.pairing)):
             codes.descend(search.loss(valid, codes.forward()))
             codes.step()
             search.step_weights(search.loss(train, codes.forward()), codes.b)
@@ -53,7 +53,7 @@ def one_stage(view: SearchView, settings: IstaNas) -> Arch:
     search.keep(codes=codes)
     for epoch in search.epochs(part="full", goes_on=lambda epoch: _begins(search, codes, settings, net, epoch)):
         steps = 0
-        for batch in search.task.batches("full", settings.batch, epoch, cutout=settings.cutout):
+        for batch in search.steps(search.task.batches("full", settings.batch, epoch, cutout=settings.cutout)):
             search.step_weights(_loss(search, batch, codes, settings.auxiliary, net), between=codes.step)
             steps += 1
         codes.recover(settings.tolerance(steps) if epoch > 0 else None)
@@ -77,7 +77,7 @@ def _begins(search: Search, codes: Codes, settings: IstaNas, net: DeployableSupe
     ``epochs``, and then for ``continued`` epochs. Until its node has settled, the norm of an operation keeps scale one and
     shift zero (D-13).
     """
-    if epoch >= settings.epochs:
+    if search.position >= settings.epochs:
         codes.alive = [False] * len(codes.alive)
     if net and settings.target_cells:
         search.sgd.frozen = net.freeze_affine(codes.nodes_alive())
@@ -85,15 +85,20 @@ def _begins(search: Search, codes: Codes, settings: IstaNas, net: DeployableSupe
     if any(codes.alive):
         return True
     if codes.settled_at is None:
-        codes.settled_at = epoch
-    since = epoch - max(codes.settled_at, min(codes.settled_at + settings.settling, settings.epochs))
-    if since >= settings.continued:
+        codes.settled_at = search.position
+    begin = max(codes.settled_at, min(codes.settled_at + settings.settling, settings.epochs))
+    continued = settings.continued
+    if search.schedule.fitted and continued:  # the rest of the budget
+        continued = max(search.schedule.length - round(begin), 1)
+    since = search.position - begin
+    if since >= continued:
         return False
     if since < 0:
         return True
-    search.lr = cosine(since, settings.continued, settings.lr, settings.lr_last)
+    search.rate = lambda position: cosine(position - begin, continued, settings.lr, settings.lr_last)
+    search.lr = search.rate(search.position)
     if net:
-        net.drop_path = settings.drop_path * since / settings.continued
+        net.drop_path = settings.drop_path * since / continued
     return True
 
 
@@ -155,8 +160,8 @@ class Codes:
         self._adam = torch.optim.Adam(self.b, lr=settings.arch_lr, betas=(0.5, 0.999), weight_decay=settings.arch_decay)
         self.alive = [True] * len(self.nodes)
         """For each node, True until it has settled."""
-        self.settled_at: int | None = None
-        """Epoch before which the last node had settled."""
+        self.settled_at: float | None = None
+        """Position in the schedule before which the last node had settled."""
 
     def _draw(self, generator: torch.Generator) -> None:
         """Draw b and the matrix of every node, and solve for x."""

@@ -50,7 +50,7 @@ def hierarchical_prox(z: Tensor, steps: Tensor, strength: float, mixture: float,
     return torch.cat(shrunk)
 
 
-def path_strength(epoch: int, increment: float = 0.01, first: float = 0.01) -> float:
+def path_strength(epoch: float, increment: float = 0.01, first: float = 0.01) -> float:
     """Return the strength of an epoch (from 0): it grows by ``increment`` per epoch from ``first`` (D-19)."""
     return first + increment * epoch
 

@@ -7,17 +7,19 @@ import itertools
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from statistics import median
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harness.schedule import Schedule
 from harness.space import Arch
 from harness.view import SearchView
 from harness.weight_sharing import Active
+from methods.one_shot.parts.entropy import entropy
 from methods.one_shot.parts.sgd import Sgd, cosine
 from methods.one_shot.parts.training import WeightTraining
 
@@ -28,8 +30,15 @@ CHECKPOINT_SHARE = 0.01
 """Share of the real time that checkpoints may take. They are written at the end of an epoch."""
 FINAL_CELLS = 15
 """Number of cells that show what a supernet of single cells has learned. It is odd, so that one of them is the median."""
+PRICED_CELLS = 32
+"""Number of cells whose mean price a fitted schedule expects of a candidate."""
+MARGIN = 1.1
+"""Factor of the expected price of a selection that a fitted schedule keeps."""
 FINAL_IMAGES = 512
 """Number of validation images that each of these cells is evaluated on, at most."""
+
+
+Item = TypeVar("Item")
 
 
 class Forward(NamedTuple):
@@ -81,6 +90,10 @@ class Search:
         self.generator = torch.Generator()
         """Draws tensors, seeded likewise. It is on the CPU, so that every device draws the same."""
         self._ties = view.seed("ties")
+        self.schedule = Schedule(view.budget, settings.epochs)
+        """The search's own epochs, or as many as the budget allows."""
+        self.rate: Callable[[float], float] = self._cosine
+        """Learning rate of the weights by the position in the schedule."""
         self.lr = settings.lr
         self.epoch = 0
         self.draw: Callable[[], Forward] = self._uniform
@@ -88,7 +101,7 @@ class Search:
         self._mixed = math.nan
         """Accuracy of the last recorded pass, percent; NaN if it was that of one cell."""
         self._steps, self._images, self._length = 0, self.task.images["train"], float(settings.epochs)
-        self._stateful: dict[str, Any] = {"sgd": self.sgd}
+        self._stateful: dict[str, Any] = {"sgd": self.sgd, "schedule": self.schedule}
 
     def new_generator(self, name: str) -> torch.Generator:
         """Return a generator on the CPU, for values that are drawn once per search."""
@@ -106,31 +119,31 @@ class Search:
     ) -> Iterator[int]:
         """Yield the remaining epochs with the learning rate set. Report progress and write a checkpoint at the end of each.
 
-        After the last epoch, log what the supernet has learned.
+        After the last epoch, log what the supernet has learned. The batches of an epoch come through :meth:`steps`.
 
         Args:
-            evaluated: number of images that are evaluated after the last epoch. Progress counts each as a third of a
-                training image.
+            evaluated: number of images that cells as :attr:`draw` returns them are evaluated on after the last epoch. A
+                fitted schedule keeps their price. Progress counts each as a third of a training image.
             part: images of an epoch, for the progress within it.
             goes_on: called with the number of each epoch before it; if it returns False, there are no more epochs.
         """
-        settings = self.settings
-        epochs = settings.epochs
-        length = self._length = epochs + evaluated / self.task.images["train"] / 3
+        epochs = self.settings.epochs
+        self._length = epochs + evaluated / self.task.images["train"] / 3
         self._images = self.task.images[part]
         first = self._resume()
         self.epoch = max(first - 1, 0)
         written, cost = time.monotonic(), 0.0
-        for epoch in range(first, epochs):
+        self._keep_for(evaluated)
+        for epoch in self.schedule.epochs(first):
+            self._keep_for(evaluated)
             self._seed(epoch)
             self.epoch = epoch
-            horizon = settings.lr_horizon or epochs
-            self.lr = cosine(epoch + settings.lr_ahead, horizon, settings.lr, settings.lr_end, settings.lr_restart)
+            self.lr = self.rate(self.position)
             self._steps = 0
             if not goes_on(epoch):
                 break
             yield epoch
-            self.view.progress((epoch + 1) / length)
+            self._progress(1.0)
             ended = time.monotonic()
             if cost <= CHECKPOINT_SHARE * (ended - written) or epoch + 1 == epochs:
                 self._checkpoint(epoch + 1)
@@ -138,6 +151,51 @@ class Search:
                 cost = written - ended
         self._record_final()
         self._seed(epochs)
+
+    @property
+    def position(self) -> float:
+        """Return the moment in the method's own schedule, in its epochs; see :class:`harness.schedule.Schedule`."""
+        return self.schedule.position
+
+    def steps(self, batches: Iterable[Item]) -> Iterator[Item]:
+        """Yield the batches of an epoch, as far as the budget allows another step."""
+        for batch in self.schedule.steps(batches):
+            if self.schedule.fitted:
+                self.lr = self.rate(self.position)
+            yield batch
+
+    def planned_epochs(self, passes: int) -> float:
+        """Return the number of epochs: of the own schedule, or as many as the budget pays for if their price stays the same.
+
+        Args:
+            passes: training passes with all operations, per training image.
+        """
+        if not self.schedule.fitted:
+            return float(self.settings.epochs)
+        currency = str(self.view.budget.currency)
+        epoch = passes * self.net.price(self.task.images["train"], training=True)[currency]
+        return (self.view.budget.limit - self.schedule.reserve) / epoch
+
+    def _cosine(self, position: float) -> float:
+        settings = self.settings
+        horizon = settings.lr_horizon or settings.epochs
+        return cosine(position + settings.lr_ahead, horizon, settings.lr, settings.lr_end, settings.lr_restart)
+
+    def _keep_for(self, evaluated: int) -> None:
+        """Let a fitted schedule keep the price of ``evaluated`` images, by the mean price of some drawn cells."""
+        if self.schedule.fitted and evaluated:
+            self.rng.seed(self.view.seed("priced cells"))
+            self.generator.manual_seed(self.view.seed("priced cells"))
+            prices = [self.net.price(1, active=self.draw().active)[str(self.view.budget.currency)] for _ in range(PRICED_CELLS)]
+            self.schedule.reserve = MARGIN * evaluated * fmean(prices)
+
+    def _progress(self, epoch_share: float) -> None:
+        """Report the share of the search that is done.
+
+        Args:
+            epoch_share: share of the present epoch that is done, if the epochs are the method's own.
+        """
+        self.view.progress(self.schedule.share if self.schedule.fitted else (self.epoch + epoch_share) / self._length)
 
     def loss(
         self, batch: Batch, forward: Forward | CellForward = EVERYTHING, reduction: Literal["mean", "sum"] = "mean"
@@ -165,7 +223,7 @@ class Search:
             self.sgd.clip(self.settings.clip, [value.grad for value in counted if value.grad is not None])
         self.sgd.step(self.lr)
         self._steps += 1
-        self.view.progress((self.epoch + min(self._steps * self.settings.batch / self._images, 1.0)) / self._length)
+        self._progress(min(self._steps * self.settings.batch / self._images, 1.0))
 
     @torch.no_grad()
     def evaluate(self, number: int, forward: Forward = EVERYTHING, batch: int = 512) -> tuple[Tensor, Tensor]:
@@ -208,6 +266,10 @@ class Search:
         rounds = (self.task.batches("valid", batch, self.epoch, f"{stream} {k}") for k in itertools.count())
         return itertools.chain.from_iterable(rounds)
 
+    def ranked_images(self, candidates: int, batch: int, batches: int = 1, finalists: int = 0) -> int:
+        """Return the number of images that :meth:`best_of` evaluates."""
+        return candidates * batch * batches + finalists * self.task.images["plain"]
+
     def best_of(
         self, archs: Sequence[Arch], batch: int = 512, batches: int = 1, finalists: int = 0, images: Images = "plain"
     ) -> Arch:
@@ -223,13 +285,16 @@ class Search:
             finalists: number of best candidates that are ranked again on all validation images; 0: the first ranking decides.
             images: see :meth:`validation`.
         """
-        means = []
+        means: list[float] = []
         drawn = self.validation(batch, images, "ranking")
         for arch in archs:
             forward = Forward(active=self.net.active_for(arch))
             accuracies = [self.score(next(drawn), forward)[0] for _ in range(batches)]
-            means.append(torch.stack(accuracies).mean())
-        order = torch.argsort(torch.stack(means), descending=True, stable=True).tolist()
+            mean = float(torch.stack(accuracies).mean())
+            if not means or mean > max(means):
+                self.view.propose(arch)  # the budget may end before the last candidate
+            means.append(mean)
+        order = sorted(range(len(archs)), key=means.__getitem__, reverse=True)
         best = [archs[k] for k in order[: max(finalists, 1)]]
         return max(best, key=lambda arch: self.validate(Forward(active=self.net.active_for(arch)))[0]) if finalists else best[0]
 
@@ -326,13 +391,3 @@ class Search:
             buffer.copy_(saved["buffers"][name])
         self._mixed = float(saved["mixed"])
         return int(saved["epoch"])
-
-
-def entropy(tables: Sequence[Tensor]) -> float:
-    """Return the mean over rows of ``-sum p ln p / ln n`` for rows of n options: 1 if all are equal, and 0 ln 0 is 0.
-
-    Rows of one option decide nothing and are skipped.
-    """
-    several = [table for table in tables if table.shape[-1] > 1]
-    rows = torch.cat([-torch.xlogy(table, table).sum(-1).flatten() / math.log(table.shape[-1]) for table in several])
-    return float(rows.mean())

@@ -89,11 +89,11 @@ class Sgd:
             self.buffer.copy_(state["momentum"])
 
 
-def cosine(epoch: int, epochs: int, start: float, end: float, restart: float = 0.0) -> float:
+def cosine(epoch: float, epochs: int, start: float, end: float, restart: float = 0.0) -> float:
     """Return the learning rate of an epoch: half a cosine from ``start`` to ``end``, which it reaches after ``epochs`` epochs.
 
     Args:
-        epoch: number of the epoch, from 0. After ``epochs`` epochs the cosine rises again (ENAS).
+        epoch: number of the epoch, from 0, or a moment within one. After ``epochs`` epochs the cosine rises again (ENAS).
         restart: if not 0, the cosine instead restarts every ``epochs`` epochs, each time at this share of its last peak
             (GAEA's release: .5).
     """

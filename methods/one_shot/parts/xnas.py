@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 def search(view: SearchView, settings: Xnas) -> Arch:
     """Train experts and weights in turn, and propose the derived cell at every epoch. Return the last one."""
     search = Search(view, settings, none=False)
-    rounds = settings.epochs * search.task.images["train"]
+    rounds = round(search.planned_epochs(passes=2) * search.task.images["train"])
     decisions = search.net.decisions
     experts = [Experts(d.rows, len(d.options), rounds, settings.reward_bound, search.device) for d in decisions]
     search.keep(**{f"experts of {d.name}": of_decision for d, of_decision in zip(decisions, experts, strict=True)})
     for epoch in search.epochs():
         # what is wiped out within an epoch is executed with weight zero until its end: a look at it would wait for the device
         alive = _alive(experts)
-        for train, valid in search.task.pairs(settings.batch, epoch):
+        for train, valid in search.steps(search.task.pairs(settings.batch, epoch)):
             _reward(search, experts, valid, alive)
             search.step_weights(search.loss(train, Forward(_mixtures(experts), alive)))
         mixtures = _mixtures(experts)
@@ -47,8 +47,9 @@ def _reward(search: Search, experts: Sequence[Experts], valid: Batch, alive: Act
     """
     weights = [mixture.expand(len(valid[1]), *mixture.shape).contiguous().requires_grad_() for mixture in _mixtures(experts)]
     loss = search.loss(valid, Forward(weights, alive), reduction="sum")
+    share = search.schedule.share if search.schedule.fitted else None
     for of_decision, gradient in zip(experts, torch.autograd.grad(loss, weights), strict=True):
-        of_decision.step(-gradient)
+        of_decision.step(-gradient, share)
 
 
 def _mixtures(experts: Sequence[Experts]) -> list[Tensor]:

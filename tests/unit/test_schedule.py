@@ -1,0 +1,122 @@
+"""The schedule of a search: its own epochs to the digit, or as many as a budget allows."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.budget import Budget, BudgetTooSmall, Spending
+from harness.schedule import Schedule
+from harness.testing.toy import ToySpace
+from harness.view import SearchView
+
+prices = st.floats(0.05, 2.0)
+
+
+def searched(
+    limit: float, prices: list[float], *, epochs: int = 50, steps: int = 8, after: float = 0.0, selection: float = 0.0
+) -> tuple[Budget, list[float], int]:
+    """Run a search whose steps cost ``prices`` in turn. Return its ledger, the positions of its steps, and its epochs."""
+    ledger = Budget("seconds", limit, "fit")
+    schedule = Schedule(Spending(ledger), epochs)
+    schedule.reserve = selection
+    positions, number = [], 0
+    for _ in schedule.epochs():
+        for _ in schedule.steps(range(steps)):
+            positions.append(schedule.position)
+            ledger.charge(seconds=prices[len(positions) % len(prices)])
+        ledger.charge(seconds=after)
+        number += 1
+    ledger.charge(seconds=selection)
+    return ledger, positions, number
+
+
+@given(st.integers(1, 60), st.integers(0, 20))
+def test_a_schedule_without_a_limit_is_its_own(epochs: int, first: int) -> None:
+    for policy in ("refuse", "allow_last", "fit"):
+        schedule = Schedule(Spending(Budget(policy=policy)), epochs)
+        positions = []
+        for number in schedule.epochs(min(first, epochs)):
+            assert list(schedule.steps("abc")) == ["a", "b", "c"]
+            positions.append((number, schedule.position))
+        assert positions == [(number, float(number)) for number in range(min(first, epochs), epochs)]
+
+
+@given(st.floats(75, 2000), st.lists(prices, min_size=1, max_size=30), st.floats(0, 3), st.floats(0, 10))
+def test_a_fitted_search_never_crosses_its_limit_and_ends_within_an_epoch_of_it(
+    limit: float, prices: list[float], after: float, selection: float
+) -> None:
+    ledger, _, _ = searched(limit, prices, after=after, selection=selection)
+    assert ledger.seconds <= limit
+    assert ledger.seconds >= limit - 2 * max(prices) - after - 1e-9, "less than two steps and one lesson are left"
+
+
+@given(st.floats(100, 500), prices)
+def test_twice_the_limit_gives_about_twice_the_epochs(limit: float, price: float) -> None:
+    once, twice = (searched(share * limit, [price])[2] for share in (1, 2))
+    assert abs(twice - 2 * once) <= 2
+
+
+@given(st.floats(100, 1000), st.lists(prices, min_size=1, max_size=30), st.integers(1, 300))
+def test_the_position_runs_through_the_whole_schedule(limit: float, prices: list[float], epochs: int) -> None:
+    _, positions, _ = searched(limit, prices, epochs=epochs)
+    assert positions == sorted(positions)
+    assert positions[0] == 0
+    assert epochs * (1 - 3 * max(prices) / limit) <= positions[-1] <= epochs
+
+
+@pytest.mark.parametrize("limit", [1.5, 3.0, 7.9])
+def test_a_budget_that_pays_for_no_epoch_says_what_is_needed(limit: float) -> None:
+    with pytest.raises(BudgetTooSmall, match="needs at least 8 seconds"):
+        searched(limit, [1.0], steps=8)
+
+
+def test_a_budget_that_pays_for_no_selection_says_what_it_costs() -> None:
+    with pytest.raises(BudgetTooSmall, match="needs at least 20 seconds"):
+        searched(10, [1.0], selection=20)
+
+
+def test_a_resumed_schedule_goes_on_as_if_it_had_not_stopped() -> None:
+    whole = _numbers(None)
+    assert whole == _numbers(3)
+
+
+def _numbers(stopped: int | None) -> list[tuple[int, float]]:
+    ledger = Budget("seconds", 100, "fit")
+    schedule, lines = Schedule(Spending(ledger), 10), []
+    schedule.reserve = 7.0
+    first = 0
+    while True:
+        for number in schedule.epochs(first):
+            lines.append((number, schedule.position))
+            for step in schedule.steps(range(5)):
+                ledger.charge(seconds=0.5 + step * number / 50)
+            ledger.charge(seconds=0.7)
+            if number + 1 == stopped:
+                break
+        else:
+            return lines
+        first, stopped = number + 1, None
+        again = Budget("seconds", 100, "fit")
+        again.restore(ledger.snapshot())
+        state = schedule.state_dict()
+        ledger, schedule = again, Schedule(Spending(again), 10)
+        schedule.load_state_dict(state)
+
+
+@given(st.floats(20, 200), st.integers(1, 60))
+def test_a_view_yields_whole_epochs_as_far_as_the_budget_pays(limit: float, own: int) -> None:
+    ledger, shares = Budget("seconds", limit, "fit"), []
+    view = SearchView(ToySpace(), ledger, None, 0, "self", report=shares.append)
+    for _ in view.epochs(own):
+        ledger.charge(seconds=3.0)
+    assert limit - 3.0 - 1e-9 <= ledger.seconds <= limit
+    assert shares == sorted(shares) and shares[-1] <= 1
+
+
+def test_a_view_without_a_limit_yields_the_method_s_own_epochs() -> None:
+    shares: list[float] = []
+    view = SearchView(ToySpace(), Budget(), None, 0, "self", report=shares.append)
+    assert list(view.epochs(4)) == [0, 1, 2, 3]
+    assert shares == [0.25, 0.5, 0.75, 1.0]
