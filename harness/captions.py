@@ -37,6 +37,7 @@ def page(
         parts=tuple(parts(plan, shown)),
         left_out=left_out,
         known_rows=tuple(sorted(row for info in registry.methods().values() for row in info.rows)),
+        first_rows=first_rows(methods),
         compared_with={row: base for info, row in rows if (base := base_row(info, row, methods))},
         citations={name: info.citations for info in methods.values() for name in (info.name, *info.rows)},
         sessions=tuple(_session(session, runs) for session, runs in sessions),
@@ -54,6 +55,11 @@ def _method(spec: Mapping[str, Any]) -> MethodInfo | None:
 def _remark(spec: Mapping[str, Any], space: str) -> str:
     info = _method(spec)
     return info.remarks.get(space, "") if info else ""
+
+
+def first_rows(methods: Mapping[str, MethodInfo]) -> dict[str, str]:
+    """Return the first row of each method that has no row of its name: what the name means if a change replaced a variant."""
+    return {info.name: info.rows[0] for info in methods.values() if info.name not in info.rows}
 
 
 def base_row(info: MethodInfo, row: str, methods: Mapping[str, MethodInfo]) -> str:

@@ -32,15 +32,12 @@ def families(study: Study, benchmark: str) -> dict[str, list[str]]:
     ran = study.rows(benchmark)
     groups: dict[str, list[str]] = {}
     for row in ran:
-        name, mark, changes = row.partition("[")
-        if name not in study.page.compared_with:
-            continue
-        base = study.page.compared_with[name]
-        candidates = [candidate for candidate in ran if candidate.partition("[")[0] == base]
-        likely = [f"{base}{mark}{changes}", base, *(candidates if len(candidates) == 1 else ())]
-        matching = [candidate for candidate in likely if candidate in candidates]
-        if matching:
-            groups.setdefault(matching[0], [matching[0]]).append(row)
+        base = study.page.compared_with.get(study.unchanged(row), "")
+        candidates = [candidate for candidate in ran if study.unchanged(candidate) == base]
+        same = [candidate for candidate in candidates if candidate.partition("[")[2] == row.partition("[")[2]]
+        likely = [*same, *[base] * (base in candidates), *(candidates if len(candidates) == 1 else ())]
+        if likely:
+            groups.setdefault(likely[0], [likely[0]]).append(row)
     return groups
 
 

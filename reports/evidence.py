@@ -212,6 +212,8 @@ class Page:
     """By reason, the rows that are in the store and not on the page."""
     known_rows: tuple[str, ...] = ()
     """Every row of every registered method, in a fixed order."""
+    first_rows: Mapping[str, str] = field(default_factory=dict)
+    """By method without a row of its name, its first row."""
     compared_with: Mapping[str, str] = field(default_factory=dict)
     """By row, the row that its paper draws it with: a row of the method that it changes."""
     citations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -26,23 +26,22 @@ def switches(cells: Sequence[Cell]) -> Switches | None:
 
 
 def distances(study: Study, benchmark: str) -> Table | None:
-    """Compare rows with changed settings with the first row of their name; None if there are no such rows."""
+    """Compare rows with changed settings with their rows without the changes; None if no such pair ran."""
     names = ["method", "against", "worlds", "Hamming distance", "between its own seeds"]
     printed = _printed(study, benchmark)
     table = Table(
         "Hamming distance, in switches (an operation on an edge of a cell, on or off), between the cells that one method found "
         "in the same world under two settings; mean ± standard deviation (ddof 0). Between its own seeds: of the cells that "
-        "it found in different worlds, for comparison. Random cells are compared with the cells of the same world.",
+        "it found in different worlds, for comparison. Random cells are compared with the cells of the same world."
+        + (" Published: the distance that the paper prints." if printed else ""),
         [Column(name, right=name not in names[:2]) for name in (*names, *(["published"] if printed else []))],
     )
-    families: dict[str, list[str]] = {}
-    for row in sorted(study.rows(benchmark), key=lambda row: "[" in row):
-        families.setdefault(row.partition("[")[0], []).append(row)
-    for base, *changed in families.values():
-        if not changed:
-            continue
+    ran = study.rows(benchmark)
+    random = [row for row in ran if row.partition("[")[0].partition(":")[0] == RANDOM]
+    for base in (row for row in ran if "[" not in row):
+        changed = [row for row in ran if row != base and study.unchanged(row) == base]
         reference = _proposals(study, benchmark, base)
-        for row in (*changed, *(random for random in families if random.partition(":")[0] == RANDOM)):
+        for row in [*changed, *(row for row in random if row not in (base, *changed))] if changed else ():
             proposals = _proposals(study, benchmark, row)
             moved = [float(len(proposals[world] ^ reference[world])) for world in proposals if world in reference]
             own = [float(len(first ^ second)) for first, second in combinations(proposals.values(), 2)]
@@ -61,7 +60,8 @@ def _printed(study: Study, benchmark: str) -> dict[str, str]:
     for record in table[wanted & (table["metric"] == "hamming_distance")].to_dict("records"):
         line = {str(name): value for name, value in record.items()}
         source = papers.source(line)
-        texts[line["row"]] = Cited(f"{number(line['mean'], 0)} ({source})", [papers.CITATIONS[line["paper"]]])
+        text = Cited(f"{number(line['mean'], 0)} ({source})", [papers.CITATIONS[line["paper"]]])
+        texts |= dict.fromkeys(line["row"].split(";"), text)
     return texts
 
 

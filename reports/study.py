@@ -119,6 +119,11 @@ class Study:
         runs = self.runs[self.runs[Run.BENCHMARK] == benchmark]
         return bool(runs[Run.TEST].isna().all() and runs[Run.PARAMETERS].notna().any())
 
+    def unchanged(self, row: str) -> str:
+        """Return the row without changed settings: ``rsps`` of ``rsps[epochs=9]``. The name of a method means its first row."""
+        name = row.partition("[")[0]
+        return self.page.first_rows.get(name, name)
+
     def label(self, row: str) -> str:
         """Return the row's pretty name, with its id if two rows share a name."""
         text = self._labels.get(row, row)

@@ -127,10 +127,11 @@ def test_each_method_is_drawn_with_the_method_that_it_changes(study: StudyAndTra
         (["pc_darts", "pc_darts[epochs=2]"], "gaea_pc_darts[epochs=2]", "pc_darts[epochs=2]"),
         (["pc_darts", "pc_darts[epochs=2]"], "gaea_pc_darts[epochs=3]", "pc_darts"),
         (["pc_darts[epochs=2]", "pc_darts[epochs=4]"], "gaea_pc_darts[epochs=3]", None),
+        (["darts:erm[epochs=2]", "darts[epochs=2]"], "gaea_darts:bilevel[epochs=2]", "darts[epochs=2]"),
     ],
 )
 def test_rows_with_changed_settings_have_a_base_too(bases: list[str], row: str, base: str | None) -> None:
-    families = epochs.families(study_of(evidence(*bases, row)), BENCHMARK)
+    families = epochs.families(study_of(evidence(*bases, row, first_rows={"darts": "darts:bilevel"})), BENCHMARK)
     assert families == ({base: [base, row]} if base else {})
 
 
