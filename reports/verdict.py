@@ -94,8 +94,8 @@ def judge_target(
 
 
 def difference_from(ours: np.ndarray, line: Mapping[str, Any]) -> Difference | None:
-    """Return ours minus a printed number; None if either side has no standard error."""
-    known = ours.size > 1 and not isnan(line["std"]) and line["n"] >= 2  # an unknown n is NaN
+    """Return ours minus a printed number; None if ours are fewer than 3 runs or theirs have no spread."""
+    known = ours.size > 2 and not isnan(line["std"]) and line["n"] >= 2  # an unknown n is NaN
     return welch(ours, line["mean"], line["std"], line["n"]) if known else None
 
 
