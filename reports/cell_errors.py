@@ -1,7 +1,7 @@
 """Test errors of trainings from scratch against the papers' numbers: verdicts, and the printed numbers that nobody measured.
 
 A verdict compares the trainings of a row's chosen cell with the printed mean over trainings of the paper's chosen cell, if
-images, recipe and choice are those of the paper.
+images, recipe, choice and epoch are those of the paper.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ UNITS = {
     "test_perplexity": "test perplexity",
 }
 """The metrics that the papers print of a row, in words."""
-UNSTATED_CHOICE = "the paper does not say on which images it chose the cell"
+UNSTATED_CHOICE = "it is not certain on which images the paper chose its cell"
+UNCERTAIN_EPOCH = "the printed number may be a best epoch on the test set, ours is the last"
 IMAGES = {"valid": "validation images", "test": "the test set"}
 
 Line = dict[str, Any]
@@ -91,10 +92,10 @@ def judged(study: Study, benchmark: str, data: str, trainings: pd.DataFrame) -> 
         row = str(name)
         if row in known:
             line, ours = known[row][0], of(group)
-            reason = "; ".join(_obstacles(study, benchmark, row, group.iloc[0].to_dict(), line))
+            reason = "; ".join(_obstacles(study, benchmark, row, group.iloc[0].to_dict(), line)) if ours.size else ""
             verdict = judge_target(ours, line, margin, reason)
-            if verdict.difference and not line["chosen_on"]:
-                verdict = replace(verdict, notes=(*verdict.notes, UNSTATED_CHOICE))
+            if verdict.difference:
+                verdict = replace(verdict, notes=(*verdict.notes, *_doubts(line)))
             results[row] = Judged(study.label(row), data, ours, line, margin, verdict)
     return results
 
@@ -111,6 +112,16 @@ def _obstacles(study: Study, benchmark: str, row: str, training: Mapping[Any, An
     ours = training[Training.CHOSEN_ON]
     if line["chosen_on"] not in ("", ours):
         yield f"the cell is chosen on {IMAGES[ours]}, the paper's on {IMAGES[line['chosen_on']]}"
+    if line["record"] == papers.BEST_EPOCH:
+        yield "the printed number is a best epoch on the test set, ours is the last"
+
+
+def _doubts(line: Line) -> Iterator[str]:
+    """Yield what is not certain about a printed number that is compared all the same."""
+    if not line["chosen_on"]:
+        yield UNSTATED_CHOICE
+    if line["record"] == papers.PERHAPS_BEST_EPOCH:
+        yield UNCERTAIN_EPOCH
 
 
 @dataclass(frozen=True)
@@ -186,7 +197,7 @@ def not_here(study: Study) -> Table:
 
 
 def tally(study: Study) -> str:
-    """Return a sentence with the number of verdicts on trained cells, per row, stage and data set."""
+    """Return a sentence with the number of verdicts on trained cells, by row, stage and data set."""
     names = []
     for benchmark in study.benchmarks:
         if study.untested(benchmark):
@@ -197,4 +208,4 @@ def tally(study: Study) -> str:
             names += [NOT_MEASURED] * len(missing(study, benchmark))
     names += [NOT_MEASURED] * len({(item.row, item.benchmark, item.line["target"]) for item in elsewhere(study)})
     counts = [f"{names.count(name)} {name}" for name in VERDICTS if name in names]
-    return f"Verdicts on trained cells, by row and data set: {', '.join(counts)}." if counts else ""
+    return f"Verdicts on trained cells, by row, stage and data set: {', '.join(counts)}." if counts else ""

@@ -20,6 +20,8 @@ CITATIONS = {
     "004": "khodak2020weightsharing",
 }
 """Bibliography keys of the papers."""
+BEST_EPOCH, PERHAPS_BEST_EPOCH = "best epoch", "perhaps the best epoch"
+"""The record of a training whose printed error is, or may be, that of its best epoch on the test set (D-59)."""
 TEXT = (
     "paper", "table", "label", "row", "protocol", "benchmark", "target", "metric",
     "n_source", "record", "recipe", "chosen_on", "cost_unit", "caveats", "unmeasured", "unmapped",
@@ -31,12 +33,13 @@ def load() -> pd.DataFrame:
     """Read the published numbers, validated.
 
     Columns: paper, table and label as printed; ``row``, one of our row ids or several joined by ``;`` when one printed number
-    is compared with several rows; protocol, benchmark and target as ours; metric (tables compare ``test_accuracy_pct``;
-    a suffix in brackets names the setting of a study); mean and std (ddof 0) in the metric's unit; n and how it is known;
-    record; ``recipe``, the recipes that train a cell from scratch as the paper does, joined by ``;``, and ``chosen_on``, the
-    images on which the paper chose its cell (``test``, ``valid``, or empty if it does not say); search_cost in cost_unit;
-    params_M in millions; caveats; ``unmeasured``, why our row cannot be run on the benchmark; ``unmapped``, why no row of ours
-    corresponds to the line.
+    is compared with several rows; protocol, benchmark and target as ours; metric (tables compare ``test_accuracy_pct``,
+    ``test_error_pct``, on ImageNet ``top1_error_pct``; a suffix in brackets names the setting of a study); mean and std (ddof
+    0) in the metric's unit; n and how it is known; ``record``, the record of a table behind the number, or whether it is the
+    best epoch of a training; ``recipe``, the recipes that train a cell from scratch as the paper does, joined by ``;``, and
+    ``chosen_on``, the images on which the paper chose its cell (``test``, ``valid``, or empty if it is not certain);
+    search_cost in cost_unit; params_M in millions; caveats; ``unmeasured``, why our row cannot be run on the benchmark;
+    ``unmapped``, why no row of ours corresponds to the line.
 
     Raises:
         ValueError: the file breaks one of its rules; the message names the lines of the file.
