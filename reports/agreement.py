@@ -19,6 +19,8 @@ MEAN_RECORD = (
     "random search on NAS-Bench-201 about +0.1 (CIFAR-10), +0.15 (CIFAR-100) and +0.2 points (ImageNet-16-120)."
 )
 
+HOLM = "A row differs if it does on a target after Holm’s correction over its targets."
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -48,18 +50,19 @@ def of_benchmark(study: Study, benchmark: str) -> list[Judged]:
     ]
 
 
-def table(results: Sequence[Judged], measure: str = "") -> Table:
+def table(results: Sequence[Judged], measure: str = "", remark: str = HOLM) -> Table:
     """Return a line per result.
 
     Args:
         measure: what the numbers are, a sentence or ``""``.
+        remark: the last sentence of the caption.
     """
     names = ["method", "target", "ours", "published", "Δ", "95 %", "90 %", "δ", "spread ratio", "verdict", "remarks"]
     lines = Table(
         f"Agreement with the papers. {measure}Δ, its intervals and δ in points. A published std s (ddof 0) over n runs becomes "
-        "s·√(n/(n−1)). Reproduced: the 90 % interval lies inside ±δ. Differs: the 95 % interval lies wholly outside ±δ; for a "
-        "row, after Holm’s correction over its targets. Consistent, not conclusive: the 95 % interval contains 0. Unclear: "
-        "otherwise. Spread ratio: our std over the published one, reported and not judged.",
+        "s·√(n/(n−1)). Reproduced: the 90 % interval lies inside ±δ. Differs: the 95 % interval lies wholly outside ±δ. "
+        "Consistent, not conclusive: the 95 % interval contains 0. Unclear: otherwise. Spread ratio: our std over the "
+        f"published one, reported and not judged. {remark}",
         [Column(name, right=name not in ("method", "target", "verdict", "remarks")) for name in names],
     )
     for before, result in zip([None, *results], results, strict=False):

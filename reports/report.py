@@ -163,7 +163,7 @@ def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
         )
     absent = cell_errors.not_here(study)
     if absent.rows:
-        blocks += [Heading("Printed of other searches, not measured here"), absent]
+        blocks += [Heading("Numbers of other searches that are not measured here"), absent]
     failed = tables.failed_runs(study)
     if failed is not None:
         blocks += [Heading("Failed runs"), failed]

@@ -128,12 +128,15 @@ def ranking(study: Study, traces: Traces, benchmark: str) -> Table | None:
     table = Table(
         "Random cells under the weights that a search shares between all cells, against the same cells by themselves (CoNAS, "
         "A.4): rank correlations over the cells of a run, mean over runs with its 95 % interval (Student t, within [−1, 1], "
-        "none below 3 runs); p is two-sided, of one run. Cells are ranked by their accuracies, or by their losses if the line "
-        "says so. Shared: mean validation accuracy of the cells under the shared weights, in percent; best shared: the own "
-        "accuracy of the cell that they rank first; best own: that of the cell that own weights rank first.",
+        "none below 3 runs); p is two-sided, of one run; of several runs the smallest and the largest. Cells are ranked by "
+        "their accuracies, or by their losses if the line says so. Shared: mean validation accuracy of the cells under the "
+        "shared weights, in percent; best shared: the own accuracy of the cell that they rank first; best own: that of the "
+        "cell that own weights rank first.",
         [Column(name, right=name not in names[:2]) for name in names]
         + ([Column("published τ", right=False)] if any(printed.values()) else []),
     )
+    if any(printed.values()):
+        table.caption += " Published τ: the correlation that a paper prints for the row, with its conditions."
     for source, runs in rankings.items():
         taus, ps = zip(*(kendall(run.by_shared, run.by_own) for run in runs), strict=True)
         rhos = [rank_correlation(run.by_shared, run.by_own) for run in runs]

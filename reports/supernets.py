@@ -57,10 +57,10 @@ def ends(study: Study, traces: Traces, benchmark: str) -> Table | None:
     names += ["usable measurements %"] if any(text != MISSING for text in usable.values()) else []
     table = Table(
         "Validation accuracy, in percent, of the supernet after its last epoch, mean ± standard deviation (ddof 0) over the "
-        "runs that reached it; runs that their budget ended before are not among them. A supernet with weights for its "
-        "operations is evaluated with the last of them; one that trains single cells has the median accuracy of several random "
-        f"cells. At chance: runs whose supernet is at most {FACTOR:g} times as accurate as guessing. Such a search learned "
-        "nothing from its supernet, and its row is marked in the table of results."
+        "runs that reached it; runs that their budget ended before are not among them. Supernets that mix operations are "
+        "evaluated with their last architecture weights. Those that train single cells have the median accuracy of several "
+        f"random cells. At chance: runs whose supernet is at most {FACTOR:g} times as accurate as guessing. Such a search "
+        "learned nothing from its supernet, and its row is marked in the table of results."
         + (" Usable measurements: the share of the measured cells that the polynomial is fitted to." if len(names) > 5 else ""),
         [Column(name, right=name != "method") for name in names],
     )

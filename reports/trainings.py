@@ -25,6 +25,8 @@ from reports.verdict import difference_from
 
 RANDOM = "random_cell"
 """The method that proposes a random cell: what the other rows are compared with."""
+ONE_CELL = "One cell on each side: the intervals hold the noise of trainings, not that of searches."
+PUBLISHED = " Published: the papers' error of the row's cell; parameters, search cost and source in brackets."
 
 
 def blocks(study: Study, benchmark: str) -> list[Block]:
@@ -44,12 +46,13 @@ def blocks(study: Study, benchmark: str) -> list[Block]:
             shown.append(chosen_cell(group, labels, costs(study, benchmark), published, results))
             if results:
                 measure = "Test error in percent over the trainings of the chosen cell, after the last epoch. "
-                shown += [Heading(f"Agreement with the papers: {stage}"), agreement.table([*results.values()], measure)]
+                agreed = agreement.table([*results.values()], measure, ONE_CELL)
+                shown += [Heading(f"Agreement with the papers: {stage}"), agreed]
                 shown += agreement.caveats([*results.values()])
         else:
             shown.append(every_cell(group, labels))
     rest = cell_errors.not_measured(study, benchmark)
-    return [*shown, Heading(f"Printed of {benchmark}, not measured here"), rest] if rest.rows else shown
+    return [*shown, Heading(f"Numbers of {benchmark} that are not measured here"), rest] if rest.rows else shown
 
 
 def searches(study: Study, benchmark: str) -> Table:
@@ -68,7 +71,7 @@ def searches(study: Study, benchmark: str) -> Table:
     delivered = single_runs(study, benchmark)
     if delivered:
         columns += [Column("single run, error %"), Column("published error %", right=False)]
-        text += " Single run: test error of the trained network that the search itself delivers."
+        text += " Single run: test error of the trained network that the search itself delivers." + PUBLISHED
     table = Table(text, columns)
     cost = costs(study, benchmark)
     for row in study.rows(benchmark):
@@ -218,7 +221,7 @@ def chosen_cell(
     columns += [Column("best epoch, error %"), Column("params M"), Column("MACs M"), Column("one search", right=False)]
     columns += [Column("published error %", right=False)] if printed else []
     columns += [Column("Δ [95 %]"), Column("verdict", right=False)] if judged else []
-    table = Table(_caption(trainings) + (DELTA if judged else ""), columns)
+    table = Table(_caption(trainings) + (PUBLISHED if printed else "") + (DELTA if judged else ""), columns)
     for name, group in trainings.groupby(Training.ROW, sort=False):
         row = str(name)
         table.add(
@@ -279,11 +282,7 @@ def _caption(trainings: pd.DataFrame) -> str:
         return (
             f"{how}. Of each row's searches the cell with the best {source} accuracy in the trainings '{first['chosen_by']}', "
             f"trained with seeds {trainings['seed'].min()} to {trainings['seed'].max()}; ± is over these trainings (ddof 0). "
-            + (
-                "The choice was made on the test set, as the papers make it: such an error is optimistic. "
-                if source == "TEST"
-                else ""
-            )
+            + ("The choice was made on the test set: such an error is optimistic. " if source == "TEST" else "")
             + "The best epoch is chosen on the same images and is no result."
         )
     return (

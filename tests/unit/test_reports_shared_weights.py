@@ -11,6 +11,8 @@ import pytest
 
 from benchmarks.darts.space import DartsSpace
 from benchmarks.nb201.space import NB201Space
+from harness import registry
+from harness.captions import first_rows
 from harness.frames import depict
 from reports import epochs, signal, stability, weights
 from reports.study import Study
@@ -19,10 +21,10 @@ from tests import made_evidence
 from tests.unit.test_reports_one_shot import BENCHMARK, GOOD, NB201, SKIPS, lines, study_of
 
 
-def study(*rows: str, trainings: pd.DataFrame | None = None, archs: dict[str, str] | None = None) -> Study:
+def study(*rows: str, trainings: pd.DataFrame | None = None, archs: dict[str, str] | None = None, **page: Any) -> Study:
     """Return three runs of each row."""
     runs = lines(*(archs or rows), archs=archs, worlds=3)
-    return study_of(made_evidence.evidence(runs, spaces=NB201, trainings=trainings))
+    return study_of(made_evidence.evidence(runs, spaces=NB201, trainings=trainings, **page))
 
 
 def of(row: str, *traces: Trace) -> Traces:
@@ -61,7 +63,8 @@ def test_cells_trained_for_a_ranking_are_averaged_over_their_seeds_in_the_order_
 
 def test_cells_are_ranked_by_their_test_losses_too_next_to_the_printed_correlation() -> None:
     """CoNAS, A.4 (D-65): tau and its p are those of the losses; the accuracies stay in their own line."""
-    traces = of("rsps", probe(0, [3.0, 2.0, 1.0], shared_loss=[1.0, 3.0, 2.0]))
+    probes = [probe(0, [3.0, 2.0, 1.0], shared_loss=[1.0, 3.0, 2.0])]
+    traces = of("rsps", *probes)
     of_probes: dict[str, Any] = {"benchmark": BENCHMARK, "row": "rsps", "stage": "ranking", "recipe": "conas_160"}
     values = [(70.0, 0.5), (71.0, 0.9), (72.0, 0.7)]
     trained = pd.DataFrame(
@@ -74,16 +77,20 @@ def test_cells_are_ranked_by_their_test_losses_too_next_to_the_printed_correlati
     text = "CIFAR-10, test, trained by conas_160"
     assert by_accuracy == ["rsps", text, "1", "3", "−1.00", "0.33", "−1.00", "2.00", "70.00", "72.00"]
     assert by_loss == ["rsps", f"{text}, by the loss", "1", "3", "1.00", "0.33", "1.00", "2.00", "70.00", "70.00"]
-    lines = plain.published.copy()
+    lines, changed = plain.published.copy(), "rsps[epochs=100]"
     tau = lines.index[lines["metric"] == "kendall_tau"]
     assert lines.loc[tau, ["row", "protocol", "benchmark"]].to_numpy().tolist() == [
-        ["rsps", "darts-as-published", "darts/cifar10"]
+        [f"rsps;{changed}", "darts-as-published", "darts/cifar10"]
     ]
     lines.loc[tau, ["protocol", "benchmark"]] = ["p", BENCHMARK]
     table = signal.ranking(Study(plain.evidence, lines), traces, BENCHMARK)
     assert table is not None
     accuracy, loss = (row[-1] for row in table.rows)
     assert accuracy == "–" and loss.startswith("0.15 (CoNAS text, n not printed; ") and "p = 0.23" in loss
+    assert "Published τ: the correlation that a paper prints" in table.caption
+    longer = study(changed, trainings=trained.assign(row=changed))
+    again = signal.ranking(Study(longer.evidence, lines), of(changed, *probes), BENCHMARK)
+    assert again is not None and [row[-1] for row in again.rows] == [accuracy, loss], "with the supernet's printed 100 epochs"
     trained["loss"] = np.nan  # trained before losses were stored
     table = signal.ranking(study("rsps", trainings=trained), traces, BENCHMARK)
     assert table is not None and len(table.rows) == 1
@@ -110,6 +117,29 @@ def test_cells_under_changed_settings_are_compared_switch_by_switch() -> None:
     assert stability.distances(study("conas"), BENCHMARK) is None
 
 
+@pytest.mark.parametrize(
+    ("changed", "base", "other"),
+    [
+        ("sparse_nas[mixture=0.3]", "sparse_nas:hapg", "sparse_nas:adam_hapg"),
+        ("darts[epochs=9]", "darts:bilevel", "darts:second_order"),
+        ("ista_nas[epochs=9]", "ista_nas:two_stage", "ista_nas:one_stage"),
+        ("sparse_nas:adam_hapg[mixture=0.3]", "sparse_nas:adam_hapg", "sparse_nas:hapg"),
+        ("conas[terms=3]", "conas", "conas:two_inputs"),
+    ],
+)
+def test_a_changed_row_meets_the_row_that_it_changes(changed: str, base: str, other: str) -> None:
+    """A change of a variant that sets nothing, such as ``hapg``, replaces the variant's name."""
+    info = registry.method(changed.partition("[")[0].partition(":")[0])
+    field, _, text = changed.partition("[")[2].rstrip("]").partition("=")
+    assert registry.altered(info, base, {field: text}) == changed
+    first = first_rows(registry.methods())
+    own = study(archs={changed: SKIPS, other: GOOD, base: GOOD}, first_rows=first)
+    table = stability.distances(own, BENCHMARK)
+    assert table is not None and [row[:4] for row in table.rows] == [[changed, base, "3", "9.0 ± 0.0"]]
+    unfinished = study(archs={changed: SKIPS, other: GOOD}, first_rows=first)
+    assert stability.distances(unfinished, BENCHMARK) is None, "rows with changes are no base, nor is another variant"
+
+
 def test_a_printed_distance_stands_next_to_ours_and_random_cells_are_compared_too() -> None:
     archs = {"conas": GOOD, "conas[penalty=9]": SKIPS, "random_cell": SKIPS}
     line = {"paper": "000", "table": "6", "row": "conas[penalty=9]", "protocol": "p", "benchmark": BENCHMARK, "mean": 12.0}
@@ -117,6 +147,7 @@ def test_a_printed_distance_stands_next_to_ours_and_random_cells_are_compared_to
     own = dataclasses.replace(study(archs=archs), published=printed)
     table = stability.distances(own, BENCHMARK)
     assert table is not None and [column.name for column in table.columns][-1] == "published"
+    assert "Published: the distance that the paper prints." in table.caption
     assert [row[0] for row in table.rows] == ["conas[penalty=9]", "random_cell"]
     assert [row[3] for row in table.rows] == ["9.0 ± 0.0", "9.0 ± 0.0"]
     assert [str(row[-1]) for row in table.rows] == ["12 (CoNAS T6, n not printed)", "–"]
