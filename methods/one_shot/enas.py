@@ -14,8 +14,9 @@ class Enas(training.WeightTraining):
     """ENAS: an LSTM draws a cell per batch to train the weights, and learns by REINFORCE from the supernet's accuracies.
 
     On NAS-Bench-201 the baseline is constant within an epoch, so that an update learns from almost the accuracy itself. In the
-    first epoch there is no baseline, and the accuracy of a sample is its own. On NAS-Bench-1Shot1 there is no clipping, rewards
-    are in percent, and the baseline starts from zero: at first an update learns from the whole accuracy.
+    first epoch there is no baseline, and the accuracy of a sample is its own. On NAS-Bench-1Shot1 there is no clipping
+    of the controller's gradient, rewards are in percent, and the baseline starts from zero: at first an update learns from the
+    whole accuracy.
     """
 
     epochs: Annotated[int, "passes over the images that train the weights"] = 250
