@@ -107,7 +107,8 @@ def _numbers(stopped: int | None) -> list[tuple[int, float]]:
 
 @given(st.floats(20, 200), st.integers(1, 60))
 def test_a_view_yields_whole_epochs_as_far_as_the_budget_pays(limit: float, own: int) -> None:
-    ledger, shares = Budget("seconds", limit, "fit"), []
+    ledger = Budget("seconds", limit, "fit")
+    shares: list[float] = []
     view = SearchView(ToySpace(), ledger, None, 0, "self", report=shares.append)
     for _ in view.epochs(own):
         ledger.charge(seconds=3.0)

@@ -174,7 +174,7 @@ class Search:
             return float(self.settings.epochs)
         currency = str(self.view.budget.currency)
         epoch = passes * self.net.price(self.task.images["train"], training=True)[currency]
-        return (self.view.budget.limit - self.schedule.reserve) / epoch
+        return float(self.view.budget.limit - self.schedule.reserve) / epoch
 
     def _cosine(self, position: float) -> float:
         settings = self.settings
