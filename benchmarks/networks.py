@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 from typing import Generic, TypeVar, cast
@@ -64,8 +63,13 @@ class SupernetBase(Metered, ABC, Generic[Cell]):
         training: bool = False,
     ) -> Mapping[str, float]:
         """See the contract."""
-        prices: Counter[str] = Counter()
-        self._pay(self._cells(weights, active, False, torch.device("cpu")), images, training, lambda **p: prices.update(p))
+        prices: dict[str, float] = {}
+
+        def meter(queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float) -> None:
+            for name, amount in {"queries": queries, "seconds": seconds, "epochs": epochs, "macs": macs, **extra}.items():
+                prices[name] = prices.get(name, 0.0) + amount
+
+        self._pay(self._cells(weights, active, False, torch.device("cpu")), images, training, meter)
         return prices
 
     def _cells(

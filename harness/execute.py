@@ -178,9 +178,11 @@ def _score_network(result: Result, delivery: Delivery, proposed: Arch, judge: Ju
             raise ValueError(flaw)
         for target, scores in judge.score_network(delivery, device).items():
             result.scores[target] |= scores
-    except Exception as error:
+    except ValueError as error:  # the delivery is wrong
         result.status, result.error = "failed", printable(f"the network that it delivered cannot be judged: {error}")
         return
+    except Exception as error:  # such as a lack of memory: the cell is still the result of a whole search
+        result.error = printable(f"the network that it delivered was not tested: {without_harness(error)}")
     digest = hashlib.sha256(delivery.weights).digest()
     result.trace |= {"delivered/bytes": [len(delivery.weights)], "delivered/sha256": list(digest)}
 

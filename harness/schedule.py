@@ -47,8 +47,12 @@ class Schedule:
         """Return the share of the schedule that is done, from 0 to 1."""
         if not self.fitted:
             return self._epoch / self.length
-        usable = self._spending.limit - self.reserve
-        return min(self._spent / usable, 1.0) if usable > 0 else 1.0
+        return min(self._spent / self._usable, 1.0) if self._usable > 0 else 1.0
+
+    @property
+    def _usable(self) -> float:
+        """Return the amount that the steps may spend."""
+        return float(self._spending.limit - self.reserve)
 
     @property
     def _spent(self) -> float:
@@ -88,12 +92,12 @@ class Schedule:
     def _allows_epoch(self) -> bool:
         if not self.fitted:
             return self._epoch < self.length
-        if self._spending.limit <= self.reserve:
+        if self._usable <= 0:
             self._refuse(0, 0)
         return self._epoch == 0 or self._allows_step()
 
     def _allows_step(self) -> bool:
-        return self._spent + self._step + self._after <= self._spending.limit - self.reserve
+        return self._spent + self._step + self._after <= self._usable
 
     def _refuse(self, done: int, missing: int) -> None:
         """Raise :class:`BudgetTooSmall` with the price of an epoch and of what is reserved."""

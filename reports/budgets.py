@@ -78,8 +78,8 @@ def _drawer(
 
 def _dots(panel: Axes, best: float, searches: pd.DataFrame, look: dict[str, Any]) -> Any:
     """Draw a row's mean regret at each of its budgets, with intervals."""
-    groups = [(float(limit), best - group[Fitted.TEST].dropna()) for limit, group in searches.groupby(Fitted.LIMIT)]
-    known = [(limit, regrets) for limit, regrets in groups if len(regrets)]
+    regret = (best - searches.set_index(Fitted.LIMIT)[Fitted.TEST]).dropna()
+    known = [(float(limit), regret.loc[[limit]]) for limit in sorted(set(regret.index))]
     limits, means = [limit for limit, _ in known], [float(regrets.mean()) for _, regrets in known]
     halves = [
         student_quantile(0.975, len(r) - 1) * float(r.std(ddof=1)) / np.sqrt(len(r)) if len(r) >= 3 else 0.0 for _, r in known

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +66,8 @@ class Queries:
 
     def index(self, cell: str | Arch | int) -> int:
         """Return the official index of a cell. Raises :class:`harness.space.InvalidArchitecture`."""
-        if isinstance(cell, int):
-            return self.space.index(self.space.at(cell))
+        if isinstance(cell, Integral):
+            return self.space.index(self.space.at(int(cell)))
         return self.space.index(self.space.from_str(cell) if isinstance(cell, str) else cell)
 
     def cell(self, index: int) -> str:

@@ -121,7 +121,8 @@ class ToySupernet(Metered):
         shared = not weights or isinstance(weights[0], Tensor)
         tables: Any = [weights] * CELLS if shared else weights
         if self.metered:
-            self._meter(**self.price(len(images), active=active, training=torch.is_grad_enabled()))
+            price = self.price(len(images), active=active, training=torch.is_grad_enabled())
+            self._meter(seconds=price["seconds"], epochs=price["epochs"], macs=price["macs"])
         logits: Tensor = self.module(images, of_cells, tables, self._ops, straight_through)
         return logits
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
@@ -39,7 +39,7 @@ class LocalSearch:
     def search(self, view: SearchView) -> None:
         known = _Known(view)
         new = known.new()
-        with suppress(StopIteration):  # every architecture of the space is known
+        with known.until_all_are_known():
             while True:
                 starts = [first_recorded(new.__next__, known.measure)[0] for _ in range(self.starts)]
                 current: Arch | None = max(starts, key=known.accuracy.__getitem__)
@@ -83,6 +83,17 @@ class _Known:
             arch = space.sample(self.view.rng)
             if arch not in self.accuracy:
                 yield arch
+
+    @contextmanager
+    def until_all_are_known(self) -> Iterator[None]:
+        """Leave the body if every architecture is known, or if no other seems to have a record."""
+        try:
+            yield
+        except StopIteration:
+            pass
+        except MissingRecord:
+            if not self.accuracy:
+                raise
 
     def neighbours(self, arch: Arch) -> list[Arch]:
         """Return the neighbours that are not known, in random order."""

@@ -54,6 +54,9 @@ class Darts(training.WeightTraining):
     }
 
     def skip(self, problem: Problem) -> str | None:
+        side = problem.training
+        if side is not None and not self.none and side.operations_on == "nodes":
+            return "leaves out 'none', which no cell of this space has"
         return training.skip(problem)
 
     def search(self, view: SearchView) -> Arch:

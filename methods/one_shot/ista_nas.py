@@ -21,14 +21,15 @@ class IstaNas(training.WeightTraining):
     No paper uses it on NAS-Bench-201; that transfer is this project's. The candidates of a node are its edges times the four
     operations other than ``none``. A cell has one operation per edge, so the selected connections of a node are on different
     edges; the other edges are ``none``. One stage stops once every node has settled, and the norms have no scale and shift: the
-    table replaces the further training. Three things differ from the DARTS space, in both stages:
+    table replaces the further training. Two things differ from the DARTS space, in both stages:
 
     * The weights of the operations are near 0.001 at first. In the DARTS space convolutions and poolings end in norms, and
       each cell begins with norms. Here norms without scale follow poolings, skip connections and cells (``normed``, D-43);
       without them the signal is smaller by that factor in each cell.
-    * A node settles by its movement per step, because an epoch has other lengths here (D-44).
     * A first cell without a convolution between input and output is linear, and its supernet learns next to nothing. Then b
       and the matrices are drawn again (``redraw``, D-45).
+
+    In every space a node settles by its movement per step, because epochs have other lengths than on CIFAR-10 (D-44).
     """
 
     batch: Annotated[int, "images per step"] = 256

@@ -35,6 +35,8 @@ class RandomCell:
     def __post_init__(self) -> None:
         if self.count < 0 or (self.operations != "all" and not self.count):
             raise ValueError(f"operations = {self.operations} needs the number of operations, count, which is {self.count}")
+        if self.count and not self.none:
+            raise ValueError(f"none = false has no effect if the number of operations is given: count = {self.count}")
 
     def skip(self, problem: Problem) -> str | None:
         if not (problem.fidelities or problem.retraining):

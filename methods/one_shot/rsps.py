@@ -81,6 +81,7 @@ class Rsps(training.WeightTraining):
         from methods.one_shot.parts.search import Forward, Search
 
         search = Search(view, self)
+        search.draw = lambda: Forward(active=self._drawn(search))
         ranked = search.ranked_images(self.candidates, self.selection_batch, self.selection_batches, self.finalists)
         for epoch in search.epochs(evaluated=ranked if self.selects == "at_the_end" else 0):
             for batch in search.steps(search.task.batches("train", self.batch, epoch)):

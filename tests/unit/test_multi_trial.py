@@ -14,6 +14,7 @@ from benchmarks.nb201.space import EDGES, NB201Space
 from harness import registry
 from harness.budget import Budget, BudgetExhausted
 from harness.method import Method
+from harness.problem import MissingRecord
 from harness.space import Arch
 from harness.testing.toy import ToyOracle, ToySpace
 from methods.multi_trial.bohb import Bohb, CategoricalDensity
@@ -254,3 +255,22 @@ def test_bohb_concentrates_where_good_runs_are() -> None:
     early = np.mean([sum(arch) for arch, _ in oracle.asked[:40]])
     late = np.mean([sum(arch) for arch, _ in oracle.asked[-60:]])
     assert late > early
+
+
+@pytest.mark.parametrize("records", [3, 60])
+def test_local_search_ends_once_it_knows_every_record_of_a_sparse_table(records: int) -> None:
+    space = NB201Space()
+    known = {space.at(number) for number in range(0, space.size, space.size // records)}
+
+    class Sparse(ToyOracle):
+        def measure(self, arch: Arch, fidelity: int | None, asked: int) -> tuple[float, float, float, float]:
+            if arch not in known:
+                raise MissingRecord("no record")
+            return 50.0 + sum(arch), 1.0, 1.0, 1.0
+
+    view = RecordedView(space, Budget("queries", 10_000), Sparse(7), 0)
+    local_search("").search(view)
+    assert 1 <= len(view.trace.accuracy) <= len(known)
+    known.clear()
+    with pytest.raises(MissingRecord):
+        local_search("").search(RecordedView(space, Budget("queries", 10_000), Sparse(7), 0))

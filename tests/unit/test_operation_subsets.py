@@ -17,6 +17,7 @@ from benchmarks.darts.supernet import Supernet
 from harness import registry
 from harness.space import Arch
 from harness.testing.toy import ToyProblem, ToySharingProblem
+from harness.training import Meter
 from methods.one_shot.parts.operations import CHERRY_PICKED, FIVE
 from methods.one_shot.parts.switches import Switches
 from tests import made_darts
@@ -78,7 +79,7 @@ def test_it_is_the_supernet_of_all_operations_whose_other_weights_are_zero(name:
 def test_a_pass_costs_what_it_executes(subset: str) -> None:
     paid: list[float] = []
 
-    def charge(macs: float, images: int, training: bool) -> None:
+    def charge(macs: float, images: int, training: bool, meter: Meter) -> None:
         paid.append(macs)
 
     x = images().float()

@@ -239,7 +239,7 @@ def test_the_released_temperature_is_a_switch(monkeypatch: pytest.MonkeyPatch) -
     temperatures: list[float] = []
     plain = HardGumbel.__call__
 
-    def call(self: HardGumbel, architecture: Any) -> Forward:
+    def call(self: HardGumbel, architecture: Any) -> Any:
         temperatures.append(self.temperature)
         return plain(self, architecture)
 

@@ -141,6 +141,7 @@ class Search:
             self.lr = self.rate(self.position)
             self._steps = 0
             if not goes_on(epoch):
+                self._checkpoint(epoch)
                 break
             yield epoch
             self._progress(1.0)
@@ -174,7 +175,7 @@ class Search:
             return float(self.settings.epochs)
         currency = str(self.view.budget.currency)
         epoch = passes * self.net.price(self.task.images["train"], training=True)[currency]
-        return (self.view.budget.limit - self.schedule.reserve) / epoch
+        return float(self.view.budget.limit - self.schedule.reserve) / epoch
 
     def _cosine(self, position: float) -> float:
         settings = self.settings
@@ -224,11 +225,6 @@ class Search:
         self.sgd.step(self.lr)
         self._steps += 1
         self._progress(min(self._steps * self.settings.batch / self._images, 1.0))
-
-    @torch.no_grad()
-    def evaluate(self, number: int, forward: Forward = EVERYTHING, batch: int = 512) -> tuple[Tensor, Tensor]:
-        """Return accuracy (percent) and mean loss on batch ``number`` of the plain validation images. The pass is charged."""
-        return self.score(self.task.plain("valid", batch, number), forward)
 
     @torch.no_grad()
     def score(self, batch: Batch, forward: Forward = EVERYTHING) -> tuple[Tensor, Tensor]:
