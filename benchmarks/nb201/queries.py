@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -66,9 +65,9 @@ class Queries:
 
     def index(self, cell: str | Arch | int) -> int:
         """Return the official index of a cell. Raises :class:`harness.space.InvalidArchitecture`."""
-        if isinstance(cell, Integral):
-            return self.space.index(self.space.at(int(cell)))
-        return self.space.index(self.space.from_str(cell) if isinstance(cell, str) else cell)
+        if isinstance(cell, str):
+            return self.space.index(self.space.from_str(cell))
+        return self.space.index(cell if isinstance(cell, tuple) else self.space.at(int(cell)))
 
     def cell(self, index: int) -> str:
         """Return the text of the cell with an official index."""
