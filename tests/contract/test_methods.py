@@ -14,7 +14,7 @@ from harness.testing.searches import spawned
 METHODS = registry.methods()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "conas")) for name in METHODS])
 def test_keeps_the_contract(name: str) -> None:
     broken = {claim: problem for claim, problem, _ in check(METHODS[name]) if problem}
     assert not broken

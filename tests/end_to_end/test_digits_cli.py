@@ -55,6 +55,7 @@ def test_a_limit_in_trainings_needs_a_benchmark_that_knows_their_mean_cost() -> 
         rule.on("a/b")
 
 
+@pytest.mark.slow
 def test_missing_data_are_skipped_on_request(
     command: Command, made_data: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

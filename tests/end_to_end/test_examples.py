@@ -100,6 +100,7 @@ def test_my_benchmark_keeps_the_contract(elsewhere: Command, installed: Path) ->
         assert done.stdout.splitlines()[-1] == "my_benchmark/images keeps the contract"
 
 
+@pytest.mark.slow
 def test_my_benchmark_passes_its_tests_which_inherit_the_suites(installed: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLES / "my_benchmark" / "tests")]
     path = os.pathsep.join(map(str, (PROJECT, installed)))
@@ -108,6 +109,7 @@ def test_my_benchmark_passes_its_tests_which_inherit_the_suites(installed: Path)
     assert (done.stdout + done.stderr).count(".") >= 16
 
 
+@pytest.mark.slow
 def test_my_protocol_rules_my_benchmark(elsewhere: Command, installed: Path, tmp_path: Path) -> None:
     protocol = EXAMPLES / "my_protocol.toml"
     call = ("--protocol", protocol, "--methods", f"{EXAMPLES / 'my_method.py'},random_search", "--seeds", 3, "--out", "out")
@@ -125,6 +127,7 @@ def test_every_row_and_a_users_row(elsewhere: Command, installed: Path, tmp_path
     assert {"my_method", "random_search", "bohb:nb201_2020", "reinforce:lr_0.5"} <= set(rows)
 
 
+@pytest.mark.slow
 def test_a_users_packages_with_the_names_of_ours_are_named_and_not_used(elsewhere: Command, tmp_path: Path) -> None:
     for name in ("methods", "benchmarks", "reports"):
         (tmp_path / name).mkdir()

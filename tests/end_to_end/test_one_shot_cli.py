@@ -69,6 +69,7 @@ def test_regret_and_entropy_of_every_epoch_if_the_table_has_every_cell(command: 
     assert [line[4] for line in cells if "1–2" in line] == ["2/2", "2/2"]
 
 
+@pytest.mark.slow
 def test_a_search_whose_supernet_learned_nothing_is_marked(command: Command, tmp_path: Path) -> None:
     short = ("epochs=1", "lr=1e-9", "selection_batch=16", "candidates=2", "probed=0")
     settings = [f"rsps.{text}" for text in short] + ["ista_nas.epochs=1", "ista_nas.lr=1e-9", "ista_nas.normed=false"]

@@ -69,6 +69,7 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(command: Command, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_price_is_measured_on_request_and_read_from_the_store_afterwards(command: Command, tmp_path: Path) -> None:
     call = ("--protocol", "smoke", "--methods", "random_search,reinforce:lr_0.5", "--out", tmp_path)
     done = command(*call, "--price")

@@ -44,7 +44,7 @@ def test_the_space_runs_the_rows_of_the_papers() -> None:
     assert not {"rsps:nats_2021", "enas", "setn"} & set(ROWS)
 
 
-QUICK = {"darts:second_order", "gaea_gdas", "conas", "ista_nas:one_stage"}
+QUICK = {"gaea_gdas", "ista_nas:one_stage"}
 """A row of each kind of training; the others are slow."""
 
 

@@ -105,7 +105,8 @@ def test_a_wrong_delivery_costs_its_run_a_line(how: str, tmp_path: Path) -> None
         assert "\n" not in result.error
 
 
-@pytest.mark.parametrize("hows", [("claims_10_GB", "well"), pytest.param((*FAULTS, "well"), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("hows", [("claims_10_GB", "well"), (*FAULTS, "well")])
 def test_a_worker_survives_wrong_deliveries(hows: tuple[str, ...]) -> None:
     rows = planned(*hows)
     by_run = results(local, [Job(row.spec, tuple(row.runs)) for row in rows], workers=1)

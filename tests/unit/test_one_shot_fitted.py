@@ -22,7 +22,7 @@ __all__ = ["small"]
 
 TRAINING = [row for row in made_search.rows() if not row.startswith("random_cell")]
 """Rows that train. A random cell is charged nothing."""
-QUICK = {"gdas", "rsps", "xnas", "conas", "ista_nas:two_stage"}
+QUICK = {"gdas", "rsps"}
 """A row of each kind of training; the others are slow."""
 EARLY = {"ista_nas:one_stage"}
 """Rows that may end before the limit, by a rule of their own."""
@@ -74,7 +74,7 @@ def test_twice_the_limit_gives_about_twice_the_epochs_and_the_same_end_of_the_sc
     assert twice[-1]["lr"] == pytest.approx(epochs(own)[-1]["lr"], rel=0.35)
 
 
-@pytest.mark.parametrize("row", ["gdas", "enas"])
+@pytest.mark.parametrize("row", ["gdas", *(pytest.param(row, marks=pytest.mark.slow) for row in ("enas", "xnas", "rsps"))])
 def test_a_killed_fitted_search_resumes_to_the_same_cell(row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
     limit, passes = 4 * price(row), Counter()

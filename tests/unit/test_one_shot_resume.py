@@ -36,7 +36,7 @@ class Counter:
         return counted
 
 
-QUICK = {"darts:bilevel", "rsps", "gaea_gdas", "enas", "conas", "ista_nas:two_stage", "sparse_nas:hapg"}
+QUICK = {"rsps", "gaea_gdas", "enas", "conas", "ista_nas:two_stage"}
 """A row of each kind of training; the others are slow."""
 
 

@@ -181,6 +181,7 @@ def test_more_seeds_in_the_store_than_requested_are_stated(store: Store, tmp_pat
     assert "9 (3 asked)" in page(planned("smoke", "random_search", benchmarks=("nb201/digits",)), store, tmp_path)
 
 
+@pytest.mark.slow
 def test_rows_have_one_order_for_any_command(store: Store, tmp_path: Path) -> None:
     made_store.fill(store, planned("digits", *BOTH, "local_search", benchmarks=("nb201/digits",)))
     pages = [

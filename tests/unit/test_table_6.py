@@ -99,6 +99,7 @@ def test_a_change_that_is_none_is_refused(protocol: Path) -> None:
         make(protocols.protocol(str(protocol)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_every_penalty_is_applied_to_the_same_measurements(protocol: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(task.MACROS, "digits", made_darts.MACRO)
