@@ -16,8 +16,8 @@ from tests.made_search import small
 pytestmark = pytest.mark.usefixtures("small")
 __all__ = ["small"]
 
-SINGLE = {"rsps", "rsps:nats_2021", "enas", "conas", "conas:paper_scale"}
-"""Rows that train a single cell per step, and have no pass of the whole supernet."""
+SINGLE = {"rsps", "enas", "conas"}
+"""Methods that train a single cell per step, and have no pass of the whole supernet."""
 QUICK = {"darts:erm", "rsps", "conas", "enas", "setn", "ista_nas:one_stage", "sparse_nas:adam"}
 
 
@@ -30,7 +30,7 @@ def test_every_row_logs_it_once(row: str) -> None:
     (final,) = [line for line in view.trace.scalars if "final_supernet_accuracy" in line]
     recorded = [line["supernet_accuracy"] for line in view.trace.scalars if "supernet_accuracy" in line]
     assert final["chance"] == 10 and 0 <= final["final_supernet_accuracy"] <= 100
-    if row not in SINGLE:
+    if row.partition(":")[0] not in SINGLE:
         assert final["final_supernet_accuracy"] == recorded[-1]
 
 
