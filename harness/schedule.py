@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from harness.budget import BudgetTooSmall, Spending
+from harness.errors import UserError
 
 Item = TypeVar("Item")
 
@@ -63,11 +64,14 @@ class Schedule:
 
         Raises:
             BudgetTooSmall: the budget to fit allows no epoch.
+            UserError: an epoch costs nothing in the limited currency.
         """
         self._epoch = first
         while self._allows_epoch():
             self._end_of_steps = None
             yield self._epoch
+            if self.fitted and not self._spent:
+                raise UserError(f"this search is charged no {self._spending.currency}, so its schedule fits no such budget")
             if self._end_of_steps is not None:
                 self._after = self._spent - self._end_of_steps
             self._epoch += 1

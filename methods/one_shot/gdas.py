@@ -58,15 +58,15 @@ class Gdas(training.WeightTraining):
     def search(self, view: SearchView) -> Arch:
         from methods.one_shot.parts.architecture import HardGumbel, SoftmaxAdam
         from methods.one_shot.parts.differentiable import alternate
-        from methods.one_shot.parts.gumbel import linear_temperature, unfinished_temperature
+        from methods.one_shot.parts.gumbel import linear_temperature
         from methods.one_shot.parts.search import Search
 
         search = Search(view, self, none=True)
         gumbel = HardGumbel(search, self.noise, self.unsampled)
-        temperature = linear_temperature if self.cooling == "linear" else unfinished_temperature
+        epochs = self.epochs + (self.cooling == "unfinished")
 
         def begin() -> bool:
-            gumbel.temperature = temperature(search.position, self.epochs, self.hottest, self.coldest)
+            gumbel.temperature = linear_temperature(search.position, epochs, self.hottest, self.coldest)
             return True
 
         logits = SoftmaxAdam(search, self.arch_lr, self.arch_decay)

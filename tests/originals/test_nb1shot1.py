@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.nb1shot1.cell import InvalidCell, prune
 from benchmarks.nb1shot1.space import PARENTS, NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
-from tests.originals.layers import cross_entropy, softmax
+from tests.originals.layers import cross_entropy, perturb, softmax
 from tests.originals.plain_nb1shot1 import OPERATIONS, PlainNetwork
 
 LABELS = torch.tensor([3, 1, 4, 1])
@@ -22,12 +22,7 @@ LABELS = torch.tensor([3, 1, 4, 1])
 
 def supernet(number: int, partial: int) -> Supernet:
     net = Supernet(NB1Shot1Space(number), SearchMacro(width=8, channels=3, partial=partial), seed=2)
-    net.module.double()
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():  # scales away from 1, shifts away from 0
-        for name, value in net.module.named_parameters():
-            if "norm" in name:
-                value.add_(0.3 * torch.randn(value.shape, generator=generator, dtype=torch.float64))
+    perturb(net.module.double())
     return net
 
 

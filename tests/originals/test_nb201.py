@@ -18,7 +18,7 @@ from benchmarks.nb201.network import CONV1, CONV3
 from benchmarks.nb201.supernet import Supernet
 from methods.one_shot.parts.architecture import HardGumbel, SoftmaxAdam, likeliest, mixture
 from methods.one_shot.parts.controller import Adam, Controller
-from tests.originals.layers import cross_entropy, softmax
+from tests.originals.layers import cross_entropy, perturb, softmax
 from tests.originals.plain_nb201 import OPERATIONS, PlainNetwork
 
 MACRO = Macro(width=4, depth=2, channels=3, size=8, affine=False)
@@ -31,12 +31,7 @@ def images(seed: int = 1) -> Tensor:
 
 def supernet(track: bool = False, plain_last: bool = False) -> Supernet:
     net = Supernet(MACRO, track=track, plain_last=plain_last, seed=3)
-    net.module.double()
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():  # scales away from 1, shifts away from 0
-        for name, value in net.module.named_parameters():
-            if "norm" in name:
-                value.add_(0.3 * torch.randn(value.shape, generator=generator, dtype=torch.float64))
+    perturb(net.module.double())
     return net
 
 

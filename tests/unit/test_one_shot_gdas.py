@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro, Supernet, _CellModule, _Mixed
 from methods.one_shot.parts.architecture import HardGumbel, Mixed, SoftmaxAdam, Unsampled
-from methods.one_shot.parts.gumbel import linear_temperature, unfinished_temperature
+from methods.one_shot.parts.gumbel import linear_temperature
 from methods.one_shot.parts.search import CellForward, Forward, Search
 from tests import made_nb1shot1_search
 from tests.made_nb1shot1_search import small
@@ -142,9 +142,9 @@ def test_an_operation_that_was_not_drawn_has_a_gradient_as_a_number_only() -> No
 
 def test_the_temperature_ends_short_of_the_coldest_in_nb1shot1() -> None:
     """D-48."""
-    assert unfinished_temperature(0, 100) == 10
-    assert unfinished_temperature(99, 100) == pytest.approx(10 - 9 * 99 / 100)
-    assert unfinished_temperature(24, 25) == pytest.approx(1.36)
+    assert linear_temperature(0, 101, end=1.0) == 10
+    assert linear_temperature(99, 101, end=1.0) == pytest.approx(10 - 9 * 99 / 100)
+    assert linear_temperature(24, 26, end=1.0) == pytest.approx(1.36)
     assert linear_temperature(24, 25, end=1.0) == 1
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.budget import Budget, BudgetTooSmall, Spending
+from harness.errors import UserError
 from harness.schedule import Schedule
 from harness.testing.toy import ToySpace
 from harness.view import SearchView
@@ -120,3 +121,10 @@ def test_a_view_without_a_limit_yields_the_method_s_own_epochs() -> None:
     view = SearchView(ToySpace(), Budget(), None, 0, "self", report=shares.append)
     assert list(view.epochs(4)) == [0, 1, 2, 3]
     assert shares == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_search_that_is_never_charged_the_currency_ends_with_a_reason() -> None:
+    schedule = Schedule(Spending(Budget("seconds", 10, "fit")), 5)
+    with pytest.raises(UserError, match="is charged no seconds"):
+        for _ in schedule.epochs():
+            list(schedule.steps("abc"))

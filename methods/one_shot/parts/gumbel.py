@@ -30,11 +30,6 @@ def linear_temperature(epoch: float, epochs: int, start: float = 10.0, end: floa
     return start - (start - end) * max(epoch - warmup, 0) / max(epochs - 1 - warmup, 1)
 
 
-def unfinished_temperature(epoch: float, epochs: int, start: float = 10.0, end: float = 1.0) -> float:
-    """Return the temperature of NAS-Bench-1Shot1's code: linear to ``end`` in the epoch after the last one (D-48)."""
-    return start - (start - end) * epoch / epochs
-
-
 def released_temperature(epoch: float, epochs: int, start: float = 10.0, end: float = 0.1, warmup: int = 50) -> float:
     """Return the temperature of GAEA's released schedule: with warm-up it does not reach ``end`` (D-26)."""
     return start - (start - end) * max(epoch - warmup, 0) / max(epochs - 1, 1)

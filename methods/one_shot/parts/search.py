@@ -135,7 +135,6 @@ class Search:
         written, cost = time.monotonic(), 0.0
         self._keep_for(evaluated)
         for epoch in self.schedule.epochs(first):
-            self._keep_for(evaluated)
             self._seed(epoch)
             self.epoch = epoch
             self.lr = self.rate(self.position)
@@ -144,6 +143,7 @@ class Search:
                 self._checkpoint(epoch)
                 break
             yield epoch
+            self._keep_for(evaluated)
             self._progress(1.0)
             ended = time.monotonic()
             if cost <= CHECKPOINT_SHARE * (ended - written) or epoch + 1 == epochs:
