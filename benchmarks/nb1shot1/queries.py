@@ -9,7 +9,6 @@ Test values are included, so no method may import this module. A table has the c
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,6 @@ from benchmarks.nb1shot1.fingerprint import fingerprint
 from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.table import data_of, epochs_of
 from harness.cache import Table
-from harness.errors import UserError
 from harness.problem import MissingRecord
 
 
@@ -36,20 +34,12 @@ class Training(NamedTuple):
 
 
 def open_table(path: str | Path | None = None) -> Queries:
-    """Return the queries of a table. Import its source if it is not imported yet.
-
-    Args:
-        path: a record file or a table of plain columns; None: the table that a search would use.
+    """Return the queries of a table: a record file or a table of plain columns; None: the table that a search would use.
 
     Raises:
         UserError: there is no table, or the source cannot be imported.
     """
-    if path is not None:
-        return Queries(LIBRARY.import_path(Path(path)))
-    table = LIBRARY.find_table(lambda line: print(line, file=sys.stderr))
-    if table is None:
-        raise UserError("no NAS-Bench-101 table; see `python -m harness.data status`")
-    return Queries(table)
+    return Queries(LIBRARY.table(path))
 
 
 class Queries:

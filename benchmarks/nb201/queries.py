@@ -13,7 +13,6 @@ Test values are included, so no method may import this module. An architecture i
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.table import COSTS, REPORTED, SIZE, SPLITS, Records, spelled
 from harness.cache import Table
-from harness.errors import UserError
 from harness.problem import MissingRecord
 from harness.space import Arch
 
@@ -39,20 +37,12 @@ class Best:
 
 
 def open_table(path: str | Path | None = None) -> Queries:
-    """Return the queries of a table. Import its source if it is not imported yet.
-
-    Args:
-        path: an official file or folder, or a table of plain columns; None: the table that a search would use.
+    """Return the queries of an official file or folder, or of plain columns; None: of the table that a search would use.
 
     Raises:
         UserError: there is no table, or the source cannot be imported.
     """
-    if path is not None:
-        return Queries(LIBRARY.import_path(Path(path)))
-    table = LIBRARY.find_table(lambda line: print(line, file=sys.stderr))
-    if table is None:
-        raise UserError("no NAS-Bench-201 or NATS-Bench table; see `python -m harness.data status`")
-    return Queries(table)
+    return Queries(LIBRARY.table(path))
 
 
 class Queries:

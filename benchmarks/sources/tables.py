@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -57,6 +58,22 @@ class TableLibrary(SourceLibrary):
 
     def matches(self, text: str) -> bool:
         return any(option.chosen_by(text) for option in self._options(text))
+
+    def table(self, path: str | Path | None = None) -> Table:
+        """Return the table for queries outside a search. Import its source if it is not imported yet.
+
+        Args:
+            path: a source, or a table of plain columns; None: the table that a search would use.
+
+        Raises:
+            UserError: there is no table, or the source cannot be imported.
+        """
+        if path is not None:
+            return self.import_path(Path(path))
+        table = self.find_table(lambda line: print(line, file=sys.stderr))
+        if table is None:
+            raise UserError(f"no table for {self.needed_by}; see `python -m harness.data status`")
+        return table
 
     def find_table(self, announce: Callable[[str], None]) -> Table | None:
         """Return the best table, or None without any source or table. Import a source of the data folders if necessary.
