@@ -18,7 +18,6 @@ from reports import (
     agreement,
     anytime,
     bibliography,
-    budgets,
     cell_errors,
     cells,
     clock,
@@ -28,6 +27,7 @@ from reports import (
     published,
     ranked,
     reference,
+    regret,
     signal,
     stability,
     supernets,
@@ -51,9 +51,8 @@ class Plot(NamedTuple):
 
 
 PLOTS = (
-    Plot("regret", figures.regret),
+    Plot("regret", regret.regret),
     Plot("error", anytime.error),
-    Plot("regret_against_budget", budgets.regret),
     Plot("signal", signal.signal),
     Plot("accuracy_per_epoch", epochs.accuracy),
     Plot("entropy_per_epoch", epochs.entropy),
