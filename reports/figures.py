@@ -25,7 +25,8 @@ READABLE = style.BLOCK + 1
 """Lines in a panel at most."""
 
 
-INNER_LEGEND: Any = {"loc": "best", "fontsize": 6, "handlelength": 3.5, "framealpha": 0.6, "edgecolor": "none"}
+LEGEND: Any = {"loc": "upper left", "fontsize": 6, "handlelength": 2.6, "frameon": False, "ncols": 2, "columnspacing": 0.8}
+"""Legend below a panel, if each panel has its own."""
 
 
 class Drawing(NamedTuple):
@@ -106,10 +107,11 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         _same_axes(axes.flat, panels)
         named = [row for row in rows if any(row in handles for handles in drawn)]
         legend_inches = 0.0
-        if len(named) > READABLE:  # a legend in each panel
+        if len(named) > READABLE:  # a legend below each panel
             for axis, handles in zip(axes.flat, drawn, strict=False):
-                labels = [study.label(row) for row in handles]
-                axis.legend(list(handles.values()), labels, **INNER_LEGEND)
+                labels, below = [study.label(row) for row in handles], -0.24 if axis.get_xlabel() else -0.1
+                axis.legend(list(handles.values()), labels, bbox_to_anchor=(-0.16, below), **LEGEND)
+            legend_inches = 0.14 * down * max(-(-len(handles) // 2) for handles in drawn)
         elif named:
             handles = {row: handles[row] for handles in reversed(drawn) for row in handles}
             per_line = max(1, min(len(named), int(across * 1.6)))
