@@ -9,6 +9,8 @@ from harness.budget import BudgetTooSmall, Spending
 from harness.errors import UserError
 
 Item = TypeVar("Item")
+MARGIN = 1.1
+"""Factor of the expected price of what follows the steps of an epoch, or the last epoch, that a fitted schedule keeps."""
 
 
 class Schedule:
@@ -35,7 +37,7 @@ class Schedule:
         self._step = 0.0
         """Largest price of a step so far."""
         self._after = 0.0
-        """Price of what followed the steps of the last epoch."""
+        """Largest price so far of what followed the steps of an epoch, such as a selection, with the margin."""
         self._end_of_steps: float | None = None
 
     @property
@@ -73,7 +75,7 @@ class Schedule:
             if self.fitted and not self._spent:
                 raise UserError(f"this search is charged no {self._spending.currency}, so its schedule fits no such budget")
             if self._end_of_steps is not None:
-                self._after = self._spent - self._end_of_steps
+                self._after = max(self._after, MARGIN * (self._spent - self._end_of_steps))
             self._epoch += 1
 
     def steps(self, batches: Iterable[Item]) -> Iterator[Item]:
