@@ -73,8 +73,8 @@ def test_a_budget_that_pays_for_no_epoch_says_what_is_needed(limit: float) -> No
         searched(limit, [1.0], steps=8)
 
 
-def test_a_budget_that_pays_for_no_selection_says_what_it_costs() -> None:
-    with pytest.raises(BudgetTooSmall, match="needs at least 20 seconds"):
+def test_a_budget_that_pays_for_no_selection_says_what_selection_and_an_epoch_cost() -> None:
+    with pytest.raises(BudgetTooSmall, match="needs at least 28 seconds"):
         searched(10, [1.0], selection=20)
 
 
