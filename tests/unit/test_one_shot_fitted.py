@@ -44,7 +44,7 @@ def test_the_charge_is_never_above_the_limit_and_within_an_epoch_below_it(space:
     seen = run(space, row, limit)
     assert seen.spent <= limit
     if row not in EARLY:
-        assert not seen.cut, "the schedule ends the search, not the ledger"
+        assert not seen.view.ledger.exhausted, "the schedule ends the search, not the ledger"
         kept = seen.search.schedule.reserve - seen.selection
         assert limit - seen.spent <= seen.longest + kept + 1e-9 * limit
         assert kept <= 0.6 * seen.search.schedule.reserve, "the kept price of a selection has a margin"

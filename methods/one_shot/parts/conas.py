@@ -29,7 +29,7 @@ def search(view: SearchView, settings: Conas) -> Arch:
     switches = Switches(search.net.decisions)
     search.draw = lambda: Forward(active=switches.active(_on(switches.drawn(search.rng))))
     images = settings.measured_batches * settings.batch or search.task.images["plain"]
-    for epoch in search.epochs(evaluated=settings.measurements * images):
+    for epoch in search.epochs(evaluated=settings.rounds * settings.measurements * images):
         for batch in search.steps(search.task.batches("train", settings.batch, epoch)):
             cell = search.draw()
             search.step_weights(search.loss(batch, cell))
