@@ -24,7 +24,7 @@ CLOCK = Clock(700.0, 1e-4, (10.0, 5.0, 20.0), r2=0.9, median_error=0.1, cells=10
 TINY = {
     "epochs": 3,
     "batch": 16,
-    "warmup": 1,
+    "warmup": 0.3,
     "candidates": 3,
     "selection_batch": 16,
     "selection_batches": 2,

@@ -40,7 +40,7 @@ TINY = {
     "measured_batches": 1,
     "threshold": 10.0,
     "penalty": 0.05,
-    "warmup": 1,
+    "warmup": 0.5,
 }
 """Settings of every method that has them. With a larger penalty, the Lasso of CoNAS has no terms on so few images."""
 
