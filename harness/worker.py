@@ -131,7 +131,7 @@ def _load(problem: Problem) -> None:
 
 def _import_torch(device: str) -> None:
     """Import torch once, and not in every run. Nothing is computed: a process with threads or a GPU cannot be forked."""
-    import torch  # noqa: F401
+    import torch
 
     if device == "cpu":  # the import may look for a GPU
         import torch._dynamo  # noqa: F401  # else the first optimizer of every run imports it, in 1.7 s
