@@ -84,6 +84,6 @@ def test_a_training_costs_what_a_search_is_charged_for_its_epochs() -> None:
     net, rng, sizes = task.supernet(none=False), random.Random(0), []
     for _ in range(PRICED_CELLS):
         arch = problem.space.sample(rng)
-        sizes.append(problem.judge.score(arch)["digits"]["macs"])
+        sizes.append(problem.judge.score(arch, 0)["digits"]["macs"])
         assert net.price(1, training=True, active=net.active_for(arch))["macs"] == sizes[-1]
     assert problem.mean_cost == pytest.approx(10 * 1408 * fmean(sizes))
