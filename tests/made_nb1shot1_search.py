@@ -14,7 +14,7 @@ from benchmarks.nb1shot1.clock import Clock
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro
 from harness import registry
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.space import Arch
 from harness.training import Meter
 from tests import made_search
@@ -65,7 +65,7 @@ def view(
     checkpoint: Any = None,
     meter: Callable[[Meter], Meter] = lambda charge: charge,
     seed: int = 0,
-    ledger: Budget | None = None,
+    ledger: Ledger | None = None,
 ) -> RecordedView:
     """Return a view of a space whose task charges through ``meter``."""
     space = NB1Shot1Space(number)
@@ -73,7 +73,7 @@ def view(
     def task(world: int, device: str, charge: Meter) -> nb1shot1.NB1Shot1Task:
         return nb1shot1.NB1Shot1Task("digits", space, CLOCK, world, device, meter(charge))
 
-    return RecordedView(space, ledger or Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    return RecordedView(space, ledger or Ledger(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
 def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch | None, Mapping[str, Any]]:

@@ -16,7 +16,7 @@ from benchmarks.feature_maps.benchmark import PAPER, FeatureMapsBenchmark
 from benchmarks.nb1shot1 import task as nb1shot1_task
 from benchmarks.nb1shot1.supernet import SearchMacro
 from harness import protocols, registry
-from harness.budget import Budget, BudgetExhausted
+from harness.budget import BudgetExhausted, Ledger
 from harness.testing.toy import ToyOracle, ToySpace
 from methods.one_shot.parts import conas, gumbel
 from methods.one_shot.parts.architecture import HardGumbel
@@ -341,7 +341,7 @@ def asked(row: str) -> set[int | None]:
         return measure(arch, fidelity, asked)
 
     oracle.measure = noting  # type: ignore[method-assign]
-    view = RecordedView(ToySpace(), Budget("queries", 40), oracle, 0, "self")
+    view = RecordedView(ToySpace(), Ledger("queries", 40), oracle, 0, "self")
     with pytest.raises(BudgetExhausted):
         registry.build(info, registry.settings(info, row, "toy", {}, {})).search(view)
     return fidelities

@@ -115,6 +115,7 @@ class Search:
     def epochs(
         self,
         evaluated: int = 0,
+        each: int = 0,
         part: Literal["train", "full"] = "train",
         goes_on: Callable[[int], bool] = lambda epoch: True,
     ) -> Iterator[int]:
@@ -125,6 +126,7 @@ class Search:
         Args:
             evaluated: number of images that cells as :attr:`draw` returns them are evaluated on after the last epoch. A
                 fitted schedule keeps their price. Progress counts each as a third of a training image.
+            each: number of such images after the steps of each epoch.
             part: images of an epoch, for the progress within it.
             goes_on: called with the number of each epoch before it; if it returns False, there are no more epochs.
         """
@@ -134,7 +136,7 @@ class Search:
         first = self._resume()
         self.epoch = max(first - 1, 0)
         written, cost = time.monotonic(), 0.0
-        self._keep_for(evaluated)
+        self._keep_for(evaluated, each)
         for epoch in self.schedule.epochs(first):
             self._seed(epoch)
             self.epoch = epoch
@@ -144,7 +146,7 @@ class Search:
                 self._checkpoint(epoch)
                 break
             yield epoch
-            self._keep_for(evaluated)
+            self._keep_for(evaluated, each)
             self._progress(1.0)
             ended = time.monotonic()
             if cost <= CHECKPOINT_SHARE * (ended - written) or epoch + 1 == epochs:
@@ -176,20 +178,26 @@ class Search:
             return float(self.settings.epochs)
         currency = str(self.view.budget.currency)
         epoch = passes * self.net.price(self.task.images["train"], training=True)[currency]
-        return float(self.view.budget.limit - self.schedule.reserve) / epoch
+        return max(float(self.view.budget.limit - self.schedule.reserve) / epoch, 1.0)  # fewer are too small a budget
 
     def _cosine(self, position: float) -> float:
         settings = self.settings
         period = settings.lr_period * settings.epochs
         return cosine(position + settings.lr_ahead, period, settings.lr, settings.lr_end, settings.lr_restart)
 
-    def _keep_for(self, evaluated: int) -> None:
-        """Let a fitted schedule keep the price of ``evaluated`` images, by the mean price of some drawn cells."""
-        if self.schedule.fitted and evaluated:
+    def _keep_for(self, evaluated: int, each: int) -> None:
+        """Let a fitted schedule keep the price of images that cells are evaluated on, by the mean price of some drawn cells.
+
+        Args:
+            evaluated: number of images after the last epoch.
+            each: number of images after the steps of each epoch.
+        """
+        if self.schedule.fitted and evaluated + each:
             self.rng.seed(self.view.seed("priced cells"))
             self.generator.manual_seed(self.view.seed("priced cells"))
             prices = [self.net.price(1, active=self.draw().active)[str(self.view.budget.currency)] for _ in range(PRICED_CELLS)]
             self.schedule.reserve = MARGIN * evaluated * fmean(prices)
+            self.schedule.lesson = MARGIN * each * fmean(prices)
 
     def _progress(self, epoch_share: float) -> None:
         """Report the share of the search that is done.
