@@ -62,8 +62,8 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
     traces = Traces()
     sessions: Counter[int] = Counter()
     longest = Traces()
-    for identity, spec in _longest(shown, other_budgets).items():
-        _runs(plan, store, identity, spec, longest.row(spec["benchmark"], spec["row"]), Counter())
+    for identity, larger in _longest(shown, other_budgets).items():
+        _runs(plan, store, identity, larger, longest.row(larger["benchmark"], larger["row"]), Counter())
     frames = [
         _runs(plan, store, identity, spec, traces.row(spec["benchmark"], spec["row"]), sessions)
         for identity, spec in shown.items()

@@ -65,6 +65,11 @@ DONE = "done"
 REJECTED = "rejected"
 
 
+def columns(names: type) -> tuple[str, ...]:
+    """Return the names of columns that a class lists, in order."""
+    return tuple(value for name, value in vars(names).items() if name.isupper())
+
+
 class Fitted:
     """Columns of :attr:`Evidence.fitted`, one line per search and target."""
 
@@ -78,7 +83,7 @@ class Fitted:
     TEST = "test"
 
 
-FITTED = (Fitted.BENCHMARK, Fitted.ROW, Fitted.CURRENCY, Fitted.LIMIT, Fitted.WORLD, Fitted.TARGET, Fitted.TEST)
+FITTED = columns(Fitted)
 
 
 class Training:
@@ -118,12 +123,7 @@ class Training:
     DEVICE = "device"
 
 
-TRAININGS = (
-    *(Training.STAGE, Training.BENCHMARK, Training.ROW, Training.WORLD, Training.ARCH, Training.SEED, Training.RUN_ID),
-    *(Training.STATUS, Training.RECIPE, Training.EPOCHS, Training.DATA, Training.SPLIT, Training.IMAGES, Training.PROBED),
-    *(Training.CHOSEN_BY, Training.CHOSEN_ON, Training.ACCURACY, Training.BEST, Training.LOSS, Training.PARAMETERS),
-    *(Training.MACS, Training.SECONDS, Training.DEVICE),
-)  # fmt: skip
+TRAININGS = columns(Training)
 
 
 @dataclass(frozen=True)
@@ -279,11 +279,6 @@ class Space:
     """By spelling, the cells of every architecture that a finished run proposed."""
 
 
-def no_fitted() -> pd.DataFrame:
-    """Return an empty table of searches with fitted schedules."""
-    return pd.DataFrame(columns=list(FITTED))
-
-
 def no_trainings() -> pd.DataFrame:
     """Return an empty table of trainings."""
     return pd.DataFrame(columns=list(TRAININGS))
@@ -301,7 +296,7 @@ class Evidence:
     """Columns: :class:`Training`."""
     spaces: Mapping[str, Space] = field(default_factory=dict)
     """By benchmark."""
-    fitted: pd.DataFrame = field(default_factory=no_fitted)
+    fitted: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FITTED)))
     """Finished searches whose schedule was fitted to a budget: those on the page, and the same rows under other budgets.
     Columns: :class:`Fitted`."""
     longest: Traces = field(default_factory=Traces)

@@ -109,8 +109,8 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         legend_inches = 0.0
         if len(named) > READABLE:  # a legend below each panel
             for axis, handles in zip(axes.flat, drawn, strict=False):
-                labels, below = [study.label(row) for row in handles], -0.24 if axis.get_xlabel() else -0.1
-                axis.legend(list(handles.values()), labels, bbox_to_anchor=(-0.16, below), **LEGEND)
+                labels, height = [study.label(row) for row in handles], -0.24 if axis.get_xlabel() else -0.1
+                axis.legend(list(handles.values()), labels, bbox_to_anchor=(-0.16, height), **LEGEND)
             legend_inches = 0.14 * down * max(-(-len(handles) // 2) for handles in drawn)
         elif named:
             handles = {row: handles[row] for handles in reversed(drawn) for row in handles}
