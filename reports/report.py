@@ -64,7 +64,7 @@ PLOTS = (
 """Every figure, in the order of the page."""
 
 
-def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None = None) -> list[Path]:
+def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None = None, progress: str = "") -> list[Path]:
     """Write the report into ``folder`` and return its files.
 
     Every file is written under a temporary name and then moved, so that it is complete or unchanged. Figures and bibliography
@@ -73,13 +73,16 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     Args:
         folder: created if it does not exist.
         published_lines: the papers' numbers; by default ``published.csv``.
+        progress: how far the sweep is, in words; empty if it has ended. A page of a running sweep has no figures.
     """
     folder.mkdir(parents=True, exist_ok=True)
     study = Study(evidence, published.load() if published_lines is None else published_lines)
     runs = _csv(evidence.runs, (Run.BENCHMARK, Run.ROW, Run.WORLD, Run.TARGET))
     listed = _replace(folder / "runs.csv", runs)  # the first file, so that its memory is free for the figures
-    drawn = {plot.stem: drawing for plot in PLOTS if (drawing := plot.draw(study, evidence.traces)) is not None}
-    blocks = _blocks(study, [Figure(stem, drawing.caption) for stem, drawing in drawn.items()])
+    plots = () if progress else PLOTS
+    drawn = {plot.stem: drawing for plot in plots if (drawing := plot.draw(study, evidence.traces)) is not None}
+    blocks: list[Block] = [Paragraph(progress)] if progress else []
+    blocks += _blocks(study, [Figure(stem, drawing.caption) for stem, drawing in drawn.items()])
     title = evidence.page.title or evidence.page.protocol or "Report"
     contents: dict[str, Content] = {
         "table.md": to_markdown(title, blocks).encode(),
