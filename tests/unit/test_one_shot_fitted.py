@@ -6,7 +6,6 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,7 @@ QUICK = {("nb201", "gdas"), ("nb201", "rsps")}
 """A row of each kind of training; the others are slow."""
 
 
-def rows(choose: Callable[[str, str], bool] = lambda space, row: True) -> Any:
+def rows(choose: Callable[[str, str], bool] = lambda space, row: True) -> pytest.MarkDecorator:
     """Return the parameters of a test of all rows, or of some."""
     chosen = [pair for pair in fitted.rows() if choose(*pair)]
     marked = [pair if pair in QUICK else pytest.param(*pair, marks=pytest.mark.slow) for pair in chosen]
