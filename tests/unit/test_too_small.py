@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -42,13 +43,14 @@ class M:
 """
 
 
-def searched(tmp_path: Path, body: str, budget: str = "epochs=2.5") -> Result:
+def searched(tmp_path: Path, body: str, budget: str = "epochs=2.5", policy: str = "fit") -> Result:
     """Return the result of a search with this body."""
     file = tmp_path / "mine.py"
     file.write_text(METHOD + "".join(f"        {line}\n" for line in body.splitlines()))
     rules = protocols.protocol("digits").with_budget(budget)
     (row,) = make(rules, methods=[str(file)], benchmarks=["nb201/digits"], seeds=1).rows
-    return execute(row.spec, row.runs[0])
+    spec = dataclasses.replace(row.spec, budget={**row.spec.budget, "policy": policy})
+    return execute(spec, spec.run(0))
 
 
 CATCHES = "    except BudgetExhausted:\n        pass"
@@ -88,9 +90,13 @@ def test_a_broken_search_fails_with_a_reason(tmp_path: Path, body: str, reason: 
     assert result.status == "failed" and reason in result.error
 
 
-def test_a_budget_that_ends_before_the_first_proposal_is_too_small(tmp_path: Path) -> None:
-    result = searched(tmp_path, "train()\ntrain()\ntrain()\npropose()")
+@pytest.mark.parametrize("policy", ["fit", "refuse"])
+def test_a_budget_that_ends_before_the_first_proposal_is_too_small(tmp_path: Path, policy: str) -> None:
+    result = searched(tmp_path, "train()\ntrain()\ntrain()\npropose()", policy=policy)
     assert (result.status, result.arch, result.scores) == ("too_small", "", {})
     assert result.error == "needs more than 2.75 epochs until its first proposal"
+
+
+def test_a_budget_below_the_first_charge_says_what_that_is(tmp_path: Path) -> None:
     assert searched(tmp_path, FITTED, "epochs=1e-9").error == "needs more than 0.25 epochs until its first proposal"
     assert searched(tmp_path, FITTED, "seconds=1e-9").status == "too_small"
