@@ -34,9 +34,10 @@ def show(plan: Plan, costs: Costs, workers: int) -> None:
             shown = planned.spec.benchmark
             print(f"  {shown}")
         rule = planned.spec.budget
-        limit = f"{rule['limit']:,.0f} charged {rule['currency']}" if rule["currency"] else "own schedule"
+        amount = f"{rule['limit']:{',.0f' if 10 <= rule['limit'] < 1e9 else '.3g'}}"
+        limit = f"{amount} charged {rule['currency']}" if rule["currency"] else "own schedule"
         done, todo = len(planned.runs) - len(planned.todo), len(planned.todo)
-        print(f"  {planned.spec.row:{width}}{done:>7,}{todo:>8,}  {limit:24}{_about(planned, costs)}")
+        print(f"  {planned.spec.row:{width}}{done:>7,}{todo:>8,}  {limit:23} {_about(planned, costs)}")
     for (benchmark, _, row), reason in plan.skipped.items():
         where = f" on {benchmark}" if len({name for name, _ in plan.opened}) > 1 else ""
         print(f"  {row:{width}}{'–':>7}{'–':>8}  not measured here{where}: {reason}")

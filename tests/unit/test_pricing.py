@@ -41,6 +41,16 @@ def test_a_dry_run_prices_from_the_store_and_starts_nothing(
     assert " ".join(by_row["total"]) == "total 4 16 60 s on 2 workers, and 12 runs of unknown price"
 
 
+@pytest.mark.parametrize(
+    ("limit", "text"), [(1e9, "1e+09 charged solver_calls"), (1.25e4, "12,500 charged solver_calls"), (0.016, "0.016 charged")]
+)
+def test_a_budget_of_any_size_is_legible(limit: float, text: str, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    rule = {**BUDGET, "currency": "solver_calls", "limit": limit}
+    plan.rows = [PlannedRow(dataclasses.replace(SPEC, row="row", budget=rule), [SPEC.run(0)])]
+    pricing.show(plan, {}, workers=2)
+    assert f"{text} " in capsys.readouterr().out
+
+
 def test_a_price_is_measured_only_for_rows_that_have_none(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
