@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness import machine
 from harness.engine import Job, local
+from harness.outcome import TOO_SMALL
 from harness.pace import Work, duration, seconds_left
 from harness.plan import Plan, PlannedRow
 from harness.spec import RETRAINING
@@ -79,6 +80,8 @@ def _sampled(rows: Sequence[PlannedRow], workers: int) -> Iterator[tuple[str, fl
             spec, _, result = finished
             if result.status in ("done", "sampled"):
                 yield spec.identity, result.wall_seconds, ""
+            elif result.status == TOO_SMALL:
+                yield spec.identity, None, f"the budget is too small: it {result.error}"
             elif "MemoryError" in result.error or "allocate memory" in result.error:
                 yield spec.identity, None, f"needs more than {memory / 1e9:.1f} GB, the share of one worker"
             else:
