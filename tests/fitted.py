@@ -69,6 +69,11 @@ class Seen:
         return max(later - earlier for earlier, later in zip(self.starts, self.starts[1:], strict=False))
 
     @property
+    def reserve(self) -> float:
+        """Return what the schedule kept for the selection."""
+        return float(self.search.schedule.reserve)
+
+    @property
     def selection(self) -> float:
         """Return what was spent after the last epoch."""
         return self.spent - self.starts[-1]
