@@ -9,6 +9,8 @@ from harness.budget import BudgetTooSmall, Spending
 from harness.errors import UserError
 
 Item = TypeVar("Item")
+MARGIN = 1.1
+"""Factor of the expected price of what follows the steps of an epoch, or the last epoch, that a fitted schedule keeps."""
 ROUNDING = 1e-9
 """Relative error of sums of prices."""
 
@@ -45,7 +47,7 @@ class Schedule:
         self._step = 0.0
         """Largest price of a step so far."""
         self._after = 0.0
-        """Price of what followed the steps of the last epoch."""
+        """Largest price so far of what followed the steps of an epoch, such as a selection, with the margin."""
         self._end_of_steps: float | None = None
 
     @property
@@ -137,7 +139,7 @@ class Schedule:
         if self._end_of_steps is None:
             self._step = max(self._step, price)
         else:
-            self._after = self._spent - self._end_of_steps
+            self._after = max(self._after, MARGIN * (self._spent - self._end_of_steps))
 
     def _too_small(self, epoch: float) -> BudgetTooSmall:
         """Return the error for a budget that does not pay for an epoch of this price and the reserve."""
