@@ -210,7 +210,7 @@ def _carry_out(
             extend(plan, store)
             statuses = store.statuses()
             for row in plan.rows:
-                bad = [run.run_id for run in row.runs if statuses.get(run.run_id, "done") != "done"]
+                bad = [run.run_id for run in row.runs if statuses.get(run.run_id, "done") not in ("done", TOO_SMALL)]
                 if again and bad:
                     store.forget(bad)
                     row.done -= set(bad)
