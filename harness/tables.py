@@ -223,30 +223,32 @@ class BenchmarkTable(ABC):
         split: str = "test",
         epochs: int | str | None = None,
         seed: int | str | None = None,
-        **limits: float | None,
+        *,
+        params: float | None = None,
+        flops: float | None = None,
+        latency: float | None = None,
     ) -> Best:
         """Return the recorded architecture with the highest accuracy, the first of equals (official ``find_best``).
 
         Args:
-            limits: the largest ``params`` (M), ``flops`` (M) and ``latency`` (seconds). A cost that is not recorded is above
-                every limit.
+            params: the most parameters (M).
+            flops: the most multiply-adds (M).
+            latency: the longest latency (seconds). A cost that is not recorded is above every limit.
         """
-        given_limits = {kind: limit for kind, limit in limits.items() if limit is not None}
-        if unknown := given_limits.keys() - set(COSTS):
-            raise UserError(f"no limit {min(unknown)!r}; there is {', '.join(COSTS)}")
+        limits = {kind: limit for kind, limit in zip(COSTS, (params, flops, latency), strict=True) if limit is not None}
         accuracies = self.values(dataset, split, epochs, seed)
-        if given_limits:
+        if limits:
             name, _ = self._searched(dataset, split)
             columns = self.cost_columns(name, epochs)
-            inside = np.logical_and.reduce([columns[kind] <= limit for kind, limit in given_limits.items()])
+            inside = np.logical_and.reduce([columns[kind] <= limit for kind, limit in limits.items()])
             accuracies = np.where(inside, accuracies, np.nan)
         try:
             index = int(np.nanargmax(accuracies))
         except ValueError:
-            bounds = "".join(f", {kind} up to {limit:g}" for kind, limit in given_limits.items())
+            bounds = "".join(f", {kind} up to {limit:g}" for kind, limit in limits.items())
             raise MissingRecord(
-                f"no architecture has a {split} accuracy on {dataset or self._default}{bounds}; allow more, or ask for a split "
-                f"that is recorded"
+                f"no architecture has a {split} accuracy on {dataset or self._default}{bounds}; allow more, or name a split that "
+                "is recorded"
             ) from None
         return Best(index, self[index], float(accuracies[index]))
 

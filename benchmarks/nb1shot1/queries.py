@@ -7,7 +7,7 @@
 
 A cell is named by its matrix and the names of its inner operations, or by its graph hash. In a table of one space,
 ``nb1shot1/1`` to ``nb1shot1/3`` and ``nb1shot1/1-digits``, it also has the number, the text and the tuple of an architecture.
-In ``nb1shot1``, the cells of all three spaces, an index is a position in the order of the hashes. Seeds are the repeats 0, 1, 2.
+In ``nb1shot1``, the cells of all three spaces, an index is a position in the order of the hashes. Seeds are repeats: 0, 1, 2.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class NB101Table(BenchmarkTable):
         except TypeError:
             if self._space is None:
                 raise InvalidArchitecture(
-                    f"{cell!r:.100} names an architecture of one space; open {', '.join(_SPACES)}, or pass its matrix and operations"
+                    f"{cell!r:.100} is an architecture of one space; open {', '.join(_SPACES)}, or pass its matrix and operations"
                 ) from None
             return self._space.index(as_arch(cell))
         if not 0 <= index < len(self):
