@@ -110,6 +110,8 @@ class Training:
     """Accuracy after the last epoch, percent; NaN if the training failed or is not done."""
     BEST = "best"
     """Accuracy of the best epoch, percent."""
+    TOP5 = "top5"
+    """Top-5 accuracy after the last epoch, percent; NaN if it is unknown."""
     LOSS = "loss"
     """Mean cross entropy after the last epoch on the images of the accuracy, nats; NaN if it is unknown."""
     PARAMETERS = "parameters"
@@ -121,8 +123,8 @@ class Training:
 TRAININGS = (
     *(Training.STAGE, Training.BENCHMARK, Training.ROW, Training.WORLD, Training.ARCH, Training.SEED, Training.RUN_ID),
     *(Training.STATUS, Training.RECIPE, Training.EPOCHS, Training.DATA, Training.SPLIT, Training.IMAGES, Training.PROBED),
-    *(Training.CHOSEN_BY, Training.CHOSEN_ON, Training.ACCURACY, Training.BEST, Training.LOSS, Training.PARAMETERS),
-    *(Training.MACS, Training.SECONDS, Training.DEVICE),
+    *(Training.CHOSEN_BY, Training.CHOSEN_ON, Training.ACCURACY, Training.BEST, Training.TOP5, Training.LOSS),
+    *(Training.PARAMETERS, Training.MACS, Training.SECONDS, Training.DEVICE),
 )  # fmt: skip
 
 
