@@ -30,7 +30,7 @@ class BudgetTooSmall(BudgetExhausted):
         super().__init__(f"needs at least {needs:.3g} {currency}")
 
 
-class Budget:
+class Ledger:
     """Ledger of a search in all currencies. At most one currency is limited.
 
     Args:
@@ -141,7 +141,7 @@ class Spending:
 
     __slots__ = ("__ledger",)
 
-    def __init__(self, ledger: Budget) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self.__ledger = ledger
 
     currency = property(lambda self: self.__ledger.currency, doc="The limited currency, or None.")

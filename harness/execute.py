@@ -19,7 +19,7 @@ from typing import Any
 
 from harness import registry
 from harness.books import Booked, Books, mismatch
-from harness.budget import Budget, BudgetExhausted, BudgetTooSmall
+from harness.budget import BudgetExhausted, BudgetTooSmall, Ledger
 from harness.checkpoint import File
 from harness.delivery import Delivery
 from harness.errors import UserError
@@ -62,7 +62,7 @@ def search(
     info = registry.method(row.method)
     method = registry.build(info, row.settings)
     rule = row.budget
-    ledger = Budget(rule["currency"], rule["limit"], rule["policy"])
+    ledger = Ledger(rule["currency"], rule["limit"], rule["policy"])
     side = problem.training if row.kind != "multi-trial" else None
     oracle = problem.oracle(run.world_seed)
     trace, books = Trace(), Books(oracle)

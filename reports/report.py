@@ -18,7 +18,6 @@ from reports import (
     agreement,
     anytime,
     bibliography,
-    budgets,
     cell_errors,
     cells,
     clock,
@@ -26,6 +25,9 @@ from reports import (
     epochs,
     figures,
     published,
+    ranked,
+    reference,
+    regret,
     signal,
     stability,
     supernets,
@@ -49,9 +51,8 @@ class Plot(NamedTuple):
 
 
 PLOTS = (
-    Plot("regret", figures.regret),
+    Plot("regret", regret.regret),
     Plot("error", anytime.error),
-    Plot("regret_against_budget", budgets.regret),
     Plot("signal", signal.signal),
     Plot("accuracy_per_epoch", epochs.accuracy),
     Plot("entropy_per_epoch", epochs.entropy),
@@ -145,7 +146,8 @@ def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
         if benchmark not in judged:
             blocks += [*trainings.blocks(study, benchmark), *about.benchmark(study, benchmark)]
     for benchmark in judged:
-        blocks += [Heading(f"Results on {benchmark}" if several else "Results"), tables.results(study, benchmark)]
+        results = tables.results if study.compared(benchmark) else ranked.results
+        blocks += [Heading(f"Results on {benchmark}" if several else "Results"), results(study, benchmark)]
         blocks += epochs.older(study, benchmark)
         blocks += about.benchmark(study, benchmark)
     blocks += drawn
@@ -186,12 +188,10 @@ def _judged(study: Study, traces: Traces, benchmark: str, suffix: str) -> list[B
     return blocks + _titled(
         suffix,
         ("Intervals and costs", tables.intervals(study, benchmark)),
-        ("Against random search", tables.against_random_search(study, benchmark)),
+        ("Against random search", reference.table(study, benchmark)),
         ("References of regret", coverage.references(study, benchmark)),
         ("Coverage by the table", coverage.covered(study, traces, benchmark)),
         ("At equal budget", anytime.equal_budget(study, traces, benchmark)),
-        ("At equal charged seconds", clock.equal_budget(study, traces, benchmark)),
-        ("Random search at each row's own charge", clock.own_charge(study, traces, benchmark)),
         ("Cost of weight sharing", clock.costs(study, benchmark)),
         ("Operations of the final cells", cells.operations(study, traces, benchmark)),
         ("Signal of shared weights", signal.correlations(study, traces, benchmark)),

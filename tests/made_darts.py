@@ -13,7 +13,7 @@ from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.task import DartsTask
 from benchmarks.darts.training import DartsTrainingSide
 from harness import registry
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.space import Arch
 from harness.testing.toy import ToyProblem
 from harness.training import Meter
@@ -73,7 +73,7 @@ def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] 
     def task(world: int, device: str, charge: Meter) -> DartsTask:
         return DartsTask("digits", world, device, meter(charge))
 
-    return RecordedView(SPACE, Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    return RecordedView(SPACE, Ledger(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
 def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:

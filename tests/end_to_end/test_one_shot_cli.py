@@ -56,7 +56,7 @@ def test_a_search_killed_with_kill_9_continues_from_its_checkpoint(command: Comm
 
 @pytest.mark.slow
 def test_regret_and_entropy_of_every_epoch_if_the_table_has_every_cell(command: Command, tmp_path: Path) -> None:
-    short = ("pc_darts.epochs=2", "gaea_pc_darts.epochs=2", "gaea_pc_darts.warmup=1")
+    short = ("pc_darts.epochs=2", "gaea_pc_darts.epochs=2", "gaea_pc_darts.warmup=0.5")
     rows = "random_search,pc_darts,gaea_pc_darts"
     call = ["--protocol", "digits", "--benchmarks", "nb1shot1/1-digits", "--methods", rows, "--seeds", 2]
     done = command(*call, *(word for setting in short for word in ("--set", setting)), "--out", tmp_path)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.budget import Budget, BudgetExhausted, BudgetTooSmall
+from harness.budget import BudgetExhausted, BudgetTooSmall, Ledger
 from harness.checkpoint import File
 from methods.one_shot.parts import search as frame
 from tests import made_search
@@ -42,7 +42,7 @@ def price(row: str) -> float:
 
 def fitted(row: str, limit: float, **more: Any) -> Any:
     """Return the view of a search that fits the limit."""
-    view = made_search.view(ledger=Budget("seconds", limit, "fit"), **more)
+    view = made_search.view(ledger=Ledger("seconds", limit, "fit"), **more)
     arch, _ = made_search.search(row, view)
     assert arch or view.trace.proposals
     return view

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.budget import Budget, BudgetTooSmall, Spending
+from harness.budget import BudgetTooSmall, Ledger, Spending
 from harness.errors import UserError
 from harness.schedule import Schedule
 from harness.testing.toy import ToySpace
@@ -17,9 +17,9 @@ prices = st.floats(0.05, 2.0)
 
 def searched(
     limit: float, prices: list[float], *, epochs: int = 50, steps: int = 8, after: float = 0.0, selection: float = 0.0
-) -> tuple[Budget, list[float], int]:
+) -> tuple[Ledger, list[float], int]:
     """Run a search whose steps cost ``prices`` in turn. Return its ledger, the positions of its steps, and its epochs."""
-    ledger = Budget("seconds", limit, "fit")
+    ledger = Ledger("seconds", limit, "fit")
     schedule = Schedule(Spending(ledger), epochs)
     schedule.reserve = selection
     positions, number = [], 0
@@ -36,7 +36,7 @@ def searched(
 @given(st.integers(1, 60), st.integers(0, 20))
 def test_a_schedule_without_a_limit_is_its_own(epochs: int, first: int) -> None:
     for policy in ("refuse", "allow_last", "fit"):
-        schedule = Schedule(Spending(Budget(policy=policy)), epochs)
+        schedule = Schedule(Spending(Ledger(policy=policy)), epochs)
         positions = []
         for number in schedule.epochs(min(first, epochs)):
             assert list(schedule.steps("abc")) == ["a", "b", "c"]
@@ -83,7 +83,7 @@ def test_a_resumed_schedule_goes_on_as_if_it_had_not_stopped() -> None:
 
 
 def _numbers(stopped: int | None) -> list[tuple[int, float]]:
-    ledger = Budget("seconds", 100, "fit")
+    ledger = Ledger("seconds", 100, "fit")
     schedule, lines = Schedule(Spending(ledger), 10), []
     schedule.reserve = 7.0
     first = 0
@@ -98,7 +98,7 @@ def _numbers(stopped: int | None) -> list[tuple[int, float]]:
         else:
             return lines
         first, stopped = number + 1, None
-        again = Budget("seconds", 100, "fit")
+        again = Ledger("seconds", 100, "fit")
         again.restore(ledger.snapshot())
         state = schedule.state_dict()
         ledger, schedule = again, Schedule(Spending(again), 10)
@@ -107,7 +107,7 @@ def _numbers(stopped: int | None) -> list[tuple[int, float]]:
 
 @given(st.floats(20, 200), st.integers(1, 60))
 def test_a_view_yields_whole_epochs_as_far_as_the_budget_pays(limit: float, own: int) -> None:
-    ledger = Budget("seconds", limit, "fit")
+    ledger = Ledger("seconds", limit, "fit")
     shares: list[float] = []
     view = SearchView(ToySpace(), ledger, None, 0, "self", report=shares.append)
     for _ in view.epochs(own):
@@ -118,13 +118,13 @@ def test_a_view_yields_whole_epochs_as_far_as_the_budget_pays(limit: float, own:
 
 def test_a_view_without_a_limit_yields_the_method_s_own_epochs() -> None:
     shares: list[float] = []
-    view = SearchView(ToySpace(), Budget(), None, 0, "self", report=shares.append)
+    view = SearchView(ToySpace(), Ledger(), None, 0, "self", report=shares.append)
     assert list(view.epochs(4)) == [0, 1, 2, 3]
     assert shares == [0.25, 0.5, 0.75, 1.0]
 
 
 def test_a_search_that_is_never_charged_the_currency_ends_with_a_reason() -> None:
-    schedule = Schedule(Spending(Budget("seconds", 10, "fit")), 5)
+    schedule = Schedule(Spending(Ledger("seconds", 10, "fit")), 5)
     with pytest.raises(UserError, match="is charged no seconds"):
         for _ in schedule.epochs():
             list(schedule.steps("abc"))

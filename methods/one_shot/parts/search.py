@@ -179,8 +179,8 @@ class Search:
 
     def _cosine(self, position: float) -> float:
         settings = self.settings
-        horizon = settings.lr_horizon or settings.epochs
-        return cosine(position + settings.lr_ahead, horizon, settings.lr, settings.lr_end, settings.lr_restart)
+        period = settings.lr_period * settings.epochs
+        return cosine(position + settings.lr_ahead, period, settings.lr, settings.lr_end, settings.lr_restart)
 
     def _keep_for(self, evaluated: int) -> None:
         """Let a fitted schedule keep the price of ``evaluated`` images, by the mean price of some drawn cells."""
