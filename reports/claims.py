@@ -31,6 +31,9 @@ ELSEWHERE = {
 """The words for a test under other rules or on other data than the paper's. It neither supports nor contradicts the paper."""
 
 
+NAMES = ("claim", "in the paper", "compared", "tested", "result", "effect [95 %]", "n")
+
+
 @dataclass(frozen=True)
 class Claim:
     """A sentence of a paper, and its test."""
@@ -109,8 +112,8 @@ def _sample(claim: Claim, of: Of) -> np.ndarray:
     if claim.test in ("mean", "share"):
         return ours.to_numpy(dtype=float)
     theirs = measure(of.swapped())
-    values: np.ndarray = (np.log(ours / theirs) if claim.test == "ratio" else ours - theirs).to_numpy(dtype=float)  # by world
-    return values[np.isfinite(values)]
+    pairs = np.log(ours / theirs) if claim.test == "ratio" else ours - theirs  # by world
+    return pairs.to_numpy(dtype=float)[np.isfinite(pairs)]
 
 
 def _effect(claim: Claim, values: np.ndarray) -> tuple[float, Interval | None]:
@@ -147,19 +150,15 @@ def blocks(studies: Sequence[Study]) -> list[Block]:
             "Effect: mean over searches with its 95 % interval, of the row alone or minus (divided by) the other row in the "
             "same world. A claim is decided if the interval lies on one side of its bound; claims are not corrected for their "
             "number. A result under other rules or on other data than the paper's is called observed or not observed.",
-            [
-                Column(text, right=text in ("effect [95 %]", "n"))
-                for text in ("claim", "in the paper", "compared", "tested", "result", "effect [95 %]", "n")
-            ],
+            [Column(text, right=text in NAMES[5:]) for text in NAMES],
         )
         for claim in (claim for claim in load() if claim.paper == paper):
             first = [claim.says, Cited(claim.place, [CITATIONS[paper]]), compared(claim)]
             results = list(tested(claim, studies))
             why = claim.reason or f"no stored runs under {', '.join((*claim.on, *claim.also))}"
             for result in results or [Tested(why, NOT_TESTED, float("nan"), None, 0)]:
-                effect = with_interval(
-                    result.effect, result.interval, 3 if abs(result.effect) < 1 else 2, sign=claim.test == "difference"
-                )
+                digits = 3 if abs(result.effect) < 1 else 2
+                effect = with_interval(result.effect, result.interval, digits, sign=claim.test == "difference")
                 table.add([*first, result.where, result.verdict, effect, str(result.n or MISSING)])
         quotes = [(claim.place, f"“{claim.quote}”") for claim in load() if claim.paper == paper]
         shown += [Heading(f"Claims of {name}"), table, Bullets(quotes)]
@@ -168,10 +167,9 @@ def blocks(studies: Sequence[Study]) -> list[Block]:
 
 def compared(claim: Claim) -> str:
     """Return the test of a claim in words: ``test error, conas − rsps < 0``."""
-    rows = {"difference": f"{claim.row} − {claim.against}", "ratio": f"{claim.row} / {claim.against}"}.get(
-        claim.test, claim.row
-    )
     if not claim.measure:
         return MISSING
+    other = {"difference": f" − {claim.against}", "ratio": f" / {claim.against}"}
+    rows = claim.row + other.get(claim.test, "")
     bound = f"within ±{number(claim.bound)}" if claim.sign == "=" else f"{claim.sign} {number(claim.bound)}"
     return f"{claim.measure}, {rows} {bound}" + (" in most searches" if claim.test == "share" else "")
