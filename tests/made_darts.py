@@ -67,13 +67,18 @@ def method(row: str, **changes: Any) -> Any:
     return registry.build(info, registry.settings(info, row, SPACE.name, {**tiny, **changes}, {}))
 
 
-def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> RecordedView:
+def view(
+    seed: int = 0,
+    checkpoint: Any = None,
+    meter: Callable[[Meter], Meter] = lambda charge: charge,
+    ledger: Ledger | None = None,
+) -> RecordedView:
     """Return a view whose task charges through ``meter``."""
 
     def task(world: int, device: str, charge: Meter) -> DartsTask:
         return DartsTask("digits", world, device, meter(charge))
 
-    return RecordedView(SPACE, Ledger(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    return RecordedView(SPACE, ledger or Ledger(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
 def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:
