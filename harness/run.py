@@ -299,13 +299,14 @@ def _report_if_any(plan: Plan, store: Store, to: Path) -> None:
 
 def _report(plan: Plan, store: Store, to: Path) -> list[Path]:
     """Write the page of everything in the store that belongs to the plan, and return its files."""
+    from harness import scoreboard
     from harness.frames import collect
     from reports import report
 
     name = re.sub(r"[^\w.]+", "-", f"{plan.protocol.name} {plan.protocol.modified}".strip()).strip("-")
     evidence = collect(plan, store, provenance.gather())
     try:
-        return report.write(to / name, evidence)
+        return [*report.write(to / name, evidence), scoreboard.write(to, [store], evidence)]
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
@@ -313,7 +314,10 @@ def _report(plan: Plan, store: Store, to: Path) -> list[Path]:
 
 
 def _say_written(files: Sequence[Path]) -> None:
-    print("report: " + "  ".join([str(files[0]), *(file.name for file in files[1:])]), file=sys.stderr)
+    print(
+        "report: " + "  ".join([str(files[0]), *(os.path.relpath(file, files[0].parent) for file in files[1:])]),
+        file=sys.stderr,
+    )
 
 
 def _with_data(rules: Protocol, names: Sequence[str], if_found: bool) -> list[str]:

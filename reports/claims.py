@@ -112,8 +112,9 @@ def _sample(claim: Claim, of: Of) -> np.ndarray:
     if claim.test in ("mean", "share"):
         return ours.to_numpy(dtype=float)
     theirs = measure(of.swapped())
-    pairs = np.log(ours / theirs) if claim.test == "ratio" else ours - theirs  # by world
-    return pairs.to_numpy(dtype=float)[np.isfinite(pairs)]
+    pairs = (ours / theirs if claim.test == "ratio" else ours - theirs).to_numpy(dtype=float)  # by world
+    known: np.ndarray = pairs[np.isfinite(pairs)]
+    return np.log(known) if claim.test == "ratio" else known
 
 
 def _effect(claim: Claim, values: np.ndarray) -> tuple[float, Interval | None]:

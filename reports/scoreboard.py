@@ -267,8 +267,8 @@ def _counts(what: str, pairs: Sequence[tuple[str, str]], caption: str) -> Table:
 def _table(items: Sequence[Comparison]) -> Table:
     names = ["printed for", "our row", "data", "measure", "printed", "ours [95 %]", "n", "Δ [95 %]", "result", "reason"]
     table = Table(
-        "Δ = ours − printed, with Welch's interval if both sides have a spread and the n of the paper is known. "
-        "reports/published.csv says what ± and n of the paper mean.",
+        "Δ = ours − printed, with Welch's interval if both sides have a spread and the n of the paper is known. A result is "
+        "that of one number; the pages of the protocols correct over the data sets of a row.",
         [Column(name, right=name in names[4:8]) for name in (*names, "python -m harness.run")],
     )
     for item in items:
