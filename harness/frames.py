@@ -247,6 +247,7 @@ def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
                 Training.CHOSEN_ON: stages[stage.chosen_by].split if stage.chosen_by else "",
                 Training.ACCURACY: scores.get(settings["split"], np.nan),
                 Training.BEST: scores.get("best", np.nan),
+                Training.TOP5: scores.get("top5", np.nan),
                 Training.LOSS: scores.get("loss", np.nan),
                 Training.PARAMETERS: scores.get("parameters", np.nan),
                 Training.MACS: scores.get("macs", np.nan),

@@ -30,22 +30,24 @@ LEAVE_S = 5.0
 
 
 def write(plan: Plan, store: Store, to: Path, progress: str = "") -> list[Path]:
-    """Write the page of everything in the store that belongs to the plan, and return its files.
+    """Write the page of everything in the store that belongs to the plan, and the scoreboard; return their files.
 
     Args:
         to: the folder of all pages; the page has a folder in it.
-        progress: how far the sweep is, in words. Such a page has no figures, because they take most of the time.
+        progress: how far the sweep is, in words. Such a page has no figures and no scoreboard, which take most of the time.
 
     Raises:
         UserError: the folder cannot be written.
     """
+    from harness import scoreboard
     from harness.frames import collect
     from reports import report
 
     name = re.sub(r"[^\w.]+", "-", f"{plan.protocol.name} {plan.protocol.modified}".strip()).strip("-")
     evidence = collect(plan, store, provenance.gather())
     try:
-        return report.write(to / name, evidence, progress=progress)
+        files = report.write(to / name, evidence, progress=progress)
+        return files if progress else [*files, scoreboard.write(to, [store], evidence)]
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise

@@ -81,7 +81,12 @@ def run(
         int, typer.Option(metavar="N", min=1, help="Threads of each run that trains; another number gives other last digits.")
     ] = 1,
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Device of methods that train.")] = "cpu",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the store and the reports.")] = Path("results"),
+    outs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder for the store and the reports; --scoreboard reads several. [default: results]"
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its known price; run nothing.")] = False,
     price: Annotated[
         bool, typer.Option("--price", help="As --dry-run; begin a search of each row whose price is unknown, to time it.")
@@ -90,6 +95,9 @@ def run(
         bool, typer.Option("--status", help="Print what is done, running and failed in DIR, and when it will end; run nothing.")
     ] = False,
     report: Annotated[bool, typer.Option("--report", help="Write the page of what is done so far; run nothing.")] = False,
+    scoreboard: Annotated[
+        bool, typer.Option("--scoreboard", help="Write DIR/scoreboard.md: every number that the papers print, and ours.")
+    ] = False,
     report_to: Annotated[
         Path | None, typer.Option("--report-to", metavar="DIR", help="Folder for the page. [default: that of --out]")
     ] = None,
@@ -108,6 +116,9 @@ def run(
     from harness import choice
 
     choice.choose(table)
+    out, *more = outs or [Path("results")]
+    if more and not scoreboard:
+        raise UserError("--out names several folders; only --scoreboard reads more than one")
     around = Surroundings(threads=threads)  # before a user's file is imported, which may change folder and environment
     if list_:
         _list()
@@ -115,6 +126,8 @@ def run(
         _check(check)
     elif failed or status:
         _look(out, failures=failed)
+    elif scoreboard:
+        _scoreboard([out, *more], report_to or out)
     else:
         if not (all_ or protocol or methods or benchmarks):
             raise UserError(
@@ -184,6 +197,18 @@ def _look(out: Path, *, failures: bool) -> None:
             show.failures(store)
         else:
             status.show(store)
+
+
+def _scoreboard(outs: Sequence[Path], to: Path) -> None:
+    """Write the scoreboard of the stores of some folders."""
+    from contextlib import ExitStack
+
+    from harness import scoreboard
+    from harness.store import Store
+
+    with ExitStack() as stack:
+        stores = [stack.enter_context(Store(out, write=False)) for out in outs]
+        _say_written([scoreboard.write(to, stores)])
 
 
 def _names(option: str, values: Sequence[str] | None) -> list[str]:
@@ -277,7 +302,10 @@ def _report_if_any(plan: Plan, store: Store, to: Path) -> None:
 
 
 def _say_written(files: Sequence[Path]) -> None:
-    print("report: " + "  ".join([str(files[0]), *(file.name for file in files[1:])]), file=sys.stderr)
+    print(
+        "report: " + "  ".join([str(files[0]), *(os.path.relpath(file, files[0].parent) for file in files[1:])]),
+        file=sys.stderr,
+    )
 
 
 def _with_data(rules: Protocol, names: Sequence[str], if_found: bool) -> list[str]:

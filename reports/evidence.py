@@ -115,6 +115,8 @@ class Training:
     """Accuracy after the last epoch, percent; NaN if the training failed or is not done."""
     BEST = "best"
     """Accuracy of the best epoch, percent."""
+    TOP5 = "top5"
+    """Top-5 accuracy after the last epoch, percent; NaN if it is unknown."""
     LOSS = "loss"
     """Mean cross entropy after the last epoch on the images of the accuracy, nats; NaN if it is unknown."""
     PARAMETERS = "parameters"

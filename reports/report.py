@@ -100,6 +100,12 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     return [listed if name == "runs.csv" else _replace(folder / name, content) for name, content in contents.items()]
 
 
+def write_page(path: Path, title: str, blocks: Sequence[Block]) -> Path:
+    """Write one page as Markdown and return its path. The folder is created if it does not exist."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _replace(path, to_markdown(title, blocks).encode())
+
+
 Content = bytes | Callable[[BinaryIO], None]
 """The bytes of a file, or a function that writes them."""
 LINES = 20_000
