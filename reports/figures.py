@@ -22,10 +22,12 @@ POINTS = 200  # of the common grid
 MARKS = 6  # markers per line
 READABLE = 9
 """Lines in a panel at most."""
+ROW = "row="
+"""Start of the id of what shows a row in a figure; the row's name follows."""
 
 
 class Drawing(NamedTuple):
-    """A rendered figure: its files as bytes by kind (pdf, png), and its caption."""
+    """A rendered figure: its content as bytes by kind (pdf, png, svg), and its caption."""
 
     files: dict[str, bytes]
     caption: str
@@ -109,7 +111,7 @@ def panel_title(study: Study, benchmark: str, target: str) -> str:
 
 
 def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, bytes]:
-    """Draw the panels above a legend of their rows, and return ``{"pdf": bytes, "png": bytes}``.
+    """Draw the panels above a legend of their rows, and return it as PDF, PNG and SVG, by kind.
 
     Args:
         across: panels side by side at most.
@@ -120,6 +122,7 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
 
     rows = list(dict.fromkeys(row for benchmark in study.benchmarks for row in study.rows(benchmark)))
     looks = style.looks(rows, study.page.known_rows, REFERENCE)
+    looks = {row: {**look, "gid": f"{ROW}{row}"} for row, look in looks.items()}
     across = min(across, len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(style.SETTINGS):
@@ -144,13 +147,16 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         legend_inches = 0.19 * -(-len(named) // per_line)
         figure.set_size_inches(3.1 * across + 0.3, 2.45 * down + legend_inches)
         if named:
-            figure.legend(lines, labels, loc="outside lower center", ncols=per_line, frameon=False, handlelength=3.5)
+            legend = figure.legend(lines, labels, loc="outside lower center", ncols=per_line, frameon=False, handlelength=3.5)
+            for row, text in zip(named, legend.get_texts(), strict=True):
+                text.set_gid(f"{ROW}{row}")
         figure.draw_without_rendering()  # the slow layout runs once, not for each file
         figure.set_layout_engine("none")
         for axis, title in zip(axes.flat, titles, strict=False):
             share = axis.get_window_extent().width / max(title.get_window_extent().width, 1)
             title.set_fontsize(title.get_fontsize() * min(share, 1))  # a long title shrinks to the width of its panel
-        return {"pdf": _save(figure, "pdf", {"CreationDate": None}), "png": _save(figure, "png", {"Software": None})}
+        undated = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
+        return {kind: _save(figure, kind, metadata) for kind, metadata in undated.items()}
 
 
 def _save(figure: Any, kind: str, metadata: dict[str, Any]) -> bytes:
@@ -174,7 +180,7 @@ def band(panel: Axes, searches: RowTraces, times: np.ndarray, values: np.ndarray
     mean, std = searches.mean_on_grid(times, values, grid)
     if len(searches) >= 3:
         half = student_quantile(0.975, len(searches) - 1) * std / np.sqrt(len(searches))
-        panel.fill_between(grid, mean - half, mean + half, color=look["color"], alpha=0.18, linewidth=0, step="post")
+        panel.fill_between(grid, mean - half, mean + half, color=look["color"], alpha=0.18, linewidth=0, step="post", gid=look["gid"])
     first = len(panel.lines) * 5 % (POINTS // MARKS)  # shifts the markers of rows that overlap
     (line,) = panel.plot(grid, mean, drawstyle="steps-post", markevery=(first, POINTS // MARKS), **look)
     return line

@@ -1,4 +1,5 @@
-"""Write the report of one protocol: ``table.md``, ``table.tex``, ``report.bib``, ``runs.csv``, and figures as PDF and PNG."""
+"""Write the report of one protocol: ``index.html`` and ``runs.html``, ``table.md``, ``table.tex``, ``report.bib``, ``runs.csv``,
+and figures as PDF and PNG."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ from reports import (
     coverage,
     epochs,
     figures,
+    html,
     published,
+    runs,
     signal,
     stability,
     supernets,
@@ -75,8 +78,8 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     """
     folder.mkdir(parents=True, exist_ok=True)
     study = Study(evidence, published.load() if published_lines is None else published_lines)
-    runs = _csv(evidence.runs, (Run.BENCHMARK, Run.ROW, Run.WORLD, Run.TARGET))
-    listed = _replace(folder / "runs.csv", runs)  # the first file, so that its memory is free for the figures
+    lines = _csv(evidence.runs.drop(columns=Run.SESSION), (Run.BENCHMARK, Run.ROW, Run.WORLD, Run.TARGET))
+    listed = _replace(folder / "runs.csv", lines)  # the first file, so that its memory is free for the figures
     drawn = {plot.stem: drawing for plot in PLOTS if (drawing := plot.draw(study, evidence.traces)) is not None}
     blocks = _blocks(study, [Figure(stem, drawing.caption) for stem, drawing in drawn.items()])
     title = evidence.page.title or evidence.page.protocol or "Report"
@@ -89,11 +92,23 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
         contents["report.bib"] = bibliography.extract(keys).encode()
     if len(evidence.trainings):
         contents["trainings.csv"] = _csv(evidence.trainings)
-    contents |= {f"{stem}.{kind}": content for stem, drawing in drawn.items() for kind, content in drawing.files.items()}
+    contents |= {f"{stem}.{kind}": drawing.files[kind] for stem, drawing in drawn.items() for kind in ("pdf", "png")}
+    summary = _summary(study, title)
+    drawings = {stem: drawing.files["svg"] for stem, drawing in drawn.items()}
+    contents[html.PAGE] = html.page(blocks, drawings, study.labels, summary, ["table.md", "table.tex", "runs.csv"])
+    contents[html.RUNS] = html.runs(runs.listing(study), summary)
     for name in ("report.bib", *(f"{plot.stem}.{kind}" for plot in PLOTS for kind in ("pdf", "png"))):
         if name not in contents:
             (folder / name).unlink(missing_ok=True)
     return [listed if name == "runs.csv" else _replace(folder / name, content) for name, content in contents.items()]
+
+
+def _summary(study: Study, title: str) -> html.Summary:
+    counts = [(len(study.searches(b, row)), len(study.done(b, row))) for b in study.benchmarks for row in study.rows(b)]
+    found, done = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+    writer = study.page.writer
+    texts = [text for text in (tables.tally(study), cell_errors.tally(study)) if text]
+    return html.Summary(title, texts, found, found - done, writer.date if writer else "")
 
 
 Content = bytes | Callable[[BinaryIO], None]
