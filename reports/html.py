@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from reports.figures import ROW
 from reports.layout import Block, Bold, Bullets, Column, Heading, Table
@@ -97,7 +96,7 @@ def page(
         running=summary.running,
         links=[("All reports", f"../{PAGE}"), ("Runs", RUNS), *((name, name) for name in files)],
         sections=_sections(blocks, rows),
-        drawings={stem: Markup(_inline(stem, svg.decode(), labels)) for stem, svg in drawings.items()},
+        drawings={stem: _inline(stem, svg.decode(), labels) for stem, svg in drawings.items()},
         tables=_data_tables(),
     )
 
@@ -145,8 +144,8 @@ def _data_tables() -> dict[str, str]:
     bundle = resources.files("itables") / "html"
     script = b64encode((bundle / "dt_bundle.js").read_bytes()).decode()
     return {
-        "css": Markup((bundle / "dt_bundle.css").read_text(encoding="utf-8")),
-        "script": Markup(f"data:text/javascript;charset=utf-8;base64,{script}"),
+        "css": (bundle / "dt_bundle.css").read_text(encoding="utf-8"),
+        "script": f"data:text/javascript;charset=utf-8;base64,{script}",
     }
 
 
