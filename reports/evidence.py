@@ -147,6 +147,11 @@ class Part:
     benchmark: str
     kind: str = ""
     budget: str = ""
+    """The limit of a search, or that each method has its own schedule."""
+    at_the_limit: str = ""
+    """What happens at the limit; empty if there is none."""
+    training_seconds: float = float("nan")
+    """Charged seconds of a mean training; NaN if they are unknown."""
     search: str = ""
     """Description of the values that a search reads."""
     record: str = ""
@@ -303,3 +308,5 @@ class Evidence:
     fitted: pd.DataFrame = field(default_factory=no_fitted)
     """Finished searches whose schedule was fitted to a budget: those on the page, and the same rows under other budgets.
     Columns: :class:`Fitted`."""
+    longest: Traces = field(default_factory=Traces)
+    """The searches without a schedule of rows that also ran under a larger budget than on the page: those of the largest."""

@@ -28,6 +28,8 @@ from reports import (
     figures,
     html,
     published,
+    ranked,
+    reference,
     runs,
     signal,
     stability,
@@ -160,7 +162,8 @@ def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
         if benchmark not in judged:
             blocks += [*trainings.blocks(study, benchmark), *about.benchmark(study, benchmark)]
     for benchmark in judged:
-        blocks += [Heading(f"Results on {benchmark}" if several else "Results"), tables.results(study, benchmark)]
+        results = tables.results if study.compared(benchmark) else ranked.results
+        blocks += [Heading(f"Results on {benchmark}" if several else "Results"), results(study, benchmark)]
         blocks += epochs.older(study, benchmark)
         blocks += about.benchmark(study, benchmark)
     blocks += drawn
@@ -201,12 +204,10 @@ def _judged(study: Study, traces: Traces, benchmark: str, suffix: str) -> list[B
     return blocks + _titled(
         suffix,
         ("Intervals and costs", tables.intervals(study, benchmark)),
-        ("Against random search", tables.against_random_search(study, benchmark)),
+        ("Against random search", reference.table(study, benchmark)),
         ("References of regret", coverage.references(study, benchmark)),
         ("Coverage by the table", coverage.covered(study, traces, benchmark)),
         ("At equal budget", anytime.equal_budget(study, traces, benchmark)),
-        ("At equal charged seconds", clock.equal_budget(study, traces, benchmark)),
-        ("Random search at each row's own charge", clock.own_charge(study, traces, benchmark)),
         ("Cost of weight sharing", clock.costs(study, benchmark)),
         ("Operations of the final cells", cells.operations(study, traces, benchmark)),
         ("Signal of shared weights", signal.correlations(study, traces, benchmark)),

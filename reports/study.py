@@ -94,18 +94,30 @@ class Study:
     def rows(self, benchmark: str) -> list[str]:
         """Return the rows that were run, by kind of method and name; the reference row is the first of its kind."""
         present = [str(row) for name, row in self._single if name == benchmark]
-        return sorted(present, key=lambda row: (self._kind(benchmark, row), row.rpartition(":")[2] != REFERENCE, row))
+        return sorted(present, key=lambda row: (self.kind(benchmark, row), row.rpartition(":")[2] != REFERENCE, row))
 
-    def _kind(self, benchmark: str, row: str) -> str:
+    def kind(self, benchmark: str, row: str) -> str:
+        """Return the kind of method of a row that was run."""
         return str(self.searches(benchmark, row)[Run.KIND].iloc[0])
 
     def shared_weights(self, benchmark: str) -> list[str]:
         """Return the rows of methods that train one supernet."""
-        return [row for row in self.rows(benchmark) if self._kind(benchmark, row) == WEIGHT_SHARING]
+        return [row for row in self.rows(benchmark) if self.kind(benchmark, row) == WEIGHT_SHARING]
 
     def reference(self, benchmark: str) -> str | None:
         """Return the row that the other rows are compared with; None if it was not run."""
         return next((row for row in self.rows(benchmark) if row.rpartition(":")[2] == REFERENCE), None)
+
+    def free(self, benchmark: str, row: str) -> bool:
+        """Return whether the finished runs of a row were charged nothing at all: the floor of a random cell."""
+        done = self.done(benchmark, row)
+        return len(done) > 0 and not done[[Run.QUERIES, Run.SECONDS, Run.EPOCHS]].fillna(0).to_numpy(dtype=float).any()
+
+    def common_budget(self, benchmark: str) -> str:
+        """Return the limit that all rows of a benchmark have in common, in words; empty if there is none."""
+        parts = self.parts(benchmark)
+        budgets = {part.budget for part in parts}
+        return budgets.pop() if len(budgets) == 1 and all(part.at_the_limit for part in parts) else ""
 
     def targets(self, benchmark: str) -> list[str]:
         """Return the judged targets, in the judge's order; without runs or a judge, the targets of the printed numbers."""
@@ -150,7 +162,7 @@ class Study:
     def parts(self, benchmark: str) -> list[Part]:
         """Return the facts of a benchmark by kind of method: kinds with rows on the page, or all kinds if there are no rows."""
         stated = [part for part in self.page.parts if part.benchmark == benchmark]
-        kinds = {self._kind(benchmark, row) for row in self.rows(benchmark)}
+        kinds = {self.kind(benchmark, row) for row in self.rows(benchmark)}
         return [part for part in stated if part.kind in kinds] or stated
 
     def fact(self, benchmark: str, name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 Values = np.ndarray | Sequence[float]
 
@@ -141,6 +142,19 @@ class RowTraces:
         reached = np.concatenate([[0], np.cumsum(times <= np.repeat(limits, np.diff(self.starts)))])
         counts = reached[self.starts[1:]] - reached[self.starts[:-1]]
         return np.where(counts > 0, self.starts[:-1] + counts - 1, -1)
+
+    def at(self, target: str, times: np.ndarray, limits: Mapping[int, float]) -> pd.Series:
+        """Return by world the test accuracy of the proposal in force at the limit of its world, if there is one.
+
+        Args:
+            times: flat: ``seconds`` or ``queries``.
+            limits: by world.
+        """
+        if target not in self.test:
+            return pd.Series(dtype=float)
+        last = self.in_force(times, np.array([limits.get(int(world), np.nan) for world in self.worlds]))
+        reached = last >= 0
+        return pd.Series(self.test[target][last[reached]], self.worlds[reached], dtype=float).groupby(level=0).mean()
 
     def on_grid(self, times: np.ndarray, values: np.ndarray, grid: np.ndarray) -> Iterator[np.ndarray]:
         """Yield tables (searches, grid) of a flat column as step functions, a block of searches at a time.
