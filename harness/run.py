@@ -280,7 +280,9 @@ def _report(plan: Plan, store: Store, to: Path) -> list[Path]:
     name = re.sub(r"[^\w.]+", "-", f"{plan.protocol.name} {plan.protocol.modified}".strip()).strip("-")
     evidence = collect(plan, store, provenance.gather())
     try:
-        return report.write(to / name, evidence)
+        files = report.write(to / name, evidence)
+        report.write_index(to)
+        return files
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise

@@ -110,11 +110,12 @@ def panel_title(study: Study, benchmark: str, target: str) -> str:
     return target_name(target) if len(study.benchmarks) == 1 else f"{target_name(target)} (search: {benchmark})"
 
 
-def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, bytes]:
+def render(study: Study, panels: Sequence[Panel], across: int = 3, size: tuple[float, float] = (3.1, 2.45)) -> dict[str, bytes]:
     """Draw the panels above a legend of their rows, and return it as PDF, PNG and SVG, by kind.
 
     Args:
         across: panels side by side at most.
+        size: width and height of a panel, inches.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -145,7 +146,7 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         lines = [handles[row] for row in named]
         per_line = max(1, min(len(named), int(across * 1.6)))
         legend_inches = 0.19 * -(-len(named) // per_line)
-        figure.set_size_inches(3.1 * across + 0.3, 2.45 * down + legend_inches)
+        figure.set_size_inches(size[0] * across + 0.3, size[1] * down + legend_inches)
         if named:
             legend = figure.legend(lines, labels, loc="outside lower center", ncols=per_line, frameon=False, handlelength=3.5)
             for row, text in zip(named, legend.get_texts(), strict=True):
@@ -180,7 +181,9 @@ def band(panel: Axes, searches: RowTraces, times: np.ndarray, values: np.ndarray
     mean, std = searches.mean_on_grid(times, values, grid)
     if len(searches) >= 3:
         half = student_quantile(0.975, len(searches) - 1) * std / np.sqrt(len(searches))
-        panel.fill_between(grid, mean - half, mean + half, color=look["color"], alpha=0.18, linewidth=0, step="post", gid=look["gid"])
+        panel.fill_between(
+            grid, mean - half, mean + half, color=look["color"], alpha=0.18, linewidth=0, step="post", gid=look["gid"]
+        )
     first = len(panel.lines) * 5 % (POINTS // MARKS)  # shifts the markers of rows that overlap
     (line,) = panel.plot(grid, mean, drawstyle="steps-post", markevery=(first, POINTS // MARKS), **look)
     return line

@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports.figures import ROW
-from reports.layout import Block, Bold, Bullets, Column, Heading, Table
+from reports.layout import Block, Bold, Column, Heading, Table
 from reports.verdict import VERDICTS
 
 FOLDED = 12
 """Items of a list at most; a longer list is folded."""
 RELOAD_SECONDS = 15
 """Time after which the page of a running sweep loads again."""
+GENERATOR = '<meta name="generator" content="nas-harness">'
 PAGE, RUNS = "index.html", "runs.html"
 _NUMBER = re.compile(r"[−-]?\d[\d\N{NARROW NO-BREAK SPACE}]*(?:\.\d+)?")
 
@@ -122,7 +123,13 @@ def index(folder: Path) -> bytes:
             head = stream.read(20_000)
         if stated := re.search('<meta name="summary" content="(.*?)">', head):
             reports.append({"folder": path.parent.name, **json.loads(html.unescape(stated[1]))})
-    return _render(PAGE, title="Reports", links=[], running=next((report["running"] for report in reports if report["running"]), ""), reports=reports)
+    return _render(
+        PAGE,
+        title="Reports",
+        links=[],
+        running=next((report["running"] for report in reports if report["running"]), ""),
+        reports=reports,
+    )
 
 
 @cache

@@ -1,5 +1,5 @@
-"""Write the report of one protocol: ``index.html`` and ``runs.html``, ``table.md``, ``table.tex``, ``report.bib``, ``runs.csv``,
-and figures as PDF and PNG."""
+"""Write the report of one protocol: ``index.html`` and ``runs.html``, ``table.md``, ``table.tex``, ``report.bib``,
+``runs.csv``, and figures as PDF and PNG."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ from reports import (
     cells,
     clock,
     coverage,
+    dots,
     epochs,
     figures,
+    findings,
     html,
     published,
     ranked,
@@ -54,6 +56,7 @@ class Plot(NamedTuple):
 
 
 PLOTS = (
+    Plot("ranking", dots.ranking),
     Plot("regret", figures.regret),
     Plot("error", anytime.error),
     Plot("regret_against_budget", budgets.regret),
@@ -105,12 +108,18 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     return [listed if name == "runs.csv" else _replace(folder / name, content) for name, content in contents.items()]
 
 
+def write_index(folder: Path) -> None:
+    """Write ``index.html``, the index of the reports inside ``folder``. A file of that name that is not an index stays."""
+    path = folder / html.PAGE
+    if not path.exists() or html.GENERATOR in path.read_text(encoding="utf-8", errors="replace")[:500]:
+        _replace(path, html.index(folder))
+
+
 def _summary(study: Study, title: str) -> html.Summary:
     counts = [(len(study.searches(b, row)), len(study.done(b, row))) for b in study.benchmarks for row in study.rows(b)]
     found, done = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     writer = study.page.writer
-    texts = [text for text in (tables.tally(study), cell_errors.tally(study)) if text]
-    return html.Summary(title, texts, found, found - done, writer.date if writer else "")
+    return html.Summary(title, _first_lines(study), found, found - done, writer.date if writer else "")
 
 
 Content = bytes | Callable[[BinaryIO], None]
@@ -153,8 +162,12 @@ def _replace(path: Path, content: Content) -> Path:
     return path
 
 
+def _first_lines(study: Study) -> list[str]:
+    return [text for text in (tables.tally(study), cell_errors.tally(study), *findings.sentences(study)) if text]
+
+
 def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
-    blocks: list[Block] = [Paragraph(text) for text in (tables.tally(study), cell_errors.tally(study)) if text]
+    blocks: list[Block] = [Paragraph(text) for text in _first_lines(study)]
     traces = study.evidence.traces
     several = len(study.benchmarks) > 1
     judged = [benchmark for benchmark in study.benchmarks if not study.untested(benchmark)]
@@ -163,10 +176,12 @@ def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
             blocks += [*trainings.blocks(study, benchmark), *about.benchmark(study, benchmark)]
     for benchmark in judged:
         results = tables.results if study.compared(benchmark) else ranked.results
-        blocks += [Heading(f"Results on {benchmark}" if several else "Results"), results(study, benchmark)]
+        blocks += [Heading(f"Results on {benchmark}" if several else "Results")]
+        blocks += [figure for figure in drawn if figure.stem == "ranking" and benchmark == judged[0]]
+        blocks += [results(study, benchmark)]
         blocks += epochs.older(study, benchmark)
         blocks += about.benchmark(study, benchmark)
-    blocks += drawn
+    blocks += [figure for figure in drawn if figure.stem != "ranking"]
     for benchmark in study.benchmarks:
         suffix = f" on {benchmark}" if several else ""
         if benchmark in judged:

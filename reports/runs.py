@@ -29,7 +29,7 @@ def listing(study: Study) -> dict[str, Any]:
     numbers = [name not in ("method", "benchmark", "status") for name in names]
     lines: list[list[Any]] = []
     details: list[list[Any]] = []
-    settings = []
+    settings: list[dict[str, str]] = []
     sessions = {session.id: number for number, session in enumerate(study.page.sessions)}
     for benchmark in study.benchmarks:
         for row in study.rows(benchmark):
