@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ACCURACY, DISTANCE = "test accuracy (%)", "points below the best of the stated set"
 LINE = 0.165
 """Inches per line."""
+DOTS = 100
+"""Dots of a row at most that are drawn one by one in vector files; more are a picture."""
 NEAREST = 0.7
 """A run at the best is drawn at this share of the smallest distance of the others."""
 
@@ -45,11 +47,11 @@ def ranking(study: Study, traces: Traces) -> Drawing | None:
     if not panels:
         return None
     text = (
-        "Every finished run by row, in the order of the results; better is to the right. A dot is a run, a line the mean of its "
-        "row with the 95 % interval, none below 3 runs. Where the best of the stated set is known, the axis is the distance "
-        "from it in points, logarithmic; what reaches it stands at the edge."
+        "Every finished run by row, in the order of the results; better is to the right. A dot is a run, a line the mean of "
+        "its row with the 95 % interval, none below 3 runs. Where the best of the stated set is known, the axis is the "
+        "distance from it in points, logarithmic; a run that reaches it stands at the edge."
     )
-    size = (6.2 if len(panels) == 1 else 3.4, 0.7 + LINE * lines)
+    size = (5.2 if len(panels) == 1 else 3.4, 0.7 + LINE * lines)
     return Drawing(render(study, panels, size=size), text)
 
 
@@ -71,7 +73,13 @@ def _drawer(
                     interval = mean_interval(values[row])
                     low, high = interval or (values[row].mean(),) * 2
                     panel.plot(
-                        np.maximum(values[row], floor), [height] * values[row].size, "o", markersize=2.5, alpha=0.5, **marks
+                        np.maximum(values[row], floor),
+                        [height] * values[row].size,
+                        "o",
+                        markersize=2.5,
+                        alpha=0.5,
+                        rasterized=values[row].size > DOTS,
+                        **marks,
                     )
                     panel.plot([max(low, floor), max(high, floor)], [height] * 2, linewidth=1.6, **marks)
                     panel.plot([max(values[row].mean(), floor)], [height], "|", markersize=8, markeredgewidth=1.8, **marks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reports import reference
-from reports.formats import number, probability, target_name, with_interval
+from reports.formats import probability, target_name, with_interval
 from reports.pairs import LEVEL
 from reports.ranked import leaders
 from reports.statistics import mean_interval
@@ -49,6 +49,6 @@ def _against_random_search(study: Study, benchmark: str, target: str, row: str) 
     if not comparison.decisive:
         return text + " With these seeds no difference from random search can be significant."
     gains = [pair.difference for name, pair in comparison.pairs.items() if comparison.corrected[name] < LEVEL]
-    better = sum(gain > 0 for gain in gains)
-    counts = f"{number(better, 0)} are significantly better than random search and {number(len(gains) - better, 0)} worse"
-    return text + f" Of {len(comparison.pairs)} rows, {counts} (p < {LEVEL:g})."
+    better, worse = (str(sum(sign * gain > 0 for gain in gains) or "none") for sign in (1, -1))
+    rows = f"{len(comparison.pairs)} rows"
+    return text + f" Significantly better than random search (p < {LEVEL:g}): {better} of {rows}; significantly worse: {worse}."

@@ -104,13 +104,12 @@ def page(
 
 def runs(data: Mapping[str, Any], summary: Summary) -> bytes:
     """Return the page of all runs; ``data`` is what ``runs.js`` reads, see :func:`reports.runs.listing`."""
-    packed = gzip.compress(json.dumps(data, separators=(",", ":"), default=str).encode(), mtime=0)
     return _render(
         RUNS,
         title=f"Runs: {summary.title}",
         running=summary.running,
         links=[("All reports", f"../{PAGE}"), ("Report", PAGE), ("runs.csv", "runs.csv")],
-        data=b64encode(packed).decode(),
+        data=_packed(json.dumps(data, separators=(",", ":"), allow_nan=False).encode()),
         tables=_data_tables(),
     )
 
@@ -147,19 +146,24 @@ def _render(template: str, **values: Any) -> bytes:
 
 @cache
 def _data_tables() -> dict[str, str]:
-    """Return style sheet and script of DataTables, as itables bundles them. The script is an address that imports it."""
+    """Return style sheet and packed script of DataTables, as itables bundles them."""
     bundle = resources.files("itables") / "html"
-    script = b64encode((bundle / "dt_bundle.js").read_bytes()).decode()
     return {
         "css": (bundle / "dt_bundle.css").read_text(encoding="utf-8"),
-        "script": f"data:text/javascript;charset=utf-8;base64,{script}",
+        "script": _packed((bundle / "dt_bundle.js").read_bytes()),
     }
+
+
+def _packed(content: bytes) -> str:
+    """Return a content as the scripts of the pages unpack it: gzip in base64."""
+    return b64encode(gzip.compress(content, mtime=0)).decode()
 
 
 def _inline(stem: str, svg: str, labels: Mapping[str, str]) -> str:
     """Return a figure for a page with several: its ids are unique, and what shows a row has its name and its label."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{stem}-", svg)
+    svg = re.sub(r'\bd="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)  # half the size, as sharp
 
     def named(match: re.Match[str]) -> str:
         row = match[1]

@@ -12,21 +12,22 @@ from reports.formats import target_name
 from reports.study import Study
 from reports.traces import RowTraces
 
-COSTS = {Run.QUERIES: "queries", Run.SECONDS: "charged s", Run.EPOCHS: "epochs", Run.WALL_SECONDS: "wall s"}
-DIGITS = 6
-"""Significant digits of a number on the page; ``runs.csv`` has all."""
+COSTS = {Run.QUERIES: ("queries", 0), Run.SECONDS: ("charged s", 2), Run.EPOCHS: ("epochs", 1), Run.WALL_SECONDS: ("wall s", 3)}
+"""Name and printed decimals of the columns of costs."""
+DIGITS = 4
+"""Significant digits in traces and logs; ``runs.csv`` has all digits of a run."""
 
 
 def listing(study: Study) -> dict[str, Any]:
     """Return what ``runs.js`` reads.
 
-    ``columns``: names and whether they are numbers; ``lines``: one list of values per run; ``details``: per run the number of
-    its row in ``settings``, its proposal, its error, the number of its session in ``sessions`` (None if unknown), its id, and
+    ``columns``: names, and decimals of those with numbers; ``lines``: one list of values per run; ``details``: per run the
+    number of its row in ``settings``, its proposal, its error, the number of its session in ``sessions`` (None if unknown), and
     its trace and log as columns by name.
     """
     targets = list(dict.fromkeys(target for benchmark in study.benchmarks for target in study.targets(benchmark)))
-    names = ["method", "benchmark", "seed", "status", *(f"{target_name(target)} test" for target in targets), *COSTS.values()]
-    numbers = [name not in ("method", "benchmark", "status") for name in names]
+    columns: list[tuple[str, int | None]] = [("method", None), ("benchmark", None), ("seed", 0), ("status", None)]
+    columns += [(f"{target_name(target)} test", 2) for target in targets] + list(COSTS.values())
     lines: list[list[Any]] = []
     details: list[list[Any]] = []
     settings: list[dict[str, str]] = []
@@ -35,21 +36,21 @@ def listing(study: Study) -> dict[str, Any]:
         for row in study.rows(benchmark):
             searches = study.searches(benchmark, row)
             judged = [study.judged(benchmark, row, target).set_index(Run.WORLD)[Run.TEST] for target in targets]
-            tests = [_short(test.reindex(searches[Run.WORLD]).to_numpy(dtype=float)) for test in judged]
-            costs = [_short(searches[name].to_numpy(dtype=float)) for name in COSTS]
+            tests = [_short(test.reindex(searches[Run.WORLD]).to_numpy(dtype=float), 6) for test in judged]
+            costs = [_short(searches[name].to_numpy(dtype=float), 6) for name in COSTS]
             plain = [searches[name].tolist() for name in (Run.WORLD, Run.STATUS)]
             lines += [[study.label(row), benchmark, *values] for values in zip(*plain, *tests, *costs, strict=True)]
             traces = _traces(study.evidence.traces.of(benchmark, row))
-            columns = (searches[name].tolist() for name in (Run.WORLD, Run.ARCH, Run.ERROR, Run.SESSION, Run.RUN_ID))
-            for world, arch, error, session, run_id in zip(*columns, strict=True):
-                details.append([len(settings), arch, error, sessions.get(session), run_id, *traces.get(world, ({}, {}))])
+            facts = (searches[name].tolist() for name in (Run.WORLD, Run.ARCH, Run.ERROR, Run.SESSION))
+            for world, arch, error, session in zip(*facts, strict=True):
+                details.append([len(settings), arch, error, sessions.get(session), *traces.get(world, ({}, {}))])
             settings.append({name: str(value) for name, value in study.settings(benchmark, row).items()})
     origins = [
         {"command": session.command, "code": session.code, "date": session.date, "machine": session.host}
         for session in study.page.sessions
     ]
-    columns_ = [{"title": name, "number": number} for name, number in zip(names, numbers, strict=True)]
-    return {"columns": columns_, "lines": lines, "details": details, "settings": settings, "sessions": origins}
+    named = [{"title": name, "digits": digits} for name, digits in columns]
+    return {"columns": named, "lines": lines, "details": details, "settings": settings, "sessions": origins}
 
 
 def _traces(searches: RowTraces) -> dict[int, tuple[dict[str, Any], dict[str, Any]]]:
@@ -67,6 +68,6 @@ def _traces(searches: RowTraces) -> dict[int, tuple[dict[str, Any], dict[str, An
     }
 
 
-def _short(values: np.ndarray) -> list[float | None]:
-    """Return numbers with few digits, None for a missing one."""
-    return [float(f"{value:.{DIGITS}g}") if isfinite(value) else None for value in values.tolist()]
+def _short(values: np.ndarray, digits: int = DIGITS) -> list[float | None]:
+    """Return numbers with few significant digits, None for a missing one."""
+    return [float(f"{value:.{digits}g}") if isfinite(value) else None for value in values.tolist()]

@@ -1,19 +1,16 @@
 // The table of all runs. Every text comes from a method or its error: it is set as text, never as HTML.
-const bytes = Uint8Array.from(atob(document.getElementById("data").textContent), (char) => char.charCodeAt(0));
-const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-const { columns, lines, details, settings, sessions } = await new Response(unpacked).json();
+const { columns, lines, details, settings, sessions } = await unpacked(document.getElementById("data").textContent).json();
 const text = jQuery.fn.dataTable.render.text();
-const listed = { columnControl: ["order", ["searchList"]] };
+const decimals = (digits) => (value, type) => (type !== "display" ? value : value === null ? "–" : value.toFixed(digits));
 const runs = jQuery("#runs").DataTable({
   data: lines.map((line, number) => [number, ...line]),
   columns: [
-    { title: "", orderable: false, searchable: false, columnControl: [], createdCell: button },
-    ...columns.map(({ title, number }) => ({
-      title, className: number ? "dt-right" : "", defaultContent: "–",
-      ...(number ? { render: (value, type) => (value === null && type === "display" ? "–" : value) } : { render: text, ...listed }),
-    })),
+    { title: '<span class="hidden">Details</span>', orderable: false, searchable: false, columnControl: [], createdCell: button },
+    ...columns.map(({ title, digits }) => digits === null
+      ? { title, render: text, columnControl: ["order", ["searchList"]] }
+      : { title, render: decimals(digits), className: "dt-right", columnControl: ["order"] }),
   ],
-  order: [], autoWidth: false, pageLength: 25, deferRender: true, stateSave: running,
+  order: [], ordering: { indicators: false }, autoWidth: false, pageLength: 25, deferRender: true, stateSave: running,
   layout: { topStart: "pageLength", topEnd: "search", bottomStart: "info", bottomEnd: "paging" },
 });
 if (location.hash) runs.search(decodeURIComponent(location.hash.slice(1))).draw();
@@ -55,8 +52,8 @@ function numbers(title, byName) {
 }
 
 function detail(number) {
-  const [row, arch, error, session, id, trace, log] = details[number];
-  const parts = [pairs([["run", id], ["proposal", arch || "–"]])];
+  const [row, arch, error, session, trace, log] = details[number];
+  const parts = [pairs([["proposal", arch || "–"]])];
   if (error) parts.unshift(element("h3", "Why it failed"), element("pre", error));
   parts.push(...numbers("Trace: the proposal at each change", trace), ...numbers("Log", log));
   parts.push(element("h3", "Settings"), pairs(Object.entries(settings[row])));

@@ -8,7 +8,7 @@ for (const table of document.querySelectorAll("figure.table table")) {
   const search = table.tBodies[0].rows.length > SEARCHED ? { search: { placeholder: "filter" } } : null;
   jQuery(table).DataTable({
     paging: false, order: [], autoWidth: false, stateSave: running, keys: true,
-    layout: { topStart: null, topEnd: search, bottomStart: null, bottomEnd: null },
+    layout: { topStart: search, topEnd: null, bottomStart: null, bottomEnd: null },
   }).on("key-focus", (event, api, cell) => light(cell.node().parentNode.dataset.row))
     .on("key-blur", () => light());
 }
