@@ -41,6 +41,8 @@ from reports.evidence import (
 from reports.traces import Packed, Trace, Traces
 
 STORED = ("run_id", "world", "status", "error", "arch", "wall_seconds", "session", "spent", "scores", "trace")
+Specs = Mapping[str, Mapping[str, Any]]
+"""Specifications of rows by identity."""
 CHUNK = 200
 """Runs that are read and decoded at once."""
 
@@ -59,6 +61,9 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
         plan.skipped[spec["benchmark"], spec["kind"], spec["row"]] = reason
     traces = Traces()
     sessions: Counter[int] = Counter()
+    longest = Traces()
+    for identity, spec in _longest(shown, other_budgets).items():
+        _runs(plan, store, identity, spec, longest.row(spec["benchmark"], spec["row"]), Counter())
     frames = [
         _runs(plan, store, identity, spec, traces.row(spec["benchmark"], spec["row"]), sessions)
         for identity, spec in shown.items()
@@ -72,10 +77,24 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
         trainings=_trainings(_with_stored_rows(plan, store, shown), store),
         spaces=_spaces(plan, runs),
         fitted=_fitted(store, {**other_budgets, **shown}),
+        longest=longest,
     )
 
 
-def _fitted(store: Store, specs: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def _longest(shown: Specs, other_budgets: Specs) -> dict[str, Mapping[str, Any]]:
+    """Return by identity the rows without a schedule that ran under a larger budget than on the page: the largest of each."""
+    largest: dict[tuple[str, str], str] = {}
+    specs = {**shown, **other_budgets}
+    for identity, spec in specs.items():
+        row, budget = (spec["benchmark"], spec["row"]), spec["budget"]
+        if budget["policy"] == "fit" or budget["currency"] != "seconds":
+            continue
+        if row not in largest or budget["limit"] > specs[largest[row]]["budget"]["limit"]:
+            largest[row] = identity
+    return {identity: specs[identity] for identity in largest.values() if identity not in shown}
+
+
+def _fitted(store: Store, specs: Specs) -> pd.DataFrame:
     """Return one line per target and finished search whose schedule was fitted to its budget."""
     lines = [
         (spec["benchmark"], spec["row"], spec["budget"]["currency"], spec["budget"]["limit"], world, target, values["test"])

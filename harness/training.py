@@ -10,7 +10,7 @@ from harness.space import Arch
 
 
 class Meter(Protocol):
-    """Function that charges a cost to a search's ledger: :meth:`harness.budget.Budget.charge`."""
+    """Function that charges a cost to a search's ledger: :meth:`harness.budget.Ledger.charge`."""
 
     def __call__(
         self, queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float

@@ -32,7 +32,7 @@ def families(study: Study, benchmark: str) -> dict[str, list[str]]:
     ran = study.rows(benchmark)
     groups: dict[str, list[str]] = {}
     for row in ran:
-        base = study.page.compared_with.get(study.unchanged(row), "")
+        base = study.base(row)
         candidates = [candidate for candidate in ran if study.unchanged(candidate) == base]
         same = [candidate for candidate in candidates if candidate.partition("[")[2] == row.partition("[")[2]]
         likely = [*same, *[base] * (base in candidates), *(candidates if len(candidates) == 1 else ())]

@@ -19,7 +19,6 @@ from reports import (
     agreement,
     anytime,
     bibliography,
-    budgets,
     cell_errors,
     cells,
     clock,
@@ -32,6 +31,7 @@ from reports import (
     published,
     ranked,
     reference,
+    regret,
     runs,
     signal,
     stability,
@@ -57,9 +57,8 @@ class Plot(NamedTuple):
 
 PLOTS = (
     Plot("ranking", dots.ranking),
-    Plot("regret", figures.regret),
+    Plot("regret", regret.regret),
     Plot("error", anytime.error),
-    Plot("regret_against_budget", budgets.regret),
     Plot("signal", signal.signal),
     Plot("accuracy_per_epoch", epochs.accuracy),
     Plot("entropy_per_epoch", epochs.entropy),
@@ -71,7 +70,7 @@ PLOTS = (
 """Every figure, in the order of the page."""
 
 
-def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None = None) -> list[Path]:
+def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None = None, progress: str = "") -> list[Path]:
     """Write the report into ``folder`` and return its files.
 
     Every file is written under a temporary name and then moved, so that it is complete or unchanged. Figures and bibliography
@@ -80,13 +79,16 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     Args:
         folder: created if it does not exist.
         published_lines: the papers' numbers; by default ``published.csv``.
+        progress: how far the sweep is, in words; empty if it has ended. A page of a running sweep has no figures.
     """
     folder.mkdir(parents=True, exist_ok=True)
     study = Study(evidence, published.load() if published_lines is None else published_lines)
     lines = _csv(evidence.runs.drop(columns=Run.SESSION), (Run.BENCHMARK, Run.ROW, Run.WORLD, Run.TARGET))
     listed = _replace(folder / "runs.csv", lines)  # the first file, so that its memory is free for the figures
-    drawn = {plot.stem: drawing for plot in PLOTS if (drawing := plot.draw(study, evidence.traces)) is not None}
-    blocks = _blocks(study, [Figure(stem, drawing.caption) for stem, drawing in drawn.items()])
+    plots = () if progress else PLOTS
+    drawn = {plot.stem: drawing for plot in plots if (drawing := plot.draw(study, evidence.traces)) is not None}
+    blocks: list[Block] = [Paragraph(progress)] if progress else []
+    blocks += _blocks(study, [Figure(stem, drawing.caption) for stem, drawing in drawn.items()])
     title = evidence.page.title or evidence.page.protocol or "Report"
     contents: dict[str, Content] = {
         "table.md": to_markdown(title, blocks).encode(),
@@ -98,9 +100,11 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     if len(evidence.trainings):
         contents["trainings.csv"] = _csv(evidence.trainings)
     contents |= {f"{stem}.{kind}": drawing.files[kind] for stem, drawing in drawn.items() for kind in ("pdf", "png")}
-    summary = _summary(study, title)
+    summary = _summary(study, title, progress)
     drawings = {stem: drawing.files["svg"] for stem, drawing in drawn.items()}
-    contents[html.PAGE] = html.page(blocks, drawings, study.labels, summary, ["table.md", "table.tex", "runs.csv"])
+    contents[html.PAGE] = html.page(
+        blocks[bool(progress) :], drawings, study.labels, summary, ["table.md", "table.tex", "runs.csv"]
+    )
     contents[html.RUNS] = html.runs(runs.listing(study), summary)
     for name in ("report.bib", *(f"{plot.stem}.{kind}" for plot in PLOTS for kind in ("pdf", "png"))):
         if name not in contents:
@@ -115,11 +119,11 @@ def write_index(folder: Path) -> None:
         _replace(path, html.index(folder))
 
 
-def _summary(study: Study, title: str) -> html.Summary:
+def _summary(study: Study, title: str, progress: str) -> html.Summary:
     counts = [(len(study.searches(b, row)), len(study.done(b, row))) for b in study.benchmarks for row in study.rows(b)]
     found, done = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     writer = study.page.writer
-    return html.Summary(title, _first_lines(study), found, found - done, writer.date if writer else "")
+    return html.Summary(title, _first_lines(study), found, found - done, writer.date if writer else "", progress)
 
 
 Content = bytes | Callable[[BinaryIO], None]

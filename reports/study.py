@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from reports import published as papers
+from reports import style
 from reports.evidence import DONE, NOT_YET, WEIGHT_SHARING, Cell, Evidence, Page, Part, Run
 from reports.formats import MISSING, short_name, target_name
 from reports.layout import Cited
@@ -108,6 +109,11 @@ class Study:
         """Return the row that the other rows are compared with; None if it was not run."""
         return next((row for row in self.rows(benchmark) if row.rpartition(":")[2] == REFERENCE), None)
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Return by registered row its place among the figures' panels and styles, see :func:`reports.style.places`."""
+        return style.places(self.page.known_rows, self.page.compared_with, REFERENCE)
+
     def free(self, benchmark: str, row: str) -> bool:
         """Return whether the finished runs of a row were charged nothing at all: the floor of a random cell."""
         done = self.done(benchmark, row)
@@ -135,6 +141,10 @@ class Study:
         """Return the row without changed settings: ``rsps`` of ``rsps[epochs=9]``. The name of a method means its first row."""
         name = row.partition("[")[0]
         return self.page.first_rows.get(name, name)
+
+    def base(self, row: str) -> str:
+        """Return the row that a row changes, without changed settings, or ``""``."""
+        return self.page.compared_with.get(self.unchanged(row), "")
 
     def label(self, row: str) -> str:
         """Return the row's pretty name, with its id if two rows share a name."""

@@ -67,7 +67,7 @@ def test_it_proposes_every_epoch_pays_and_resumes_to_the_same_end(
 @pytest.mark.parametrize("row", ["pc_darts", "gaea_pc_darts"])
 def test_the_architecture_stays_in_the_first_epochs_and_moves_after_them(row: str) -> None:
     view = made_nb1shot1_search.view()
-    made_nb1shot1_search.search(row, view, epochs=4, warmup=2, arch_lr=0.5)
+    made_nb1shot1_search.search(row, view, epochs=4, warmup=0.5, arch_lr=0.5)
     epochs = [line for line in view.trace.scalars if "epoch" in line]
     entropies = [line["entropy"] for line in epochs]
     assert entropies[0] == entropies[1] == pytest.approx(1, abs=1e-5)

@@ -1,93 +1,118 @@
-"""Every weight-sharing method fits its schedule to a budget: never above the limit, and within an epoch below it."""
+"""Every weight-sharing method in every space fits its schedule to a budget: never above it, and within an epoch below it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from functools import cache
-from itertools import pairwise
+import random
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.budget import Budget, BudgetExhausted, BudgetTooSmall
+from harness.budget import BudgetExhausted, BudgetTooSmall
 from harness.checkpoint import File
 from methods.one_shot.parts import search as frame
-from tests import made_search
-from tests.made_search import small
+from tests import fitted
+from tests.fitted import EARLY, own, run
 from tests.unit.test_one_shot_resume import Counter, Killed
 
-pytestmark = pytest.mark.usefixtures("small")
-__all__ = ["small"]
-
-TRAINING = [row for row in made_search.rows() if not row.startswith("random_cell")]
-"""Rows that train. A random cell is charged nothing."""
-QUICK = {"gdas", "rsps"}
+QUICK = {("nb201", "gdas"), ("nb201", "rsps")}
 """A row of each kind of training; the others are slow."""
-EARLY = {"ista_nas:one_stage"}
-"""Rows that may end before the limit, by a rule of their own."""
 
 
-def rows(without: Collection[str] = ()) -> list[Any]:
-    return [row if row in QUICK else pytest.param(row, marks=pytest.mark.slow) for row in TRAINING if row not in without]
+def rows(choose: Callable[[str, str], bool] = lambda space, row: True) -> Any:
+    """Return the parameters of a test of all rows, or of some."""
+    chosen = [pair for pair in fitted.rows() if choose(*pair)]
+    marked = [pair if pair in QUICK else pytest.param(*pair, marks=pytest.mark.slow) for pair in chosen]
+    return pytest.mark.parametrize(("space", "row"), marked)
 
 
-@cache
-def price(row: str) -> float:
-    """Return the charge of the method's own schedule of two epochs."""
-    view = made_search.view()
-    made_search.search(row, view)
-    return float(view.ledger.seconds)
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted.shrink(monkeypatch)
 
 
-def fitted(row: str, limit: float, **more: Any) -> Any:
-    """Return the view of a search that fits the limit."""
-    view = made_search.view(ledger=Budget("seconds", limit, "fit"), **more)
-    arch, _ = made_search.search(row, view)
-    assert arch or view.trace.proposals
-    return view
+def drawn(space: str, row: str, claim: str) -> random.Random:
+    """Return the random numbers of a test."""
+    return random.Random(f"{claim} {space} {row}")
 
 
-def epochs(view: Any) -> list[dict[str, float]]:
-    return [line for line in view.trace.scalars if "supernet_accuracy" in line]
-
-
-@pytest.mark.parametrize("factor", [2.0, 5.3])
-@pytest.mark.parametrize("row", rows())
-def test_the_charge_is_within_an_epoch_below_the_limit_and_never_above(row: str, factor: float) -> None:
-    limit = factor * price(row)
-    view = fitted(row, limit)
-    ends = [0.0, *(line["seconds"] for line in epochs(view))]
-    longest = max(later - earlier for earlier, later in pairwise(ends))
-    assert view.ledger.seconds <= limit
+@rows()
+def test_the_charge_is_never_above_the_limit_and_within_an_epoch_below_it(space: str, row: str) -> None:
+    limit = drawn(space, row, "charge").uniform(1.2, 5) * own(space, row).spent
+    seen = run(space, row, limit)
+    assert seen.spent <= limit
     if row not in EARLY:
-        selection = view.ledger.seconds - ends[-1]
-        assert view.ledger.seconds >= limit - longest - 0.35 * selection - 1e-9, "the kept price of a selection has a margin"
+        assert not seen.view.ledger.exhausted, "the schedule ends the search, not the ledger"
+        kept = seen.search.schedule.reserve - seen.selection
+        assert limit - seen.spent <= seen.longest + kept + 1e-9 * limit
+        assert kept <= 0.6 * seen.search.schedule.reserve, "the kept price of a selection has a margin"
 
 
-@pytest.mark.parametrize("row", rows(EARLY))
-def test_twice_the_limit_gives_about_twice_the_epochs_and_the_same_end_of_the_schedule(row: str) -> None:
-    once, twice = (epochs(fitted(row, factor * price(row))) for factor in (3.0, 6.0))
-    assert 1.6 * len(once) - 2 <= len(twice) <= 2.6 * len(once) + 2
-    own = made_search.view()
-    made_search.search(row, own)
-    assert twice[-1]["lr"] == pytest.approx(epochs(own)[-1]["lr"], rel=0.35)
+@rows(lambda space, row: row not in EARLY)
+def test_the_last_step_is_at_the_end_of_the_schedule(space: str, row: str) -> None:
+    limit = drawn(space, row, "end").uniform(2, 5) * own(space, row).spent
+    seen = run(space, row, limit)
+    schedule = seen.search.schedule
+    until_last = limit - schedule.reserve - seen.longest
+    assert seen.positions[0] == 0 and seen.positions == sorted(seen.positions)
+    assert (schedule.length - 1) * (1 - seen.longest / until_last) <= seen.positions[-1] <= schedule.length - 1
+    assert seen.rates[0] == own(space, row).rates[0]
+    assert seen.rates[-1] == seen.search.rate(seen.positions[-1])
+    assert own(space, row).rates[-1] == seen.search.rate(schedule.length - 1)
 
 
-@pytest.mark.parametrize("row", ["gdas", *(pytest.param(row, marks=pytest.mark.slow) for row in ("enas", "xnas", "rsps"))])
-def test_a_killed_fitted_search_resumes_to_the_same_cell(row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@rows(lambda space, row: row not in EARLY)
+def test_twice_the_limit_gives_about_twice_the_epochs(space: str, row: str) -> None:
+    limit = drawn(space, row, "twice").uniform(1.5, 3) * own(space, row).spent
+    once, twice = run(space, row, limit), run(space, row, 2 * limit)
+    reserve = twice.search.schedule.reserve
+    expected = once.epochs * (2 * limit - reserve) / (limit - reserve)
+    assert 0.8 * expected - 2 <= twice.epochs <= 1.25 * expected + 2
+
+
+@rows()
+def test_killed_at_any_moment_a_fitted_search_resumes_to_the_same_result(
+    space: str, row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
-    limit, passes = 4 * price(row), Counter()
-    expected = fitted(row, limit, meter=passes)
+    rng, passes = drawn(space, row, "killed"), Counter()
+    limit = rng.uniform(1.2, 3) * own(space, row).spent
+    expected = run(space, row, limit, meter=passes)
     file = File(tmp_path / "state.ckpt", "a run")
     with pytest.raises(Killed):
-        fitted(row, limit, checkpoint=file, meter=Counter(int(0.7 * passes.count)))
-    resumed = fitted(row, limit, checkpoint=file)
-    assert resumed.trace.proposals == expected.trace.proposals
-    assert resumed.ledger.snapshot() == expected.ledger.snapshot()
+        run(space, row, limit, checkpoint=file, meter=Counter(rng.randrange(passes.count)))
+    assert run(space, row, limit, checkpoint=file).result == expected.result
 
 
-@pytest.mark.parametrize("row", rows())
-def test_a_budget_below_an_epoch_and_the_selection_is_too_small(row: str) -> None:
-    with pytest.raises((BudgetTooSmall, BudgetExhausted)):
-        fitted(row, 0.02 * price(row))
+@rows()
+def test_what_a_too_small_budget_needs_suffices(space: str, row: str) -> None:
+    """A reason names more than the limit. Once it names what suffices, that amount does, or nearly so if prices are random."""
+    limit, certain = drawn(space, row, "small").choice([1e-6, 0.01, 0.1, 0.3]) * own(space, row).spent, 0
+    for _ in range(6):
+        try:
+            run(space, row, limit)
+            break
+        except BudgetExhausted as reason:
+            certain += isinstance(reason, BudgetTooSmall)
+            needed = _needed(reason) if isinstance(reason, BudgetTooSmall) else None
+            limit = needed or 2 * limit
+    else:
+        pytest.fail(f"{limit} is still too small")
+    assert certain <= 2
+
+
+def _needed(reason: BaseException) -> float:
+    found = re.fullmatch(r"needs at least ([\d.e+-]+) \w+", str(reason))
+    assert found, reason
+    return float(found.group(1))
+
+
+@rows()
+def test_a_search_that_a_limit_cuts_proposes_from_its_first_measurement_on(space: str, row: str) -> None:
+    whole = own(space, row)
+    every_epoch = whole.proposed[0] <= whole.starts[1]
+    first = whole.starts[1] if every_epoch else whole.starts[-1] + 0.5 * whole.selection
+    limit = drawn(space, row, "cut").uniform(first, whole.spent)
+    assert run(space, row, limit, "refuse").view.trace.proposals

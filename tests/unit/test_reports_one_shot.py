@@ -123,7 +123,7 @@ def test_each_method_is_drawn_with_the_method_that_it_changes(study: StudyAndTra
 @pytest.mark.parametrize(
     ("bases", "row", "base"),
     [
-        (["pc_darts[epochs=2]"], "gaea_pc_darts[epochs=2, warmup=1]", "pc_darts[epochs=2]"),
+        (["pc_darts[epochs=2]"], "gaea_pc_darts[epochs=2, warmup=0.5]", "pc_darts[epochs=2]"),
         (["pc_darts", "pc_darts[epochs=2]"], "gaea_pc_darts[epochs=2]", "pc_darts[epochs=2]"),
         (["pc_darts", "pc_darts[epochs=2]"], "gaea_pc_darts[epochs=3]", "pc_darts"),
         (["pc_darts[epochs=2]", "pc_darts[epochs=4]"], "gaea_pc_darts[epochs=3]", None),
