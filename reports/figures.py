@@ -109,7 +109,8 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3, size: tuple[f
             axis.set_axis_off()
         _same_axes(axes.flat, panels)
         named = [row for row in rows if any(row in handles for handles in drawn)]
-        legend_inches, legends = 0.0, list[tuple[Any, Iterable[str]]]()
+        legend_inches = 0.0
+        legends: list[tuple[Any, Iterable[str]]] = []
         if len(named) > READABLE:  # a legend below each panel
             for axis, handles in zip(axes.flat, drawn, strict=False):
                 labels, below = [study.label(row) for row in handles], -0.24 if axis.get_xlabel() else -0.1
@@ -120,8 +121,8 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3, size: tuple[f
             per_line = max(1, min(len(named), int(across * 1.6)))
             legend_inches = 0.19 * -(-len(named) // per_line)
             labels, lines = [study.label(row) for row in named], [handles[row] for row in named]
-            where: Any = {"loc": "outside lower center", "ncols": per_line, "frameon": False, "handlelength": 3.5}
-            legends.append((figure.legend(lines, labels, **where), named))
+            place: Any = {"loc": "outside lower center", "ncols": per_line, "frameon": False, "handlelength": 3.5}
+            legends.append((figure.legend(lines, labels, **place), named))
         for legend, members in legends:
             for row, text in zip(members, legend.get_texts(), strict=True):
                 text.set_gid(f"{ROW}{row}")
