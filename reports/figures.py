@@ -113,8 +113,8 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3, size: tuple[f
         legends: list[tuple[Any, Iterable[str]]] = []
         if len(named) > READABLE:  # a legend below each panel
             for axis, handles in zip(axes.flat, drawn, strict=False):
-                labels, below = [study.label(row) for row in handles], -0.24 if axis.get_xlabel() else -0.1
-                legends.append((axis.legend(list(handles.values()), labels, bbox_to_anchor=(-0.16, below), **LEGEND), handles))
+                labels, depth = [study.label(row) for row in handles], -0.24 if axis.get_xlabel() else -0.1
+                legends.append((axis.legend(list(handles.values()), labels, bbox_to_anchor=(-0.16, depth), **LEGEND), handles))
             legend_inches = 0.14 * down * max(-(-len(handles) // 2) for handles in drawn)
         elif named:
             handles = {row: handles[row] for handles in reversed(drawn) for row in handles}
