@@ -132,7 +132,7 @@ def _runs(
         block = dict(zip(STORED, zip(*chunk, strict=True), strict=True))
         spent, scores = (json.loads(f"[{','.join(block[name])}]") for name in ("spent", "scores"))
         sessions.update(block["session"])
-        for name in (Run.RUN_ID, Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.WALL_SECONDS):
+        for name in (Run.RUN_ID, Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.WALL_SECONDS, Run.SESSION):
             columns[name].extend(block[name])
         for name, missing in ((Run.QUERIES, 0), (Run.SECONDS, np.nan), (Run.EPOCHS, np.nan)):
             columns[name].extend([costs.get(name, missing) for costs in spent])

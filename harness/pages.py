@@ -47,6 +47,7 @@ def write(plan: Plan, store: Store, to: Path, progress: str = "") -> list[Path]:
     evidence = collect(plan, store, provenance.gather())
     try:
         files = report.write(to / name, evidence, progress=progress)
+        report.write_index(to)
         return files if progress else [*files, scoreboard.write(to, [store], evidence)]
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
