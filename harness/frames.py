@@ -132,7 +132,7 @@ def _runs(
         block = dict(zip(STORED, zip(*chunk, strict=True), strict=True))
         spent, scores = (json.loads(f"[{','.join(block[name])}]") for name in ("spent", "scores"))
         sessions.update(block["session"])
-        for name in (Run.RUN_ID, Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.WALL_SECONDS):
+        for name in (Run.RUN_ID, Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.WALL_SECONDS, Run.SESSION):
             columns[name].extend(block[name])
         for name, missing in ((Run.QUERIES, 0), (Run.SECONDS, np.nan), (Run.EPOCHS, np.nan)):
             columns[name].extend([costs.get(name, missing) for costs in spent])
@@ -247,6 +247,7 @@ def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
                 Training.CHOSEN_ON: stages[stage.chosen_by].split if stage.chosen_by else "",
                 Training.ACCURACY: scores.get(settings["split"], np.nan),
                 Training.BEST: scores.get("best", np.nan),
+                Training.TOP5: scores.get("top5", np.nan),
                 Training.LOSS: scores.get("loss", np.nan),
                 Training.PARAMETERS: scores.get("parameters", np.nan),
                 Training.MACS: scores.get("macs", np.nan),

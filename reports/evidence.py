@@ -40,6 +40,8 @@ class Run:
     """Charged seconds."""
     EPOCHS = "epochs"
     WALL_SECONDS = "wall_seconds"
+    SESSION = "session"
+    """Number of the session that made the run, as :attr:`Session.id`; it is not in ``runs.csv``."""
     TARGET = "target"
     TEST = "test"
     """Percent, as is ``valid``; NaN if there is no record."""
@@ -55,7 +57,7 @@ class Run:
 
 SHARED = (Run.PROTOCOL, Run.BENCHMARK, Run.ROW, Run.METHOD, Run.KIND, Run.DEVICE, Run.LABEL)
 """Columns with one value per row and benchmark."""
-OWN = (Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.QUERIES, Run.SECONDS, Run.EPOCHS, Run.WALL_SECONDS)
+OWN = (Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.QUERIES, Run.SECONDS, Run.EPOCHS, Run.WALL_SECONDS, Run.SESSION)
 """Columns with one value per run."""
 METRICS = (Run.TEST, Run.VALID, Run.REGRET, Run.RANK, Run.PARAMETERS, Run.MACS, Run.SINGLE_RUN)
 """Columns with one value per run and target: the scores of a judge that a report shows."""
@@ -115,6 +117,8 @@ class Training:
     """Accuracy after the last epoch, percent; NaN if the training failed or is not done."""
     BEST = "best"
     """Accuracy of the best epoch, percent."""
+    TOP5 = "top5"
+    """Top-5 accuracy after the last epoch, percent; NaN if it is unknown."""
     LOSS = "loss"
     """Mean cross entropy after the last epoch on the images of the accuracy, nats; NaN if it is unknown."""
     PARAMETERS = "parameters"
@@ -200,6 +204,8 @@ class Session:
     """Versions by name."""
     runs: int = 0
     """Runs of this session that are on the page."""
+    id: int = 0
+    """Its number in the store."""
 
 
 @dataclass(frozen=True)

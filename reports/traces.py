@@ -37,6 +37,10 @@ class Log:
     FEATURES = "features"
     PROPOSED = "proposed"
     """1 if the epoch's architecture is the new proposal, 0 if that of an earlier epoch stays."""
+    ALIVE = "alive"
+    """Number of decisions that a search has not settled, or of feature maps that it has not dropped."""
+    BEFORE_ABSORPTION = "accuracy_before_absorption"
+    AFTER_ABSORPTION = "accuracy_after_absorption"
     WEIGHT = "weight/"
     """Start of the names of weights, ``weight/DECISION/ROW/OPTION``; only those of a row's first search are kept."""
 
