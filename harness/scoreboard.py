@@ -68,7 +68,7 @@ def way(line: Mapping[str, Any], row: str) -> scoreboard.Way:
     base, _, changes = row.removesuffix("]").partition("[")
     changed = " ".join(f"--set {base}.{change}" for change in filter(None, changes.split(",")))
     arguments = f"--protocol {line['protocol']} --benchmarks {line['benchmark']} --methods {base} {changed}".rstrip()
-    return scoreboard.Way(f"needs {' and '.join(lacking)}" if lacking else "", arguments + device)
+    return scoreboard.Way(f"needs {', '.join(lacking)}" if lacking else "", arguments + device)
 
 
 @cache

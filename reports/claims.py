@@ -85,7 +85,7 @@ def load() -> tuple[Claim, ...]:
     return claims
 
 
-def tested(claim: Claim, studies: Sequence[Study]) -> Iterator[Tested]:
+def results(claim: Claim, studies: Sequence[Study]) -> Iterator[Tested]:
     """Yield the result of a claim for each of its settings that has runs; of several studies, that with the most pairs."""
     for place in (*claim.on, *claim.also) if claim.measure else ():
         protocol, benchmark = place.split()
@@ -155,9 +155,9 @@ def blocks(studies: Sequence[Study]) -> list[Block]:
         )
         for claim in (claim for claim in load() if claim.paper == paper):
             first = [claim.says, Cited(claim.place, [CITATIONS[paper]]), compared(claim)]
-            results = list(tested(claim, studies))
+            found = list(results(claim, studies))
             why = claim.reason or f"no stored runs under {', '.join((*claim.on, *claim.also))}"
-            for result in results or [Tested(why, NOT_TESTED, float("nan"), None, 0)]:
+            for result in found or [Tested(why, NOT_TESTED, float("nan"), None, 0)]:
                 digits = 3 if abs(result.effect) < 1 else 2
                 effect = with_interval(result.effect, result.interval, digits, sign=claim.test == "difference")
                 table.add([*first, result.where, result.verdict, effect, str(result.n or MISSING)])

@@ -217,7 +217,7 @@ def blocks(
 ) -> list[Block]:
     """Return the page: counts by paper, the claims of the papers, and a table for each table of a paper."""
     comparisons = compare(studies, published, way)
-    tested = {claim: [result.verdict for result in claims.tested(claim, studies)] for claim in claims.load()}
+    tested = {claim: [result.verdict for result in claims.results(claim, studies)] for claim in claims.load()}
     shown: list[Block] = [
         Paragraph(_sources(studies)),
         _counts(
