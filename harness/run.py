@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import signal
@@ -223,19 +222,20 @@ def _names(option: str, values: Sequence[str] | None) -> list[str]:
 def _carry_out(
     plan: Plan, out: Path, engine: Engine, workers: int, *, retry_failed: bool = False, report_to: Path | None = None
 ) -> None:
+    from harness import pages
     from harness.progress import progress
     from harness.stages import extend
     from harness.store import Store
     from harness.sweep import sweep
 
     ran, to = False, report_to or out
-    with Store(out, provenance.gather()) as store:
+    with pages.rewritten(plan, out, to) as stop, Store(out, provenance.gather()) as store:
         again = retry_failed
         while True:  # once for the searches, and once for every stage that reads the results of the stage before
             extend(plan, store)
             statuses = store.statuses()
             for row in plan.rows:
-                bad = [run.run_id for run in row.runs if statuses.get(run.run_id, "done") != "done"]
+                bad = [run.run_id for run in row.runs if statuses.get(run.run_id, "done") not in ("done", TOO_SMALL)]
                 if again and bad:
                     store.forget(bad)
                     row.done -= set(bad)
@@ -246,12 +246,14 @@ def _carry_out(
                 with progress(plan.rows, store, workers) as display:
                     sweep(plan, store, engine, workers, display)
             except KeyboardInterrupt:
+                stop()
                 _report_if_any(plan, store, to)
                 raise
             ran = True
         if not ran:
             print(f"all {plan.total} runs were done before; writing the report", file=sys.stderr)
-        _say_written(_report(plan, store, to))
+        stop()
+        _say_written(pages.write(plan, store, to))
         statuses = store.statuses()
     not_done = [run for row in plan.rows for run in row.runs if statuses.get(run.run_id) not in ("done", TOO_SMALL)]
     if not_done:
@@ -273,6 +275,7 @@ def _price(plan: Plan, out: Path, workers: int, *, measure: bool) -> None:
 
 
 def _report_only(plan: Plan, out: Path, to: Path) -> None:
+    from harness import pages
     from harness.stages import extend
     from harness.store import Store
 
@@ -280,37 +283,22 @@ def _report_only(plan: Plan, out: Path, to: Path) -> None:
         if not store.path.exists():
             raise UserError(f"no runs in {out}; --out names the folder of the store")
         extend(plan, store)
-        _say_written(_report(plan, store, to))
+        _say_written(pages.write(plan, store, to))
     print(f"{plan.total - plan.todo} of {plan.total} runs are done", file=sys.stderr)
 
 
 def _report_if_any(plan: Plan, store: Store, to: Path) -> None:
     """Write the page of an interrupted sweep. A second interrupt leaves it as it was."""
+    from harness import pages
     from harness.stages import extend
 
     try:
         extend(plan, store)
         if plan.total > plan.todo:
             print("interrupted; writing the report of what is done (Ctrl-C again leaves it out)", file=sys.stderr)
-            _say_written(_report(plan, store, to))
+            _say_written(pages.write(plan, store, to))
     except KeyboardInterrupt:
         print("the report was not written", file=sys.stderr)
-
-
-def _report(plan: Plan, store: Store, to: Path) -> list[Path]:
-    """Write the page of everything in the store that belongs to the plan, and return its files."""
-    from harness import scoreboard
-    from harness.frames import collect
-    from reports import report
-
-    name = re.sub(r"[^\w.]+", "-", f"{plan.protocol.name} {plan.protocol.modified}".strip()).strip("-")
-    evidence = collect(plan, store, provenance.gather())
-    try:
-        return [*report.write(to / name, evidence), scoreboard.write(to, [store], evidence)]
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
-        raise UserError(f"cannot write {to / name}: {error.strerror}; --report-to DIR writes the page elsewhere") from None
 
 
 def _say_written(files: Sequence[Path]) -> None:

@@ -155,6 +155,11 @@ class Study:
         """Return the row's label with the papers of its method."""
         return Cited(self.label(row), self.page.citations.get(row.partition("[")[0], ()))
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Return the label of every row that was run."""
+        return {row: self.label(row) for row in self._labels}
+
     @cached_property
     def _labels(self) -> dict[str, str]:
         named = self.runs.drop_duplicates(Run.ROW).set_index(Run.ROW)[Run.LABEL]

@@ -45,14 +45,7 @@ class Log:
     """Start of the names of weights, ``weight/DECISION/ROW/OPTION``; only those of a row's first search are kept."""
 
 
-LOGGED = frozenset(
-    {
-        *(Log.EPOCH, Log.SECONDS, Log.ENTROPY, Log.SUPERNET_ACCURACY, Log.DISCRETISED_ACCURACY),
-        *(Log.FINAL_SUPERNET_ACCURACY, Log.CHANCE, Log.MEASURED, Log.USABLE),
-        *(Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES, Log.PROPOSED),
-        *(Log.ALIVE, Log.BEFORE_ABSORPTION, Log.AFTER_ABSORPTION),
-    }
-)  # fmt: skip
+LOGGED = frozenset(value for name, value in vars(Log).items() if name.isupper()) - {Log.WEIGHT}
 
 SHARED = "shared"
 """The probed column of accuracies under shared weights; all but two columns are named after targets."""

@@ -14,7 +14,7 @@ from benchmarks.darts.published import published
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from harness import registry
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.errors import UserError
 from harness.training import Retrainer
 
@@ -79,12 +79,12 @@ def test_a_training_costs_what_a_search_is_charged_for_its_epochs() -> None:
     """The common budget of the space is in multiply-adds: 10 epochs of the recipe, over all training images."""
     problem = registry.benchmark("darts/digits").open({}, {})
     assert problem.clock_currency == "macs"
-    ledger = Budget()
+    ledger = Ledger()
     assert problem.training is not None and problem.mean_cost is not None
     task = problem.training(0, "cpu", ledger.charge)
     net, rng, sizes = task.supernet(none=False), random.Random(0), []
     for _ in range(PRICED_CELLS):
         arch = problem.space.sample(rng)
-        sizes.append(problem.judge.score(arch)["digits"]["macs"])
+        sizes.append(problem.judge.score(arch, 0)["digits"]["macs"])
         assert net.price(1, training=True, active=net.active_for(arch))["macs"] == sizes[-1]
     assert problem.mean_cost == pytest.approx(10 * 1408 * fmean(sizes))
