@@ -200,5 +200,5 @@ def test_cells_are_measured_by_their_operations() -> None:
     normal = Cell(("a", "b", "c"), (Edge(0, 2, skip), Edge(1, 2, none)), "normal")
     drawn = Space("made", operations={"skip": skip, "conv": conv, "none": none}, drawn={"x": (normal, reduction)})
     cell = of({"ours": [Trace(0)]}, spaces={"toy/digits": drawn})
-    names = ("share of skip connections", "operations", "nodes of the reduction cell")
-    assert [MEASURES[name](cell).tolist() for name in names] == [[75.0], [4.0], [2.0]]
+    names = ("share of skip connections", "nodes of the reduction cell")
+    assert [MEASURES[name](cell).tolist() for name in names] == [[75.0], [2.0]]

@@ -73,7 +73,7 @@ def test_parameters_and_search_costs_are_numbers_of_their_own_once_for_each_prin
 
 def test_every_metric_of_a_line_that_can_be_measured_has_a_reader() -> None:
     possible = PUBLISHED[(PUBLISHED["row"] != "") & (PUBLISHED["unmeasured"] == "")]
-    assert set(possible["metric"]) <= set(scoreboard.READERS)
+    assert set(possible["metric"]) <= set(scoreboard.METRICS)
 
 
 def test_the_reason_of_a_number_is_its_own_then_what_is_missing_here_then_that_nobody_ran_it() -> None:
