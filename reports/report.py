@@ -112,6 +112,12 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     return [listed if name == "runs.csv" else _replace(folder / name, content) for name, content in contents.items()]
 
 
+def write_page(path: Path, title: str, blocks: Sequence[Block]) -> Path:
+    """Write one page as Markdown and return its path. The folder is created if it does not exist."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _replace(path, to_markdown(title, blocks).encode())
+
+
 def write_index(folder: Path) -> None:
     """Write ``index.html``, the index of the reports inside ``folder``. A file of that name that is not an index stays."""
     path = folder / html.PAGE

@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 
 from harness import protocols, registry
-from harness.budget import Budget, Spending
+from harness.budget import Ledger, Spending
 from harness.plan import preset, rows_of
 from harness.schedule import Schedule
 from methods.one_shot.parts.search import Search
@@ -39,7 +39,7 @@ def resolved(place: str, row: str) -> Any:
 def test_the_rates_of_each_epoch_are_the_papers(place: str, row: str, expected: dict[str, Any]) -> None:
     method = resolved(place, row)
     search = cast("Search", SimpleNamespace(settings=method))
-    schedule = Schedule(Spending(Budget()), method.epochs)
+    schedule = Schedule(Spending(Ledger()), method.epochs)
     rates, warmup = [], 0
     for _ in schedule.epochs():
         rates.append(Search._cosine(search, schedule.position))

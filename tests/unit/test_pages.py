@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from harness import protocols
+from harness import pages, protocols
 from harness.frames import collect
 from harness.outcome import Result
 from harness.plan import Plan, PlannedRow, make
-from harness.run import _report
 from harness.spec import RunSpec
 from harness.store import Store
 from tests import made_store
@@ -38,7 +37,7 @@ def failing(row: PlannedRow, run: RunSpec) -> Result:
 
 
 def page(plan: Plan, store: Store, out: Path) -> str:
-    _report(plan, store, out)
+    pages.write(plan, store, out)
     (table,) = out.glob("*/table.md")
     return table.read_text()
 
