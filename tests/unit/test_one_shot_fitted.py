@@ -48,8 +48,18 @@ def fitted(row: str, limit: float, **more: Any) -> Any:
     return view
 
 
+@pytest.fixture(autouse=True)
+def every_epoch_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame, "RECORDS", 10**9)
+
+
 def epochs(view: Any) -> list[dict[str, float]]:
     return [line for line in view.trace.scalars if "supernet_accuracy" in line]
+
+
+def final(view: Any) -> dict[str, float]:
+    (line,) = [line for line in view.trace.scalars if "final_supernet_accuracy" in line]
+    return dict(line)
 
 
 @pytest.mark.parametrize("factor", [2.0, 5.3])
@@ -91,3 +101,40 @@ def test_a_killed_fitted_search_resumes_to_the_same_cell(row: str, tmp_path: Pat
 def test_a_budget_below_an_epoch_and_the_selection_is_too_small(row: str) -> None:
     with pytest.raises((BudgetTooSmall, BudgetExhausted)):
         fitted(row, 0.02 * price(row))
+
+
+@pytest.mark.parametrize("row", rows())
+def test_a_fitted_search_is_recorded_at_shares_of_its_schedule_and_at_its_end(
+    row: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame, "RECORDS", 10**9)
+    every = fitted(row, 6 * price(row))
+    monkeypatch.setattr(frame, "RECORDS", 3)
+    some = fitted(row, 6 * price(row))
+    assert some.trace.proposals == every.trace.proposals
+    assert 2 <= len(epochs(some)) <= 5 < len(epochs(every)) or row in EARLY
+    assert all(line in epochs(every) for line in epochs(some))
+    assert epochs(some)[-1] == epochs(every)[-1]
+    assert final(some) == final(every)
+
+
+@pytest.mark.parametrize("row", ["gdas", pytest.param("rsps", marks=pytest.mark.slow)])
+def test_a_killed_search_resumes_to_the_same_records(row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr(frame, "RECORDS", 3)
+    limit, passes = 6 * price(row), Counter()
+    expected = fitted(row, limit, meter=passes)
+    for share in (0.3, 0.99):
+        file = File(tmp_path / f"{share}.ckpt", "a run")
+        with pytest.raises(Killed):
+            fitted(row, limit, checkpoint=file, meter=Counter(int(share * passes.count)))
+        assert fitted(row, limit, checkpoint=file).trace.scalars == expected.trace.scalars
+
+
+@pytest.mark.parametrize("row", rows(EARLY))
+def test_the_number_of_epochs_is_logged_and_counts_a_cut_epoch_as_its_fraction(row: str) -> None:
+    own = made_search.view()
+    made_search.search(row, own)
+    assert final(own)["trained_epochs"] == own.trace.scalars[0]["epoch"] * 2 == 2
+    view = fitted(row, 4.4 * price(row))
+    assert len(epochs(view)) - 1 < final(view)["trained_epochs"] <= len(epochs(view))
