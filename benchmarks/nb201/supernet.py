@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.nb201 import fused
 from benchmarks.nb201.macro import STAGES, Macro
-from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, CONV1, CONV3, KERNEL, NONE, POOL, SKIP, Skeleton, pool3
+from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, CONV1, CONV3, KERNEL, NONE, POOL, SKIP, Reduction, Skeleton, pool3
 from benchmarks.nb201.space import EDGES, OPS
 from benchmarks.networks import SupernetBase, drop_statistics, free
 from harness.space import Arch
@@ -73,9 +74,11 @@ class Supernet(SupernetBase["Mixture"]):
         self._charge = charge
 
     def _cell(self, active: Active, weights: Sequence[Tensor] | None, straight_through: bool, device: torch.device) -> Mixture:
-        mixture = Mixture([tuple(self.ops[option] for option in row) for row in active[0]])
+        mixture = Mixture(tuple(tuple(self.ops[option] for option in row) for row in active[0]))
+        mixture.first, mixture.through = self.ops[0], straight_through
         if weights is not None:
             mixture.per_image = weights[0].dim() == 3
+            mixture.table = weights[0]
             # unbind once: the gradients of entries taken one by one would be added one by one
             entries = iter(weights[0].flatten(-2).unbind(-1))
             mixture.weight = [{op: next(entries) for op in self.ops} for _ in EDGES]
@@ -132,7 +135,7 @@ class Supernet(SupernetBase["Mixture"]):
 class Mixture:
     """Operations that a cell executes in one pass, with their weights."""
 
-    run: Sequence[tuple[int, ...]]
+    run: tuple[tuple[int, ...], ...]
     """For each edge, the executed operations in the order of ``OPS``."""
     weight: Sequence[Mapping[int, Tensor]] | None = None
     """For each edge, the weight of each operation. None: weight 1."""
@@ -140,6 +143,12 @@ class Mixture:
     """True if weights are (batch,) instead of numbers."""
     idle: Sequence[Tensor | None] | None = None
     """For each edge, the sum of the weights that enter as numbers (straight-through)."""
+    table: Tensor | None = None
+    """The same weights as they were passed, (edges, options)."""
+    first: int = 0
+    """The operation of the first option: 0, or 1 without ``none``."""
+    through: bool = False
+    """Straight-through: an operation that is not executed has the gradient of a number that is added."""
     _gains: dict[tuple[tuple[int, ...], int, int], Tensor] = field(default_factory=dict)
 
     def of(self, edge: int, op: int) -> Tensor | None:
@@ -254,8 +263,13 @@ class _Cell(nn.Module):
         """By operation and edge, the norms after operations without weights."""
         self.last = norms(int(normed))
         """The norm after the cell."""
+        self._fuses = not (affine or track or normed)
+        """The cell is computed by :mod:`benchmarks.nb201.fused`. A bias has no effect: the norm of the batch removes it."""
 
     def forward(self, x: Tensor, mixture: Mixture) -> Tensor:
+        if self._fuses and not mixture.per_image and x.shape[-1] <= fused.LARGEST and _on_processor(x):
+            weights = [conv.weight for convs in self.convs for conv in cast(Sequence[_Edges], convs)]
+            return fused.cell(mixture.run, x, mixture.table, mixture.first, mixture.through, weights)
         nodes = _Sums(x)
         for source, edges in enumerate(LEAVING):
             executed = {op for edge in edges for op in mixture.run[edge]}
@@ -300,6 +314,11 @@ class _Cell(nn.Module):
                 nodes.add(EDGES[edge][0], piece)
 
 
+def _on_processor(x: Tensor) -> bool:
+    """Return True if the functions of :mod:`benchmarks.nb201.fused` apply: a processor, and the type of the weights."""
+    return x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+
+
 class _Network(Skeleton):
     """The whole network. Layers outside the cells are named as in :class:`benchmarks.nb201.network.Network`."""
 
@@ -314,9 +333,14 @@ class _Network(Skeleton):
     def forward(self, x: Tensor, mixtures: Sequence[Mixture]) -> Tensor:
         """Return the logits. ``mixtures`` has one entry for all cells, or one for each."""
         of_cell = cycle(mixtures)
-        x = self.stem(x.contiguous(memory_format=torch.channels_last))
+        x = x.contiguous(memory_format=torch.channels_last)
+        pointwise = self.macro.stem == 1 and _on_processor(x)
+        x = self.stem.norm(fused.pointwise(x, self.stem.conv.weight)) if pointwise else self.stem(x)
         for number, cells in enumerate(self.stages):
-            if number:
+            if number and self.macro.reduction == "pool" and _on_processor(x):
+                reduction = cast(Reduction, self.reductions[number - 1])
+                x = fused.pointwise(F.avg_pool2d(x, 2), reduction.shortcut.weight)
+            elif number:
                 x = self.reductions[number - 1](x)
             for cell in cast(Sequence[_Cell], cells):
                 x = cell(x, next(of_cell))

@@ -79,7 +79,8 @@ def alternate(
         if unrolled:
             gradients = unrolled_gradient(search, architecture, train, valid)
         else:
-            loss = search.loss(valid, relaxation(architecture))
+            with search.sgd.fixed():
+                loss = search.loss(valid, relaxation(architecture))
             total = loss if penalty is None else loss + penalty(architecture)
             gradients = torch.autograd.grad(total, architecture.values, allow_unused=True, materialize_grads=True)
         if arch_clip:

@@ -28,7 +28,8 @@ def two_stage(view: SearchView, settings: IstaNas) -> Arch:
     search.keep(codes=codes)
     for epoch in search.epochs():
         for train, valid in search.steps(search.task.pairs(settings.batch, epoch, settings.pairing)):
-            codes.descend(search.loss(valid, codes.forward()))
+            with search.sgd.fixed():
+                codes.descend(search.loss(valid, codes.forward()))
             codes.step()
             search.step_weights(search.loss(train, codes.forward()), codes.b)
         codes.recover()

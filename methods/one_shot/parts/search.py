@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SHARE = 0.01
 """Share of the real time that checkpoints may take. They are written at the end of an epoch."""
+RECORDS = 25
+"""Number of equal shares of a fitted schedule. The supernet is recorded at the first end of an epoch in each, and at the end.
+Recording is not charged, but the epochs of a short budget are so short that it took up to a sixth of the time."""
 FINAL_CELLS = 15
 """Number of cells that show what a supernet of single cells has learned. It is odd, so that one of them is the median."""
 PRICED_CELLS = 32
@@ -101,6 +104,12 @@ class Search:
         self._mixed = math.nan
         """Accuracy of the last recorded pass, percent; NaN if it was that of one cell."""
         self._late = Late()
+        self._recorded = -1
+        """Number of the share of a fitted schedule that was recorded last."""
+        self._unrecorded: tuple[tuple[Any, ...], Sequence[Tensor], dict[str, float]] | None = None
+        """What :meth:`record` left out since then."""
+        self._trained = 0.0
+        """Epochs of the steps that train the weights."""
         self._steps, self._images, self._length = 0, self.task.images["train"], float(settings.epochs)
         self._stateful: dict[str, Any] = {"sgd": self.sgd, "schedule": self.schedule, "late": self._late}
 
@@ -146,6 +155,7 @@ class Search:
                 self._checkpoint(epoch)
                 break
             yield epoch
+            self._trained += self._epoch_share
             self._keep_for(evaluated, each)
             self._progress(1.0)
             ended = time.monotonic()
@@ -235,7 +245,12 @@ class Search:
         if self.schedule.share + max(LATE_SHARE, 1 / self.schedule.length) > 1 - 1e-9:
             self._late.add(loss)
         self._steps += 1
-        self._progress(min(self._steps * self.settings.batch / self._images, 1.0))
+        self._progress(self._epoch_share)
+
+    @property
+    def _epoch_share(self) -> float:
+        """Return the share of the present epoch that has trained the weights."""
+        return float(min(self._steps * self.settings.batch / self._images, 1.0))
 
     @torch.no_grad()
     def score(self, batch: Batch, forward: Forward = EVERYTHING) -> tuple[Tensor, Tensor]:
@@ -337,11 +352,22 @@ class Search:
     def record(self, forward: Forward, probabilities: Sequence[Tensor] = (), **scalars: float) -> None:
         """Log the supernet's validation accuracy and loss, and the entropy of the probabilities. The passes are not charged.
 
+        A search that fits its schedule to a budget is recorded :data:`RECORDS` times only, and after its last epoch.
+
         Args:
             forward: the pass of the whole supernet, with its weights; or that of one cell, without weights.
             probabilities: one table per decision. ``entropy`` is that of the operations, ``edge_entropy`` that of the edges.
             scalars: further values of the same line.
         """
+        scalars |= {"epoch": self.epoch + 1, "lr": self.lr}
+        share = int(self.schedule.share * RECORDS)
+        if self.schedule.fitted and share == self._recorded:
+            self._unrecorded = tuple(forward), probabilities, scalars
+            return
+        self._recorded, self._unrecorded = share, None
+        self._record(forward, probabilities, scalars)
+
+    def _record(self, forward: Forward, probabilities: Sequence[Tensor], scalars: dict[str, float]) -> None:
         with self.net.unmetered():  # each image once, even if images are evaluated under several draws of noise
             accuracy, loss = self.validate(forward, self.task.images["valid"])
         self._mixed = accuracy if forward.weights is not None else math.nan
@@ -349,7 +375,7 @@ class Search:
             tables = [p for p, decision in zip(probabilities, self.net.decisions, strict=False) if decision.kind == kind]
             if tables:
                 scalars[name] = entropy(tables)
-        self.view.log(epoch=self.epoch + 1, supernet_accuracy=accuracy, supernet_loss=loss, lr=self.lr, **scalars)
+        self.view.log(supernet_accuracy=accuracy, supernet_loss=loss, **scalars)
 
     def record_discretised(self, arch: Arch) -> None:
         """Log the supernet's validation accuracy with the operations of ``arch`` alone. The passes are not charged."""
@@ -358,13 +384,16 @@ class Search:
         self.view.log(discretised_accuracy=accuracy)
 
     def _record_final(self) -> None:
-        """Log the accuracy of the supernet after the last epoch, the late training loss, and the accuracy of guessing.
+        """Log what the supernet has learned: its accuracy and that of guessing, its late training loss, its number of epochs.
 
-        The passes are not charged.
+        The passes are not charged. An epoch that the budget cut short counts as its fraction.
 
         The accuracy is that of the last recorded pass. A method that records single cells has no pass of its whole supernet;
         there it is the median accuracy of some cells, because one cell may be disconnected.
         """
+        if self._unrecorded:
+            forward, probabilities, scalars = self._unrecorded
+            self._record(Forward(*forward), probabilities, scalars)
         accuracy = self._mixed
         if math.isnan(accuracy):
             self.rng.seed(self.view.seed("final cells"))
@@ -372,8 +401,8 @@ class Search:
             images = min(FINAL_IMAGES, self.task.images["valid"])
             with self.net.unmetered():
                 accuracy = median(self.validate(self.draw(), images)[0] for _ in range(FINAL_CELLS))
-        loss = self._late.mean
-        self.view.log(final_supernet_accuracy=accuracy, train_loss=loss, chance=100 / self.task.classes)
+        final = {"final_supernet_accuracy": accuracy, "chance": 100 / self.task.classes}
+        self.view.log(**final, train_loss=self._late.mean, trained_epochs=self._trained)
 
     def _uniform(self) -> Forward:
         return Forward(active=self.net.active_for(self.view.space.sample(self.rng)))
@@ -386,7 +415,8 @@ class Search:
         buffers = dict(self.net.module.named_buffers())
         state = {name: part.state_dict() for name, part in self._stateful.items()}
         content = io.BytesIO()
-        torch.save({"epoch": epoch, "buffers": buffers, "state": state, "mixed": self._mixed}, content)
+        records = self._mixed, self._recorded, self._unrecorded, self._trained
+        torch.save({"epoch": epoch, "buffers": buffers, "state": state, "records": records}, content)
         self.view.checkpoint(content.getvalue())
 
     def _resume(self) -> int:
@@ -399,7 +429,7 @@ class Search:
             part.load_state_dict(saved["state"][name])
         for name, buffer in self.net.module.named_buffers():
             buffer.copy_(saved["buffers"][name])
-        self._mixed = float(saved["mixed"])
+        self._mixed, self._recorded, self._unrecorded, self._trained = saved["records"]
         return int(saved["epoch"])
 
 

@@ -8,7 +8,8 @@ papers' version of PyTorch (D-42, D-06).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -30,7 +31,7 @@ class Sgd:
     def __init__(
         self, module: nn.Module, momentum: float, decay: float, nesterov: bool, inactive: Literal["decay", "keep"] = "decay"
     ) -> None:
-        parameters = list(module.parameters())
+        parameters = self._parameters = list(module.parameters())
         size = sum(p.numel() for p in parameters)
         self.flat = torch.empty(size, dtype=parameters[0].dtype, device=parameters[0].device)
         self.gradient = torch.zeros_like(self.flat)
@@ -46,6 +47,20 @@ class Sgd:
             p.data = view
             p.grad = _like(self.gradient[part], p)
             start = part.stop
+
+    @contextmanager
+    def fixed(self) -> Iterator[None]:
+        """Return a context in which passes compute no gradients by the weights, for steps of the architecture alone.
+
+        The last parameter is left out: then a loss that does not depend on the architecture has gradients too, all zero.
+        """
+        for p in self._parameters[:-1]:
+            p.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for p in self._parameters:
+                p.requires_grad_()
 
     def zero(self) -> None:
         """Set the gradients to zero. They are views of the flat tensor, so they must never be None."""

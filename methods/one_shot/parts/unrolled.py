@@ -55,8 +55,8 @@ def unrolled_gradient(
     for sign in (1.0, -1.0):
         with torch.no_grad():
             sgd.flat.copy_(weights + sign * distance * towards)
-        loss = search.loss(train, relaxation(architecture))
-        sides.append(torch.autograd.grad(loss, values))  # gradients by the weights would take a third of the pass
+        with sgd.fixed():  # gradients by the weights would take a third of the pass
+            sides.append(torch.autograd.grad(search.loss(train, relaxation(architecture)), values))
     with torch.no_grad():
         sgd.flat.copy_(weights)
         for buffer, before in zip(search.net.module.buffers(), statistics, strict=True):
@@ -72,4 +72,5 @@ def architecture_gradient(
     """Return the gradient of the validation loss by the architecture: first order, or through one step of the weights."""
     if second_order:
         return unrolled_gradient(search, architecture, train, valid, relaxation)
-    return list(torch.autograd.grad(search.loss(valid, relaxation(architecture)), architecture.values))
+    with search.sgd.fixed():
+        return list(torch.autograd.grad(search.loss(valid, relaxation(architecture)), architecture.values))

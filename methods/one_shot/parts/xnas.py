@@ -46,7 +46,8 @@ def _reward(search: Search, experts: Sequence[Experts], valid: Batch, alive: Act
     Each image has its own copy of the weights, so that ``-d loss / d weight`` is the reward of an operation by that image.
     """
     weights = [mixture.expand(len(valid[1]), *mixture.shape).contiguous().requires_grad_() for mixture in _mixtures(experts)]
-    loss = search.loss(valid, Forward(weights, alive), reduction="sum")
+    with search.sgd.fixed():
+        loss = search.loss(valid, Forward(weights, alive), reduction="sum")
     share = search.schedule.share if search.schedule.fitted else None
     for of_decision, gradient in zip(experts, torch.autograd.grad(loss, weights), strict=True):
         of_decision.step(-gradient, share)
