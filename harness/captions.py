@@ -89,6 +89,7 @@ def _session(provenance: Mapping[str, Any], runs: int = 0) -> Session:
         accelerator=str(host.get("accelerator") or ""),
         packages={name: str(version) for name, version in (provenance.get("packages") or {}).items()},
         runs=runs,
+        id=provenance.get("id", 0),
     )
 
 

@@ -1,14 +1,16 @@
-"""The command ``python -m harness.data``: list the data that benchmarks need, and import and verify them."""
+"""The command ``python -m harness.data``: list the data that benchmarks need, import and verify them, and query tables."""
 
 from __future__ import annotations
 
 import io
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,13 +19,15 @@ from harness.cache import cache_root, data_roots, explain, printable
 from harness.errors import UserError
 from harness.library import Progress, Source, State, libraries
 from harness.look import is_folder, odd
+from harness.problem import MissingRecord
+from harness.space import InvalidArchitecture
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="""The data of the benchmarks: list what is needed and present, import it, and verify it.
+    help="""The data of the benchmarks: list what is needed and present, import it, verify it, and query it.
 
     Put the official files, as their authors publish them, into a folder and name that folder in NAS_DATA (separate several
     folders as in PATH). The files are imported on first use; 'import' does the same by hand. Imported tables are stored in
@@ -91,6 +95,50 @@ def verify() -> None:
         print("nothing is imported yet")
     if damaged:
         raise UserError("; ".join(damaged))
+
+
+@app.command()
+def query(
+    name: Annotated[str, typer.Argument(help="A table: nb201, nb201/digits, nb1shot1, nb1shot1/3, ...")],
+    cell: Annotated[
+        str | None,
+        typer.Argument(help="An index, text, tuple or hash, or 'MATRIX, OPERATIONS'. Without it: statistics of the table."),
+    ] = None,
+    best: Annotated[str | None, typer.Option(metavar="SPLIT", help="Find the highest accuracy on valid, test, ...")] = None,
+    dataset: Annotated[str | None, typer.Option(help="A data set, such as cifar10-valid or ImageNet16-120.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Length of the training; default: the longest.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Seed of the training; default: the mean over all.")] = None,
+    epoch: Annotated[int | None, typer.Option(help="Epoch, counted from 0; default: the last.")] = None,
+    params: Annotated[float | None, typer.Option(help="With --best: most parameters, in millions.")] = None,
+    flops: Annotated[float | None, typer.Option(help="With --best: most multiply-adds, in millions.")] = None,
+    latency: Annotated[float | None, typer.Option(help="With --best: longest latency, in seconds.")] = None,
+    source: Annotated[Path | None, typer.Option(help="File or folder to open instead of the table that a search uses.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print recorded values of a cell, the best cell under limits, or statistics of a table. Test values are included."""
+    from harness import query, tables
+
+    _print_any_name()
+    answer: dict[str, Any]
+    try:
+        table = tables.open(name, source)
+        if best is not None:
+            if cell is not None or epoch is not None:
+                raise UserError("--best searches all cells after the last epoch; omit the cell and --epoch")
+            answer = asdict(table.best(dataset, best, epochs, seed, params=params, flops=flops, latency=latency))
+        elif (params, flops, latency) != (None, None, None):
+            raise UserError("--params, --flops and --latency limit the best cell; add --best test")
+        elif cell is None:
+            if (dataset, epochs, seed, epoch) != (None, None, None, None):
+                raise UserError("--dataset, --epochs, --seed and --epoch are of a training; name a cell, or add --best test")
+            answer = query.of_table(table)
+        elif (dataset, epochs, seed, epoch) == (None, None, None, None):
+            answer = query.of_cell(table, query.cell_of(cell))
+        else:
+            answer = query.of_training(table, query.cell_of(cell), dataset, epochs, seed, epoch)
+    except (InvalidArchitecture, MissingRecord) as error:
+        raise UserError(str(error)) from None
+    print(json.dumps(answer) if as_json else query.text_of(answer))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

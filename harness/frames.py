@@ -62,8 +62,8 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
     traces = Traces()
     sessions: Counter[int] = Counter()
     longest = Traces()
-    for identity, spec in _longest(shown, other_budgets).items():
-        _runs(plan, store, identity, spec, longest.row(spec["benchmark"], spec["row"]), Counter())
+    for identity, larger in _longest(shown, other_budgets).items():
+        _runs(plan, store, identity, larger, longest.row(larger["benchmark"], larger["row"]), Counter())
     frames = [
         _runs(plan, store, identity, spec, traces.row(spec["benchmark"], spec["row"]), sessions)
         for identity, spec in shown.items()
@@ -132,7 +132,7 @@ def _runs(
         block = dict(zip(STORED, zip(*chunk, strict=True), strict=True))
         spent, scores = (json.loads(f"[{','.join(block[name])}]") for name in ("spent", "scores"))
         sessions.update(block["session"])
-        for name in (Run.RUN_ID, Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.WALL_SECONDS):
+        for name in (Run.RUN_ID, Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.WALL_SECONDS, Run.SESSION):
             columns[name].extend(block[name])
         for name, missing in ((Run.QUERIES, 0), (Run.SECONDS, np.nan), (Run.EPOCHS, np.nan)):
             columns[name].extend([costs.get(name, missing) for costs in spent])
@@ -247,6 +247,7 @@ def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
                 Training.CHOSEN_ON: stages[stage.chosen_by].split if stage.chosen_by else "",
                 Training.ACCURACY: scores.get(settings["split"], np.nan),
                 Training.BEST: scores.get("best", np.nan),
+                Training.TOP5: scores.get("top5", np.nan),
                 Training.LOSS: scores.get("loss", np.nan),
                 Training.PARAMETERS: scores.get("parameters", np.nan),
                 Training.MACS: scores.get("macs", np.nan),

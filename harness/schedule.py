@@ -122,7 +122,7 @@ class Schedule:
 
     def _allows_step(self) -> bool:
         if self._epoch == 0:
-            return self._spent + self._step <= self._spending.limit
+            return self._spent + self._step <= float(self._spending.limit)
         return self._spent + self._step + max(self._after, self.lesson) <= self._usable
 
     def _check(self, price: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
@@ -92,6 +93,8 @@ class Trained(NamedTuple):
     parameters: int
     macs: int
     """Multiply-adds of one image."""
+    top5: float = math.nan
+    """Share of the held-out images whose class is among the five likeliest after the last epoch, percent; NaN if unknown."""
 
 
 class Retrainer(Protocol):

@@ -23,6 +23,8 @@ POINTS = 200  # of the common grid
 MARKS = 6  # markers per line
 READABLE = style.BLOCK + 1
 """Lines in a panel at most."""
+ROW = "row="
+"""Start of the id of what shows a row in a figure; the row's name follows."""
 
 
 LEGEND: Any = {"loc": "upper left", "fontsize": 6, "handlelength": 2.6, "frameon": False, "ncols": 2, "columnspacing": 0.8}
@@ -30,7 +32,7 @@ LEGEND: Any = {"loc": "upper left", "fontsize": 6, "handlelength": 2.6, "frameon
 
 
 class Drawing(NamedTuple):
-    """A rendered figure: its files as bytes by kind (pdf, png), and its caption."""
+    """A rendered figure: its content as bytes by kind (pdf, png, svg), and its caption."""
 
     files: dict[str, bytes]
     caption: str
@@ -76,18 +78,19 @@ def panel_title(study: Study, benchmark: str, target: str) -> str:
     return target_name(target) if len(study.benchmarks) == 1 else f"{target_name(target)} (search: {benchmark})"
 
 
-def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, bytes]:
-    """Draw the panels above a legend of their rows, and return ``{"pdf": bytes, "png": bytes}``.
+def render(study: Study, panels: Sequence[Panel], across: int = 3, size: tuple[float, float] = (3.1, 2.45)) -> dict[str, bytes]:
+    """Draw the panels above a legend of their rows, and return the figure as PDF, PNG and SVG, by kind.
 
     Args:
         across: panels side by side at most.
+        size: width and height of a panel, inches.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = list(dict.fromkeys(row for benchmark in study.benchmarks for row in study.rows(benchmark)))
-    looks = style.looks(rows, study.places, REFERENCE)
+    looks = {row: {**look, "gid": f"{ROW}{row}"} for row, look in style.looks(rows, study.places, REFERENCE).items()}
     across = min(across, len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(style.SETTINGS):
@@ -107,24 +110,30 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
         _same_axes(axes.flat, panels)
         named = [row for row in rows if any(row in handles for handles in drawn)]
         legend_inches = 0.0
+        legends: list[tuple[Any, Iterable[str]]] = []
         if len(named) > READABLE:  # a legend below each panel
             for axis, handles in zip(axes.flat, drawn, strict=False):
-                labels, below = [study.label(row) for row in handles], -0.24 if axis.get_xlabel() else -0.1
-                axis.legend(list(handles.values()), labels, bbox_to_anchor=(-0.16, below), **LEGEND)
+                labels, depth = [study.label(row) for row in handles], -0.24 if axis.get_xlabel() else -0.1
+                legends.append((axis.legend(list(handles.values()), labels, bbox_to_anchor=(-0.16, depth), **LEGEND), handles))
             legend_inches = 0.14 * down * max(-(-len(handles) // 2) for handles in drawn)
         elif named:
             handles = {row: handles[row] for handles in reversed(drawn) for row in handles}
             per_line = max(1, min(len(named), int(across * 1.6)))
             legend_inches = 0.19 * -(-len(named) // per_line)
             labels, lines = [study.label(row) for row in named], [handles[row] for row in named]
-            figure.legend(lines, labels, loc="outside lower center", ncols=per_line, frameon=False, handlelength=3.5)
-        figure.set_size_inches(3.1 * across + 0.3, 2.45 * down + legend_inches)
+            place: Any = {"loc": "outside lower center", "ncols": per_line, "frameon": False, "handlelength": 3.5}
+            legends.append((figure.legend(lines, labels, **place), named))
+        for legend, members in legends:
+            for row, text in zip(members, legend.get_texts(), strict=True):
+                text.set_gid(f"{ROW}{row}")
+        figure.set_size_inches(size[0] * across + 0.3, size[1] * down + legend_inches)
         figure.draw_without_rendering()  # the slow layout runs once, not for each file
         figure.set_layout_engine("none")
         for axis, title in zip(axes.flat, titles, strict=False):
             share = axis.get_window_extent().width / max(title.get_window_extent().width, 1)
             title.set_fontsize(title.get_fontsize() * min(share, 1))  # a long title shrinks to the width of its panel
-        return {"pdf": _save(figure, "pdf", {"CreationDate": None}), "png": _save(figure, "png", {"Software": None})}
+        undated = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
+        return {kind: _save(figure, kind, metadata) for kind, metadata in undated.items()}
 
 
 def _save(figure: Any, kind: str, metadata: dict[str, Any]) -> bytes:
@@ -148,7 +157,8 @@ def band(panel: Axes, searches: RowTraces, times: np.ndarray, values: np.ndarray
     mean, std = searches.mean_on_grid(times, values, grid)
     if len(searches) >= 3:
         half = student_quantile(0.975, len(searches) - 1) * std / np.sqrt(len(searches))
-        panel.fill_between(grid, mean - half, mean + half, color=look["color"], alpha=0.18, linewidth=0, step="post")
+        area: Any = {"color": look["color"], "gid": look["gid"], "alpha": 0.18, "linewidth": 0, "step": "post"}
+        panel.fill_between(grid, mean - half, mean + half, **area)
     first = len(panel.lines) * 5 % (POINTS // MARKS)  # shifts the markers of rows that overlap
     (line,) = panel.plot(grid, mean, drawstyle="steps-post", markevery=(first, POINTS // MARKS), **look)
     return line

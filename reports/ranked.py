@@ -31,12 +31,12 @@ The difference in standard deviations cannot say so: it is never above one, and 
 
 def results(study: Study, benchmark: str) -> Table:
     """Return test accuracy per row and target: the best in bold, and marks of significant differences."""
-    targets, groups = study.targets(benchmark), _groups(study, benchmark)
+    targets, members_of = study.targets(benchmark), groups(study, benchmark)
     against = reference.comparisons(study, benchmark)
     best = _against_best(study, benchmark) if study.common_budget(benchmark) else {}
     columns: dict[tuple[str, str], dict[str, str]] = {}
     for target in targets:
-        name, rows = short_name(target), [row for members in groups.values() for row in members]
+        name, rows = short_name(target), [row for members in members_of.values() for row in members]
         columns[name, "test"] = _means(study, benchmark, target)
         columns[name, "median"] = {row: text for row in rows if (text := median(study, benchmark, row, target))}
         columns[name, "vs random search"] = _marks(against[target])
@@ -49,10 +49,10 @@ def results(study: Study, benchmark: str) -> Table:
         columns["", "epochs"], columns["", "own schedule"] = _epochs(study, benchmark)
     columns = {key: cells for key, cells in columns.items() if cells}
     table = Table("", [Column("method", right=False), Column("seeds"), *(Column(name, group) for group, name in columns)])
-    for name, members in groups.items():
+    for name, members in members_of.items():
         for index, row in enumerate(members):
             cells = [cells.get(row, "") for cells in columns.values()]
-            rule = name if index == 0 and len(groups) > 1 else False
+            rule = name if index == 0 and len(members_of) > 1 else False
             table.add([supernets.marked(study, benchmark, row), study.seeds(benchmark, row), *cells], rule)
     _add_optimum(table, study, benchmark)
     shown = {name for _, name in columns}
@@ -62,22 +62,22 @@ def results(study: Study, benchmark: str) -> Table:
     return table
 
 
-def _groups(study: Study, benchmark: str) -> dict[str, list[str]]:
+def groups(study: Study, benchmark: str) -> dict[str, list[str]]:
     """Return the rows by group, each group by falling mean on the first target."""
-    groups: dict[str, list[str]] = {}
+    members: dict[str, list[str]] = {}
     for row in sorted(study.rows(benchmark), key=lambda row: study.free(benchmark, row)):
         kind = study.kind(benchmark, row)
-        groups.setdefault(FLOOR if study.free(benchmark, row) else GROUPS.get(kind, kind), []).append(row)
+        members.setdefault(FLOOR if study.free(benchmark, row) else GROUPS.get(kind, kind), []).append(row)
     first = study.targets(benchmark)[:1]
     means = {row: _mean(study, benchmark, row, target) for row in study.rows(benchmark) for target in first}
-    return {name: sorted(rows, key=lambda row: -np.nan_to_num(means.get(row, nan), nan=-1.0)) for name, rows in groups.items()}
+    return {name: sorted(rows, key=lambda row: -np.nan_to_num(means.get(row, nan), nan=-1.0)) for name, rows in members.items()}
 
 
 def _mean(study: Study, benchmark: str, row: str, target: str) -> float:
     return mean_std(study.test(benchmark, row, target))[0]
 
 
-def _leaders(study: Study, benchmark: str, target: str) -> list[str]:
+def leaders(study: Study, benchmark: str, target: str) -> list[str]:
     """Return the rows with the best printed mean; rows that are charged nothing do not compete."""
     means = {row: _mean(study, benchmark, row, target) for row in study.rows(benchmark) if not study.free(benchmark, row)}
     best = number(max((mean for mean in means.values() if isfinite(mean)), default=nan))
@@ -85,10 +85,10 @@ def _leaders(study: Study, benchmark: str, target: str) -> list[str]:
 
 
 def _means(study: Study, benchmark: str, target: str) -> dict[str, str]:
-    leaders, texts = _leaders(study, benchmark, target), {}
+    first, texts = leaders(study, benchmark, target), {}
     for row in study.rows(benchmark):
         text = coverage.final(study, benchmark, row, target) or spread(*mean_std(study.test(benchmark, row, target)))
-        texts[row] = Bold(text) if row in leaders else text
+        texts[row] = Bold(text) if row in first else text
     return texts
 
 
@@ -109,10 +109,10 @@ def _against_best(study: Study, benchmark: str) -> dict[str, Comparison]:
     """Return by target the other rows compared with the best row."""
     by_target = {}
     for target in study.targets(benchmark):
-        leaders = _leaders(study, benchmark, target)
-        rows = [row for row in study.rows(benchmark) if row not in leaders and not study.free(benchmark, row)]
-        if leaders:
-            best = study.by_world(benchmark, leaders[0], target)
+        first = leaders(study, benchmark, target)
+        rows = [row for row in study.rows(benchmark) if row not in first and not study.free(benchmark, row)]
+        if first:
+            best = study.by_world(benchmark, first[0], target)
             by_target[target] = compare(
                 {row: study.by_world(benchmark, row, target) for row in rows}, best, target_name(target)
             )
@@ -135,7 +135,7 @@ def _charge(study: Study, benchmark: str, row: str) -> str:
 
 
 def _epochs(study: Study, benchmark: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return by row of weight sharing the mean number of epochs that its searches took, and that of its own schedule."""
+    """Return by row of weight sharing the mean number of epochs that its searches took, and the number of its schedule."""
     took, own = {}, {}
     for row in study.shared_weights(benchmark):
         logs = [logged(search.log, Log.EPOCH).index for search in study.evidence.traces.of(benchmark, row).logging()]
@@ -154,18 +154,15 @@ def _add_optimum(table: Table, study: Study, benchmark: str) -> None:
 
 
 def _caption(study: Study, benchmark: str, shown: set[str]) -> str:
-    budget = study.common_budget(benchmark)
-    text = f"All rows had the same budget: {budget}. " if budget else ""
+    text = study.same_budget(benchmark)
     text += "Test accuracy in percent, mean ± standard deviation (ddof 0) over finished runs; the best mean is bold."
     if shown & {"vs random search", "vs best"}:
         signs = f"significantly better or worse (paired over world seeds, Holm-corrected p < {LEVEL:g})"
         text += f" + or −: {signs} than random search" + (", or than the best row." if "vs best" in shown else ".")
     text += STOPPED if AT_CHARGE in shown else ""
     if "median" in shown:
-        text += (
-            f" Median: where it is more than {APART:g} point from the mean, or a run is at chance (at most {AT_CHANCE:g} times "
-        )
-        text += "guessing)."
+        text += f" Median: where it is more than {APART:g} point from the mean, or a run is at chance"
+        text += f" (at most {AT_CHANCE:g} times guessing)."
     if "epochs" in shown:
         text += " Epochs: the mean number that the budget paid for; own schedule: the number in the method’s settings."
     return text + CHARGES + (ESTIMATED if study.shared_weights(benchmark) else "")

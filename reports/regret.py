@@ -111,8 +111,8 @@ def _errorbars(panel: Axes, regrets: pd.Series, shift: float, look: dict[str, An
     """Draw a row's mean regret at each of its budgets, with intervals."""
     budgets = regrets.groupby(level=0)
     means, runs = budgets.mean(), budgets.size()
-    halves = (budgets.std(ddof=1) / np.sqrt(runs)).fillna(0.0)
-    halves *= [student_quantile(0.975, count - 1) if count >= 3 else 0.0 for count in runs]
+    factors = [student_quantile(0.975, count - 1) if count >= 3 else 0.0 for count in runs]
+    halves = factors * (budgets.std(ddof=1) / np.sqrt(runs)).fillna(0.0)
     low = np.minimum(halves, 0.999 * means)  # a logarithm has no zero
     places = means.index.to_numpy() * shift
     panel.errorbar(places, means, yerr=[low, halves], fmt="none", ecolor=look["color"], elinewidth=0.8, alpha=0.6)

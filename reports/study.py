@@ -125,6 +125,11 @@ class Study:
         budgets = {part.budget for part in parts}
         return budgets.pop() if len(budgets) == 1 and all(part.at_the_limit for part in parts) else ""
 
+    def same_budget(self, benchmark: str) -> str:
+        """Return a sentence that names the common budget; empty if there is none."""
+        budget = self.common_budget(benchmark)
+        return f"All rows had the same budget: {budget}. " if budget else ""
+
     def targets(self, benchmark: str) -> list[str]:
         """Return the judged targets, in the judge's order; without runs or a judge, the targets of the printed numbers."""
         stated = [target for part in self.parts(benchmark) for target in part.judge]
@@ -154,6 +159,11 @@ class Study:
     def cited(self, row: str) -> Cited:
         """Return the row's label with the papers of its method."""
         return Cited(self.label(row), self.page.citations.get(row.partition("[")[0], ()))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Return the label of every row that was run."""
+        return {row: self.label(row) for row in self._labels}
 
     @cached_property
     def _labels(self) -> dict[str, str]:

@@ -33,6 +33,8 @@ SETTINGS: Any = {
     "lines.markersize": 4,
     "pdf.fonttype": 42,
     "pdf.compression": 6,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "nas-harness",
     "path.simplify": True,
 }
 

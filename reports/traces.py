@@ -37,17 +37,15 @@ class Log:
     FEATURES = "features"
     PROPOSED = "proposed"
     """1 if the epoch's architecture is the new proposal, 0 if that of an earlier epoch stays."""
+    ALIVE = "alive"
+    """Number of decisions that a search has not settled, or of feature maps that it has not dropped."""
+    BEFORE_ABSORPTION = "accuracy_before_absorption"
+    AFTER_ABSORPTION = "accuracy_after_absorption"
     WEIGHT = "weight/"
     """Start of the names of weights, ``weight/DECISION/ROW/OPTION``; only those of a row's first search are kept."""
 
 
-LOGGED = frozenset(
-    {
-        *(Log.EPOCH, Log.SECONDS, Log.ENTROPY, Log.SUPERNET_ACCURACY, Log.DISCRETISED_ACCURACY),
-        *(Log.FINAL_SUPERNET_ACCURACY, Log.CHANCE, Log.MEASURED, Log.USABLE),
-        *(Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES, Log.PROPOSED),
-    }
-)  # fmt: skip
+LOGGED = frozenset(value for name, value in vars(Log).items() if name.isupper()) - {Log.WEIGHT}
 
 SHARED = "shared"
 """The probed column of accuracies under shared weights; all but two columns are named after targets."""

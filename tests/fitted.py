@@ -13,7 +13,7 @@ import pytest
 from benchmarks.darts import task as darts
 from benchmarks.nb1shot1 import task as nb1shot1
 from benchmarks.nb1shot1.supernet import SearchMacro
-from harness.budget import BudgetExhausted, Ledger
+from harness.budget import BudgetExhausted, BudgetTooSmall, Ledger, rounded_up
 from harness.schedule import Schedule
 from harness.view import SearchView
 from methods.one_shot.parts.search import Search
@@ -22,8 +22,6 @@ from tests import made_darts, made_nb1shot1_search, made_search
 SPACES: dict[str, ModuleType] = {"nb201": made_search, "nb1shot1": made_nb1shot1_search, "darts": made_darts}
 CURRENCY = {"nb201": "seconds", "nb1shot1": "seconds", "darts": "macs"}
 """The currency of each space in which all its methods are charged."""
-EARLY = {"ista_nas:one_stage"}
-"""Rows that may end before the limit, by a rule of their own."""
 
 
 def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +69,11 @@ class Seen:
         return max(later - earlier for earlier, later in zip(self.starts, self.starts[1:], strict=False))
 
     @property
+    def reserve(self) -> float:
+        """Return what the schedule kept for the selection."""
+        return float(self.search.schedule.reserve)
+
+    @property
     def selection(self) -> float:
         """Return what was spent after the last epoch."""
         return self.spent - self.starts[-1]
@@ -91,7 +94,8 @@ def run(space: str, row: str, limit: float | None = None, policy: str = "fit", s
     """Search under a limit, or by the method's own schedule, and watch.
 
     Raises:
-        BudgetExhausted: the budget ended the search before its first proposal.
+        BudgetExhausted: the budget ended the search before its first proposal, with the amount of its next pass.
+        BudgetTooSmall: the search says what it needs.
     """
     currency = CURRENCY[space]
     ledger = Ledger() if limit is None else Ledger(currency, limit, policy)
@@ -103,10 +107,12 @@ def run(space: str, row: str, limit: float | None = None, policy: str = "fit", s
             returned = SPACES[space].method(row, **changes).search(seen.view)
             if returned is not None:
                 seen.view.propose(returned)
+        except BudgetTooSmall:
+            raise
         except BudgetExhausted:
             seen.cut = True
             if not seen.view.trace.proposals:
-                raise
+                raise BudgetExhausted(rounded_up(ledger.wanted)) from None
     if len(seen.starts) < 2 or seen.cut:
         seen.starts.append(seen.spent)
     return seen
@@ -135,6 +141,27 @@ def _watch(patch: pytest.MonkeyPatch, seen: Seen) -> None:
     patch.setattr(SearchView, "propose", watched_propose)
     patch.setattr(Schedule, "epochs", watched_epochs)
     patch.setattr(Search, "steps", watched_steps)
+
+
+def rounds(space: str, row: str) -> int:
+    """Return how many selections may follow the last epoch."""
+    return int(getattr(SPACES[space].method(row), "rounds", 1))
+
+
+def early(space: str, row: str) -> bool:
+    """Return whether a search may end before the limit, by a rule of its own."""
+    return row == "ista_nas:one_stage" or rounds(space, row) > 1
+
+
+def warms_up(space: str, row: str) -> bool:
+    """Return whether a step costs more once the architecture moves."""
+    return bool(getattr(SPACES[space].method(row), "warmup", 0))
+
+
+def enough(space: str, row: str) -> float:
+    """Return an amount that pays for the method's own schedule and all selections that may follow it."""
+    seen = own(space, row)
+    return seen.starts[-1] + 1.2 * rounds(space, row) * seen.selection
 
 
 @cache

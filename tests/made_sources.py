@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,3 +34,23 @@ def write(folder: Path) -> Path:
     official_files.nats_folder(folder / "simple", N)
     official_files.nats_file(folder / "single.pickle.pbz2", N)
     return folder
+
+
+def official_api(path: Path) -> Any:
+    """The official package's own view of a file."""
+    if path.suffix == ".pth":
+        import torch
+        from nas_201_api import NASBench201API
+
+        return NASBench201API(torch.load(path, weights_only=False), verbose=False)
+    from nats_bench import create
+
+    return create(str(path), "tss", fast_mode=path.is_dir(), verbose=False)
+
+
+def same(actual: dict[str, float | None], expected: dict[str, float | None], tolerance: float) -> bool:
+    """Return whether keys and Nones are equal, and numbers are within a relative tolerance."""
+    return actual.keys() == expected.keys() and all(
+        value == official if value is None or official is None else abs(value - official) <= tolerance * abs(official)
+        for value, official in ((actual[key], expected[key]) for key in expected)
+    )

@@ -1,110 +1,180 @@
-"""Plain queries of a table, outside any search: the questions that the API of the official packages answers.
+"""NAS-Bench-201's tables as a library; see :mod:`harness.tables`. No method may import this module: it has test values.
 
-    from benchmarks.nb201.queries import open_table
-
-    table = open_table()
-    table.more_info(6111, "ImageNet16-120", 200)["test-accuracy"]
-    table.best("cifar10", "test", 200, flops=100)
-
-Test values are included, so no method may import this module. An architecture is an official index, a cell's text
-``|nor_conv_3x3~0|+|...|``, or a tuple of six operation numbers.
+A cell is named by its official index, its text ``|nor_conv_3x3~0|+|...|``, a tuple of six operation numbers, or its unique
+string, which isomorphic cells share.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+import operator
+from collections import Counter
+from functools import cached_property
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.nb201.digits_bundle import BUNDLE
+from benchmarks.nb201.info import Infos, Trainings
 from benchmarks.nb201.library import LIBRARY
-from benchmarks.nb201.space import NB201Space
-from benchmarks.nb201.table import COSTS, REPORTED, SIZE, SPLITS, Records, spelled
+from benchmarks.nb201.macro import DIGITS, PAPER
+from benchmarks.nb201.space import EDGES, OPS, NB201Space, official_order
+from benchmarks.nb201.table import DATASETS, MEAN, REPORTED, SIZE, SPLITS, Records
 from harness.cache import Table
-from harness.problem import MissingRecord
-from harness.space import Arch
+from harness.errors import UserError
+from harness.space import as_arch
+from harness.tables import BenchmarkTable, Opener, Values, position
+
+CLASSES: Final = {"cifar100": 100, "imagenet16-120": 120}
+"""Number of classes of the data sets that do not have ten."""
 
 
-@dataclass(frozen=True)
-class Best:
-    """The architecture with the highest accuracy under limits."""
+class NB201Table(BenchmarkTable):
+    """The queries of one table."""
 
-    index: int
-    cell: str
-    accuracy: float
-    """In percent, mean over the recorded seeds."""
-
-
-def open_table(path: str | Path | None = None) -> Queries:
-    """Return the queries of an official file or folder, or of plain columns; None: of the table that a search would use.
-
-    Raises:
-        UserError: there is no table, or the source cannot be imported.
-    """
-    return Queries(LIBRARY.table(path))
-
-
-class Queries:
-    """The queries of one table. Data sets have the names ``cifar10-valid``, ``cifar10``, ``cifar100``, ``ImageNet16-120``."""
-
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, name: str, source: str, dataset: str | None = None) -> None:
+        super().__init__(name, source, dataset)
         self.records = Records(table)
         """All columns of the table."""
         self.space = NB201Space()
+        self.datasets = tuple(sorted(self.records.datasets))
+        self._infos: dict[tuple[Any, ...], Infos] = {}
+        self._trainings: dict[tuple[str, int], Trainings] = {}
 
-    def index(self, cell: str | Arch | int) -> int:
-        """Return the official index of a cell. Raises :class:`harness.space.InvalidArchitecture`."""
+    def __len__(self) -> int:
+        return SIZE
+
+    def __getitem__(self, cell: Any) -> str:
+        return self.space.to_str(self.space.at(self.index(cell)))
+
+    def index(self, cell: Any) -> int:
+        if type(cell) is int and 0 <= cell < SIZE:
+            return cell
         if isinstance(cell, str):
-            return self.space.index(self.space.from_str(cell))
-        return self.space.index(cell if isinstance(cell, tuple) else self.space.at(int(cell)))
+            index = self._texts.get(cell, self._unique.get(cell) if "~" not in cell else None)
+            return self.space.index(self.space.from_str(cell)) if index is None else index
+        try:
+            return self.space.index(self.space.at(operator.index(cell)))
+        except TypeError:
+            return self.space.index(as_arch(cell))
 
-    def cell(self, index: int) -> str:
-        """Return the text of the cell with an official index."""
-        return self.space.to_str(self.space.at(index))
+    @cached_property
+    def _texts(self) -> dict[str, int]:
+        return {self.space.to_str(arch): index for index, arch in enumerate(official_order())}
 
-    def unique(self, cell: str | Arch | int) -> str:
-        """Return the unique string of a cell: cells with equal strings are equal networks (6 466 of 15 625)."""
-        return self.space.canonical(self.space.at(self.index(cell)))
+    @cached_property
+    def _unique(self) -> dict[str, int]:
+        """Return the first cell of each unique string."""
+        return {self.space.canonical(official_order()[index]): index for index in reversed(range(SIZE))}
 
-    def more_info(
-        self, cell: str | Arch | int, dataset: str, recipe: int | str, seed: int | None = None, epoch: int | None = None
+    def arch(self, cell: Any) -> tuple[int, ...]:
+        """Return a cell as a tuple of six operation numbers, in the order of its text."""
+        return self.space.at(self.index(cell))
+
+    def canonical(self, cell: Any) -> str:
+        return self.space.canonical(self.arch(cell))
+
+    def lists(self, cell: Any) -> list[tuple[tuple[str, int], ...]]:
+        """Return for nodes 1, 2 and 3 their operations and inputs (official ``str2lists``)."""
+        edges = [(target, OPS[op], source) for (target, source), op in zip(EDGES, self.arch(cell), strict=True)]
+        return [tuple((op, source) for target, op, source in edges if target == node) for node in (1, 2, 3)]
+
+    def matrix(self, cell: Any) -> list[list[int]]:
+        """Return the 4 x 4 operation numbers, row = target, column = source (official ``str2matrix``)."""
+        matrix = [[0] * 4 for _ in range(4)]
+        for (target, source), op in zip(EDGES, self.arch(cell), strict=True):
+            matrix[target][source] = op
+        return matrix
+
+    def config(self, cell: Any, dataset: str | None = None) -> dict[str, Any]:
+        """Return the arguments of the official network (``get_net_config``): channels ``C``, cells per stage ``N``, classes."""
+        name = self.dataset(dataset)
+        macro = DIGITS if name == "digits" else PAPER
+        classes = CLASSES.get(name, macro.classes)
+        return {"name": "infer.tiny", "C": macro.width, "N": macro.depth, "arch_str": self[cell], "num_classes": classes}
+
+    def epochs(self, dataset: str | None = None) -> tuple[int, ...]:
+        return self.records.recipes(self.dataset(dataset))
+
+    def seeds(self, dataset: str | None = None, epochs: int | str | None = None) -> tuple[str, ...]:
+        name = self.dataset(dataset)
+        return self.records.seeds(name, self.length(name, epochs))
+
+    def splits(self, dataset: str | None = None) -> tuple[str, ...]:
+        return ("train", *REPORTED[self.dataset(dataset)])
+
+    def info(
+        self,
+        cell: Any,
+        dataset: str | None = None,
+        epochs: int | str | None = None,
+        seed: int | str | None = None,
+        epoch: int | None = None,
     ) -> dict[str, float | None]:
-        """Return the official ``get_more_info``; see :meth:`benchmarks.nb201.table.Records.more_info`."""
-        return self.records.more_info(self.index(cell), dataset, recipe, seed, epoch)
+        """Return the official ``get_more_info`` of a trial, or of the mean over trials (official ``is_random=False``)."""
+        index = self.index(cell)
+        if epoch is not None:
+            epoch = position(epoch, self.length(dataset, epochs))
+        key = (dataset, epochs, seed, None if epoch is None else index)
+        infos = self._infos.get(key)
+        if infos is None:
+            name = self.dataset(dataset)
+            length = self.length(name, epochs)
+            rows, ends = slice(None), np.array([length - 1])
+            if epoch is not None:  # all epochs of the cell are kept, of the last cells: 25 KB each
+                rows, ends = slice(index, index + 1), np.arange(length)
+                if len(self._infos) > 256:
+                    self._infos.clear()
+            infos = self._infos[key] = Infos(self._of(name, length), self._seed(name, length, seed), rows, ends)
+        return infos.at(index, epoch)
 
-    def costs(self, cell: str | Arch | int, dataset: str, recipe: int | str) -> dict[str, float | None]:
-        """Return ``params`` (M), ``flops`` (M multiply-adds) and ``latency`` (seconds), as NATS-Bench 1.6 and later do."""
-        self.records.require(dataset, recipe)
-        index, columns = self.index(cell), self.records.costs(dataset, recipe)
-        values = {kind: math.nan if column is None else float(column[index]) for kind, column in columns.items()}
-        return {kind: None if math.isnan(value) else value for kind, value in values.items()}
+    def _of(self, dataset: str, epochs: int) -> Trainings:
+        if (dataset, epochs) not in self._trainings:
+            self._trainings[dataset, epochs] = Trainings(self.records, dataset, epochs)
+        return self._trainings[dataset, epochs]
 
-    def best(self, dataset: str, split: str, recipe: int | str, **limits: float) -> Best:
-        """Return the recorded architecture with the highest accuracy, the first of equals (official ``find_best``).
+    def _costs_of(self, dataset: str, epochs: int) -> dict[str, Values | None]:
+        return self.records.costs(dataset, epochs)
 
-        Args:
-            split: ``train``, ``valid``, ``test`` or ``valtest`` as in :meth:`more_info`, or a recorded split, ``x-valid``.
-                ``valid`` of ``cifar10`` is that of ``cifar10-valid``.
-            limits: largest ``flops`` (M), ``params`` (M) and ``latency`` (seconds). An unknown cost is above every limit.
+    def trials(self, dataset: str | None = None, epochs: int | str | None = None) -> dict[int, int]:
+        name = self.dataset(dataset)
+        trained = self._of(name, self.length(name, epochs)).trained
+        trials = [mask for seed, mask in trained.items() if seed != MEAN]
+        return dict(sorted(Counter(np.sum(trials, axis=0).tolist()).items())) if trials else {}
 
-        Raises:
-            MissingRecord: no architecture has such a record within the limits.
-        """
-        if unknown := limits.keys() - set(COSTS):
-            raise ValueError(f"no limit {min(unknown)!r}; there is {', '.join(COSTS)}")
-        source = "cifar10-valid" if (spelled(dataset), split) == ("cifar10", "valid") else spelled(dataset)
-        self.records.require(source, recipe)
-        part = REPORTED[source].get(split, split)
-        if part not in SPLITS:
-            raise ValueError(f"no split {split!r} of {dataset}; there is train, {', '.join(REPORTED[source])}")
-        column, costs = self.records.mean(source, recipe, part, "accuracy"), self.records.costs(source, recipe)
-        accuracies = np.full(SIZE, np.nan) if column is None else column.copy()
-        for kind, limit in limits.items():
-            cost = costs[kind]
-            accuracies[np.full(SIZE, True) if cost is None else ~(cost <= limit)] = np.nan
-        if np.isnan(accuracies).all():
-            bounds = "".join(f", {kind} up to {limit:g}" for kind, limit in limits.items())
-            raise MissingRecord(f"no architecture has a {recipe}-epoch accuracy on {part} of {dataset}{bounds}")
-        index = int(np.nanargmax(accuracies))
-        return Best(index, self.cell(index), float(accuracies[index]))
+    def _column(self, dataset: str, split: str, epochs: int, seed: str | None, epoch: int | None, metric: str) -> Values:
+        ends, rows = np.array([epochs - 1 if epoch is None else epoch]), slice(None)
+        part, trainings = REPORTED[dataset].get(split, split), self._of(dataset, epochs)
+        values = trainings.mean(part, metric, rows, ends) if seed is None else trainings.one(seed, part, metric, rows, ends)
+        return values[:, 0] / (1 if part == "train" or metric != "seconds" else ends[0] + 1)
+
+    def _searched(self, dataset: str | None, split: str) -> tuple[str, str]:
+        name = self.dataset(dataset)
+        return ("cifar10-valid" if (name, split) == ("cifar10", "valid") else name), split
+
+    def _parts(self, dataset: str) -> tuple[str, ...]:
+        return (*self.splits(dataset), *SPLITS)
+
+
+def tables() -> dict[str, Opener]:
+    """Return what opens each table, by the benchmark's id; ``nb201`` is the official table."""
+
+    def official(name: str, dataset: str | None) -> Opener:
+        def opened(source: str | Path | None) -> NB201Table:
+            table = LIBRARY.table(source)
+            return NB201Table(table, name, LIBRARY.line(table), dataset)
+
+        return opened
+
+    def digits(source: str | Path | None) -> NB201Table:
+        if source is not None:
+            raise UserError(
+                f"{BUNDLE.name} is bundled and has no other source than its own, not {source}; open 'nb201' with it"
+            )
+        table = BUNDLE.open()
+        return NB201Table(table, BUNDLE.name, table.meta["kind"], "digits")
+
+    searched = [dataset for dataset in DATASETS if dataset != "cifar10-valid"]
+    return {"nb201": official("nb201", None), BUNDLE.name: digits} | {
+        f"nb201/{dataset}": official(f"nb201/{dataset}", dataset) for dataset in searched
+    }

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.cache import Table
-from harness.problem import MissingRecord
 
 SIZE = 15625
 DATASETS = ("cifar10-valid", "cifar10", "cifar100", "imagenet16-120")
@@ -84,16 +83,19 @@ class Records:
         """Return the seeds with any record, sorted, ``mean`` last; empty without records."""
         return self._seeds.get((spelled(dataset), str(recipe)), ())
 
-    def require(self, dataset: str, recipe: str | int) -> None:
-        """Raise :class:`MissingRecord`, with what there is, unless the table has trainings of this data set and recipe."""
-        known = {data for data, _ in self._seeds}
-        if spelled(dataset) not in known:
-            raise MissingRecord(f"the table has no data set {dataset!r}; there is {', '.join(sorted(known))}")
-        if not self.seeds(dataset, recipe):
-            lengths = sorted(int(epochs) for data, epochs in self._seeds if data == spelled(dataset))
-            raise MissingRecord(
-                f"the table has no {recipe}-epoch training of {dataset}, only of {' and '.join(map(str, lengths))} epochs"
-            )
+    @property
+    def datasets(self) -> list[str]:
+        """Return the data sets with any record, sorted."""
+        return sorted({dataset for dataset, _ in self._seeds})
+
+    def recipes(self, dataset: str) -> tuple[int, ...]:
+        """Return the lengths of the recorded trainings of a data set, ascending."""
+        return tuple(sorted(int(recipe) for name, recipe in self._seeds if name == spelled(dataset)))
+
+    @cached_property
+    def rows(self) -> int:
+        """Return the number of rows of every column."""
+        return len(self.table.column(self.table.columns[0]))
 
     def images(self, dataset: str) -> Images:
         """Return the images of the table's trainings: the entry ``images`` of ``meta.json``, or the official numbers."""
@@ -134,76 +136,6 @@ class Records:
                 costs[kind] = self._settle(dataset, recipe, kind, costs[kind])
         return costs
 
-    def more_info(
-        self, index: int, dataset: str, recipe: str | int, seed: str | int | None = None, epoch: int | None = None
-    ) -> dict[str, float | None]:
-        """Return the official ``get_more_info``: ``SPLIT-loss``, ``-accuracy``, ``-per-time`` and ``-all-time`` (seconds).
-
-        Args:
-            index: the architecture's official index.
-            seed: a recorded seed; None for the mean over all (official ``is_random=False``).
-            epoch: counted from 0; None for the last.
-
-        Returns:
-            Values by key. A split without a record at this epoch has no keys; None is a value that the source does not have.
-
-        Raises:
-            MissingRecord: the table has no such data set or recipe, or the architecture no such trial.
-        """
-        self.require(dataset, recipe)
-        if not 0 <= index < SIZE:
-            raise MissingRecord(f"index {index} is outside 0 to {SIZE - 1}")
-        epochs = int(recipe)
-        last = epochs - 1 if epoch is None else epoch
-        if not 0 <= last < epochs:
-            raise MissingRecord(f"epoch {epoch} is outside 0 to {epochs - 1} of the {recipe}-epoch recipe")
-        means = MEAN in self.seeds(dataset, recipe)
-        recorded = [MEAN] if means else [s for s in self.seeds(dataset, recipe) if self._trained(index, dataset, recipe, s)]
-        wanted = recorded if seed is None else [str(seed)]
-        if not recorded or wanted[0] not in self.seeds(dataset, recipe) or not (means or set(wanted) <= set(recorded)):
-            raise MissingRecord(f"architecture {index} has no {recipe}-epoch record of {dataset}, seed {seed or 'any'}")
-        info: dict[str, float | None] = {}
-        for label, split in {"train": "train", **REPORTED[spelled(dataset)]}.items():
-            # the official API queries all trials even for one seed: a split that any trial lacks is absent
-            trials = {s: self._trial(index, dataset, recipe, s, split, last) for s in {*wanted, *([] if means else recorded)}}
-            missing = any(np.isnan(t["accuracy"]) and np.isnan(t["loss"]) for t in trials.values())
-            if missing and label != "train":
-                continue
-            for key in ("loss", "accuracy", "per-time", "all-time"):
-                value = float(np.mean([trials[s][key] for s in wanted]))
-                info[f"{label}-{key}"] = None if np.isnan(value) else value
-        if all(value is None for value in info.values()):
-            raise MissingRecord(f"architecture {index} has no {recipe}-epoch record of {dataset}, seed {seed or 'any'}")
-        return info
-
-    def _trained(self, index: int, dataset: str, recipe: str | int, seed: str) -> bool:
-        recorded = (self._at(index, self.get(dataset, recipe, seed, split, "accuracy")) for split in SPLITS)
-        return not all(map(np.isnan, recorded))
-
-    def _trial(self, index: int, dataset: str, recipe: str | int, seed: str, split: str, epoch: int) -> dict[str, float]:
-        epochs = int(recipe)
-        values = {}
-        for metric in ("accuracy", "loss"):
-            if epoch == epochs - 1:
-                values[metric] = self._at(index, self.get(dataset, recipe, seed, split, metric))
-            else:
-                values[metric] = self._at((index, epoch), self.curve(dataset, recipe, seed, split, metric))
-        if split == "train":
-            total = self._at(index, self.get(dataset, recipe, seed, split, "total_seconds"))
-        else:
-            total = epochs * self._at(index, self.get(dataset, recipe, seed, split, "pass_seconds"))
-        if epoch != epochs - 1:
-            seconds = self.curve(dataset, recipe, seed, split, "seconds")
-            if seconds is None or np.isnan(seconds[index, 0]):  # equal in all epochs
-                total *= (epoch + 1) / epochs
-            else:
-                total = float(seconds[index, : epoch + 1].sum(dtype=np.float64))
-        return {**values, "all-time": total, "per-time": total / (epoch + 1)}
-
-    @staticmethod
-    def _at(where: Any, column: npt.NDArray[Any] | None) -> float:
-        return float("nan") if column is None else float(column[where])
-
     def _column(self, column: str) -> npt.NDArray[Any] | None:
         return self.table.column(column) if column in self.table else None
 
@@ -236,5 +168,5 @@ class Records:
         trusted = self._column(name(dataset, recipe, "888", kind))
         for row in np.flatnonzero(spread > 0):
             if len({f"{value:.5f}" for value in stack[:, row] if not np.isnan(value)}) > 1:
-                mean[row] = self._at(row, trusted)
+                mean[row] = np.nan if trusted is None else trusted[row]
         return mean

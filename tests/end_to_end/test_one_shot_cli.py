@@ -105,4 +105,6 @@ def test_a_budget_is_fitted_by_every_method_or_is_too_small_for_it(command: Comm
         limits.append(max(spent.values()))
         assert all(0.75 * limits[-1] <= seconds for row, seconds in spent.items() if row != "random_search")
     assert limits[1] == pytest.approx(2 * limits[0], rel=0.1)
-    assert (folder / "regret_against_budget.pdf").exists()
+    text = (folder / "table.md").read_text()
+    assert (folder / "regret.pdf").exists() and "schedules were fitted to the budget at which the dots stand" in text
+    assert "All rows had the same budget: 4 mean trainings" in text

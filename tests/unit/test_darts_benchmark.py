@@ -71,6 +71,7 @@ def test_a_short_training_says_how_far_it_is_and_goes_on() -> None:
     again = retraining.train(cell, settings, 3, "cpu", states[2], lambda _: None, lambda _: None)
     assert (again.accuracy, again.best, again.loss) == (uninterrupted.accuracy, uninterrupted.best, uninterrupted.loss)
     assert uninterrupted.loss == uninterrupted.curve["loss"][-1] > 0
+    assert uninterrupted.accuracy <= uninterrupted.top5 == uninterrupted.curve["top5"][-1] == again.top5
     assert again.curve["train_loss"] == uninterrupted.curve["train_loss"]
 
 

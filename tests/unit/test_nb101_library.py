@@ -12,16 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.nb1shot1 import official
-from benchmarks.nb1shot1.cell import OPS, InvalidCell
+from benchmarks.nb1shot1.cell import OPS
 from benchmarks.nb1shot1.cells import distinct_cells
 from benchmarks.nb1shot1.fingerprint import fingerprint
 from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.metrics import fields, final_evaluation
-from benchmarks.nb1shot1.queries import open_table
+from benchmarks.nb1shot1.queries import NB101Table
 from benchmarks.nb1shot1.tfrecord import masked_crc32c, records
+from harness import tables
 from harness.cache import Table, cache_root
 from harness.errors import UserError
 from harness.problem import MissingRecord
+from harness.space import InvalidArchitecture
 from tests import nb101_files as files
 from tests.nb101_files import Training, content, record_file, trainings
 
@@ -287,24 +289,38 @@ def test_no_torch_and_no_tensorflow_is_imported(tmp_path: Path) -> None:
 
 def test_plain_queries_return_the_trainings_of_a_cell(tmp_path: Path) -> None:
     written = trainings(ROWS, (12, 108))
-    table = open_table(record_file(tmp_path / "made.tfrecord", written))
+    table = tables.open("nb1shot1", record_file(tmp_path / "made.tfrecord", written))
+    assert isinstance(table, NB101Table)
     for row in ROWS:
         cell, key = distinct_cells().cells[row], distinct_cells().hashes[row]
         ops = [OPS[op] for op in cell.ops]
-        assert table.hash(cell.matrix, ops) == key
-        expected = [
-            (100 * training.valid / 9_984, 100 * training.test / 9_984, training.seconds)
-            for training in written
-            if (training.key, training.epochs) == (key, 12)
-        ]
-        assert table.trainings(cell.matrix, ops, 12) == expected == table.trainings_of(key, 12)
-    with pytest.raises(MissingRecord, match="no 36-epoch training, only of 12, 108 epochs"):
-        table.trainings_of(distinct_cells().hashes[7], 36)
+        recorded = [training for training in written if (training.key, training.epochs) == (key, 12)]
+        for seed, training in enumerate(recorded):
+            for name in (row, key, (cell.matrix, ops), (np.array(cell.matrix), ["input", *ops, "output"])):
+                assert table.info(name, epochs=12, seed=seed) == {
+                    "train-all-time": training.seconds,
+                    "valid-accuracy": 100 * training.valid / 9_984,
+                    "test-accuracy": 100 * training.test / 9_984,
+                }
+        mean = sum(100 * training.test / 9_984 for training in recorded) / 3
+        assert table.accuracy(key, epochs=12) == pytest.approx(mean) and key in table
+        assert table.index(table.graph(key)) == row and table[row] == table.canonical(row) == key
+    assert table.trials(epochs=12) == {0: 66_111 - len(ROWS), 3: len(ROWS)}
+    assert ROWS[0] in table and 8 not in table and "0" * 32 not in table
+    with pytest.raises(MissingRecord, match="no 36-epoch training of cifar10; there is 12 and 108"):
+        table.info(7, epochs=36)
     with pytest.raises(MissingRecord, match=f"no 12-epoch training of cell {distinct_cells().hashes[8]}"):
-        table.trainings_of(distinct_cells().hashes[8], 12)
-    with pytest.raises(MissingRecord, match="in none of the three spaces"):
-        table.trainings(files.CHAIN.matrix, [OPS[0]], 12)
-    with pytest.raises(InvalidCell, match="no path"):
-        table.trainings([[0, 0], [0, 0]], [], 12)
-    again = open_table()
+        table.info(distinct_cells().hashes[8], epochs=12)
+    with pytest.raises(MissingRecord, match="is in none of the spaces 1, 2, 3"):
+        table.info((files.CHAIN.matrix, [OPS[0]]))
+    with pytest.raises(InvalidArchitecture, match="no path"):
+        table.info(([[0, 0], [0, 0]], []))
+    with pytest.raises(InvalidArchitecture, match="no operation 'conv7x7'; there is conv3x3-bn-relu"):
+        table.info(([[0, 1, 1], [0, 0, 1], [0, 0, 0]], ["conv7x7"]))
+    with pytest.raises(InvalidArchitecture, match="open nb1shot1/1, nb1shot1/2, nb1shot1/3, or pass its matrix"):
+        table.info((0, 0, 0, 0))
+    with pytest.raises(MissingRecord, match="accuracies after the last epoch"):
+        table.info(7, epoch=3)
+    again = tables.open("nb1shot1/3")
+    assert isinstance(again, NB101Table)
     assert again.table.path == table.table.path, "the table that a search would use"

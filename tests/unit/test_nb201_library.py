@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.nb201.library import LIBRARY
+from benchmarks.nb201.queries import NB201Table
 from benchmarks.nb201.table import Records
 from harness.errors import UserError
 from harness.problem import MissingRecord
 from tests import official_files
-from tests.made_sources import N, few_rows, folders
+from tests.made_sources import N, few_rows, folders, official_api, same
 
 __all__ = ["few_rows", "folders"]
 
 SEEDS = (777, 888, 999)
-
-
-def official_api(path: Path) -> Any:
-    """The official package's own view of a file."""
-    if path.suffix == ".pth":
-        import torch
-        from nas_201_api import NASBench201API
-
-        return NASBench201API(torch.load(path, weights_only=False), verbose=False)
-    from nats_bench import create
-
-    return create(str(path), "tss", fast_mode=path.is_dir(), verbose=False)
-
-
-def same(actual: dict[str, float | None], expected: dict[str, float | None], tolerance: float) -> bool:
-    """Return whether keys and Nones are equal, and numbers are within a relative tolerance."""
-    return actual.keys() == expected.keys() and all(
-        value == official if value is None or official is None else abs(value - official) <= tolerance * abs(official)
-        for value, official in ((actual[key], expected[key]) for key in expected)
-    )
 
 
 FORMS = {
@@ -63,7 +43,7 @@ def test_a_table_returns_the_values_of_the_official_package(form: str, kind: str
     table = LIBRARY.import_path(published / form)
     assert table.meta["kind"] == kind
     assert table.meta["n"] == N
-    records, api = Records(table), official_api(published / form)
+    queries, api = NB201Table(table, "nb201", ""), official_api(published / form)
     compared = 0
     for index in range(N):
         for official_name in official_files.DATASETS:
@@ -76,13 +56,17 @@ def test_a_table_returns_the_values_of_the_official_package(form: str, kind: str
                             expected = api.get_more_info(index, official_name, epoch, recipe, is_random)
                         except (KeyError, ValueError):
                             with pytest.raises(MissingRecord):
-                                records.more_info(index, dataset, recipe, seed, epoch)
+                                queries.info(index, dataset, recipe, seed, epoch)
                             continue
                         expected.pop("comment", None)
-                        actual = records.more_info(index, dataset, recipe, seed, epoch)
+                        actual = queries.info(index, dataset, recipe, seed, epoch)
                         exact = epoch is None or epoch == epochs - 1
                         assert same(actual, expected, 1e-12 if exact else 1e-6), (index, dataset, recipe, seed, epoch)
                         compared += len(actual)
+                        for split in queries.splits(dataset):
+                            value = actual.get(f"{split}-accuracy")
+                            if value is not None:
+                                assert queries.accuracy(index, dataset, split, recipe, seed, epoch) == value
     assert compared > 10_000
 
 
@@ -91,7 +75,8 @@ def test_a_table_returns_the_values_of_the_official_package(form: str, kind: str
 def test_costs_and_simulated_training_agree_with_the_official_package(
     form: str, published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records, api = Records(LIBRARY.import_path(published / form)), official_api(published / form)
+    table = LIBRARY.import_path(published / form)
+    records, queries, api = Records(table), NB201Table(table, "nb201", ""), official_api(published / form)
     for official_name in official_files.DATASETS:
         dataset = official_name.lower()
         for recipe in official_files.EPOCHS:
@@ -117,12 +102,12 @@ def test_costs_and_simulated_training_agree_with_the_official_package(
             monkeypatch.setattr(random, "choice", lambda seeds: seeds[0])
             accuracy, latency, cost, used = api.simulate_train_eval(index, dataset, hp="12")
             source = "cifar10-valid" if dataset == "cifar10" else dataset.lower()
-            info = records.more_info(index, source, 12, 777)
-            spent += info["train-all-time"] + info["valid-per-time"]  # type: ignore[operator]
-            assert info["valid-accuracy"] == accuracy
-            assert info["train-all-time"] + info["valid-per-time"] == pytest.approx(cost, rel=1e-12)  # type: ignore[operator]
+            simulated = queries.simulate(index, dataset, 12, 777)
+            assert simulated == queries.simulate(index, source, 12, 777)
+            spent += simulated.seconds
+            assert simulated.accuracy == accuracy and simulated.seconds == pytest.approx(cost, rel=1e-12)
             assert spent == pytest.approx(used, rel=1e-12)
-            assert records.costs(dataset.lower(), 12)["latency"][index] == pytest.approx(latency, rel=1e-12)  # type: ignore[index]
+            assert queries.costs(index, dataset, 12)["latency"] == pytest.approx(latency, rel=1e-12)
 
 
 def test_columns_have_a_row_for_every_cell(tmp_path: Path) -> None:
@@ -147,7 +132,7 @@ def test_plain_columns_in_any_order_and_format(suffix: str, tmp_path: Path) -> N
         table.get("imagenet16-120", 12, "mean", "train", "total_seconds"), 12 * plain["in16_train_s_per_epoch"]
     )
     np.testing.assert_array_equal(table.costs("cifar10-valid", 200)["params"], plain["c10_params_M"])
-    info = table.more_info(7, "cifar10-valid", 12)
+    info = NB201Table(table.table, "nb201", "").info(7, "cifar10-valid", 12)
     assert info["train-all-time"] + info["valid-per-time"] == pytest.approx(plain["c10_cost12_s"][7])  # type: ignore[operator]
     assert info["train-accuracy"] is None and "test-loss" not in info
 

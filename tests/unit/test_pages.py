@@ -12,8 +12,8 @@ import pytest
 from harness import protocols
 from harness.frames import collect
 from harness.outcome import Result
+from harness.pages import write
 from harness.plan import Plan, PlannedRow, make
-from harness.run import _report
 from harness.spec import RunSpec
 from harness.store import Store
 from tests import made_store
@@ -38,7 +38,7 @@ def failing(row: PlannedRow, run: RunSpec) -> Result:
 
 
 def page(plan: Plan, store: Store, out: Path) -> str:
-    _report(plan, store, out)
+    write(plan, store, out)
     (table,) = out.glob("*/table.md")
     return table.read_text()
 
