@@ -103,7 +103,7 @@ def test_facts_are_stated_once_under_their_benchmark(store: Store, tmp_path: Pat
     assert "weight sharing is charged" not in text, "no row shares weights"
     assert text.count("2 685 distinct cells of space 1") == 1
     assert text.count("**Judged by:**") == text.count("**Best of that set:**") == 2
-    assert "**Budget:** 16 seconds" in cells and "**Budget:** 83 seconds" in graphs
+    assert "**Budget:** 10 mean trainings, 16.4 seconds" in cells and "**Budget:** 10 mean trainings, 83." in graphs
 
 
 def test_searched_is_what_the_rows_on_the_page_searched(store: Store, tmp_path: Path) -> None:
