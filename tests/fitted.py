@@ -149,7 +149,7 @@ def rounds(space: str, row: str) -> int:
 
 
 def early(space: str, row: str) -> bool:
-    """Return whether a search may end before the limit, by a rule of its own."""
+    """Return whether a search may end before the limit, by its own rule."""
     return row == "ista_nas:one_stage" or rounds(space, row) > 1
 
 

@@ -46,9 +46,9 @@ def test_a_schedule_fits_any_limit(space: str, row: str) -> None:
         assert seen.spent <= amount
         if not early(space, row):
             assert warms_up(space, row) or not seen.view.ledger.exhausted, "the schedule ends the search, not the ledger"
-            kept = seen.reserve - seen.selection
-            assert amount - seen.spent <= seen.longest + kept + 1e-9 * amount
-            assert kept <= 0.6 * seen.reserve, "the kept price of a selection has a margin"
+            unspent = seen.reserve - seen.selection
+            assert amount - seen.spent <= seen.longest + unspent + 1e-9 * amount
+            assert unspent <= 0.6 * seen.reserve, "the kept price of a selection has a margin"
             assert_runs_through(seen, amount, own(space, row))
     if not early(space, row):
         expected = once.epochs * (2 * limit - once.reserve) / (limit - once.reserve)
@@ -101,8 +101,8 @@ def _amount(reason: BaseException) -> float:
 
 @rows()
 def test_a_search_that_a_limit_cuts_proposes_from_its_first_measurement_on(space: str, row: str) -> None:
-    whole = own(space, row)
-    every_epoch = whole.proposed[0] <= whole.starts[1]
-    first = whole.starts[1] if every_epoch else whole.starts[-1] + 0.5 * whole.selection
-    limit = drawn(space, row, "cut").uniform(first, whole.spent)
+    reference = own(space, row)
+    every_epoch = reference.proposed[0] <= reference.starts[1]
+    first = reference.starts[1] if every_epoch else reference.starts[-1] + 0.5 * reference.selection
+    limit = drawn(space, row, "cut").uniform(first, reference.spent)
     assert run(space, row, limit, "refuse").view.trace.proposals
