@@ -92,6 +92,13 @@ def test_an_epoch_of_a_cell_is_that_epoch_of_all_cells(index: int, epoch: int) -
     assert (epoch == 35) == (info == table.info(index, seed=0))
 
 
+def test_a_scan_of_cells_and_a_scan_of_epochs_give_the_same_records() -> None:
+    by_cell, by_epoch = tables.open("nb201/digits"), tables.open("nb201/digits")
+    cells, epochs = (0, 3, 11, 15_624), (0, 7, 34, 35)
+    scanned = {(cell, epoch): by_cell.info(cell, epoch=epoch) for epoch in epochs for cell in cells}
+    assert scanned == {(cell, epoch): by_epoch.info(cell, epoch=epoch) for cell in cells for epoch in epochs}
+
+
 @pytest.mark.parametrize("name", BUNDLED)
 @given(share=st.floats(0, 1), kind=st.sampled_from(["params", "flops"]), split=st.sampled_from(["valid", "test"]))
 def test_the_best_under_a_limit_is_the_largest_of_those_inside(name: str, share: float, kind: str, split: str) -> None:
