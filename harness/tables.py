@@ -184,6 +184,8 @@ class BenchmarkTable(ABC):
                 raise UserError(f"no metric {metric!r}; there is {', '.join(METRICS)}")
             column = self._column(name, part, length, self._seed(name, length, seed), position(epoch, length), metric)
             column.flags.writeable = False
+            if len(self._values) > 256:  # a scan of all epochs of all seeds
+                self._values.clear()
             self._values[key] = column
         return self._values[key]
 
