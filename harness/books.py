@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.outcome import Trace
 from harness.problem import MissingRecord, Oracle
 from harness.space import Arch
@@ -43,7 +43,7 @@ class Books:
         self.queries.append((arch, fidelity))
         return measured
 
-    def meter(self, ledger: Budget) -> Meter:
+    def meter(self, ledger: Ledger) -> Meter:
         """Return the function through which the training side charges: first the ledger, then the books."""
 
         def charge(queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
 
 CURRENCIES: Final = ("queries", "seconds", "epochs", "macs")
@@ -22,15 +23,21 @@ class BudgetTooSmall(BudgetExhausted):
     """The end of a search that could not begin: its budget does not pay for its smallest schedule.
 
     Args:
-        needs: the smallest amount that the search needs, as far as it knows.
+        needs: an amount that suffices, as far as the search knows: its steps so far priced all steps of an epoch.
         currency: the limited currency.
     """
 
     def __init__(self, needs: float, currency: str) -> None:
-        super().__init__(f"needs at least {needs:.3g} {currency}")
+        super().__init__(f"needs at least {rounded_up(needs)} {currency}")
 
 
-class Budget:
+def rounded_up(amount: float) -> str:
+    """Return a positive amount with three significant digits that is not smaller."""
+    exact = Decimal(amount)
+    return f"{float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - 2), ROUND_CEILING)):g}"
+
+
+class Ledger:
     """Ledger of a search in all currencies. At most one currency is limited.
 
     Args:
@@ -48,7 +55,7 @@ class Budget:
 
     __slots__ = (
         "_currency", "_limit", "_policy", "_exhausted",
-        "_queries", "_seconds", "_epochs", "_macs", "_extra",
+        "_queries", "_seconds", "_epochs", "_macs", "_extra", "_wanted",
     )  # fmt: skip
 
     def __init__(self, currency: str | None = None, limit: float = math.inf, policy: str = "refuse") -> None:
@@ -65,6 +72,7 @@ class Budget:
         self._macs = 0.0
         self._extra: dict[str, float] = {}
         self._exhausted = False
+        self._wanted = 0.0
 
     currency = property(lambda self: self._currency, doc="The limited currency, or None.")
     limit = property(lambda self: self._limit, doc="The amount of it that may be spent.")
@@ -74,6 +82,7 @@ class Budget:
     epochs = property(lambda self: self._epochs, doc="Passes over the training images.")
     macs = property(lambda self: self._macs, doc="Multiply-adds.")
     exhausted = property(lambda self: self._exhausted, doc="Whether the search is over.")
+    wanted = property(lambda self: self._wanted, doc="The limited currency with the charge that was refused; 0 if none was.")
 
     @property
     def extra(self) -> dict[str, float]:
@@ -127,6 +136,7 @@ class Budget:
                 cost = {"queries": queries, "epochs": epochs, "macs": macs, **extra}.get(currency, 0.0)
             if before >= self._limit if self._policy == "allow_last" else before + cost > self._limit:
                 self._exhausted = True
+                self._wanted = before + cost
                 raise BudgetExhausted
         self._queries += queries
         self._seconds += seconds
@@ -141,7 +151,7 @@ class Spending:
 
     __slots__ = ("__ledger",)
 
-    def __init__(self, ledger: Budget) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self.__ledger = ledger
 
     currency = property(lambda self: self.__ledger.currency, doc="The limited currency, or None.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import isclose
 from typing import Any
 
 from harness import registry
@@ -36,13 +37,17 @@ def page(
         modified=plan.protocol.modified,
         parts=tuple(parts(plan, shown)),
         left_out=left_out,
-        known_rows=tuple(sorted(row for info in registry.methods().values() for row in info.rows)),
+        known_rows=tuple(row for info in sorted(registry.methods().values(), key=_order) for row in sorted(info.rows)),
         first_rows=first_rows(methods),
         compared_with={row: base for info, row in rows if (base := base_row(info, row, methods))},
         citations={name: info.citations for info in methods.values() for name in (info.name, *info.rows)},
         sessions=tuple(_session(session, runs) for session, runs in sessions),
         writer=_session(provenance),
     )
+
+
+def _order(info: MethodInfo) -> tuple[str, str]:
+    return info.kind, info.name
 
 
 def _method(spec: Mapping[str, Any]) -> MethodInfo | None:
@@ -84,6 +89,7 @@ def _session(provenance: Mapping[str, Any], runs: int = 0) -> Session:
         accelerator=str(host.get("accelerator") or ""),
         packages={name: str(version) for name, version in (provenance.get("packages") or {}).items()},
         runs=runs,
+        id=provenance.get("id", 0),
     )
 
 
@@ -125,7 +131,9 @@ def _opened(plan: Plan, opened: Opened, shown: Mapping[str, Mapping[str, Any]]) 
     return Part(
         benchmark=benchmark,
         kind=rules.kind,
-        budget=_budget(opened.budget),
+        budget=_budget(opened.budget, problem.mean_cost if opened.budget["currency"] == problem.clock_currency else None),
+        at_the_limit=_at_the_limit(opened.budget),
+        training_seconds=(problem.mean_cost if problem.clock_currency == "seconds" else None) or float("nan"),
         search=problem.facts.search,
         record=problem.record,
         clock=problem.facts.clock,
@@ -160,14 +168,23 @@ def _without_runs(opened: Opened, device: str) -> dict[str, str]:
     return reasons
 
 
-def _budget(rule: Mapping[str, Any]) -> str:
+def _budget(rule: Mapping[str, Any], mean_cost: float | None) -> str:
+    """Return the limit in words; also in mean trainings if it is a multiple of their price ``mean_cost``."""
     if rule["currency"] is None:
         return "each method's own schedule"
+    limit = rule["limit"]
+    amount = f"{limit:,.0f}" if 100 <= limit < 1e7 or limit % 1 == 0 else f"{limit:.3g}"
+    text = f"{amount} {rule['currency']}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    trainings = limit / mean_cost if mean_cost else 0.0
+    return f"{trainings:.0f} mean trainings, {text}" if trainings and isclose(trainings, round(trainings)) else text
+
+
+def _at_the_limit(rule: Mapping[str, Any]) -> str:
+    if rule["currency"] is None:
+        return ""
     policy = {
         "refuse": "the query that would cross is not made",
         "allow_last": "the query that crosses is the last",
         "fit": "schedules are fitted to it",
     }
-    at = ", result interpolated at the limit" if rule["interpolate"] else ""
-    amount = f"{rule['limit']:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return f"{amount} {rule['currency']} ({policy[rule['policy']]}{at})"
+    return policy[rule["policy"]] + (", result interpolated at the limit" if rule["interpolate"] else "")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.books import Books
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.outcome import Probe, Proposal, Trace
 from harness.safe_file import Damaged, SafeFile
 
@@ -27,10 +27,10 @@ class File:
         self.path, self.run_id = path, run_id
         self._file = SafeFile(path, "the search")
 
-    def save(self, state: bytes, budget: Budget, trace: Trace, books: Books) -> None:
+    def save(self, state: bytes, ledger: Ledger, trace: Trace, books: Books) -> None:
         """Replace the state of a search on disk. A write that fails leaves the last good file, and the search continues."""
         header = {
-            "budget": budget.snapshot(),
+            "budget": ledger.snapshot(),
             "queries": books.queries[: len(trace.accuracy)],
             "trained": books.trained,
             "seconds": list(trace.seconds),
@@ -41,13 +41,13 @@ class File:
         }
         self._write(header, state)
 
-    def load(self, budget: Budget, trace: Trace, books: Books) -> bytes | None:
+    def load(self, ledger: Ledger, trace: Trace, books: Books) -> bytes | None:
         """Return the state saved last, and fill ledger, trace and books. None if there is no usable file."""
         content = self._read()
         if content is None:
             return None
         header, state = content
-        budget.restore(header["budget"])
+        ledger.restore(header["budget"])
         books.queries[:] = [(tuple(arch), fidelity) for arch, fidelity in header["queries"]]
         books.trained.update(header["trained"])
         trace.seconds[:], trace.accuracy[:] = header["seconds"], header["accuracy"]

@@ -19,7 +19,7 @@ from typing import Any
 
 from harness import registry
 from harness.books import Booked, Books, mismatch
-from harness.budget import Budget, BudgetExhausted, BudgetTooSmall
+from harness.budget import BudgetExhausted, BudgetTooSmall, Ledger, rounded_up
 from harness.checkpoint import File
 from harness.delivery import Delivery
 from harness.errors import UserError
@@ -62,7 +62,7 @@ def search(
     info = registry.method(row.method)
     method = registry.build(info, row.settings)
     rule = row.budget
-    ledger = Budget(rule["currency"], rule["limit"], rule["policy"])
+    ledger = Ledger(rule["currency"], rule["limit"], rule["policy"])
     side = problem.training if row.kind != "multi-trial" else None
     oracle = problem.oracle(run.world_seed)
     trace, books = Trace(), Books(oracle)
@@ -89,8 +89,8 @@ def search(
     except BudgetTooSmall as error:
         status, text = TOO_SMALL, str(error)
     except BudgetExhausted:
-        if not trace.proposals and (rule["policy"] == "fit" or not ledger.spent(rule["currency"])):
-            status, text = TOO_SMALL, f"needs more than {rule['limit']:.3g} {rule['currency']} until its first proposal"
+        if not trace.proposals and (side or not ledger.spent(rule["currency"])):
+            status, text = TOO_SMALL, f"needs more than {rounded_up(ledger.wanted)} {rule['currency']} until its first proposal"
     except WallLimit:
         status, text = "timeout", f"still searching after {row.wall_limit_s:g} s of real time, the limit of {row.protocol}"
     except KeyboardInterrupt:

@@ -41,6 +41,8 @@ from reports.evidence import (
 from reports.traces import Packed, Trace, Traces
 
 STORED = ("run_id", "world", "status", "error", "arch", "wall_seconds", "session", "spent", "scores", "trace")
+Specs = Mapping[str, Mapping[str, Any]]
+"""Specifications of rows by identity."""
 CHUNK = 200
 """Runs that are read and decoded at once."""
 
@@ -59,6 +61,9 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
         plan.skipped[spec["benchmark"], spec["kind"], spec["row"]] = reason
     traces = Traces()
     sessions: Counter[int] = Counter()
+    longest = Traces()
+    for identity, larger in _longest(shown, other_budgets).items():
+        _runs(plan, store, identity, larger, longest.row(larger["benchmark"], larger["row"]), Counter())
     frames = [
         _runs(plan, store, identity, spec, traces.row(spec["benchmark"], spec["row"]), sessions)
         for identity, spec in shown.items()
@@ -72,10 +77,24 @@ def collect(plan: Plan, store: Store, provenance: Mapping[str, Any]) -> Evidence
         trainings=_trainings(_with_stored_rows(plan, store, shown), store),
         spaces=_spaces(plan, runs),
         fitted=_fitted(store, {**other_budgets, **shown}),
+        longest=longest,
     )
 
 
-def _fitted(store: Store, specs: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def _longest(shown: Specs, other_budgets: Specs) -> dict[str, Mapping[str, Any]]:
+    """Return by identity the rows without a schedule that ran under a larger budget than on the page: the largest of each."""
+    largest: dict[tuple[str, str], str] = {}
+    specs = {**shown, **other_budgets}
+    for identity, spec in specs.items():
+        row, budget = (spec["benchmark"], spec["row"]), spec["budget"]
+        if budget["policy"] == "fit" or budget["currency"] != "seconds":
+            continue
+        if row not in largest or budget["limit"] > specs[largest[row]]["budget"]["limit"]:
+            largest[row] = identity
+    return {identity: specs[identity] for identity in largest.values() if identity not in shown}
+
+
+def _fitted(store: Store, specs: Specs) -> pd.DataFrame:
     """Return one line per target and finished search whose schedule was fitted to its budget."""
     lines = [
         (spec["benchmark"], spec["row"], spec["budget"]["currency"], spec["budget"]["limit"], world, target, values["test"])
@@ -113,7 +132,7 @@ def _runs(
         block = dict(zip(STORED, zip(*chunk, strict=True), strict=True))
         spent, scores = (json.loads(f"[{','.join(block[name])}]") for name in ("spent", "scores"))
         sessions.update(block["session"])
-        for name in (Run.RUN_ID, Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.WALL_SECONDS):
+        for name in (Run.RUN_ID, Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.WALL_SECONDS, Run.SESSION):
             columns[name].extend(block[name])
         for name, missing in ((Run.QUERIES, 0), (Run.SECONDS, np.nan), (Run.EPOCHS, np.nan)):
             columns[name].extend([costs.get(name, missing) for costs in spent])
@@ -228,6 +247,7 @@ def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
                 Training.CHOSEN_ON: stages[stage.chosen_by].split if stage.chosen_by else "",
                 Training.ACCURACY: scores.get(settings["split"], np.nan),
                 Training.BEST: scores.get("best", np.nan),
+                Training.TOP5: scores.get("top5", np.nan),
                 Training.LOSS: scores.get("loss", np.nan),
                 Training.PARAMETERS: scores.get("parameters", np.nan),
                 Training.MACS: scores.get("macs", np.nan),

@@ -134,8 +134,6 @@ def serve(
     except UserError as problem:
         error = problem
     default_signals()
-    if row.trained_on:
-        import torch  # noqa: F401  # once, not in every run
     gc.collect()
     gc.freeze()
     with contextlib.suppress(EOFError, OSError):

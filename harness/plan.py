@@ -9,10 +9,11 @@ from typing import Any
 
 from harness import registry, source
 from harness.errors import UserError
+from harness.hyperparameters import types_of
 from harness.method import Method, MethodInfo, skip_reason
 from harness.opening import open_benchmark
 from harness.problem import Problem
-from harness.protocol import Part, Protocol
+from harness.protocol import ALL_METHODS, Part, Protocol
 from harness.spec import RowSpec, RunSpec
 from harness.training import TrainingSide
 
@@ -348,5 +349,18 @@ def rows_of(part: Part, methods: Sequence[str] = ()) -> dict[str, MethodInfo]:
 
 
 def preset(part: Part, row: str) -> dict[str, Any]:
-    """Return the hyperparameters that the protocol sets for a row: for its method, then for the row itself."""
-    return {**part.settings.get(row.partition(":")[0], {}), **part.settings.get(row, {})}
+    """Return the hyperparameters that the protocol sets for a row: for all methods, for its method, then for the row itself.
+
+    Those for all methods are for the methods of the project and of installed packages that have such a field.
+
+    Raises:
+        UserError: no method of the part's kind has a field that is set for all.
+    """
+    name = row.partition(":")[0]
+    common = part.settings.get(ALL_METHODS, {})
+    fields = {info.name: types_of(info.cls) for info in registry.methods().values() if common and info.kind == part.kind}
+    for field_name in common:
+        if not any(field_name in types for types in fields.values()):
+            raise UserError(f"the protocol sets {field_name!r} for all {part.kind} methods, and none has such a setting")
+    of_all = {key: value for key, value in common.items() if key in fields.get(name, {})}
+    return {**of_all, **part.settings.get(name, {}), **part.settings.get(row, {})}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness import machine
 from harness.engine import Job, local
+from harness.outcome import TOO_SMALL
 from harness.pace import Work, duration, seconds_left
 from harness.plan import Plan, PlannedRow
 from harness.spec import RETRAINING
@@ -34,9 +35,10 @@ def show(plan: Plan, costs: Costs, workers: int) -> None:
             shown = planned.spec.benchmark
             print(f"  {shown}")
         rule = planned.spec.budget
-        limit = f"{rule['limit']:,.0f} charged {rule['currency']}" if rule["currency"] else "own schedule"
+        amount = f"{rule['limit']:{',.0f' if 10 <= rule['limit'] < 1e9 else '.3g'}}"
+        limit = f"{amount} charged {rule['currency']}" if rule["currency"] else "own schedule"
         done, todo = len(planned.runs) - len(planned.todo), len(planned.todo)
-        print(f"  {planned.spec.row:{width}}{done:>7,}{todo:>8,}  {limit:24}{_about(planned, costs)}")
+        print(f"  {planned.spec.row:{width}}{done:>7,}{todo:>8,}  {limit:23} {_about(planned, costs)}")
     for (benchmark, _, row), reason in plan.skipped.items():
         where = f" on {benchmark}" if len({name for name, _ in plan.opened}) > 1 else ""
         print(f"  {row:{width}}{'–':>7}{'–':>8}  not measured here{where}: {reason}")
@@ -78,6 +80,8 @@ def _sampled(rows: Sequence[PlannedRow], workers: int) -> Iterator[tuple[str, fl
             spec, _, result = finished
             if result.status in ("done", "sampled"):
                 yield spec.identity, result.wall_seconds, ""
+            elif result.status == TOO_SMALL:
+                yield spec.identity, None, f"the budget is too small: it {result.error}"
             elif "MemoryError" in result.error or "allocate memory" in result.error:
                 yield spec.identity, None, f"needs more than {memory / 1e9:.1f} GB, the share of one worker"
             else:

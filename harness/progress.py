@@ -36,8 +36,6 @@ class RowState:
     began: float | None = None
     touched: float = 0.0
     """Time of the last change of this row."""
-    fresh: int = 0
-    """Runs finished by this command."""
     judged: int = 0
     """Runs that have a test accuracy, with their sum and their sum of squares."""
     sum: float = 0.0
@@ -68,18 +66,11 @@ class RowState:
     def add(self, result: Result) -> None:
         """Count a run that this command finished."""
         self.count_in(result.status, result.scores, result.wall_seconds)
-        self.fresh += 1
         self.under_way = max(self.under_way - 1.0, 0.0)  # an estimate until the next tick
 
     def left(self) -> float:
         """Return the runs that are not done; a running one counts by its remaining share."""
         return self.total - self.done - self.under_way
-
-    def eta(self, now: float) -> str:
-        """Return the time until the row is done at the present pace, as m:ss."""
-        if self.began is None or not self.fresh + self.under_way or self.done >= self.total:
-            return ""
-        return f"eta {clock((now - self.began) / (self.fresh + self.under_way) * self.left())}"
 
     def work(self, now: float) -> Work:
         """Return the remaining work of the row, and its cost: of finished runs, else of running ones so far."""
@@ -203,7 +194,8 @@ class Lines(_Display):
         self._last = time.monotonic()
         done, total = self.counts()
         total_text = ", ".join(filter(None, (f"{done:.0f}/{total} of all", self.eta())))
-        parts = (state.standing(), state.eta(self._last), state.failures(), f"({total_text})" if len(self.states) > 1 else "")
+        of_all = f"({total_text})" if len(self.states) > 1 else self.eta()
+        parts = (state.standing(), state.failures(), of_all)
         self.say(f"{state.name}  {state.count()}/{state.total}  {'  '.join(filter(None, parts))}")
 
 
@@ -243,15 +235,15 @@ class Bars(_Display):
         """Draw the present state."""
         from rich.table import Table
 
-        now = time.monotonic()
         table = Table.grid(padding=(0, 1))
         for _ in range(6):
             table.add_column(no_wrap=True)
-        if len(self.states) > 1:
+        several = len(self.states) > 1
+        if several:
             done, total = self.counts()
             table.add_row(*_line("all", done, total, f"{done:.0f}", [self.eta(), "", ""]))
         for state in self.shown():
-            more = [state.eta(now), state.standing(), state.failures()]
+            more = ["" if several else self.eta(), state.standing(), state.failures()]
             table.add_row(*_line(state.name, state.done + state.under_way, state.total, state.count(), more))
         return table
 

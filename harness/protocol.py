@@ -13,6 +13,8 @@ from harness.errors import UserError
 
 TRAININGS = "trainings"
 """A limit in trainings is that many times the mean cost of a training on the benchmark, in the benchmark's own currency."""
+ALL_METHODS = "*"
+"""The entry of a part's settings that is for all its methods."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Part:
     rows: Mapping[str, list[str]] = field(default_factory=dict)
     """Variants of a method that belong to the protocol. A method without an entry runs all its rows."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Presets: hyperparameters per method, or per row."""
+    """Presets: hyperparameters per method, or per row; those of :data:`ALL_METHODS` for each method that has them."""
     changes: Mapping[str, list[str]] = field(default_factory=dict)
     """By row, changes of a hyperparameter, ``field=value``. Each makes another row, as ``--set`` does: ``row[field=value]``."""
     paired: bool = False

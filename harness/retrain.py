@@ -22,8 +22,8 @@ def retrain(
     """Train ``run.arch`` with the row's settings; resume from the checkpoint of a killed training.
 
     The score named ``test`` or ``valid``, by the split, is the accuracy after the last epoch. ``best`` is that of the best
-    epoch, chosen on the same images; ``loss`` is the cross entropy on them after the last epoch. A fault becomes a status,
-    never an exception.
+    epoch, chosen on the same images; ``top5`` and ``loss`` are the top-5 accuracy and the cross entropy on them after the last
+    epoch. A fault becomes a status, never an exception.
 
     Raises:
         UserError: the benchmark's data changed since the plan was made.
@@ -55,7 +55,8 @@ def retrain(
     else:
         sizes = {"parameters": trained.parameters, "macs": trained.macs}
         missing = dict.fromkeys(("valid", "test", "regret", "rank"), math.nan)
-        scores = {**missing, row.settings["split"]: trained.accuracy, "best": trained.best, "loss": trained.loss, **sizes}
+        more = {"best": trained.best, "top5": trained.top5, "loss": trained.loss, **sizes}
+        scores = {**missing, row.settings["split"]: trained.accuracy, **more}
         result.scores = {row.settings["data"]: scores}
         result.trace = dict(trained.curve)
         result.spent = {"queries": 0, **trained.spent}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import signal
@@ -82,7 +81,12 @@ def run(
         int, typer.Option(metavar="N", min=1, help="Threads of each run that trains; another number gives other last digits.")
     ] = 1,
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Device of methods that train.")] = "cpu",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the store and the reports.")] = Path("results"),
+    outs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder for the store and the reports; --scoreboard reads several. [default: results]"
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its known price; run nothing.")] = False,
     price: Annotated[
         bool, typer.Option("--price", help="As --dry-run; begin a search of each row whose price is unknown, to time it.")
@@ -91,6 +95,9 @@ def run(
         bool, typer.Option("--status", help="Print what is done, running and failed in DIR, and when it will end; run nothing.")
     ] = False,
     report: Annotated[bool, typer.Option("--report", help="Write the page of what is done so far; run nothing.")] = False,
+    scoreboard: Annotated[
+        bool, typer.Option("--scoreboard", help="Write DIR/scoreboard.md: every number that the papers print, and ours.")
+    ] = False,
     report_to: Annotated[
         Path | None, typer.Option("--report-to", metavar="DIR", help="Folder for the page. [default: that of --out]")
     ] = None,
@@ -109,6 +116,9 @@ def run(
     from harness import choice
 
     choice.choose(table)
+    out, *more = outs or [Path("results")]
+    if more and not scoreboard:
+        raise UserError("--out names several folders; only --scoreboard reads more than one")
     around = Surroundings(threads=threads)  # before a user's file is imported, which may change folder and environment
     if list_:
         _list()
@@ -116,6 +126,8 @@ def run(
         _check(check)
     elif failed or status:
         _look(out, failures=failed)
+    elif scoreboard:
+        _scoreboard([out, *more], report_to or out)
     else:
         if not (all_ or protocol or methods or benchmarks):
             raise UserError(
@@ -187,6 +199,18 @@ def _look(out: Path, *, failures: bool) -> None:
             status.show(store)
 
 
+def _scoreboard(outs: Sequence[Path], to: Path) -> None:
+    """Write the scoreboard of the stores of some folders."""
+    from contextlib import ExitStack
+
+    from harness import scoreboard
+    from harness.store import Store
+
+    with ExitStack() as stack:
+        stores = [stack.enter_context(Store(out, write=False)) for out in outs]
+        _say_written([scoreboard.write(to, stores)])
+
+
 def _names(option: str, values: Sequence[str] | None) -> list[str]:
     """Return the names in an option's comma-separated values. Refuse an option that is passed without a name."""
     names = registry.split(values or [])
@@ -198,19 +222,20 @@ def _names(option: str, values: Sequence[str] | None) -> list[str]:
 def _carry_out(
     plan: Plan, out: Path, engine: Engine, workers: int, *, retry_failed: bool = False, report_to: Path | None = None
 ) -> None:
+    from harness import pages
     from harness.progress import progress
     from harness.stages import extend
     from harness.store import Store
     from harness.sweep import sweep
 
     ran, to = False, report_to or out
-    with Store(out, provenance.gather()) as store:
+    with pages.rewritten(plan, out, to) as stop, Store(out, provenance.gather()) as store:
         again = retry_failed
         while True:  # once for the searches, and once for every stage that reads the results of the stage before
             extend(plan, store)
             statuses = store.statuses()
             for row in plan.rows:
-                bad = [run.run_id for run in row.runs if statuses.get(run.run_id, "done") != "done"]
+                bad = [run.run_id for run in row.runs if statuses.get(run.run_id, "done") not in ("done", TOO_SMALL)]
                 if again and bad:
                     store.forget(bad)
                     row.done -= set(bad)
@@ -221,14 +246,19 @@ def _carry_out(
                 with progress(plan.rows, store, workers) as display:
                     sweep(plan, store, engine, workers, display)
             except KeyboardInterrupt:
+                stop()
                 _report_if_any(plan, store, to)
                 raise
             ran = True
         if not ran:
             print(f"all {plan.total} runs were done before; writing the report", file=sys.stderr)
-        _say_written(_report(plan, store, to))
+        stop()
+        _say_written(pages.write(plan, store, to))
         statuses = store.statuses()
-    not_done = [run for row in plan.rows for run in row.runs if statuses.get(run.run_id) not in ("done", TOO_SMALL)]
+    ends = [statuses.get(run.run_id) for row in plan.rows for run in row.runs]
+    if too_small := ends.count(TOO_SMALL):
+        print(f"{too_small} of {plan.total} runs had too small a budget (--failed shows what they need)", file=sys.stderr)
+    not_done = [status for status in ends if status not in ("done", TOO_SMALL)]
     if not_done:
         print(f"{len(not_done)} of {plan.total} runs failed (--failed shows why)", file=sys.stderr)
         raise typer.Exit(1)
@@ -248,6 +278,7 @@ def _price(plan: Plan, out: Path, workers: int, *, measure: bool) -> None:
 
 
 def _report_only(plan: Plan, out: Path, to: Path) -> None:
+    from harness import pages
     from harness.stages import extend
     from harness.store import Store
 
@@ -255,40 +286,29 @@ def _report_only(plan: Plan, out: Path, to: Path) -> None:
         if not store.path.exists():
             raise UserError(f"no runs in {out}; --out names the folder of the store")
         extend(plan, store)
-        _say_written(_report(plan, store, to))
+        _say_written(pages.write(plan, store, to))
     print(f"{plan.total - plan.todo} of {plan.total} runs are done", file=sys.stderr)
 
 
 def _report_if_any(plan: Plan, store: Store, to: Path) -> None:
     """Write the page of an interrupted sweep. A second interrupt leaves it as it was."""
+    from harness import pages
     from harness.stages import extend
 
     try:
         extend(plan, store)
         if plan.total > plan.todo:
             print("interrupted; writing the report of what is done (Ctrl-C again leaves it out)", file=sys.stderr)
-            _say_written(_report(plan, store, to))
+            _say_written(pages.write(plan, store, to))
     except KeyboardInterrupt:
         print("the report was not written", file=sys.stderr)
 
 
-def _report(plan: Plan, store: Store, to: Path) -> list[Path]:
-    """Write the page of everything in the store that belongs to the plan, and return its files."""
-    from harness.frames import collect
-    from reports import report
-
-    name = re.sub(r"[^\w.]+", "-", f"{plan.protocol.name} {plan.protocol.modified}".strip()).strip("-")
-    evidence = collect(plan, store, provenance.gather())
-    try:
-        return report.write(to / name, evidence)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
-        raise UserError(f"cannot write {to / name}: {error.strerror}; --report-to DIR writes the page elsewhere") from None
-
-
 def _say_written(files: Sequence[Path]) -> None:
-    print("report: " + "  ".join([str(files[0]), *(file.name for file in files[1:])]), file=sys.stderr)
+    print(
+        "report: " + "  ".join([str(files[0]), *(os.path.relpath(file, files[0].parent) for file in files[1:])]),
+        file=sys.stderr,
+    )
 
 
 def _with_data(rules: Protocol, names: Sequence[str], if_found: bool) -> list[str]:

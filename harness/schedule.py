@@ -9,6 +9,10 @@ from harness.budget import BudgetTooSmall, Spending
 from harness.errors import UserError
 
 Item = TypeVar("Item")
+MARGIN = 1.1
+"""Factor of the expected price of what follows the steps of an epoch, or the last epoch, that a fitted schedule keeps."""
+ROUNDING = 1e-9
+"""Relative error of sums of prices."""
 
 
 class Schedule:
@@ -22,26 +26,40 @@ class Schedule:
 
     Args:
         spending: the ledger.
-        epochs: length of the method's own schedule.
+        epochs: length of the method's own schedule, at least 1.
     """
 
     def __init__(self, spending: Spending, epochs: int) -> None:
+        if epochs < 1:
+            raise ValueError(f"a schedule of {epochs} epochs; it has at least 1")
         self.length = epochs
         self.fitted = spending.policy == "fit" and spending.currency is not None
         self.reserve = 0.0
         """Amount that the search keeps for what follows its last epoch, such as the evaluation of candidates."""
+        self.lesson = 0.0
+        """Expected price of what follows the steps of an epoch, such as lessons of a controller."""
         self._spending = spending
         self._epoch = 0
+        self._begin = 0.0
+        """Amount spent at the start of the epoch."""
+        self._longest = 0.0
+        """Largest price of an epoch so far."""
         self._step = 0.0
         """Largest price of a step so far."""
         self._after = 0.0
-        """Price of what followed the steps of the last epoch."""
+        """Largest price so far of what followed the steps of an epoch, such as a selection, with the margin."""
         self._end_of_steps: float | None = None
 
     @property
     def position(self) -> float:
-        """Return the moment in the method's own schedule: from 0, its first epoch, to ``length - 1``, its last."""
-        return self.share * (self.length - 1) if self.fitted else float(self._epoch)
+        """Return the moment in the method's own schedule: from 0, its first epoch, to ``length - 1``, its last.
+
+        Under a budget, the last epoch that it pays for is at ``length - 1`` from its start, as in the method's own schedule.
+        """
+        if not self.fitted:
+            return float(self._epoch)
+        until_last = self._usable - self._longest
+        return (self.length - 1) * (min(self._spent / until_last, 1.0) if until_last > 0 else 1.0)
 
     @property
     def share(self) -> float:
@@ -52,7 +70,7 @@ class Schedule:
 
     @property
     def _usable(self) -> float:
-        """Return the amount that the steps may spend."""
+        """Return the amount that the epochs may spend."""
         return float(self._spending.limit - self.reserve)
 
     @property
@@ -63,21 +81,22 @@ class Schedule:
         """Yield the numbers of the epochs, from ``first`` on.
 
         Raises:
-            BudgetTooSmall: the budget to fit allows no epoch.
+            BudgetTooSmall: the budget to fit does not pay for the first epoch and the reserve.
             UserError: an epoch costs nothing in the limited currency.
         """
         self._epoch = first
         while self._allows_epoch():
-            self._end_of_steps = None
+            self._begin, self._end_of_steps = self._spent, None
             yield self._epoch
-            if self.fitted and not self._spent:
-                raise UserError(f"this search is charged no {self._spending.currency}, so its schedule fits no such budget")
-            if self._end_of_steps is not None:
-                self._after = self._spent - self._end_of_steps
+            if self.fitted:
+                self._check(self._spent - self._begin)
+            self._note()
             self._epoch += 1
 
     def steps(self, batches: Iterable[Item]) -> Iterator[Item]:
         """Yield the batches of one epoch, as far as the budget allows another step.
+
+        The first epoch goes on as far as the limit allows, so that its price is known.
 
         Raises:
             BudgetTooSmall: the budget to fit does not allow the whole first epoch.
@@ -86,31 +105,51 @@ class Schedule:
         for done, batch in enumerate(rest):
             if self.fitted and not self._allows_step():
                 if self._epoch == 0:
-                    self._refuse(done, 1 + sum(1 for _ in rest))
+                    steps = done + 1 + sum(1 for _ in rest)
+                    raise self._too_small(steps * self._step + self.lesson)
                 break
             before = self._spent
             yield batch
             self._step = max(self._step, self._spent - before)
         self._end_of_steps = self._spent
+        if self.fitted:
+            self._check(self._spent - self._begin + self.lesson)
 
     def _allows_epoch(self) -> bool:
         if not self.fitted:
             return self._epoch < self.length
-        if self._usable <= 0:
-            self._refuse(0, 0)
-        return self._epoch == 0 or self._allows_step()
+        return not self._spending.exhausted and (self._epoch == 0 or self._allows_step())
 
     def _allows_step(self) -> bool:
-        return self._spent + self._step + self._after <= self._usable
+        if self._epoch == 0:
+            return self._spent + self._step <= float(self._spending.limit)
+        return self._spent + self._step + max(self._after, self.lesson) <= self._usable
 
-    def _refuse(self, done: int, missing: int) -> None:
-        """Raise :class:`BudgetTooSmall` with the price of an epoch and of what is reserved."""
-        epoch = self._spent * (done + missing) / done if done else 0.0
-        raise BudgetTooSmall(self.reserve + epoch, str(self._spending.currency))
+    def _check(self, price: float) -> None:
+        """Raise an error if this price of an epoch is no price, or if it is the first and the budget does not pay for it."""
+        if not price and not self._spending.exhausted:
+            raise UserError(f"an epoch of this search is charged no {self._spending.currency}, so it fits no such budget")
+        if self._epoch == 0 and price > self._usable * (1 + ROUNDING):
+            raise self._too_small(price)
+
+    def _note(self) -> None:
+        """Note the prices of the epoch so far."""
+        price = self._spent - self._begin
+        self._longest = max(self._longest, price)
+        if self._end_of_steps is None:
+            self._step = max(self._step, price)
+        else:
+            self._after = max(self._after, MARGIN * (self._spent - self._end_of_steps))
+
+    def _too_small(self, epoch: float) -> BudgetTooSmall:
+        """Return the error for a budget that does not pay for an epoch of this price and the reserve."""
+        return BudgetTooSmall(self.reserve + epoch, str(self._spending.currency))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed search needs. The ledger is stored elsewhere."""
-        return {"reserve": self.reserve, "step": self._step, "after": self._after}
+        """Return what a search needs that resumes after this epoch. The ledger is stored elsewhere."""
+        self._note()
+        return {"reserve": self.reserve, "longest": self._longest, "step": self._step, "after": self._after}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.reserve, self._step, self._after = state["reserve"], state["step"], state["after"]
+        self.reserve, self._longest = state["reserve"], state["longest"]
+        self._step, self._after = state["step"], state["after"]

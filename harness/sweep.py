@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator, Iterator
 
@@ -69,6 +70,8 @@ class _Sweep:
     def __init__(self, plan: Plan, store: Store, progress: Progress) -> None:
         self.plan, self.store, self.progress = plan, store, progress
         self.pace: dict[str, float] = {}
+        """Real seconds of a run, by row."""
+        self.begun: set[str] = set()
         self.elsewhere: list[tuple[PlannedRow, RunSpec]] = []
         """Runs that other processes have claimed."""
         self.ready: dict[str, list[tuple[RunSpec, Result]]] = {}
@@ -97,18 +100,36 @@ class _Sweep:
             self.save()
 
     def jobs(self) -> Iterator[Job]:
-        """Yield jobs of claimed runs, each about ``CHUNK_S`` of work. A job of a slow row has one run."""
-        for planned in self.plan.rows:
-            identity, todo = planned.spec.identity, planned.todo
+        """Yield jobs of claimed runs, each about ``CHUNK_S`` of work. A job of a slow row has one run.
+
+        A quick row is done as a whole. A slow row gives way after its first run, so that every row is soon on the page. Then
+        the rows with the longest runs come first, so that the workers end at about the same time.
+        """
+        left = {planned.spec.identity: planned.todo for planned in self.plan.rows}
+        while left := {identity: todo for identity, todo in left.items() if todo}:
+            identity = min(left, key=self._turn)  # the first of the plan, if several have the same turn
+            todo, planned = left[identity], self.rows[identity]
+            pace = self.pace.get(identity)
+            size = 1 if pace is None else max(1, min(LARGEST_CHUNK, int(CHUNK_S / max(pace, 1e-9))))
+            chunk, left[identity] = todo[:size], todo[size:]
+            self.begun.add(identity)
             self.progress.started(identity)
-            while todo:
-                pace = self.pace.get(identity)
-                size = 1 if pace is None else max(1, min(LARGEST_CHUNK, int(CHUNK_S / max(pace, 1e-9))))
-                chunk, todo = todo[:size], todo[size:]
-                mine = self.store.claim(planned.spec, chunk)
-                self.elsewhere += [(planned, run) for run in chunk if run not in mine]
-                if mine:
-                    yield Job(planned.spec, tuple(mine), self.checkpoints)
+            mine = self.store.claim(planned.spec, chunk)
+            self.elsewhere += [(planned, run) for run in chunk if run not in mine]
+            if mine:
+                yield Job(planned.spec, tuple(mine), self.checkpoints)
+
+    def _turn(self, identity: str) -> tuple[int, float]:
+        """Return when a row comes, as a number to sort by: quick rows, new rows, then slow rows by the length of their runs.
+
+        A row whose first run is still under way counts as the slowest.
+        """
+        pace = self.pace.get(identity)
+        if pace is not None and pace < CHUNK_S:
+            return 0, 0.0
+        if identity not in self.begun:
+            return 1, 0.0
+        return 2, -math.inf if pace is None else -pace
 
     def keep(self, row: RowSpec, run: RunSpec, result: Result) -> None:
         self.ready.setdefault(row.identity, []).append((run, result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
@@ -10,7 +11,7 @@ from harness.space import Arch
 
 
 class Meter(Protocol):
-    """Function that charges a cost to a search's ledger: :meth:`harness.budget.Budget.charge`."""
+    """Function that charges a cost to a search's ledger: :meth:`harness.budget.Ledger.charge`."""
 
     def __call__(
         self, queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float
@@ -92,6 +93,8 @@ class Trained(NamedTuple):
     parameters: int
     macs: int
     """Multiply-adds of one image."""
+    top5: float = math.nan
+    """Share of the held-out images whose class is among the five likeliest after the last epoch, percent; NaN if unknown."""
 
 
 class Retrainer(Protocol):

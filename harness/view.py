@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from harness.books import Books
-from harness.budget import Budget, Spending
+from harness.budget import Ledger, Spending
 from harness.delivery import Delivery, Plain
 from harness.errors import UserError
 from harness.outcome import Probe, Proposal, Trace
@@ -36,8 +36,8 @@ _AXES = frozenset({"seconds", "epochs"})
 class Checkpoint(Protocol):
     """Storage for the state of a long search; see :class:`harness.checkpoint.File`."""
 
-    def load(self, budget: Budget, trace: Trace, books: Books) -> bytes | None: ...
-    def save(self, state: bytes, budget: Budget, trace: Trace, books: Books) -> None: ...
+    def load(self, ledger: Ledger, trace: Trace, books: Books) -> bytes | None: ...
+    def save(self, state: bytes, ledger: Ledger, trace: Trace, books: Books) -> None: ...
 
 
 class SearchView:
@@ -63,7 +63,7 @@ class SearchView:
     def __init__(
         self,
         space: SearchSpace,
-        ledger: Budget,
+        ledger: Ledger,
         oracle: Oracle | None,
         seed: int,
         proposes: str = "best_valid",

@@ -2,7 +2,7 @@
 
 Three kinds of process keep the runs apart::
 
-    worker      opens benchmarks; never imports a method. Judges in a fork of itself.
+    worker      opens benchmarks, imports torch; never imports a method. Judges in a fork of itself.
       host      a fork of the worker that imports one row's method and never runs it.
         run     a fork of the host: one search, or one training.
 """
@@ -64,6 +64,8 @@ class _Worker:
         if self._host is None or self._host.row.identity != job.row.identity:
             self.dismiss_host()
             _load(problem)
+            if job.row.trained_on:
+                _import_torch(job.row.device)
             gc.collect()
             gc.freeze()  # a collection in a forked process would copy every page that it visits
             self._host = Host(job.row, self._pipe)
@@ -125,6 +127,14 @@ def _load(problem: Problem) -> None:
     if oracle := problem.oracle(0):
         with contextlib.suppress(Exception):
             oracle.measure(problem.space.sample(random.Random(0)), None, 0)
+
+
+def _import_torch(device: str) -> None:
+    """Import torch once, and not in every run. Nothing is computed: a process with threads or a GPU cannot be forked."""
+    import torch
+
+    if device == "cpu":  # the import may look for a GPU
+        import torch._dynamo  # noqa: F401  # else the first optimizer of every run imports it, in 1.7 s
 
 
 def _judged(job: Job, ended: list[Ended]) -> list[Result] | None:

@@ -24,6 +24,7 @@ def benchmark(study: Study, name: str) -> list[Block]:
     record = study.fact(name, "record")
     facts = {
         "Budget": study.fact(name, "budget"),
+        "At the limit": study.fact(name, "at_the_limit"),
         "Searched": study.fact(name, "search"),
         "Seed record of the search": RECORDS.get(record, record),
         "Judged by": _listed(judged),

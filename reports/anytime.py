@@ -99,7 +99,11 @@ def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
         for budget in BUDGETS:
             _, ends = _spent(searches[reference], budget)
             limits = dict(zip(searches[reference].worlds.tolist(), ends.tolist(), strict=True))
-            reached = {row: _at(searches.get(row), target, budget, limits) for row in study.rows(benchmark)}
+            nothing = pd.Series(dtype=float)
+            reached = {
+                row: row_searches.at(target, _spent(row_searches, budget)[0], limits) if row_searches else nothing
+                for row, row_searches in ((row, searches.get(row)) for row in study.rows(benchmark))
+            }
             compared = {row: values for row, values in reached.items() if row != reference}
             comparison = compare(compared, reached[reference], target_name(target))
             remarks += comparison.remarks
@@ -117,12 +121,3 @@ def _spent(searches: RowTraces, budget: str) -> tuple[np.ndarray, np.ndarray]:
     if budget == "seconds":
         return searches.seconds, searches.end
     return searches.queries, searches.spent_queries
-
-
-def _at(searches: RowTraces | None, target: str, budget: str, limits: dict[int, float]) -> pd.Series:
-    """Return by world the test accuracy of the proposal in force when a row has spent its limit."""
-    if searches is None:
-        return pd.Series(dtype=float)
-    allowed = pd.Series(searches.worlds).map(limits).to_numpy(dtype=float)  # a NaN limit is never reached
-    last = searches.in_force(_spent(searches, budget)[0], allowed)
-    return pd.Series(searches.test[target][last[last >= 0]], searches.worlds[last >= 0])

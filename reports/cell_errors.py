@@ -92,15 +92,15 @@ def judged(study: Study, benchmark: str, data: str, trainings: pd.DataFrame) -> 
         row = str(name)
         if row in known:
             line, ours = known[row][0], of(group)
-            reason = "; ".join(_obstacles(study, benchmark, row, group.iloc[0].to_dict(), line)) if ours.size else ""
+            reason = "; ".join(obstacles(study, benchmark, row, group.iloc[0].to_dict(), line)) if ours.size else ""
             verdict = judge_target(ours, line, margin, reason)
             if verdict.difference:
-                verdict = replace(verdict, notes=(*verdict.notes, *_doubts(line)))
+                verdict = replace(verdict, notes=(*verdict.notes, *doubts(line)))
             results[row] = Judged(study.label(row), data, ours, line, margin, verdict)
     return results
 
 
-def _obstacles(study: Study, benchmark: str, row: str, training: Mapping[Any, Any], line: Line) -> Iterator[str]:
+def obstacles(study: Study, benchmark: str, row: str, training: Mapping[Any, Any], line: Line) -> Iterator[str]:
     """Yield why a training of a row's chosen cell is not comparable with a printed number."""
     if reason := study.obstacle(benchmark, row) or other_images(training[Training.IMAGES]):
         yield reason
@@ -116,7 +116,7 @@ def _obstacles(study: Study, benchmark: str, row: str, training: Mapping[Any, An
         yield "the printed number is a best epoch on the test set, ours is the last"
 
 
-def _doubts(line: Line) -> Iterator[str]:
+def doubts(line: Line) -> Iterator[str]:
     """Yield what is not certain about a printed number that is compared all the same."""
     if not line["chosen_on"]:
         yield UNSTATED_CHOICE

@@ -32,7 +32,7 @@ def families(study: Study, benchmark: str) -> dict[str, list[str]]:
     ran = study.rows(benchmark)
     groups: dict[str, list[str]] = {}
     for row in ran:
-        base = study.page.compared_with.get(study.unchanged(row), "")
+        base = study.base(row)
         candidates = [candidate for candidate in ran if study.unchanged(candidate) == base]
         same = [candidate for candidate in candidates if candidate.partition("[")[2] == row.partition("[")[2]]
         likely = [*same, *[base] * (base in candidates), *(candidates if len(candidates) == 1 else ())]
@@ -144,7 +144,7 @@ def discretised(study: Study, traces: Traces, benchmark: str) -> Table | None:
     )
     for row in study.rows(benchmark):
         ends = {
-            search.world: (_last(search.log, Log.SUPERNET_ACCURACY), _last(search.log, Log.DISCRETISED_ACCURACY))
+            search.world: (last(search.log, Log.SUPERNET_ACCURACY), last(search.log, Log.DISCRETISED_ACCURACY))
             for search in traces.of(benchmark, row).logging()
         }
         known = {world: pair for world, pair in ends.items() if None not in pair}
@@ -157,7 +157,7 @@ def discretised(study: Study, traces: Traces, benchmark: str) -> Table | None:
     return table if table.rows else None
 
 
-def _last(log: Columns, name: str) -> float | None:
+def last(log: Columns, name: str) -> float | None:
     """Return the last finite value of a logged column."""
     values = np.asarray(log.get(name, []), dtype=float)
     known = values[np.isfinite(values)]

@@ -40,6 +40,8 @@ class Run:
     """Charged seconds."""
     EPOCHS = "epochs"
     WALL_SECONDS = "wall_seconds"
+    SESSION = "session"
+    """Number of the session that made the run, as :attr:`Session.id`; it is not in ``runs.csv``."""
     TARGET = "target"
     TEST = "test"
     """Percent, as is ``valid``; NaN if there is no record."""
@@ -55,7 +57,7 @@ class Run:
 
 SHARED = (Run.PROTOCOL, Run.BENCHMARK, Run.ROW, Run.METHOD, Run.KIND, Run.DEVICE, Run.LABEL)
 """Columns with one value per row and benchmark."""
-OWN = (Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.QUERIES, Run.SECONDS, Run.EPOCHS, Run.WALL_SECONDS)
+OWN = (Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.QUERIES, Run.SECONDS, Run.EPOCHS, Run.WALL_SECONDS, Run.SESSION)
 """Columns with one value per run."""
 METRICS = (Run.TEST, Run.VALID, Run.REGRET, Run.RANK, Run.PARAMETERS, Run.MACS, Run.SINGLE_RUN)
 """Columns with one value per run and target: the scores of a judge that a report shows."""
@@ -63,6 +65,11 @@ RUNS = (Run.RUN_ID, *SHARED, *OWN, Run.TARGET, *METRICS)
 
 DONE = "done"
 REJECTED = "rejected"
+
+
+def columns(names: type) -> tuple[str, ...]:
+    """Return the names of columns that a class lists, in order."""
+    return tuple(value for name, value in vars(names).items() if name.isupper())
 
 
 class Fitted:
@@ -78,7 +85,7 @@ class Fitted:
     TEST = "test"
 
 
-FITTED = (Fitted.BENCHMARK, Fitted.ROW, Fitted.CURRENCY, Fitted.LIMIT, Fitted.WORLD, Fitted.TARGET, Fitted.TEST)
+FITTED = columns(Fitted)
 
 
 class Training:
@@ -110,6 +117,8 @@ class Training:
     """Accuracy after the last epoch, percent; NaN if the training failed or is not done."""
     BEST = "best"
     """Accuracy of the best epoch, percent."""
+    TOP5 = "top5"
+    """Top-5 accuracy after the last epoch, percent; NaN if it is unknown."""
     LOSS = "loss"
     """Mean cross entropy after the last epoch on the images of the accuracy, nats; NaN if it is unknown."""
     PARAMETERS = "parameters"
@@ -118,12 +127,7 @@ class Training:
     DEVICE = "device"
 
 
-TRAININGS = (
-    *(Training.STAGE, Training.BENCHMARK, Training.ROW, Training.WORLD, Training.ARCH, Training.SEED, Training.RUN_ID),
-    *(Training.STATUS, Training.RECIPE, Training.EPOCHS, Training.DATA, Training.SPLIT, Training.IMAGES, Training.PROBED),
-    *(Training.CHOSEN_BY, Training.CHOSEN_ON, Training.ACCURACY, Training.BEST, Training.LOSS, Training.PARAMETERS),
-    *(Training.MACS, Training.SECONDS, Training.DEVICE),
-)  # fmt: skip
+TRAININGS = columns(Training)
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,11 @@ class Part:
     benchmark: str
     kind: str = ""
     budget: str = ""
+    """The limit of a search, or that each method has its own schedule."""
+    at_the_limit: str = ""
+    """What happens at the limit; empty if there is none."""
+    training_seconds: float = float("nan")
+    """Charged seconds of a mean training; NaN if they are unknown."""
     search: str = ""
     """Description of the values that a search reads."""
     record: str = ""
@@ -195,6 +204,8 @@ class Session:
     """Versions by name."""
     runs: int = 0
     """Runs of this session that are on the page."""
+    id: int = 0
+    """Its number in the store."""
 
 
 @dataclass(frozen=True)
@@ -274,11 +285,6 @@ class Space:
     """By spelling, the cells of every architecture that a finished run proposed."""
 
 
-def no_fitted() -> pd.DataFrame:
-    """Return an empty table of searches with fitted schedules."""
-    return pd.DataFrame(columns=list(FITTED))
-
-
 def no_trainings() -> pd.DataFrame:
     """Return an empty table of trainings."""
     return pd.DataFrame(columns=list(TRAININGS))
@@ -296,6 +302,8 @@ class Evidence:
     """Columns: :class:`Training`."""
     spaces: Mapping[str, Space] = field(default_factory=dict)
     """By benchmark."""
-    fitted: pd.DataFrame = field(default_factory=no_fitted)
+    fitted: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FITTED)))
     """Finished searches whose schedule was fitted to a budget: those on the page, and the same rows under other budgets.
     Columns: :class:`Fitted`."""
+    longest: Traces = field(default_factory=Traces)
+    """The searches without a schedule of rows that also ran under a larger budget than on the page: those of the largest."""

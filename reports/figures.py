@@ -1,18 +1,19 @@
-"""The figure of the anytime test regret over charged seconds, and the parts that all figures share."""
+"""The parts that all figures share: panels, legends, bands and logarithmic axes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from reports import style
+from reports.evidence import WEIGHT_SHARING
 from reports.formats import target_name
 from reports.statistics import student_quantile
 from reports.study import REFERENCE, Study
-from reports.traces import RowTraces, Traces
+from reports.traces import RowTraces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
 
 POINTS = 200  # of the common grid
 MARKS = 6  # markers per line
-READABLE = 9
+READABLE = style.BLOCK + 1
 """Lines in a panel at most."""
+ROW = "row="
+"""Start of the id of what shows a row in a figure; the row's name follows."""
+
+
+LEGEND: Any = {"loc": "upper left", "fontsize": 6, "handlelength": 2.6, "frameon": False, "ncols": 2, "columnspacing": 0.8}
+"""Legend below a panel, if each panel has its own."""
 
 
 class Drawing(NamedTuple):
-    """A rendered figure: its files as bytes by kind (pdf, png), and its caption."""
+    """A rendered figure: its content as bytes by kind (pdf, png, svg), and its caption."""
 
     files: dict[str, bytes]
     caption: str
@@ -38,69 +45,32 @@ class Panel(NamedTuple):
     x: str
     y: str
     draw: Callable[[Axes, dict[str, dict[str, Any]]], dict[str, Any]]
-
-
-def regret(study: Study, traces: Traces) -> Drawing | None:
-    """Draw the anytime regret, a panel per benchmark and target; None if no target has a known optimum."""
-    panels = [
-        Panel(panel_title(study, benchmark, target) + name, "charged search time (s)", "test regret (percentage points)", draw)
-        for benchmark in study.benchmarks
-        for target in study.targets(benchmark)
-        for name, rows in groups(study, benchmark)
-        if (draw := _regret_of(study, traces, benchmark, target, rows)) is not None
-    ]
-    if not panels:
-        return None
-    free = any(_is_free(traces.of(benchmark, row)) for benchmark in study.benchmarks for row in study.rows(benchmark))
-    return Drawing(render(study, panels), caption() + (" A level line: a row that is charged nothing." if free else ""))
-
-
-def _is_free(searches: RowTraces) -> bool:
-    """Return True if the searches were charged nothing: the floor of a random cell."""
-    return len(searches) > 0 and not searches.end.any()
+    axes: str = ""
+    """Panels with the same name here have the same axes."""
 
 
 def groups(study: Study, benchmark: str) -> list[tuple[str, list[str]]]:
     """Return (part of the title, rows) of each panel: several panels if one would have too many lines.
 
-    The reference row is in every panel.
+    The reference row is in every panel, and a row is in the panel of the row that it changes.
     """
-    rows, shared = study.rows(benchmark), study.shared_weights(benchmark)
+    rows = study.rows(benchmark)
     if len(rows) <= READABLE:
         return [("", rows)]
     reference = [row for row in (study.reference(benchmark),) if row is not None]
-    kinds = ((", multi-trial", [row for row in rows if row not in shared]), (", weight sharing", shared))
+    blocks: dict[tuple[bool, int], list[str]] = {}
+    for row in rows:
+        plain = study.unchanged(row)
+        place = next((study.places[name] for name in (row, plain, study.base(row)) if name in study.places), style.LOOKS)
+        if row not in reference:
+            blocks.setdefault((study.kind(benchmark, row) == WEIGHT_SHARING, place // style.BLOCK), []).append(row)
     panels = []
-    for name, members in kinds:
-        compared = [row for row in members if row not in reference]
-        size = READABLE - len(reference)
-        parts = [compared[start : start + size] for start in range(0, len(compared), size)]
+    for shared, name in ((False, ", multi-trial"), (True, ", weight sharing")):
+        members = [blocks[key] for key in sorted(blocks) if key[0] is shared]
+        parts = [part[start : start + style.BLOCK] for part in members for start in range(0, len(part), style.BLOCK)]
         for number, part in enumerate(parts, 1):
             panels.append((name + (f" {number}/{len(parts)}" if len(parts) > 1 else ""), reference + part))
     return panels
-
-
-def _regret_of(
-    study: Study, traces: Traces, benchmark: str, target: str, rows: Sequence[str]
-) -> Callable[..., dict[str, Any]] | None:
-    best = study.of_target("optimum", benchmark, target)
-    if best is None or not np.isfinite(best):
-        return None
-    by_row = {row: searches for row in rows if len(searches := traces.of(benchmark, row).proposing(target))}
-
-    def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        handles = {}
-        free = {row for row, searches in by_row.items() if _is_free(searches)}
-        for row, searches in by_row.items():
-            regrets, end = best - searches.test[target], float(searches.end.max())
-            if row in free and len(free) < len(by_row):  # a logarithmic axis has no place for what costs nothing
-                handles[row] = panel.axhline(float(regrets[searches.starts[1:] - 1].mean()), **looks[row])
-            else:
-                handles[row] = band(panel, searches, searches.seconds, regrets, end, looks[row])
-        _finish(panel)
-        return handles
-
-    return draw if by_row else None
 
 
 def panel_title(study: Study, benchmark: str, target: str) -> str:
@@ -108,28 +78,28 @@ def panel_title(study: Study, benchmark: str, target: str) -> str:
     return target_name(target) if len(study.benchmarks) == 1 else f"{target_name(target)} (search: {benchmark})"
 
 
-def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, bytes]:
-    """Draw the panels above a legend of their rows, and return ``{"pdf": bytes, "png": bytes}``.
+def render(study: Study, panels: Sequence[Panel], across: int = 3, size: tuple[float, float] = (3.1, 2.45)) -> dict[str, bytes]:
+    """Draw the panels above a legend of their rows, and return the figure as PDF, PNG and SVG, by kind.
 
     Args:
         across: panels side by side at most.
+        size: width and height of a panel, inches.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = list(dict.fromkeys(row for benchmark in study.benchmarks for row in study.rows(benchmark)))
-    looks = style.looks(rows, study.page.known_rows, REFERENCE)
+    looks = {row: {**look, "gid": f"{ROW}{row}"} for row, look in style.looks(rows, study.places, REFERENCE).items()}
     across = min(across, len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(style.SETTINGS):
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(down, across, squeeze=False)
-        handles: dict[str, Any] = {}
         titles = [axis.set_title(panel.title, loc="left") for axis, panel in zip(axes.flat, panels, strict=False)]
+        drawn = [panel.draw(axis, looks) for axis, panel in zip(axes.flat, panels, strict=False)]
         for index, (axis, panel) in enumerate(zip(axes.flat, panels, strict=False)):
-            handles = {**panel.draw(axis, looks), **handles}
             if index % across == 0 or panel.y != panels[index - 1].y:
                 axis.set_ylabel(panel.y)
             below = panels[index + across].x if index + across < len(panels) else None
@@ -137,20 +107,33 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3) -> dict[str, 
                 axis.set_xlabel(panel.x)
         for axis in axes.flat[len(panels) :]:
             axis.set_axis_off()
-        named = [row for row in rows if row in handles]
-        labels = [study.label(row) for row in named]
-        lines = [handles[row] for row in named]
-        per_line = max(1, min(len(named), int(across * 1.6)))
-        legend_inches = 0.19 * -(-len(named) // per_line)
-        figure.set_size_inches(3.1 * across + 0.3, 2.45 * down + legend_inches)
-        if named:
-            figure.legend(lines, labels, loc="outside lower center", ncols=per_line, frameon=False, handlelength=3.5)
+        _same_axes(axes.flat, panels)
+        named = [row for row in rows if any(row in handles for handles in drawn)]
+        legend_inches = 0.0
+        legends: list[tuple[Any, Iterable[str]]] = []
+        if len(named) > READABLE:  # a legend below each panel
+            for axis, handles in zip(axes.flat, drawn, strict=False):
+                labels, depth = [study.label(row) for row in handles], -0.24 if axis.get_xlabel() else -0.1
+                legends.append((axis.legend(list(handles.values()), labels, bbox_to_anchor=(-0.16, depth), **LEGEND), handles))
+            legend_inches = 0.14 * down * max(-(-len(handles) // 2) for handles in drawn)
+        elif named:
+            handles = {row: handles[row] for handles in reversed(drawn) for row in handles}
+            per_line = max(1, min(len(named), int(across * 1.6)))
+            legend_inches = 0.19 * -(-len(named) // per_line)
+            labels, lines = [study.label(row) for row in named], [handles[row] for row in named]
+            place: Any = {"loc": "outside lower center", "ncols": per_line, "frameon": False, "handlelength": 3.5}
+            legends.append((figure.legend(lines, labels, **place), named))
+        for legend, members in legends:
+            for row, text in zip(members, legend.get_texts(), strict=True):
+                text.set_gid(f"{ROW}{row}")
+        figure.set_size_inches(size[0] * across + 0.3, size[1] * down + legend_inches)
         figure.draw_without_rendering()  # the slow layout runs once, not for each file
         figure.set_layout_engine("none")
         for axis, title in zip(axes.flat, titles, strict=False):
             share = axis.get_window_extent().width / max(title.get_window_extent().width, 1)
             title.set_fontsize(title.get_fontsize() * min(share, 1))  # a long title shrinks to the width of its panel
-        return {"pdf": _save(figure, "pdf", {"CreationDate": None}), "png": _save(figure, "png", {"Software": None})}
+        undated = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
+        return {kind: _save(figure, kind, metadata) for kind, metadata in undated.items()}
 
 
 def _save(figure: Any, kind: str, metadata: dict[str, Any]) -> bytes:
@@ -174,17 +157,27 @@ def band(panel: Axes, searches: RowTraces, times: np.ndarray, values: np.ndarray
     mean, std = searches.mean_on_grid(times, values, grid)
     if len(searches) >= 3:
         half = student_quantile(0.975, len(searches) - 1) * std / np.sqrt(len(searches))
-        panel.fill_between(grid, mean - half, mean + half, color=look["color"], alpha=0.18, linewidth=0, step="post")
+        area: Any = {"color": look["color"], "gid": look["gid"], "alpha": 0.18, "linewidth": 0, "step": "post"}
+        panel.fill_between(grid, mean - half, mean + half, **area)
     first = len(panel.lines) * 5 % (POINTS // MARKS)  # shifts the markers of rows that overlap
     (line,) = panel.plot(grid, mean, drawstyle="steps-post", markevery=(first, POINTS // MARKS), **look)
     return line
 
 
-def _finish(panel: Axes) -> None:
-    """Set logarithmic axes with plain numbers; the lower edge is just below the smallest positive mean."""
-    panel.set_xscale("log")
-    logarithmic(panel)
-    plain_logarithmic(panel.xaxis, *panel.get_xlim())
+def _same_axes(axes: Iterable[Axes], panels: Sequence[Panel]) -> None:
+    """Give the panels of one name the same axes: wide enough for each of them."""
+    by_name: dict[str, list[Axes]] = {}
+    for axis, panel in zip(axes, panels, strict=False):
+        by_name.setdefault(panel.axes, []).append(axis)
+    for name, members in by_name.items():
+        if name and len({axis.get_yscale() for axis in members}) == 1:
+            x, y = np.array([axis.get_xlim() for axis in members]), np.array([axis.get_ylim() for axis in members])
+            for axis in members:
+                axis.set_xlim(x[:, 0].min(), x[:, 1].max())
+                axis.set_ylim(y[:, 0].min(), y[:, 1].max())
+                for side, (low, high) in ((axis.xaxis, axis.get_xlim()), (axis.yaxis, axis.get_ylim())):
+                    if axis.get_yscale() == "log":
+                        plain_logarithmic(side, low, high)
 
 
 def logarithmic(panel: Axes, ratio: float = 1.0) -> bool:
@@ -208,13 +201,3 @@ def plain_logarithmic(axis: Axis, low: float, high: float) -> None:
     axis.set_major_locator(LogLocator(subs=steps, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\N{THIN SPACE}")))
     axis.set_minor_formatter(NullFormatter())
-
-
-def caption() -> str:
-    """Return the caption of the regret figure."""
-    return (
-        "Anytime test regret against the best of the stated set, in percentage points, over charged search seconds. "
-        "Both axes are logarithmic. Lines: mean over finished runs, drawn from the time at which every run has a proposal. "
-        "Bands: pointwise 95 % interval of the mean (Student t), none below 3 runs. A line that ends at the lower edge has "
-        "reached zero regret."
-    )

@@ -10,6 +10,8 @@ from reports.statistics import Interval
 MISSING = "–"
 TARGETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet16-120": "ImageNet-16-120", "imagenet": "ImageNet"}
 TARGETS |= {"cifar10-jpeg75": "CIFAR-10 (JPEG-75)", "imdb": "IMDb", "ptb": "Penn Treebank"}
+CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet16-120": 120, "cifar10-jpeg75": 10, "digits": 10, "imdb": 2}
+"""Number of classes, for the accuracy of guessing."""
 SHORT = {"cifar10": "C10", "cifar100": "C100", "imagenet16-120": "IN16"}
 
 

@@ -22,6 +22,10 @@ class Cited(str):
         return cited
 
 
+class Bold(str):
+    """Text in bold type."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column: its name, the group of columns that it belongs to (a target), and whether it is set flush right."""
@@ -38,20 +42,23 @@ class Column:
 
 @dataclass
 class Table:
-    """A table of text cells; every row has one cell per column. ``rules``: indices of rows with a line above them."""
+    """A table of text cells; every row has one cell per column.
+
+    ``rules``: by index of a row with a line above it, the name of the group of rows that begins there, or ``""``.
+    """
 
     caption: str
     columns: list[Column]
     rows: list[list[str]] = field(default_factory=list)
-    rules: set[int] = field(default_factory=set)
+    rules: dict[int, str] = field(default_factory=dict)
 
-    def add(self, cells: Sequence[str], rule: bool = False) -> None:
-        """Append a row; ``rule`` draws a line above it."""
+    def add(self, cells: Sequence[str], rule: bool | str = False) -> None:
+        """Append a row; ``rule`` draws a line above it, with the name of the group of rows that begins there."""
         if len(cells) != len(self.columns):
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
         if rule:
-            self.rules.add(len(self.rows))
-        self.rows.append([cell if isinstance(cell, Cited) else " ".join(cell.split()) for cell in cells])
+            self.rules[len(self.rows)] = rule if isinstance(rule, str) else ""
+        self.rows.append([cell if isinstance(cell, Cited | Bold) else " ".join(cell.split()) for cell in cells])
 
 
 @dataclass(frozen=True)
@@ -120,11 +127,16 @@ def _markdown_block(block: Block) -> str:
 
 
 def _markdown_text(text: str) -> str:
-    return re.sub(r"([\\|*`<])", r"\\\1", " ".join(text.split()))
+    escaped = re.sub(r"([\\|*`<])", r"\\\1", " ".join(text.split()))
+    return f"**{escaped}**" if isinstance(text, Bold) else escaped
 
 
 def _markdown_table(table: Table) -> str:
-    lines = [[_markdown_text(cell) for cell in cells] for cells in ([c.title for c in table.columns], *table.rows)]
+    lines = [[_markdown_text(column.title) for column in table.columns]]
+    for index, cells in enumerate(table.rows):
+        if name := table.rules.get(index):
+            lines.append([f"*{_markdown_text(name)}*", *[""] * (len(cells) - 1)])
+        lines.append([_markdown_text(cell) for cell in cells])
     widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
     flush = [str.rjust if column.right else str.ljust for column in table.columns]
     bar = [
@@ -182,6 +194,8 @@ def citations(blocks: Sequence[Block]) -> list[str]:
 def latex_text(text: str) -> str:
     """Escape plain text and cite its keys. A character that the fonts lack is decomposed, or written as its code point."""
     escaped = "".join(_LATEX.get(char) or (char if " " <= char < "\x7f" else _latin(char)) for char in text)
+    if isinstance(text, Bold):
+        return f"\\textbf{{{escaped}}}"
     return f"{escaped}~\\cite{{{','.join(text.keys)}}}" if isinstance(text, Cited) and text.keys else escaped
 
 
@@ -224,10 +238,17 @@ def _latex_table(table: Table) -> str:
     head.append(" & ".join(latex_text(column.name) for column in table.columns) + r" \\")
     # A cell that starts with a bracket would be read as the optional argument of the line break before it.
     lines = ["{}" + " & ".join(latex_text(cell) for cell in cells) + r" \\" for cells in table.rows]
-    body = "\n".join(("\\midrule\n" if index in table.rules else "") + line for index, line in enumerate(lines))
+    body = "\n".join(_latex_rule(table, index) + line for index, line in enumerate(lines))
     spec = "".join("r" if column.right else "l" for column in table.columns)
     return (
         f"\\fit{{\\begin{{tabular}}{{{spec}}}\n\\toprule\n"
         + "\n".join(head)
         + f"\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n\n{{\\small {latex_text(table.caption)}}}"
     )
+
+
+def _latex_rule(table: Table, index: int) -> str:
+    """Return the line above a row, and the name of the group that begins there."""
+    name = table.rules.get(index)
+    group = f"\\multicolumn{{{len(table.columns)}}}{{l}}{{\\textit{{{latex_text(name)}}}}} \\\\\n" if name else ""
+    return ("\\midrule\n" if name is not None and index else "") + group

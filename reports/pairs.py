@@ -31,6 +31,10 @@ class Comparison:
     corrected: dict[str, float]
     """Holm's p by row."""
     remarks: list[str]
+    decisive: bool
+    """Whether any difference could be significant with these pairs."""
+    rows: list[str]
+    """The rows to compare, those without a common world included."""
 
     def cells(self, row: str) -> list[str]:
         """Return the difference with its interval, and the corrected p."""
@@ -58,7 +62,7 @@ def correct(tested: Mapping[str, Paired | None], what: str) -> Comparison:
     """
     known = {row: pair for row, pair in tested.items() if pair is not None}
     corrected: dict[str, float] = {}
-    remarks = []
+    remarks, decisive = [], False
     for family in families(list(tested)):
         pairs = {row: known[row] for row in family if row in known}
         corrected |= zip(pairs, holm([pair.p for pair in pairs.values()]), strict=True)
@@ -66,11 +70,13 @@ def correct(tested: Mapping[str, Paired | None], what: str) -> Comparison:
         if pairs and min(smallest.values()) * len(pairs) >= LEVEL:
             rows = f"{len(pairs)} row{'s' * (len(pairs) != 1)}"
             remarks.append(f"with these pairs and {rows} no difference on {what} can be significant")
-        elif weak := [row for row, p in smallest.items() if p >= LEVEL]:
-            remarks.append(f"too few pairs on {what} for any significance: {', '.join(weak)}")
+        elif pairs:
+            decisive = True
+            if weak := [row for row, p in smallest.items() if p >= LEVEL]:
+                remarks.append(f"too few pairs on {what} for any significance: {', '.join(weak)}")
         if len(family) > FAMILY:
             remarks.append(f"a family of {len(family)} rows is larger than the {FAMILY} that the protocol allows")
-    return Comparison(known, corrected, remarks)
+    return Comparison(known, corrected, remarks, decisive, list(tested))
 
 
 def noted(remarks: Sequence[str]) -> str:

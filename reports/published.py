@@ -96,11 +96,15 @@ def optimum(table: pd.DataFrame, protocol: str) -> dict[str, float]:
     return dict(zip(chosen["target"], chosen["mean"], strict=True))
 
 
+def place(table: str) -> str:
+    """Return the name of a table of a paper: ``T1``, or where in the text its numbers are."""
+    named = table.replace("2-reconstructed", "2, lost cell")
+    return f"T{named}" if table[:1].isdigit() else named
+
+
 def source(line: dict[str, Any]) -> Cited:
     """Return where a line is printed and how its n is known, such as ``GAEA T2, n = 500 assumed``, citing the paper."""
-    table = line["table"].replace("2-reconstructed", "2, lost cell")
-    place = f"T{table}" if table[:1].isdigit() else table
-    text = f"{PAPERS[line['paper']]} {place}, n "
+    text = f"{PAPERS[line['paper']]} {place(line['table'])}, n "
     if pd.isna(line["n"]):
         text += "not printed"
     else:

@@ -1,4 +1,5 @@
-"""Write the report of one protocol: ``table.md``, ``table.tex``, ``report.bib``, ``runs.csv``, and figures as PDF and PNG."""
+"""Write the report of one protocol: ``index.html`` and ``runs.html``, ``table.md``, ``table.tex``, ``report.bib``,
+``runs.csv``, and figures as PDF and PNG."""
 
 from __future__ import annotations
 
@@ -18,14 +19,20 @@ from reports import (
     agreement,
     anytime,
     bibliography,
-    budgets,
     cell_errors,
     cells,
     clock,
     coverage,
+    dots,
     epochs,
     figures,
+    findings,
+    html,
     published,
+    ranked,
+    reference,
+    regret,
+    runs,
     signal,
     stability,
     supernets,
@@ -49,9 +56,9 @@ class Plot(NamedTuple):
 
 
 PLOTS = (
-    Plot("regret", figures.regret),
+    Plot("ranking", dots.ranking),
+    Plot("regret", regret.regret),
     Plot("error", anytime.error),
-    Plot("regret_against_budget", budgets.regret),
     Plot("signal", signal.signal),
     Plot("accuracy_per_epoch", epochs.accuracy),
     Plot("entropy_per_epoch", epochs.entropy),
@@ -63,7 +70,7 @@ PLOTS = (
 """Every figure, in the order of the page."""
 
 
-def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None = None) -> list[Path]:
+def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None = None, progress: str = "") -> list[Path]:
     """Write the report into ``folder`` and return its files.
 
     Every file is written under a temporary name and then moved, so that it is complete or unchanged. Figures and bibliography
@@ -72,13 +79,16 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     Args:
         folder: created if it does not exist.
         published_lines: the papers' numbers; by default ``published.csv``.
+        progress: how far the sweep is, in words; empty if it has ended. A page of a running sweep has no figures.
     """
     folder.mkdir(parents=True, exist_ok=True)
     study = Study(evidence, published.load() if published_lines is None else published_lines)
-    runs = _csv(evidence.runs, (Run.BENCHMARK, Run.ROW, Run.WORLD, Run.TARGET))
-    listed = _replace(folder / "runs.csv", runs)  # the first file, so that its memory is free for the figures
-    drawn = {plot.stem: drawing for plot in PLOTS if (drawing := plot.draw(study, evidence.traces)) is not None}
-    blocks = _blocks(study, [Figure(stem, drawing.caption) for stem, drawing in drawn.items()])
+    lines = _csv(evidence.runs.drop(columns=Run.SESSION), (Run.BENCHMARK, Run.ROW, Run.WORLD, Run.TARGET))
+    listed = _replace(folder / "runs.csv", lines)  # the first file, so that its memory is free for the figures
+    plots = () if progress else PLOTS
+    drawn = {plot.stem: drawing for plot in plots if (drawing := plot.draw(study, evidence.traces)) is not None}
+    blocks: list[Block] = [Paragraph(progress)] if progress else []
+    blocks += _blocks(study, [Figure(stem, drawing.caption) for stem, drawing in drawn.items()])
     title = evidence.page.title or evidence.page.protocol or "Report"
     contents: dict[str, Content] = {
         "table.md": to_markdown(title, blocks).encode(),
@@ -89,11 +99,37 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
         contents["report.bib"] = bibliography.extract(keys).encode()
     if len(evidence.trainings):
         contents["trainings.csv"] = _csv(evidence.trainings)
-    contents |= {f"{stem}.{kind}": content for stem, drawing in drawn.items() for kind, content in drawing.files.items()}
+    contents |= {f"{stem}.{kind}": drawing.files[kind] for stem, drawing in drawn.items() for kind in ("pdf", "png")}
+    summary = _summary(study, title, progress)
+    drawings = {stem: drawing.files["svg"] for stem, drawing in drawn.items()}
+    contents[html.PAGE] = html.page(
+        blocks[bool(progress) :], drawings, study.labels, summary, ["table.md", "table.tex", "runs.csv"]
+    )
+    contents[html.RUNS] = html.runs(runs.listing(study), summary)
     for name in ("report.bib", *(f"{plot.stem}.{kind}" for plot in PLOTS for kind in ("pdf", "png"))):
         if name not in contents:
             (folder / name).unlink(missing_ok=True)
     return [listed if name == "runs.csv" else _replace(folder / name, content) for name, content in contents.items()]
+
+
+def write_page(path: Path, title: str, blocks: Sequence[Block]) -> Path:
+    """Write one page as Markdown and return its path. The folder is created if it does not exist."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _replace(path, to_markdown(title, blocks).encode())
+
+
+def write_index(folder: Path) -> None:
+    """Write ``index.html``, the index of the reports inside ``folder``. A file of that name that is not an index stays."""
+    path = folder / html.PAGE
+    if not path.exists() or html.GENERATOR in path.read_text(encoding="utf-8", errors="replace")[:500]:
+        _replace(path, html.index(folder))
+
+
+def _summary(study: Study, title: str, progress: str) -> html.Summary:
+    counts = [(len(study.searches(b, row)), len(study.done(b, row))) for b in study.benchmarks for row in study.rows(b)]
+    found, done = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+    writer = study.page.writer
+    return html.Summary(title, _first_lines(study), found, found - done, writer.date if writer else "", progress)
 
 
 Content = bytes | Callable[[BinaryIO], None]
@@ -136,8 +172,12 @@ def _replace(path: Path, content: Content) -> Path:
     return path
 
 
+def _first_lines(study: Study) -> list[str]:
+    return [text for text in (tables.tally(study), cell_errors.tally(study), *findings.sentences(study)) if text]
+
+
 def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
-    blocks: list[Block] = [Paragraph(text) for text in (tables.tally(study), cell_errors.tally(study)) if text]
+    blocks: list[Block] = [Paragraph(text) for text in _first_lines(study)]
     traces = study.evidence.traces
     several = len(study.benchmarks) > 1
     judged = [benchmark for benchmark in study.benchmarks if not study.untested(benchmark)]
@@ -145,10 +185,13 @@ def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
         if benchmark not in judged:
             blocks += [*trainings.blocks(study, benchmark), *about.benchmark(study, benchmark)]
     for benchmark in judged:
-        blocks += [Heading(f"Results on {benchmark}" if several else "Results"), tables.results(study, benchmark)]
+        results = tables.results if study.compared(benchmark) else ranked.results
+        blocks += [Heading(f"Results on {benchmark}" if several else "Results")]
+        blocks += [figure for figure in drawn if figure.stem == "ranking" and benchmark == judged[0]]
+        blocks += [results(study, benchmark)]
         blocks += epochs.older(study, benchmark)
         blocks += about.benchmark(study, benchmark)
-    blocks += drawn
+    blocks += [figure for figure in drawn if figure.stem != "ranking"]
     for benchmark in study.benchmarks:
         suffix = f" on {benchmark}" if several else ""
         if benchmark in judged:
@@ -186,12 +229,10 @@ def _judged(study: Study, traces: Traces, benchmark: str, suffix: str) -> list[B
     return blocks + _titled(
         suffix,
         ("Intervals and costs", tables.intervals(study, benchmark)),
-        ("Against random search", tables.against_random_search(study, benchmark)),
+        ("Against random search", reference.table(study, benchmark)),
         ("References of regret", coverage.references(study, benchmark)),
         ("Coverage by the table", coverage.covered(study, traces, benchmark)),
         ("At equal budget", anytime.equal_budget(study, traces, benchmark)),
-        ("At equal charged seconds", clock.equal_budget(study, traces, benchmark)),
-        ("Random search at each row's own charge", clock.own_charge(study, traces, benchmark)),
         ("Cost of weight sharing", clock.costs(study, benchmark)),
         ("Operations of the final cells", cells.operations(study, traces, benchmark)),
         ("Signal of shared weights", signal.correlations(study, traces, benchmark)),

@@ -26,7 +26,7 @@ Clouds = dict[tuple[str, str, int], list[np.ndarray]]
 """By benchmark, row and number of features: for each run the accuracies (2, architectures), shared and own."""
 
 
-def _clouds(study: Study, traces: Traces) -> Clouds:
+def clouds(study: Study, traces: Traces) -> Clouds:
     clouds: Clouds = {}
     for benchmark in study.benchmarks:
         for row in study.rows(benchmark):
@@ -49,7 +49,7 @@ def signal(study: Study, traces: Traces) -> Drawing | None:
             "shared weights: validation (%)",
             _scatter(row, runs),
         )
-        for (benchmark, row, features), runs in _clouds(study, traces).items()
+        for (benchmark, row, features), runs in clouds(study, traces).items()
     ]
     if not panels:
         return None
@@ -79,7 +79,7 @@ def correlations(study: Study, traces: Traces, benchmark: str) -> Table | None:
         "the best.",
         [Column(name, right=name != "method") for name in names],
     )
-    for (name, row, features), runs in _clouds(study, traces).items():
+    for (name, row, features), runs in clouds(study, traces).items():
         if name == benchmark:
             ranks = [rank_correlation(pair[0], pair[1]) for pair in runs]
             chosen = [float(pair[1][pair[0].argmax()]) for pair in runs]
@@ -123,7 +123,7 @@ def ranking(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """Compare a supernet's ranking of random cells with their own accuracies and losses; None if no search probed cells."""
     names = ["method", "own accuracy", "runs", "cells", "Kendall τ [95 %]", "p", "Spearman [95 %]", "shared"]
     names += ["best shared", "best own"]
-    rankings = _probed(study, traces, benchmark)
+    rankings = probed(study, traces, benchmark)
     printed = {source: _printed(study, benchmark, source) for source in rankings}
     table = Table(
         "Random cells under the weights that a search shares between all cells, against the same cells by themselves (CoNAS, "
@@ -171,7 +171,7 @@ def _printed(study: Study, benchmark: str, source: Source) -> str:
     return Cited("; ".join(texts), [papers.CITATIONS[line["paper"]] for line in lines]) if lines else ""
 
 
-def _probed(study: Study, traces: Traces, benchmark: str) -> dict[Source, list[Ranked]]:
+def probed(study: Study, traces: Traces, benchmark: str) -> dict[Source, list[Ranked]]:
     """Return the probed cells of each run by the source of their own accuracies."""
     trained = study.evidence.trainings
     rankings: dict[Source, list[Ranked]] = {}

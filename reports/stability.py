@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
+import pandas as pd
+
 from reports import published as papers
 from reports.evidence import Cell
 from reports.formats import MISSING, number, spread
@@ -40,16 +42,20 @@ def distances(study: Study, benchmark: str) -> Table | None:
     random = [row for row in ran if row.partition("[")[0].partition(":")[0] == RANDOM]
     for base in (row for row in ran if "[" not in row):
         changed = [row for row in ran if row != base and study.unchanged(row) == base]
-        reference = _proposals(study, benchmark, base)
         for row in [*changed, *(row for row in random if row not in (base, *changed))] if changed else ():
-            proposals = _proposals(study, benchmark, row)
-            moved = [float(len(proposals[world] ^ reference[world])) for world in proposals if world in reference]
+            proposals, moved = _proposals(study, benchmark, row), distance(study, benchmark, row, base)
             own = [float(len(first ^ second)) for first, second in combinations(proposals.values(), 2)]
-            if moved:
-                ends = [spread(*mean_std(values), 1) if values else MISSING for values in (moved, own)]
+            if len(moved):
+                ends = [spread(*mean_std(values), 1) if len(values) else MISSING for values in (moved.to_numpy(), own)]
                 paper = [printed.get(row, MISSING)] if printed else []
                 table.add([study.label(row), study.label(base), str(len(moved)), *ends, *paper])
     return table if table.rows else None
+
+
+def distance(study: Study, benchmark: str, row: str, base: str) -> pd.Series:
+    """Return by world the Hamming distance between the proposals of two rows, in switches."""
+    ours, theirs = (_proposals(study, benchmark, name) for name in (row, base))
+    return pd.Series({world: float(len(ours[world] ^ theirs[world])) for world in ours if world in theirs}, dtype=float)
 
 
 def _printed(study: Study, benchmark: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from reports import published as papers
+from reports import style
 from reports.evidence import DONE, NOT_YET, WEIGHT_SHARING, Cell, Evidence, Page, Part, Run
 from reports.formats import MISSING, short_name, target_name
 from reports.layout import Cited
@@ -94,18 +95,40 @@ class Study:
     def rows(self, benchmark: str) -> list[str]:
         """Return the rows that were run, by kind of method and name; the reference row is the first of its kind."""
         present = [str(row) for name, row in self._single if name == benchmark]
-        return sorted(present, key=lambda row: (self._kind(benchmark, row), row.rpartition(":")[2] != REFERENCE, row))
+        return sorted(present, key=lambda row: (self.kind(benchmark, row), row.rpartition(":")[2] != REFERENCE, row))
 
-    def _kind(self, benchmark: str, row: str) -> str:
+    def kind(self, benchmark: str, row: str) -> str:
+        """Return the kind of method of a row that was run."""
         return str(self.searches(benchmark, row)[Run.KIND].iloc[0])
 
     def shared_weights(self, benchmark: str) -> list[str]:
         """Return the rows of methods that train one supernet."""
-        return [row for row in self.rows(benchmark) if self._kind(benchmark, row) == WEIGHT_SHARING]
+        return [row for row in self.rows(benchmark) if self.kind(benchmark, row) == WEIGHT_SHARING]
 
     def reference(self, benchmark: str) -> str | None:
         """Return the row that the other rows are compared with; None if it was not run."""
         return next((row for row in self.rows(benchmark) if row.rpartition(":")[2] == REFERENCE), None)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Return by registered row its place among the figures' panels and styles, see :func:`reports.style.places`."""
+        return style.places(self.page.known_rows, self.page.compared_with, REFERENCE)
+
+    def free(self, benchmark: str, row: str) -> bool:
+        """Return whether the finished runs of a row were charged nothing at all: the floor of a random cell."""
+        done = self.done(benchmark, row)
+        return len(done) > 0 and not done[[Run.QUERIES, Run.SECONDS, Run.EPOCHS]].fillna(0).to_numpy(dtype=float).any()
+
+    def common_budget(self, benchmark: str) -> str:
+        """Return the limit that all rows of a benchmark have in common, in words; empty if there is none."""
+        parts = self.parts(benchmark)
+        budgets = {part.budget for part in parts}
+        return budgets.pop() if len(budgets) == 1 and all(part.at_the_limit for part in parts) else ""
+
+    def same_budget(self, benchmark: str) -> str:
+        """Return a sentence that names the common budget; empty if there is none."""
+        budget = self.common_budget(benchmark)
+        return f"All rows had the same budget: {budget}. " if budget else ""
 
     def targets(self, benchmark: str) -> list[str]:
         """Return the judged targets, in the judge's order; without runs or a judge, the targets of the printed numbers."""
@@ -124,6 +147,10 @@ class Study:
         name = row.partition("[")[0]
         return self.page.first_rows.get(name, name)
 
+    def base(self, row: str) -> str:
+        """Return the row that a row changes, without changed settings, or ``""``."""
+        return self.page.compared_with.get(self.unchanged(row), "")
+
     def label(self, row: str) -> str:
         """Return the row's pretty name, with its id if two rows share a name."""
         text = self._labels.get(row, row)
@@ -132,6 +159,11 @@ class Study:
     def cited(self, row: str) -> Cited:
         """Return the row's label with the papers of its method."""
         return Cited(self.label(row), self.page.citations.get(row.partition("[")[0], ()))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Return the label of every row that was run."""
+        return {row: self.label(row) for row in self._labels}
 
     @cached_property
     def _labels(self) -> dict[str, str]:
@@ -145,7 +177,7 @@ class Study:
     def parts(self, benchmark: str) -> list[Part]:
         """Return the facts of a benchmark by kind of method: kinds with rows on the page, or all kinds if there are no rows."""
         stated = [part for part in self.page.parts if part.benchmark == benchmark]
-        kinds = {self._kind(benchmark, row) for row in self.rows(benchmark)}
+        kinds = {self.kind(benchmark, row) for row in self.rows(benchmark)}
         return [part for part in stated if part.kind in kinds] or stated
 
     def fact(self, benchmark: str, name: str) -> str:

@@ -1,49 +1,48 @@
-"""The tables of a report: results with the papers' numbers, intervals, and the comparison with random search."""
+"""The tables of a report: results with the papers' numbers, intervals and costs, failed runs."""
 
 from __future__ import annotations
 
-from math import isfinite, nan
-
-from reports import coverage, supernets
+from reports import coverage, reference, supernets
 from reports.evidence import DONE, REJECTED, Run
-from reports.formats import MISSING, number, probability, short_name, spread, target_name, with_interval
+from reports.formats import MISSING, number, short_name, spread, target_name, with_interval
 from reports.layout import Column, Table
-from reports.pairs import Comparison, compare, families, noted
 from reports.statistics import mean_interval, mean_std
 from reports.study import Study
 from reports.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict, margin_of
 
+AT_CHARGE = "random search at its charge"
+STOPPED = " Random search at its charge: stopped when it had been charged as many seconds as the row in the same world."
+CHARGES = " Charged s: charged search seconds, mean per run."
+ESTIMATED = " ≈: estimated by extrapolation, see the costs."
+
 
 def results(study: Study, benchmark: str) -> Table:
-    """Return test accuracy per row and target, with the published numbers if there are any."""
-    targets, compared = study.targets(benchmark), study.compared(benchmark)
-    ran = study.rows(benchmark)
-    printed = study.printed(benchmark)
-    both = compared and any(key[0] == benchmark for key in study.published_valid)
+    """Return test accuracy per row and target next to the published numbers, in the papers' order."""
+    targets, ran = study.targets(benchmark), study.rows(benchmark)
+    both = any(key[0] == benchmark for key in study.published_valid)
+    stopped = reference.at_own_charge(study, benchmark)
     columns = [Column("method", right=False), Column("seeds")]
     for target in targets:
         name = short_name(target)
         columns += [Column("valid", name), Column("published valid", name)] if both else []
-        columns += [Column("ours", name)] + ([Column("published", name), Column("Δ [95 %]", name)] if compared else [])
-    columns += [Column("published in", right=False)] if compared else []
-    columns += [Column("charged s")] + ([Column("row verdict", right=False)] if compared else [])
+        columns += [Column("ours", name), Column("published", name), Column("Δ [95 %]", name)]
+        columns += [Column(AT_CHARGE, name)] if stopped else []
+    columns += [Column("published in", right=False), Column("charged s"), Column("row verdict", right=False)]
     table = Table(_results_caption(study, benchmark), columns)
-    for index, row in enumerate([*ran, *(printed if compared else ())]):
+    for index, row in enumerate([*ran, *study.printed(benchmark)]):
         searches = study.searches(benchmark, row)
         cells: list[str] = [supernets.marked(study, benchmark, row), study.seeds(benchmark, row) if len(searches) else "0"]
         for target in targets:
             cells += _validation(study, benchmark, row, target) if both else []
             cells.append(coverage.final(study, benchmark, row, target) or spread(*mean_std(study.test(benchmark, row, target))))
-            if compared:
-                cells += _published(study, benchmark, row, target)
-        cells += [study.source(benchmark, row)] if compared else []
+            cells += _published(study, benchmark, row, target)
+            cells += [reference.at_charge(study, benchmark, row, target)] if stopped else []
         estimate = "≈ " if row in study.shared_weights(benchmark) else ""
         cost = searches.loc[searches[Run.STATUS] == DONE, Run.SECONDS].mean()
-        cells.append(estimate + number(cost, 0 if cost >= 10 else 2))
-        if compared:
-            cells.append(_in_words(study.row_verdict(benchmark, row)))
-        table.add(cells, rule=index > 0 and not len(searches) and bool(index == len(ran)))
-    _add_optimum(table, study, benchmark, compared, both)
+        charge = estimate + number(cost, 0 if cost >= 10 else 2)
+        cells += [study.source(benchmark, row), charge, _in_words(study.row_verdict(benchmark, row))]
+        table.add(cells, rule=index == len(ran) > 0)
+    _add_optimum(table, study, benchmark)
     return table
 
 
@@ -70,29 +69,26 @@ def _in_words(verdict: Verdict | None) -> str:
     return f"{verdict.name}: {verdict.reason}" if verdict.reason else verdict.name
 
 
-def _add_optimum(table: Table, study: Study, benchmark: str, compared: bool, both: bool) -> None:
-    targets = study.targets(benchmark)
-    ours = {target: best for target in targets if (best := study.of_target("optimum", benchmark, target)) is not None}
-    printed = study.printed_optimum
-    if not any(isfinite(ours.get(target, nan)) or (compared and target in printed) for target in targets):
-        return
-    cells = ["Optimal", ""]
-    for target in targets:
-        cells += ["", ""] if both else []
-        cells += [number(ours.get(target))] + ([number(printed.get(target)), ""] if compared else [])
-    table.add(cells + [""] * (len(table.columns) - len(cells)), rule=True)
+def _add_optimum(table: Table, study: Study, benchmark: str) -> None:
+    """Add the best accuracies of the stated set and those that the papers print, if any is known."""
+    columns: dict[str, dict[str, str]] = {"ours": {}, "published": {}}
+    for target in study.targets(benchmark):
+        columns["ours"][short_name(target)] = number(study.of_target("optimum", benchmark, target))
+        columns["published"][short_name(target)] = number(study.printed_optimum.get(target))
+    if any(text != MISSING for texts in columns.values() for text in texts.values()):
+        cells = [columns.get(column.name, {}).get(column.group, "") for column in table.columns[1:]]
+        table.add(["Optimal", *cells], rule=True)
 
 
 def _results_caption(study: Study, benchmark: str) -> str:
+    known = {target: margin_of(benchmark, target) for target in study.targets(benchmark)}
+    margins = [f"{short_name(target)} {number(margin)}" for target, margin in known.items() if margin is not None]
+    letters = "; ".join(f"{LETTERS[name]} = {name}" for name in VERDICTS if name != NOT_MEASURED)
     text = "Test accuracy in percent, mean ± standard deviation (ddof 0) over finished runs."
-    if study.compared(benchmark):
-        known = {target: margin_of(benchmark, target) for target in study.targets(benchmark)}
-        margins = [f"{short_name(target)} {number(margin)}" for target, margin in known.items() if margin is not None]
-        letters = "; ".join(f"{LETTERS[name]} = {name}" for name in VERDICTS if name != NOT_MEASURED)
-        text += f" Δ = ours − published in points, with Welch’s 95 % interval; letters: {letters}."
-        text += f" δ, fixed in advance: {', '.join(margins)}." if margins else " No δ was fixed."
-    text += " charged s: charged search seconds, mean per run."
-    return text + (" ≈: estimated by extrapolation, see the costs." if study.shared_weights(benchmark) else "")
+    text += f" Δ = ours − published in points, with Welch’s 95 % interval; letters: {letters}."
+    text += f" δ, fixed in advance: {', '.join(margins)}." if margins else " No δ was fixed."
+    text += CHARGES + (STOPPED if reference.at_own_charge(study, benchmark) else "")
+    return text + (ESTIMATED if study.shared_weights(benchmark) else "")
 
 
 def intervals(study: Study, benchmark: str) -> Table:
@@ -154,41 +150,6 @@ def _regret_caption(percentile: bool) -> str:
         "Regret in percentage points against the best of the stated set: mean and its 95 % interval (BCa bootstrap from 50 to "
         "2 000 runs, Student t otherwise, none below 3). Rank: median of 1 + the number of strictly better architectures"
     ) + ("; percentile: that rank over the size of the set, in percent. " if percentile else ". ")
-
-
-def against_random_search(study: Study, benchmark: str) -> Table | None:
-    """Compare every row with random search on the same world seeds; None if random search did not run."""
-    baseline = study.reference(benchmark)
-    rows = [row for row in study.rows(benchmark) if row != baseline]
-    if not rows or baseline is None:
-        return None
-    names = ["method", "target", "pairs", "difference [95 %]", "p", "p (Holm)"]
-    bounded = any(margin_of(benchmark, target) is not None for target in study.targets(benchmark))
-    names += ["beyond δ"] if bounded else []
-    table = Table("", [Column(name, right=name not in ("method", "target", "beyond δ")) for name in names])
-    comparisons: dict[str, Comparison] = {}
-    for target in study.targets(benchmark):
-        reference = study.by_world(benchmark, baseline, target)
-        values = {row: study.by_world(benchmark, row, target) for row in rows}
-        comparisons[target] = compare(values, reference, target_name(target))
-    for row in (row for family in families(rows) for row in family):
-        for index, (target, comparison) in enumerate(comparisons.items()):
-            margin, pair = margin_of(benchmark, target), comparison.pairs.get(row)
-            beyond = MISSING if margin is None or pair is None else "yes" if abs(pair.difference) > margin else "no"
-            difference, corrected = comparison.cells(row)
-            cells = [str(pair.n if pair else 0), difference, probability(pair.p) if pair else MISSING, corrected]
-            cells += [beyond] if bounded else []
-            table.add([study.label(row), target_name(target), *cells], rule=index == 0 and bool(table.rows))
-    table.caption = (
-        f"Each row against {study.label(baseline)} on the same world seeds: mean difference of test accuracy in points with "
-        "its 95 % interval; Wilcoxon’s signed-rank test (exact up to 50 pairs), corrected by Holm per target over the rows "
-        "without a variant name and, apart from them, over the rows with one."
-    )
-    if bounded:
-        table.caption += " beyond δ: whether the mean difference is larger than the margin"
-        table.caption += ", which matters where many seeds make every difference significant."
-    table.caption += noted([remark for comparison in comparisons.values() for remark in comparison.remarks])
-    return table
 
 
 def failed_runs(study: Study) -> Table | None:

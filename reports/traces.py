@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 Values = np.ndarray | Sequence[float]
 
@@ -36,17 +37,15 @@ class Log:
     FEATURES = "features"
     PROPOSED = "proposed"
     """1 if the epoch's architecture is the new proposal, 0 if that of an earlier epoch stays."""
+    ALIVE = "alive"
+    """Number of decisions that a search has not settled, or of feature maps that it has not dropped."""
+    BEFORE_ABSORPTION = "accuracy_before_absorption"
+    AFTER_ABSORPTION = "accuracy_after_absorption"
     WEIGHT = "weight/"
     """Start of the names of weights, ``weight/DECISION/ROW/OPTION``; only those of a row's first search are kept."""
 
 
-LOGGED = frozenset(
-    {
-        *(Log.EPOCH, Log.SECONDS, Log.ENTROPY, Log.SUPERNET_ACCURACY, Log.DISCRETISED_ACCURACY),
-        *(Log.FINAL_SUPERNET_ACCURACY, Log.CHANCE, Log.MEASURED, Log.USABLE),
-        *(Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES, Log.PROPOSED),
-    }
-)  # fmt: skip
+LOGGED = frozenset(value for name, value in vars(Log).items() if name.isupper()) - {Log.WEIGHT}
 
 SHARED = "shared"
 """The probed column of accuracies under shared weights; all but two columns are named after targets."""
@@ -141,6 +140,19 @@ class RowTraces:
         reached = np.concatenate([[0], np.cumsum(times <= np.repeat(limits, np.diff(self.starts)))])
         counts = reached[self.starts[1:]] - reached[self.starts[:-1]]
         return np.where(counts > 0, self.starts[:-1] + counts - 1, -1)
+
+    def at(self, target: str, times: np.ndarray, limits: Mapping[int, float]) -> pd.Series:
+        """Return by world the test accuracy of the proposal in force at the limit of its world, if there is one.
+
+        Args:
+            times: flat: ``seconds`` or ``queries``.
+            limits: by world.
+        """
+        if target not in self.test:
+            return pd.Series(dtype=float)
+        last = self.in_force(times, np.array([limits.get(int(world), np.nan) for world in self.worlds]))
+        reached = last >= 0
+        return pd.Series(self.test[target][last[reached]], self.worlds[reached], dtype=float).groupby(level=0).mean()
 
     def on_grid(self, times: np.ndarray, values: np.ndarray, grid: np.ndarray) -> Iterator[np.ndarray]:
         """Yield tables (searches, grid) of a flat column as step functions, a block of searches at a time.

@@ -13,7 +13,7 @@ from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.task import DartsTask
 from benchmarks.darts.training import DartsTrainingSide
 from harness import registry
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.space import Arch
 from harness.testing.toy import ToyProblem
 from harness.training import Meter
@@ -67,13 +67,18 @@ def method(row: str, **changes: Any) -> Any:
     return registry.build(info, registry.settings(info, row, SPACE.name, {**tiny, **changes}, {}))
 
 
-def view(seed: int = 0, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge) -> RecordedView:
+def view(
+    seed: int = 0,
+    checkpoint: Any = None,
+    meter: Callable[[Meter], Meter] = lambda charge: charge,
+    ledger: Ledger | None = None,
+) -> RecordedView:
     """Return a view whose task charges through ``meter``."""
 
     def task(world: int, device: str, charge: Meter) -> DartsTask:
         return DartsTask("digits", world, device, meter(charge))
 
-    return RecordedView(SPACE, Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    return RecordedView(SPACE, ledger or Ledger(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
 def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:

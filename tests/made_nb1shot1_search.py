@@ -14,7 +14,7 @@ from benchmarks.nb1shot1.clock import Clock
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro
 from harness import registry
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.space import Arch
 from harness.training import Meter
 from tests import made_search
@@ -24,7 +24,7 @@ CLOCK = Clock(700.0, 1e-4, (10.0, 5.0, 20.0), r2=0.9, median_error=0.1, cells=10
 TINY = {
     "epochs": 3,
     "batch": 16,
-    "warmup": 1,
+    "warmup": 0.3,
     "candidates": 3,
     "selection_batch": 16,
     "selection_batches": 2,
@@ -61,7 +61,11 @@ def method(row: str, **changes: Any) -> Any:
 
 
 def view(
-    number: int = 1, checkpoint: Any = None, meter: Callable[[Meter], Meter] = lambda charge: charge, seed: int = 0
+    number: int = 1,
+    checkpoint: Any = None,
+    meter: Callable[[Meter], Meter] = lambda charge: charge,
+    seed: int = 0,
+    ledger: Ledger | None = None,
 ) -> RecordedView:
     """Return a view of a space whose task charges through ``meter``."""
     space = NB1Shot1Space(number)
@@ -69,7 +73,7 @@ def view(
     def task(world: int, device: str, charge: Meter) -> nb1shot1.NB1Shot1Task:
         return nb1shot1.NB1Shot1Task("digits", space, CLOCK, world, device, meter(charge))
 
-    return RecordedView(space, Budget(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    return RecordedView(space, ledger or Ledger(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
 
 
 def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch | None, Mapping[str, Any]]:

@@ -18,7 +18,7 @@ from benchmarks.nb201.macro import Macro
 from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.training import NB201TrainingSide
 from harness import registry
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.space import Arch
 from harness.testing.toy import ToyProblem
 from harness.training import Meter
@@ -40,7 +40,7 @@ TINY = {
     "measured_batches": 1,
     "threshold": 10.0,
     "penalty": 0.05,
-    "warmup": 1,
+    "warmup": 0.5,
 }
 """Settings of every method that has them. With a larger penalty, the Lasso of CoNAS has no terms on so few images."""
 
@@ -98,7 +98,7 @@ def view(
     seed: int = 0,
     checkpoint: Any = None,
     meter: Callable[[Meter], Meter] = lambda charge: charge,
-    ledger: Budget | None = None,
+    ledger: Ledger | None = None,
 ) -> RecordedView:
     """Return a view whose task charges through ``meter``."""
 
@@ -106,7 +106,7 @@ def view(
         return nb201.NB201Task("digits", CLOCK, world, device, meter(charge))
 
     opened = partial(task, 7, "cpu")
-    return RecordedView(NB201Space(), ledger or Budget(), None, seed, "self", task=opened, checkpoint=checkpoint)
+    return RecordedView(NB201Space(), ledger or Ledger(), None, seed, "self", task=opened, checkpoint=checkpoint)
 
 
 def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.books import Books
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.outcome import Trace
 from harness.problem import Oracle
 from harness.space import SearchSpace
@@ -17,6 +17,6 @@ class RecordedView(SearchView):
 
     __slots__ = ("books", "ledger", "trace")
 
-    def __init__(self, space: SearchSpace, ledger: Budget, oracle: Oracle | None, seed: int, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, space: SearchSpace, ledger: Ledger, oracle: Oracle | None, seed: int, *args: Any, **kwargs: Any) -> None:
         self.ledger, self.trace, self.books = ledger, Trace(), Books(oracle)
         super().__init__(space, ledger, oracle, seed, *args, trace=self.trace, books=self.books, **kwargs)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import random
 import sys
 from collections.abc import Mapping
+from functools import cache
+from statistics import fmean
 from typing import Any, Final
 
 from benchmarks.darts.macro import Macro
@@ -22,7 +25,9 @@ IMAGES: Final = {"cifar10": (10, 3, 32), "digits": (10, 1, 8)}
 """By data set of the search, the number of classes, the channels and the size (pixels) of its images."""
 
 RECIPES: Final = {"cifar10": "darts", "digits": "digits"}
-"""By data set, the recipe whose network defines the size of a proposed cell."""
+"""By data set, the recipe whose network defines the size of a proposed cell, and whose length the price of a training."""
+PRICED_CELLS: Final = 100
+"""Number of random cells whose mean size is the price of a training."""
 
 
 class DartsBenchmark:
@@ -57,6 +62,7 @@ class DartsProblem(Problem):
 
     fidelities = ()
     record = "none: every cell is trained"
+    clock_currency = "macs"
 
     def __init__(self, dataset: str) -> None:
         from benchmarks.images.dataset import load
@@ -66,16 +72,26 @@ class DartsProblem(Problem):
         self.checksum = train.checksum
         self.training = DartsTrainingSide(dataset)
         self.retraining = Retrainer(dataset)
-        self.judge = DartsJudge(dataset, recipe(RECIPES[dataset]).macro(*IMAGES[dataset]))
+        how = recipe(RECIPES[dataset])
+        self.judge = DartsJudge(dataset, how.macro(*IMAGES[dataset]))
+        self.mean_cost = how.epochs * len(train) * mean_macs(dataset)
         self.facts = Facts(
             source=f"{train.name}, {len(train):,} training and {len(test):,} test images",
             search=f"weight sharing on training images of {train.name} alone",
             judge={dataset: "parameters and multiply-adds of the proposed cell; its accuracy takes a training"},
-            clock="seconds of this machine",
+            clock="none; a search is charged the multiply-adds of its forward passes, in training as in evaluation. A training "
+            f"is {how.epochs} epochs over {len(train):,} images of a cell with the mean of {PRICED_CELLS} random cells",
         )
 
     def oracle(self, world: int) -> None:
         """Return None: no accuracy is tabulated."""
+
+
+@cache
+def mean_macs(dataset: str) -> float:
+    """Return the mean multiply-adds of an image in the networks of some random cells, always the same ones."""
+    rng, space, macro = random.Random(0), DartsSpace("single"), recipe(RECIPES[dataset]).macro(*IMAGES[dataset])
+    return fmean(network_size(space.sample(rng), macro).macs for _ in range(PRICED_CELLS))
 
 
 class DartsJudge(Judge):

@@ -80,6 +80,7 @@ class Retrainer:
             },
             size.parameters,
             size.macs,
+            curve.top5,
         )
 
 

@@ -28,9 +28,9 @@ from harness.seeds import derive
 from harness.space import Arch
 
 EVALUATION_BATCH = 512
-HISTORY = ("epoch", "lr", "drop_path", "train_loss", "train_accuracy", "accuracy", "loss", "seconds")
-"""Columns of a training's curve. ``accuracy`` (percent) and ``loss`` (mean cross entropy, nats) are of the held-out images.
-Both are NaN in epochs without an evaluation."""
+HISTORY = ("epoch", "lr", "drop_path", "train_loss", "train_accuracy", "accuracy", "top5", "loss", "seconds")
+"""Columns of a training's curve. ``accuracy`` and ``top5`` (percent) and ``loss`` (mean cross entropy, nats) are of the
+held-out images. They are NaN in epochs without an evaluation."""
 
 
 @dataclass
@@ -43,6 +43,11 @@ class Curve:
     def final(self) -> float:
         """Held-out accuracy after the last epoch, percent: the headline."""
         return self.lines[-1]["accuracy"] if self.lines else math.nan
+
+    @property
+    def top5(self) -> float:
+        """Share of the held-out images whose class is among the five likeliest after the last epoch, percent."""
+        return self.lines[-1]["top5"] if self.lines else math.nan
 
     @property
     def loss(self) -> float:
@@ -175,7 +180,7 @@ class Retraining:
         if not math.isfinite(loss_sum):
             raise FloatingPointError(f"the loss is not finite in epoch {number + 1}")
         due = (number + 1) % recipe.evaluate_every == 0 or number + 1 == recipe.epochs
-        accuracy, held_out_loss = self.evaluate() if due and self.share[0] == 0 else (math.nan, math.nan)
+        accuracy, top5, held_out_loss = self.evaluate() if due and self.share[0] == 0 else (math.nan, math.nan, math.nan)
         line = {
             "epoch": number + 1,
             "lr": rate,
@@ -183,6 +188,7 @@ class Retraining:
             "train_loss": loss_sum / seen,
             "train_accuracy": 100 * right_sum / seen,
             "accuracy": accuracy,
+            "top5": top5,
             "loss": held_out_loss,
             "seconds": time.perf_counter() - started,
         }
@@ -212,18 +218,20 @@ class Retraining:
         self.optimizer.step()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
-    def evaluate(self) -> tuple[float, float]:
-        """Return accuracy (percent) and mean cross entropy (nats) on the held-out images."""
+    def evaluate(self) -> tuple[float, float, float]:
+        """Return accuracy and top-5 accuracy (percent), and mean cross entropy (nats), on the held-out images."""
         self.network.eval()
-        right, seen = torch.zeros((), device=self.device, dtype=torch.int64), 0
+        right, seen = torch.zeros(2, device=self.device, dtype=torch.int64), 0
         loss = torch.zeros((), device=self.device, dtype=torch.float64)
         with torch.inference_mode(), self._autocast():
             for images, labels in self.data.evaluated(EVALUATION_BATCH):
                 logits = self.network(images)[0].float()
-                right += (logits.argmax(1) == labels).sum()
+                likeliest = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
+                right += torch.stack([(logits.argmax(1) == labels).sum(), likeliest.sum()])
                 loss += F.cross_entropy(logits, labels, reduction="sum")
                 seen += len(labels)
-        return 100 * right.item() / seen, loss.item() / seen
+        first, five = (100 * count / seen for count in right.tolist())
+        return first, five, loss.item() / seen
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()

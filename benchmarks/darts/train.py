@@ -251,6 +251,7 @@ def _result(training: Retraining, arch: Arch) -> dict[str, Any]:
         "held_out": training.data.split,
         "accuracy_last_epoch": curve.final,
         "accuracy_best_epoch_chosen_on_held_out": curve.best,
+        "top5_accuracy_last_epoch": curve.top5,
         "loss_last_epoch": curve.loss,
         "epochs": training.epoch,
         "restarts_without_momentum": training.restarts,

@@ -113,14 +113,11 @@ def load(dataset: str, announce: Callable[[str], None] | None = None) -> tuple[I
 @cache
 def _digits() -> tuple[ImageSet, ImageSet]:
     """Return the digits with the split and standardisation of :mod:`benchmarks.images.digits`, as integers 0 to 16."""
-    from sklearn.datasets import load_digits
-
-    digits.load()  # raises an error if the digits differ from those that the split was made for
-    bunch = load_digits()
-    pixels, labels = np.asarray(bunch.images).astype(np.uint8)[:, None], np.asarray(bunch.target, dtype=np.int64)
+    images, labels = digits.read()
+    pixels = images.astype(np.uint8)[:, None]
     train, valid, test = digits.split(labels)
     training = pixels[train] / 16
-    images = ImageSet(
+    all_parts = ImageSet(
         name="digits",
         images=pixels,
         labels=labels,
@@ -131,4 +128,4 @@ def _digits() -> tuple[ImageSet, ImageSet]:
         checksum=hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest(),
         white=16,
     )
-    return images.rows(np.concatenate([train, valid])), images.rows(test)
+    return all_parts.rows(np.concatenate([train, valid])), all_parts.rows(test)

@@ -7,6 +7,9 @@ stratified: every class has its share in each part.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -39,22 +42,30 @@ def draws_seed(part: str, table: str = DRAWS_OF) -> int:
 
 
 def load() -> tuple[Part, Part, Part]:
-    """Return the training, validation and test part.
-
-    Raises:
-        UserError: scikit-learn's digits are other images.
-    """
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    pixels, labels = np.asarray(bunch.images, dtype=np.float64), np.asarray(bunch.target, dtype=np.int64)
-    if pixels.shape != (IMAGES, 8, 8):
-        raise UserError(f"scikit-learn's digits have shape {pixels.shape}, not ({IMAGES}, 8, 8); install scikit-learn >= 1.5")
+    """Return the training, validation and test part. Raises :class:`UserError` as :func:`read`."""
+    pixels, labels = read()
     parts = split(labels)
     seen = pixels[parts[0]]
     scaled = ((pixels - seen.mean()) / seen.std()).astype(np.float32)[:, None]
     train, valid, test = (Part(scaled[rows], labels[rows]) for rows in parts)
     return train, valid, test
+
+
+@cache
+def read() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return all images (N, 8, 8), with pixels from 0 to 16, and their labels (N,).
+
+    The file is read without scikit-learn's own reader, because importing that takes every run two seconds.
+
+    Raises:
+        UserError: scikit-learn is missing, or its digits are other images.
+    """
+    package = find_spec("sklearn")
+    file = Path(str(package and package.origin)).parent / "datasets" / "data" / "digits.csv.gz"
+    table = np.loadtxt(file, delimiter=",") if file.exists() else np.empty((0, 0))
+    if table.shape != (IMAGES, 65):
+        raise UserError(f"{file} has shape {table.shape}, not ({IMAGES}, 65): install scikit-learn >= 1.5")
+    return table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(np.int64)
 
 
 def split(labels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness import protocols
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.opening import opened
 from harness.problem import Benchmark, MissingRecord, Problem
 from harness.space import Arch, SearchSpace
@@ -170,7 +170,7 @@ def judge_agrees_with_itself(problem: Problem, archs: Sequence[Arch]) -> None:
 
 def view_leads_to_no_test_value(problem: Problem, archs: Sequence[Arch]) -> None:
     """no test value can be reached from the view of a search."""
-    view = SearchView(problem.space, Budget(), _oracle(problem, 1), seed=0)
+    view = SearchView(problem.space, Ledger(), _oracle(problem, 1), seed=0)
     view.query(archs[0])
     reached = list(reachable(view))
     leaked = {value for value in reached if isinstance(value, float)} & secret_values(problem, archs)

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from harness import registry
-from harness.budget import Budget, BudgetExhausted
+from harness.budget import BudgetExhausted, Ledger
 from harness.errors import UserError
 from harness.outcome import Trace
 from harness.space import Arch
@@ -95,12 +95,12 @@ def _attempt(search: Search) -> Outcome:
 def _search(search: Search, outcome: Outcome) -> None:
     info = registry.method(search.method)
     method = registry.build(info, search.settings)
-    budget = _Ledger(outcome, search.currency, search.limit)
+    ledger = _CountingLedger(outcome, search.currency, search.limit)
     trace = Trace()
     problem = ToySharingProblem() if search.trains else ToyProblem()
     view = SearchView(
         problem.space,
-        budget,
+        ledger,
         problem.oracle(7),
         search.seed,
         info.proposes,
@@ -113,10 +113,10 @@ def _search(search: Search, outcome: Outcome) -> None:
             view.propose(returned)
     finally:
         outcome.trace, outcome.proposals = repr(trace), [proposal.arch for proposal in trace.proposals]
-        outcome.spent = budget.spent(search.currency or "seconds")
+        outcome.spent = ledger.spent(search.currency or "seconds")
 
 
-class _Ledger(Budget):
+class _CountingLedger(Ledger):
     """A ledger that counts its charges and refusals."""
 
     __slots__ = ("_outcome",)

@@ -47,7 +47,7 @@ class Darts(training.WeightTraining):
             "order": "architecture_first",
             "clip_arch": False,
             "epochs": 25,
-            "lr_horizon": 50,
+            "lr_period": 2.0,
             "nesterov": False,
             "weight_decay": 3e-4,
         },

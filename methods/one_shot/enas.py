@@ -23,7 +23,7 @@ class Enas(training.WeightTraining):
     batch: Annotated[int, "images per step"] = 128
     lr: Annotated[float, "learning rate of the weights in the first epoch"] = 0.05
     lr_end: Annotated[float, "lowest learning rate of the cosine"] = 0.0005
-    lr_horizon: Annotated[int, "epochs of half a cosine, after which it rises again"] = 10
+    lr_period: Annotated[float, "half a cosine, as a share of the schedule; then it rises again: 10 of 250 epochs"] = 0.04
     weight_decay: Annotated[float, "L2 penalty on the weights"] = 2.5e-4
     controller: Annotated[
         Literal["nb201", "nb1shot1"],
@@ -74,7 +74,7 @@ class Enas(training.WeightTraining):
             "batch": 64,
             "lr": 0.025,
             "lr_end": 0.001,
-            "lr_horizon": 0,
+            "lr_period": 1.0,
             "weight_decay": 1e-4,
             "clip": 0.25,
             "controller": "nb1shot1",

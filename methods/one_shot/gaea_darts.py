@@ -14,7 +14,7 @@ class GaeaDarts(training.WeightTraining):
     """GAEA-DARTS: mixture weights on the simplex, moved by exponentiated gradient (eq. 8); the heaviest is selected."""
 
     epochs: Annotated[int, "passes over the images that train the weights"] = 25
-    lr_horizon: Annotated[int, "epochs of half a cosine; the released code has 50, twice the epochs (D-24)"] = 50
+    lr_period: Annotated[float, "half a cosine, as a share of the schedule: 50 epochs in the released code (D-24)"] = 2.0
     nesterov: Annotated[bool, "use Nesterov momentum"] = False
     weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
     track_stats: Annotated[
@@ -35,9 +35,9 @@ class GaeaDarts(training.WeightTraining):
     compared_with: ClassVar[str] = "darts"
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
-        "darts": {**training.DARTS, "epochs": 50, "lr_horizon": 0},
+        "darts": {**training.DARTS, "epochs": 50, "lr_period": 1.0},
         # the fork for 1Shot1: 50 epochs, another weight decay, a floor for all weights
-        "nb1shot1": {**training.NB1SHOT1, "epochs": 50, "lr_horizon": 0, "weight_decay": 3e-3, "edge_floor": 1e-5},
+        "nb1shot1": {**training.NB1SHOT1, "epochs": 50, "lr_period": 1.0, "weight_decay": 3e-3, "edge_floor": 1e-5},
     }
     variants: ClassVar[dict[str, dict[str, object]]] = {"bilevel": {"objective": "bilevel"}, "erm": {"objective": "erm"}}
 

@@ -21,8 +21,10 @@ class GaeaGdas(training.WeightTraining):
     weight_decay: Annotated[float, "L2 penalty on the weights"] = 3e-4
     arch_lr: Annotated[float, "rate of the exponentiated gradient: .1 in the paper, .01 in the released code (D-27)"] = 0.1
     warmup: Annotated[
-        int, "first epochs without a step of the architecture: 0 in the paper, 50 in the released code (D-27)"
-    ] = 0
+        float,
+        "share of the schedule before the architecture's first step: 0 in the paper, 50 of 150 epochs in the released code "
+        "(D-27)",
+    ] = 0.0
     entropic: Annotated[float, "factor of the entropic penalty: 0 in the paper, .01 in the released code (D-22)"] = 0.0
     hottest: Annotated[float, "temperature in the first epoch"] = 10.0
     order: Annotated[
@@ -47,10 +49,10 @@ class GaeaGdas(training.WeightTraining):
         "": {},
         "released": {
             "arch_lr": 0.01,
-            "warmup": 50,
+            "warmup": 50 / 150,
             "entropic": 0.01,
             "cooling": "released",
-            "lr_horizon": 50,
+            "lr_period": 50 / 150,
             "lr_restart": 0.5,
             "track_stats": True,  # D-55
         },
@@ -71,8 +73,8 @@ class GaeaGdas(training.WeightTraining):
         schedule = linear_temperature if self.cooling == "linear" else released_temperature
 
         def begin() -> bool:
-            gumbel.temperature = schedule(search.position, self.epochs, self.hottest, self.coldest, self.warmup)
-            return search.position >= self.warmup
+            gumbel.temperature = schedule(search.position, self.epochs, self.hottest, self.coldest, self.warmup * self.epochs)
+            return search.schedule.share >= self.warmup
 
         return alternate(
             search,

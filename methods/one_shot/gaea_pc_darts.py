@@ -14,8 +14,10 @@ class GaeaPcDarts(training.PartialChannels):
     """GAEA-PC-DARTS: PC-DARTS with weights of operations and edges on the simplex, moved by exponentiated gradient (eq. 8)."""
 
     warmup: Annotated[
-        int, "first epochs without a step of the architecture: 10 in the paper, 0 in the released code (D-28)"
-    ] = 10
+        float,
+        "share of the schedule before the architecture's first step: 10 of 50 epochs in the paper, 0 in the released code "
+        "(D-28)",
+    ] = 0.2
     arch_lr: Annotated[float, "rate of the exponentiated gradient of operations and edges"] = 0.1
     edge_floor: Annotated[float, "edge weights are raised to this: 0 in the DARTS space, 1e-5 in the fork for 1Shot1"] = 0.0
 
@@ -24,7 +26,7 @@ class GaeaPcDarts(training.PartialChannels):
     compared_with: ClassVar[str] = "pc_darts"
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
-        "nb1shot1": {**training.NB1SHOT1, "lr": 0.025, "lr_end": 0.001, "edge_floor": 1e-5}
+        "nb1shot1": {**training.NB1SHOT1, "lr": 0.025, "lr_end": 0.001, "edge_floor": 1e-5, "warmup": 10 / 100}
     }
 
     def skip(self, problem: Problem) -> str | None:
@@ -41,5 +43,5 @@ class GaeaPcDarts(training.PartialChannels):
             SimplexEG(search, self.arch_lr, edge_floor=self.edge_floor),
             objective=self.objective,
             order="architecture_first",
-            begin=lambda: search.position >= self.warmup,
+            begin=lambda: search.schedule.share >= self.warmup,
         )

@@ -13,7 +13,7 @@ from methods.one_shot.parts import training
 class PcDarts(training.PartialChannels):
     """PC-DARTS: DARTS on one of four channels, while the rest passes by; edges have softmax weights too."""
 
-    warmup: Annotated[int, "first epochs without a step of the architecture"] = 15
+    warmup: Annotated[float, "share of the schedule before the architecture's first step: 15 of 50 epochs"] = 0.3
     arch_lr: Annotated[float, "Adam's learning rate of the architecture"] = 6e-4
     arch_decay: Annotated[float, "L2 penalty on the logits"] = 1e-3
 
@@ -21,7 +21,7 @@ class PcDarts(training.PartialChannels):
     citations: ClassVar[tuple[str, ...]] = ("xu2020pcdarts",)
     proposes: ClassVar[str] = "self"
     settings: ClassVar[dict[str, dict[str, object]]] = {
-        "nb1shot1": {**training.NB1SHOT1, "lr": 0.025, "lr_end": 0.001, "warmup": 0, "arch_lr": 3e-4}
+        "nb1shot1": {**training.NB1SHOT1, "lr": 0.025, "lr_end": 0.001, "warmup": 0.0, "arch_lr": 3e-4}
     }
 
     def skip(self, problem: Problem) -> str | None:
@@ -38,5 +38,5 @@ class PcDarts(training.PartialChannels):
             SoftmaxAdam(search, self.arch_lr, self.arch_decay),
             objective=self.objective,
             order="architecture_first",
-            begin=lambda: search.position >= self.warmup,
+            begin=lambda: search.schedule.share >= self.warmup,
         )

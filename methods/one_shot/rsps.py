@@ -83,7 +83,8 @@ class Rsps(training.WeightTraining):
         search = Search(view, self)
         search.draw = lambda: Forward(active=self._drawn(search))
         ranked = search.ranked_images(self.candidates, self.selection_batch, self.selection_batches, self.finalists)
-        for epoch in search.epochs(evaluated=ranked if self.selects == "at_the_end" else 0):
+        at_the_end = self.selects == "at_the_end"
+        for epoch in search.epochs(evaluated=ranked * at_the_end, each=ranked * (not at_the_end)):
             for batch in search.steps(search.task.batches("train", self.batch, epoch)):
                 search.step_weights(search.loss(batch, Forward(active=self._drawn(search))))
             if self.selects == "every_epoch":

@@ -17,7 +17,7 @@ from benchmarks.nb1shot1.fingerprint import fingerprint
 from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.cache import Table
 from harness.view import SearchView
 from tests.nb101_files import record_file, rows_of, trainings
@@ -79,7 +79,7 @@ def test_query_through_the_view(benchmark: Any, table: Table) -> None:
     archs = [space.at(index) for index in range(space.size)]
 
     def queries() -> int:
-        view = SearchView(space, Budget(), problem.oracle(1), seed=0)
+        view = SearchView(space, Ledger(), problem.oracle(1), seed=0)
         for arch in archs:
             view.query(arch)
         number: int = view.budget.queries

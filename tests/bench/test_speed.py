@@ -22,7 +22,7 @@ from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.table import Records
 from harness import protocols, registry
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.cache import Table, TableWriter
 from harness.execute import execute
 from harness.outcome import Result
@@ -131,7 +131,7 @@ def view(
         monkeypatch.setenv("NAS_CACHE", str(folder / "cache"))
         table = LIBRARY.import_path(official_files.nats_folder(folder / "nats", 40))
         problem = NB201Problem(Records(table), "cifar10", 12, judge)
-    return SearchView(problem.space, Budget("seconds", 1e18), problem.oracle(1), 0)
+    return SearchView(problem.space, Ledger("seconds", 1e18), problem.oracle(1), 0)
 
 
 @pytest.mark.benchmark(group="one query")

@@ -14,7 +14,7 @@ from benchmarks.nb201.benchmark import NB201Problem, benchmarks
 from benchmarks.nb201.library import LIBRARY
 from benchmarks.nb201.table import Records
 from harness import registry
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.cache import Table
 from harness.problem import MissingRecord, Problem
 from harness.space import Arch
@@ -127,7 +127,7 @@ class TestOfficialRecords(NB201Contract):
         assert problem.fidelities == tuple(range(1, 13))
 
     def test_a_cell_without_records_is_missing_and_costs_nothing(self, problem: Any) -> None:
-        view = SearchView(problem.space, Budget("seconds", 1e6), problem.oracle(1), seed=0)
+        view = SearchView(problem.space, Ledger("seconds", 1e6), problem.oracle(1), seed=0)
         with pytest.raises(MissingRecord):
             view.query(problem.space.at(N + 1))
         assert view.budget.queries == view.budget.seconds == 0

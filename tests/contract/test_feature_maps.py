@@ -15,7 +15,7 @@ from benchmarks.feature_maps.benchmark import benchmarks
 from benchmarks.feature_maps.pool import PoolSpace
 from benchmarks.images import dataset
 from harness import registry
-from harness.budget import Budget, BudgetExhausted
+from harness.budget import BudgetExhausted, Ledger
 from harness.errors import UserError
 from harness.outcome import Trace
 from harness.problem import Problem
@@ -95,7 +95,7 @@ class SolverContract(UntabulatedContract, TrainingContract):
         for limit in (None, None, 3):
             before = random.getstate(), str(np.random.get_state(legacy=False))
             trace = Trace()
-            view = begin(problem, 1, Budget("solver_calls", limit) if limit else None, trace)
+            view = begin(problem, 1, Ledger("solver_calls", limit) if limit else None, trace)
             info = registry.method(row.partition(":")[0])
             values = {**registry.settings(info, row, problem.space.name, {}, {})}
             if info.name == "sweep":

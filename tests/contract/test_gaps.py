@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import registry
-from harness.budget import Budget, BudgetExhausted
+from harness.budget import BudgetExhausted, Ledger
 from harness.method import skip_reason
 from harness.problem import MissingRecord
 from harness.seeds import mix
@@ -47,7 +47,7 @@ def searched(row: str, oracle: ToyOracle, queries: int = 200, seed: int = 0) -> 
     method = registry.build(info, registry.settings(info, row, SPACE.name, {}, {}))
     if reason := skip_reason(method, ToyProblem()):
         pytest.skip(reason)
-    view = RecordedView(SPACE, Budget("queries", queries), oracle, seed, info.proposes)
+    view = RecordedView(SPACE, Ledger("queries", queries), oracle, seed, info.proposes)
     with suppress(BudgetExhausted):
         method.search(view)
     return view

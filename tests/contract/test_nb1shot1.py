@@ -14,7 +14,7 @@ from benchmarks.nb1shot1.cells import distinct_cells
 from benchmarks.nb1shot1.library import LIBRARY
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from harness import registry
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.cache import Table
 from harness.errors import UserError
 from harness.problem import MissingRecord, Problem
@@ -70,7 +70,7 @@ class TestPartOfASpace(BenchmarkContract):
         return set(test[test > 0].tolist()) - set(valid.tolist())
 
     def test_no_count_of_test_images_can_be_reached_from_a_view(self, problem: Problem, table: Table) -> None:
-        view = SearchView(problem.space, Budget(), problem.oracle(1), seed=0)
+        view = SearchView(problem.space, Ledger(), problem.oracle(1), seed=0)
         arrays = [value for value in reachable(view) if isinstance(value, np.ndarray)]
         assert any(np.array_equal(array, table.column("valid/108")) for array in arrays)
         for epochs in (4, 12, 36, 108):
@@ -138,7 +138,7 @@ def test_within_the_space_all_topologies_are_searched(table: Table) -> None:
 
 def test_an_architecture_that_is_not_covered_is_missing_and_never_guessed(problem: NB1Shot1Problem) -> None:
     arch = outside(problem)
-    view = SearchView(problem.space, Budget("epochs", 1000), problem.oracle(1), seed=0)
+    view = SearchView(problem.space, Ledger("epochs", 1000), problem.oracle(1), seed=0)
     with pytest.raises(MissingRecord, match="no 108-epoch training"):
         view.query(arch)
     assert view.budget.queries == view.budget.epochs == 0

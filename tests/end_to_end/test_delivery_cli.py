@@ -18,7 +18,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.mark.slow
 def test_the_network_of_a_single_run_is_tested_next_to_the_trained_cell(command: Command, tmp_path: Path) -> None:
-    short = ("--set", "ista_nas.epochs=2", "--set", "ista_nas.continued=2")
+    short = ("--budget", "epochs=5", "--set", "ista_nas.epochs=2", "--set", "ista_nas.continued=2")
     call = ("--protocol", "digits", "--benchmarks", "darts/digits", "--methods", "ista_nas:one_stage", "--seeds", "1", *short)
     done = command(*call, "--out", tmp_path, timeout=600)
     assert done.returncode == 0, done.stderr

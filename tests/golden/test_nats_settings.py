@@ -14,7 +14,7 @@ CONFIGURATION: dict[str, Any] = {
     "batch": 64,
     "lr": 0.025,
     "lr_end": 0.001,
-    "lr_horizon": 0,
+    "lr_period": 1.0,
     "lr_restart": 0.0,
     "lr_ahead": 0,
     "momentum": 0.9,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.books import Booked, mismatch
-from harness.budget import Budget, BudgetExhausted, Spending
+from harness.budget import BudgetExhausted, Ledger, Spending
 from harness.outcome import Proposal
 from harness.testing.toy import ToyOracle, ToySpace
 from tests.recorded import RecordedView
@@ -25,7 +25,7 @@ def searched(world: int = 7, limit: float = 1000.0, trained: bool = False) -> Bo
     def task(charge: Callable[..., None]) -> Callable[..., None]:
         return charge
 
-    ledger = Budget("seconds", limit, "refuse")
+    ledger = Ledger("seconds", limit, "refuse")
     view = RecordedView(ToySpace(), ledger, ToyOracle(world), 0, task=task)
     try:
         while True:
@@ -87,7 +87,7 @@ def test_a_search_without_queries_and_without_an_oracle_agrees() -> None:
 
 
 def test_a_method_reads_its_ledger_and_charges_nothing() -> None:
-    ledger = Budget("seconds", 10.0)
+    ledger = Ledger("seconds", 10.0)
     ledger.charge(queries=1, seconds=4.0, epochs=0.5, macs=7.0, solver_calls=2)
     spending = Spending(ledger)
     assert (spending.queries, spending.seconds, spending.epochs, spending.macs) == (1, 4.0, 0.5, 7.0)
@@ -101,7 +101,7 @@ def test_a_method_reads_its_ledger_and_charges_nothing() -> None:
 @pytest.mark.parametrize("currency", ["queries", "seconds", "epochs", "macs", "solver_calls"])
 @pytest.mark.parametrize("amount", [-1, -1e-9, math.nan, math.inf, -math.inf])
 def test_impossible_costs_are_refused_in_every_currency(currency: str, amount: float) -> None:
-    ledger = Budget()
+    ledger = Ledger()
     with pytest.raises(ValueError, match="impossible cost"):
         ledger.charge(**{currency: amount})  # type: ignore[arg-type]
-    assert ledger.snapshot() == Budget().snapshot()
+    assert ledger.snapshot() == Ledger().snapshot()

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from harness.books import Books
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.checkpoint import File
 from harness.outcome import Probe, Proposal, Trace
 
 
-def spent() -> tuple[Budget, Trace, Books]:
-    budget, trace, books = Budget(), Trace(), Books(None)
-    budget.charge(queries=2, seconds=0.1, epochs=1 / 3, macs=7.0, solver_calls=4)
+def spent() -> tuple[Ledger, Trace, Books]:
+    ledger, trace, books = Ledger(), Trace(), Books(None)
+    ledger.charge(queries=2, seconds=0.1, epochs=1 / 3, macs=7.0, solver_calls=4)
     trace.seconds.extend([0.1, math.pi])
     trace.accuracy.extend([50.0, 1 / 3])
     trace.proposals.append(Proposal(1, 0.1, (0, 4, 2)))
@@ -21,23 +21,23 @@ def spent() -> tuple[Budget, Trace, Books]:
     trace.scalars.append({"seconds": 0.1, "entropy": math.nan, "loss": math.inf})
     books.queries.append(((0, 4, 2), None))
     books.trained["seconds"] = 0.1
-    return budget, trace, books
+    return ledger, trace, books
 
 
 def test_a_search_goes_on_with_the_ledger_and_the_trace_it_had(tmp_path: Path) -> None:
-    budget, trace, books = spent()
+    ledger, trace, books = spent()
     state = bytes(range(256)) * 100
-    File(tmp_path / "deep" / "a.ckpt", "a").save(state, budget, trace, books)
-    again, lines, noted = Budget(), Trace(), Books(None)
+    File(tmp_path / "deep" / "a.ckpt", "a").save(state, ledger, trace, books)
+    again, lines, noted = Ledger(), Trace(), Books(None)
     assert File(tmp_path / "deep" / "a.ckpt", "a").load(again, lines, noted) == state
     assert (noted.queries, noted.trained) == (books.queries, books.trained)
-    assert again.snapshot() == budget.snapshot()
+    assert again.snapshot() == ledger.snapshot()
     assert repr(lines) == repr(trace)  # repr: NaN is not equal to itself
 
 
 def test_nothing_there_means_a_new_search(tmp_path: Path) -> None:
-    budget, trace = Budget(), Trace()
-    assert File(tmp_path / "none.ckpt", "a").load(budget, trace, Books(None)) is None
+    ledger, trace = Ledger(), Trace()
+    assert File(tmp_path / "none.ckpt", "a").load(ledger, trace, Books(None)) is None
     assert trace == Trace()
 
 
@@ -47,9 +47,9 @@ def test_a_damaged_one_is_reported_and_not_used(tmp_path: Path, capsys: pytest.C
     for damage in (lambda data: data[:-1], lambda data: data[:40] + bytes([data[40] ^ 1]) + data[41:], lambda data: b""):
         good = file.path.read_bytes()
         file.path.write_bytes(damage(good))
-        budget, trace = Budget(), Trace()
-        assert file.load(budget, trace, Books(None)) is None
-        assert budget.snapshot() == Budget().snapshot()
+        ledger, trace = Ledger(), Trace()
+        assert file.load(ledger, trace, Books(None)) is None
+        assert ledger.snapshot() == Ledger().snapshot()
         assert "a.ckpt is damaged" in capsys.readouterr().err
         file.path.write_bytes(good)
 
@@ -68,9 +68,9 @@ def test_a_write_that_fails_keeps_the_last_good_one_and_the_search(tmp_path: Pat
 
 
 def test_a_used_ledger_refuses_to_be_restored() -> None:
-    budget, _, _ = spent()
+    ledger, _, _ = spent()
     with pytest.raises(ValueError, match="in use"):
-        budget.restore(Budget().snapshot())
+        ledger.restore(Ledger().snapshot())
 
 
 def test_a_training_has_a_state_and_no_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +92,7 @@ def test_forgetting_twice_is_no_error(tmp_path: Path) -> None:
 def test_the_checkpoint_of_another_run_is_not_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     File(tmp_path / "a.ckpt", "a").save(b"state", *spent())
     (tmp_path / "a.ckpt").rename(tmp_path / "b.ckpt")
-    budget, trace, books = Budget(), Trace(), Books(None)
-    assert File(tmp_path / "b.ckpt", "b").load(budget, trace, books) is None
-    assert budget.snapshot() == Budget().snapshot() and trace == Trace() and not books.queries
+    ledger, trace, books = Ledger(), Trace(), Books(None)
+    assert File(tmp_path / "b.ckpt", "b").load(ledger, trace, books) is None
+    assert ledger.snapshot() == Ledger().snapshot() and trace == Trace() and not books.queries
     assert "b.ckpt is the checkpoint of another run; this run starts from the beginning" in capsys.readouterr().err

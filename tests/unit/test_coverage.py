@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from reports import coverage, tables
+from reports import coverage, ranked
 from reports.evidence import Part, Reference
 from reports.study import Study
 from reports.traces import Trace, Traces
@@ -78,7 +78,7 @@ def test_no_mean_is_taken_over_a_part_of_the_runs(study: Study) -> None:
     assert len(study.finished(BENCHMARK, "pc_darts", TARGET)) == 3
     assert study.finished(BENCHMARK, "gaea_pc_darts", TARGET).empty
     assert study.coverage(BENCHMARK, "gaea_pc_darts", TARGET) == (2, 3)
-    cells = {row[0]: row[2] for row in tables.results(study, BENCHMARK).rows}
+    cells = {row[0]: row[2] for row in ranked.results(study, BENCHMARK).rows}
     assert cells["pc_darts"] == f"93.17 ± {np.std([93.5, 93, 93]):.2f}"
     assert cells["gaea_pc_darts"] == "2/3 in the table, 88.50 to 93.17"
 

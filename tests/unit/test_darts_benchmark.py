@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import random
+from statistics import fmean
 
 import pytest
 
+from benchmarks.darts.benchmark import PRICED_CELLS
 from benchmarks.darts.macro import Macro
 from benchmarks.darts.published import published
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from harness import registry
+from harness.budget import Ledger
 from harness.errors import UserError
 from harness.training import Retrainer
 
@@ -68,4 +71,20 @@ def test_a_short_training_says_how_far_it_is_and_goes_on() -> None:
     again = retraining.train(cell, settings, 3, "cpu", states[2], lambda _: None, lambda _: None)
     assert (again.accuracy, again.best, again.loss) == (uninterrupted.accuracy, uninterrupted.best, uninterrupted.loss)
     assert uninterrupted.loss == uninterrupted.curve["loss"][-1] > 0
+    assert uninterrupted.accuracy <= uninterrupted.top5 == uninterrupted.curve["top5"][-1] == again.top5
     assert again.curve["train_loss"] == uninterrupted.curve["train_loss"]
+
+
+def test_a_training_costs_what_a_search_is_charged_for_its_epochs() -> None:
+    """The common budget of the space is in multiply-adds: 10 epochs of the recipe, over all training images."""
+    problem = registry.benchmark("darts/digits").open({}, {})
+    assert problem.clock_currency == "macs"
+    ledger = Ledger()
+    assert problem.training is not None and problem.mean_cost is not None
+    task = problem.training(0, "cpu", ledger.charge)
+    net, rng, sizes = task.supernet(none=False), random.Random(0), []
+    for _ in range(PRICED_CELLS):
+        arch = problem.space.sample(rng)
+        sizes.append(problem.judge.score(arch, 0)["digits"]["macs"])
+        assert net.price(1, training=True, active=net.active_for(arch))["macs"] == sizes[-1]
+    assert problem.mean_cost == pytest.approx(10 * 1408 * fmean(sizes))

@@ -136,6 +136,18 @@ def test_the_held_out_loss_is_recorded_in_every_evaluated_epoch() -> None:
     assert curve.loss == curve.lines[-1]["loss"] != pytest.approx(curve.lines[1]["loss"])
 
 
+def test_top_five_counts_the_images_whose_class_is_among_the_five_likeliest() -> None:
+    data = resident_data()
+    training = Retraining(CELL, TINY, data, 0)
+    curve = training.run()
+    training.network.eval()
+    with torch.inference_mode():
+        pairs = [(training.network(images)[0][0], int(labels[0])) for images, labels in data.evaluated(1)]
+    ranks = [int((logits > logits[label]).sum()) for logits, label in pairs]
+    assert curve.final < curve.top5 == pytest.approx(100 * sum(rank < 5 for rank in ranks) / len(ranks))
+    assert curve.final == pytest.approx(100 * sum(rank < 1 for rank in ranks) / len(ranks))
+
+
 def test_a_loss_that_is_not_finite_ends_the_training() -> None:
     with pytest.raises(FloatingPointError, match="epoch 1"):
         Retraining(CELL, dataclasses.replace(TINY, lr=1e30, clip=0.0), resident_data(), 0).run()

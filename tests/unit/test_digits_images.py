@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
@@ -18,9 +20,23 @@ from benchmarks.images.augment import STANDARD
 from benchmarks.images.task import Rule, SearchImages
 from benchmarks.nb1shot1 import digits_bundle as nb1shot1
 from benchmarks.nb201 import digits_bundle as nb201
+from harness.errors import UserError
 from harness.seeds import derive
 from harness.weight_sharing import Task
 from tests import made_darts, made_nb1shot1_search, made_search
+
+
+def test_the_images_are_those_that_scikit_learn_reads() -> None:
+    bunch = pytest.importorskip("sklearn.datasets").load_digits()
+    images, labels = digits.read()
+    assert np.array_equal(images, bunch.images)
+    assert np.array_equal(labels, bunch.target)
+
+
+def test_other_images_end_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digits, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
+    with pytest.raises(UserError, match="install scikit-learn"):
+        digits.read.__wrapped__()
 
 
 def test_the_split_is_fixed_and_stratified() -> None:

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.feature_maps.models import Predictions
 from benchmarks.feature_maps.pool import PoolSpace
 from harness import registry
-from harness.budget import Budget, BudgetExhausted
+from harness.budget import BudgetExhausted, Ledger
 from harness.checkpoint import File
 from harness.training import Meter
 from methods.feature_maps.weight_sharing import WeightSharing
@@ -63,7 +63,7 @@ class MadeModel:
         return Predictions(level < quality, level - quality)
 
 
-def run(row: str, seed: int = 0, size: int = 16, budget: Budget | None = None, file: File | None = None, **task: Any) -> Any:
+def run(row: str, seed: int = 0, size: int = 16, ledger: Ledger | None = None, file: File | None = None, **task: Any) -> Any:
     """Search with a row. Return (view, task)."""
     info = registry.method(row.partition(":")[0])
     values = registry.settings(info, row, "random-fourier", {}, {})
@@ -73,7 +73,7 @@ def run(row: str, seed: int = 0, size: int = 16, budget: Budget | None = None, f
         tasks.append(MadeTask(charge, size, **task))
         return tasks[-1]
 
-    view = RecordedView(PoolSpace("made", size), budget or Budget(), None, seed, "self", task=open_task, checkpoint=file)
+    view = RecordedView(PoolSpace("made", size), ledger or Ledger(), None, seed, "self", task=open_task, checkpoint=file)
     with contextlib.suppress(BudgetExhausted):
         registry.build(info, values).search(view)
     return view, tasks[0]
@@ -101,7 +101,7 @@ def test_every_solver_call_is_paid_for_and_none_is_made_beyond_the_budget(row: s
     spent = free.ledger.snapshot()
     assert spent["queries"] == spent["extra"]["solver_calls"] > 1
     for limit in (1, 3, 6):
-        view, task = run(row, size=64, budget=Budget("solver_calls", limit))
+        view, task = run(row, size=64, ledger=Ledger("solver_calls", limit))
         assert len(task.calls) == view.budget.queries == min(limit, spent["queries"])
         head = [proposal for proposal in free.trace.proposals if proposal.queries <= limit]
         assert [proposal for proposal in view.trace.proposals if proposal.queries < limit] == [
@@ -134,7 +134,7 @@ def test_the_loss_reaches_every_solver_call(row: str) -> None:
         tasks.append(MadeTask(charge))
         return tasks[-1]
 
-    view = RecordedView(PoolSpace("made", 16), Budget(), None, 0, "self", task=open_task)
+    view = RecordedView(PoolSpace("made", 16), Ledger(), None, 0, "self", task=open_task)
     registry.build(info, {**values, "loss": "squared_hinge"}).search(view)
     assert {call.loss for call in tasks[0].calls} == {"squared_hinge"}
 

@@ -106,6 +106,20 @@ def test_the_wall_limit_begins_with_the_search_and_not_with_the_import(tmp_path:
     assert {result.status for result in by_run.values()} == {"done"}
 
 
+def test_a_run_that_trains_finds_torch_and_its_optimizers_imported_and_no_second_thread(tmp_path: Path) -> None:
+    (tmp_path / "trains.py").write_text(
+        "import os, sys\nfrom dataclasses import dataclass\n@dataclass(frozen=True)\nclass Trains:\n    '''Looks around.'''\n"
+        "    kind, proposes, reference = 'one-shot', 'self', ''\n    def search(self, view):\n"
+        "        before = set(sys.modules)\n        threads = len(os.listdir('/proc/self/task'))\n        import torch\n"
+        "        torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])\n"
+        "        new = {name for name in set(sys.modules) - before if name.startswith('torch')}\n"
+        "        if new or threads > 1:\n            raise RuntimeError(f'{sorted(new)[:3]}, {threads} threads')\n"
+        "        return view.space.sample(view.rng)\n"
+    )
+    by_run = results(local, jobs(planned("random_search", str(tmp_path / "trains.py"), seeds=2)), workers=1)
+    assert {result.error for result in by_run.values()} == {""}
+
+
 def test_an_import_that_never_ends_is_a_timeout(tmp_path: Path) -> None:
     file = tmp_path / "stuck.py"
     text = (

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.nb201.space import EDGES, NB201Space
 from harness import registry
-from harness.budget import Budget, BudgetExhausted
+from harness.budget import BudgetExhausted, Ledger
 from harness.method import Method
 from harness.problem import MissingRecord
 from harness.space import Arch
@@ -38,7 +38,7 @@ class Recorder(ToyOracle):
 
 def searched(method: Method, queries: int, seed: int = 0) -> tuple[RecordedView, Recorder]:
     oracle = Recorder()
-    view = RecordedView(ToySpace(), Budget("queries", queries), oracle, seed, getattr(method, "proposes", "best_valid"))
+    view = RecordedView(ToySpace(), Ledger("queries", queries), oracle, seed, getattr(method, "proposes", "best_valid"))
     with pytest.raises(BudgetExhausted):
         method.search(view)
     return view, oracle
@@ -114,7 +114,7 @@ def test_the_policy_of_the_budget_keeps_or_drops_the_evaluation_that_crosses_the
     queries, proposed = {}, {}
     for policy in ("refuse", "allow_last"):
         oracle = Recorder()
-        view = RecordedView(ToySpace(), Budget("seconds", 1230.0, policy), oracle, 0)
+        view = RecordedView(ToySpace(), Ledger("seconds", 1230.0, policy), oracle, 0)
         with pytest.raises(BudgetExhausted):
             Reinforce().search(view)
         queries[policy], proposed[policy] = view.ledger.queries, [proposal.arch for proposal in view.trace.proposals]
@@ -127,7 +127,7 @@ def test_the_policy_of_the_budget_keeps_or_drops_the_evaluation_that_crosses_the
 @pytest.mark.parametrize("move", ["first", "best"])
 def test_local_search_evaluates_all_of_a_small_space_once(move: Literal["first", "best"]) -> None:
     oracle = Recorder()
-    view = RecordedView(ToySpace(), Budget("queries", 10_000), oracle, 0)
+    view = RecordedView(ToySpace(), Ledger("queries", 10_000), oracle, 0)
     LocalSearch(move=move).search(view)  # returns when it has evaluated all of the space
     archs = [arch for arch, _ in oracle.asked]
     assert len(archs) == len(set(archs)) == ToySpace().size
@@ -268,9 +268,9 @@ def test_local_search_ends_once_it_knows_every_record_of_a_sparse_table(records:
                 raise MissingRecord("no record")
             return 50.0 + sum(arch), 1.0, 1.0, 1.0
 
-    view = RecordedView(space, Budget("queries", 10_000), Sparse(7), 0)
+    view = RecordedView(space, Ledger("queries", 10_000), Sparse(7), 0)
     local_search("").search(view)
     assert 1 <= len(view.trace.accuracy) <= len(known)
     known.clear()
     with pytest.raises(MissingRecord):
-        local_search("").search(RecordedView(space, Budget("queries", 10_000), Sparse(7), 0))
+        local_search("").search(RecordedView(space, Ledger("queries", 10_000), Sparse(7), 0))

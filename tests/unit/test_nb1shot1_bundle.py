@@ -14,7 +14,7 @@ from benchmarks.digits_tables.assembly import assemble
 from benchmarks.nb1shot1 import digits_bundle
 from benchmarks.nb1shot1.benchmark import DigitsBenchmark, NB1Shot1Problem
 from benchmarks.nb1shot1.digits_bundle import FILES
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.errors import UserError
 from harness.view import SearchView
 from tests import made_nb1shot1_digits, made_nb1shot1_search
@@ -80,11 +80,11 @@ def test_it_is_available_and_its_facts_say_what_it_is(
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("row", ["pc_darts", "gaea_pc_darts"])
 def test_weight_sharing_is_searched_and_judged(row: str, problem: NB1Shot1Problem) -> None:
-    budget = Budget()
+    ledger = Ledger()
     view = SearchView(
-        problem.space, budget, problem.oracle(1), 0, "self", task=lambda charge: problem.training(7, "cpu", charge)
+        problem.space, ledger, problem.oracle(1), 0, "self", task=lambda charge: problem.training(7, "cpu", charge)
     )
     arch = made_nb1shot1_search.method(row).search(view)
-    assert budget.spent("seconds") > 0 and budget.spent("epochs") >= 3
+    assert ledger.spent("seconds") > 0 and ledger.spent("epochs") >= 3
     score = problem.judge.score(arch)["digits"]
     assert 0 <= score["regret"] < 100 and score["rank"] >= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from benchmarks.nb1shot1.size import network_size
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
 from benchmarks.nb1shot1.training import NB1Shot1TrainingSide
+from harness.budget import BudgetExhausted, Ledger
 from harness.checkpoint import File
 from harness.errors import UserError
 from harness.space import Arch
@@ -67,7 +69,7 @@ def test_it_proposes_every_epoch_pays_and_resumes_to_the_same_end(
 @pytest.mark.parametrize("row", ["pc_darts", "gaea_pc_darts"])
 def test_the_architecture_stays_in_the_first_epochs_and_moves_after_them(row: str) -> None:
     view = made_nb1shot1_search.view()
-    made_nb1shot1_search.search(row, view, epochs=4, warmup=2, arch_lr=0.5)
+    made_nb1shot1_search.search(row, view, epochs=4, warmup=0.5, arch_lr=0.5)
     epochs = [line for line in view.trace.scalars if "epoch" in line]
     entropies = [line["entropy"] for line in epochs]
     assert entropies[0] == entropies[1] == pytest.approx(1, abs=1e-5)
@@ -252,3 +254,22 @@ def test_finalists_are_ranked_again_on_all_validation_images(monkeypatch: pytest
     assert numbers == list(range(8)), "each on its own batches"
     assert search.best_of(archs, 16, finalists=2) == archs[1]
     assert search.best_of(archs, 16, finalists=3) == archs[3]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.7, 1.2, 1.6, 3.3])
+@pytest.mark.parametrize("row", ["rsps", pytest.param("enas", marks=pytest.mark.slow)])
+def test_a_fitted_search_that_selects_at_every_epoch_has_a_proposal_or_is_too_small(row: str, share: float) -> None:
+    """The price of the first selection is unknown before it. Later ones are kept, with a margin."""
+    own = made_nb1shot1_search.view()
+    made_nb1shot1_search.search(row, own, epochs=1)
+    limit = share * own.ledger.seconds
+    view = made_nb1shot1_search.view(ledger=Ledger("seconds", limit, "fit"))
+    with contextlib.suppress(BudgetExhausted):  # includes a budget that is too small
+        made_nb1shot1_search.search(row, view)
+    assert view.ledger.seconds <= limit
+    epochs = [line for line in view.trace.scalars if "epoch" in line]
+    assert bool(epochs) == (share >= 1)
+    assert view.trace.proposals or share < 1
+    if epochs:
+        assert "final_supernet_accuracy" in view.trace.scalars[-1], "it ended by itself"
+        assert view.ledger.seconds > limit - 1.5 * own.ledger.seconds

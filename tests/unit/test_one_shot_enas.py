@@ -266,8 +266,8 @@ def test_adam_has_the_settings_of_the_controller() -> None:
     for row in (made_nb1shot1_search, made_search):
         settings = settings_of(row, **changed)
         learner = enas._controller(Search(row.view(), settings), settings)
-        (group,) = learner._adam.param_groups
-        assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (3e-4, (0.5, 0.999), 1e-8, 1e-3)
+        adam = learner._adam
+        assert (adam.lr, adam.betas, adam.eps, adam.decay) == (3e-4, (0.5, 0.999), 1e-8, 1e-3)
 
 
 # -- images ------------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import pytest
@@ -71,3 +71,22 @@ def test_a_method_that_records_nothing_has_it_all_the_same() -> None:
     assert list(search.epochs()) == [0, 1]
     (line,) = view.trace.scalars
     assert math.isfinite(line["final_supernet_accuracy"]) and view.ledger.spent("epochs") == 0
+
+
+@pytest.mark.parametrize("row", ["darts:bilevel", "rsps"])
+def test_the_late_training_loss_is_the_mean_of_the_last_tenth_of_the_steps(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses: list[float] = []
+    step = Search.step_weights
+
+    def noted(self: Search, loss: Any, *more: Any, **named: Any) -> None:
+        losses.append(float(loss.detach()))
+        step(self, loss, *more, **named)
+
+    monkeypatch.setattr(Search, "step_weights", noted)
+    for epochs, late in ((3, 1), (20, 2)):  # at least the last epoch
+        losses.clear()
+        view = made_search.view()
+        made_search.search(row, view, epochs=epochs)
+        (final,) = [line for line in view.trace.scalars if "train_loss" in line]
+        steps = len(losses) // epochs
+        assert final["train_loss"] == pytest.approx(fmean(losses[-late * steps :]), rel=1e-5)

@@ -1,93 +1,108 @@
-"""Every weight-sharing method fits its schedule to a budget: never above the limit, and within an epoch below it."""
+"""Every weight-sharing method in every space fits its schedule to a budget: never above it, and within an epoch below it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from functools import cache
-from itertools import pairwise
+import random
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from harness.budget import Budget, BudgetExhausted, BudgetTooSmall
+from harness.budget import BudgetExhausted, BudgetTooSmall
 from harness.checkpoint import File
 from methods.one_shot.parts import search as frame
-from tests import made_search
-from tests.made_search import small
+from tests import fitted
+from tests.fitted import Seen, early, enough, own, run, warms_up
 from tests.unit.test_one_shot_resume import Counter, Killed
 
-pytestmark = pytest.mark.usefixtures("small")
-__all__ = ["small"]
-
-TRAINING = [row for row in made_search.rows() if not row.startswith("random_cell")]
-"""Rows that train. A random cell is charged nothing."""
-QUICK = {"gdas", "rsps"}
+QUICK = {("nb201", "gdas"), ("nb201", "rsps")}
 """A row of each kind of training; the others are slow."""
-EARLY = {"ista_nas:one_stage"}
-"""Rows that may end before the limit, by a rule of their own."""
 
 
-def rows(without: Collection[str] = ()) -> list[Any]:
-    return [row if row in QUICK else pytest.param(row, marks=pytest.mark.slow) for row in TRAINING if row not in without]
+def rows(choose: Callable[[str, str], bool] = lambda space, row: True) -> pytest.MarkDecorator:
+    """Return the parameters of a test of all rows, or of some."""
+    chosen = [pair for pair in fitted.rows() if choose(*pair)]
+    marked = [pair if pair in QUICK else pytest.param(*pair, marks=pytest.mark.slow) for pair in chosen]
+    return pytest.mark.parametrize(("space", "row"), marked)
 
 
-@cache
-def price(row: str) -> float:
-    """Return the charge of the method's own schedule of two epochs."""
-    view = made_search.view()
-    made_search.search(row, view)
-    return float(view.ledger.seconds)
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted.shrink(monkeypatch)
 
 
-def fitted(row: str, limit: float, **more: Any) -> Any:
-    """Return the view of a search that fits the limit."""
-    view = made_search.view(ledger=Budget("seconds", limit, "fit"), **more)
-    arch, _ = made_search.search(row, view)
-    assert arch or view.trace.proposals
-    return view
+def drawn(space: str, row: str, claim: str) -> random.Random:
+    """Return the random numbers of a test."""
+    return random.Random(f"{claim} {space} {row}")
 
 
-def epochs(view: Any) -> list[dict[str, float]]:
-    return [line for line in view.trace.scalars if "supernet_accuracy" in line]
+@rows()
+def test_a_schedule_fits_any_limit(space: str, row: str) -> None:
+    """The charge is never above the limit and within an epoch below it, and twice the limit gives about twice the epochs."""
+    limit = drawn(space, row, "limit").uniform(1.2, 3) * enough(space, row)
+    once, twice = run(space, row, limit), run(space, row, 2 * limit)
+    for seen, amount in ((once, limit), (twice, 2 * limit)):
+        assert seen.spent <= amount
+        if not early(space, row):
+            assert warms_up(space, row) or not seen.view.ledger.exhausted, "the schedule ends the search, not the ledger"
+            kept = seen.reserve - seen.selection
+            assert amount - seen.spent <= seen.longest + kept + 1e-9 * amount
+            assert kept <= 0.6 * seen.reserve, "the kept price of a selection has a margin"
+            assert_runs_through(seen, amount, own(space, row))
+    if not early(space, row):
+        expected = once.epochs * (2 * limit - once.reserve) / (limit - once.reserve)
+        assert 0.8 * expected - 2 <= twice.epochs <= 1.25 * expected + 2
 
 
-@pytest.mark.parametrize("factor", [2.0, 5.3])
-@pytest.mark.parametrize("row", rows())
-def test_the_charge_is_within_an_epoch_below_the_limit_and_never_above(row: str, factor: float) -> None:
-    limit = factor * price(row)
-    view = fitted(row, limit)
-    ends = [0.0, *(line["seconds"] for line in epochs(view))]
-    longest = max(later - earlier for earlier, later in pairwise(ends))
-    assert view.ledger.seconds <= limit
-    if row not in EARLY:
-        selection = view.ledger.seconds - ends[-1]
-        assert view.ledger.seconds >= limit - longest - 0.35 * selection - 1e-9, "the kept price of a selection has a margin"
+def assert_runs_through(seen: Seen, limit: float, own: Seen) -> None:
+    """Assert that a search has been through the whole schedule: its last step is within an epoch of the end."""
+    last, until_last = seen.search.schedule.length - 1, limit - seen.reserve - seen.longest
+    assert seen.positions[0] == 0 and seen.positions == sorted(seen.positions)
+    assert last * (1 - seen.longest / until_last) <= seen.positions[-1] <= last
+    assert seen.rates[0] == own.rates[0]
+    assert seen.rates[-1] == seen.search.rate(seen.positions[-1])
+    assert own.rates[-1] == seen.search.rate(last)
 
 
-@pytest.mark.parametrize("row", rows(EARLY))
-def test_twice_the_limit_gives_about_twice_the_epochs_and_the_same_end_of_the_schedule(row: str) -> None:
-    once, twice = (epochs(fitted(row, factor * price(row))) for factor in (3.0, 6.0))
-    assert 1.6 * len(once) - 2 <= len(twice) <= 2.6 * len(once) + 2
-    own = made_search.view()
-    made_search.search(row, own)
-    assert twice[-1]["lr"] == pytest.approx(epochs(own)[-1]["lr"], rel=0.35)
-
-
-@pytest.mark.parametrize("row", ["gdas", *(pytest.param(row, marks=pytest.mark.slow) for row in ("enas", "xnas", "rsps"))])
-def test_a_killed_fitted_search_resumes_to_the_same_cell(row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@rows()
+def test_killed_at_any_moment_a_fitted_search_resumes_to_the_same_result(
+    space: str, row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
-    limit, passes = 4 * price(row), Counter()
-    expected = fitted(row, limit, meter=passes)
+    rng, passes = drawn(space, row, "killed"), Counter()
+    limit = rng.uniform(1.1, 2) * enough(space, row)
+    expected = run(space, row, limit, meter=passes)
     file = File(tmp_path / "state.ckpt", "a run")
     with pytest.raises(Killed):
-        fitted(row, limit, checkpoint=file, meter=Counter(int(0.7 * passes.count)))
-    resumed = fitted(row, limit, checkpoint=file)
-    assert resumed.trace.proposals == expected.trace.proposals
-    assert resumed.ledger.snapshot() == expected.ledger.snapshot()
+        run(space, row, limit, checkpoint=file, meter=Counter(rng.randrange(passes.count)))
+    assert run(space, row, limit, checkpoint=file).result == expected.result
 
 
-@pytest.mark.parametrize("row", rows())
-def test_a_budget_below_an_epoch_and_the_selection_is_too_small(row: str) -> None:
-    with pytest.raises((BudgetTooSmall, BudgetExhausted)):
-        fitted(row, 0.02 * price(row))
+@rows()
+def test_what_a_too_small_budget_needs_suffices(space: str, row: str) -> None:
+    """A limit below the first pass names that pass. Any other names an epoch and the selection; prices may be random."""
+    limits = [drawn(space, row, "small").choice([1e-6, 0.01, 0.1, 0.3]) * own(space, row).spent]
+    reasons: list[BudgetExhausted] = []
+    while len(reasons) < 5:
+        try:
+            run(space, row, limits[-1])
+            break
+        except BudgetExhausted as reason:
+            reasons.append(reason)
+            limits.append(_amount(reason))
+    assert len(limits) > 1 and limits == sorted(set(limits)), "a reason names more than was granted"
+    assert sum(isinstance(reason, BudgetTooSmall) for reason in reasons) <= 2, reasons
+
+
+def _amount(reason: BaseException) -> float:
+    return float(re.findall(r"[\d.]+(?:e[+-]\d+)?", str(reason))[0])
+
+
+@rows()
+def test_a_search_that_a_limit_cuts_proposes_from_its_first_measurement_on(space: str, row: str) -> None:
+    whole = own(space, row)
+    every_epoch = whole.proposed[0] <= whole.starts[1]
+    first = whole.starts[1] if every_epoch else whole.starts[-1] + 0.5 * whole.selection
+    limit = drawn(space, row, "cut").uniform(first, whole.spent)
+    assert run(space, row, limit, "refuse").view.trace.proposals

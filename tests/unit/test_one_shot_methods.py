@@ -337,7 +337,7 @@ def test_conas_repeats_until_every_edge_is_named(seed: int, monkeypatch: pytest.
 def test_the_released_gaea_gdas_is_a_row() -> None:
     released = made_search.method("gaea_gdas:released")
     paper = made_search.method("gaea_gdas")
-    assert (released.arch_lr, released.entropic, released.cooling, released.lr_horizon) == (0.01, 0.01, "released", 50)
+    assert (released.arch_lr, released.entropic, released.cooling, released.lr_period) == (0.01, 0.01, "released", 50 / 150)
     assert (paper.arch_lr, paper.entropic, paper.cooling, paper.warmup) == (0.1, 0.0, "linear", 0)
     assert released.track_stats and not paper.track_stats, "D-55"
 

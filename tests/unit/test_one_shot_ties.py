@@ -129,7 +129,7 @@ def test_epochs_without_a_step_of_the_architecture_propose_a_cell_of_the_seed() 
     first = set()
     for seed in range(6):
         view = made_nb1shot1_search.view(seed=seed)
-        made_nb1shot1_search.search("gaea_pc_darts", view, epochs=2, warmup=2)
+        made_nb1shot1_search.search("gaea_pc_darts", view, epochs=2, warmup=1)
         proposals = {proposal.arch for proposal in view.trace.proposals}
         assert len(proposals) == 1, "nothing has moved"
         first |= proposals

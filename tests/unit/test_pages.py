@@ -12,8 +12,8 @@ import pytest
 from harness import protocols
 from harness.frames import collect
 from harness.outcome import Result
+from harness.pages import write
 from harness.plan import Plan, PlannedRow, make
-from harness.run import _report
 from harness.spec import RunSpec
 from harness.store import Store
 from tests import made_store
@@ -38,7 +38,7 @@ def failing(row: PlannedRow, run: RunSpec) -> Result:
 
 
 def page(plan: Plan, store: Store, out: Path) -> str:
-    _report(plan, store, out)
+    write(plan, store, out)
     (table,) = out.glob("*/table.md")
     return table.read_text()
 
@@ -104,7 +104,7 @@ def test_facts_are_stated_once_under_their_benchmark(store: Store, tmp_path: Pat
     assert "weight sharing is charged" not in text, "no row shares weights"
     assert text.count("2 685 distinct cells of space 1") == 1
     assert text.count("**Judged by:**") == text.count("**Best of that set:**") == 2
-    assert "**Budget:** 7 200 epochs" in graphs and "7 200" not in cells
+    assert "**Budget:** 16 seconds" in cells and "**Budget:** 83 seconds" in graphs
 
 
 def test_searched_is_what_the_rows_on_the_page_searched(store: Store, tmp_path: Path) -> None:

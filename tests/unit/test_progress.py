@@ -29,13 +29,15 @@ def test_a_run_that_has_finished_is_under_way_no_more() -> None:
     assert state.count() == "2"
 
 
-def test_the_time_left_follows_from_what_is_done_and_under_way() -> None:
-    state = RowState("rsps", total=4, done=1)
-    assert state.eta(100.0) == ""
+def test_the_time_left_follows_from_what_is_done_and_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 160.0)
+    lines = Lines({"a": RowState("rsps", total=4, done=1)})
+    assert lines.eta() == ""
+    state = lines.states["a"]
     state.began, state.under_way = 100.0, 0.5
-    assert state.eta(160.0) == "eta 5:00"  # half a run a minute, two and a half are left
-    state.add(done())
-    assert state.eta(160.0) == "eta 2:00"
+    assert lines.eta() == "eta 5:00"  # half a run a minute, two and a half are left
+    state.add(Result("x", "done", wall_seconds=60.0))
+    assert lines.eta() == "eta 2:00"
 
 
 def test_lines_say_how_a_row_and_all_of_them_stand(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

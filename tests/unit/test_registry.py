@@ -10,8 +10,9 @@ import pytest
 from harness import protocols, registry
 from harness.errors import UserError
 from harness.method import MethodInfo
-from harness.plan import make, rows_of
+from harness.plan import make, preset, rows_of
 from harness.problem import Benchmark
+from harness.protocol import ALL_METHODS
 
 
 def test_methods_are_found_by_file() -> None:
@@ -327,7 +328,9 @@ def test_every_protocol_names_benchmarks_rows_and_presets_that_exist() -> None:
                 info = registry.method(method)
                 assert {info.row(variant) for variant in variants} <= set(info.rows)
             for row in part.settings:
-                registry.select_rows([row])
+                registry.select_rows([row] if row != ALL_METHODS else [])
+            for row in rows_of(part):
+                preset(part, row)
             for method in part.methods:
                 assert registry.method(method).kind == part.kind
             assert set(part.changes) <= set(rows_of(part))

@@ -17,7 +17,7 @@ import pytest
 from reports import bibliography, published, report, style
 from reports.evidence import Evidence, Page, Part, Session
 from reports.formats import number, signed, with_interval
-from reports.layout import Column, Table, latex_text
+from reports.layout import Bold, Column, Table, latex_text, to_latex, to_markdown
 from reports.statistics import Interval
 from reports.traces import Trace, Traces
 from tests import made_evidence
@@ -30,7 +30,8 @@ MEANS = {
     "local_search": (94.0, 72.0, 45.0),
 }
 LABELS = {"random_search": "random search", "regularized_evolution": "regularized evolution", "bohb:nb201_2020": "BOHB (2020)"}
-FILES = ["table.md", "table.tex", "runs.csv", "report.bib", "regret.pdf", "regret.png"]
+FILES = ["table.md", "table.tex", "runs.csv", "report.bib", "ranking.pdf", "ranking.png", "regret.pdf", "regret.png"]
+FILES += ["index.html", "runs.html"]
 BENCHMARK = "nb201/cifar10"
 
 Written = tuple[Path, list[Path]]
@@ -174,7 +175,7 @@ def test_runs_csv_keeps_every_digit(written: Written) -> None:
     runs = evidence().runs
     table = pd.read_csv(written[0] / "runs.csv", float_precision="round_trip")
     assert len(table) == len(runs)
-    assert list(table.columns) == list(runs.columns)
+    assert list(table.columns) == list(runs.columns.drop("session"))
     merged = table.merge(runs, on=["run_id", "target"])
     pd.testing.assert_series_equal(merged["test_x"], merged["test_y"], check_names=False, check_exact=True)
 
@@ -238,7 +239,8 @@ def test_the_same_study_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_a_report_without_traces_removes_the_old_figure(tmp_path: Path) -> None:
     three = evidence(seeds=3)
     report.write(tmp_path, three)
-    assert [path.name for path in report.write(tmp_path, dataclasses.replace(three, traces=Traces()))] == FILES[:4]
+    left = [path.name for path in report.write(tmp_path, dataclasses.replace(three, traces=Traces()))]
+    assert left == [name for name in FILES if not name.startswith("regret")]
     assert not (tmp_path / "regret.pdf").exists()
     assert "regret.png" not in (tmp_path / "table.md").read_text()
 
@@ -268,9 +270,10 @@ def test_zero_regret_can_be_drawn(tmp_path: Path) -> None:
 
 def test_a_row_looks_the_same_in_every_figure() -> None:
     known = [f"m{k}" for k in range(30)] + ["random_search"]
-    everything = style.looks([*known, "mine", "mine[lr=1]"], known, "random_search")
+    places = style.places(known, {}, "random_search")
+    everything = style.looks([*known, "mine", "mine[lr=1]"], places, "random_search")
     for rows in (["m3"], ["m29", "mine"], ["mine[lr=1]", "m7", "random_search"]):
-        assert style.looks(rows, known, "random_search") == {row: everything[row] for row in rows}
+        assert style.looks(rows, places, "random_search") == {row: everything[row] for row in rows}
     assert [row for row, look in everything.items() if look["color"] == "#000000"] == ["random_search"]
     assert len({str(look) for look in everything.values()}) == len(everything)
 
@@ -285,6 +288,26 @@ def test_numbers_are_typeset() -> None:
 def test_a_row_of_the_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match="1 cells for 2 columns"):
         Table("", [Column("a"), Column("b")]).add(["x"])
+
+
+def test_bold_cells_and_groups_of_rows_are_in_both_formats() -> None:
+    table = Table("caption", [Column("method", right=False), Column("test")])
+    table.add(["a", Bold("93.0 | 1")], rule="first & group")
+    table.add(["b", "92.0"], rule="second")
+    table.add(["c", "91.0"], rule=True)
+    markdown = to_markdown("t", [table])
+    assert [line.replace(" ", "") for line in markdown.splitlines() if line.startswith("|")][2:] == [
+        "|*first&group*||",
+        r"|a|**93.0\|1**|",
+        "|*second*||",
+        "|b|92.0|",
+        "|c|91.0|",
+    ]
+    body = to_latex("t", [table]).partition("test \\\\\n")[2]
+    assert body.startswith(
+        "\\midrule\n\\multicolumn{2}{l}{\\textit{first \\& group}} \\\\\n{}a & \\textbf{93.0 \\textbar{} 1} \\\\\n"
+        "\\midrule\n\\multicolumn{2}{l}{\\textit{second}} \\\\\n{}b & 92.0 \\\\\n\\midrule\n{}c & 91.0"
+    ), body
 
 
 def test_latex_is_escaped() -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.nb201.space import NB201Space
 from harness.frames import depict
-from reports import cells, clock, epochs, figures, published, report, signal
+from reports import cells, clock, epochs, figures, published, reference, regret, report, signal, style, tables
 from reports.evidence import Cell, Edge, Evidence, Operation, Part, Space
 from reports.layout import Paragraph, Table
 from reports.study import Study
@@ -96,9 +99,36 @@ def test_a_panel_has_as_many_lines_as_are_legible_and_each_has_the_reference() -
     assert [name for name, _ in figures.groups(study_of(evidence()), BENCHMARK)] == [""]
     more = [f"rsps[lr={k}]" for k in range(9)]
     panels = figures.groups(study_of(evidence(*SEARCHES, "random_search", *more)), BENCHMARK)
-    assert [name for name, _ in panels] == [", weight sharing 1/2", ", weight sharing 2/2"]
+    assert [name for name, _ in panels] == [f", weight sharing {number}/3" for number in (1, 2, 3)]
     assert all(rows[0] == "random_search" and len(rows) <= figures.READABLE for _, rows in panels)
-    assert sum(len(rows) - 1 for _, rows in panels) == len(SEARCHES) + 9
+    assert sorted(row for _, rows in panels for row in rows[1:]) == sorted([*SEARCHES, *more])
+
+
+ROWS = st.sampled_from("abcdefghijklmnop").flatmap(
+    lambda name: st.lists(st.sampled_from(["", ":x", ":y", ":z"]), unique=True, min_size=1).map(
+        lambda variants: [name + variant for variant in variants]
+    )
+)
+
+
+@given(methods=st.lists(ROWS, min_size=1, max_size=16, unique_by=lambda rows: rows[0][0]), data=st.data())
+def test_rows_that_are_drawn_together_have_different_colours(methods: list[list[str]], data: st.DataObject) -> None:
+    known = [row for rows in methods for row in rows]
+    firsts = [rows[0] for rows in methods]
+    bases = {rows[-1]: data.draw(st.sampled_from(firsts)) for rows in methods if data.draw(st.booleans())}
+    bases = {row: base for row, base in bases.items() if base not in bases and row != base}
+    places = style.places(known, bases, "random_search")
+    assert sorted(places) == sorted(known) and len(set(places.values())) == len(known)
+    styles = style.looks(known, places, "random_search")
+    blocks: dict[int, list[str]] = {}
+    for row, place in places.items():
+        blocks.setdefault(place // style.BLOCK, []).append(row)
+    for rows in blocks.values():
+        assert len({styles[row]["color"] for row in rows}) == len(rows)
+    for base in set(bases.values()):
+        family = [base, *(row for row in bases if bases[row] == base)]
+        if len(family) <= style.BLOCK:
+            assert len({places[row] // style.BLOCK for row in family}) == 1, "a row is drawn beneath the row that it changes"
 
 
 @pytest.fixture
@@ -123,7 +153,7 @@ def test_each_method_is_drawn_with_the_method_that_it_changes(study: StudyAndTra
 @pytest.mark.parametrize(
     ("bases", "row", "base"),
     [
-        (["pc_darts[epochs=2]"], "gaea_pc_darts[epochs=2, warmup=1]", "pc_darts[epochs=2]"),
+        (["pc_darts[epochs=2]"], "gaea_pc_darts[epochs=2, warmup=0.5]", "pc_darts[epochs=2]"),
         (["pc_darts", "pc_darts[epochs=2]"], "gaea_pc_darts[epochs=2]", "pc_darts[epochs=2]"),
         (["pc_darts", "pc_darts[epochs=2]"], "gaea_pc_darts[epochs=3]", "pc_darts"),
         (["pc_darts[epochs=2]", "pc_darts[epochs=4]"], "gaea_pc_darts[epochs=3]", None),
@@ -217,50 +247,39 @@ def test_nodes_are_laid_out_from_the_inputs_to_the_output() -> None:
     assert cells.places(Cell(("in", "out"), ()), cells.SMALL) == [(0.0, 0.0), (1.0, 0.0)]
 
 
-def test_at_equal_budget_a_search_is_judged_by_what_it_would_have_returned_then(study: StudyAndTraces) -> None:
-    table = clock.equal_budget(*study, BENCHMARK)
-    # 1000 s are 10 epochs of DARTS and 5 of the other, whose accuracy grew linearly
-    darts = row_of(table, "gaea_darts:bilevel")
-    tenth = [trace("gaea_darts:bilevel", world).test["cifar10"][9] for world in range(WORLDS)]
-    assert darts["test"] == f"{np.mean(tenth):.2f} ± {np.std(tenth):.2f}"
-    assert darts["schedule done %"] == "40"
-    assert row_of(table, "gaea_darts:erm")["schedule done %"] == "20"
-    assert (row_of(table, "rsps")["n"], row_of(table, "rsps")["test"]) == ("0", "–"), "it had proposed nothing by then"
-    assert row_of(table, "random_search")["test"] == "93.00 ± 0.00"
-    assert table is not None and "no paper is compared" in table.caption and "estimate" in table.caption
-
-
-def test_a_limit_that_cuts_no_search_off_has_no_table_that_repeats_the_results() -> None:
-    assert clock.equal_budget(study_of(evidence()), ending("random_search", 1e6), BENCHMARK) is None
-
-
 def ending(row: str, end: float) -> Traces:
     """Return the traces of all searches; those of one row end then."""
     return searches(lambda name, trace: dataclasses.replace(trace, end=end) if name == row else trace)
 
 
-def test_random_search_is_read_at_the_charge_of_each_row(study: StudyAndTraces) -> None:
-    table = clock.own_charge(*study, BENCHMARK)
-    assert table is not None and [row[0] for row in table.rows] == study[0].shared_weights(BENCHMARK)
+def with_traces(traces: Traces, **more: Any) -> Study:
+    return study_of(dataclasses.replace(evidence(**more), traces=traces))
+
+
+def test_random_search_is_read_at_the_charge_of_each_row_with_its_own_schedule(study: StudyAndTraces) -> None:
+    assert reference.at_own_charge(study[0], BENCHMARK) == study[0].shared_weights(BENCHMARK)
     # a search of gaea_darts:erm is charged 5 000 s, more than random search spent: its last proposal counts
-    last = row_of(table, "gaea_darts:erm")
-    assert (last["charged s"], last["n"], last["random_search"]) == ("5 000", "5", "93.00 ± 0.00")
-    early = row_of(clock.own_charge(study[0], ending("rsps", 300.0), BENCHMARK), "rsps")
-    assert (early["charged s"], early["random_search"], early["test"]) == ("300", "80.00 ± 0.00", "88.20 ± 0.14")
-    assert early["difference [95 %]"].startswith("+8.20")
-    nothing = row_of(clock.own_charge(study[0], ending("rsps", 5.0), BENCHMARK), "rsps")
-    assert nothing["n"] == "0", "no proposal after 5 s"
+    assert reference.at_charge(study[0], BENCHMARK, "gaea_darts:erm", "cifar10") == "93.00 ± 0.00"
+    early = with_traces(ending("rsps", 300.0))
+    assert reference.at_charge(early, BENCHMARK, "rsps", "cifar10") == "80.00 ± 0.00"
+    assert row_of(reference.table(early, BENCHMARK), "rsps")["difference [95 %]"].startswith("+8.20")
+    never = with_traces(ending("rsps", 5.0))
+    assert reference.at_charge(never, BENCHMARK, "rsps", "cifar10") == "–", "no proposal after 5 s"
+    assert row_of(reference.table(never, BENCHMARK), "rsps")["pairs"] == "0"
+    assert reference.at_charge(study[0], BENCHMARK, "random_search", "cifar10") == ""
+    alone = study_of(evidence(multi_trial=False))
+    assert not reference.at_own_charge(alone, BENCHMARK) and reference.table(alone, BENCHMARK) is None
 
 
-def test_a_comparison_that_cannot_be_significant_says_so_in_every_table(study: StudyAndTraces) -> None:
-    for table in (clock.equal_budget(*study, BENCHMARK), clock.own_charge(*study, BENCHMARK)):
-        assert table is not None and "no difference on CIFAR-10 can be significant" in table.caption
+def test_the_papers_table_has_random_search_at_the_charge_of_weight_sharing(study: StudyAndTraces) -> None:
+    row = row_of(tables.results(study[0], BENCHMARK), "gaea_darts:erm")
+    assert row["random search at its charge"] == "93.00 ± 0.00" and row["published"] != "–"
 
 
-def test_without_random_search_the_cheapest_row_is_the_limit() -> None:
-    alone = evidence(multi_trial=False)
-    assert set(clock.limits(study_of(alone), alone.traces, BENCHMARK).values()) == {1030.0}
-    assert row_of(clock.equal_budget(study_of(alone), alone.traces, BENCHMARK), "rsps")["n"] == "5"
+def test_a_comparison_that_cannot_be_significant_says_so(study: StudyAndTraces) -> None:
+    table = reference.table(study[0], BENCHMARK)
+    assert table is not None and "no difference on CIFAR-10 can be significant" in table.caption
+    assert "their own schedules" in table.caption
 
 
 def free_of_charge(multi_trial: bool = True) -> Traces:
@@ -272,31 +291,51 @@ def free_of_charge(multi_trial: bool = True) -> Traces:
     return searches(change, multi_trial)
 
 
-def test_a_row_that_is_charged_nothing_sets_no_limit_and_has_no_charge_to_compare_at() -> None:
-    alone = study_of(evidence(multi_trial=False))
-    assert set(clock.limits(alone, free_of_charge(multi_trial=False), BENCHMARK).values()) == {2500.0}
-    table = clock.own_charge(study_of(evidence()), free_of_charge(), BENCHMARK)
+def with_free_row() -> Study:
+    """Return the study of all searches; the row ``rsps`` is charged nothing."""
+    free = evidence()
+    runs = free.runs.copy()
+    runs.loc[runs["row"] == "rsps", ["queries", "seconds", "epochs"]] = 0
+    return study_of(dataclasses.replace(free, runs=runs, traces=free_of_charge()))
+
+
+def test_a_row_that_is_charged_nothing_is_no_method_to_compare() -> None:
+    study = with_free_row()
+    assert study.free(BENCHMARK, "rsps") and not study.free(BENCHMARK, "random_search")
+    assert "rsps" not in reference.at_own_charge(study, BENCHMARK)
+    table = reference.table(study, BENCHMARK)
     assert table is not None and "rsps" not in {row[0] for row in table.rows}
 
 
-def test_a_row_that_is_charged_nothing_is_a_level_line_on_the_axis_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[tuple[float, list[list[float]]]] = []
-    finish = figures._finish
-
-    def finished(panel: Any) -> None:
-        finish(panel)
-        levels = [list(line.get_ydata()) for line in panel.lines if len(line.get_ydata()) == 2]
-        drawn.append((panel.get_xlim()[0], levels))
-
-    monkeypatch.setattr(figures, "_finish", finished)
-    drawing = figures.regret(study_of(evidence()), free_of_charge())
+def test_a_row_that_is_charged_nothing_is_a_level_line_on_the_axis_of_the_others() -> None:
+    study = with_free_row()
+    with panels_of(study) as panels:
+        drawing = regret.regret(study, study.evidence.traces)
     assert drawing is not None and drawing.caption.endswith("A level line: a row that is charged nothing.")
-    ((first, levels),) = drawn
-    assert first > 1, "the axis begins near the first charge of the other rows"
-    regret = 94.37 - np.mean([88.0 + world / 10 for world in range(WORLDS)])
-    assert levels == [pytest.approx([regret, regret])]
-    ordinary = figures.regret(study_of(evidence()), searches())
+    (panel,) = panels
+    assert panel.get_xlim()[0] > 1, "the axis begins near the first charge of the other rows"
+    level = 94.37 - np.mean([88.0 + world / 10 for world in range(WORLDS)])
+    levels = [list(line.get_ydata()) for line in panel.lines if len(line.get_ydata()) == 2]
+    assert levels == [pytest.approx([level, level])]
+    ordinary = regret.regret(study_of(evidence()), searches())
     assert ordinary is not None and "level line" not in ordinary.caption
+
+
+@contextmanager
+def panels_of(study: Study) -> Iterator[list[Any]]:
+    """Collect the axes that figures draw."""
+    axes: list[Any] = []
+    draw = figures.render
+
+    def rendered(study: Study, panels: Sequence[figures.Panel], across: int = 3) -> dict[str, bytes]:
+        def drawing(panel: figures.Panel) -> Callable[..., dict[str, Any]]:
+            return lambda axis, looks: (axes.append(axis), panel.draw(axis, looks))[1]
+
+        return draw(study, [panel._replace(draw=drawing(panel)) for panel in panels], across)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(regret, "render", rendered)
+        yield axes
 
 
 def test_charged_published_and_measured_seconds_are_in_one_table(study: StudyAndTraces) -> None:
@@ -332,7 +371,7 @@ def test_everything_is_in_the_report(tmp_path: Path) -> None:
     assert {"accuracy_per_epoch.pdf", "entropy_per_epoch.png", "cells.pdf"} <= files
     text = (tmp_path / "table.md").read_text()
     for heading in (
-        "At equal charged seconds",
+        "Against random search",
         "Cost of weight sharing",
         "Entropy against the base",
         "Operations of the final",

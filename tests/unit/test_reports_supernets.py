@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reports import about, published, report, supernets, tables, trainings
+from reports import about, published, ranked, report, supernets, trainings
 from reports.evidence import Evidence, Part
 from reports.layout import Bullets
 from reports.study import Study
@@ -55,7 +55,7 @@ def test_a_supernet_at_chance_is_counted_and_its_row_is_marked() -> None:
         ["alive", "3", "80.00 ± 0.00", "10.00", "0 of 3"],
         ["dead", "3", "39.00 ± 38.26", "10.00", "2 of 3"],
     ]
-    labels = [row[0] for row in tables.results(known, BENCHMARK).rows]
+    labels = [row[0] for row in ranked.results(known, BENCHMARK).rows]
     assert labels[:2] == ["alive", "dead (supernet at chance: 2 of 3)"]
 
 
@@ -69,7 +69,7 @@ def test_stores_without_the_measurement_still_render(tmp_path: Path) -> None:
     old = Trace(0, [1.0], {"cifar10": [90.0]}, log={"supernet_accuracy": [9.0]})
     cut = ending(1, float("nan"))  # its budget ended it before its last epoch
     known = study({"old": [old], "cut": [cut]})
-    assert [row[0] for row in tables.results(known, BENCHMARK).rows][:2] == ["cut", "old"]
+    assert [row[0] for row in ranked.results(known, BENCHMARK).rows][:2] == ["cut", "old"]
     both = study({"old": [old], "new": [ending(0, 70.0)]})
     table = supernets.ends(both, both.evidence.traces, BENCHMARK)
     assert table is not None and table.rows[1] == ["old", "0", "–", "–", "–"]

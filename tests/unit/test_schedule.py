@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.budget import Budget, BudgetTooSmall, Spending
+from harness.budget import BudgetExhausted, BudgetTooSmall, Ledger, Spending, rounded_up
 from harness.errors import UserError
 from harness.schedule import Schedule
 from harness.testing.toy import ToySpace
@@ -16,12 +19,19 @@ prices = st.floats(0.05, 2.0)
 
 
 def searched(
-    limit: float, prices: list[float], *, epochs: int = 50, steps: int = 8, after: float = 0.0, selection: float = 0.0
-) -> tuple[Budget, list[float], int]:
+    limit: float,
+    prices: list[float],
+    *,
+    epochs: int = 50,
+    steps: int = 8,
+    after: float = 0.0,
+    selection: float = 0.0,
+    lesson: float = 0.0,
+) -> tuple[Ledger, list[float], int]:
     """Run a search whose steps cost ``prices`` in turn. Return its ledger, the positions of its steps, and its epochs."""
-    ledger = Budget("seconds", limit, "fit")
+    ledger = Ledger("seconds", limit, "fit")
     schedule = Schedule(Spending(ledger), epochs)
-    schedule.reserve = selection
+    schedule.reserve, schedule.lesson = selection, lesson
     positions, number = [], 0
     for _ in schedule.epochs():
         for _ in schedule.steps(range(steps)):
@@ -36,7 +46,7 @@ def searched(
 @given(st.integers(1, 60), st.integers(0, 20))
 def test_a_schedule_without_a_limit_is_its_own(epochs: int, first: int) -> None:
     for policy in ("refuse", "allow_last", "fit"):
-        schedule = Schedule(Spending(Budget(policy=policy)), epochs)
+        schedule = Schedule(Spending(Ledger(policy=policy)), epochs)
         positions = []
         for number in schedule.epochs(min(first, epochs)):
             assert list(schedule.steps("abc")) == ["a", "b", "c"]
@@ -67,23 +77,57 @@ def test_the_position_runs_through_the_whole_schedule(limit: float, prices: list
     assert (epochs - 1) * (1 - 3 * max(prices) / limit) <= positions[-1] <= epochs - 1
 
 
+@given(st.integers(2, 40), st.floats(0.1, 3), st.integers(1, 300))
+def test_the_last_epoch_is_at_the_end_of_the_schedule_from_its_start(number: int, price: float, epochs: int) -> None:
+    _, positions, fitted = searched(number * 8 * price * (1 + 1e-6), [price], epochs=epochs)
+    assert fitted == number
+    assert positions[-8] == pytest.approx(epochs - 1, rel=1e-4)
+
+
 @pytest.mark.parametrize("limit", [1.5, 3.0, 7.9])
 def test_a_budget_that_pays_for_no_epoch_says_what_is_needed(limit: float) -> None:
     with pytest.raises(BudgetTooSmall, match="needs at least 8 seconds"):
         searched(limit, [1.0], steps=8)
 
 
-def test_a_budget_that_pays_for_no_selection_says_what_it_costs() -> None:
-    with pytest.raises(BudgetTooSmall, match="needs at least 20 seconds"):
+@given(st.floats(0.01, 0.99), prices, st.floats(0, 3), st.floats(0, 20))
+def test_what_a_too_small_budget_needs_suffices(share: float, price: float, after: float, selection: float) -> None:
+    """If prices are constant, and the price of lessons is known in advance."""
+    more: dict[str, Any] = {"after": after, "selection": selection, "lesson": after}
+    needed = 8 * price + after + selection
+    with pytest.raises(BudgetExhausted) as refused:
+        searched(share * needed, [price], **more)
+    if share * needed < price:
+        assert type(refused.value) is BudgetExhausted, "nothing is known before the first step"
+    else:
+        granted = float(str(refused.value).split()[3])
+        assert needed * (1 - 1e-9) <= granted <= needed * 1.011
+        assert searched(granted, [price], **more)[2] == 1
+
+
+@given(st.floats(1e-12, 1e15))
+def test_an_amount_is_rounded_up_to_three_digits(amount: float) -> None:
+    assert amount <= float(rounded_up(amount)) <= amount * 1.0101
+
+
+@pytest.mark.parametrize("epochs", [0, -3])
+def test_a_schedule_without_epochs_is_an_error(epochs: int) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        Schedule(Spending(Ledger("seconds", 10, "fit")), epochs)
+
+
+def test_a_budget_that_pays_for_no_selection_says_what_selection_and_an_epoch_cost() -> None:
+    with pytest.raises(BudgetTooSmall, match="needs at least 28 seconds"):
         searched(10, [1.0], selection=20)
 
 
-def test_a_resumed_schedule_goes_on_as_if_it_had_not_stopped() -> None:
-    assert _numbers(None) == _numbers(3)
+@pytest.mark.parametrize("stopped", range(1, 8))
+def test_a_resumed_schedule_goes_on_as_if_it_had_not_stopped(stopped: int) -> None:
+    assert _numbers(None) == _numbers(stopped)
 
 
 def _numbers(stopped: int | None) -> list[tuple[int, float]]:
-    ledger = Budget("seconds", 100, "fit")
+    ledger = Ledger("seconds", 100, "fit")
     schedule, lines = Schedule(Spending(ledger), 10), []
     schedule.reserve = 7.0
     first = 0
@@ -92,22 +136,22 @@ def _numbers(stopped: int | None) -> list[tuple[int, float]]:
             lines.append((number, schedule.position))
             for step in schedule.steps(range(5)):
                 ledger.charge(seconds=0.5 + step * number / 50)
-            ledger.charge(seconds=0.7)
+            ledger.charge(seconds=0.7 * (number + 1))
+            state = schedule.state_dict()
             if number + 1 == stopped:
                 break
         else:
             return lines
         first, stopped = number + 1, None
-        again = Budget("seconds", 100, "fit")
+        again = Ledger("seconds", 100, "fit")
         again.restore(ledger.snapshot())
-        state = schedule.state_dict()
         ledger, schedule = again, Schedule(Spending(again), 10)
         schedule.load_state_dict(state)
 
 
 @given(st.floats(20, 200), st.integers(1, 60))
 def test_a_view_yields_whole_epochs_as_far_as_the_budget_pays(limit: float, own: int) -> None:
-    ledger = Budget("seconds", limit, "fit")
+    ledger = Ledger("seconds", limit, "fit")
     shares: list[float] = []
     view = SearchView(ToySpace(), ledger, None, 0, "self", report=shares.append)
     for _ in view.epochs(own):
@@ -118,13 +162,39 @@ def test_a_view_yields_whole_epochs_as_far_as_the_budget_pays(limit: float, own:
 
 def test_a_view_without_a_limit_yields_the_method_s_own_epochs() -> None:
     shares: list[float] = []
-    view = SearchView(ToySpace(), Budget(), None, 0, "self", report=shares.append)
+    view = SearchView(ToySpace(), Ledger(), None, 0, "self", report=shares.append)
     assert list(view.epochs(4)) == [0, 1, 2, 3]
     assert shares == [0.25, 0.5, 0.75, 1.0]
 
 
 def test_a_search_that_is_never_charged_the_currency_ends_with_a_reason() -> None:
-    schedule = Schedule(Spending(Budget("seconds", 10, "fit")), 5)
+    schedule = Schedule(Spending(Ledger("seconds", 10, "fit")), 5)
     with pytest.raises(UserError, match="is charged no seconds"):
         for _ in schedule.epochs():
             list(schedule.steps("abc"))
+
+
+def test_a_search_that_stops_paying_ends_with_a_reason() -> None:
+    """Otherwise it would never end."""
+    ledger = Ledger("seconds", 10, "fit")
+    with pytest.raises(UserError, match="is charged no seconds"):
+        for epoch in SearchView(ToySpace(), ledger, None, 0, "self").epochs(5):
+            ledger.charge(seconds=float(not epoch))
+
+
+def test_a_search_that_catches_the_end_has_no_further_epoch() -> None:
+    ledger = Ledger("seconds", 10, "fit")
+    epochs = 0
+    for _ in SearchView(ToySpace(), ledger, None, 0, "self").epochs(5):
+        epochs += 1
+        with suppress(BudgetExhausted):
+            ledger.charge(seconds=1)
+            ledger.charge(seconds=0 if epochs == 1 else 100)
+    assert epochs == ledger.seconds == 2
+
+
+def test_a_search_that_does_not_name_its_steps_pays_for_whole_epochs() -> None:
+    ledger = Ledger("seconds", 10, "fit")
+    for _ in Schedule(Spending(ledger), 5).epochs():
+        ledger.charge(seconds=3)
+    assert ledger.seconds == 9

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from harness.outcome import Result
 from harness.plan import Plan, PlannedRow
 from harness.progress import Lines, RowState
 from harness.protocol import Protocol
+from harness.spec import RowSpec
 from harness.store import Store
 from tests.unit.test_store import RUNS, SPEC, another, result
 
@@ -25,8 +27,8 @@ def plan() -> Plan:
     return Plan(Protocol("p", "P", 6, 60.0, {}, ()), [PlannedRow(SPEC, list(RUNS))])
 
 
-def lines() -> Lines:
-    return Lines({SPEC.identity: RowState("m:v", len(RUNS))})
+def lines(rows: Sequence[RowSpec] = (SPEC,)) -> Lines:
+    return Lines({row.identity: RowState(row.row, len(RUNS)) for row in rows})
 
 
 def engine(jobs: Iterable[Job], workers: int) -> Iterator[Finished | UnderWay]:
@@ -94,3 +96,32 @@ def test_a_plan_is_announced_for_those_who_watch(plan: Plan, tmp_path: Path) -> 
         sweeps.sweep(plan, store, engine, 3, lines())
         (announced,) = store.announced()
     assert (announced.session.command, announced.runs, announced.done, announced.workers) == ("c", 6, 1, 3)
+
+
+def test_quick_rows_come_first_then_a_run_of_every_row_then_the_longest_runs(tmp_path: Path) -> None:
+    seconds = {"slow": 3.0, "quick": 0.1, "slower": 7.0, "slowest": 9.0}
+    rows = [dataclasses.replace(SPEC, row=name) for name in seconds]
+    planned = [PlannedRow(row, [row.run(world) for world in range(3)]) for row in rows]
+    order = []
+
+    def timed(jobs: Iterable[Job], workers: int) -> Iterator[Finished | UnderWay]:
+        for job in jobs:
+            order.append((job.row.row, len(job.runs)))
+            for run in job.runs:
+                yield job.row, run, Result(run.run_id, "done", scores={}, wall_seconds=seconds[job.row.row])
+
+    with Store(tmp_path, {}) as store:
+        sweeps.sweep(Plan(Protocol("p", "P", 6, 60.0, {}, ()), planned), store, timed, 1, lines(rows))
+    first = [("slow", 1), ("quick", 1), ("quick", 2), ("slower", 1), ("slowest", 1)]
+    assert order == [*first, *[(row, 1) for row in ("slowest", "slowest", "slower", "slower", "slow", "slow")]]
+
+
+def test_a_row_whose_first_run_is_under_way_counts_as_the_longest(tmp_path: Path) -> None:
+    rows = [dataclasses.replace(SPEC, row=name) for name in ("known", "under way")]
+    planned = [PlannedRow(row, [row.run(world) for world in range(2)]) for row in rows]
+    with Store(tmp_path, {}) as store:
+        sweeper = sweeps._Sweep(Plan(Protocol("p", "P", 6, 60.0, {}, ()), planned), store, lines(rows))
+        jobs = sweeper.jobs()
+        first = next(jobs)
+        sweeper.keep(first.row, first.runs[0], Result(first.runs[0].run_id, "done", wall_seconds=5.0))
+        assert [first.row.row, *(job.row.row for job in jobs)] == ["known", "under way", "under way", "known"]

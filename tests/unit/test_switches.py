@@ -16,7 +16,7 @@ from benchmarks.feature_maps.benchmark import PAPER, FeatureMapsBenchmark
 from benchmarks.nb1shot1 import task as nb1shot1_task
 from benchmarks.nb1shot1.supernet import SearchMacro
 from harness import protocols, registry
-from harness.budget import Budget, BudgetExhausted
+from harness.budget import BudgetExhausted, Ledger
 from harness.testing.toy import ToyOracle, ToySpace
 from methods.one_shot.parts import conas, gumbel
 from methods.one_shot.parts.architecture import HardGumbel
@@ -118,17 +118,17 @@ def test_what_becomes_of_weights_that_a_step_did_not_use(inactive: str) -> None:
     assert torch.equal(parameters(search)[idle], before) == (inactive == "keep")
 
 
-def test_the_learning_rate_follows_its_horizon_and_restarts() -> None:
+def test_the_learning_rate_follows_its_period_and_restarts() -> None:
     """D-24."""
 
     def rates(**changes: Any) -> list[float]:
         search = started("gaea_darts:erm", epochs=4, **changes)
         return [search.lr for _ in search.epochs()]
 
-    assert rates(lr_horizon=0)[-1] == pytest.approx(0.001 + 0.024 * 0.1464, rel=1e-3)
-    assert rates(lr_horizon=8)[-1] == pytest.approx(0.001 + 0.024 * 0.6913, rel=1e-3)
-    assert rates(lr_horizon=2)[2] == pytest.approx(0.001), "it rises again after this epoch"
-    assert rates(lr_horizon=2, lr_restart=0.5)[2] == pytest.approx(0.0125)
+    assert rates(lr_period=1)[-1] == pytest.approx(0.001 + 0.024 * 0.1464, rel=1e-3)
+    assert rates(lr_period=2)[-1] == pytest.approx(0.001 + 0.024 * 0.6913, rel=1e-3)
+    assert rates(lr_period=0.5)[2] == pytest.approx(0.001), "it rises again after this epoch"
+    assert rates(lr_period=0.5, lr_restart=0.5)[2] == pytest.approx(0.0125)
 
 
 # -- CoNAS -----------------------------------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_the_released_temperature_is_a_switch(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(HardGumbel, "__call__", call)
     for cooling, last in (("linear", 0.1), ("released", gumbel.released_temperature(3, 4, warmup=2))):
         temperatures.clear()
-        made_search.search("gaea_gdas", cooling=cooling, epochs=4, warmup=2)
+        made_search.search("gaea_gdas", cooling=cooling, epochs=4, warmup=0.5)
         assert temperatures[0] == 10
         assert temperatures[-1] == pytest.approx(last)
     assert last > 3
@@ -258,16 +258,16 @@ def test_the_released_gaea_gdas_waits_and_is_slower(row: str) -> None:
     released = row.endswith("released")
     info = registry.method("gaea_gdas")
     values = registry.settings(info, row, "nb201", {}, {})
-    assert (values["arch_lr"], values["warmup"]) == ((0.01, 50) if released else (0.1, 0))
-    first = lines(row, epochs=2, warmup=int(released), arch_lr=1.0)[0]["entropy"]
+    assert (values["arch_lr"], values["warmup"]) == ((0.01, 50 / 150) if released else (0.1, 0))
+    first = lines(row, epochs=2, warmup=0.5 * released, arch_lr=1.0)[0]["entropy"]
     assert (first > 1 - 1e-6) == released
 
 
 def test_the_warmup_of_gaea_pc_darts(monkeypatch: pytest.MonkeyPatch) -> None:
     """D-28."""
-    assert registry.settings(registry.method("gaea_pc_darts"), "gaea_pc_darts", "darts", {}, {})["warmup"] == 10
+    assert registry.settings(registry.method("gaea_pc_darts"), "gaea_pc_darts", "darts", {}, {})["warmup"] == 10 / 50
     monkeypatch.setitem(nb1shot1_task.MACROS, "digits", (SearchMacro(width=4, channels=1, stacks=2, depth=1), 8))
-    for warmup, moved in ((0, True), (1, False)):
+    for warmup, moved in ((0, True), (0.5, False)):
         view = made_nb1shot1_search.view()
         made_nb1shot1_search.search("gaea_pc_darts", view, epochs=2, warmup=warmup, arch_lr=0.5)
         first = next(line for line in view.trace.scalars if "epoch" in line)
@@ -341,7 +341,7 @@ def asked(row: str) -> set[int | None]:
         return measure(arch, fidelity, asked)
 
     oracle.measure = noting  # type: ignore[method-assign]
-    view = RecordedView(ToySpace(), Budget("queries", 40), oracle, 0, "self")
+    view = RecordedView(ToySpace(), Ledger("queries", 40), oracle, 0, "self")
     with pytest.raises(BudgetExhausted):
         registry.build(info, registry.settings(info, row, "toy", {}, {})).search(view)
     return fidelities

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.budget import Budget, BudgetExhausted
+from harness.budget import BudgetExhausted, Ledger
 from harness.checkpoint import File
 from harness.problem import MissingRecord
 from harness.seeds import derive, mix
@@ -19,7 +19,7 @@ from tests.recorded import RecordedView
 
 
 def view(limit: float = 1e9, proposes: str = "best_valid", seed: int = 0) -> RecordedView:
-    return RecordedView(ToySpace(), Budget("seconds", limit), ToyOracle(7), seed, proposes)
+    return RecordedView(ToySpace(), Ledger("seconds", limit), ToyOracle(7), seed, proposes)
 
 
 def test_the_incumbent_is_the_best_validation_so_far() -> None:
@@ -159,7 +159,7 @@ def test_a_resumed_search_asks_and_proposes_as_if_it_had_not_been_killed(killed_
     queries = [(ToySpace().sample(rng), rng.choice([None, 4, 12])) for _ in range(20)] * 2  # each is asked twice
 
     def searched(checkpoint: File | None, until: int) -> RecordedView:
-        mine = RecordedView(ToySpace(), Budget(), ToyOracle(7), 0, checkpoint=checkpoint)
+        mine = RecordedView(ToySpace(), Ledger(), ToyOracle(7), 0, checkpoint=checkpoint)
         first = int(mine.resume() or b"0")
         for number, query in enumerate(queries[first:until], start=first + 1):
             mine.query(*query)

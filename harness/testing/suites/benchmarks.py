@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.problem import MissingRecord, Problem
 from harness.space import Arch
 from harness.testing import benchmark_claims as claims
@@ -59,7 +59,7 @@ class BenchmarkContract:
         claim(problem, self.archs(problem, n))
 
     def test_no_test_value_can_be_reached_from_a_view(self, problem: Problem) -> None:
-        view = SearchView(problem.space, Budget(), problem.oracle(1), seed=0)
+        view = SearchView(problem.space, Ledger(), problem.oracle(1), seed=0)
         view.query(self.archs(problem)[0])
         reached = list(reachable(view))
         assert not {value for value in reached if isinstance(value, float)} & self.secrets(problem)
@@ -82,7 +82,7 @@ class UntabulatedContract:
 
     def test_without_an_oracle_a_query_says_so(self, problem: Problem) -> None:
         assert problem.oracle(1) is None
-        view = SearchView(problem.space, Budget(), None, 0, "self")
+        view = SearchView(problem.space, Ledger(), None, 0, "self")
         with pytest.raises(MissingRecord, match=r"methods train through view\.task"):
             view.query(problem.space.sample(random.Random(0)))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.budget import Budget
+from harness.budget import Ledger
 from harness.problem import Problem
 from harness.space import Arch
 from harness.testing.suites.training import begin
@@ -88,8 +88,8 @@ class Bench:
 
     def __init__(self, problem: Any) -> None:
         self.problem = problem
-        self.budget = Budget()
-        self.task: Any = begin(problem, 3, self.budget).task
+        self.ledger = Ledger()
+        self.task: Any = begin(problem, 3, self.ledger).task
         self.net = self.task.supernet()
         self.net.module.forward = lambda images, *_: torch.zeros(len(images), self.task.classes)
         self.shape = tuple(self.task.plain("valid", 1, 0)[0].shape[1:])
@@ -105,11 +105,11 @@ class Bench:
         batches = batches or self.batches(kind)
         seconds = []
         for active in executed:
-            before = self.budget.seconds
+            before = self.ledger.seconds
             for count in batches:
                 with torch.set_grad_enabled(kind == "training"):
                     self.net(torch.zeros(1).expand(count, *self.shape), None, active)
-            seconds.append(self.budget.seconds - before)
+            seconds.append(self.ledger.seconds - before)
         return np.array(seconds)
 
     def batches(self, kind: Kind) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pytest
 
-from harness.budget import Budget, BudgetExhausted
+from harness.budget import BudgetExhausted, Ledger
 from harness.outcome import Trace
 from harness.problem import Problem
 from harness.testing.benchmark_claims import WORLDS
@@ -32,12 +32,12 @@ class Points(NamedTuple):
         return sorted({*self.test} - {*self.search})
 
 
-def begin(problem: Problem, world: int, budget: Budget | None = None, trace: Trace | None = None) -> SearchView:
+def begin(problem: Problem, world: int, ledger: Ledger | None = None, trace: Trace | None = None) -> SearchView:
     """Return the view of a search that trains, in one world, on the CPU."""
     if problem.training is None:
         raise ValueError("the problem has no training side")
     opened = functools.partial(problem.training, world, "cpu")
-    return SearchView(problem.space, budget or Budget(), problem.oracle(world), 0, "self", task=opened, trace=trace)
+    return SearchView(problem.space, ledger or Ledger(), problem.oracle(world), 0, "self", task=opened, trace=trace)
 
 
 class TrainingContract:
@@ -83,7 +83,7 @@ class TrainingContract:
         for currency in self.currencies:
             cost = view.budget.spent(currency)
             assert cost > 0, currency
-            limited = begin(problem, 1, Budget(currency, 1.5 * cost))
+            limited = begin(problem, 1, Ledger(currency, 1.5 * cost))
             self.use(limited.task, 0)
             with pytest.raises(BudgetExhausted):
                 self.use(limited.task, 1)
@@ -186,7 +186,7 @@ class WeightSharingContract(TrainingContract):
     def test_the_price_of_a_pass_is_what_it_is_charged(self, training: bool, problem: Problem) -> None:
         import torch
 
-        ledger = Budget()
+        ledger = Ledger()
         task = begin(problem, 1, ledger).task
         supernet = task.supernet()
         images = task.plain("valid", self.batch, 0)[0]

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from methods.one_shot.parts.adam import AdamSteps
 from methods.one_shot.parts.exponentiated import Order, exponentiated_step
 from methods.one_shot.parts.gumbel import gumbel_one_hot, gumbel_softmax
 from methods.one_shot.parts.search import CellForward, Forward, Search
@@ -46,7 +47,7 @@ class SoftmaxAdam:
         generator = search.new_generator("logits")
         drawn = [1e-3 * torch.randn(d.rows, len(d.options), generator=generator) for d in search.net.decisions]
         self.values = [logits.to(search.device).requires_grad_() for logits in drawn]
-        self._adam = torch.optim.Adam(self.values, lr=lr, betas=betas, weight_decay=decay)
+        self._adam = AdamSteps(self.values, lr, betas, decay=decay)
 
     def probabilities(self) -> list[Tensor]:
         return [logits.softmax(-1) for logits in self.values]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ def search(view: SearchView, settings: Conas) -> Arch:
     switches = Switches(search.net.decisions)
     search.draw = lambda: Forward(active=switches.active(_on(switches.drawn(search.rng))))
     images = settings.measured_batches * settings.batch or search.task.images["plain"]
-    for epoch in search.epochs(evaluated=settings.measurements * images):
+    for epoch in search.epochs(evaluated=settings.rounds * settings.measurements * images):
         for batch in search.steps(search.task.batches("train", settings.batch, epoch)):
             cell = search.draw()
             search.step_weights(search.loss(batch, cell))
@@ -94,7 +93,7 @@ def measured(
     batches = itertools.chain.from_iterable(passes)
     codes: list[list[int]] = []
     losses: list[torch.Tensor] = []
-    with suppress(BudgetExhausted):
+    try:
         for _ in range(settings.measurements):
             code = switches.drawn(search.rng, frozen)
             forward = Forward(active=switches.active(_on(code)))
@@ -104,6 +103,9 @@ def measured(
             else:
                 losses.append(torch.tensor(search.validate(forward)[1]))
             codes.append(code)
+    except BudgetExhausted:
+        if not codes and not number:
+            raise  # nothing is measured that a cell could be chosen by
     if not codes:
         return np.empty((0, switches.count)), np.empty(0)
     return np.array(codes, dtype=float), torch.stack(losses).double().cpu().numpy()

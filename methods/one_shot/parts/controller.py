@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.weight_sharing import Decision
+from methods.one_shot.parts.adam import AdamSteps
 
 TEMPERATURE = 5.0
 BOUND = 2.5
@@ -71,9 +72,7 @@ class Learner(ABC):
     def __init__(self, decisions: Sequence[Decision], net: nn.Module, adam: Adam) -> None:
         self.decisions, self.net = decisions, net
         self.parameters = list(net.parameters())
-        self._adam = torch.optim.Adam(
-            self.parameters, lr=adam.lr, betas=(adam.beta, 0.999), eps=adam.eps, weight_decay=adam.decay
-        )
+        self._adam = AdamSteps(self.parameters, adam.lr, (adam.beta, 0.999), adam.eps, adam.decay)
         self.baseline: float | None = None
         self.mean_entropy = float("nan")
         """Mean entropy of the choices of operations in the last samples; 1 if all are equally likely."""
@@ -89,7 +88,7 @@ class Learner(ABC):
             clip: largest norm of the gradient; 0: not clipped.
         """
         loss = -(drawn.log_probabilities * torch.tensor(advantages)).mean()
-        self._adam.zero_grad()
+        self.net.zero_grad()
         loss.backward()
         if clip:
             torch.nn.utils.clip_grad_norm_(self.parameters, clip)

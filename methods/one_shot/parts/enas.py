@@ -24,7 +24,9 @@ def search(view: SearchView, settings: Enas) -> Arch | None:
     search.keep(controller=controller)
     search.draw = lambda: Forward(active=search.net.active_for(_drawn(search, controller, 1)[0]))
     ranked = search.ranked_images(settings.candidates, settings.selection_batch, finalists=settings.finalists)
-    for epoch in search.epochs(evaluated=ranked if settings.selects == "at_the_end" else 0):
+    taught = settings.controller_steps * settings.controller_samples * (settings.reward_batch or settings.batch)
+    at_the_end = settings.selects == "at_the_end"
+    for epoch in search.epochs(evaluated=ranked * at_the_end, each=taught + ranked * (not at_the_end)):
         for batch in search.steps(search.task.batches("train", settings.batch, epoch)):
             (cell,) = _drawn(search, controller, 1)
             search.step_weights(search.loss(batch, Forward(active=search.net.active_for(cell))))

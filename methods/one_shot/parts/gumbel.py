@@ -25,11 +25,11 @@ def gumbel_softmax(logits: Tensor, temperature: float, generator: torch.Generato
     return ((logits + noise) / temperature).softmax(-1)
 
 
-def linear_temperature(epoch: float, epochs: int, start: float = 10.0, end: float = 0.1, warmup: int = 0) -> float:
+def linear_temperature(epoch: float, epochs: int, start: float = 10.0, end: float = 0.1, warmup: float = 0) -> float:
     """Return the temperature of an epoch (from 0): ``start`` for ``warmup`` epochs, then linear to ``end`` in the last one."""
     return start - (start - end) * max(epoch - warmup, 0) / max(epochs - 1 - warmup, 1)
 
 
-def released_temperature(epoch: float, epochs: int, start: float = 10.0, end: float = 0.1, warmup: int = 50) -> float:
+def released_temperature(epoch: float, epochs: int, start: float = 10.0, end: float = 0.1, warmup: float = 50) -> float:
     """Return the temperature of GAEA's released schedule: with warm-up it does not reach ``end`` (D-26)."""
     return start - (start - end) * max(epoch - warmup, 0) / max(epochs - 1, 1)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from harness.space import Arch
 from harness.view import SearchView
+from methods.one_shot.parts.adam import AdamSteps
 from methods.one_shot.parts.search import Forward, Search
 from methods.one_shot.parts.sgd import cosine
 from methods.one_shot.parts.sparse_coding import measurement_matrix, recover, sparse_weights
@@ -157,7 +158,7 @@ class Codes:
         while settings.redraw and isinstance(space, CanBeLinear) and space.is_linear(self.arch()):
             self.redrawn += 1
             self._draw(generator)
-        self._adam = torch.optim.Adam(self.b, lr=settings.arch_lr, betas=(0.5, 0.999), weight_decay=settings.arch_decay)
+        self._adam = AdamSteps(self.b, settings.arch_lr, decay=settings.arch_decay)
         self.alive = [True] * len(self.nodes)
         """For each node, True until it has settled."""
         self.settled_at: float | None = None

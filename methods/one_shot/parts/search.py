@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.schedule import Schedule
+from harness.schedule import MARGIN, Schedule
 from harness.space import Arch
 from harness.view import SearchView
 from harness.weight_sharing import Active
@@ -32,8 +32,8 @@ FINAL_CELLS = 15
 """Number of cells that show what a supernet of single cells has learned. It is odd, so that one of them is the median."""
 PRICED_CELLS = 32
 """Number of cells whose mean price a fitted schedule expects of a candidate."""
-MARGIN = 1.1
-"""Factor of the expected price of a selection that a fitted schedule keeps."""
+LATE_SHARE = 0.1
+"""Last share of the schedule in which the logged training loss is the mean of the steps' losses."""
 FINAL_IMAGES = 512
 """Number of validation images that each of these cells is evaluated on, at most."""
 
@@ -100,8 +100,9 @@ class Search:
         """Draws the pass of one cell as the method trains them. The default draws uniformly from the space."""
         self._mixed = math.nan
         """Accuracy of the last recorded pass, percent; NaN if it was that of one cell."""
+        self._late = Late()
         self._steps, self._images, self._length = 0, self.task.images["train"], float(settings.epochs)
-        self._stateful: dict[str, Any] = {"sgd": self.sgd, "schedule": self.schedule}
+        self._stateful: dict[str, Any] = {"sgd": self.sgd, "schedule": self.schedule, "late": self._late}
 
     def new_generator(self, name: str) -> torch.Generator:
         """Return a generator on the CPU, for values that are drawn once per search."""
@@ -114,6 +115,7 @@ class Search:
     def epochs(
         self,
         evaluated: int = 0,
+        each: int = 0,
         part: Literal["train", "full"] = "train",
         goes_on: Callable[[int], bool] = lambda epoch: True,
     ) -> Iterator[int]:
@@ -124,6 +126,7 @@ class Search:
         Args:
             evaluated: number of images that cells as :attr:`draw` returns them are evaluated on after the last epoch. A
                 fitted schedule keeps their price. Progress counts each as a third of a training image.
+            each: number of such images after the steps of each epoch.
             part: images of an epoch, for the progress within it.
             goes_on: called with the number of each epoch before it; if it returns False, there are no more epochs.
         """
@@ -133,7 +136,7 @@ class Search:
         first = self._resume()
         self.epoch = max(first - 1, 0)
         written, cost = time.monotonic(), 0.0
-        self._keep_for(evaluated)
+        self._keep_for(evaluated, each)
         for epoch in self.schedule.epochs(first):
             self._seed(epoch)
             self.epoch = epoch
@@ -143,7 +146,7 @@ class Search:
                 self._checkpoint(epoch)
                 break
             yield epoch
-            self._keep_for(evaluated)
+            self._keep_for(evaluated, each)
             self._progress(1.0)
             ended = time.monotonic()
             if cost <= CHECKPOINT_SHARE * (ended - written) or epoch + 1 == epochs:
@@ -175,20 +178,26 @@ class Search:
             return float(self.settings.epochs)
         currency = str(self.view.budget.currency)
         epoch = passes * self.net.price(self.task.images["train"], training=True)[currency]
-        return float(self.view.budget.limit - self.schedule.reserve) / epoch
+        return max(float(self.view.budget.limit - self.schedule.reserve) / epoch, 1.0)  # fewer are too small a budget
 
     def _cosine(self, position: float) -> float:
         settings = self.settings
-        horizon = settings.lr_horizon or settings.epochs
-        return cosine(position + settings.lr_ahead, horizon, settings.lr, settings.lr_end, settings.lr_restart)
+        period = settings.lr_period * settings.epochs
+        return cosine(position + settings.lr_ahead, period, settings.lr, settings.lr_end, settings.lr_restart)
 
-    def _keep_for(self, evaluated: int) -> None:
-        """Let a fitted schedule keep the price of ``evaluated`` images, by the mean price of some drawn cells."""
-        if self.schedule.fitted and evaluated:
+    def _keep_for(self, evaluated: int, each: int) -> None:
+        """Let a fitted schedule keep the price of images that cells are evaluated on, by the mean price of some drawn cells.
+
+        Args:
+            evaluated: number of images after the last epoch.
+            each: number of images after the steps of each epoch.
+        """
+        if self.schedule.fitted and evaluated + each:
             self.rng.seed(self.view.seed("priced cells"))
             self.generator.manual_seed(self.view.seed("priced cells"))
             prices = [self.net.price(1, active=self.draw().active)[str(self.view.budget.currency)] for _ in range(PRICED_CELLS)]
             self.schedule.reserve = MARGIN * evaluated * fmean(prices)
+            self.schedule.lesson = MARGIN * each * fmean(prices)
 
     def _progress(self, epoch_share: float) -> None:
         """Report the share of the search that is done.
@@ -223,6 +232,8 @@ class Search:
         if self.settings.clip:
             self.sgd.clip(self.settings.clip, [value.grad for value in counted if value.grad is not None])
         self.sgd.step(self.lr)
+        if self.schedule.share + max(LATE_SHARE, 1 / self.schedule.length) > 1 - 1e-9:
+            self._late.add(loss)
         self._steps += 1
         self._progress(min(self._steps * self.settings.batch / self._images, 1.0))
 
@@ -347,9 +358,11 @@ class Search:
         self.view.log(discretised_accuracy=accuracy)
 
     def _record_final(self) -> None:
-        """Log the accuracy of the supernet after the last epoch, and that of guessing. The passes are not charged.
+        """Log the accuracy of the supernet after the last epoch, the late training loss, and the accuracy of guessing.
 
-        It is the accuracy of the last recorded pass. A method that records single cells has no pass of its whole supernet;
+        The passes are not charged.
+
+        The accuracy is that of the last recorded pass. A method that records single cells has no pass of its whole supernet;
         there it is the median accuracy of some cells, because one cell may be disconnected.
         """
         accuracy = self._mixed
@@ -359,7 +372,8 @@ class Search:
             images = min(FINAL_IMAGES, self.task.images["valid"])
             with self.net.unmetered():
                 accuracy = median(self.validate(self.draw(), images)[0] for _ in range(FINAL_CELLS))
-        self.view.log(final_supernet_accuracy=accuracy, chance=100 / self.task.classes)
+        loss = self._late.mean
+        self.view.log(final_supernet_accuracy=accuracy, train_loss=loss, chance=100 / self.task.classes)
 
     def _uniform(self) -> Forward:
         return Forward(active=self.net.active_for(self.view.space.sample(self.rng)))
@@ -387,3 +401,24 @@ class Search:
             buffer.copy_(saved["buffers"][name])
         self._mixed = float(saved["mixed"])
         return int(saved["epoch"])
+
+
+class Late:
+    """The mean loss of the late steps of the weights; see :data:`LATE_SHARE`."""
+
+    def __init__(self) -> None:
+        self._sum, self._steps = torch.zeros(()), 0
+
+    def add(self, loss: Tensor) -> None:
+        self._sum, self._steps = self._sum.to(loss.device) + loss.detach(), self._steps + 1
+
+    @property
+    def mean(self) -> float:
+        """Return the mean; NaN without a step."""
+        return float(self._sum) / self._steps if self._steps else math.nan
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sum": self._sum, "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._sum, self._steps = state["sum"], state["steps"]

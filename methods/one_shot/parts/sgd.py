@@ -89,7 +89,7 @@ class Sgd:
             self.buffer.copy_(state["momentum"])
 
 
-def cosine(epoch: float, epochs: int, start: float, end: float, restart: float = 0.0) -> float:
+def cosine(epoch: float, epochs: float, start: float, end: float, restart: float = 0.0) -> float:
     """Return the learning rate of an epoch: half a cosine from ``start`` to ``end``, which it reaches after ``epochs`` epochs.
 
     Args:

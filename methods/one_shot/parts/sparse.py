@@ -11,6 +11,7 @@ from torch import Tensor
 from harness.space import Arch
 from harness.view import SearchView
 from methods.one_shot.parts import operations
+from methods.one_shot.parts.adam import AdamSteps
 from methods.one_shot.parts.differentiable import batches
 from methods.one_shot.parts.proximal import AdamHapg, Hapg, path_strength, sparse_group_lasso
 from methods.one_shot.parts.search import Forward, Search
@@ -82,7 +83,7 @@ class SparseWeights:
             self.values.append(value)
             self._sizes.append(sizes)
             if settings.optimiser == "adam":
-                self._optimisers.append(torch.optim.Adam([value], lr=settings.arch_lr, betas=(0.5, 0.999)))
+                self._optimisers.append(AdamSteps([value], settings.arch_lr))
             else:
                 kind = Hapg if settings.optimiser == "hapg" else AdamHapg
                 self._optimisers.append(kind(value.detach(), sizes, settings.mixture))

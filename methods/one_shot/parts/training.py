@@ -16,8 +16,8 @@ class WeightTraining:
     batch: Annotated[int, "images per step"] = 64
     lr: Annotated[float, "learning rate of the weights in the first epoch"] = 0.025
     lr_end: Annotated[float, "learning rate after the last epoch of the cosine"] = 0.001
-    lr_horizon: Annotated[int, "epochs of half a cosine; 0: all epochs"] = 0
-    lr_restart: Annotated[float, "after it the cosine restarts at this share of its peak; 0: it rises again (D-24)"] = 0.0
+    lr_period: Annotated[float, "half a cosine, as a share of the schedule"] = 1.0
+    lr_restart: Annotated[float, "after a period the cosine restarts at this share of its peak; 0: it rises again (D-24)"] = 0.0
     lr_ahead: Annotated[int, "the schedule is this many epochs ahead (1: the scheduler steps before the first epoch)"] = 0
     momentum: Annotated[float, "momentum of the weights"] = 0.9
     nesterov: Annotated[bool, "use Nesterov momentum"] = True
@@ -40,10 +40,13 @@ class WeightTraining:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1:
             raise ValueError(f"epochs = {self.epochs} and batch = {self.batch} must be at least 1")
-        if not (self.lr > 0 and self.clip >= 0 and self.weight_decay >= 0):
+        if not (self.lr > 0 and self.lr_period > 0 and self.clip >= 0 and self.weight_decay >= 0):
             raise ValueError(
-                f"lr = {self.lr} must be above 0, clip = {self.clip} and weight_decay = {self.weight_decay} at least 0"
+                f"lr = {self.lr} and lr_period = {self.lr_period} must be above 0, "
+                f"clip = {self.clip} and weight_decay = {self.weight_decay} at least 0"
             )
+        if not 0 <= (warmup := getattr(self, "warmup", 0)) <= 1:
+            raise ValueError(f"warmup = {warmup} must be a share of the schedule, from 0 to 1")
 
 
 @dataclass(frozen=True)

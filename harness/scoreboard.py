@@ -1,0 +1,88 @@
+"""Collect what the scoreboard compares: the evidence of every protocol in some stores, and what an unmeasured number needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness import protocols, provenance, registry
+from harness.cache import data_roots
+from harness.current import current
+from harness.frames import collect
+from harness.library import libraries
+from harness.plan import Plan, make
+from harness.store import Store
+from reports import report, scoreboard
+from reports.evidence import Evidence
+from reports.formats import target_name
+from reports.published import load
+from reports.study import Study, other_images
+
+
+def write(to: Path, stores: Sequence[Store], known: Evidence | None = None) -> Path:
+    """Write the scoreboard of some stores into a folder, and return its file.
+
+    Args:
+        known: evidence that was collected already from the only store.
+    """
+    studies = [Study(evidence, load()) for store in stores for evidence in evidences(store, known)]
+    return report.write_page(to / "scoreboard.md", "Scoreboard of the papers' numbers", scoreboard.blocks(studies, load(), way))
+
+
+def evidences(store: Store, known: Evidence | None = None) -> Iterator[Evidence]:
+    """Yield the evidence of every protocol of a store, and of every other budget that it was run under."""
+    names = dict.fromkeys(str(spec["protocol"]) for spec in store.specs().values())
+    for name in (name for name in names if name in protocols.protocols()):
+        rules = protocols.protocol(name)
+        benchmarks = {str(spec["benchmark"]) for spec in store.specs().values() if spec["protocol"] == name}
+        searched = sorted(benchmarks & {benchmark for part in rules.parts for benchmark in part.benchmarks})
+        if not searched:
+            continue
+        plan = make(rules, everything=True, benchmarks=searched, report_only=True)
+        others = {
+            (spec["benchmark"], f"{spec['budget']['currency']}={spec['budget']['limit']!r}")
+            for spec in current(plan, store).other_budgets.values()
+        }
+        if known and (known.page.protocol, known.page.modified) == (name, ""):
+            yield known
+        else:
+            yield collect(plan, store, provenance.gather())
+        for benchmark, budget in sorted(others):
+            if not budget.startswith("None"):
+                yield collect(_under(name, benchmark, budget), store, provenance.gather())
+
+
+def _under(name: str, benchmark: str, budget: str) -> Plan:
+    rules = protocols.protocol(name).with_budget(budget)
+    return make(rules, everything=True, benchmarks=[benchmark], report_only=True)
+
+
+def way(line: Mapping[str, Any], row: str) -> scoreboard.Way:
+    """Return what this machine lacks for a row of a printed line, and the arguments of the command that measures it."""
+    kind = registry.method(row.partition("[")[0].partition(":")[0]).kind
+    device = " --device cuda" * (kind == "one-shot" and not registry.benchmark(line["benchmark"]).embedded)
+    data = (line["target"] if line["recipe"] else line["benchmark"].partition("/")[2]) if kind == "one-shot" else ""
+    lacking = ["a GPU"] * bool(device) + list(_lacking(line["benchmark"], data))
+    base, _, changes = row.removesuffix("]").partition("[")
+    changed = " ".join(f"--set {base}.{change}" for change in filter(None, changes.split(",")))
+    arguments = f"--protocol {line['protocol']} --benchmarks {line['benchmark']} --methods {base} {changed}".rstrip()
+    return scoreboard.Way(f"needs {', '.join(lacking)}" if lacking else "", arguments + device)
+
+
+@cache
+def _lacking(benchmark: str, data: str) -> tuple[str, ...]:
+    """Return what is missing in the data folders: the table of a benchmark, the images of a data set."""
+    known = {_plain(source.needed_by) for library in libraries() for source in library.sources()}
+    states = [state for library in libraries() for state in library.state()]
+    present = {_plain(state.needed_by) for state in states if not other_images(state.text)}
+    folder = any((root / data).is_dir() for root in data_roots())  # images that no library imports
+    table = () if registry.benchmark(benchmark).availability().ready else (f"the data of {benchmark}",)
+    here = not data or (_plain(data) in present if _plain(data) in known else folder)
+    lossy = any(_plain(state.needed_by) == _plain(data) for state in states)
+    return table if here else (*table, f"the {'original ' * lossy}images of {target_name(data)}")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "")

@@ -1,0 +1,210 @@
+"""The blocks of a report as HTML pages that need no network: the page, the page of all its runs, and an index of reports."""
+
+from __future__ import annotations
+
+import gzip
+import html
+import json
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from reports.figures import ROW
+from reports.layout import Block, Bold, Column, Heading, Table
+from reports.verdict import VERDICTS
+
+FOLDED = 12
+"""Items of a list at most; a longer list is folded."""
+RELOAD_SECONDS = 15
+"""Time after which the page of a running sweep loads again."""
+GENERATOR = '<meta name="generator" content="nas-harness">'
+PAGE, RUNS = "index.html", "runs.html"
+_NUMBER = re.compile(r"[−-]?\d[\d\N{NARROW NO-BREAK SPACE}]*(?:\.\d+)?")
+
+
+class Section(NamedTuple):
+    """A heading and the blocks up to the next one, each with the name of its type."""
+
+    heading: str
+    id: str
+    blocks: list[tuple[str, Any]]
+
+
+class Cell(NamedTuple):
+    """A cell of a table; ``order`` is what a column of numbers is sorted by, None in a column of text."""
+
+    text: str
+    order: str | None
+    bold: bool
+    badge: bool
+
+
+class Line(NamedTuple):
+    """A line of a table; ``name`` is the row of the report that it shows, ``ruled`` whether a line is above it."""
+
+    name: str
+    cells: list[Cell]
+    ruled: bool
+
+
+class Grid(NamedTuple):
+    """A table as its template reads it."""
+
+    caption: str
+    columns: list[Column]
+    groups: list[tuple[str, list[Column]]]
+    """Spanning heads; empty if no column is in a group."""
+    rows: list[Line]
+
+
+class Summary(NamedTuple):
+    """What an index says about a report."""
+
+    title: str
+    findings: list[str]
+    runs: int
+    failed: int
+    date: str = ""
+    running: str = ""
+
+
+def page(
+    blocks: Sequence[Block],
+    drawings: Mapping[str, bytes],
+    labels: Mapping[str, str],
+    summary: Summary,
+    files: Sequence[str] = (),
+) -> bytes:
+    """Return the page of a report.
+
+    Args:
+        drawings: the figures as SVG, by stem.
+        labels: labels of the rows of the report, by row.
+        files: other forms of the report in the same folder, which the page links.
+    """
+    rows = {label: row for row, label in labels.items()}
+    return _render(
+        "page.html",
+        title=summary.title,
+        summary=json.dumps(summary._asdict()),
+        running=summary.running,
+        links=[("All reports", f"../{PAGE}"), ("Runs", RUNS), *((name, name) for name in files)],
+        sections=_sections(blocks, rows),
+        drawings={stem: _inline(stem, svg.decode(), labels) for stem, svg in drawings.items()},
+        tables=_data_tables(),
+    )
+
+
+def runs(data: Mapping[str, Any], summary: Summary) -> bytes:
+    """Return the page of all runs; ``data`` is what ``runs.js`` reads, see :func:`reports.runs.listing`."""
+    return _render(
+        RUNS,
+        title=f"Runs: {summary.title}",
+        running=summary.running,
+        links=[("All reports", f"../{PAGE}"), ("Report", PAGE), ("runs.csv", "runs.csv")],
+        data=_packed(json.dumps(data, separators=(",", ":"), allow_nan=False).encode()),
+        tables=_data_tables(),
+    )
+
+
+def index(folder: Path) -> bytes:
+    """Return the index of the reports in the folders inside ``folder``."""
+    reports = []
+    for path in sorted(folder.glob(f"*/{PAGE}")):
+        with path.open(encoding="utf-8") as stream:
+            head = stream.read(20_000)
+        if stated := re.search('<meta name="summary" content="(.*?)">', head):
+            reports.append({"folder": path.parent.name, **json.loads(html.unescape(stated[1]))})
+    return _render(
+        PAGE,
+        title="Reports",
+        links=[],
+        running=next((report["running"] for report in reports if report["running"]), ""),
+        reports=reports,
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.globals |= {"folded": FOLDED, "reload_seconds": RELOAD_SECONDS, "tables": None, "summary": "", "running": ""}
+    return environment
+
+
+def _render(template: str, **values: Any) -> bytes:
+    return _environment().get_template(template).render(values).encode()
+
+
+@cache
+def _data_tables() -> dict[str, str]:
+    """Return style sheet and packed script of DataTables, as itables bundles them."""
+    bundle = resources.files("itables") / "html"
+    return {
+        "css": (bundle / "dt_bundle.css").read_text(encoding="utf-8"),
+        "script": _packed((bundle / "dt_bundle.js").read_bytes()),
+    }
+
+
+def _packed(content: bytes) -> str:
+    """Return a content as the scripts of the pages unpack it: gzip in base64."""
+    return b64encode(gzip.compress(content, mtime=0)).decode()
+
+
+def _inline(stem: str, svg: str, labels: Mapping[str, str]) -> str:
+    """Return a figure for a page with several: its ids are unique, and what shows a row has its name and its label."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{stem}-", svg)
+    svg = re.sub(r'\bd="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)  # half the size, as sharp
+
+    def named(match: re.Match[str]) -> str:
+        row = match[1]
+        label = html.escape(labels.get(html.unescape(row), html.unescape(row)))
+        return f'<g data-row="{row}"><title>{label}</title>'
+
+    return re.sub(rf'<g id="{stem}-{ROW}([^"]*)">', named, svg)
+
+
+def _sections(blocks: Sequence[Block], rows: Mapping[str, str]) -> list[Section]:
+    sections = [Section("", "top", [])]
+    for block in blocks:
+        if isinstance(block, Heading):
+            sections.append(Section(block.text, f"section-{len(sections)}", []))
+        else:
+            sections[-1].blocks.append((type(block).__name__, _grid(block, rows) if isinstance(block, Table) else block))
+    return [section for section in sections if section.blocks or section.heading]
+
+
+def _grid(table: Table, rows: Mapping[str, str]) -> Grid:
+    columns, groups = list(table.columns), []
+    named = any(table.rules.values())
+    if named:
+        columns.append(Column("kind", right=False))
+    if any(column.group for column in columns):
+        groups = [(name, list(members)) for name, members in groupby(columns, key=lambda column: column.group)]
+    lines, kind = [], ""
+    for index, texts in enumerate(table.rows):
+        kind = table.rules.get(index, kind)
+        texts = [*texts, kind] if named else texts
+        cells = [_cell(text, column) for text, column in zip(texts, columns, strict=True)]
+        lines.append(Line(_row(texts[0], rows), cells, index in table.rules))
+    return Grid(table.caption, columns, groups, lines)
+
+
+def _cell(text: str, column: Column) -> Cell:
+    number = _NUMBER.search(text) if column.right else None
+    order = re.sub(r"\s", "", number[0]).replace("−", "-") if number else ""
+    return Cell(text, order if column.right else None, isinstance(text, Bold), text in VERDICTS)
+
+
+def _row(text: str, rows: Mapping[str, str]) -> str:
+    """Return the row whose label a cell is or begins with, or ``""``."""
+    return rows.get(max((label for label in rows if text == label or text.startswith(f"{label} (")), key=len, default=""), "")

@@ -1,0 +1,176 @@
+"""What a search measured: one number for each world of a row, for claims and for the papers' numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reports import epochs, signal, stability, trainings
+from reports.evidence import Run, Training
+from reports.statistics import kendall, rank_correlation
+from reports.study import Study
+from reports.traces import Log, RowTraces, Search
+
+
+class Of(NamedTuple):
+    """The row that is measured, the row that it is compared with (may be empty), and where."""
+
+    study: Study
+    benchmark: str
+    row: str
+    other: str = ""
+    target: str = ""
+    """A data set; empty: the first target of the benchmark."""
+
+    @property
+    def traces(self) -> RowTraces:
+        """Return the row's finished searches."""
+        return self.study.evidence.traces.of(self.benchmark, self.row)
+
+    def swapped(self) -> Of:
+        """Return the other row, to be compared with this one."""
+        return self._replace(row=self.other, other=self.row)
+
+    def judged(self) -> str:
+        """Return the target, or the first target of the benchmark."""
+        return self.target or next(iter(self.study.targets(self.benchmark)), "")
+
+
+Measure = Callable[[Of], pd.Series]
+"""Return one number by world; no entry for a search that does not have it."""
+
+
+def _tested(of: Of) -> pd.Series:
+    return of.study.by_world(of.benchmark, of.row, of.judged())
+
+
+def _column(name: str, unit: float = 1.0, device: str = "") -> Measure:
+    """Return the measure of a column of the runs, in units of ``unit``; only of runs on ``device`` if it is not empty."""
+
+    def measure(of: Of) -> pd.Series:
+        done = of.study.done(of.benchmark, of.row)
+        done = done[done[Run.DEVICE] == device] if device else done
+        return done.groupby(Run.WORLD)[name].mean().dropna() / unit
+
+    return measure
+
+
+def _seconds_per_call(of: Of) -> pd.Series:
+    return _column(Run.SECONDS)(of) / _column(Run.QUERIES)(of)
+
+
+def _trained(of: Of) -> pd.Series:
+    """Test error of the cell of each search, trained from scratch, percent."""
+    table = of.study.evidence.trainings
+    table = table[(table[Training.BENCHMARK] == of.benchmark) & (table[Training.ROW] == of.row)]
+    table = table[(table[Training.SPLIT] == "test") & (table[Training.CHOSEN_BY] == "") & ~table[Training.PROBED].astype(bool)]
+    return pd.Series({world: float(np.mean(errors)) for world, errors in trainings.by_search(table).items()}, dtype=float)
+
+
+def _of_search(number: Callable[[Search], float | None]) -> Measure:
+    """Return the measure of what a search logged; None: the search did not log it."""
+
+    def measure(of: Of) -> pd.Series:
+        values = {search.world: number(search) for search in of.traces.logging()}
+        return pd.Series({world: value for world, value in values.items() if value is not None}, dtype=float)
+
+    return measure
+
+
+def _logged(name: str) -> Measure:
+    return _of_search(lambda search: epochs.last(search.log, name))
+
+
+def _lost(of: Of) -> pd.Series:
+    return (MEASURES["before"](of) - MEASURES["after"](of)).dropna()
+
+
+def _absorbed(of: Of) -> pd.Series:
+    return (_logged(Log.AFTER_ABSORPTION)(of) - _logged(Log.BEFORE_ABSORPTION)(of)).dropna()
+
+
+def _settled(search: Search) -> float | None:
+    """Return the first epoch in which no node of the supernet is unsettled."""
+    alive = epochs.logged(search.log, Log.ALIVE)
+    return float(alive.index[alive == 0].min()) if (alive == 0).any() else None
+
+
+def _entropy(of: Of) -> pd.Series:
+    """Mean entropy over the epochs that every search of both rows has."""
+    rows = [of.traces, of.swapped().traces]
+    curves = [{search.world: epochs.logged(search.log, Log.ENTROPY) for search in row.logging()} for row in rows]
+    common = min((len(curve) for row in curves for curve in row.values()), default=0)
+    return pd.Series({world: curve.iloc[:common].mean() for world, curve in curves[0].items() if common}, dtype=float)
+
+
+def _signal(search: Search) -> float | None:
+    """Return Spearman's correlation of the maps' accuracies under shared and own weights, with the most features."""
+    if not {Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES} <= set(search.log):
+        return None
+    features, shared, own = (np.asarray(search.log[n]) for n in (Log.FEATURES, Log.SHARED_ACCURACY, Log.OWN_ACCURACY))
+    return rank_correlation(shared[features == features.max()], own[features == features.max()])
+
+
+def _tau(of: Of) -> pd.Series:
+    """Kendall's correlation of probed cells: by the losses that papers print it for, else by the first own accuracies."""
+    probed = signal.probed(of.study, of.study.evidence.traces, of.benchmark)
+    by_source = {source: runs for source, runs in probed.items() if source.row == of.row}
+    chosen = next((runs for source, runs in by_source.items() if source.printed_on), next(iter(by_source.values()), []))
+    return pd.Series([kendall(run.by_shared, run.by_own)[0] for run in chosen], dtype=float)
+
+
+def _cell(number: Callable[[frozenset[tuple[str, int, int, str]], Mapping[str, str]], float]) -> Measure:
+    """Return the measure of the operations of a proposal; the second argument has the kind of each operation."""
+
+    def measure(of: Of) -> pd.Series:
+        space = of.study.evidence.spaces.get(of.benchmark)
+        kinds = {name: operation.kind for name, operation in space.operations.items()} if space else {}
+        cells = of.study.cells(of.benchmark, of.row)
+        on = {world: stability.switches(graphs) for world, (_, graphs) in cells.items()}
+        return pd.Series({world: number(switches, kinds) for world, switches in on.items() if switches}, dtype=float)
+
+    return measure
+
+
+def _at_equal(spent: str) -> Measure:
+    """Return the measure of the proposal in force when a search had spent what the cheaper of both rows' searches spends."""
+
+    def measure(of: Of) -> pd.Series:
+        rows = of.traces.proposing(of.judged()), of.swapped().traces.proposing(of.judged())
+        ends = [dict(zip(row.worlds.tolist(), getattr(row, spent).tolist(), strict=True)) for row in rows]
+        limits = np.array([min(end, ends[1].get(world, np.nan)) for world, end in ends[0].items()], dtype=float)
+        if not len(limits):
+            return pd.Series(dtype=float)
+        places = rows[0].in_force(rows[0].queries if spent == "spent_queries" else rows[0].seconds, limits)
+        values = rows[0].test[of.judged()][places]
+        return pd.Series(np.where(places >= 0, values, np.nan), ends[0].keys(), dtype=float).dropna()
+
+    return measure
+
+
+MEASURES: dict[str, Measure] = {
+    "test accuracy": _tested,
+    "regret": _column(Run.REGRET),
+    "test error": _trained,
+    "test accuracy at equal solver calls": _at_equal("spent_queries"),
+    "test accuracy at equal charged seconds": _at_equal("end"),
+    "charged seconds": _column(Run.SECONDS),
+    "charged seconds per solver call": _seconds_per_call,
+    "GPU-days": _column(Run.WALL_SECONDS, 86400.0, "cuda"),
+    "GPU seconds": _column(Run.WALL_SECONDS, 1.0, "cuda"),
+    "entropy": _entropy,
+    "before": _logged(Log.SUPERNET_ACCURACY),
+    "after": _logged(Log.DISCRETISED_ACCURACY),
+    "accuracy lost by discretisation": _lost,
+    "accuracy gained by absorption": _absorbed,
+    "epoch in which all nodes are settled": _of_search(_settled),
+    "Spearman correlation": _of_search(_signal),
+    "Kendall correlation": _tau,
+    "share of skip connections": _cell(lambda on, kinds: 100 * sum(kinds.get(op) == "identity" for *_, op in on) / len(on)),
+    "nodes of the reduction cell": _cell(lambda on, kinds: float(len({node for cell, _, node, _ in on if cell == "reduce"}))),
+    "Hamming distance": lambda of: stability.distance(of.study, of.benchmark, of.row, of.other),
+}
+"""Accuracies and shares in percent, entropies as shares of the largest, costs in their currency."""

@@ -1,0 +1,168 @@
+"""The results of a benchmark without published numbers: rows by mean test accuracy, in groups by kind of method."""
+
+from __future__ import annotations
+
+from math import isfinite, nan
+
+import numpy as np
+
+from reports import coverage, reference, supernets
+from reports.epochs import logged
+from reports.evidence import DONE, WEIGHT_SHARING, Run
+from reports.formats import CLASSES, number, short_name, spread, target_name
+from reports.layout import Bold, Column, Table
+from reports.pairs import LEVEL, Comparison, compare
+from reports.statistics import mean_std
+from reports.study import Study
+from reports.tables import AT_CHARGE, CHARGES, ESTIMATED, STOPPED
+from reports.traces import Log
+
+GROUPS = {WEIGHT_SHARING: "weight sharing"}
+"""Name of the group of a kind of method; other groups have the name of their kind."""
+FLOOR = "floor: charged nothing, not ranked"
+AT_CHANCE = 1.5
+"""A run is at chance if its test accuracy is at most this many times that of guessing."""
+APART = 1.0
+"""Points by which a mean and a median differ if the mean alone would mislead.
+
+The difference in standard deviations cannot say so: it is never above one, and the few runs of a row reach half of it by luck.
+"""
+
+
+def results(study: Study, benchmark: str) -> Table:
+    """Return test accuracy per row and target: the best in bold, and marks of significant differences."""
+    targets, members_of = study.targets(benchmark), groups(study, benchmark)
+    against = reference.comparisons(study, benchmark)
+    best = _against_best(study, benchmark) if study.common_budget(benchmark) else {}
+    columns: dict[tuple[str, str], dict[str, str]] = {}
+    for target in targets:
+        name, rows = short_name(target), [row for members in members_of.values() for row in members]
+        columns[name, "test"] = _means(study, benchmark, target)
+        columns[name, "median"] = {row: text for row in rows if (text := median(study, benchmark, row, target))}
+        columns[name, "vs random search"] = _marks(against[target])
+        columns[name, "vs best"] = _marks(best[target]) if target in best else {}
+        columns[name, AT_CHARGE] = {
+            row: reference.at_charge(study, benchmark, row, target) for row in reference.at_own_charge(study, benchmark)
+        }
+    columns["", "charged s"] = {row: _charge(study, benchmark, row) for row in study.rows(benchmark)}
+    if study.common_budget(benchmark):
+        columns["", "epochs"], columns["", "own schedule"] = _epochs(study, benchmark)
+    columns = {key: cells for key, cells in columns.items() if cells}
+    table = Table("", [Column("method", right=False), Column("seeds"), *(Column(name, group) for group, name in columns)])
+    for name, members in members_of.items():
+        for index, row in enumerate(members):
+            cells = [cells.get(row, "") for cells in columns.values()]
+            rule = name if index == 0 and len(members_of) > 1 else False
+            table.add([supernets.marked(study, benchmark, row), study.seeds(benchmark, row), *cells], rule)
+    _add_optimum(table, study, benchmark)
+    shown = {name for _, name in columns}
+    table.caption = _caption(study, benchmark, shown)
+    if any(comparison.rows for comparison in against.values()) and "vs random search" not in shown:
+        table.caption += " With these seeds no difference from random search can be significant."
+    return table
+
+
+def groups(study: Study, benchmark: str) -> dict[str, list[str]]:
+    """Return the rows by group, each group by falling mean on the first target."""
+    members: dict[str, list[str]] = {}
+    for row in sorted(study.rows(benchmark), key=lambda row: study.free(benchmark, row)):
+        kind = study.kind(benchmark, row)
+        members.setdefault(FLOOR if study.free(benchmark, row) else GROUPS.get(kind, kind), []).append(row)
+    first = study.targets(benchmark)[:1]
+    means = {row: _mean(study, benchmark, row, target) for row in study.rows(benchmark) for target in first}
+    return {name: sorted(rows, key=lambda row: -np.nan_to_num(means.get(row, nan), nan=-1.0)) for name, rows in members.items()}
+
+
+def _mean(study: Study, benchmark: str, row: str, target: str) -> float:
+    return mean_std(study.test(benchmark, row, target))[0]
+
+
+def leaders(study: Study, benchmark: str, target: str) -> list[str]:
+    """Return the rows with the best printed mean; rows that are charged nothing do not compete."""
+    means = {row: _mean(study, benchmark, row, target) for row in study.rows(benchmark) if not study.free(benchmark, row)}
+    best = number(max((mean for mean in means.values() if isfinite(mean)), default=nan))
+    return [row for row, mean in means.items() if isfinite(mean) and number(mean) == best]
+
+
+def _means(study: Study, benchmark: str, target: str) -> dict[str, str]:
+    first, texts = leaders(study, benchmark, target), {}
+    for row in study.rows(benchmark):
+        text = coverage.final(study, benchmark, row, target) or spread(*mean_std(study.test(benchmark, row, target)))
+        texts[row] = Bold(text) if row in first else text
+    return texts
+
+
+def median(study: Study, benchmark: str, row: str, target: str) -> str:
+    """Return the median and the number of runs at chance, of a row whose mean alone would mislead; empty for other rows."""
+    accuracies = study.test(benchmark, row, target)
+    if not accuracies.size:
+        return ""
+    guessing = 100 / CLASSES[target] if target in CLASSES else 0.0
+    dead = int((accuracies <= AT_CHANCE * guessing).sum())
+    middle = float(np.median(accuracies))
+    if not dead and abs(middle - accuracies.mean()) <= APART:
+        return ""
+    return number(middle) + (f" ({dead} at chance)" if dead else "")
+
+
+def _against_best(study: Study, benchmark: str) -> dict[str, Comparison]:
+    """Return by target the other rows compared with the best row."""
+    by_target = {}
+    for target in study.targets(benchmark):
+        first = leaders(study, benchmark, target)
+        rows = [row for row in study.rows(benchmark) if row not in first and not study.free(benchmark, row)]
+        if first:
+            best = study.by_world(benchmark, first[0], target)
+            by_target[target] = compare(
+                {row: study.by_world(benchmark, row, target) for row in rows}, best, target_name(target)
+            )
+    return by_target
+
+
+def _marks(comparison: Comparison) -> dict[str, str]:
+    """Return + or − by row with a significant difference; nothing if no difference could be significant."""
+    if not comparison.decisive:
+        return {}
+    signs = {row: "+" if pair.difference > 0 else "−" for row, pair in comparison.pairs.items()}
+    return {row: sign if comparison.corrected[row] < LEVEL else "" for row, sign in signs.items()}
+
+
+def _charge(study: Study, benchmark: str, row: str) -> str:
+    searches = study.searches(benchmark, row)
+    cost = searches.loc[searches[Run.STATUS] == DONE, Run.SECONDS].mean()
+    estimate = "≈ " if row in study.shared_weights(benchmark) and cost else ""
+    return estimate + number(cost, 0 if cost >= 100 or cost == 0 else 1 if cost >= 10 else 2)
+
+
+def _epochs(study: Study, benchmark: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return by row of weight sharing the mean number of epochs that its searches took, and the number of its schedule."""
+    took, own = {}, {}
+    for row in study.shared_weights(benchmark):
+        logs = [logged(search.log, Log.EPOCH).index for search in study.evidence.traces.of(benchmark, row).logging()]
+        counts = [float(epochs.max()) for epochs in logs if len(epochs)]
+        if counts:
+            took[row] = number(float(np.mean(counts)), 0)
+            own[row] = str(study.settings(benchmark, row).get("epochs", ""))
+    return took, own
+
+
+def _add_optimum(table: Table, study: Study, benchmark: str) -> None:
+    best = {short_name(target): study.of_target("optimum", benchmark, target) for target in study.targets(benchmark)}
+    if any(value is not None and isfinite(value) for value in best.values()):
+        cells = [number(best[column.group]) if column.name == "test" else "" for column in table.columns[1:]]
+        table.add(["Optimal", *cells], rule=True)
+
+
+def _caption(study: Study, benchmark: str, shown: set[str]) -> str:
+    text = study.same_budget(benchmark)
+    text += "Test accuracy in percent, mean ± standard deviation (ddof 0) over finished runs; the best mean is bold."
+    if shown & {"vs random search", "vs best"}:
+        signs = f"significantly better or worse (paired over world seeds, Holm-corrected p < {LEVEL:g})"
+        text += f" + or −: {signs} than random search" + (", or than the best row." if "vs best" in shown else ".")
+    text += STOPPED if AT_CHARGE in shown else ""
+    if "median" in shown:
+        text += f" Median: where it is more than {APART:g} point from the mean, or a run is at chance"
+        text += f" (at most {AT_CHANCE:g} times guessing)."
+    if "epochs" in shown:
+        text += " Epochs: the mean number that the budget paid for; own schedule: the number in the method’s settings."
+    return text + CHARGES + (ESTIMATED if study.shared_weights(benchmark) else "")

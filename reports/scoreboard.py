@@ -1,0 +1,300 @@
+"""The scoreboard: every number that the papers print, with ours and the verdict, or with the reason why there is none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite, nan
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reports import cell_errors, claims
+from reports import published as papers
+from reports.evidence import NOT_YET, Run, Training
+from reports.formats import MISSING, signed, spread, target_name, with_interval
+from reports.layout import Block, Cited, Column, Heading, Paragraph, Table
+from reports.measures import MEASURES, Of
+from reports.statistics import mean_interval
+from reports.study import Study
+from reports.verdict import NOT_MEASURED, VERDICTS, Verdict, difference_from, judge_target, margin_of
+
+Line = dict[str, Any]
+
+HIDDEN = "trained by settings that no paper states"
+NO_SEARCH = "a search that this project does not have"
+SETTING = "a setting"
+QUOTED = "quoted: another author's method or network"
+DERIVED = "a reference, a repetition or a derived number"
+
+
+class Way(NamedTuple):
+    """How a line can be measured for a row."""
+
+    obstacle: str
+    """What is missing on this machine, ``needs a GPU``; empty if nothing is."""
+    arguments: str
+    """Arguments of ``python -m harness.run`` that measure it."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A printed number and a row of ours, or a printed number that no row corresponds to."""
+
+    line: Line
+    row: str
+    values: np.ndarray
+    """Ours, one per run, in the unit of the line."""
+    verdict: Verdict
+    kind: str
+    """A verdict on a measured number, or in a few words why it is not measured."""
+    way: Way | None = None
+
+
+# -- our values for a line, by its metric ------------------------------------------------------------------------------
+
+
+def _chosen(study: Study, line: Line, row: str) -> pd.DataFrame:
+    """Return the trainings of the row's chosen cell on the line's data; empty if there are none."""
+    for _, data, group in cell_errors.chosen(study, line["benchmark"]):
+        if data == line["target"] and (group[Training.ROW] == row).any():
+            return group[group[Training.ROW] == row]
+    return study.evidence.trainings.iloc[:0]
+
+
+def _error(column: str) -> Callable[[Study, Line, str], np.ndarray]:
+    return lambda study, line, row: cell_errors.of(_chosen(study, line, row), column)
+
+
+def _smallest(study: Study, line: Line, row: str) -> np.ndarray:
+    return np.sort(_error(Training.ACCURACY)(study, line, row))[:1]
+
+
+def _size(trained: str, proposed: str) -> Callable[[Study, Line, str], np.ndarray]:
+    """Return the reader of a size in millions: of the chosen cell, or of every proposal if none is trained."""
+
+    def read(study: Study, line: Line, row: str) -> np.ndarray:
+        sizes = _chosen(study, line, row)[trained].dropna().to_numpy(dtype=float)[:1]
+        return (sizes if len(sizes) else study.done(line["benchmark"], row)[proposed].dropna().to_numpy(dtype=float)) / 1e6
+
+    return read
+
+
+def _place(line: Line, row: str) -> tuple[str, str, str]:
+    return line["benchmark"], row, line["target"]
+
+
+def _validation(study: Study, line: Line, row: str) -> np.ndarray:
+    return study.finished(*_place(line, row))[Run.VALID].dropna().to_numpy(dtype=float)
+
+
+def _cost(study: Study, line: Line, row: str) -> np.ndarray:
+    name = "GPU-days" if line["cost_unit"] == "GPU-days" else "GPU seconds"
+    return MEASURES[name](Of(study, line["benchmark"], row)).to_numpy(dtype=float)
+
+
+def _distance(study: Study, line: Line, row: str) -> np.ndarray:
+    """Distances from the row without the changed setting; of random cells, from every row that has changed ones."""
+    ran = study.rows(line["benchmark"])
+    base = study.unchanged(row) if "[" in row else next((study.unchanged(name) for name in ran if "[" in name), "")
+    return MEASURES["Hamming distance"](Of(study, line["benchmark"], row, base)).to_numpy(dtype=float)
+
+
+def _measure(name: str) -> Callable[[Study, Line, str], np.ndarray]:
+    return lambda study, line, row: MEASURES[name](Of(study, *_place(line, row)[:2])).to_numpy(dtype=float)
+
+
+class Metric(NamedTuple):
+    """What a metric of the papers is in words, and how ours is read."""
+
+    words: str
+    read: Callable[[Study, Line, str], np.ndarray]
+    """Return our values for a line and a row."""
+    trained: bool = False
+    """True if the values are of trainings of the chosen cell."""
+    judged: bool = False
+    """True if a margin may be fixed for it."""
+    digits: int = 2
+
+
+METRICS = {
+    "test_accuracy_pct": Metric("test accuracy %", lambda study, line, row: study.test(*_place(line, row)), judged=True),
+    "valid_accuracy_pct": Metric("validation accuracy %", _validation),
+    "test_error_pct": Metric("test error %", _error(Training.ACCURACY), trained=True, judged=True),
+    "test_error_pct[seed set 1]": Metric("test error %", _error(Training.ACCURACY), trained=True, judged=True),
+    "top1_error_pct": Metric("top-1 error %", _error(Training.ACCURACY), trained=True, judged=True),
+    "top5_error_pct": Metric("top-5 error %", _error(Training.TOP5), trained=True),
+    "test_error_pct_best": Metric("smallest test error %", _smallest, trained=True),
+    "multiply_add_M": Metric("multiply-adds M", _size(Training.MACS, Run.MACS), digits=0),
+    "params_M": Metric("parameters M", _size(Training.PARAMETERS, Run.PARAMETERS)),
+    "search_cost": Metric("search cost", _cost, digits=3),
+    "hamming_distance": Metric("Hamming distance", _distance, digits=0),
+    "kendall_tau": Metric("Kendall's τ", _measure("Kendall correlation")),
+    "supernet_valid_accuracy_pct[before discretisation]": Metric("supernet before discretisation %", _measure("before")),
+    "supernet_valid_accuracy_pct[after discretisation]": Metric("supernet after discretisation %", _measure("after")),
+    "search_epochs_until_termination": Metric(
+        "epochs of the search", _measure("epoch in which the last node settles"), digits=0
+    ),
+}
+"""The metrics of lines that can be measured."""
+
+
+def numbers(published: pd.DataFrame) -> Iterator[Line]:
+    """Yield every line, then the parameters and search costs that are printed with lines of our rows, each once."""
+    lines = [{str(name): value for name, value in record.items()} for record in published.to_dict("records")]
+    lines = [line if line["metric"] != "search_cost" else line | {"mean": line["search_cost"]} for line in lines]
+    seen = {(line["paper"], line["table"], line["label"], line["metric"]) for line in lines}
+    for line in lines:
+        yield line
+        for metric in ("params_M", "search_cost"):
+            key = (line["paper"], line["table"], line["label"], metric)
+            if line["row"] and isfinite(line[metric]) and key not in seen:
+                seen.add(key)
+                yield line | {"metric": metric, "mean": line[metric], "std": nan, "n": nan, "n_source": "", "record": ""}
+
+
+# -- comparisons -------------------------------------------------------------------------------------------------------
+
+
+def compare(
+    studies: Sequence[Study], published: pd.DataFrame, way: Callable[[Line, str], Way] = lambda line, row: Way("", "")
+) -> list[Comparison]:
+    """Return a comparison for every printed number and each of its rows; of several studies, with the one that has most runs.
+
+    Args:
+        studies: any number, of any protocols.
+        way: how a line can be measured for a row.
+    """
+    results = []
+    for line in numbers(published):
+        for row in line["row"].split(";"):
+            metric = METRICS.get(line["metric"]) if row else None
+            under = [study for study in studies if study.page.protocol == line["protocol"]] if metric else []
+            samples = [(study, metric.read(study, line, row)) for study in under if metric]
+            study, values = max(samples, key=lambda sample: len(sample[1]), default=(None, np.empty(0)))
+            if study is not None and metric is not None and len(values):
+                verdict = _judge(study, line, row, metric, values)
+                results.append(Comparison(line, row, values, verdict, verdict.name, way(line, row)))
+            else:
+                results.append(_unmeasured(line, row, way))
+    return results
+
+
+def _judge(study: Study, line: Line, row: str, metric: Metric, values: np.ndarray) -> Verdict:
+    reason = "measured on another machine" if line["metric"] == "search_cost" else study.obstacle(line["benchmark"], row)
+    if metric.trained:
+        training = _chosen(study, line, row).iloc[0].to_dict()
+        reason = "; ".join(cell_errors.obstacles(study, line["benchmark"], row, training, line))
+    verdict = judge_target(values, line, margin_of(line["benchmark"], line["target"]) if metric.judged else None, reason)
+    doubts = cell_errors.doubts(line) if metric.trained and verdict.difference else ()
+    return replace(verdict, notes=(*verdict.notes, *doubts))
+
+
+def _unmeasured(line: Line, row: str, way: Callable[[Line, str], Way]) -> Comparison:
+    """Return the class and the reason of a number that nothing here measures."""
+    reason, kind, how = line["unmapped"] or line["unmeasured"], NO_SEARCH, None
+    if line["unmapped"]:
+        start = reason.partition(" ")[0].rstrip(",;:")
+        kind = SETTING if start == "setting" else QUOTED if start in ("quoted", "re-evaluation", "network") else DERIVED
+    elif not reason:
+        how = way(line, row)
+        reason = kind = how.obstacle or NOT_YET
+        if METRICS[line["metric"]].trained and not line["recipe"]:
+            reason, kind = "the recipe behind the printed number is not stated", HIDDEN
+    return Comparison(line, row, np.empty(0), Verdict(NOT_MEASURED, reason), kind, how)
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+def blocks(
+    studies: Sequence[Study], published: pd.DataFrame, way: Callable[[Line, str], Way] = lambda line, row: Way("", "")
+) -> list[Block]:
+    """Return the page: counts by paper, the claims of the papers, and a table for each table of a paper."""
+    comparisons = compare(studies, published, way)
+    tested = {claim: [result.verdict for result in claims.results(claim, studies)] for claim in claims.load()}
+    shown: list[Block] = [
+        Paragraph(_sources(studies)),
+        _counts(
+            "printed numbers",
+            [(item.line["paper"], item.kind) for item in comparisons],
+            "A number that may belong to several of our rows is compared with each and counts for each. The parameters and "
+            "search costs that are printed with a row are numbers too.",
+        ),
+        _counts(
+            "claims",
+            [(claim.paper, verdict) for claim, verdicts in tested.items() for verdict in verdicts or [claims.NOT_TESTED]],
+            "A claim counts in each setting in which it was tested.",
+        ),
+        *claims.blocks(studies),
+    ]
+    for paper, table in dict.fromkeys((item.line["paper"], item.line["table"]) for item in comparisons):
+        items = [item for item in comparisons if (item.line["paper"], item.line["table"]) == (paper, table)]
+        shown += [Heading(f"{papers.PAPERS[paper]}, {papers.place(table)}"), _table(items)]
+    return shown
+
+
+def _sources(studies: Sequence[Study]) -> str:
+    """Return what the page is made of, and which stored rows are not on it."""
+    shown: dict[str, set[str]] = {}
+    for study in studies:
+        places = {f"{row} on {benchmark}" for benchmark in study.benchmarks for row in study.rows(benchmark)}
+        shown.setdefault(study.page.protocol, set()).update(places)
+    stored = ", ".join(f"{name} ({len(rows)} rows)" for name, rows in shown.items() if rows) or "no protocol"
+    absent: dict[str, set[str]] = {}
+    for study in studies:
+        for reason, rows in study.page.left_out.items():
+            absent.setdefault(reason, set()).update(set(rows) - shown[study.page.protocol])
+    other = ", ".join(f"{reason} ({len(rows)} rows)" for reason, rows in absent.items() if rows)
+    return f"Stored runs under: {stored}." + (f" Not on this page: {other}." if other else "")
+
+
+def _counts(what: str, pairs: Sequence[tuple[str, str]], caption: str) -> Table:
+    """Return the number of (paper, class) pairs: verdicts first, in their order, then the other classes by size."""
+    sizes = Counter(kind for _, kind in pairs)
+    order = {name: -len(VERDICTS) + place for place, name in enumerate(VERDICTS)}
+    table = Table(caption, [Column(what, right=False), *(Column(name) for name in papers.PAPERS.values()), Column("all")])
+    for kind in [*sorted(sizes, key=lambda kind: (order.get(kind, 0), -sizes[kind])), ""]:
+        tally = Counter(paper for paper, name in pairs if kind in ("", name))
+        table.add([kind or "all", *(str(tally[paper]) for paper in papers.PAPERS), str(tally.total())], rule=not kind)
+    return table
+
+
+def _table(items: Sequence[Comparison]) -> Table:
+    names = ["printed for", "our row", "data", "measure", "printed", "ours [95 %]", "n", "Δ [95 %]", "result", "reason"]
+    table = Table(
+        "Δ = ours − printed, with Welch's interval if both sides have a spread and the n of the paper is known. A result is "
+        "that of one number; the pages of the protocols correct over the data sets of a row.",
+        [Column(name, right=name in names[4:8]) for name in (*names, "python -m harness.run")],
+    )
+    for item in items:
+        line, values, name = item.line, item.values, item.line["metric"]
+        words, digits = (METRICS[name].words, METRICS[name].digits) if name in METRICS else (_in_words(name), 2)
+        text = line["caveats"].rpartition("value: ")[2] if "value: " in line["caveats"] else ""
+        ours, delta, difference = MISSING, MISSING, difference_from(values, line)
+        if len(values):
+            ours = with_interval(float(values.mean()), mean_interval(values), digits)
+            delta = signed(float(values.mean()) - line["mean"], digits)
+        if difference:
+            delta = with_interval(difference.delta, difference.interval(0.95), digits, sign=True)
+        reason = "; ".join(filter(None, [item.verdict.reason, *item.verdict.notes]))
+        table.add(
+            [
+                Cited(line["label"], [papers.CITATIONS[line["paper"]]]),
+                item.row or MISSING,
+                target_name(line["target"]),
+                words + (f", {line['cost_unit']}" if name == "search_cost" else ""),
+                text or spread(line["mean"], line["std"], digits),
+                *(ours, str(len(values) or MISSING), delta, item.kind),
+                MISSING if reason == item.kind else reason or MISSING,
+                item.way.arguments if item.way else MISSING,
+            ]
+        )
+    return table
+
+
+def _in_words(metric: str) -> str:
+    """Return a metric that is not measured in words."""
+    return cell_errors.UNITS.get(metric, metric.replace("_pct", " %").replace("_", " ").replace("hparam:", "setting: "))

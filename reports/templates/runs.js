@@ -1,0 +1,62 @@
+// The table of all runs. Every text comes from a method or its error: it is set as text, never as HTML.
+const { columns, lines, details, settings, sessions } = await unpacked(document.getElementById("data").textContent).json();
+const text = jQuery.fn.dataTable.render.text();
+const decimals = (digits) => (value, type) => (type !== "display" ? value : value === null ? "–" : value.toFixed(digits));
+const runs = jQuery("#runs").DataTable({
+  data: lines.map((line, number) => [number, ...line]),
+  columns: [
+    { title: '<span class="hidden">Details</span>', orderable: false, searchable: false, columnControl: [], createdCell: button },
+    ...columns.map(({ title, digits }) => digits === null
+      ? { title, render: text, columnControl: ["order", ["searchList"]] }
+      : { title, render: decimals(digits), className: "dt-right", columnControl: ["order"] }),
+  ],
+  order: [], ordering: { indicators: false }, autoWidth: false, pageLength: 25, deferRender: true, stateSave: running,
+  layout: { topStart: "pageLength", topEnd: "search", bottomStart: "info", bottomEnd: "paging" },
+});
+if (location.hash) runs.search(decodeURIComponent(location.hash.slice(1))).draw();
+
+function element(name, content, ...children) {
+  const made = document.createElement(name);
+  if (content !== null) made.textContent = content;
+  made.append(...children);
+  return made;
+}
+
+function button(cell, number) {
+  const line = lines[number];
+  const opener = element("button", "+");
+  opener.setAttribute("aria-label", `Details of ${line[0]}, seed ${line[2]}`);
+  opener.setAttribute("aria-expanded", "false");
+  opener.addEventListener("click", () => {
+    const row = runs.row(cell.parentNode);
+    const shown = row.child.isShown();
+    if (shown) row.child.hide();
+    else row.child(detail(number)).show();
+    opener.textContent = shown ? "+" : "−";
+    opener.setAttribute("aria-expanded", String(!shown));
+  });
+  cell.replaceChildren(opener);
+}
+
+function pairs(entries) {
+  return element("dl", null, ...entries.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
+}
+
+function numbers(title, byName) {
+  const names = Object.keys(byName);
+  if (!names.length) return [];
+  const head = element("tr", null, ...names.map((name) => element("th", name)));
+  const body = byName[names[0]].map((_, at) => element("tr", null, ...names.map((name) => element("td", byName[name][at] ?? "–"))));
+  const table = element("table", null, element("thead", null, head), element("tbody", null, ...body));
+  return [element("details", null, element("summary", `${title} (${body.length} lines)`), table)];
+}
+
+function detail(number) {
+  const [row, arch, error, session, trace, log] = details[number];
+  const parts = [pairs([["proposal", arch || "–"]])];
+  if (error) parts.unshift(element("h3", "Why it failed"), element("pre", error));
+  parts.push(...numbers("Trace: the proposal at each change", trace), ...numbers("Log", log));
+  parts.push(element("h3", "Settings"), pairs(Object.entries(settings[row])));
+  if (session !== null) parts.push(element("h3", "Made by"), pairs(Object.entries(sessions[session])));
+  return element("div", null, ...parts);
+}
