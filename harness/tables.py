@@ -17,6 +17,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,6 +37,8 @@ Values = npt.NDArray[np.float64]
 Opener = Callable[[str | Path | None], "BenchmarkTable"]
 """Opens a table from a source; None: the table that a search would use."""
 
+GROUP = "nas_harness.tables"
+"""The entry-point group of packages that offer tables."""
 COSTS = ("params", "flops", "latency")
 """Costs of a network: parameters (M), multiply-adds of one image (M), latency (seconds)."""
 METRICS = ("accuracy", "loss", "seconds")
@@ -181,6 +184,8 @@ class BenchmarkTable(ABC):
                 raise UserError(f"no metric {metric!r}; there is {', '.join(METRICS)}")
             column = self._column(name, part, length, self._seed(name, length, seed), position(epoch, length), metric)
             column.flags.writeable = False
+            if len(self._values) > 256:  # a scan of all epochs of all seeds
+                self._values.clear()
             self._values[key] = column
         return self._values[key]
 
@@ -375,10 +380,10 @@ def open(name: str, source: str | Path | None = None) -> BenchmarkTable:
 
 
 def _openers(space: str | None = None) -> dict[str, Opener]:
-    """Return what opens the tables of a space, or of all spaces, by name."""
-    openers: dict[str, Opener] = {}
-    for file in sorted((PROJECT / "benchmarks").glob("*/queries.py")):
-        if space in (None, file.parent.name):
-            offered: Mapping[str, Opener] = importlib.import_module(f"benchmarks.{file.parent.name}.queries").tables()
-            openers |= offered
-    return openers
+    """Return what opens the tables, by name: those of a space, and of packages with an entry point ``nas_harness.tables``."""
+    files = sorted((PROJECT / "benchmarks").glob("*/queries.py"))
+    spaces = [file.parent.name for file in files if space in (None, file.parent.name)]
+    offers = [importlib.import_module(f"benchmarks.{name}.queries").tables for name in spaces]
+    if space not in spaces:
+        offers += [point.load() for point in entry_points(group=GROUP)]
+    return {name: opener for offer in offers for name, opener in offer().items()}

@@ -51,6 +51,7 @@ class NB101Table(BenchmarkTable):
         super().__init__(name, source, self._data.name)
         self.table = table
         self.datasets = (self._data.name,)
+        self._macro = DIGITS if self._data.name == "digits" else PAPER
         self._spaces = [NB1Shot1Space(number) for number in numbers]
         self._space = self._spaces[0] if len(numbers) == 1 else None
         self._hashes: npt.NDArray[np.bytes_] = table.column("hash")
@@ -124,6 +125,11 @@ class NB101Table(BenchmarkTable):
                 f"{self.name} has no {self.length(dataset, epochs)}-epoch training of cell {self._hash(index)}{what}"
             )
         return info
+
+    def costs(self, cell: Any, dataset: str | None = None, epochs: int | str | None = None) -> dict[str, float | None]:
+        self.length(dataset, epochs)
+        parameters, macs = network_size(self._cell(self.index(cell)), self._macro)
+        return {"params": parameters / 1e6, "flops": macs / 1e6, "latency": None}
 
     def _costs_of(self, dataset: str, epochs: int) -> dict[str, Values | None]:
         """Return the size of the network around each cell, computed from its graph; of all spaces in seconds."""
@@ -207,10 +213,9 @@ class NB101Table(BenchmarkTable):
     @cached_property
     def _params(self) -> Values:
         """Return the millions of parameters of each row."""
-        macro = DIGITS if self._data.name == "digits" else PAPER
         params = np.full(len(self._hashes), np.nan)
         for row, (space, number) in self._archs.items():
-            params[row] = network_size(space.cell(space.at(number)), macro)[0] / 1e6
+            params[row] = network_size(space.cell(space.at(number)), self._macro)[0] / 1e6
         return params
 
 

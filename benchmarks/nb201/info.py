@@ -112,9 +112,8 @@ class Infos:
         ]
         """For each set of recorded values its keys without values, the names of its values, and their mask; None: no record."""
 
-    def at(self, index: int, epoch: int | None) -> dict[str, float | None]:
-        """Return the values of a cell, after an epoch if these are its epochs. Raises :class:`MissingRecord` without any."""
-        position = index if epoch is None else epoch
+    def at(self, index: int, position: int) -> dict[str, float | None]:
+        """Return the values at a position, which is a cell or an epoch of the cell ``index``. Raises :class:`MissingRecord`."""
         pattern = self._patterns[self._pattern.item(position)]
         if pattern is None:
             raise MissingRecord(f"architecture {index} has no {self._what}")

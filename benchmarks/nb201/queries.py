@@ -39,6 +39,8 @@ class NB201Table(BenchmarkTable):
         self.space = NB201Space()
         self.datasets = tuple(sorted(self.records.datasets))
         self._infos: dict[tuple[Any, ...], Infos] = {}
+        self._asked: dict[tuple[Any, ...], int] = {}
+        """The epoch of the last question about each training."""
         self._trainings: dict[tuple[str, int], Trainings] = {}
 
     def __len__(self) -> int:
@@ -113,20 +115,32 @@ class NB201Table(BenchmarkTable):
     ) -> dict[str, float | None]:
         """Return the official ``get_more_info`` of a trial, or of the mean over trials (official ``is_random=False``)."""
         index = self.index(cell)
+        training = (dataset, epochs, seed)
         if epoch is not None:
             epoch = position(epoch, self.length(dataset, epochs))
-        key = (dataset, epochs, seed, None if epoch is None else index)
-        infos = self._infos.get(key)
+        if epoch is not None:
+            infos = self._infos.get((training, None, index))
+            if infos is not None:
+                return infos.at(index, epoch)
+        infos = self._infos.get((training, epoch, None))
         if infos is None:
-            name = self.dataset(dataset)
-            length = self.length(name, epochs)
-            rows, ends = slice(None), np.array([length - 1])
-            if epoch is not None:  # all epochs of the cell are kept, of the last cells: 25 KB each
-                rows, ends = slice(index, index + 1), np.arange(length)
-                if len(self._infos) > 256:
-                    self._infos.clear()
-            infos = self._infos[key] = Infos(self._of(name, length), self._seed(name, length, seed), rows, ends)
-        return infos.at(index, epoch)
+            if epoch is not None and self._asked.get(training) != epoch:
+                self._asked[training] = epoch
+                return self._read(training, None, index).at(index, epoch)
+            infos = self._read(training, epoch, None)  # also for two cells at one epoch, which may be a scan of all cells
+        return infos.at(index, index)
+
+    def _read(self, training: tuple[Any, Any, Any], epoch: int | None, index: int | None) -> Infos:
+        """Return the values of all cells after an epoch, or of the cell ``index`` after every epoch."""
+        name = self.dataset(training[0])
+        length = self.length(name, training[1])
+        rows = slice(None) if index is None else slice(index, index + 1)
+        ends = np.arange(length) if index is not None else np.array([length - 1 if epoch is None else epoch])
+        if len(self._infos) > 64:  # each has up to 2 MB
+            self._infos.clear()
+        infos = Infos(self._of(name, length), self._seed(name, length, training[2]), rows, ends)
+        self._infos[training, epoch, index] = infos
+        return infos
 
     def _of(self, dataset: str, epochs: int) -> Trainings:
         if (dataset, epochs) not in self._trainings:

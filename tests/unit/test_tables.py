@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,21 @@ TABLES: dict[str, BenchmarkTable] = {}
 BUNDLED = ("nb201/digits", "nb1shot1/1-digits")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def bundled(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Open the bundled tables, on a machine without official data."""
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Open the bundled tables, on a machine without official data. Return the cache."""
+    cache = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_DATA", "")
-        patch.setenv("NAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("NAS_CACHE", str(cache))
         TABLES.update({name: tables.open(name) for name in BUNDLED})
+    return cache
 
 
 @pytest.fixture(autouse=True)
-def no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_data(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_DATA", "")
-    monkeypatch.setenv("NAS_CACHE", str(tmp_path))
+    monkeypatch.setenv("NAS_CACHE", str(cache))
 
 
 def names_of(table: BenchmarkTable, index: int) -> list[Any]:
@@ -87,6 +90,13 @@ def test_an_epoch_of_a_cell_is_that_epoch_of_all_cells(index: int, epoch: int) -
     assert table.values(None, "valid", None, 0, epoch, "seconds")[index] == pytest.approx(info["valid-per-time"])
     assert (epoch == 35) == ("test-accuracy" in info)
     assert (epoch == 35) == (info == table.info(index, seed=0))
+
+
+def test_a_scan_of_cells_and_a_scan_of_epochs_give_the_same_records() -> None:
+    by_cell, by_epoch = tables.open("nb201/digits"), tables.open("nb201/digits")
+    cells, epochs = (0, 3, 11, 15_624), (0, 7, 34, 35)
+    scanned = {(cell, epoch): by_cell.info(cell, epoch=epoch) for epoch in epochs for cell in cells}
+    assert scanned == {(cell, epoch): by_epoch.info(cell, epoch=epoch) for cell in cells for epoch in epochs}
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -141,8 +151,16 @@ def test_every_table_is_of_a_benchmark_or_a_space() -> None:
     assert {name for name in benchmarks if name.startswith("nb")} <= set(tables.names())
 
 
+def test_a_package_may_offer_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offered() -> dict[str, Any]:
+        return {"mine/images": lambda source: TABLES["nb201/digits"]}
+
+    point = types.SimpleNamespace(load=lambda: offered)
+    monkeypatch.setattr(tables, "entry_points", lambda group: [point] if group == "nas_harness.tables" else [])
+    assert tables.open("mine/images").best().index == 11506 and "mine/images" in tables.names()
+
+
 def test_a_query_imports_nothing_heavy() -> None:
-    tables.open("nb201/digits")  # the first time, the bundled files are converted
     code = (
         "import sys; from harness import tables; t = tables.open('nb201/digits'); t.info(3); t.best(flops=.1);"
         "print([name for name in ('torch', 'pandas', 'scipy', 'sklearn', 'benchmarks.nb1shot1') if name in sys.modules])"
