@@ -135,7 +135,7 @@ METRICS = {
     "supernet_valid_accuracy_pct[before discretisation]": Metric("supernet before discretisation %", _measure("before")),
     "supernet_valid_accuracy_pct[after discretisation]": Metric("supernet after discretisation %", _measure("after")),
     "search_epochs_until_termination": Metric(
-        "epochs of the search", _measure("epoch in which the last node settles"), digits=0
+        "epochs of the search", _measure("epoch in which all nodes are settled"), digits=0
     ),
 }
 """The metrics of lines that can be measured."""
