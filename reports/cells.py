@@ -78,6 +78,7 @@ def _count(cells: tuple[Cell, ...], kind: Kind) -> float:
 def most_common(study: Study, traces: Traces) -> Drawing | None:
     """Draw, on benchmarks with a judge, the cell that most runs of each row of weight sharing ended with."""
     panels: list[Panel] = []
+    drawn: list[Cell] = []
     legends: dict[str, None] = {}
     for benchmark in study.benchmarks:
         if study.untested(benchmark):
@@ -91,12 +92,14 @@ def most_common(study: Study, traces: Traces) -> Drawing | None:
             for cell in proposals.cells[text]:
                 title = f"{_title(study.label(row) + where, cell)} ({count}/{len(proposals.texts)})"
                 panels.append(Panel(title, "", "", _drawer(cell)))
+                drawn.append(cell)
             legends[study.evidence.spaces[benchmark].legend] = None
     caption = (
         "Final cells of weight sharing: the one that most runs ended with, the first of equals; in brackets how many. "
         + " ".join(legends)
     )
-    return Drawing(render(study, panels, across=4), caption) if panels else None
+    small = all(len(cell.nodes) <= SMALL_UP_TO for cell in drawn)
+    return Drawing(render(study, panels, across=4, size=(3.1, 1.6 if small else 2.45)), caption) if panels else None
 
 
 def first(study: Study, traces: Traces) -> Drawing | None:
@@ -138,8 +141,8 @@ class Look(NamedTuple):
     first: float
     """Distance between the inputs and the first inner node, and between the last one and the output."""
     step: float
-    margins: tuple[float, float]
-    """Space at the sides, and above and below."""
+    margins: tuple[float, float, float]
+    """Space at the sides, below and above."""
     fonts: tuple[float, float]
     """Sizes of operations and of node labels, in points."""
     label: dict[str, Any]
@@ -147,11 +150,11 @@ class Look(NamedTuple):
 
 
 SMALL = Look(
-    height=0.75,
+    height=0.0,
     input_height=0.0,
     first=1.0,
     step=1.0,
-    margins=(0.4, 1.3),
+    margins=(0.4, 0.8, 1.3),
     fonts=(6, 7),
     label={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none"},
     node={"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": "black", "linewidth": 0.7},
@@ -161,12 +164,16 @@ LARGE = Look(
     input_height=0.8,
     first=1.1,
     step=0.9,
-    margins=(0.5, 1.6),
+    margins=(0.5, 1.6, 1.6),
     fonts=(5, 6),
     label={"boxstyle": "round,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
     node={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "black", "linewidth": 0.6},
 )
 SMALL_UP_TO = 4  # nodes
+ARC = 0.55
+"""Height of a small cell's edge for each node that it passes over."""
+RADIUS = 0.2  # of a small cell's nodes
+ABOVE = 0.16  # height of the name of a straight edge
 
 
 def places(cell: Cell, look: Look) -> list[tuple[float, float]]:
@@ -185,7 +192,7 @@ def _drawer(cell: Cell) -> Callable[..., dict[str, Any]]:
         at = places(cell, look)
         panel.set_axis_off()
         panel.set_xlim(-look.margins[0], at[-1][0] + look.margins[0])
-        panel.set_ylim(-look.margins[1], look.margins[1])
+        panel.set_ylim(-look.margins[1], look.margins[2])
         labels: dict[tuple[int, int], list[str]] = {}
         for edge in cell.edges:
             if edge.operation is None or edge.operation.kind != "zero":
@@ -207,18 +214,30 @@ def _draw_edge(
     (x0, y0), (x1, y1) = at[source], at[target]
     output = len(cell.nodes) - 1
     if look is SMALL:
-        gap = np.array([x1 - x0, y1 - y0]) / np.hypot(x1 - x0, y1 - y0) * 0.2
-        arrow: dict[str, Any] = {"arrowstyle": "->"}
-        panel.annotate("", (x1 - gap[0], y1 - gap[1]), (x0 + gap[0], y0 + gap[1]), arrowprops=arrow)
-        share = 0.5 if (source, target) != (0, output) else 0.3  # not on the edge that crosses it
+        x, y = _arc(panel, at[source], at[target], ARC * (target - source - 1) * (1 if source < cell.inputs else -1))
     else:
         gaps = {name: 6 + 2 * max(len(cell.nodes[node]) - 3, 0) for name, node in (("shrinkA", source), ("shrinkB", target))}
-        arrow = {"arrowstyle": "->", "linewidth": 0.7, **gaps}  # a gap in points, larger for long labels
+        arrow: dict[str, Any] = {"arrowstyle": "->", "linewidth": 0.7, **gaps}  # a gap in points, larger for long labels
         passes = target == output and not names
         arrow |= {"linestyle": ":", "color": "0.5"} if passes else {"connectionstyle": "arc3,rad=0.12"}
         panel.annotate("", at[target], at[source], arrowprops=arrow)
         share = 0.3 + 0.1 * source  # names on crossing edges are at different places
+        x, y = x0 + share * (x1 - x0), y0 + share * (y1 - y0)
     text = "\n".join(names) if len(names) <= LEGIBLE else f"{len(names)} ops"
     if text:
-        x, y = x0 + share * (x1 - x0), y0 + share * (y1 - y0)
         panel.text(x, y, text, ha="center", va="center", fontsize=look.fonts[0], bbox=look.label)
+
+
+def _arc(panel: Axes, source: tuple[float, float], target: tuple[float, float], height: float) -> tuple[float, float]:
+    """Draw an arrow on a curve that is ``height`` above its ends in the middle, and return the place of its name.
+
+    The four nodes of a small cell are on a line. Edges from the input pass over nodes and all others below, so that none cross.
+    """
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    middle = np.array([(source[0] + target[0]) / 2, (source[1] + target[1]) / 2 + 2 * height])
+    ends = [np.array(end) + RADIUS * (middle - end) / np.hypot(*(middle - end)) for end in (source, target)]
+    curve = Path([ends[0], middle, ends[1]], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
+    panel.add_patch(FancyArrowPatch(path=curve, arrowstyle="->", mutation_scale=7, linewidth=0.8))
+    return middle[0], (ends[0][1] + ends[1][1]) / 4 + middle[1] / 2 + (0 if height else ABOVE)
