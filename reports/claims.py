@@ -31,7 +31,7 @@ ELSEWHERE = {
 """The words for a test under other rules or on other data than the paper's. It neither supports nor contradicts the paper."""
 
 
-NAMES = ("claim", "in the paper", "compared", "tested", "result", "effect [95 %]", "n")
+NAMES = ("claim", "result", "effect [95 %]", "n", "compared", "tested under", "in the paper")
 
 
 @dataclass(frozen=True)
@@ -151,18 +151,19 @@ def blocks(studies: Sequence[Study]) -> list[Block]:
             "Effect: mean over searches with its 95 % interval, of the row alone or minus (divided by) the other row in the "
             "same world. A claim is decided if the interval lies on one side of its bound; claims are not corrected for their "
             "number. A result under other rules or on other data than the paper's is called observed or not observed.",
-            [Column(text, right=text in NAMES[5:]) for text in NAMES],
+            [Column(text, right=text in NAMES[2:4]) for text in NAMES],
         )
         for claim in (claim for claim in load() if claim.paper == paper):
-            first = [claim.says, Cited(claim.place, [CITATIONS[paper]]), compared(claim)]
+            last = Cited(claim.place, [CITATIONS[paper]])
             tests = list(results(claim, studies))
             why = claim.reason or f"no stored runs under {', '.join((*claim.on, *claim.also))}"
             for result in tests or [Tested(why, NOT_TESTED, float("nan"), None, 0)]:
                 digits = 3 if abs(result.effect) < 1 else 2
                 effect = with_interval(result.effect, result.interval, digits, sign=claim.test == "difference")
-                table.add([*first, result.where, result.verdict, effect, str(result.n or MISSING)])
-        quotes = [(claim.place, f"“{claim.quote}”") for claim in load() if claim.paper == paper]
-        shown += [Heading(f"Claims of {name}"), table, Bullets(quotes)]
+                n = str(result.n or MISSING)
+                table.add([claim.says, result.verdict, effect, n, compared(claim), result.where, last])
+        quotes = dict.fromkeys((claim.place, f"“{claim.quote}”") for claim in load() if claim.paper == paper)
+        shown += [Heading(f"Claims of {name}"), table, Bullets(list(quotes))]
     return shown
 
 

@@ -215,8 +215,10 @@ def blocks(
     """Return the page: counts by paper, the claims of the papers, and a table for each table of a paper."""
     comparisons = compare(studies, published, way)
     tested = {claim: [result.verdict for result in claims.results(claim, studies)] for claim in claims.load()}
+    kinds = Counter(item.kind for item in comparisons)
+    verdicts = ", ".join(f"{kinds[name]} {name}" for name in VERDICTS if kinds[name]) or "none is measured"
     shown: list[Block] = [
-        Paragraph(_sources(studies)),
+        Paragraph(f"{len(comparisons)} comparisons with printed numbers: {verdicts}. {_sources(studies)}"),
         _counts(
             "printed numbers",
             [(item.line["paper"], item.kind) for item in comparisons],
