@@ -214,7 +214,7 @@ def blocks(
 ) -> list[Block]:
     """Return the page: counts by paper, the claims of the papers, and a table for each table of a paper."""
     comparisons = compare(studies, published, way)
-    tested = {claim: [result.verdict for result in claims.results(claim, studies)] for claim in claims.load()}
+    tested = {claim: list(claims.results(claim, studies)) for claim in claims.load()}
     kinds = Counter(item.kind for item in comparisons)
     verdicts = ", ".join(f"{kinds[name]} {name}" for name in VERDICTS if kinds[name]) or "none is measured"
     shown: list[Block] = [
@@ -227,10 +227,14 @@ def blocks(
         ),
         _counts(
             "claims",
-            [(claim.paper, verdict) for claim, verdicts in tested.items() for verdict in verdicts or [claims.NOT_TESTED]],
+            [
+                (claim.paper, result.verdict)
+                for claim, outcomes in tested.items()
+                for result in outcomes or [claims.untested(claim)]
+            ],
             "A claim counts in each setting in which it was tested.",
         ),
-        *claims.blocks(studies),
+        *claims.blocks(tested),
     ]
     for paper, table in dict.fromkeys((item.line["paper"], item.line["table"]) for item in comparisons):
         items = [item for item in comparisons if (item.line["paper"], item.line["table"]) == (paper, table)]
