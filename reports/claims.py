@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import exp
+from math import exp, nan
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -31,7 +31,7 @@ ELSEWHERE = {
 """The words for a test under other rules or on other data than the paper's. It neither supports nor contradicts the paper."""
 
 
-NAMES = ("claim", "in the paper", "compared", "tested", "result", "effect [95 %]", "n")
+NAMES = ("claim", "result", "effect [95 %]", "n", "compared", "tested under", "in the paper")
 
 
 @dataclass(frozen=True)
@@ -143,26 +143,31 @@ def decide(claim: Claim, interval: Interval | None) -> str:
     return SUPPORTED if above == (sign == ">") else CONTRADICTED
 
 
-def blocks(studies: Sequence[Study]) -> list[Block]:
-    """Return a table of the claims of each paper, and the words of the papers."""
+def untested(claim: Claim) -> Tested:
+    """Return what a claim that was tested nowhere is shown as, with the reason in place of the setting."""
+    why = claim.reason or f"no stored runs under {', '.join((*claim.on, *claim.also))}"
+    return Tested(why, NOT_TESTED, nan, None, 0)
+
+
+def blocks(tested: Mapping[Claim, Sequence[Tested]]) -> list[Block]:
+    """Return for each paper a table of its claims with their results, and the words of the paper."""
     shown: list[Block] = []
     for paper, name in PAPERS.items():
         table = Table(
             "Effect: mean over searches with its 95 % interval, of the row alone or minus (divided by) the other row in the "
             "same world. A claim is decided if the interval lies on one side of its bound; claims are not corrected for their "
             "number. A result under other rules or on other data than the paper's is called observed or not observed.",
-            [Column(text, right=text in NAMES[5:]) for text in NAMES],
+            [Column(text, right=text in NAMES[2:4]) for text in NAMES],
         )
-        for claim in (claim for claim in load() if claim.paper == paper):
-            first = [claim.says, Cited(claim.place, [CITATIONS[paper]]), compared(claim)]
-            tests = list(results(claim, studies))
-            why = claim.reason or f"no stored runs under {', '.join((*claim.on, *claim.also))}"
-            for result in tests or [Tested(why, NOT_TESTED, float("nan"), None, 0)]:
+        of_paper = {claim: results for claim, results in tested.items() if claim.paper == paper}
+        for claim, results in of_paper.items():
+            for result in results or [untested(claim)]:
                 digits = 3 if abs(result.effect) < 1 else 2
                 effect = with_interval(result.effect, result.interval, digits, sign=claim.test == "difference")
-                table.add([*first, result.where, result.verdict, effect, str(result.n or MISSING)])
-        quotes = [(claim.place, f"“{claim.quote}”") for claim in load() if claim.paper == paper]
-        shown += [Heading(f"Claims of {name}"), table, Bullets(quotes)]
+                n, place = str(result.n or MISSING), Cited(claim.place, [CITATIONS[paper]])
+                table.add([claim.says, result.verdict, effect, n, compared(claim), result.where, place])
+        quotes = dict.fromkeys((claim.place, f"“{claim.quote}”") for claim in of_paper)
+        shown += [Heading(f"Claims of {name}"), table, Bullets(list(quotes))]
     return shown
 
 

@@ -95,7 +95,7 @@ def page(
         title=summary.title,
         summary=json.dumps(summary._asdict()),
         running=summary.running,
-        links=[("All reports", f"../{PAGE}"), ("Runs", RUNS), *((name, name) for name in files)],
+        links=[("All reports", f"../{PAGE}"), *[("Runs", RUNS)] * bool(summary.runs), *((name, name) for name in files)],
         sections=_sections(blocks, rows),
         drawings={stem: _inline(stem, svg.decode(), labels) for stem, svg in drawings.items()},
         tables=_data_tables(),

@@ -113,8 +113,15 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
 
 
 def write_page(path: Path, title: str, blocks: Sequence[Block]) -> Path:
-    """Write one page as Markdown and return its path. The folder is created if it does not exist."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a page that is no report as ``NAME.md`` and ``NAME/index.html``, which the index lists with the first paragraph.
+
+    Returns:
+        the first file.
+    """
+    folder = path.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = html.Summary(title, [block.text for block in blocks[:1] if isinstance(block, Paragraph)], 0, 0)
+    _replace(folder / html.PAGE, html.page(blocks, {}, {}, summary, [f"../{path.name}"]))
     return _replace(path, to_markdown(title, blocks).encode())
 
 

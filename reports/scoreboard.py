@@ -135,7 +135,7 @@ METRICS = {
     "supernet_valid_accuracy_pct[before discretisation]": Metric("supernet before discretisation %", _measure("before")),
     "supernet_valid_accuracy_pct[after discretisation]": Metric("supernet after discretisation %", _measure("after")),
     "search_epochs_until_termination": Metric(
-        "epochs of the search", _measure("epoch in which the last node settles"), digits=0
+        "epochs of the search", _measure("epoch in which all nodes are settled"), digits=0
     ),
 }
 """The metrics of lines that can be measured."""
@@ -214,9 +214,11 @@ def blocks(
 ) -> list[Block]:
     """Return the page: counts by paper, the claims of the papers, and a table for each table of a paper."""
     comparisons = compare(studies, published, way)
-    tested = {claim: [result.verdict for result in claims.results(claim, studies)] for claim in claims.load()}
+    tested = {claim: list(claims.results(claim, studies)) for claim in claims.load()}
+    kinds = Counter(item.kind for item in comparisons)
+    verdicts = ", ".join(f"{kinds[name]} {name}" for name in VERDICTS if kinds[name]) or "none is measured"
     shown: list[Block] = [
-        Paragraph(_sources(studies)),
+        Paragraph(f"{len(comparisons)} comparisons with printed numbers: {verdicts}. {_sources(studies)}"),
         _counts(
             "printed numbers",
             [(item.line["paper"], item.kind) for item in comparisons],
@@ -225,10 +227,14 @@ def blocks(
         ),
         _counts(
             "claims",
-            [(claim.paper, verdict) for claim, verdicts in tested.items() for verdict in verdicts or [claims.NOT_TESTED]],
+            [
+                (claim.paper, result.verdict)
+                for claim, outcomes in tested.items()
+                for result in outcomes or [claims.untested(claim)]
+            ],
             "A claim counts in each setting in which it was tested.",
         ),
-        *claims.blocks(studies),
+        *claims.blocks(tested),
     ]
     for paper, table in dict.fromkeys((item.line["paper"], item.line["table"]) for item in comparisons):
         items = [item for item in comparisons if (item.line["paper"], item.line["table"]) == (paper, table)]

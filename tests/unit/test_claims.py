@@ -125,9 +125,10 @@ def test_other_data_and_changed_rules_never_support_or_contradict_a_paper() -> N
     assert "seconds=1" in changed.where
 
 
-def test_a_claim_without_runs_says_under_which_protocols_it_could_be_tested(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "load", lambda: (CLAIM, replace(CLAIM, measure="", reason="a theorem", says="proved")))
-    text = to_markdown("Claims", claims.blocks([study({"ours": [1.0, 2.0, 3.0]})]))
+def test_a_claim_without_runs_says_under_which_protocols_it_could_be_tested() -> None:
+    both = CLAIM, replace(CLAIM, measure="", reason="a theorem", says="proved")
+    one_row = study({"ours": [1.0, 2.0, 3.0]})
+    text = to_markdown("Claims", claims.blocks({claim: list(results(claim, [one_row])) for claim in both}))
     assert f"no stored runs under {PLACE}" in text and "a theorem" in text and text.count(NOT_TESTED) == 2
 
 
