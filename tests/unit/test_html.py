@@ -172,7 +172,13 @@ def test_every_kind_of_block_is_rendered() -> None:
     table = Table("The caption.", [Column("method", right=False), Column("test", "digits"), Column("p", "digits"), Column("s")])
     table.add(["a", Bold("93.00"), "0.01", "1"], rule="multi-trial")
     table.add(["b (2 of 3)", "92.00", "–", "2"], rule="weight sharing")
-    blocks: list[Block] = [Paragraph("First."), Heading("Results"), table, Bullets([("name", "text"), ("", "alone")]), Code("a  b")]
+    blocks: list[Block] = [
+        Paragraph("First."),
+        Heading("Results"),
+        table,
+        Bullets([("name", "text"), ("", "alone")]),
+        Code("a  b"),
+    ]
     summary = html.Summary("Title", [], 0, 0)
     page = html.page(
         [*blocks, Figure("cells", "Short. Long.")], {"cells": b"<?xml?><svg></svg>"}, {"a": "a", "row": "b"}, summary
