@@ -108,11 +108,7 @@ def test_a_row_lights_up_by_keyboard(folder: Path, browser: webdriver.Chrome) ->
     opened(browser, folder / "digits" / "index.html")
     for _ in range(60):
         ActionChains(browser).send_keys(Keys.TAB).perform()
-        reached |= {
-            str(row)
-            for row in browser.execute_script("return [...document.querySelectorAll('tr.lit')].map(r => r.dataset.row)")
-        }
-        if reached:
+        if reached := lit(browser, "tr"):
             break
     ActionChains(browser).send_keys(Keys.ARROW_DOWN).perform()
     assert reached and lit(browser, "tr") and lit(browser, "tr") != reached
