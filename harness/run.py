@@ -255,7 +255,10 @@ def _carry_out(
         stop()
         _say_written(pages.write(plan, store, to))
         statuses = store.statuses()
-    not_done = [run for row in plan.rows for run in row.runs if statuses.get(run.run_id) not in ("done", TOO_SMALL)]
+    ends = [statuses.get(run.run_id) for row in plan.rows for run in row.runs]
+    if too_small := ends.count(TOO_SMALL):
+        print(f"{too_small} of {plan.total} runs had too small a budget (--failed shows what they need)", file=sys.stderr)
+    not_done = [status for status in ends if status not in ("done", TOO_SMALL)]
     if not_done:
         print(f"{len(not_done)} of {plan.total} runs failed (--failed shows why)", file=sys.stderr)
         raise typer.Exit(1)

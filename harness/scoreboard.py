@@ -18,7 +18,7 @@ from reports import report, scoreboard
 from reports.evidence import Evidence
 from reports.formats import target_name
 from reports.published import load
-from reports.study import Study
+from reports.study import Study, other_images
 
 
 def write(to: Path, stores: Sequence[Store], known: Evidence | None = None) -> Path:
@@ -68,18 +68,20 @@ def way(line: Mapping[str, Any], row: str) -> scoreboard.Way:
     base, _, changes = row.removesuffix("]").partition("[")
     changed = " ".join(f"--set {base}.{change}" for change in filter(None, changes.split(",")))
     arguments = f"--protocol {line['protocol']} --benchmarks {line['benchmark']} --methods {base} {changed}".rstrip()
-    return scoreboard.Way(f"needs {' and '.join(lacking)}" if lacking else "", arguments + device)
+    return scoreboard.Way(f"needs {', '.join(lacking)}" if lacking else "", arguments + device)
 
 
 @cache
 def _lacking(benchmark: str, data: str) -> tuple[str, ...]:
     """Return what is missing in the data folders: the table of a benchmark, the images of a data set."""
     known = {_plain(source.needed_by) for library in libraries() for source in library.sources()}
-    present = {_plain(state.needed_by) for library in libraries() for state in library.state()}
+    states = [state for library in libraries() for state in library.state()]
+    present = {_plain(state.needed_by) for state in states if not other_images(state.text)}
     folder = any((root / data).is_dir() for root in data_roots())  # images that no library imports
     table = () if registry.benchmark(benchmark).availability().ready else (f"the data of {benchmark}",)
     here = not data or (_plain(data) in present if _plain(data) in known else folder)
-    return table if here else (*table, f"the images of {target_name(data)}")
+    lossy = any(_plain(state.needed_by) == _plain(data) for state in states)
+    return table if here else (*table, f"the {'original ' * lossy}images of {target_name(data)}")
 
 
 def _plain(name: str) -> str:

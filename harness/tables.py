@@ -247,8 +247,7 @@ class BenchmarkTable(ABC):
         except ValueError:
             bounds = "".join(f", {kind} up to {limit:g}" for kind, limit in limits.items())
             raise MissingRecord(
-                f"no architecture has a {split} accuracy on {dataset or self._default}{bounds}; allow more, or name a split that "
-                "is recorded"
+                f"no architecture has a {split} accuracy on {dataset or self._default}{bounds}; allow more, or another split"
             ) from None
         return Best(index, self[index], float(accuracies[index]))
 

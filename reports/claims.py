@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from scipy.special import betaincinv
 
-from reports.formats import MISSING, number, with_interval
+from reports.formats import MISSING, with_interval
 from reports.layout import Block, Bullets, Cited, Column, Heading, Table
 from reports.measures import MEASURES, Of
 from reports.published import CITATIONS, PAPERS
@@ -85,7 +85,7 @@ def load() -> tuple[Claim, ...]:
     return claims
 
 
-def tested(claim: Claim, studies: Sequence[Study]) -> Iterator[Tested]:
+def results(claim: Claim, studies: Sequence[Study]) -> Iterator[Tested]:
     """Yield the result of a claim for each of its settings that has runs; of several studies, that with the most pairs."""
     for place in (*claim.on, *claim.also) if claim.measure else ():
         protocol, benchmark = place.split()
@@ -155,9 +155,9 @@ def blocks(studies: Sequence[Study]) -> list[Block]:
         )
         for claim in (claim for claim in load() if claim.paper == paper):
             first = [claim.says, Cited(claim.place, [CITATIONS[paper]]), compared(claim)]
-            results = list(tested(claim, studies))
+            tests = list(results(claim, studies))
             why = claim.reason or f"no stored runs under {', '.join((*claim.on, *claim.also))}"
-            for result in results or [Tested(why, NOT_TESTED, float("nan"), None, 0)]:
+            for result in tests or [Tested(why, NOT_TESTED, float("nan"), None, 0)]:
                 digits = 3 if abs(result.effect) < 1 else 2
                 effect = with_interval(result.effect, result.interval, digits, sign=claim.test == "difference")
                 table.add([*first, result.where, result.verdict, effect, str(result.n or MISSING)])
@@ -172,5 +172,5 @@ def compared(claim: Claim) -> str:
         return MISSING
     other = {"difference": f" − {claim.against}", "ratio": f" / {claim.against}"}
     rows = claim.row + other.get(claim.test, "")
-    bound = f"within ±{number(claim.bound)}" if claim.sign == "=" else f"{claim.sign} {number(claim.bound)}"
+    bound = f"within ±{claim.bound:g}" if claim.sign == "=" else f"{claim.sign} {claim.bound:g}"
     return f"{claim.measure}, {rows} {bound}" + (" in most searches" if claim.test == "share" else "")

@@ -116,10 +116,9 @@ def _signal(search: Search) -> float | None:
 
 def _tau(of: Of) -> pd.Series:
     """Kendall's correlation of probed cells: by the losses that papers print it for, else by the first own accuracies."""
-    found = {
-        at: runs for at, runs in signal.probed(of.study, of.study.evidence.traces, of.benchmark).items() if at.row == of.row
-    }
-    chosen = next((runs for at, runs in found.items() if at.printed_on), next(iter(found.values()), []))
+    probed = signal.probed(of.study, of.study.evidence.traces, of.benchmark)
+    by_source = {source: runs for source, runs in probed.items() if source.row == of.row}
+    chosen = next((runs for source, runs in by_source.items() if source.printed_on), next(iter(by_source.values()), []))
     return pd.Series([kendall(run.by_shared, run.by_own)[0] for run in chosen], dtype=float)
 
 
@@ -167,12 +166,10 @@ MEASURES: dict[str, Measure] = {
     "after": _logged(Log.DISCRETISED_ACCURACY),
     "accuracy lost by discretisation": _lost,
     "accuracy gained by absorption": _absorbed,
-    "supernet accuracy": _logged(Log.FINAL_SUPERNET_ACCURACY),
-    "epoch in which the last node settles": _of_search(_settled),
+    "epoch in which all nodes are settled": _of_search(_settled),
     "Spearman correlation": _of_search(_signal),
     "Kendall correlation": _tau,
     "share of skip connections": _cell(lambda on, kinds: 100 * sum(kinds.get(op) == "identity" for *_, op in on) / len(on)),
-    "operations": _cell(lambda on, kinds: float(len(on))),
     "nodes of the reduction cell": _cell(lambda on, kinds: float(len({node for cell, _, node, _ in on if cell == "reduce"}))),
     "Hamming distance": lambda of: stability.distance(of.study, of.benchmark, of.row, of.other),
 }

@@ -135,7 +135,7 @@ def _charge(study: Study, benchmark: str, row: str) -> str:
 
 
 def _epochs(study: Study, benchmark: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return by row of weight sharing the mean number of epochs that its searches took, and that of its own schedule."""
+    """Return by row of weight sharing the mean number of epochs that its searches took, and the number of its schedule."""
     took, own = {}, {}
     for row in study.shared_weights(benchmark):
         logs = [logged(search.log, Log.EPOCH).index for search in study.evidence.traces.of(benchmark, row).logging()]
@@ -154,18 +154,15 @@ def _add_optimum(table: Table, study: Study, benchmark: str) -> None:
 
 
 def _caption(study: Study, benchmark: str, shown: set[str]) -> str:
-    budget = study.common_budget(benchmark)
-    text = f"All rows had the same budget: {budget}. " if budget else ""
+    text = study.same_budget(benchmark)
     text += "Test accuracy in percent, mean ± standard deviation (ddof 0) over finished runs; the best mean is bold."
     if shown & {"vs random search", "vs best"}:
         signs = f"significantly better or worse (paired over world seeds, Holm-corrected p < {LEVEL:g})"
         text += f" + or −: {signs} than random search" + (", or than the best row." if "vs best" in shown else ".")
     text += STOPPED if AT_CHARGE in shown else ""
     if "median" in shown:
-        text += (
-            f" Median: where it is more than {APART:g} point from the mean, or a run is at chance (at most {AT_CHANCE:g} times "
-        )
-        text += "guessing)."
+        text += f" Median: where it is more than {APART:g} point from the mean, or a run is at chance"
+        text += f" (at most {AT_CHANCE:g} times guessing)."
     if "epochs" in shown:
         text += " Epochs: the mean number that the budget paid for; own schedule: the number in the method’s settings."
     return text + CHARGES + (ESTIMATED if study.shared_weights(benchmark) else "")

@@ -72,18 +72,22 @@ def _smallest(study: Study, line: Line, row: str) -> np.ndarray:
     return np.sort(_error(Training.ACCURACY)(study, line, row))[:1]
 
 
-def _size(trained: str, found: str) -> Callable[[Study, Line, str], np.ndarray]:
-    """Return the reader of a size in millions: of the chosen cell, or of every cell found if none is trained."""
+def _size(trained: str, proposed: str) -> Callable[[Study, Line, str], np.ndarray]:
+    """Return the reader of a size in millions: of the chosen cell, or of every proposal if none is trained."""
 
     def read(study: Study, line: Line, row: str) -> np.ndarray:
         sizes = _chosen(study, line, row)[trained].dropna().to_numpy(dtype=float)[:1]
-        return (sizes if len(sizes) else study.done(line["benchmark"], row)[found].dropna().to_numpy(dtype=float)) / 1e6
+        return (sizes if len(sizes) else study.done(line["benchmark"], row)[proposed].dropna().to_numpy(dtype=float)) / 1e6
 
     return read
 
 
+def _place(line: Line, row: str) -> tuple[str, str, str]:
+    return line["benchmark"], row, line["target"]
+
+
 def _validation(study: Study, line: Line, row: str) -> np.ndarray:
-    return study.finished(line["benchmark"], row, line["target"])[Run.VALID].dropna().to_numpy(dtype=float)
+    return study.finished(*_place(line, row))[Run.VALID].dropna().to_numpy(dtype=float)
 
 
 def _cost(study: Study, line: Line, row: str) -> np.ndarray:
@@ -99,32 +103,42 @@ def _distance(study: Study, line: Line, row: str) -> np.ndarray:
 
 
 def _measure(name: str) -> Callable[[Study, Line, str], np.ndarray]:
-    return lambda study, line, row: MEASURES[name](Of(study, line["benchmark"], row, target=line["target"])).to_numpy(
-        dtype=float
-    )
+    return lambda study, line, row: MEASURES[name](Of(study, *_place(line, row)[:2])).to_numpy(dtype=float)
 
 
-READERS: dict[str, Callable[[Study, Line, str], np.ndarray]] = {
-    "test_accuracy_pct": lambda study, line, row: study.test(line["benchmark"], row, line["target"]),
-    "valid_accuracy_pct": _validation,
-    "test_error_pct": _error(Training.ACCURACY),
-    "test_error_pct[seed set 1]": _error(Training.ACCURACY),
-    "top1_error_pct": _error(Training.ACCURACY),
-    "top5_error_pct": _error(Training.TOP5),
-    "test_error_pct_best": _smallest,
-    "multiply_add_M": _size(Training.MACS, Run.MACS),
-    "params_M": _size(Training.PARAMETERS, Run.PARAMETERS),
-    "search_cost": _cost,
-    "hamming_distance": _distance,
-    "kendall_tau": _measure("Kendall correlation"),
-    "supernet_valid_accuracy_pct[before discretisation]": _measure("before"),
-    "supernet_valid_accuracy_pct[after discretisation]": _measure("after"),
-    "search_epochs_until_termination": _measure("epoch in which the last node settles"),
+class Metric(NamedTuple):
+    """What a metric of the papers is in words, and how ours is read."""
+
+    words: str
+    read: Callable[[Study, Line, str], np.ndarray]
+    """Return our values for a line and a row."""
+    trained: bool = False
+    """True if the values are of trainings of the chosen cell."""
+    judged: bool = False
+    """True if a margin may be fixed for it."""
+    digits: int = 2
+
+
+METRICS = {
+    "test_accuracy_pct": Metric("test accuracy %", lambda study, line, row: study.test(*_place(line, row)), judged=True),
+    "valid_accuracy_pct": Metric("validation accuracy %", _validation),
+    "test_error_pct": Metric("test error %", _error(Training.ACCURACY), trained=True, judged=True),
+    "test_error_pct[seed set 1]": Metric("test error %", _error(Training.ACCURACY), trained=True, judged=True),
+    "top1_error_pct": Metric("top-1 error %", _error(Training.ACCURACY), trained=True, judged=True),
+    "top5_error_pct": Metric("top-5 error %", _error(Training.TOP5), trained=True),
+    "test_error_pct_best": Metric("smallest test error %", _smallest, trained=True),
+    "multiply_add_M": Metric("multiply-adds M", _size(Training.MACS, Run.MACS), digits=0),
+    "params_M": Metric("parameters M", _size(Training.PARAMETERS, Run.PARAMETERS)),
+    "search_cost": Metric("search cost", _cost, digits=3),
+    "hamming_distance": Metric("Hamming distance", _distance, digits=0),
+    "kendall_tau": Metric("Kendall's τ", _measure("Kendall correlation")),
+    "supernet_valid_accuracy_pct[before discretisation]": Metric("supernet before discretisation %", _measure("before")),
+    "supernet_valid_accuracy_pct[after discretisation]": Metric("supernet after discretisation %", _measure("after")),
+    "search_epochs_until_termination": Metric(
+        "epochs of the search", _measure("epoch in which the last node settles"), digits=0
+    ),
 }
-"""By metric, the function that returns our values for a line and a row."""
-TRAINED = ("test_error_pct", "test_error_pct[seed set 1]", "top1_error_pct", "top5_error_pct", "test_error_pct_best")
-JUDGED = ("test_accuracy_pct", "test_error_pct", "test_error_pct[seed set 1]", "top1_error_pct")
-"""Metrics that have a margin."""
+"""The metrics of lines that can be measured."""
 
 
 def numbers(published: pd.DataFrame) -> Iterator[Line]:
@@ -156,29 +170,26 @@ def compare(
     results = []
     for line in numbers(published):
         for row in line["row"].split(";"):
-            read = READERS.get(line["metric"])
-            under = [study for study in studies if study.page.protocol == line["protocol"]] if row and read else []
-            found = [(study, read(study, line, row)) for study in under if read]
-            study, values = max(found, key=lambda pair: len(pair[1]), default=(None, np.empty(0)))
-            if study is not None and len(values):
-                verdict = _judge(study, line, row, values)
+            metric = METRICS.get(line["metric"]) if row else None
+            under = [study for study in studies if study.page.protocol == line["protocol"]] if metric else []
+            samples = [(study, metric.read(study, line, row)) for study in under if metric]
+            study, values = max(samples, key=lambda sample: len(sample[1]), default=(None, np.empty(0)))
+            if study is not None and metric is not None and len(values):
+                verdict = _judge(study, line, row, metric, values)
                 results.append(Comparison(line, row, values, verdict, verdict.name, way(line, row)))
             else:
                 results.append(_unmeasured(line, row, way))
     return results
 
 
-def _judge(study: Study, line: Line, row: str, values: np.ndarray) -> Verdict:
-    reason = study.obstacle(line["benchmark"], row)
-    trained = line["metric"] in TRAINED
-    if trained:
+def _judge(study: Study, line: Line, row: str, metric: Metric, values: np.ndarray) -> Verdict:
+    reason = "measured on another machine" if line["metric"] == "search_cost" else study.obstacle(line["benchmark"], row)
+    if metric.trained:
         training = _chosen(study, line, row).iloc[0].to_dict()
         reason = "; ".join(cell_errors.obstacles(study, line["benchmark"], row, training, line))
-    elif line["metric"] == "search_cost":
-        reason = "measured on another machine"
-    margin = margin_of(line["benchmark"], line["target"]) if line["metric"] in JUDGED else None
-    verdict = judge_target(values, line, margin, reason)
-    return replace(verdict, notes=(*verdict.notes, *cell_errors.doubts(line))) if trained and verdict.difference else verdict
+    verdict = judge_target(values, line, margin_of(line["benchmark"], line["target"]) if metric.judged else None, reason)
+    doubts = cell_errors.doubts(line) if metric.trained and verdict.difference else ()
+    return replace(verdict, notes=(*verdict.notes, *doubts))
 
 
 def _unmeasured(line: Line, row: str, way: Callable[[Line, str], Way]) -> Comparison:
@@ -190,26 +201,12 @@ def _unmeasured(line: Line, row: str, way: Callable[[Line, str], Way]) -> Compar
     elif not reason:
         how = way(line, row)
         reason = kind = how.obstacle or NOT_YET
-        if line["metric"] in TRAINED and not line["recipe"]:
+        if METRICS[line["metric"]].trained and not line["recipe"]:
             reason, kind = "the recipe behind the printed number is not stated", HIDDEN
     return Comparison(line, row, np.empty(0), Verdict(NOT_MEASURED, reason), kind, how)
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
-
-METRICS = {
-    "test_accuracy_pct": "test accuracy %",
-    "valid_accuracy_pct": "validation accuracy %",
-    "test_error_pct_best": "smallest test error %",
-    "multiply_add_M": "multiply-adds M",
-    "params_M": "parameters M",
-    "hamming_distance": "Hamming distance",
-    "kendall_tau": "Kendall's τ",
-    "search_epochs_until_termination": "epochs until the search ends",
-} | cell_errors.UNITS
-"""Metrics in words."""
-WHOLE = ("multiply_add_M", "hamming_distance", "search_epochs_until_termination")
-"""Metrics that are printed as whole numbers."""
 
 
 def blocks(
@@ -217,7 +214,7 @@ def blocks(
 ) -> list[Block]:
     """Return the page: counts by paper, the claims of the papers, and a table for each table of a paper."""
     comparisons = compare(studies, published, way)
-    tested = {claim: [result.verdict for result in claims.tested(claim, studies)] for claim in claims.load()}
+    tested = {claim: [result.verdict for result in claims.results(claim, studies)] for claim in claims.load()}
     shown: list[Block] = [
         Paragraph(_sources(studies)),
         _counts(
@@ -241,15 +238,16 @@ def blocks(
 
 def _sources(studies: Sequence[Study]) -> str:
     """Return what the page is made of, and which stored rows are not on it."""
-    rows: Counter[str] = Counter()
-    left_out: Counter[str] = Counter()
+    shown: dict[str, set[str]] = {}
     for study in studies:
-        rows[" ".join(filter(None, (study.page.protocol, study.page.modified)))] += sum(
-            map(len, map(study.rows, study.benchmarks))
-        )
-        left_out.update({reason: len(names) for reason, names in study.page.left_out.items()})
-    stored = ", ".join(f"{name} ({count} rows)" for name, count in rows.items() if count) or "no protocol"
-    other = ", ".join(f"{reason} ({count} rows)" for reason, count in left_out.items())
+        places = {f"{row} on {benchmark}" for benchmark in study.benchmarks for row in study.rows(benchmark)}
+        shown.setdefault(study.page.protocol, set()).update(places)
+    stored = ", ".join(f"{name} ({len(rows)} rows)" for name, rows in shown.items() if rows) or "no protocol"
+    absent: dict[str, set[str]] = {}
+    for study in studies:
+        for reason, rows in study.page.left_out.items():
+            absent.setdefault(reason, set()).update(set(rows) - shown[study.page.protocol])
+    other = ", ".join(f"{reason} ({len(rows)} rows)" for reason, rows in absent.items() if rows)
     return f"Stored runs under: {stored}." + (f" Not on this page: {other}." if other else "")
 
 
@@ -272,9 +270,8 @@ def _table(items: Sequence[Comparison]) -> Table:
         [Column(name, right=name in names[4:8]) for name in (*names, "python -m harness.run")],
     )
     for item in items:
-        line, values, metric = item.line, item.values, item.line["metric"]
-        digits = 3 if metric in ("search_cost", "kendall_tau") else 0 if metric in WHOLE else 2
-        measure = METRICS.get(metric, metric.replace("_pct", " %").replace("_", " "))
+        line, values, name = item.line, item.values, item.line["metric"]
+        words, digits = (METRICS[name].words, METRICS[name].digits) if name in METRICS else (_in_words(name), 2)
         text = line["caveats"].rpartition("value: ")[2] if "value: " in line["caveats"] else ""
         ours, delta, difference = MISSING, MISSING, difference_from(values, line)
         if len(values):
@@ -288,7 +285,7 @@ def _table(items: Sequence[Comparison]) -> Table:
                 Cited(line["label"], [papers.CITATIONS[line["paper"]]]),
                 item.row or MISSING,
                 target_name(line["target"]),
-                measure + (f", {line['cost_unit']}" if metric == "search_cost" else ""),
+                words + (f", {line['cost_unit']}" if name == "search_cost" else ""),
                 text or spread(line["mean"], line["std"], digits),
                 *(ours, str(len(values) or MISSING), delta, item.kind),
                 MISSING if reason == item.kind else reason or MISSING,
@@ -296,3 +293,8 @@ def _table(items: Sequence[Comparison]) -> Table:
             ]
         )
     return table
+
+
+def _in_words(metric: str) -> str:
+    """Return a metric that is not measured in words."""
+    return cell_errors.UNITS.get(metric, metric.replace("_pct", " %").replace("_", " ").replace("hparam:", "setting: "))

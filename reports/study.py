@@ -125,6 +125,11 @@ class Study:
         budgets = {part.budget for part in parts}
         return budgets.pop() if len(budgets) == 1 and all(part.at_the_limit for part in parts) else ""
 
+    def same_budget(self, benchmark: str) -> str:
+        """Return a sentence that names the common budget; empty if there is none."""
+        budget = self.common_budget(benchmark)
+        return f"All rows had the same budget: {budget}. " if budget else ""
+
     def targets(self, benchmark: str) -> list[str]:
         """Return the judged targets, in the judge's order; without runs or a judge, the targets of the printed numbers."""
         stated = [target for part in self.parts(benchmark) for target in part.judge]

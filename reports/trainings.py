@@ -64,7 +64,7 @@ def searches(study: Study, benchmark: str) -> Table:
         Column("MACs M"),
         Column("one search", right=False),
     ]
-    text = (
+    text = study.same_budget(benchmark) + (
         "Cells that the searches proposed, counted in the network that they are trained in (convolutions and classifier, no "
         "auxiliary head). One search is its measured real time, mean over the finished ones, on the device named."
     )

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.darts import task as darts
 from benchmarks.nb1shot1 import task as nb1shot1
 from benchmarks.nb1shot1.supernet import SearchMacro
-from harness.budget import BudgetExhausted, Ledger
+from harness.budget import BudgetExhausted, BudgetTooSmall, Ledger, rounded_up
 from harness.schedule import Schedule
 from harness.view import SearchView
 from methods.one_shot.parts.search import Search
@@ -94,7 +94,8 @@ def run(space: str, row: str, limit: float | None = None, policy: str = "fit", s
     """Search under a limit, or by the method's own schedule, and watch.
 
     Raises:
-        BudgetExhausted: the budget ended the search before its first proposal.
+        BudgetExhausted: the budget ended the search before its first proposal, with the amount of its next pass.
+        BudgetTooSmall: the search says what it needs.
     """
     currency = CURRENCY[space]
     ledger = Ledger() if limit is None else Ledger(currency, limit, policy)
@@ -106,10 +107,12 @@ def run(space: str, row: str, limit: float | None = None, policy: str = "fit", s
             returned = SPACES[space].method(row, **changes).search(seen.view)
             if returned is not None:
                 seen.view.propose(returned)
+        except BudgetTooSmall:
+            raise
         except BudgetExhausted:
             seen.cut = True
             if not seen.view.trace.proposals:
-                raise
+                raise BudgetExhausted(rounded_up(ledger.wanted)) from None
     if len(seen.starts) < 2 or seen.cut:
         seen.starts.append(seen.spent)
     return seen

@@ -75,7 +75,7 @@ class NB101Table(BenchmarkTable):
         except TypeError:
             if self._space is None:
                 raise InvalidArchitecture(
-                    f"{cell!r:.100} is an architecture of one space; open {', '.join(_SPACES)}, or pass its matrix and operations"
+                    f"{cell!r:.100} is of one space; open {', '.join(_SPACES)}, or pass its matrix and operations"
                 ) from None
             return self._space.index(as_arch(cell))
         if not 0 <= index < len(self):

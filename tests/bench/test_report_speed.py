@@ -22,11 +22,11 @@ import resource, sys
 from pathlib import Path
 from harness import protocols, provenance
 from harness.plan import make
-from harness.run import _report
+from harness.pages import write
 from harness.store import Store
 plan = make(protocols.protocol(sys.argv[1]), methods=sys.argv[2].split(","), benchmarks=[sys.argv[3]], seeds=int(sys.argv[4]))
 with Store(Path(sys.argv[5])) as store:
-    _report(plan, store, Path(sys.argv[5]))
+    write(plan, store, Path(sys.argv[5]))
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 """

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.nb1shot1.benchmark import NB1Shot1Problem
 from benchmarks.nb1shot1.cells import distinct_cells
 from benchmarks.nb1shot1.library import LIBRARY
+from benchmarks.nb1shot1.queries import NB101Table
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from harness.cache import Table, data_roots
 
@@ -119,3 +120,24 @@ def test_the_clock_explains_the_stated_variance(table: Table) -> None:
     assert round(clock["r2"], 2) == 0.87
     assert 0.10 < clock["median_error"] < 0.16
     assert table.column("seconds/108").min() > 500
+
+
+def test_the_library_returns_the_published_values_of_a_cell_by_its_graph(table: Table) -> None:
+    import pyarrow.parquet
+
+    names = ["hash", "n_vertices", "adjacency_rowmajor", "ops_inner", "trainable_parameters", "test_correct_108ep_r1"]
+    rows = pyarrow.parquet.read_table(real_file(), columns=names).slice(0, 20_000).to_pylist()[::997]
+    queries = NB101Table(table, "nb1shot1", "", (1, 2, 3))
+    for row in rows:
+        size = row["n_vertices"]
+        digits = [int(digit) for digit in row["adjacency_rowmajor"]]
+        matrix = [digits[at : at + size] for at in range(0, size * size, size)]
+        cell = (matrix, [int(digit) for digit in row["ops_inner"]])
+        assert queries.canonical(cell) == row["hash"]
+        assert queries.costs(cell)["params"] == row["trainable_parameters"] / 1e6
+        assert queries.accuracy(cell, split="test", epochs=108, seed=1) == row["test_correct_108ep_r1"] * 100 / 9_984
+    for number, accuracy in BEST_TEST.items():
+        space = NB101Table(table, f"nb1shot1/{number}", "", (number,))
+        best = space.best()
+        assert round(best.accuracy, 4) == accuracy
+        assert queries.accuracy(space.graph(best.index)) == best.accuracy

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.nb201.library import LIBRARY
+from benchmarks.nb201.queries import NB201Table
 from benchmarks.nb201.space import NB201Space
 from benchmarks.nb201.table import Records
 from harness.cache import data_roots
@@ -72,3 +73,30 @@ def test_per_seed_values_average_to_the_means(records: Records) -> None:
         mean = records.get(dataset, 200, "mean", split, "accuracy")
         assert mean is not None
         np.testing.assert_allclose(np.nanmean(np.stack([s for s in seeds if s is not None]), axis=0), mean, atol=1e-4)
+
+
+def test_the_library_finds_the_best_and_counts_the_trainings(records: Records) -> None:
+    table = NB201Table(records.table, "nb201", "")
+    for (dataset, split), accuracy, index in BEST:
+        best = table.best(dataset, "test")
+        assert (best.index, round(best.accuracy, 4)) == (index, accuracy)
+        assert table.accuracy(best.cell, dataset, split) == best.accuracy == table.info(index, dataset, 200)["test-accuracy"]
+    for (dataset, _), accuracy in zip(VALID, (91.6067, 73.4933, 46.7333), strict=True):
+        assert round(table.best(dataset, "valid").accuracy, 4) == accuracy
+    assert table.best("cifar10", "valid") == table.best("cifar10-valid", "valid")
+    small = table.best("ImageNet16-120", "test", flops=10, params=0.3)
+    costs = table.costs(small.index, "ImageNet16-120")
+    assert (costs["flops"] or 99) <= 10 and (costs["params"] or 99) <= 0.3
+    assert set(table.trials("cifar100")) in ({2, 3}, set()), "as n_seeds_200 says; a table of means alone has no trials"
+
+
+def test_a_simulated_training_costs_what_nats_bench_charges(records: Records) -> None:
+    import pyarrow.parquet
+
+    path = next(path for root in data_roots() for path in sorted(root.rglob("nb201_columns.parquet")))
+    real = pyarrow.parquet.read_table(path, columns=["c10_val12", "c10_cost12_s", "c100_cost12_s"]).to_pylist()
+    table = NB201Table(records.table, "nb201", "")
+    for index in (0, 1, 6111, 15_624):
+        simulated = table.simulate(index, "cifar10")
+        assert (simulated.accuracy, simulated.seconds) == pytest.approx((real[index]["c10_val12"], real[index]["c10_cost12_s"]))
+        assert table.simulate(index, "cifar100").seconds == pytest.approx(real[index]["c100_cost12_s"])

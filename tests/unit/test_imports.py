@@ -49,6 +49,7 @@ def test_imports_point_one_way() -> None:
             "harness.look",
             "harness.safe_file",
             "harness.seeds",
+            "harness.tables",
             "harness.unpickle",
             "harness.weight_sharing",
             "benchmarks",

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from harness import pages, protocols
+from harness import protocols
 from harness.frames import collect
 from harness.outcome import Result
+from harness.pages import write
 from harness.plan import Plan, PlannedRow, make
 from harness.spec import RunSpec
 from harness.store import Store
@@ -37,7 +38,7 @@ def failing(row: PlannedRow, run: RunSpec) -> Result:
 
 
 def page(plan: Plan, store: Store, out: Path) -> str:
-    pages.write(plan, store, out)
+    write(plan, store, out)
     (table,) = out.glob("*/table.md")
     return table.read_text()
 

@@ -1,0 +1,204 @@
+"""The papers' claims: declarative tests on stored runs, with honest words for runs that are not the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports import claims, published
+from reports.claims import CONTRADICTED, NOT_TESTED, SUPPORTED, UNDECIDED, Claim, decide, results
+from reports.evidence import Cell, Edge, Operation, Space
+from reports.layout import to_markdown
+from reports.measures import MEASURES, Of
+from reports.statistics import Interval
+from reports.study import Study
+from reports.traces import Trace
+from tests import made_evidence
+
+PLACE = "p toy/digits"
+CLAIM = Claim("003", "table 2", "…", "ours is better", "test accuracy", "ours", "theirs", on=(PLACE,))
+
+
+def study(values: dict[str, Sequence[float]], traces: Any = None, **more: Any) -> Study:
+    """Return a study in which each row has these test accuracies, one for each world."""
+    lines = [
+        made_evidence.run("toy/digits", row, world, "digits", test, kind="one-shot")
+        for row, tests in values.items()
+        for world, test in enumerate(tests)
+    ]
+    return Study(made_evidence.evidence(lines, traces, **more), published.load())
+
+
+def test_the_file_has_the_claims_of_five_papers_and_enough_of_them_can_be_tested_on_bundled_data() -> None:
+    known = claims.load()
+    assert len(known) >= 25 and {claim.paper for claim in known} == set(published.PAPERS)
+    bundled = [claim for claim in known if any("digits" in place.split()[1] for place in claim.also)]
+    assert len(bundled) >= 12
+    assert all(claim.quote and claim.place and claim.says.endswith(".") for claim in known)
+    assert len({claim.says for claim in known}) == len(known)
+
+
+def test_a_claim_names_registered_rows_and_places_where_its_protocol_runs_them() -> None:
+    from harness import protocols
+    from harness.plan import rows_of
+
+    for claim in claims.load():
+        for place in (*claim.on, *claim.also):
+            name, benchmark = place.split()
+            parts = [part for part in protocols.protocol(name).parts if benchmark in part.benchmarks]
+            rows = {row for part in parts for row in rows_of(part)}
+            named = {row.partition("[")[0] for row in (claim.row, claim.against) if row}
+            assert named <= rows, f"{claim.says} {place}: {named - rows}"
+            assert not any("digits" in place for place in claim.on), "bundled data is no paper's setting"
+
+
+@pytest.mark.parametrize(
+    ("sign", "low", "high", "verdict"),
+    [
+        (">", 0.1, 2.0, SUPPORTED),
+        (">", -0.1, 2.0, UNDECIDED),
+        (">", -2.0, -0.1, CONTRADICTED),
+        ("<", -2.0, -0.1, SUPPORTED),
+        ("<", 0.1, 2.0, CONTRADICTED),
+    ],
+)
+def test_an_interval_on_one_side_of_the_bound_decides(sign: Any, low: float, high: float, verdict: str) -> None:
+    assert decide(replace(CLAIM, sign=sign), Interval(low, high)) == verdict
+
+
+def test_equality_needs_the_interval_within_the_bound() -> None:
+    equal = replace(CLAIM, sign="=", bound=0.5)
+    words = [decide(equal, Interval(*ends)) for ends in ((-0.1, 0.4), (-0.1, 0.6), (0.6, 0.9))]
+    assert words == [SUPPORTED, UNDECIDED, CONTRADICTED]
+    assert decide(equal, None) == UNDECIDED
+
+
+@given(st.lists(st.floats(-5, 5), min_size=3, max_size=12), st.floats(-2, 2))
+def test_the_opposite_claim_has_the_opposite_verdict(values: list[float], bound: float) -> None:
+    opposite = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED, UNDECIDED: UNDECIDED}
+    _, interval = claims._effect(replace(CLAIM, test="mean"), np.array(values))
+    first, second = (decide(replace(CLAIM, test="mean", sign=sign, bound=bound), interval) for sign in (">", "<"))  # type: ignore[arg-type]
+    assert second == opposite[first]
+
+
+def test_a_difference_is_paired_by_world() -> None:
+    """Worlds differ by 20 points, the rows by one: without pairs nothing could be decided."""
+    theirs = [60.0, 70.0, 80.0, 90.0]
+    ours = [value + 1 + step for value, step in zip(theirs, (0.1, -0.1, 0.2, -0.2), strict=True)]
+    (result,) = results(CLAIM, [study({"ours": ours, "theirs": theirs})])
+    assert result.verdict == SUPPORTED and result.effect == pytest.approx(1.0) and result.n == 4
+
+
+def test_a_ratio_is_a_geometric_mean() -> None:
+    costs = {"ours": [2.0, 8.0, 2.0, 8.0], "theirs": [4.0, 4.0, 4.0, 4.0]}
+    (result,) = results(replace(CLAIM, test="ratio", bound=2.0, sign="<"), [study(costs)])
+    assert result.effect == pytest.approx(1.0) and result.interval is not None and result.interval.low > 0
+
+
+def test_a_share_has_an_exact_interval_and_needs_most_searches() -> None:
+    share = replace(CLAIM, test="share", against="", bound=50.0)
+    (few,) = results(share, [study({"ours": [60.0, 60.0, 60.0, 40.0]})])
+    (many,) = results(share, [study({"ours": [60.0] * 10})])
+    assert (few.effect, few.verdict) == (0.75, UNDECIDED)
+    assert many.verdict == SUPPORTED and many.interval is not None
+    assert many.interval.low == pytest.approx(0.025 ** (1 / 10)) and many.interval.high == 1.0
+
+
+def test_two_runs_decide_nothing() -> None:
+    (result,) = results(CLAIM, [study({"ours": [90.0, 90.0], "theirs": [10.0, 10.0]})])
+    assert result.verdict == UNDECIDED and result.n == 2
+
+
+def test_other_data_and_changed_rules_never_support_or_contradict_a_paper() -> None:
+    better = {"ours": [90.0, 91.0, 92.0], "theirs": [80.0, 81.5, 82.0]}
+    (other,) = results(replace(CLAIM, on=(), also=(PLACE,)), [study(better)])
+    (changed,) = results(CLAIM, [study(better, modified="budget seconds=1")])
+    (against,) = results(replace(CLAIM, on=(), also=(PLACE,), sign="<"), [study(better)])
+    assert other.verdict == changed.verdict == "observed on digits"
+    assert against.verdict == "not observed on digits: the opposite"
+    assert "seconds=1" in changed.where
+
+
+def test_a_claim_without_runs_says_under_which_protocols_it_could_be_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "load", lambda: (CLAIM, replace(CLAIM, measure="", reason="a theorem", says="proved")))
+    text = to_markdown("Claims", claims.blocks([study({"ours": [1.0, 2.0, 3.0]})]))
+    assert f"no stored runs under {PLACE}" in text and "a theorem" in text and text.count(NOT_TESTED) == 2
+
+
+def test_a_measure_that_is_not_known_or_a_test_without_a_reason_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    for line in ('measure = "speed"', ""):
+        file = tmp_path / "claims.toml"
+        file.write_text(f'[[claim]]\npaper = "003"\nplace = "x"\nquote = "x"\nsays = "x."\n{line}\n')
+        monkeypatch.setattr(claims, "FILE", file)
+        claims.load.cache_clear()
+        with pytest.raises(ValueError, match=r"'x\.' needs a known measure"):
+            claims.load()
+    claims.load.cache_clear()
+
+
+# -- measures ----------------------------------------------------------------------------------------------------------
+
+
+def of(rows: dict[str, list[Trace]], row: str = "ours", other: str = "theirs", **more: Any) -> Of:
+    lines = [
+        made_evidence.run("toy/digits", name, trace.world, "digits", 90.0, kind="one-shot")
+        for name, traces in rows.items()
+        for trace in traces
+    ]
+    searches = {("toy/digits", name): traces for name, traces in rows.items()}
+    return Of(Study(made_evidence.evidence(lines, searches, **more), published.load()), "toy/digits", row, other)
+
+
+def test_entropies_are_compared_over_the_epochs_that_both_rows_have() -> None:
+    ours = Trace(0, log={"epoch": [1, 2, 3], "entropy": [0.9, 0.5, 0.1]})
+    theirs = Trace(0, log={"epoch": [1, 2], "entropy": [1.0, 0.8]})
+    pair = of({"ours": [ours], "theirs": [theirs]})
+    assert MEASURES["entropy"](pair).tolist() == pytest.approx([0.7])
+    assert MEASURES["entropy"](pair.swapped()).tolist() == pytest.approx([0.9])
+
+
+def test_accuracy_at_equal_calls_is_that_of_the_proposal_in_force_at_the_cheaper_searchs_end() -> None:
+    def search(changes: list[int], accuracies: list[float], end: float) -> Trace:
+        seconds = [float(call) for call in changes]
+        return Trace(0, seconds, {"digits": accuracies}, seconds, end, spent_queries=end)
+
+    pair = of({"ours": [search([1, 4], [50.0, 60.0], 5)], "theirs": [search([2, 9], [55.0, 70.0], 20)]})
+    for name in ("test accuracy at equal solver calls", "test accuracy at equal charged seconds"):
+        assert MEASURES[name](pair).tolist() == [60.0] and MEASURES[name](pair.swapped()).tolist() == [55.0]
+
+
+def test_the_loss_by_discretisation_is_that_of_the_last_epoch() -> None:
+    log = {"epoch": [1, 2], "supernet_accuracy": [20.0, 74.0], "discretised_accuracy": [np.nan, 30.0]}
+    assert MEASURES["accuracy lost by discretisation"](of({"ours": [Trace(3, log=log)]})).to_dict() == {3: 44.0}
+
+
+def test_absorption_and_correlations_are_read_from_the_log() -> None:
+    absorbed = {"accuracy_before_absorption": [90.0], "accuracy_after_absorption": [90.5]}
+    assert MEASURES["accuracy gained by absorption"](of({"ours": [Trace(0, log=absorbed)]})).tolist() == [0.5]
+    maps = {
+        "features": [1, 1, 2, 2, 2],
+        "own_accuracy": [2.0, 1.0, 1.0, 2.0, 3.0],
+        "shared_accuracy": [1.0, 2.0, 10.0, 20.0, 30.0],
+    }
+    assert MEASURES["Spearman correlation"](of({"ours": [Trace(0, log=maps)]})).tolist() == pytest.approx([1.0])
+    probe = {"shared": [1.0, 2.0, 3.0], "digits": [3.0, 2.0, 1.0]}
+    assert MEASURES["Kendall correlation"](of({"ours": [Trace(0, probe=probe)]})).tolist() == pytest.approx([-1.0])
+
+
+def test_cells_are_measured_by_their_operations() -> None:
+    skip, conv = Operation("skip", "skip", "identity"), Operation("conv", "conv", "convolution")
+    none = Operation("none", "none", "zero")
+    reduction = Cell(("a", "b", "c", "d"), (Edge(0, 2, conv), Edge(1, 2, skip), Edge(0, 3, skip)), "reduce")
+    normal = Cell(("a", "b", "c"), (Edge(0, 2, skip), Edge(1, 2, none)), "normal")
+    drawn = Space("made", operations={"skip": skip, "conv": conv, "none": none}, drawn={"x": (normal, reduction)})
+    cell = of({"ours": [Trace(0)]}, spaces={"toy/digits": drawn})
+    names = ("share of skip connections", "nodes of the reduction cell")
+    assert [MEASURES[name](cell).tolist() for name in names] == [[75.0], [2.0]]

@@ -1,0 +1,238 @@
+"""The scoreboard: every printed number once for each of our rows, with its verdict or its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports import published, scoreboard
+from reports.evidence import NOT_YET, Cell, Edge, Operation, Run, Space
+from reports.layout import Table, to_markdown
+from reports.scoreboard import Comparison, Way, compare
+from reports.study import Study
+from reports.traces import Trace
+from tests import made_evidence
+
+DARTS, NB201 = "darts/cifar10", "nb201/cifar10"
+PUBLISHED = published.load()
+NO_GPU = Way("needs a GPU", "--protocol p")
+
+
+def of(comparisons: Sequence[Comparison], row: str, metric: str, paper: str = "", target: str = "") -> Comparison:
+    """Return the first comparison of a row and metric."""
+    return next(
+        item
+        for item in comparisons
+        if (item.row, item.line["metric"]) == (row, metric)
+        and paper in ("", item.line["paper"])
+        and target in ("", item.line["target"])
+    )
+
+
+def study(lines: list[dict[str, Any]], **more: Any) -> Study:
+    return Study(made_evidence.evidence(lines, **{"protocol": "darts-as-published", **more}), PUBLISHED)
+
+
+def found(row: str, world: int = 0, **columns: Any) -> dict[str, Any]:
+    return made_evidence.run(DARTS, row, world, "cifar10", kind="one-shot", **columns)
+
+
+def trained(row: str, accuracies: Sequence[float], **columns: Any) -> pd.DataFrame:
+    stage = {"stage": "chosen_on_test", "chosen_by": "each", "chosen_on": "test", "row": row} | columns
+    lines = [made_evidence.training(0, seed, accuracy, **stage) for seed, accuracy in enumerate(accuracies)]
+    return pd.DataFrame(lines)
+
+
+def test_every_line_is_there_once_for_each_of_its_rows_and_has_a_class() -> None:
+    comparisons = compare([], PUBLISHED, lambda line, row: NO_GPU)
+    printed = [item for item in comparisons if item.line["metric"] not in ("params_M", "search_cost")]
+    rows = [row for text, metric in zip(PUBLISHED["row"], PUBLISHED["metric"], strict=True) for row in text.split(";")]
+    assert len(printed) == len(rows) - (PUBLISHED["metric"] == "search_cost").sum()
+    assert all(item.kind and item.verdict.reason for item in comparisons)
+    assert {item.kind for item in comparisons} == {
+        "needs a GPU",
+        scoreboard.HIDDEN,
+        scoreboard.NO_SEARCH,
+        scoreboard.SETTING,
+        scoreboard.QUOTED,
+        scoreboard.DERIVED,
+    }
+
+
+def test_parameters_and_search_costs_are_numbers_of_their_own_once_for_each_printed_row() -> None:
+    lines = [line for line in scoreboard.numbers(PUBLISHED) if line["metric"] in ("params_M", "search_cost")]
+    keys = [(line["paper"], line["table"], line["label"], line["metric"]) for line in lines]
+    assert len(keys) == len(set(keys)) and all(np.isfinite(line["mean"]) for line in lines)
+    (ista,) = [line["mean"] for line in lines if line["paper"] == "001" and line["table"] == "text"]
+    assert ista == 0.05, "the only number in the text of ISTA-NAS is a search cost"
+
+
+def test_every_metric_of_a_line_that_can_be_measured_has_a_reader() -> None:
+    possible = PUBLISHED[(PUBLISHED["row"] != "") & (PUBLISHED["unmeasured"] == "")]
+    assert set(possible["metric"]) <= set(scoreboard.METRICS)
+
+
+def test_the_reason_of_a_number_is_its_own_then_what_is_missing_here_then_that_nobody_ran_it() -> None:
+    here, away = (compare([], PUBLISHED, lambda line, row, way=way: way) for way in (Way("", "--x"), NO_GPU))  # type: ignore[misc]
+    assert of(here, "rsps", "test_error_pct").kind == NOT_YET and of(away, "rsps", "test_error_pct").kind == "needs a GPU"
+    for comparisons in (here, away):
+        assert of(comparisons, "darts:bilevel", "test_error_pct", target="cifar100").kind == scoreboard.HIDDEN
+        assert of(comparisons, "pc_darts", "top1_error_pct", target="imagenet", paper="003").verdict.reason.startswith("needs")
+        assert of(comparisons, "", "hparam:momentum").kind == scoreboard.SETTING
+    names = [item for item in here if item.line["label"] == "SNAS"]
+    assert names and {item.kind for item in names} == {scoreboard.QUOTED}
+
+
+def test_test_accuracies_have_the_verdict_of_the_protocols_page() -> None:
+    values = {"cifar10": 93.7, "cifar100": 71.0, "imagenet16-120": 44.6}
+    rng = np.random.default_rng(0)
+    lines = [
+        made_evidence.run(NB201, "random_search", world, target, mean + rng.normal(0, 0.3))
+        for world in range(100)
+        for target, mean in values.items()
+    ]
+    nb201 = study(lines, protocol="nb201-2020")
+    comparisons = compare([nb201], PUBLISHED)
+    for target in values:
+        item = of(comparisons, "random_search", "test_accuracy_pct", target=target)
+        assert item.verdict == nb201.verdicts(NB201, "random_search")[target] and item.kind == "reproduced"
+        assert len(item.values) == 100
+
+
+def test_a_changed_protocol_is_compared_and_not_judged() -> None:
+    lines = [made_evidence.run(NB201, "random_search", world, "cifar10", 93.7) for world in range(5)]
+    changed = study(lines, protocol="nb201-2020", modified="budget seconds=6000")
+    item = of(compare([changed], PUBLISHED), "random_search", "test_accuracy_pct", target="cifar10")
+    assert item.kind == "not comparable" and "seconds=6000" in item.verdict.reason and len(item.values) == 5
+
+
+def test_trainings_of_the_chosen_cell_give_error_smallest_error_and_sizes() -> None:
+    runs = [found("gaea_pc_darts", parameters=1.0, macs=1.0)]
+    evidence = study(runs, trainings=trained("gaea_pc_darts", [97.5, 97.4, 97.6], recipe="gaea"))
+    comparisons = compare([evidence], PUBLISHED)
+    error = of(comparisons, "gaea_pc_darts", "test_error_pct", paper="003")
+    assert error.values == pytest.approx([2.5, 2.6, 2.4]) and error.verdict.difference is not None
+    assert of(comparisons, "gaea_pc_darts", "test_error_pct_best").values == pytest.approx([2.4])
+    assert of(comparisons, "gaea_pc_darts", "params_M").values == pytest.approx([3.63]), "the cell that was trained"
+    assert of(comparisons, "gaea_pc_darts", "test_error_pct[seed set 1]").values == pytest.approx([2.5, 2.6, 2.4])
+    assert not len(of(comparisons, "gaea_pc_darts", "test_error_pct[seed set 2]").values)
+
+
+def test_another_recipe_than_the_papers_is_not_comparable() -> None:
+    evidence = study([found("rsps")], trainings=trained("rsps", [97.0, 97.1, 97.2], recipe="short"))
+    item = of(compare([evidence], PUBLISHED), "rsps", "test_error_pct")
+    assert item.kind == "not comparable" and "recipe short" in item.verdict.reason
+
+
+def test_top_five_errors_are_of_the_trainings_on_imagenet() -> None:
+    lines = trained("pc_darts", [75.0], data="imagenet", recipe="imagenet_pc_darts", top5=92.5)
+    comparisons = compare([study([found("pc_darts")], trainings=lines)], PUBLISHED)
+    read = [item for item in comparisons if item.line["metric"] == "top5_error_pct" and len(item.values)]
+    assert {(item.row, item.line["benchmark"], *item.values) for item in read} == {("pc_darts", DARTS, 7.5)}
+
+
+def test_the_alphas_of_sparse_nas_are_the_rows_that_set_makes() -> None:
+    row = "sparse_nas:adam_hapg[mixture=0.3]"
+    evidence = study([found(row)], trainings=trained(row, [96.7, 96.8, 96.6], recipe="sparse_nas"))
+    item = of(compare([evidence], PUBLISHED), row, "test_error_pct")
+    assert item.values == pytest.approx([3.3, 3.2, 3.4]) and item.line["mean"] == 3.30
+
+
+def test_supernets_are_read_before_and_after_discretisation() -> None:
+    log = {"epoch": [1, 2], "supernet_accuracy": [50.0, 74.0], "discretised_accuracy": [np.nan, 30.0]}
+    searches = {(DARTS, "gaea_pc_darts"): [Trace(0, log=log)]}
+    evidence = Study(made_evidence.evidence([found("gaea_pc_darts")], searches, protocol="darts-as-published"), PUBLISHED)
+    comparisons = compare([evidence], PUBLISHED)
+    ends = ("before discretisation", "after discretisation")
+    read = [of(comparisons, "gaea_pc_darts", f"supernet_valid_accuracy_pct[{end}]").values.tolist() for end in ends]
+    assert read == [[74.0], [30.0]]
+
+
+def test_the_search_of_one_stage_ends_in_the_epoch_in_which_no_node_is_unsettled() -> None:
+    searches = {(DARTS, "ista_nas:one_stage"): [Trace(0, log={"epoch": [1, 2, 3, 4], "alive": [4.0, 1.0, 0.0, 0.0]})]}
+    runs = [found("ista_nas:one_stage")]
+    evidence = Study(made_evidence.evidence(runs, searches, protocol="darts-as-published"), PUBLISHED)
+    item = of(compare([evidence], PUBLISHED), "ista_nas:one_stage", "search_epochs_until_termination")
+    assert item.values.tolist() == [3.0]
+
+
+def test_search_costs_are_those_of_gpus_and_never_judged() -> None:
+    gpu = found("rsps", wall_seconds=86400.0, device="cuda")
+    cpu = found("rsps", world=1, wall_seconds=7.0)
+    item = of(compare([study([gpu, cpu])], PUBLISHED), "rsps", "search_cost", paper="000")
+    assert item.values.tolist() == [1.0] and item.kind == "not comparable" and "another machine" in item.verdict.reason
+
+
+def space(**cells: Sequence[str]) -> Space:
+    """Return a space whose proposals have one cell with these operations on its first edges."""
+    operation = {name: Operation(name, name, "convolution") for names in cells.values() for name in names}
+    drawn = {
+        text: (Cell(("in", "out"), tuple(Edge(0, 1, operation[name]) for name in names), "normal"),)
+        for text, names in cells.items()
+    }
+    return Space("made", operations=operation, drawn=drawn)
+
+
+def test_hamming_distances_are_from_the_row_without_the_changed_setting_for_random_cells_too() -> None:
+    base, changed, random = "conas:table_6", "conas:table_6[penalty=5]", "random_cell:table_6"
+    rows = [found(row, **{Run.ARCH: arch}) for row, arch in ((base, "a"), (changed, "b"), (random, "c"))]
+    evidence = study(rows, protocol="conas-2021-table6", spaces={DARTS: space(a="pq", b="pr", c="rst")})
+    comparisons = compare([evidence], PUBLISHED)
+    read = [of(comparisons, row, "hamming_distance").values.tolist() for row in (changed, random)]
+    assert read == [[2.0], [5.0]]
+
+
+def test_of_several_stores_the_one_with_most_runs_is_compared() -> None:
+    few, many = (
+        study([made_evidence.run(NB201, "random_search", world, "cifar10", 93.0) for world in range(n)], protocol="nb201-2020")
+        for n in (3, 9)
+    )
+    assert len(of(compare([few, many, few], PUBLISHED), "random_search", "test_accuracy_pct").values) == 9
+
+
+def test_the_page_counts_classes_by_paper_and_names_the_command() -> None:
+    blocks = scoreboard.blocks([], PUBLISHED, lambda line, row: Way("needs a GPU", f"--methods {row} --device cuda"))
+    counts = next(block for block in blocks if isinstance(block, Table))
+    totals = {cells[0]: [int(cell) for cell in cells[1:]] for cells in counts.rows}
+    for *papers, everything in totals.values():
+        assert sum(papers) == everything
+    assert totals["all"] == [sum(column) for column in zip(*(v for k, v in totals.items() if k != "all"), strict=True)]
+    text = to_markdown("Scoreboard", blocks)
+    assert "--methods rsps --device cuda" in text and "nan" not in text
+
+
+def test_the_stored_runs_that_are_not_on_the_page_are_named() -> None:
+    old = study([], left_out={"made by other code": ["rsps on darts/cifar10"]})
+    assert "Not on this page: made by other code (1 rows)" in to_markdown("x", scoreboard.blocks([old], PUBLISHED))
+
+
+def test_the_way_to_a_number_is_a_command_of_this_project() -> None:
+    from harness.scoreboard import way
+
+    row = "sparse_nas:adam[mixture=0.7]"
+    (line,) = [line for line in scoreboard.numbers(PUBLISHED) if line["row"] == row and line["metric"] == "test_error_pct"]
+    assert way(line, row) == Way(
+        way(line, row).obstacle,
+        "--protocol darts-as-published --benchmarks darts/cifar10 --methods sparse_nas:adam --set sparse_nas:adam.mixture=0.7"
+        " --device cuda",
+    )
+    assert "a GPU" in way(line, row).obstacle
+    (first, *_) = [line for line in scoreboard.numbers(PUBLISHED) if line["row"] == "random_search"]
+    assert "cuda" not in way(first, "random_search").arguments
+
+
+def test_missing_tables_and_images_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    from harness import scoreboard as collected
+
+    monkeypatch.setenv("NAS_DATA", str(tmp_path))
+    monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
+    collected._lacking.cache_clear()
+    lines = {(line["row"], line["target"]): line for line in scoreboard.numbers(PUBLISHED)}
+    needs = "needs a GPU, the data of darts/cifar10, the images of CIFAR-100"
+    assert collected.way(lines["sparse_nas:hapg", "cifar100"], "sparse_nas:hapg").obstacle == needs
+    assert collected.way(lines["random_search", "cifar10"], "random_search").obstacle == "needs the data of nb201/cifar10"
+    collected._lacking.cache_clear()
