@@ -47,8 +47,10 @@ def write(plan: Plan, store: Store, to: Path, progress: str = "") -> list[Path]:
     evidence = collect(plan, store, provenance.gather())
     try:
         files = report.write(to / name, evidence, progress=progress)
+        if not progress:
+            files.append(scoreboard.write(to, [store], evidence))
         report.write_index(to)
-        return files if progress else [*files, scoreboard.write(to, [store], evidence)]
+        return files
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
