@@ -77,27 +77,28 @@ class Summary(NamedTuple):
 
 def page(
     blocks: Sequence[Block],
-    drawings: Mapping[str, bytes],
-    labels: Mapping[str, str],
     summary: Summary,
-    files: Sequence[str] = (),
+    links: Sequence[tuple[str, str]],
+    drawings: Mapping[str, bytes] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Return the page of a report.
+    """Return the page of some blocks.
 
     Args:
+        links: names and addresses of other pages.
         drawings: the figures as SVG, by stem.
-        labels: labels of the rows of the report, by row.
-        files: other forms of the report in the same folder, which the page links.
+        labels: labels of the rows of a report, by row.
     """
+    labels = labels or {}
     rows = {label: row for row, label in labels.items()}
     return _render(
         "page.html",
         title=summary.title,
         summary=json.dumps(summary._asdict()),
         running=summary.running,
-        links=[("All reports", f"../{PAGE}"), *[("Runs", RUNS)] * bool(summary.runs), *((name, name) for name in files)],
+        links=links,
         sections=_sections(blocks, rows),
-        drawings={stem: _inline(stem, svg.decode(), labels) for stem, svg in drawings.items()},
+        drawings={stem: _inline(stem, svg.decode(), labels) for stem, svg in (drawings or {}).items()},
         tables=_data_tables(),
     )
 
@@ -115,7 +116,7 @@ def runs(data: Mapping[str, Any], summary: Summary) -> bytes:
 
 
 def index(folder: Path) -> bytes:
-    """Return the index of the reports in the folders inside ``folder``."""
+    """Return the index of the reports in the folders inside ``folder``, with links to the other pages in it."""
     reports = []
     for path in sorted(folder.glob(f"*/{PAGE}")):
         with path.open(encoding="utf-8") as stream:
@@ -125,7 +126,7 @@ def index(folder: Path) -> bytes:
     return _render(
         PAGE,
         title="Reports",
-        links=[],
+        links=[(path.stem.capitalize(), path.name) for path in sorted(folder.glob("*.html")) if path.name != PAGE],
         running=next((report["running"] for report in reports if report["running"]), ""),
         reports=reports,
     )

@@ -138,8 +138,8 @@ def _epochs(study: Study, benchmark: str) -> tuple[dict[str, str], dict[str, str
     """Return by row of weight sharing the mean number of epochs that its searches took, and the number of its schedule."""
     took, own = {}, {}
     for row in study.shared_weights(benchmark):
-        logs = [logged(search.log, Log.EPOCH).index for search in study.evidence.traces.of(benchmark, row).logging()]
-        counts = [float(epochs.max()) for epochs in logs if len(epochs)]
+        logs = [search.log for search in study.evidence.traces.of(benchmark, row).logging()]
+        counts = [float(np.nanmax(log[Log.TRAINED_EPOCHS])) for log in logs if Log.TRAINED_EPOCHS in log]
         if counts:
             took[row] = number(float(np.mean(counts)), 0)
             own[row] = str(study.settings(benchmark, row).get("epochs", ""))

@@ -102,9 +102,8 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     contents |= {f"{stem}.{kind}": drawing.files[kind] for stem, drawing in drawn.items() for kind in ("pdf", "png")}
     summary = _summary(study, title, progress)
     drawings = {stem: drawing.files["svg"] for stem, drawing in drawn.items()}
-    contents[html.PAGE] = html.page(
-        blocks[bool(progress) :], drawings, study.labels, summary, ["table.md", "table.tex", "runs.csv"]
-    )
+    links = [("All reports", f"../{html.PAGE}"), ("Runs", html.RUNS), *((name, name) for name in list(contents)[:3])]
+    contents[html.PAGE] = html.page(blocks[bool(progress) :], summary, links, drawings, study.labels)
     contents[html.RUNS] = html.runs(runs.listing(study), summary)
     for name in ("report.bib", *(f"{plot.stem}.{kind}" for plot in PLOTS for kind in ("pdf", "png"))):
         if name not in contents:
@@ -113,15 +112,10 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
 
 
 def write_page(path: Path, title: str, blocks: Sequence[Block]) -> Path:
-    """Write a page that is no report as ``NAME.md`` and ``NAME/index.html``, which the index lists with the first paragraph.
-
-    Returns:
-        the first file.
-    """
-    folder = path.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    summary = html.Summary(title, [block.text for block in blocks[:1] if isinstance(block, Paragraph)], 0, 0)
-    _replace(folder / html.PAGE, html.page(blocks, {}, {}, summary, [f"../{path.name}"]))
+    """Write one page as Markdown, and as HTML next to it, and return the first. The folder is created if it does not exist."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    links = [("All reports", html.PAGE), (path.name, path.name)]
+    _replace(path.with_suffix(".html"), html.page(blocks, html.Summary(title, [], 0, 0), links))
     return _replace(path, to_markdown(title, blocks).encode())
 
 

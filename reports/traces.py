@@ -25,6 +25,8 @@ class Log:
     SUPERNET_ACCURACY = "supernet_accuracy"
     FINAL_SUPERNET_ACCURACY = "final_supernet_accuracy"
     """Accuracy after the last epoch, percent."""
+    TRAINED_EPOCHS = "trained_epochs"
+    """Number of epochs at the end of a search; one that its budget cut short counts as its fraction."""
     CHANCE = "chance"
     """Accuracy of guessing, percent."""
     MEASURED = "measured"

@@ -7,6 +7,7 @@ import dataclasses
 import gzip
 import json
 import re
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -172,11 +173,16 @@ def test_every_kind_of_block_is_rendered() -> None:
     table = Table("The caption.", [Column("method", right=False), Column("test", "digits"), Column("p", "digits"), Column("s")])
     table.add(["a", Bold("93.00"), "0.01", "1"], rule="multi-trial")
     table.add(["b (2 of 3)", "92.00", "–", "2"], rule="weight sharing")
-    blocks: list[Block] = [Paragraph("First."), Heading("Results"), table, Bullets([("name", "text"), ("", "alone")]), Code("a  b")]
+    blocks: list[Block] = [
+        Paragraph("First."),
+        Heading("Results"),
+        table,
+        Bullets([("name", "text"), ("", "alone")]),
+        Code("a  b"),
+    ]
     summary = html.Summary("Title", [], 0, 0)
-    page = html.page(
-        [*blocks, Figure("cells", "Short. Long.")], {"cells": b"<?xml?><svg></svg>"}, {"a": "a", "row": "b"}, summary
-    )
+    drawings, labels = {"cells": b"<?xml?><svg></svg>"}, {"a": "a", "row": "b"}
+    page = html.page([*blocks, Figure("cells", "Short. Long.")], summary, [("Other", "other.html")], drawings, labels)
     text = page.decode()
     for part in (
         "<h1>Title</h1>", "<p>First.</p>", "Results</h2>", "<b>93.00</b>", "<b>name:</b> text", "<li>alone</li>",
@@ -215,6 +221,20 @@ def test_missing_numbers_are_null_in_the_page_of_runs(folder: Path) -> None:
     page = (folder / "digits" / "runs.html").read_text()
     assert unpacked(page) == listing(evidence(label=ATTACK))
     assert [line[4] for line in unpacked(page)["lines"]].count(None) == 1
+
+
+def test_other_pages_are_written_in_both_forms_and_linked(tmp_path: Path) -> None:
+    assert report.write_page(tmp_path / "scoreboard.md", "Board", [Paragraph("Text.")]) == tmp_path / "scoreboard.md"
+    report.write_index(tmp_path)
+    assert "<p>Text.</p>" in (tmp_path / "scoreboard.html").read_text()
+    assert '<a href="scoreboard.html">Scoreboard</a>' in (tmp_path / "index.html").read_text()
+
+
+def test_a_wheel_contains_the_templates() -> None:
+    templates = Path(html.__file__).parent / "templates"
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["reports"]
+    assert all(any(path.match(pattern) for pattern in patterns) for path in templates.iterdir())
 
 
 def test_the_index_lists_reports_and_leaves_other_files_alone(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,165 @@
+"""The HTML pages in a real browser, opened from disk: Debian's ``chromium`` and ``chromium-driver``; skipped without them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver import Keys
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from reports import html, report
+from tests.unit.test_html import ATTACK, PAGES, evidence, listing
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+WIDE, PHONE = 1300, 390
+MINUTE = 60
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and chromedriver"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("results")
+    report.write(path / "digits", evidence(label=ATTACK))
+    report.write_index(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    yield driver
+    driver.quit()
+
+
+def opened(browser: webdriver.Chrome, page: Path, width: int = WIDE, dark: bool = False) -> webdriver.Chrome:
+    """Open a page and wait until its tables are ready."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width == PHONE}
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    browser.get(page.as_uri())
+    ready = "return [...document.querySelectorAll('table.display')].every(table => table.matches('.dataTable'))"
+    WebDriverWait(browser, MINUTE).until(lambda driver: driver.execute_script(ready))
+    return browser
+
+
+def texts(browser: webdriver.Chrome, selector: str) -> list[str]:
+    return [element.text for element in browser.find_elements(By.CSS_SELECTOR, selector)]
+
+
+def lit(browser: webdriver.Chrome, selector: str) -> set[str | None]:
+    """Return the rows that are lit among the elements."""
+    return {element.get_attribute("data-row") for element in browser.find_elements(By.CSS_SELECTOR, f"{selector}.lit")}
+
+
+@pytest.mark.parametrize("width", [WIDE, 768, PHONE])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_without_errors_and_fits_the_screen(
+    folder: Path, browser: webdriver.Chrome, name: str, width: int
+) -> None:
+    opened(browser, folder / name, width)
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    texts = "[...document.querySelectorAll('p, li, td, figcaption')]"
+    sizes = browser.execute_script(f"return {texts}.map(text => parseFloat(getComputedStyle(text).fontSize))")
+    assert all(size >= 12 for size in sizes)
+
+
+def test_tables_sort_by_number_and_filter(folder: Path, browser: webdriver.Chrome) -> None:
+    opened(browser, folder / "digits" / "index.html")
+    column = "figure.table table tbody tr td:nth-of-type(2)"
+    heads = browser.find_elements(By.CSS_SELECTOR, "figure.table table thead tr:last-child th")
+    before = texts(browser, column)[:4]
+    heads[0].click()
+    numbers = [float(text.split()[0]) for text in texts(browser, column)[:4]]
+    assert numbers == sorted(numbers) and before != texts(browser, column)[:4]
+    assert browser.find_elements(By.CSS_SELECTOR, "th[aria-sort=ascending]")
+
+
+def test_figures_draw_and_a_row_lights_up_in_table_and_figures(folder: Path, browser: webdriver.Chrome) -> None:
+    opened(browser, folder / "digits" / "index.html")
+    figures = browser.find_elements(By.CSS_SELECTOR, "figure svg")
+    assert len(figures) >= 2 and all(figure.size["width"] > 300 and figure.size["height"] > 60 for figure in figures)
+    row = browser.find_element(By.CSS_SELECTOR, 'tr[data-row="darts:erm"] th')
+    ActionChains(browser).scroll_to_element(row).move_to_element(row).perform()
+    assert lit(browser, "svg g") == {"darts:erm"}
+    mark = browser.find_element(By.CSS_SELECTOR, '#ranking g[data-row="local_search"] text')
+    ActionChains(browser).scroll_to_element(mark).move_to_element(mark).perform()
+    assert lit(browser, "tr") == {"local_search"}
+
+
+def test_a_row_lights_up_by_keyboard(folder: Path, browser: webdriver.Chrome) -> None:
+    opened(browser, folder / "digits" / "index.html")
+    for _ in range(60):
+        ActionChains(browser).send_keys(Keys.TAB).perform()
+        if reached := lit(browser, "tr"):
+            break
+    ActionChains(browser).send_keys(Keys.ARROW_DOWN).perform()
+    assert reached and lit(browser, "tr") and lit(browser, "tr") != reached
+
+
+def test_a_run_opens_down_to_its_failure(folder: Path, browser: webdriver.Chrome) -> None:
+    opened(browser, folder / "digits" / "index.html")
+    opened(browser, folder / "index.html").find_element(By.LINK_TEXT, "1 failed").click()
+    WebDriverWait(browser, MINUTE).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, "#runs tbody button"))
+    (button,) = browser.find_elements(By.CSS_SELECTOR, "#runs tbody button")
+    assert "local_search" in str(button.get_attribute("aria-label")) and button.get_attribute("aria-expanded") == "false"
+    button.send_keys(Keys.ENTER)
+    detail = "\n".join(texts(browser, "#runs tbody tr"))
+    for text in ("Why it failed", f"ValueError: {ATTACK}", "Settings", "Made by", "a host"):
+        assert text in detail, text
+    assert button.get_attribute("aria-expanded") == "true"
+    assert browser.get_log("browser") == [], "no text of a method was executed"
+
+
+def test_a_finished_run_shows_its_trace(folder: Path, browser: webdriver.Chrome) -> None:
+    opened(browser, folder / "digits" / "runs.html")
+    browser.find_element(By.CSS_SELECTOR, "#runs tbody button").click()
+    browser.find_element(By.CSS_SELECTOR, "#runs details summary").click()
+    assert "charged s" in texts(browser, "#runs details table thead tr")[0]
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#runs details table tbody tr")) == 2
+
+
+def test_dark_pages_are_dark_and_figures_stay_on_white(folder: Path, browser: webdriver.Chrome) -> None:
+    background = "return getComputedStyle(document.querySelector(arguments[0])).backgroundColor"
+    colours = []
+    for dark in (False, True):
+        opened(browser, folder / "digits" / "index.html", dark=dark)
+        colours.append([browser.execute_script(background, selector) for selector in ("body", "figure svg")])
+    assert colours == [["rgb(255, 255, 255)"] * 2, ["rgb(33, 37, 41)", "rgb(255, 255, 255)"]]
+
+
+def test_a_running_sweep_keeps_the_order_of_the_reader(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    report.write(tmp_path / "digits", evidence(), progress="1 of 2 runs are done")
+    opened(browser, tmp_path / "digits" / "index.html")
+    column = "figure.table table tbody tr td:nth-of-type(2)"
+    browser.find_elements(By.CSS_SELECTOR, "figure.table table thead tr:last-child th")[0].click()
+    order = texts(browser, column)[:4]
+    opened(browser, tmp_path / "digits" / "index.html")
+    assert texts(browser, column)[:4] == order
+
+
+def test_20_000_runs_can_be_opened_sorted_and_searched(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    rows = {f"method_{place}": "multi-trial" for place in range(40)}
+    (tmp_path / "runs.html").write_bytes(html.runs(listing(evidence(500, rows)), html.Summary("Many", [], 20_000, 0)))
+    opened(browser, tmp_path / "runs.html")
+    assert "20,000 entries" in browser.find_element(By.CSS_SELECTOR, ".dt-info").text
+    browser.find_element(By.CSS_SELECTOR, "input[type=search]").send_keys("method_39")
+    assert all(text == "method_39" for text in texts(browser, "#runs tbody td:nth-child(2)"))
+    assert browser.get_log("browser") == []
