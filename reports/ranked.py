@@ -7,7 +7,6 @@ from math import isfinite, nan
 import numpy as np
 
 from reports import coverage, reference, supernets
-from reports.epochs import logged
 from reports.evidence import DONE, WEIGHT_SHARING, Run
 from reports.formats import CLASSES, number, short_name, spread, target_name
 from reports.layout import Bold, Column, Table

@@ -54,7 +54,7 @@ def evidence(rows: Mapping[str, Sequence[float]], budgets: Sequence[str] = (BUDG
 
 def trace(row: str, world: int, test: float) -> Trace:
     """Return a search that proposes a poor cell at first, and logs twelve epochs if it shares weights."""
-    log = {"epoch": np.arange(1.0, 13.0)} if row not in KINDS and not row.startswith("random_cell") else {}
+    log = {"trained_epochs": np.array([12.0])} if row not in KINDS and not row.startswith("random_cell") else {}
     end = FREE["seconds"] if row.startswith("random_cell") else 160.0 if row in KINDS else 16.0
     return Trace(world, [end / 100, end / 2], {TARGET: [50.0, test]}, queries=[1, 2], end=end, spent_queries=3, log=log)
 
