@@ -157,7 +157,7 @@ def band(panel: Axes, searches: RowTraces, times: np.ndarray, values: np.ndarray
     mean, std = searches.mean_on_grid(times, values, grid)
     if len(searches) >= 3:
         half = student_quantile(0.975, len(searches) - 1) * std / np.sqrt(len(searches))
-        area: Any = {"color": look["color"], "gid": look["gid"], "alpha": 0.18, "linewidth": 0, "step": "post"}
+        area: Any = {"color": look["color"], "gid": look.get("gid"), "alpha": 0.18, "linewidth": 0, "step": "post"}
         panel.fill_between(grid, mean - half, mean + half, **area)
     first = len(panel.lines) * 5 % (POINTS // MARKS)  # shifts the markers of rows that overlap
     (line,) = panel.plot(grid, mean, drawstyle="steps-post", markevery=(first, POINTS // MARKS), **look)
