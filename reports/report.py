@@ -128,9 +128,9 @@ def write_index(folder: Path) -> None:
 
 def _summary(study: Study, title: str, progress: str) -> html.Summary:
     counts = [(len(study.searches(b, row)), len(study.done(b, row))) for b in study.benchmarks for row in study.rows(b)]
-    found, done = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+    listed, done = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     writer = study.page.writer
-    return html.Summary(title, _first_lines(study), found, found - done, writer.date if writer else "", progress)
+    return html.Summary(title, _first_lines(study), listed, listed - done, writer.date if writer else "", progress)
 
 
 Content = bytes | Callable[[BinaryIO], None]

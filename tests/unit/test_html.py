@@ -36,13 +36,13 @@ class Tags(HTMLParser):
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str]]] = []
+        self.elements: list[tuple[str, dict[str, str]]] = []
         self.open: list[str] = []
         self.feed(page)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, {name: value or "" for name, value in attrs}))
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
         if tag not in VOID:
             self.open.append(tag)
 
@@ -50,10 +50,10 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, {name: value or "" for name, value in attrs}))
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
 
     def values(self, name: str) -> list[str]:
-        return [attributes[name] for _, attributes in self.found if name in attributes]
+        return [attributes[name] for _, attributes in self.elements if name in attributes]
 
 
 def evidence(seeds: int = 4, rows: dict[str, str] = ROWS, label: str = "", **page: Any) -> Evidence:
@@ -111,7 +111,7 @@ def test_texts_of_methods_and_users_are_escaped(folder: Path, name: str) -> None
     page = (folder / name).read_text()
     assert "&lt;script&gt;alert(" in page
     assert "<script>alert" not in page
-    scripts = [attributes.get("type") for tag, attributes in Tags(page).found if tag == "script"]
+    scripts = [attributes.get("type") for tag, attributes in Tags(page).elements if tag == "script"]
     assert set(scripts) <= {"module", "application/octet-stream"} and len(scripts) <= 2
 
 
@@ -125,7 +125,7 @@ def test_a_page_needs_no_network(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_links_lead_to_files(folder: Path, name: str) -> None:
-    linked = [attributes["href"] for tag, attributes in Tags((folder / name).read_text()).found if tag == "a"]
+    linked = [attributes["href"] for tag, attributes in Tags((folder / name).read_text()).elements if tag == "a"]
     for address in linked:
         path, _, place = address.partition("#")
         target = (folder / name).parent / path if path else folder / name

@@ -65,7 +65,7 @@ def test_a_killed_search_resumes_to_the_same_records(row: str, tmp_path: Path, m
 
 @rows
 def test_the_number_of_epochs_is_logged_and_counts_a_cut_epoch_as_its_fraction(row: str) -> None:
-    whole = own("nb201", row)
-    assert final(whole)["trained_epochs"] == whole.epochs == 2
+    own_schedule = own("nb201", row)
+    assert final(own_schedule)["trained_epochs"] == own_schedule.epochs == 2
     seen = run("nb201", row, 2.2 * enough("nb201", row))
     assert seen.epochs - 1 < final(seen)["trained_epochs"] <= seen.epochs

@@ -41,7 +41,7 @@ def soon(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sweep(out: Path, *methods: Path | str) -> None:
-    run.run(protocol="smoke", methods=[str(method) for method in methods], seeds=1, workers=1, out=out)
+    run.run(protocol="smoke", methods=[str(method) for method in methods], seeds=1, workers=1, outs=[out])
 
 
 def test_a_page_is_there_while_the_sweep_runs_and_the_final_one_replaces_it(tmp_path: Path) -> None:
