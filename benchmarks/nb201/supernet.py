@@ -267,7 +267,8 @@ class _Cell(nn.Module):
         """The cell is computed by :mod:`benchmarks.nb201.fused`. A bias has no effect: the norm of the batch removes it."""
 
     def forward(self, x: Tensor, mixture: Mixture) -> Tensor:
-        if self._fuses and not mixture.per_image and x.shape[-1] <= fused.LARGEST and _on_processor(x):
+        small = x.shape[-1] <= fused.LARGEST and torch.is_grad_enabled()  # evaluation is not faster
+        if small and self._fuses and not mixture.per_image and _on_processor(x):
             weights = [conv.weight for convs in self.convs for conv in cast(Sequence[_Edges], convs)]
             return fused.cell(mixture.run, x, mixture.table, mixture.first, mixture.through, weights)
         nodes = _Sums(x)
