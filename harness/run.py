@@ -35,6 +35,8 @@ From another terminal: the progress of a sweep, and a page of its results so far
   python -m harness.run --protocol nb201-2020 --report
 Run it, resume it, report it:
   python -m harness.run --protocol nb201-2020 --seeds 500
+Every number and claim of the papers, with what the stored runs say (--out again for another store):
+  python -m harness.run --scoreboard
 Your own method: does it keep the contract, and how does it compare:
   python -m harness.run --check ./my_method.py
   python -m harness.run --methods ./my_method.py --seeds 50
