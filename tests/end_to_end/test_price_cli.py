@@ -32,6 +32,9 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(command: Command, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+PAGES = {"index.html", "scoreboard.html", "scoreboard.md"}
+
+
 @pytest.mark.slow
 def test_a_price_is_measured_on_request_and_read_from_the_store_afterwards(command: Command, tmp_path: Path) -> None:
     call = ("--protocol", "smoke", "--methods", "random_search,reinforce:lr_0.5", "--out", tmp_path)
@@ -45,4 +48,4 @@ def test_a_price_is_measured_on_request_and_read_from_the_store_afterwards(comma
     assert done.stdout.count("unknown: --price measures it") == 1
     assert "3 runs of unknown price" in done.stdout
     assert (tmp_path / "runs.sqlite").read_bytes() == before
-    assert {file.name for file in tmp_path.iterdir()} == {"runs.sqlite", "smoke"}
+    assert {file.name for file in tmp_path.iterdir()} == {"runs.sqlite", "smoke", *PAGES}
