@@ -46,14 +46,16 @@ def sweep(out: Path, *methods: Path | str) -> None:
 
 def test_a_page_is_there_while_the_sweep_runs_and_the_final_one_replaces_it(tmp_path: Path) -> None:
     page, copy, mine = tmp_path / "smoke", tmp_path / "copy", tmp_path / "waits.py"
-    mine.write_text(WAITS.format(page=str(page / "table.md"), copy=str(copy)))
+    mine.write_text(WAITS.format(page=str(page / "runs.html"), copy=str(copy)))
     page.mkdir()
     (page / "regret.pdf").write_text("a figure of an older page")
     sweep(tmp_path, "random_search", mine)
     early, final = (copy / "table.md").read_text(), (page / "table.md").read_text()
     assert early.splitlines()[2].startswith("The sweep was running when this page was written: 1 of 2 runs done.")
     assert "| random_search " in early and "; waits; " in early and ":** not run yet" in early
-    assert {file.name for file in copy.iterdir()} == {"table.md", "table.tex", "runs.csv", "report.bib"}
+    files = {"table.md", "table.tex", "runs.csv", "report.bib", "index.html", "runs.html"}
+    assert {file.name for file in copy.iterdir()} == files
+    assert 'http-equiv="refresh"' in (copy / "index.html").read_text() and "<meta http" not in (page / "index.html").read_text()
     assert "sweep was running" not in final and "| waits " in final
     assert (page / "regret.pdf").read_bytes().startswith(b"%PDF")
 
