@@ -1,4 +1,4 @@
-"""Training steps on the digits: cells with a backward pass written by hand, against the same cells by PyTorch."""
+"""Training steps on the digits: cells with a backward pass written by hand, against cells differentiated by PyTorch."""
 
 from __future__ import annotations
 
