@@ -47,7 +47,9 @@ class Trainings:
         masks = np.stack([self.trained[seed][rows, None] for seed in self.seeds])
         total = np.where(masks, np.stack(values), 0.0).sum(axis=0)
         count = np.broadcast_to(masks.sum(axis=0), total.shape)
-        return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+        mean = np.full(total.shape, np.nan)
+        np.divide(total, count, out=mean, where=count > 0)
+        return mean
 
     def one(self, seed: str, split: str, metric: str, rows: slice, epochs: npt.NDArray[np.intp]) -> Values:
         """Return ``accuracy`` (percent), ``loss``, or ``seconds`` from the first epoch on, of a seed; NaN: not recorded."""

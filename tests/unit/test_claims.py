@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,14 +18,14 @@ from reports.layout import to_markdown
 from reports.measures import MEASURES, Of
 from reports.statistics import Interval
 from reports.study import Study
-from reports.traces import Trace
+from reports.traces import Columns, Trace
 from tests import made_evidence
 
 PLACE = "p toy/digits"
 CLAIM = Claim("003", "table 2", "…", "ours is better", "test accuracy", "ours", "theirs", on=(PLACE,))
 
 
-def study(values: dict[str, Sequence[float]], traces: Any = None, **more: Any) -> Study:
+def study(values: Mapping[str, Sequence[float]], traces: Any = None, **more: Any) -> Study:
     """Return a study in which each row has these test accuracies, one for each world."""
     lines = [
         made_evidence.run("toy/digits", row, world, "digits", test, kind="one-shot")
@@ -83,7 +83,7 @@ def test_equality_needs_the_interval_within_the_bound() -> None:
 def test_the_opposite_claim_has_the_opposite_verdict(values: list[float], bound: float) -> None:
     opposite = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED, UNDECIDED: UNDECIDED}
     _, interval = claims._effect(replace(CLAIM, test="mean"), np.array(values))
-    first, second = (decide(replace(CLAIM, test="mean", sign=sign, bound=bound), interval) for sign in (">", "<"))  # type: ignore[arg-type]
+    first, second = (decide(replace(CLAIM, test="mean", sign=sign, bound=bound), interval) for sign in (">", "<"))
     assert second == opposite[first]
 
 
@@ -177,14 +177,14 @@ def test_accuracy_at_equal_calls_is_that_of_the_proposal_in_force_at_the_cheaper
 
 
 def test_the_loss_by_discretisation_is_that_of_the_last_epoch() -> None:
-    log = {"epoch": [1, 2], "supernet_accuracy": [20.0, 74.0], "discretised_accuracy": [np.nan, 30.0]}
+    log: Columns = {"epoch": [1, 2], "supernet_accuracy": [20.0, 74.0], "discretised_accuracy": [np.nan, 30.0]}
     assert MEASURES["accuracy lost by discretisation"](of({"ours": [Trace(3, log=log)]})).to_dict() == {3: 44.0}
 
 
 def test_absorption_and_correlations_are_read_from_the_log() -> None:
     absorbed = {"accuracy_before_absorption": [90.0], "accuracy_after_absorption": [90.5]}
     assert MEASURES["accuracy gained by absorption"](of({"ours": [Trace(0, log=absorbed)]})).tolist() == [0.5]
-    maps = {
+    maps: Columns = {
         "features": [1, 1, 2, 2, 2],
         "own_accuracy": [2.0, 1.0, 1.0, 2.0, 3.0],
         "shared_accuracy": [1.0, 2.0, 10.0, 20.0, 30.0],

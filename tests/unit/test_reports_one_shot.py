@@ -329,7 +329,11 @@ def panels_of(study: Study) -> Iterator[list[Any]]:
 
     def rendered(study: Study, panels: Sequence[figures.Panel], across: int = 3) -> dict[str, bytes]:
         def drawing(panel: figures.Panel) -> Callable[..., dict[str, Any]]:
-            return lambda axis, looks: (axes.append(axis), panel.draw(axis, looks))[1]
+            def onto(axis: Any, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+                axes.append(axis)
+                return panel.draw(axis, looks)
+
+            return onto
 
         return draw(study, [panel._replace(draw=drawing(panel)) for panel in panels], across)
 

@@ -13,14 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import ranked, reference, regret, report
+from reports import published, ranked, reference, regret, report
 from reports.evidence import FITTED, Evidence, Part
+from reports.figures import Panel
 from reports.formats import number
 from reports.layout import Bold, Table
 from reports.pairs import LEVEL
 from reports.statistics import holm, paired
 from reports.study import Study
-from reports.traces import Trace, Traces
+from reports.traces import Columns, Trace, Traces
 from tests import made_evidence
 
 BENCHMARK, TARGET = "nb201/digits", "digits"
@@ -40,11 +41,11 @@ def evidence(rows: Mapping[str, Sequence[float]], budgets: Sequence[str] = (BUDG
         for row, tests in rows.items()
         for world, test in enumerate(tests)
     ]  # fmt: skip
-    facts = {"judge": {TARGET: "x-test"}, "optimum": {TARGET: 95.33}, "training_seconds": 1.64}
+    facts: dict[str, Any] = {"judge": {TARGET: "x-test"}, "optimum": {TARGET: 95.33}, "training_seconds": 1.64}
     parts = [
-        Part(BENCHMARK, kind, budget=budget, at_the_limit=kind if budget[0].isdigit() else "", **facts, **settings)
-        for (kind, settings), budget in zip(
-            {"multi-trial": {}, "one-shot": {"settings": {row: {"epochs": 50} for row in rows}}}.items(), budgets, strict=True
+        Part(BENCHMARK, kind, budget=budget, at_the_limit=kind if budget[0].isdigit() else "", settings=settings, **facts)
+        for kind, settings, budget in zip(
+            ("multi-trial", "one-shot"), ({}, {row: {"epochs": 50} for row in rows}), budgets, strict=True
         )
     ]
     made = made_evidence.evidence(lines, None, *parts, known_rows=tuple(rows))
@@ -54,13 +55,13 @@ def evidence(rows: Mapping[str, Sequence[float]], budgets: Sequence[str] = (BUDG
 
 def trace(row: str, world: int, test: float) -> Trace:
     """Return a search that proposes a poor cell at first, and logs twelve epochs if it shares weights."""
-    log = {"trained_epochs": np.array([12.0])} if row not in KINDS and not row.startswith("random_cell") else {}
+    log: Columns = {"trained_epochs": np.array([12.0])} if row not in KINDS and not row.startswith("random_cell") else {}
     end = FREE["seconds"] if row.startswith("random_cell") else 160.0 if row in KINDS else 16.0
     return Trace(world, [end / 100, end / 2], {TARGET: [50.0, test]}, queries=[1, 2], end=end, spent_queries=3, log=log)
 
 
 def study_of(made: Evidence) -> Study:
-    return made_evidence.study([]).__class__(made, made_evidence.study([]).published)
+    return Study(made, published.load())
 
 
 def results(rows: Mapping[str, Sequence[float]], budgets: Sequence[str] = (BUDGET, BUDGET)) -> Table:
@@ -74,13 +75,13 @@ def column(table: Table, name: str) -> dict[str, str]:
 
 TWELVE = np.arange(12) / 10
 """Differences between worlds, so that twelve paired differences may be significant."""
-ROWS = {
-    "random_search": 90 + TWELVE,
-    "evolution": 91 + TWELVE,
-    "darts": 92 + TWELVE,
+ROWS: dict[str, list[float]] = {
+    "random_search": [*(90 + TWELVE)],
+    "evolution": [*(91 + TWELVE)],
+    "darts": [*(92 + TWELVE)],
     "gaea": [*(93 + TWELVE[:6]), 94.0, *(91 + TWELVE[7:])],
-    "enas": 80 + TWELVE,
-    "random_cell": 95 + TWELVE * 0,
+    "enas": [*(80 + TWELVE)],
+    "random_cell": [95.0] * 12,
 }
 
 
@@ -200,8 +201,13 @@ def fitted(limits: Sequence[float], rows: Sequence[str] = ("darts", "enas")) -> 
 
 
 def test_searches_fitted_to_several_budgets_are_dots_over_mean_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[Any] = []
-    monkeypatch.setattr(regret, "render", lambda study, panels, *_: drawn.extend(panels) or {})
+    drawn: list[Panel] = []
+
+    def collect(study: Study, panels: Sequence[Panel]) -> dict[str, bytes]:
+        drawn.extend(panels)
+        return {}
+
+    monkeypatch.setattr(regret, "render", collect)
     longest = Traces({(BENCHMARK, "random_search"): [Trace(0, [1.64, 164.0], {TARGET: [60.0, 94.0]}, end=328.0)]})
     made = evidence(ROWS, fitted=fitted([16.4, 49.2]), longest=longest)
     drawing = regret.regret(study_of(made), made.traces)
@@ -222,7 +228,7 @@ def test_searches_fitted_to_several_budgets_are_dots_over_mean_trainings(monkeyp
     assert max(lines_of(drawn[0], [*ROWS])["random_search"][0]) == pytest.approx(160)
 
 
-def lines_of(panel: Any, rows: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def lines_of(panel: Panel, rows: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Draw a panel, and return the coordinates of the line of each row."""
     from matplotlib.figure import Figure
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from reports import published, scoreboard
-from reports.evidence import NOT_YET, Cell, Edge, Operation, Run, Space
+from reports.evidence import NOT_YET, Cell, Edge, Operation, Space
 from reports.layout import Table, to_markdown
 from reports.scoreboard import Comparison, Way, compare
 from reports.study import Study
-from reports.traces import Trace
+from reports.traces import Columns, Trace
 from tests import made_evidence
 
 DARTS, NB201 = "darts/cifar10", "nb201/cifar10"
@@ -143,7 +143,7 @@ def test_the_alphas_of_sparse_nas_are_the_rows_that_set_makes() -> None:
 
 
 def test_supernets_are_read_before_and_after_discretisation() -> None:
-    log = {"epoch": [1, 2], "supernet_accuracy": [50.0, 74.0], "discretised_accuracy": [np.nan, 30.0]}
+    log: Columns = {"epoch": [1, 2], "supernet_accuracy": [50.0, 74.0], "discretised_accuracy": [np.nan, 30.0]}
     searches = {(DARTS, "gaea_pc_darts"): [Trace(0, log=log)]}
     evidence = Study(made_evidence.evidence([found("gaea_pc_darts")], searches, protocol="darts-as-published"), PUBLISHED)
     comparisons = compare([evidence], PUBLISHED)
@@ -179,7 +179,7 @@ def space(**cells: Sequence[str]) -> Space:
 
 def test_hamming_distances_are_from_the_row_without_the_changed_setting_for_random_cells_too() -> None:
     base, changed, random = "conas:table_6", "conas:table_6[penalty=5]", "random_cell:table_6"
-    rows = [found(row, **{Run.ARCH: arch}) for row, arch in ((base, "a"), (changed, "b"), (random, "c"))]
+    rows = [found(row, arch=arch) for row, arch in ((base, "a"), (changed, "b"), (random, "c"))]
     evidence = study(rows, protocol="conas-2021-table6", spaces={DARTS: space(a="pq", b="pr", c="rst")})
     comparisons = compare([evidence], PUBLISHED)
     read = [of(comparisons, row, "hamming_distance").values.tolist() for row in (changed, random)]
