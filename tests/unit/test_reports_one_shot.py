@@ -243,7 +243,7 @@ def test_nodes_are_laid_out_from_the_inputs_to_the_output() -> None:
     two_inputs = Cell(("a", "b", "0", "1", "2", "3", "out"), (), inputs=2)
     places = cells.places(two_inputs, cells.LARGE)
     assert np.allclose(places, [(0, 0.8), (0, -0.8), (1.1, 0.9), (2, -0.9), (2.9, 0.9), (3.8, -0.9), (4.9, 0)])
-    assert np.allclose(cells.places(Cell(("0", "1", "2", "3"), ()), cells.SMALL), [(0, 0), (1, 0.75), (2, -0.75), (3, 0)])
+    assert np.allclose(cells.places(Cell(("0", "1", "2", "3"), ()), cells.SMALL), [(0, 0), (1, 0), (2, 0), (3, 0)])
     assert cells.places(Cell(("in", "out"), ()), cells.SMALL) == [(0.0, 0.0), (1.0, 0.0)]
 
 
