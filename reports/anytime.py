@@ -62,7 +62,7 @@ def _drawer(by_row: dict[str, RowTraces], target: str, budget: str) -> Callable[
     def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
         handles = {}
         for row, searches in by_row.items():
-            times, ends = _spent(searches, budget)
+            times, ends = spent(searches, budget)
             handles[row] = band(panel, searches, times, 100 - searches.test[target], float(ends.max()), looks[row])
         panel.set_xscale("log")
         plain_logarithmic(panel.xaxis, *panel.get_xlim())
@@ -97,11 +97,11 @@ def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
             continue
         cells: dict[str, list[str]] = {}
         for budget in BUDGETS:
-            _, ends = _spent(searches[reference], budget)
+            _, ends = spent(searches[reference], budget)
             limits = dict(zip(searches[reference].worlds.tolist(), ends.tolist(), strict=True))
             nothing = pd.Series(dtype=float)
             reached = {
-                row: row_searches.at(target, _spent(row_searches, budget)[0], limits) if row_searches else nothing
+                row: row_searches.at(target, spent(row_searches, budget)[0], limits) if row_searches else nothing
                 for row, row_searches in ((row, searches.get(row)) for row in study.rows(benchmark))
             }
             compared = {row: values for row, values in reached.items() if row != reference}
@@ -116,7 +116,7 @@ def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
     return table if table.rows else None
 
 
-def _spent(searches: RowTraces, budget: str) -> tuple[np.ndarray, np.ndarray]:
+def spent(searches: RowTraces, budget: str) -> tuple[np.ndarray, np.ndarray]:
     """Return in one currency the cost at each change of a proposal (flat) and the total cost of each search."""
     if budget == "seconds":
         return searches.seconds, searches.end

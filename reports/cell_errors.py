@@ -19,8 +19,9 @@ from reports.agreement import Judged
 from reports.evidence import NOT_YET, Training
 from reports.formats import number, spread, target_name
 from reports.layout import Cited, Column, Table
+from reports.published import Line
 from reports.study import Study, other_images
-from reports.verdict import NOT_MEASURED, VERDICTS, judge_target, margin_of
+from reports.verdict import NOT_MEASURED, Verdict, counted, judge_target, margin_of
 
 METRICS = {"imagenet": "top1_error_pct"}
 """The metric that the papers print for a data set, if it is not ``test_error_pct``."""
@@ -36,8 +37,6 @@ UNSTATED_CHOICE = "it is not certain on which images the paper chose its cell"
 UNCERTAIN_EPOCH = "the printed number may be a best epoch on the test set, ours is the last"
 IMAGES = {"valid": "validation images", "test": "the test set"}
 
-Line = dict[str, Any]
-
 
 def lines(study: Study, benchmark: str, data: str) -> dict[str, list[Line]]:
     """Return by row the papers' lines of its cell on a data set; the first line is the one that judges."""
@@ -45,8 +44,7 @@ def lines(study: Study, benchmark: str, data: str) -> dict[str, list[Line]]:
     wanted = (table["benchmark"] == benchmark) & (table["target"] == data) & (table["row"] != "")
     wanted &= table["metric"] == METRICS.get(data, "test_error_pct")
     by_row: dict[str, list[Line]] = {}
-    for record in table[wanted].to_dict("records"):
-        line = {str(name): value for name, value in record.items()}
+    for line in papers.records(table[wanted]):
         for row in line["row"].split(";"):
             by_row.setdefault(row, []).append(line)
     return by_row
@@ -92,17 +90,26 @@ def judged(study: Study, benchmark: str, data: str, trainings: pd.DataFrame) -> 
         row = str(name)
         if row in known:
             line, ours = known[row][0], of(group)
-            reason = "; ".join(obstacles(study, benchmark, row, group.iloc[0].to_dict(), line)) if ours.size else ""
-            verdict = judge_target(ours, line, margin, reason)
-            if verdict.difference:
-                verdict = replace(verdict, notes=(*verdict.notes, *doubts(line)))
-            results[row] = Judged(study.label(row), data, ours, line, margin, verdict)
+            results[row] = Judged(study.label(row), data, ours, line, margin, judge(study, row, group, line, ours, margin))
     return results
 
 
-def obstacles(study: Study, benchmark: str, row: str, training: Mapping[Any, Any], line: Line) -> Iterator[str]:
+def judge(study: Study, row: str, trainings: pd.DataFrame, line: Line, ours: np.ndarray, margin: float | None) -> Verdict:
+    """Return the verdict on one printed number of a row's chosen cell.
+
+    Args:
+        trainings: those of the cell.
+        ours: numbers of the trainings in the unit of the line.
+        margin: δ in points; None if it is not fixed.
+    """
+    reason = "; ".join(_obstacles(study, row, trainings.iloc[0].to_dict(), line)) if ours.size else ""
+    verdict = judge_target(ours, line, margin, reason)
+    return replace(verdict, notes=(*verdict.notes, *_doubts(line))) if verdict.difference else verdict
+
+
+def _obstacles(study: Study, row: str, training: Mapping[Any, Any], line: Line) -> Iterator[str]:
     """Yield why a training of a row's chosen cell is not comparable with a printed number."""
-    if reason := study.obstacle(benchmark, row) or other_images(training[Training.IMAGES]):
+    if reason := study.obstacle(line["benchmark"], row) or other_images(training[Training.IMAGES]):
         yield reason
     recipe, theirs = training[Training.RECIPE], line["recipe"].split(";")
     if not line["recipe"]:
@@ -116,7 +123,7 @@ def obstacles(study: Study, benchmark: str, row: str, training: Mapping[Any, Any
         yield "the printed number is a best epoch on the test set, ours is the last"
 
 
-def doubts(line: Line) -> Iterator[str]:
+def _doubts(line: Line) -> Iterator[str]:
     """Yield what is not certain about a printed number that is compared all the same."""
     if not line["chosen_on"]:
         yield UNSTATED_CHOICE
@@ -159,8 +166,7 @@ def elsewhere(study: Study) -> list[Missing]:
     table = study.published
     wanted = (table["protocol"] == study.page.protocol) & (table["unmeasured"] != "") & table["metric"].isin(list(UNITS))
     results: dict[tuple[Any, ...], Missing] = {}
-    for record in table[wanted & ~table["benchmark"].isin(study.benchmarks)].to_dict("records"):
-        line = {str(name): value for name, value in record.items()}
+    for line in papers.records(table[wanted & ~table["benchmark"].isin(study.benchmarks)]):
         for row in line["row"].split(";"):
             key = (row, line["benchmark"], line["metric"], line["mean"])
             results.setdefault(key, Missing(row, line["benchmark"], line, line["unmeasured"]))
@@ -207,5 +213,4 @@ def tally(study: Study) -> str:
                 ]
             names += [NOT_MEASURED] * len(missing(study, benchmark))
     names += [NOT_MEASURED] * len({(item.row, item.benchmark, item.line["target"]) for item in elsewhere(study)})
-    counts = [f"{names.count(name)} {name}" for name in VERDICTS if name in names]
-    return f"Verdicts on trained cells, by row, stage and data set: {', '.join(counts)}." if counts else ""
+    return f"Verdicts on trained cells, by row, stage and data set: {counted(names)}." if names else ""

@@ -7,11 +7,6 @@ from reports.formats import MISSING, number, thousands
 from reports.layout import Column, Table
 from reports.study import Study
 
-ESTIMATE = (
-    "an estimate by extrapolation: an additive model of seconds per image, fitted to the benchmark's own training seconds, "
-    "applied to every pass of the supernet"
-)
-
 
 def costs(study: Study, benchmark: str) -> Table | None:
     """Return charged, published and measured seconds of every row of weight sharing; None if there is no such row."""
@@ -23,10 +18,12 @@ def costs(study: Study, benchmark: str) -> Table | None:
     estimates = [f"{name.removeprefix('clock:')}: {text}" for part in parts for name, text in part.estimate.items()]
     models = thousands("; ".join([part.supernet_clock for part in parts if part.supernet_clock] + estimates))
     table = Table(
-        f"What weight sharing costs, mean per run. Charged seconds are {ESTIMATE}{f' ({models})' if models else ''}. They are "
-        "not comparable with the published search seconds, which were measured on the authors' machines and are listed next to "
-        "them. Measured: real seconds of the search on the device named, on the machine named below. Image passes: charged "
-        "images over the images of the training part, passes for the architecture counted.",
+        "What weight sharing costs, mean per run. Charged seconds are an estimate by extrapolation: an additive model of "
+        "seconds per image, fitted to the benchmark's own training seconds, applied to every pass of the supernet"
+        f"{f' ({models})' if models else ''}. They are not comparable with the published search seconds, which were measured "
+        "on the authors' machines and are listed next to them. Measured: real seconds of the search on the device named, on "
+        "the machine named below. Image passes: charged images over the images of the training part, passes for the "
+        "architecture counted.",
         [Column(name, right=name not in ("method", "unit", "device")) for name in names],
     )
     for row in rows:

@@ -88,10 +88,10 @@ def _references(study: Study, benchmark: str) -> tuple[Reference, ...]:
 
 
 def final(study: Study, benchmark: str, row: str, target: str) -> str:
-    """Return the coverage of the last proposals and the bounds of their mean test accuracy; empty if all are in the table."""
+    """Return the test accuracy of the last proposals, mean ± std; coverage and bounds of the mean if the table lacks some."""
     known, runs = study.coverage(benchmark, row, target)
     if known == runs:
-        return ""
+        return spread(*mean_std(study.test(benchmark, row, target)))
     text = f"{known}/{runs} in the table"
     best, worst = (study.of_target(name, benchmark, target) for name in ("optimum", "worst"))
     if best is None or worst is None:

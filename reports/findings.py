@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from reports import reference
-from reports.formats import probability, target_name, with_interval
+from reports.figures import panel_title
+from reports.formats import probability, with_interval
 from reports.pairs import LEVEL
 from reports.ranked import leaders
 from reports.statistics import mean_interval
@@ -25,10 +26,10 @@ def _best(study: Study, benchmark: str, target: str) -> str:
     if not first:
         return ""
     tests = study.test(benchmark, first[0], target)
-    place = target_name(target) if len(study.benchmarks) == 1 else f"{target_name(target)} (search: {benchmark})"
     budget = study.common_budget(benchmark)
     labels = " and ".join(study.label(row) for row in first)
     mean = with_interval(float(tests.mean()), mean_interval(tests))
+    place = panel_title(study, benchmark, target)
     text = f"{place}: the best mean test accuracy is that of {labels}, {mean} % (n = {len(tests)})"
     return (
         text

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reports import epochs, signal, stability, trainings
+from reports import anytime, epochs, signal, stability, trainings
 from reports.evidence import Run, Training
 from reports.statistics import kendall, rank_correlation
 from reports.study import Study
@@ -108,10 +108,8 @@ def _entropy(of: Of) -> pd.Series:
 
 def _signal(search: Search) -> float | None:
     """Return Spearman's correlation of the maps' accuracies under shared and own weights, with the most features."""
-    if not {Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES} <= set(search.log):
-        return None
-    features, shared, own = (np.asarray(search.log[n]) for n in (Log.FEATURES, Log.SHARED_ACCURACY, Log.OWN_ACCURACY))
-    return rank_correlation(shared[features == features.max()], own[features == features.max()])
+    pairs = signal.by_features(search)
+    return rank_correlation(*pairs[max(pairs)]) if pairs else None
 
 
 def _tau(of: Of) -> pd.Series:
@@ -135,18 +133,16 @@ def _cell(number: Callable[[frozenset[tuple[str, int, int, str]], Mapping[str, s
     return measure
 
 
-def _at_equal(spent: str) -> Measure:
+def _at_equal(budget: str) -> Measure:
     """Return the measure of the proposal in force when a search had spent what the cheaper of both rows' searches spends."""
 
     def measure(of: Of) -> pd.Series:
-        rows = of.traces.proposing(of.judged()), of.swapped().traces.proposing(of.judged())
-        ends = [dict(zip(row.worlds.tolist(), getattr(row, spent).tolist(), strict=True)) for row in rows]
-        limits = np.array([min(end, ends[1].get(world, np.nan)) for world, end in ends[0].items()], dtype=float)
-        if not len(limits):
-            return pd.Series(dtype=float)
-        places = rows[0].in_force(rows[0].queries if spent == "spent_queries" else rows[0].seconds, limits)
-        values = rows[0].test[of.judged()][places]
-        return pd.Series(np.where(places >= 0, values, np.nan), ends[0].keys(), dtype=float).dropna()
+        ours, theirs = of.traces.proposing(of.judged()), of.swapped().traces.proposing(of.judged())
+        (times, ends), (_, other_ends) = (anytime.spent(searches, budget) for searches in (ours, theirs))
+        others = dict(zip(theirs.worlds.tolist(), other_ends.tolist(), strict=True))
+        own = zip(ours.worlds.tolist(), ends.tolist(), strict=True)
+        limits = {world: min(end, others[world]) for world, end in own if world in others}
+        return ours.at(of.judged(), times, limits).dropna()
 
     return measure
 
@@ -155,8 +151,8 @@ MEASURES: dict[str, Measure] = {
     "test accuracy": _tested,
     "regret": _column(Run.REGRET),
     "test error": _trained,
-    "test accuracy at equal solver calls": _at_equal("spent_queries"),
-    "test accuracy at equal charged seconds": _at_equal("end"),
+    "test accuracy at equal solver calls": _at_equal("queries"),
+    "test accuracy at equal charged seconds": _at_equal("seconds"),
     "charged seconds": _column(Run.SECONDS),
     "charged seconds per solver call": _seconds_per_call,
     "GPU-days": _column(Run.WALL_SECONDS, 86400.0, "cuda"),

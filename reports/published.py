@@ -28,6 +28,9 @@ TEXT = (
 )  # fmt: skip
 NUMBERS = ("mean", "std", "n", "search_cost", "params_M")
 
+Line = dict[str, Any]
+"""A printed number by the names of the columns."""
+
 
 def load() -> pd.DataFrame:
     """Read the published numbers, validated.
@@ -77,14 +80,16 @@ def validate(table: pd.DataFrame) -> None:
             raise ValueError(f"published numbers: {rule} (line {lines})")
 
 
-def lines_for(
-    table: pd.DataFrame, protocol: str, metric: str = "test_accuracy_pct"
-) -> dict[tuple[str, str, str], dict[str, Any]]:
+def records(table: pd.DataFrame) -> list[Line]:
+    """Return the lines of a table, each by the names of its columns."""
+    return [{str(name): value for name, value in record.items()} for record in table.to_dict("records")]
+
+
+def lines_for(table: pd.DataFrame, protocol: str, metric: str = "test_accuracy_pct") -> dict[tuple[str, str, str], Line]:
     """Index the lines of one protocol and metric by (benchmark, row, target); the first line of a key counts."""
     chosen = table[(table["protocol"] == protocol) & (table["metric"] == metric) & (table["row"] != "")]
-    index: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for record in chosen.to_dict("records"):
-        line = {str(name): value for name, value in record.items()}
+    index: dict[tuple[str, str, str], Line] = {}
+    for line in records(chosen):
         for row in line["row"].split(";"):
             index.setdefault((line["benchmark"], row, line["target"]), line)
     return index
@@ -102,7 +107,7 @@ def place(table: str) -> str:
     return f"T{named}" if table[:1].isdigit() else named
 
 
-def source(line: dict[str, Any]) -> Cited:
+def source(line: Line) -> Cited:
     """Return where a line is printed and how its n is known, such as ``GAEA T2, n = 500 assumed``, citing the paper."""
     text = f"{PAPERS[line['paper']]} {place(line['table'])}, n "
     if pd.isna(line["n"]):

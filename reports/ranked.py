@@ -6,21 +6,20 @@ from math import isfinite, nan
 
 import numpy as np
 
-from reports import coverage, reference, supernets
-from reports.evidence import DONE, WEIGHT_SHARING, Run
-from reports.formats import CLASSES, number, short_name, spread, target_name
+from reports import coverage, reference, supernets, tables
+from reports.evidence import WEIGHT_SHARING
+from reports.formats import CLASSES, number, short_name, target_name
 from reports.layout import Bold, Column, Table
 from reports.pairs import LEVEL, Comparison, compare
 from reports.statistics import mean_std
 from reports.study import Study
+from reports.supernets import AT_CHANCE
 from reports.tables import AT_CHARGE, CHARGES, ESTIMATED, STOPPED
 from reports.traces import Log
 
 GROUPS = {WEIGHT_SHARING: "weight sharing"}
 """Name of the group of a kind of method; other groups have the name of their kind."""
 FLOOR = "floor: charged nothing, not ranked"
-AT_CHANCE = 1.5
-"""A run is at chance if its test accuracy is at most this many times that of guessing."""
 APART = 1.0
 """Points by which a mean and a median differ if the mean alone would mislead.
 
@@ -43,7 +42,7 @@ def results(study: Study, benchmark: str) -> Table:
         columns[name, AT_CHARGE] = {
             row: reference.at_charge(study, benchmark, row, target) for row in reference.at_own_charge(study, benchmark)
         }
-    columns["", "charged s"] = {row: _charge(study, benchmark, row) for row in study.rows(benchmark)}
+    columns["", "charged s"] = {row: tables.charge(study, benchmark, row) for row in study.rows(benchmark)}
     if study.common_budget(benchmark):
         columns["", "epochs"], columns["", "own schedule"] = _epochs(study, benchmark)
     columns = {key: cells for key, cells in columns.items() if cells}
@@ -53,7 +52,7 @@ def results(study: Study, benchmark: str) -> Table:
             cells = [cells.get(row, "") for cells in columns.values()]
             rule = name if index == 0 and len(members_of) > 1 else False
             table.add([supernets.marked(study, benchmark, row), study.seeds(benchmark, row), *cells], rule)
-    _add_optimum(table, study, benchmark)
+    tables.add_optimum(table, study, benchmark, "test")
     shown = {name for _, name in columns}
     table.caption = _caption(study, benchmark, shown)
     if any(comparison.rows for comparison in against.values()) and "vs random search" not in shown:
@@ -86,7 +85,7 @@ def leaders(study: Study, benchmark: str, target: str) -> list[str]:
 def _means(study: Study, benchmark: str, target: str) -> dict[str, str]:
     first, texts = leaders(study, benchmark, target), {}
     for row in study.rows(benchmark):
-        text = coverage.final(study, benchmark, row, target) or spread(*mean_std(study.test(benchmark, row, target)))
+        text = coverage.final(study, benchmark, row, target)
         texts[row] = Bold(text) if row in first else text
     return texts
 
@@ -126,13 +125,6 @@ def _marks(comparison: Comparison) -> dict[str, str]:
     return {row: sign if comparison.corrected[row] < LEVEL else "" for row, sign in signs.items()}
 
 
-def _charge(study: Study, benchmark: str, row: str) -> str:
-    searches = study.searches(benchmark, row)
-    cost = searches.loc[searches[Run.STATUS] == DONE, Run.SECONDS].mean()
-    estimate = "≈ " if row in study.shared_weights(benchmark) and cost else ""
-    return estimate + number(cost, 0 if cost >= 100 or cost == 0 else 1 if cost >= 10 else 2)
-
-
 def _epochs(study: Study, benchmark: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return by row of weight sharing the mean number of epochs that its searches took, and the number of its schedule."""
     took, own = {}, {}
@@ -143,13 +135,6 @@ def _epochs(study: Study, benchmark: str) -> tuple[dict[str, str], dict[str, str
             took[row] = number(float(np.mean(counts)), 0)
             own[row] = str(study.settings(benchmark, row).get("epochs", ""))
     return took, own
-
-
-def _add_optimum(table: Table, study: Study, benchmark: str) -> None:
-    best = {short_name(target): study.of_target("optimum", benchmark, target) for target in study.targets(benchmark)}
-    if any(value is not None and isfinite(value) for value in best.values()):
-        cells = [number(best[column.group]) if column.name == "test" else "" for column in table.columns[1:]]
-        table.add(["Optimal", *cells], rule=True)
 
 
 def _caption(study: Study, benchmark: str, shown: set[str]) -> str:

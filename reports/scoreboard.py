@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite, nan
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,10 @@ from reports.evidence import NOT_YET, Run, Training
 from reports.formats import MISSING, signed, spread, target_name, with_interval
 from reports.layout import Block, Cited, Column, Heading, Paragraph, Table
 from reports.measures import MEASURES, Of
+from reports.published import Line
 from reports.statistics import mean_interval
 from reports.study import Study
-from reports.verdict import NOT_MEASURED, VERDICTS, Verdict, difference_from, judge_target, margin_of
-
-Line = dict[str, Any]
+from reports.verdict import NOT_MEASURED, VERDICTS, Verdict, counted, difference_from, judge_target, margin_of
 
 HIDDEN = "trained by settings that no paper states"
 NO_SEARCH = "a search that this project does not have"
@@ -143,8 +142,9 @@ METRICS = {
 
 def numbers(published: pd.DataFrame) -> Iterator[Line]:
     """Yield every line, then the parameters and search costs that are printed with lines of our rows, each once."""
-    lines = [{str(name): value for name, value in record.items()} for record in published.to_dict("records")]
-    lines = [line if line["metric"] != "search_cost" else line | {"mean": line["search_cost"]} for line in lines]
+    lines = [
+        line if line["metric"] != "search_cost" else line | {"mean": line["search_cost"]} for line in papers.records(published)
+    ]
     seen = {(line["paper"], line["table"], line["label"], line["metric"]) for line in lines}
     for line in lines:
         yield line
@@ -183,13 +183,11 @@ def compare(
 
 
 def _judge(study: Study, line: Line, row: str, metric: Metric, values: np.ndarray) -> Verdict:
-    reason = "measured on another machine" if line["metric"] == "search_cost" else study.obstacle(line["benchmark"], row)
+    margin = margin_of(line["benchmark"], line["target"]) if metric.judged else None
     if metric.trained:
-        training = _chosen(study, line, row).iloc[0].to_dict()
-        reason = "; ".join(cell_errors.obstacles(study, line["benchmark"], row, training, line))
-    verdict = judge_target(values, line, margin_of(line["benchmark"], line["target"]) if metric.judged else None, reason)
-    doubts = cell_errors.doubts(line) if metric.trained and verdict.difference else ()
-    return replace(verdict, notes=(*verdict.notes, *doubts))
+        return cell_errors.judge(study, row, _chosen(study, line, row), line, values, margin)
+    reason = "measured on another machine" if line["metric"] == "search_cost" else study.obstacle(line["benchmark"], row)
+    return judge_target(values, line, margin, reason)
 
 
 def _unmeasured(line: Line, row: str, way: Callable[[Line, str], Way]) -> Comparison:
@@ -215,8 +213,7 @@ def blocks(
     """Return the page: counts by paper, the claims of the papers, and a table for each table of a paper."""
     comparisons = compare(studies, published, way)
     tested = {claim: list(claims.results(claim, studies)) for claim in claims.load()}
-    kinds = Counter(item.kind for item in comparisons)
-    verdicts = ", ".join(f"{kinds[name]} {name}" for name in VERDICTS if kinds[name]) or "none is measured"
+    verdicts = counted(item.kind for item in comparisons) or "none is measured"
     shown: list[Block] = [
         Paragraph(f"{len(comparisons)} comparisons with printed numbers: {verdicts}. {_sources(studies)}"),
         _counts(

@@ -17,7 +17,7 @@ from reports.layout import Cited, Column, Table
 from reports.pairs import correct, noted
 from reports.statistics import Interval, kendall, mean_interval, mean_std, paired, rank_correlation
 from reports.study import Study
-from reports.traces import SHARED, SHARED_LOSS, Log, Traces
+from reports.traces import SHARED, SHARED_LOSS, Log, Search, Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,13 +31,18 @@ def clouds(study: Study, traces: Traces) -> Clouds:
     for benchmark in study.benchmarks:
         for row in study.rows(benchmark):
             for search in traces.of(benchmark, row).logging():
-                if {Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES} <= set(search.log):
-                    names = (Log.SHARED_ACCURACY, Log.OWN_ACCURACY, Log.FEATURES)
-                    shared, own, features = (np.asarray(search.log[name]) for name in names)
-                    for count in np.unique(features):
-                        pair = np.array([shared[features == count], own[features == count]])
-                        clouds.setdefault((benchmark, row, int(count)), []).append(pair)
+                for features, pair in by_features(search).items():
+                    clouds.setdefault((benchmark, row, features), []).append(pair)
     return dict(sorted(clouds.items()))
+
+
+def by_features(search: Search) -> dict[int, np.ndarray]:
+    """Return by number of features, ascending, the logged accuracies (2, architectures), shared and own; empty without them."""
+    names = (Log.FEATURES, Log.SHARED_ACCURACY, Log.OWN_ACCURACY)
+    if not search.log.keys() >= set(names):
+        return {}
+    features, shared, own = (np.asarray(search.log[name]) for name in names)
+    return {int(count): np.array([shared[features == count], own[features == count]]) for count in np.unique(features)}
 
 
 def signal(study: Study, traces: Traces) -> Drawing | None:
@@ -166,7 +171,7 @@ def _printed(study: Study, benchmark: str, source: Source) -> str:
     wanted = (table["protocol"] == study.page.protocol) & (table["benchmark"] == benchmark)
     wanted &= (table["target"] == source.printed_on) & (table["metric"] == "kendall_tau")
     wanted &= table["row"].map(lambda rows: source.row in rows.split(";"))
-    lines = [{str(name): value for name, value in line.items()} for line in table[wanted].to_dict("records")]
+    lines = papers.records(table[wanted])
     texts = [f"{number(line['mean'])} ({'; '.join(filter(None, (papers.source(line), line['caveats'])))})" for line in lines]
     return Cited("; ".join(texts), [papers.CITATIONS[line["paper"]] for line in lines]) if lines else ""
 

@@ -4,39 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
+from reports.epochs import last
 from reports.formats import MISSING, number, spread
 from reports.layout import Cited, Column, Table
 from reports.statistics import mean_std
 from reports.study import Study
 from reports.traces import Log, Traces
 
-FACTOR = 1.5
-"""A supernet is at chance if its accuracy is at most this many times that of guessing."""
+AT_CHANCE = 1.5
+"""A supernet, or the test accuracy of a run, is at chance if it is at most this many times that of guessing."""
 
 
 def at_the_end(traces: Traces, benchmark: str, row: str) -> tuple[np.ndarray, np.ndarray]:
     """Return accuracy of the supernet and of guessing, in percent, of the finished searches that logged both."""
     logs = [search.log for search in traces.of(benchmark, row).logging()]
-    both = [[_last(log[name]) for name in NAMES] for log in logs if set(log).issuperset(NAMES)]
-    accuracy, guessing = np.array(both, dtype=float).reshape(-1, 2).T
-    known = np.isfinite(accuracy)
-    return accuracy[known], guessing[known]
-
-
-NAMES = (Log.FINAL_SUPERNET_ACCURACY, Log.CHANCE)
-
-
-def _last(values: object) -> float:
-    """Return the last number of a logged column; NaN if it has none."""
-    column = np.asarray(values, dtype=float)
-    numbers = column[np.isfinite(column)]
-    return float(numbers[-1]) if len(numbers) else float("nan")
+    ends = [(last(log, Log.FINAL_SUPERNET_ACCURACY), last(log, Log.CHANCE)) for log in logs]
+    accuracy, guessing = np.array([end for end in ends if None not in end], dtype=float).reshape(-1, 2).T
+    return accuracy, guessing
 
 
 def at_chance(traces: Traces, benchmark: str, row: str) -> int:
     """Return the number of searches whose supernet ended at chance."""
     accuracy, guessing = at_the_end(traces, benchmark, row)
-    return int((accuracy <= FACTOR * guessing).sum())
+    return int((accuracy <= AT_CHANCE * guessing).sum())
 
 
 def marked(study: Study, benchmark: str, row: str) -> Cited:
@@ -59,7 +49,7 @@ def ends(study: Study, traces: Traces, benchmark: str) -> Table | None:
         "Validation accuracy, in percent, of the supernet after its last epoch, mean ± standard deviation (ddof 0) over the "
         "runs that reached it; runs that their budget ended before are not among them. Supernets that mix operations are "
         "evaluated with their last architecture weights. Those that train single cells have the median accuracy of several "
-        f"random cells. At chance: runs whose supernet is at most {FACTOR:g} times as accurate as guessing. Such a search "
+        f"random cells. At chance: runs whose supernet is at most {AT_CHANCE:g} times as accurate as guessing. Such a search "
         "learned nothing from its supernet, and its row is marked in the table of results."
         + (" Usable measurements: the share of the measured cells that the polynomial is fitted to." if len(names) > 5 else ""),
         [Column(name, right=name != "method") for name in names],

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from reports import coverage, reference, supernets
-from reports.evidence import DONE, REJECTED, Run
+from reports.evidence import REJECTED, Run
 from reports.formats import MISSING, number, short_name, spread, target_name, with_interval
 from reports.layout import Column, Table
 from reports.statistics import mean_interval, mean_std
 from reports.study import Study
-from reports.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict, margin_of
+from reports.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict, counted, margin_of
 
 AT_CHARGE = "random search at its charge"
 STOPPED = " Random search at its charge: stopped when it had been charged as many seconds as the row in the same world."
@@ -34,16 +34,19 @@ def results(study: Study, benchmark: str) -> Table:
         cells: list[str] = [supernets.marked(study, benchmark, row), study.seeds(benchmark, row) if len(searches) else "0"]
         for target in targets:
             cells += _validation(study, benchmark, row, target) if both else []
-            cells.append(coverage.final(study, benchmark, row, target) or spread(*mean_std(study.test(benchmark, row, target))))
-            cells += _published(study, benchmark, row, target)
+            cells += [coverage.final(study, benchmark, row, target), *_published(study, benchmark, row, target)]
             cells += [reference.at_charge(study, benchmark, row, target)] if stopped else []
-        estimate = "≈ " if row in study.shared_weights(benchmark) else ""
-        cost = searches.loc[searches[Run.STATUS] == DONE, Run.SECONDS].mean()
-        charge = estimate + number(cost, 0 if cost >= 10 else 2)
-        cells += [study.source(benchmark, row), charge, _in_words(study.row_verdict(benchmark, row))]
+        cells += [study.source(benchmark, row), charge(study, benchmark, row), _in_words(study.row_verdict(benchmark, row))]
         table.add(cells, rule=index == len(ran) > 0)
-    _add_optimum(table, study, benchmark)
+    add_optimum(table, study, benchmark, "ours")
     return table
+
+
+def charge(study: Study, benchmark: str, row: str) -> str:
+    """Return the mean charged seconds of the finished searches of a row; marked if they are an estimate."""
+    cost = study.done(benchmark, row)[Run.SECONDS].mean()
+    estimate = "≈ " if row in study.shared_weights(benchmark) and cost else ""
+    return estimate + number(cost, 0 if cost >= 100 or cost == 0 else 1 if cost >= 10 else 2)
 
 
 def _validation(study: Study, benchmark: str, row: str, target: str) -> list[str]:
@@ -69,14 +72,14 @@ def _in_words(verdict: Verdict | None) -> str:
     return f"{verdict.name}: {verdict.reason}" if verdict.reason else verdict.name
 
 
-def _add_optimum(table: Table, study: Study, benchmark: str) -> None:
-    """Add the best accuracies of the stated set and those that the papers print, if any is known."""
-    columns: dict[str, dict[str, str]] = {"ours": {}, "published": {}}
+def add_optimum(table: Table, study: Study, benchmark: str, ours: str) -> None:
+    """Add the best accuracies of the stated set, in the columns ``ours``, and those that papers print, if any is known."""
+    columns: dict[str, dict[str, str]] = {ours: {}, "published": {}}
     for target in study.targets(benchmark):
-        columns["ours"][short_name(target)] = number(study.of_target("optimum", benchmark, target))
+        columns[ours][short_name(target)] = number(study.of_target("optimum", benchmark, target))
         columns["published"][short_name(target)] = number(study.printed_optimum.get(target))
-    if any(text != MISSING for texts in columns.values() for text in texts.values()):
-        cells = [columns.get(column.name, {}).get(column.group, "") for column in table.columns[1:]]
+    cells = [columns.get(column.name, {}).get(column.group, "") for column in table.columns[1:]]
+    if {*cells} - {"", MISSING}:
         table.add(["Optimal", *cells], rule=True)
 
 
@@ -169,6 +172,5 @@ def failed_runs(study: Study) -> Table | None:
 def tally(study: Study) -> str:
     """Return a sentence with the number of rows per verdict."""
     verdicts = [study.row_verdict(b, row) for b in study.benchmarks for row in [*study.rows(b), *study.printed(b)]]
-    names = [verdict.name for verdict in verdicts if verdict is not None]
-    counts = [f"{names.count(name)} {name}" for name in VERDICTS if name in names]
-    return f"Row verdicts: {', '.join(counts)}." if counts else ""
+    counts = counted(verdict.name for verdict in verdicts if verdict is not None)
+    return f"Row verdicts: {counts}." if counts else ""

@@ -34,7 +34,6 @@ def blocks(study: Study, benchmark: str) -> list[Block]:
     shown: list[Block] = [Heading(f"Cells found on {benchmark}"), searches(study, benchmark), *epochs.older(study, benchmark)]
     trained = study.evidence.trainings
     trained = trained[(trained[Training.BENCHMARK] == benchmark) & ~trained[Training.PROBED].astype(bool)]
-    labels = {row: study.label(row) for row in study.rows(benchmark)}
     for (name, of), group in trained.groupby([Training.STAGE, Training.DATA], sort=False):
         stage, data = str(name), str(of)
         selected = bool(group[Training.CHOSEN_BY].iloc[0])
@@ -43,14 +42,14 @@ def blocks(study: Study, benchmark: str) -> list[Block]:
         if selected:
             published = cell_errors.printed(study, benchmark, data) if tested else {}
             results = cell_errors.judged(study, benchmark, data, group) if tested else {}
-            shown.append(chosen_cell(group, labels, costs(study, benchmark), published, results))
+            shown.append(chosen_cell(group, study.labels, costs(study, benchmark), published, results))
             if results:
                 measure = "Test error in percent over the trainings of the chosen cell, after the last epoch. "
                 agreed = agreement.table([*results.values()], measure, ONE_CELL)
                 shown += [Heading(f"Agreement with the papers: {stage}"), agreed]
                 shown += agreement.caveats([*results.values()])
         else:
-            shown.append(every_cell(group, labels))
+            shown.append(every_cell(group, study.labels))
     rest = cell_errors.not_measured(study, benchmark)
     return [*shown, Heading(f"Numbers of {benchmark} that are not measured here"), rest] if rest.rows else shown
 

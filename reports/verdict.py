@@ -11,7 +11,8 @@ The first rule that applies decides:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan, sqrt
 from typing import Any
@@ -43,6 +44,12 @@ trainings in the DARTS space (top 1 on ImageNet)."""
 def margin_of(benchmark: str, target: str) -> float | None:
     """Return δ in points for a target of a benchmark; None if it is not fixed."""
     return MARGINS.get(benchmark.partition("/")[0], {}).get(target)
+
+
+def counted(names: Iterable[str]) -> str:
+    """Return the number of each verdict among some names, in words and in the order of the verdicts; empty if there is none."""
+    numbers = Counter(names)
+    return ", ".join(f"{numbers[name]} {name}" for name in VERDICTS if numbers[name])
 
 
 @dataclass(frozen=True)

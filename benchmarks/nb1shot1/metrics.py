@@ -10,7 +10,7 @@ from typing import NamedTuple
 from benchmarks.sources.values import is_impossible
 from harness.errors import UserError
 
-_EVALUATION, _PARAMETERS = 1, 2
+_EVALUATION = 1
 _SECONDS, _VALID, _TEST = 2, 4, 5
 _FIXED = {1: struct.Struct("<d"), 5: struct.Struct("<f")}
 
