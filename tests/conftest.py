@@ -11,6 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from reports import report
 from tests import made_digits, made_sources, official_files
 
 # One property runs in several classes, which inherit it. Speed is measured by tox -e bench.
@@ -43,6 +44,12 @@ def made(made_data: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NAS_DATA", str(made_data[0]))
     monkeypatch.setenv("NAS_CACHE", str(made_data[1]))
     return made_data[1]
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write pages without figures, which take most of the time. For tests that read the text."""
+    monkeypatch.setattr(report, "PLOTS", ())
 
 
 @pytest.fixture

@@ -16,17 +16,11 @@ from harness.pages import write
 from harness.plan import Plan, PlannedRow, make
 from harness.spec import RunSpec
 from harness.store import Store
-from reports import report
 from tests import made_store
 
 MADE_BY = {"command": "python -m harness.run", "code": "1", "host": {}, "date": "today", "packages": {"numpy": "2.0"}}
 
-pytestmark = pytest.mark.usefixtures("made")
-
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "PLOTS", ())  # they take most of the time, and these tests read the text
+pytestmark = pytest.mark.usefixtures("made", "no_figures")
 
 
 @pytest.fixture

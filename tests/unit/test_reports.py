@@ -132,6 +132,7 @@ def test_rows_that_were_not_measured_are_shown_with_the_reason(written: Written)
     assert "- **rsps:** needs CIFAR-10" in text
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_printed_rows_that_nobody_ran_say_why(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(known_rows=(*MEANS, "gdas")))
     table = (tmp_path / "table.md").read_text()
@@ -180,6 +181,7 @@ def test_runs_csv_keeps_every_digit(written: Written) -> None:
     pd.testing.assert_series_equal(merged["test_x"], merged["test_y"], check_names=False, check_exact=True)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_modified_protocol_is_not_compared(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(seeds=4, modified="reinforce.lr=0.2"))
     assert (
@@ -188,6 +190,7 @@ def test_a_modified_protocol_is_not_compared(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_search_on_other_images_is_not_compared(tmp_path: Path) -> None:
     jpeg = evidence(seeds=4)
     part = dataclasses.replace(jpeg.page.parts[0], images={"random_search": "CIFAR-10 (JPEG-75), 25,000 + 25,000 images, 01"})
@@ -197,6 +200,7 @@ def test_a_search_on_other_images_is_not_compared(tmp_path: Path) -> None:
     assert not cells(text, "regularized evolution")[-1].startswith("not comparable")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_without_published_numbers_there_are_no_published_columns(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(seeds=4, protocol="digits"))
     text = (tmp_path / "table.md").read_text()
@@ -204,6 +208,7 @@ def test_without_published_numbers_there_are_no_published_columns(tmp_path: Path
     assert "verdict" not in text
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_two_runs_have_no_interval_and_no_significance(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(seeds=2, failing=0))
     text = (tmp_path / "table.md").read_text()
@@ -213,11 +218,13 @@ def test_two_runs_have_no_interval_and_no_significance(tmp_path: Path) -> None:
     assert "can be significant" in text
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_row_without_any_finished_run_is_still_there(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(seeds=3, failing=3))
     assert cells((tmp_path / "table.md").read_text(), "BOHB (2020)")[1:3] == ["0/3", "–"]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_benchmarks_have_their_own_tables(tmp_path: Path) -> None:
     three = evidence(seeds=3)
     more = three.runs[three.runs["target"] == "cifar100"].assign(
@@ -254,6 +261,7 @@ def test_a_crash_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("table.md", "old")]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_runs_alone_are_enough(tmp_path: Path) -> None:
     report.write(tmp_path, Evidence(Page("nb201-2020"), evidence(seeds=3).runs))
     assert "## Results" in (tmp_path / "table.md").read_text()
@@ -317,6 +325,7 @@ def test_latex_is_escaped() -> None:
     assert latex_text("± Δ − ∞ 漢") == r"$\pm$ $\Delta$ $-$ $\infty$ U+6F22"
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(tmp_path: Path) -> None:
     text = "".join(map(chr, range(32, 127))) + " ± Δ δ é “漢” ≥ √ ⁿ 🙂 [x]"
@@ -332,6 +341,7 @@ def test_reporting_does_not_import_what_is_slow() -> None:
     assert not {"scipy.stats", "matplotlib", "torch"} & set(loaded)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_published_numbers_can_be_given(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(seeds=4), published.load().iloc[:0])
     assert "published in" not in (tmp_path / "table.md").read_text()

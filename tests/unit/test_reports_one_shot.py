@@ -385,6 +385,7 @@ def test_everything_is_in_the_report(tmp_path: Path) -> None:
     assert not re.search(r"\b(nan|None)\b", text)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_validation_is_shown_next_to_test_if_a_paper_prints_both(tmp_path: Path) -> None:
     report.write(tmp_path, evidence(protocol="conas-2021", multi_trial=False))
     head = next(line for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| method"))
@@ -393,6 +394,7 @@ def test_validation_is_shown_next_to_test_if_a_paper_prints_both(tmp_path: Path)
     assert [cell.strip() for cell in row.split("|")[3:7]] == ["85.20 ± 0.14", "80.42 ± 3.58", "88.20 ± 0.14", "84.07 ± 3.61"]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_search_that_ends_without_a_cell_says_of_which_epoch_its_proposal_is(tmp_path: Path) -> None:
     """An older proposal that a method chooses by design logs no flag, and is in no note."""
 

@@ -65,6 +65,7 @@ def test_a_supernet_is_at_chance_up_to_one_and_a_half_times_guessing(accuracy: f
     assert supernets.at_chance(known.evidence.traces, BENCHMARK, "row") == dead
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_stores_without_the_measurement_still_render(tmp_path: Path) -> None:
     old = Trace(0, [1.0], {"cifar10": [90.0]}, log={"supernet_accuracy": [9.0]})
     cut = ending(1, float("nan"))  # its budget ended it before its last epoch
