@@ -98,7 +98,7 @@ def run(
     ] = False,
     report: Annotated[bool, typer.Option("--report", help="Write the page of what is done so far; run nothing.")] = False,
     scoreboard: Annotated[
-        bool, typer.Option("--scoreboard", help="Write DIR/scoreboard.md: every number that the papers print, and ours.")
+        bool, typer.Option("--scoreboard", help="Write DIR/scoreboard.md: every result that the papers print, and ours.")
     ] = False,
     report_to: Annotated[
         Path | None, typer.Option("--report-to", metavar="DIR", help="Folder for the page. [default: that of --out]")

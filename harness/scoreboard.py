@@ -61,14 +61,19 @@ def _under(name: str, benchmark: str, budget: str) -> Plan:
 
 def way(line: Mapping[str, Any], row: str) -> scoreboard.Way:
     """Return what this machine lacks for a row of a printed line, and the arguments of the command that measures it."""
-    kind = registry.method(row.partition("[")[0].partition(":")[0]).kind
-    device = " --device cuda" * (kind == "one-shot" and not registry.benchmark(line["benchmark"]).embedded)
-    data = (line["target"] if line["recipe"] else line["benchmark"].partition("/")[2]) if kind == "one-shot" else ""
-    lacking = ["a GPU"] * bool(device) + list(_lacking(line["benchmark"], data))
     base, _, changes = row.removesuffix("]").partition("[")
-    changed = " ".join(f"--set {base}.{change}" for change in filter(None, changes.split(",")))
-    arguments = f"--protocol {line['protocol']} --benchmarks {line['benchmark']} --methods {base} {changed}".rstrip()
-    return scoreboard.Way(f"needs {', '.join(lacking)}" if lacking else "", arguments + device)
+    trains = registry.method(base.partition(":")[0]).kind == "one-shot"
+    device = " --device cuda" * (trains and not registry.benchmark(line["benchmark"]).embedded)
+    images = [scoreboard.searched(line), line["target"] if line["recipe"] else ""] if trains else [""]
+    lacking = dict.fromkeys(absent for data in images for absent in _lacking(line["benchmark"], data))
+    needs = ", ".join(["a GPU"] * bool(device) + [*lacking])
+    rules = protocols.protocol(line["protocol"])
+    arguments = f"--protocol {line['protocol']} --benchmarks {line['benchmark']}"
+    if not any(part.changes for part in rules.parts):  # else the protocol's rows are compared with each other
+        arguments += f" --methods {base}" + "".join(f" --set {base}.{change}" for change in changes.split(",") if change)
+    sets = line["metric"].partition("[seed set ")[2].rstrip("]") or "1"
+    arguments += f" --seeds {int(sets) * rules.seeds}" * (sets != "1")
+    return scoreboard.Way(f"needs {needs}" if needs else "", arguments + device)
 
 
 @cache

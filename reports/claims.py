@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from scipy.special import betaincinv
 
 from reports.formats import MISSING, with_interval
 from reports.layout import Block, Bullets, Cited, Column, Heading, Table
@@ -28,8 +27,9 @@ ELSEWHERE = {
     CONTRADICTED: "not observed on {}: the opposite",
     UNDECIDED: "not observed on {}: open",
 }
-"""The words for a test under other rules or on other data than the paper's. It neither supports nor contradicts the paper."""
-
+"""The words for a test under other rules, on other data or of another quantity than the paper's."""
+AVERAGED = "averaged over searches, each row trained by its own recipe; the paper trains one chosen cell"
+ANOTHER_MACHINE = "measured on another machine"
 
 NAMES = ("claim", "result", "effect [95 %]", "n", "compared", "tested under", "in the paper")
 
@@ -50,12 +50,13 @@ class Claim:
     row: str = ""
     against: str = ""
     """The row that ``row`` is compared with, world by world; empty: ``row`` alone is compared with ``bound``."""
-    test: Literal["difference", "ratio", "mean", "share"] = "difference"
-    """``difference``: row − against; ``ratio``: row / against, geometric mean; ``mean``: of the row; ``share``: of the row's
-    searches whose measure is beyond ``bound``, which must be more than one half."""
+    test: Literal["difference", "ratio", "mean"] = "difference"
+    """``difference``: row − against; ``ratio``: row / against, geometric mean; ``mean``: of the row."""
     sign: Literal[">", "<", "="] = ">"
     """The effect is above ``bound``, below it, or within ±``bound``."""
     bound: float = 0.0
+    one_search: bool = False
+    """True if the paper concludes from a single search: a single search decides here too."""
     target: str = ""
     on: tuple[str, ...] = ()
     """``PROTOCOL BENCHMARK`` of the paper's own setting."""
@@ -98,18 +99,24 @@ def results(claim: Claim, studies: Sequence[Study]) -> Iterator[Tested]:
         if study is not None and len(values):
             effect, interval = _effect(claim, values)
             verdict = decide(claim, interval)
-            obstacle = study.obstacle(benchmark, claim.row)
+            obstacle = study.obstacle(benchmark, claim.row) or _other_quantity(claim)
             if obstacle or place not in claim.on:
                 verdict = ELSEWHERE[verdict].format("digits" if benchmark.endswith("digits") else benchmark)
             where = filter(None, (protocol, benchmark, study.common_budget(benchmark), obstacle if place in claim.on else ""))
             yield Tested(", ".join(where), verdict, effect, interval, len(values))
 
 
+def _other_quantity(claim: Claim) -> str:
+    """Return why a measure is not the paper's number, or ``""``."""
+    time = claim.measure.startswith("GPU") and claim.test == "mean"
+    return AVERAGED if claim.measure == "test error" else ANOTHER_MACHINE if time else ""
+
+
 def _sample(claim: Claim, of: Of) -> np.ndarray:
     """Return one number per world: the measure of the row, or its difference or logarithmic ratio to that of the other row."""
     measure = MEASURES[claim.measure]
     ours = measure(of)
-    if claim.test in ("mean", "share"):
+    if claim.test == "mean":
         return ours.to_numpy(dtype=float)
     theirs = measure(of.swapped())
     pairs = (ours / theirs if claim.test == "ratio" else ours - theirs).to_numpy(dtype=float)  # by world
@@ -118,12 +125,10 @@ def _sample(claim: Claim, of: Of) -> np.ndarray:
 
 
 def _effect(claim: Claim, values: np.ndarray) -> tuple[float, Interval | None]:
-    """Return the effect and its 95 % interval: Student t or bootstrap, Clopper and Pearson's for a share."""
-    if claim.test == "share":
-        n, k = len(values), int((values > claim.bound if claim.sign == ">" else values < claim.bound).sum())
-        low = float(betaincinv(k, n - k + 1, 0.025)) if k else 0.0
-        return k / n, Interval(low, float(betaincinv(k + 1, n - k, 0.975)) if k < n else 1.0)
+    """Return the effect and its 95 % interval by :func:`reports.statistics.mean_interval`: a point if all values are equal."""
     mean, interval = float(values.mean()), mean_interval(values)
+    if claim.one_search and len(values) == 1:
+        interval = Interval(mean, mean)
     if claim.test == "ratio":
         return exp(mean), interval and Interval(exp(interval.low), exp(interval.high))
     return mean, interval
@@ -136,11 +141,10 @@ def decide(claim: Claim, interval: Interval | None) -> str:
     if claim.sign == "=":
         inside = -claim.bound <= interval.low and interval.high <= claim.bound
         return SUPPORTED if inside else CONTRADICTED if interval.outside(claim.bound) else UNDECIDED
-    bound, sign = (0.5, ">") if claim.test == "share" else (claim.bound, claim.sign)
-    above, below = interval.low > bound, interval.high < bound
+    above, below = interval.low > claim.bound, interval.high < claim.bound
     if not (above or below):
         return UNDECIDED
-    return SUPPORTED if above == (sign == ">") else CONTRADICTED
+    return SUPPORTED if above == (claim.sign == ">") else CONTRADICTED
 
 
 def untested(claim: Claim) -> Tested:
@@ -155,15 +159,19 @@ def blocks(tested: Mapping[Claim, Sequence[Tested]]) -> list[Block]:
     for paper, name in PAPERS.items():
         table = Table(
             "Effect: mean over searches with its 95 % interval, of the row alone or minus (divided by) the other row in the "
-            "same world. A claim is decided if the interval lies on one side of its bound; claims are not corrected for their "
-            "number. A result under other rules or on other data than the paper's is called observed or not observed.",
+            "same world. A claim is decided if the interval, or the common value of all, lies on one side of its bound; claims "
+            "are not corrected for their number. A result under other rules, on other data or of another quantity than the "
+            "paper's is called observed or not observed.",
             [Column(text, right=text in NAMES[2:4]) for text in NAMES],
         )
         of_paper = {claim: results for claim, results in tested.items() if claim.paper == paper}
         for claim, results in of_paper.items():
             for result in results or [untested(claim)]:
                 digits = 3 if abs(result.effect) < 1 else 2
-                effect = with_interval(result.effect, result.interval, digits, sign=claim.test == "difference")
+                ends = result.interval and (None if result.interval.low == result.interval.high else result.interval)
+                effect = with_interval(result.effect, ends, digits, sign=claim.test == "difference")
+                if result.interval and not ends:
+                    effect += f" (all {result.n} equal)" if result.n > 1 else " (one search)"
                 n, place = str(result.n or MISSING), Cited(claim.place, [CITATIONS[paper]])
                 table.add([claim.says, result.verdict, effect, n, compared(claim), result.where, place])
         quotes = dict.fromkeys((claim.place, f"“{claim.quote}”") for claim in of_paper)
@@ -178,4 +186,4 @@ def compared(claim: Claim) -> str:
     other = {"difference": f" − {claim.against}", "ratio": f" / {claim.against}"}
     rows = claim.row + other.get(claim.test, "")
     bound = f"within ±{claim.bound:g}" if claim.sign == "=" else f"{claim.sign} {claim.bound:g}"
-    return f"{claim.measure}, {rows} {bound}" + (" in most searches" if claim.test == "share" else "")
+    return f"{claim.measure}, {rows} {bound}"

@@ -23,7 +23,7 @@ class Of(NamedTuple):
     row: str
     other: str = ""
     target: str = ""
-    """A data set; empty: the first target of the benchmark."""
+    """A data set; empty: the one that the benchmark searches, or its first target."""
 
     @property
     def traces(self) -> RowTraces:
@@ -35,8 +35,9 @@ class Of(NamedTuple):
         return self._replace(row=self.other, other=self.row)
 
     def judged(self) -> str:
-        """Return the target, or the first target of the benchmark."""
-        return self.target or next(iter(self.study.targets(self.benchmark)), "")
+        """Return the target; by default the data set that the benchmark searches, or its first target if that is none."""
+        targets, searched = self.study.targets(self.benchmark), self.benchmark.partition("/")[2]
+        return self.target or (searched if searched in targets else next(iter(targets), ""))
 
 
 Measure = Callable[[Of], pd.Series]
@@ -58,16 +59,32 @@ def _column(name: str, unit: float = 1.0, device: str = "") -> Measure:
     return measure
 
 
+def _regret(of: Of) -> pd.Series:
+    return of.study.judged(of.benchmark, of.row, of.judged()).groupby(Run.WORLD)[Run.REGRET].mean().dropna()
+
+
 def _seconds_per_call(of: Of) -> pd.Series:
     return _column(Run.SECONDS)(of) / _column(Run.QUERIES)(of)
 
 
-def _trained(of: Of) -> pd.Series:
-    """Test error of the cell of each search, trained from scratch, percent."""
+def _trainings(of: Of) -> pd.DataFrame:
+    """Return the trainings from scratch of the cell of each search that are measured on test images."""
     table = of.study.evidence.trainings
     table = table[(table[Training.BENCHMARK] == of.benchmark) & (table[Training.ROW] == of.row)]
-    table = table[(table[Training.SPLIT] == "test") & (table[Training.CHOSEN_BY] == "") & ~table[Training.PROBED].astype(bool)]
-    return pd.Series({world: float(np.mean(errors)) for world, errors in trainings.by_search(table).items()}, dtype=float)
+    return table[(table[Training.SPLIT] == "test") & (table[Training.CHOSEN_BY] == "") & ~table[Training.PROBED].astype(bool)]
+
+
+def _trained(of: Of) -> pd.Series:
+    """Test error of the cell of each search, trained from scratch, percent."""
+    errors = trainings.by_search(_trainings(of)).items()
+    return pd.Series({world: float(np.mean(values)) for world, values in errors}, dtype=float)
+
+
+def _in_trainings(of: Of) -> pd.Series:
+    """Real time of a search over that of a training from scratch of its cell, both on a GPU."""
+    table = _trainings(of)
+    table = table[(table[Training.DEVICE] == "cuda") & table[Training.ACCURACY].notna()]
+    return (MEASURES["GPU seconds"](of) / table.groupby(Training.WORLD)[Training.SECONDS].mean()).dropna()
 
 
 def _of_search(number: Callable[[Search], float | None]) -> Measure:
@@ -149,8 +166,9 @@ def _at_equal(budget: str) -> Measure:
 
 MEASURES: dict[str, Measure] = {
     "test accuracy": _tested,
-    "regret": _column(Run.REGRET),
+    "regret": _regret,
     "test error": _trained,
+    "search time in trainings": _in_trainings,
     "test accuracy at equal solver calls": _at_equal("queries"),
     "test accuracy at equal charged seconds": _at_equal("seconds"),
     "charged seconds": _column(Run.SECONDS),

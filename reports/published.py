@@ -41,8 +41,9 @@ def load() -> pd.DataFrame:
     0) in the metric's unit; n and how it is known; ``record``, the record of a table behind the number, or whether it is the
     best epoch of a training; ``recipe``, the recipes that train a cell from scratch as the paper does, joined by ``;``, and
     ``chosen_on``, the images on which the paper chose its cell (``test``, ``valid``, or empty if it is not certain);
-    search_cost in cost_unit; params_M in millions; caveats; ``unmeasured``, why our row cannot be run on the benchmark;
-    ``unmapped``, why no row of ours corresponds to the line.
+    search_cost of one search, or of as many as cost_unit says; params_M in millions; caveats; ``unmeasured``, why our row
+    cannot be run on the benchmark; ``unmapped``, why no row of ours corresponds to the line. The first word of a reason gives
+    its class, see :data:`reports.scoreboard.KINDS`.
 
     Raises:
         ValueError: the file breaks one of its rules; the message names the lines of the file.

@@ -1,12 +1,15 @@
-"""The scoreboard: every number that the papers print, with ours and the verdict, or with the reason why there is none."""
+"""The scoreboard: every result that the papers print, with ours and the verdict, or with the reason why there is none.
+
+The settings of two papers are lines too: those of CoNAS and of feature map selection.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,7 +29,19 @@ HIDDEN = "trained by settings that no paper states"
 NO_SEARCH = "a search that this project does not have"
 SETTING = "a setting"
 QUOTED = "quoted: another author's method or network"
-DERIVED = "a reference, a repetition or a derived number"
+DERIVED = "a reference or a derived number"
+REPEATED = "a repetition: the paper prints it before"
+MORE_SEARCHES = "a further set of searches"
+KINDS = {
+    "setting": SETTING,
+    "quoted": QUOTED,
+    "re-evaluation": QUOTED,
+    "network": QUOTED,
+    "repeats": REPEATED,
+    "needs": NO_SEARCH,
+    "further": MORE_SEARCHES,
+}
+"""By the first word of the reason why a line has no row or is not measured; all others are DERIVED."""
 
 
 class Way(NamedTuple):
@@ -55,6 +70,11 @@ class Comparison:
 # -- our values for a line, by its metric ------------------------------------------------------------------------------
 
 
+def searched(line: Mapping[str, Any]) -> str:
+    """Return the data set that the searches behind a line see."""
+    return str(line["benchmark"]).partition("/")[2]
+
+
 def _chosen(study: Study, line: Line, row: str) -> pd.DataFrame:
     """Return the trainings of the row's chosen cell on the line's data; empty if there are none."""
     for _, data, group in cell_errors.chosen(study, line["benchmark"]):
@@ -72,11 +92,16 @@ def _smallest(study: Study, line: Line, row: str) -> np.ndarray:
 
 
 def _size(trained: str, proposed: str) -> Callable[[Study, Line, str], np.ndarray]:
-    """Return the reader of a size in millions: of the chosen cell, or of every proposal if none is trained."""
+    """Return the reader of a size in millions: of the chosen cell, or of every proposal if none is trained.
+
+    The size of a proposal is that of its network for the data set that it is searched on.
+    """
 
     def read(study: Study, line: Line, row: str) -> np.ndarray:
         sizes = _chosen(study, line, row)[trained].dropna().to_numpy(dtype=float)[:1]
-        return (sizes if len(sizes) else study.done(line["benchmark"], row)[proposed].dropna().to_numpy(dtype=float)) / 1e6
+        if not len(sizes) and line["target"] == searched(line):
+            sizes = study.done(line["benchmark"], row)[proposed].dropna().to_numpy(dtype=float)
+        return sizes / 1e6
 
     return read
 
@@ -90,7 +115,7 @@ def _validation(study: Study, line: Line, row: str) -> np.ndarray:
 
 
 def _cost(study: Study, line: Line, row: str) -> np.ndarray:
-    name = "GPU-days" if line["cost_unit"] == "GPU-days" else "GPU seconds"
+    name = "GPU-days" if line["cost_unit"].startswith("GPU-days") else "GPU seconds"
     return MEASURES[name](Of(study, line["benchmark"], row)).to_numpy(dtype=float)
 
 
@@ -141,18 +166,22 @@ METRICS = {
 
 
 def numbers(published: pd.DataFrame) -> Iterator[Line]:
-    """Yield every line, then the parameters and search costs that are printed with lines of our rows, each once."""
+    """Yield every line, and each of the parameters and search costs that are printed with lines of our rows.
+
+    A cost is that of a search, which knows no recipe and no data set but its own.
+    """
     lines = [
         line if line["metric"] != "search_cost" else line | {"mean": line["search_cost"]} for line in papers.records(published)
     ]
-    seen = {(line["paper"], line["table"], line["label"], line["metric"]) for line in lines}
+    seen = {(line["paper"], line["table"], line["label"], line["metric"], line["mean"]) for line in lines}
     for line in lines:
         yield line
         for metric in ("params_M", "search_cost"):
-            key = (line["paper"], line["table"], line["label"], metric)
-            if line["row"] and isfinite(line[metric]) and key not in seen:
+            key = (line["paper"], line["table"], line["label"], metric, line[metric])
+            if (line["row"] or line["unmapped"].startswith("repeats")) and isfinite(line[metric]) and key not in seen:
                 seen.add(key)
-                yield line | {"metric": metric, "mean": line[metric], "std": nan, "n": nan, "n_source": "", "record": ""}
+                number = line | {"metric": metric, "mean": line[metric], "std": nan, "n": nan, "n_source": "", "record": ""}
+                yield number | ({"target": searched(line), "recipe": ""} if metric == "search_cost" else {})
 
 
 # -- comparisons -------------------------------------------------------------------------------------------------------
@@ -168,8 +197,15 @@ def compare(
         way: how a line can be measured for a row.
     """
     results = []
+    printed: dict[tuple[Any, ...], str] = {}
     for line in numbers(published):
         for row in line["row"].split(";"):
+            key = (line["paper"], row, line["benchmark"], line["target"], line["metric"], line["mean"])
+            if key in printed and not line["metric"].startswith("hparam:"):
+                verdict = Verdict(NOT_MEASURED, f"repeats {papers.place(printed[key])}")
+                results.append(Comparison(line, row, np.empty(0), verdict, REPEATED))
+                continue
+            printed[key] = line["table"]
             metric = METRICS.get(line["metric"]) if row else None
             under = [study for study in studies if study.page.protocol == line["protocol"]] if metric else []
             samples = [(study, metric.read(study, line, row)) for study in under if metric]
@@ -186,18 +222,19 @@ def _judge(study: Study, line: Line, row: str, metric: Metric, values: np.ndarra
     margin = margin_of(line["benchmark"], line["target"]) if metric.judged else None
     if metric.trained:
         return cell_errors.judge(study, row, _chosen(study, line, row), line, values, margin)
-    reason = "measured on another machine" if line["metric"] == "search_cost" else study.obstacle(line["benchmark"], row)
+    reason = study.obstacle(line["benchmark"], row)
+    if line["metric"] == "search_cost":
+        reason = claims.ANOTHER_MACHINE + "; ours is of one search" * line["cost_unit"].endswith("searches")
     return judge_target(values, line, margin, reason)
 
 
 def _unmeasured(line: Line, row: str, way: Callable[[Line, str], Way]) -> Comparison:
     """Return the class and the reason of a number that nothing here measures."""
-    reason, kind, how = line["unmapped"] or line["unmeasured"], NO_SEARCH, None
-    if line["unmapped"]:
-        start = reason.partition(" ")[0].rstrip(",;:")
-        kind = SETTING if start == "setting" else QUOTED if start in ("quoted", "re-evaluation", "network") else DERIVED
-    elif not reason:
+    reason, how = line["unmapped"] or line["unmeasured"], None
+    kind = KINDS.get(reason.partition(" ")[0].rstrip(",;:"), DERIVED)
+    if kind == MORE_SEARCHES or not reason:
         how = way(line, row)
+    if not reason and how:
         reason = kind = how.obstacle or NOT_YET
         if METRICS[line["metric"]].trained and not line["recipe"]:
             reason, kind = "the recipe behind the printed number is not stated", HIDDEN
@@ -214,13 +251,19 @@ def blocks(
     comparisons = compare(studies, published, way)
     tested = {claim: list(claims.results(claim, studies)) for claim in claims.load()}
     verdicts = counted(item.kind for item in comparisons) or "none is measured"
+    distinct = {id(item.line): item.line["paper"] for item in comparisons if item.kind != REPEATED}
     shown: list[Block] = [
-        Paragraph(f"{len(comparisons)} comparisons with printed numbers: {verdicts}. {_sources(studies)}"),
+        Paragraph(
+            f"{len(comparisons)} comparisons with {len(distinct)} printed numbers: {verdicts}. The settings that two papers "
+            f"print, CoNAS and feature maps, are numbers too. {_sources(studies)}"
+        ),
         _counts(
-            "printed numbers",
+            "comparisons",
             [(item.line["paper"], item.kind) for item in comparisons],
-            "A number that may belong to several of our rows is compared with each and counts for each. The parameters and "
-            "search costs that are printed with a row are numbers too.",
+            [*distinct.values()],
+            "A number that may belong to several of our rows is compared with each and counts for each, and so does a number "
+            "that a paper repeats; the last line counts each number once. The parameters and search costs that are printed "
+            "with a row are numbers too.",
         ),
         _counts(
             "claims",
@@ -229,7 +272,8 @@ def blocks(
                 for claim, outcomes in tested.items()
                 for result in outcomes or [claims.untested(claim)]
             ],
-            "A claim counts in each setting in which it was tested.",
+            [claim.paper for claim in tested],
+            "A claim counts in each setting in which it was tested; the last line counts it once.",
         ),
         *claims.blocks(tested),
     ]
@@ -254,14 +298,20 @@ def _sources(studies: Sequence[Study]) -> str:
     return f"Stored runs under: {stored}." + (f" Not on this page: {other}." if other else "")
 
 
-def _counts(what: str, pairs: Sequence[tuple[str, str]], caption: str) -> Table:
-    """Return the number of (paper, class) pairs: verdicts first, in their order, then the other classes by size."""
+def _counts(what: str, pairs: Sequence[tuple[str, str]], distinct: Sequence[str], caption: str) -> Table:
+    """Return the number of (paper, class) pairs: verdicts first, in their order, then the other classes by size.
+
+    Args:
+        distinct: the papers of what is counted, each once.
+    """
     sizes = Counter(kind for _, kind in pairs)
     order = {name: -len(VERDICTS) + place for place, name in enumerate(VERDICTS)}
     table = Table(caption, [Column(what, right=False), *(Column(name) for name in papers.PAPERS.values()), Column("all")])
     for kind in [*sorted(sizes, key=lambda kind: (order.get(kind, 0), -sizes[kind])), ""]:
         tally = Counter(paper for paper, name in pairs if kind in ("", name))
         table.add([kind or "all", *(str(tally[paper]) for paper in papers.PAPERS), str(tally.total())], rule=not kind)
+    once = Counter(distinct)
+    table.add(["each once", *(str(once[paper]) for paper in papers.PAPERS), str(once.total())])
     return table
 
 
@@ -276,6 +326,7 @@ def _table(items: Sequence[Comparison]) -> Table:
         line, values, name = item.line, item.values, item.line["metric"]
         words, digits = (METRICS[name].words, METRICS[name].digits) if name in METRICS else (_in_words(name), 2)
         text = line["caveats"].rpartition("value: ")[2] if "value: " in line["caveats"] else ""
+        text = text or (f"{line['mean']:g}" if name.startswith("hparam:") else spread(line["mean"], line["std"], digits))
         ours, delta, difference = MISSING, MISSING, difference_from(values, line)
         if len(values):
             ours = with_interval(float(values.mean()), mean_interval(values), digits)
@@ -289,7 +340,7 @@ def _table(items: Sequence[Comparison]) -> Table:
                 item.row or MISSING,
                 target_name(line["target"]),
                 words + (f", {line['cost_unit']}" if name == "search_cost" else ""),
-                text or spread(line["mean"], line["std"], digits),
+                text,
                 *(ours, str(len(values) or MISSING), delta, item.kind),
                 MISSING if reason == item.kind else reason or MISSING,
                 item.way.arguments if item.way else MISSING,

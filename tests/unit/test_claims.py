@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from reports import claims, published
 from reports.claims import CONTRADICTED, NOT_TESTED, SUPPORTED, UNDECIDED, Claim, decide, results
 from reports.evidence import Cell, Edge, Operation, Space
-from reports.layout import to_markdown
+from reports.layout import Table, to_markdown
 from reports.measures import MEASURES, Of
 from reports.statistics import Interval
 from reports.study import Study
@@ -55,7 +56,15 @@ def test_a_claim_names_registered_rows_and_places_where_its_protocol_runs_them()
             rows = {row for part in parts for row in rows_of(part)}
             named = {row.partition("[")[0] for row in (claim.row, claim.against) if row}
             assert named <= rows, f"{claim.says} {place}: {named - rows}"
-            assert not any("digits" in place for place in claim.on), "bundled data is no paper's setting"
+            assert place not in claim.on or protocols.protocol(name).comparable, "not the paper's rules"
+
+
+def test_a_sentence_that_names_a_search_space_is_tested_there() -> None:
+    names = {"In the DARTS space": "darts/", "On NAS-Bench-201": "nb201/", "On NAS-Bench-1Shot1": "nb1shot1/"}
+    for claim in claims.load():
+        for name, space in names.items():
+            benchmarks = [place.split()[1] for place in (*claim.on, *claim.also)]
+            assert not claim.says.startswith(name) or all(benchmark.startswith(space) for benchmark in benchmarks), claim.says
 
 
 @pytest.mark.parametrize(
@@ -101,13 +110,57 @@ def test_a_ratio_is_a_geometric_mean() -> None:
     assert result.effect == pytest.approx(1.0) and result.interval is not None and result.interval.low > 0
 
 
-def test_a_share_has_an_exact_interval_and_needs_most_searches() -> None:
-    share = replace(CLAIM, test="share", against="", bound=50.0)
-    (few,) = results(share, [study({"ours": [60.0, 60.0, 60.0, 40.0]})])
-    (many,) = results(share, [study({"ours": [60.0] * 10})])
-    assert (few.effect, few.verdict) == (0.75, UNDECIDED)
-    assert many.verdict == SUPPORTED and many.interval is not None
-    assert many.interval.low == pytest.approx(0.025 ** (1 / 10)) and many.interval.high == 1.0
+def effect(claim: Claim, tests: Sequence[float]) -> tuple[str, str]:
+    """Return verdict and effect as the page shows them."""
+    tested = list(results(claim, [study({"ours": tests})]))
+    table = next(block for block in claims.blocks({claim: tested}) if isinstance(block, Table) and block.rows)
+    return table.rows[0][1], table.rows[0][2]
+
+
+def test_equal_values_have_no_interval_and_the_page_says_so() -> None:
+    alone = replace(CLAIM, test="mean", against="", bound=50.0)
+    assert effect(alone, [60.0] * 3) == (SUPPORTED, "60.00 (all 3 equal)")
+    verdict, text = effect(alone, [60.0, 61.0, 62.0])
+    assert verdict == SUPPORTED and text.startswith("61.00 [")
+
+
+def test_one_search_decides_only_a_claim_that_the_paper_takes_from_one_search() -> None:
+    alone = replace(CLAIM, test="mean", against="", bound=50.0)
+    assert effect(alone, [60.0])[0] == UNDECIDED
+    assert effect(replace(alone, one_search=True), [60.0]) == (SUPPORTED, "60.00 (one search)")
+    assert effect(replace(alone, one_search=True), [60.0, 61.0])[0] == UNDECIDED
+
+
+def test_every_claim_can_be_decided_by_the_searches_of_its_protocols() -> None:
+    from harness import protocols
+
+    for claim in claims.load():
+        for place in (*claim.on, *claim.also):
+            name, benchmark = place.split()
+            rules = protocols.protocol(name)
+            seeds = max(part.seeds or rules.seeds for part in rules.parts if benchmark in part.benchmarks)
+            assert seeds >= 3 or claim.one_search, claim.says
+
+
+def test_times_of_other_machines_and_averages_over_searches_support_no_paper() -> None:
+    """The papers time their machines, and train one chosen cell."""
+    gpu = [
+        made_evidence.run("toy/cifar10", "ours", world, "cifar10", wall_seconds=9.0 + world, device="cuda")
+        for world in range(3)
+    ]
+    place = ("p toy/cifar10",)
+    timed = replace(CLAIM, measure="GPU seconds", test="mean", sign="<", bound=99.0, on=place)
+    (result,) = results(timed, [Study(made_evidence.evidence(gpu), published.load())])
+    assert result.verdict == "observed on toy/cifar10" and "another machine" in result.where
+    trained = [
+        made_evidence.training(world, 0, accuracy + world / 10, benchmark="toy/cifar10", row=row)
+        for row, accuracy in (("ours", 97.0), ("theirs", 96.0))
+        for world in range(3)
+    ]
+    evidence = made_evidence.evidence(gpu, trainings=pd.DataFrame(trained))
+    error = replace(CLAIM, measure="test error", sign="<", on=place)
+    (result,) = results(error, [Study(evidence, published.load())])
+    assert result.verdict == "observed on toy/cifar10" and "averaged over searches" in result.where
 
 
 def test_two_runs_decide_nothing() -> None:
@@ -145,6 +198,21 @@ def test_a_measure_that_is_not_known_or_a_test_without_a_reason_is_refused(
     claims.load.cache_clear()
 
 
+def test_a_claim_about_a_direct_search_is_tested_on_the_searched_data_set() -> None:
+    """The targets of nb201/cifar100 begin with CIFAR-10, where the row is worse here."""
+    tests = {"ours": {"cifar10": 80.0, "cifar100": 71.0}, "theirs": {"cifar10": 90.0, "cifar100": 67.0}}
+    lines = [
+        made_evidence.run("nb201/cifar100", row, world, target, test + world / 10 * (row == "ours"), regret=100 - test)
+        for row, targets in tests.items()
+        for world in range(3)
+        for target, test in targets.items()
+    ]
+    direct = Study(made_evidence.evidence(lines), published.load())
+    (result,) = results(replace(CLAIM, on=("p nb201/cifar100",)), [direct])
+    assert result.verdict == SUPPORTED and result.effect == pytest.approx(4.1)
+    assert MEASURES["regret"](Of(direct, "nb201/cifar100", "ours")).tolist() == [29.0] * 3
+
+
 # -- measures ----------------------------------------------------------------------------------------------------------
 
 
@@ -179,6 +247,16 @@ def test_accuracy_at_equal_calls_is_that_of_the_proposal_in_force_at_the_cheaper
 def test_the_loss_by_discretisation_is_that_of_the_last_epoch() -> None:
     log: Columns = {"epoch": [1, 2], "supernet_accuracy": [20.0, 74.0], "discretised_accuracy": [np.nan, 30.0]}
     assert MEASURES["accuracy lost by discretisation"](of({"ours": [Trace(3, log=log)]})).to_dict() == {3: 44.0}
+
+
+def test_the_time_of_a_search_is_compared_with_the_training_of_its_cell_on_a_gpu() -> None:
+    runs = [
+        made_evidence.run("darts/cifar10", "ours", world, "cifar10", wall_seconds=12.0, device="cuda") for world in range(2)
+    ]
+    lines = [made_evidence.training(0, seed, row="ours", seconds=8.0 * seed) for seed in (1, 2)]
+    lines.append(made_evidence.training(1, 1, row="ours", seconds=1.0, device="cpu"))
+    searched = Study(made_evidence.evidence(runs, trainings=pd.DataFrame(lines)), published.load())
+    assert MEASURES["search time in trainings"](Of(searched, "darts/cifar10", "ours")).to_dict() == {0: 1.0}
 
 
 def test_absorption_and_correlations_are_read_from_the_log() -> None:

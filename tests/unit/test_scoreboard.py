@@ -60,15 +60,87 @@ def test_every_line_is_there_once_for_each_of_its_rows_and_has_a_class() -> None
         scoreboard.SETTING,
         scoreboard.QUOTED,
         scoreboard.DERIVED,
+        scoreboard.REPEATED,
+        scoreboard.MORE_SEARCHES,
     }
 
 
 def test_parameters_and_search_costs_are_numbers_of_their_own_once_for_each_printed_row() -> None:
     lines = [line for line in scoreboard.numbers(PUBLISHED) if line["metric"] in ("params_M", "search_cost")]
-    keys = [(line["paper"], line["table"], line["label"], line["metric"]) for line in lines]
+    keys = [(line["paper"], line["table"], line["label"], line["metric"], line["mean"]) for line in lines]
     assert len(keys) == len(set(keys)) and all(np.isfinite(line["mean"]) for line in lines)
     (ista,) = [line["mean"] for line in lines if line["paper"] == "001" and line["table"] == "text"]
     assert ista == 0.05, "the only number in the text of ISTA-NAS is a search cost"
+
+
+def costs(paper: str, table: str) -> dict[tuple[str, float], str]:
+    """Return the class of the search costs of a table, by label and value."""
+    items = compare([], PUBLISHED, lambda line, row: Way("", f"{line['target']} {line['recipe']}"))
+    return {
+        (item.line["label"], item.line["mean"]): item.kind
+        for item in items
+        if (item.line["paper"], item.line["table"], item.line["metric"]) == (paper, table, "search_cost")
+    }
+
+
+def test_both_columns_of_search_costs_of_gaea_are_there() -> None:
+    known = costs("003", "1")
+    assert {("DARTS (2nd)†", 1.0), ("DARTS (2nd)†", 4.0), ("PC-DARTS†", 0.1), ("PC-DARTS†", 3.8)} <= set(known)
+    assert {known["GAEA PC-DARTS†", cost] for cost in (0.1, 3.8)} == {NOT_YET, scoreboard.NO_SEARCH}
+
+
+def test_a_search_cost_needs_the_data_of_the_search_alone() -> None:
+    lines = [line for line in scoreboard.numbers(PUBLISHED) if line["metric"] == "search_cost"]
+    assert all(line["target"] == line["benchmark"].partition("/")[2] and not line["recipe"] for line in lines)
+    nb201 = costs("003", "2")
+    assert nb201["DARTS† (bilevel)", 10683.0] == NOT_YET
+    assert nb201["DARTS‡ (bilevel)", 10683.0] == scoreboard.REPEATED, "the footnote: the cost of the CIFAR-10 search"
+
+
+def test_a_number_that_a_paper_repeats_is_compared_once() -> None:
+    items = compare([], PUBLISHED, lambda line, row: NO_GPU)
+    compared = [item for item in items if item.kind not in (scoreboard.REPEATED, scoreboard.SETTING)]
+    names = ("paper", "benchmark", "target", "metric", "mean")
+    keys = [(item.row, *(item.line[name] for name in names)) for item in compared]
+    assert len(keys) == len(set(keys))
+    assert {
+        item.kind for item in items if (item.line["paper"], item.line["table"]) == ("003", "4") and item.line["n"] == 10
+    } == {scoreboard.REPEATED}
+
+
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [
+        ("GAEA PC-DARTS seed set 2", scoreboard.MORE_SEARCHES),
+        ("Random search (DARTS paper)", scoreboard.QUOTED),
+        ("XNAS best architecture", scoreboard.QUOTED),
+    ],
+)
+def test_a_number_that_no_search_here_can_measure_has_its_own_class(label: str, kind: str) -> None:
+    items = compare([study([found("xnas")], trainings=trained("xnas", [97.0] * 3, recipe="darts"))], PUBLISHED)
+    (item,) = [item for item in items if item.line["label"] == label]
+    assert item.kind == kind and not len(item.values)
+
+
+def test_the_cost_of_four_searches_is_not_that_of_one() -> None:
+    gpu = found("rsps", wall_seconds=86400.0, device="cuda")
+    item = of(compare([study([gpu])], PUBLISHED), "rsps", "search_cost", paper="000")
+    assert item.line["cost_unit"] == "GPU-days of four searches" and item.values.tolist() == [1.0]
+    assert "ours is of one search" in item.verdict.reason
+
+
+def test_the_parameters_of_a_network_for_imagenet_are_not_those_of_the_search() -> None:
+    comparisons = compare([study([found("darts:second_order", parameters=3.3e6)])], PUBLISHED)
+    assert of(comparisons, "darts:second_order", "params_M", paper="002").values.tolist() == [3.3]
+    imagenet = of(comparisons, "darts:second_order", "params_M", paper="002", target="imagenet")
+    assert imagenet.line["mean"] == 4.7 and not len(imagenet.values)
+
+
+def test_settings_are_printed_with_all_their_digits() -> None:
+    text = to_markdown("Scoreboard", scoreboard.blocks([], PUBLISHED))
+    lines = [line for line in text.splitlines() if "setting: weight decay" in line or "setting: initial lr" in line]
+    printed = {line.split("|")[5].strip() for line in lines}
+    assert printed == {"0.0003", "0.0005", "0.025"}
 
 
 def test_every_metric_of_a_line_that_can_be_measured_has_a_reader() -> None:
@@ -84,7 +156,7 @@ def test_the_reason_of_a_number_is_its_own_then_what_is_missing_here_then_that_n
         assert of(comparisons, "pc_darts", "top1_error_pct", target="imagenet", paper="003").verdict.reason.startswith("needs")
         assert of(comparisons, "", "hparam:momentum").kind == scoreboard.SETTING
     names = [item for item in here if item.line["label"] == "SNAS"]
-    assert names and {item.kind for item in names} == {scoreboard.QUOTED}
+    assert {item.kind for item in names} == {scoreboard.QUOTED, scoreboard.REPEATED}
 
 
 def test_test_accuracies_have_the_verdict_of_the_protocols_page() -> None:
@@ -198,9 +270,12 @@ def test_the_page_counts_classes_by_paper_and_names_the_command() -> None:
     blocks = scoreboard.blocks([], PUBLISHED, lambda line, row: Way("needs a GPU", f"--methods {row} --device cuda"))
     counts = next(block for block in blocks if isinstance(block, Table))
     totals = {cells[0]: [int(cell) for cell in cells[1:]] for cells in counts.rows}
-    for *papers, everything in totals.values():
-        assert sum(papers) == everything
-    assert totals["all"] == [sum(column) for column in zip(*(v for k, v in totals.items() if k != "all"), strict=True)]
+    for *papers, total in totals.values():
+        assert sum(papers) == total
+    once, everything = totals.pop("each once"), totals.pop("all")
+    assert everything == [sum(column) for column in zip(*totals.values(), strict=True)]
+    repeated, more_rows = np.array(totals[scoreboard.REPEATED]), np.array(everything) - once
+    assert (more_rows >= repeated).all() and more_rows[2] == repeated[2], "paper 001 and 002 have one row for each number"
     text = to_markdown("Scoreboard", blocks)
     assert "--methods rsps --device cuda" in text and "nan" not in text
 
@@ -221,6 +296,13 @@ def test_the_way_to_a_number_is_a_command_of_this_project() -> None:
         " --device cuda",
     )
     assert "a GPU" in way(line, row).obstacle
+    table_6 = [line for line in scoreboard.numbers(PUBLISHED) if line["metric"] == "hamming_distance" and line["row"]]
+    assert {way(line, line["row"]).arguments for line in table_6} == {
+        "--protocol conas-2021-table6 --benchmarks darts/cifar10 --device cuda"
+    }, "a distance needs the base row too"
+    sets = [line for line in scoreboard.numbers(PUBLISHED) if "seed set" in line["metric"]]
+    ends = [way(line, "gaea_pc_darts").arguments.partition("gaea_pc_darts")[2] for line in sets]
+    assert ends == [" --device cuda", " --seeds 8 --device cuda", " --seeds 12 --device cuda"]
     (first, *_) = [line for line in scoreboard.numbers(PUBLISHED) if line["row"] == "random_search"]
     assert "cuda" not in way(first, "random_search").arguments
 
@@ -232,7 +314,7 @@ def test_missing_tables_and_images_are_named(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     collected._lacking.cache_clear()
     lines = {(line["row"], line["target"]): line for line in scoreboard.numbers(PUBLISHED)}
-    needs = "needs a GPU, the data of darts/cifar10, the images of CIFAR-100"
+    needs = "needs a GPU, the data of darts/cifar10, the images of CIFAR-10, the images of CIFAR-100"
     assert collected.way(lines["sparse_nas:hapg", "cifar100"], "sparse_nas:hapg").obstacle == needs
     assert collected.way(lines["random_search", "cifar10"], "random_search").obstacle == "needs the data of nb201/cifar10"
     collected._lacking.cache_clear()
