@@ -173,7 +173,7 @@ class Search:
 
     def steps(self, batches: Iterable[Item]) -> Iterator[Item]:
         """Yield the batches of an epoch, as far as the budget allows another step."""
-        for batch in self.schedule.steps(batches):
+        for batch in self.schedule.steps(batches, math.ceil(self._images / self.settings.batch)):
             if self.schedule.fitted:
                 self.lr = self.rate(self.position)
             yield batch
