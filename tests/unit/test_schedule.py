@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def test_the_position_runs_on_step_by_step(epochs: float, prices: list[float], a
     limit = epochs * first * (1 + 1e-9)
     _, positions, _ = searched(limit, prices, epochs=length, after=after, lesson=after * known)
     assert positions == sorted(positions)
-    for step, (before, now) in enumerate(zip(positions, positions[1:], strict=False), start=1):
+    for step, (before, now) in enumerate(pairwise(positions), start=1):
         charged = max(prices) + (after if step % 8 == 0 else 0.0)
         drift = 8 * max(prices) - first if step > 8 and step % 8 == 0 else 0.0
         assert now - before <= (length - 1) * 4 * (charged + max(drift, 0.0)) / limit * (1 + 1e-6)
