@@ -86,6 +86,7 @@ class IstaNas(training.WeightTraining):
         "One stage ends when every node has settled, even if the budget is not spent."
     }
     proposes: ClassVar[str] = "self"
+    imports: ClassVar[tuple[str, ...]] = ("sklearn.linear_model",)
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "two_stage": {},
         # the learning rate is constant during the search, which takes 600 epochs at most

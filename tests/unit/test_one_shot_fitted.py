@@ -6,15 +6,18 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from harness.budget import BudgetExhausted, BudgetTooSmall
 from harness.checkpoint import File
+from harness.schedule import MARGIN
 from harness.training import Meter
 from methods.one_shot.parts import search as frame
+from methods.one_shot.parts.controller import Controller
 from tests import fitted
-from tests.fitted import Seen, early, enough, own, run
+from tests.fitted import SPACES, Seen, early, enough, own, run
 from tests.unit.test_one_shot_resume import Counter, Killed
 
 QUICK = {("nb201", "gdas"), ("nb201", "rsps")}
@@ -101,6 +104,35 @@ def test_what_a_too_small_budget_needs_suffices(space: str, row: str) -> None:
     assert sum(isinstance(reason, BudgetTooSmall) for reason in reasons) <= 2, reasons
 
 
+def test_setn_keeps_the_price_of_the_cells_that_it_ranks() -> None:
+    for seed in range(3):
+        seen = run("nb201", "setn", 3 * enough("nb201", "setn"), seed=seed)
+        assert seen.reserve == pytest.approx(MARGIN * seen.selection)
+
+
+def test_enas_draws_the_cells_that_it_prices_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit, drawn, sample = 1.1 * enough("nb201", "enas"), list[int](), Controller.sample
+
+    def watched(self: Controller, count: int, *more: Any, **settings: Any) -> Any:
+        drawn.append(count)
+        return sample(self, count, *more, **settings)
+
+    monkeypatch.setattr(Controller, "sample", watched)
+    seen = run("nb201", "enas", limit)
+    assert drawn.count(frame.PRICED_CELLS) == seen.epochs + 1
+
+
+@pytest.mark.parametrize(
+    "space", [pytest.param("nb201", marks=pytest.mark.slow), pytest.param("darts", marks=pytest.mark.slow)]
+)
+def test_conas_keeps_one_round_and_begins_no_further_round_that_does_not_fit(space: str) -> None:
+    seen = run(space, "conas:repeated", 2 * enough(space, "conas:repeated"), changes={"inputs": 100, "terms": 2})
+    lines = [line for line in seen.view.trace.scalars if "round" in line]
+    assert [line["round"] for line in lines] == [0.0]
+    assert lines[0]["measured"] == SPACES[space].method("conas:repeated").measurements
+    assert not seen.cut
+
+
 class DearEnd:
     """A meter whose charges are dearer once a limit is near."""
 
@@ -108,12 +140,12 @@ class DearEnd:
         self.limit, self.factor, self.near, self.spent = limit, factor, near, 0.0
 
     def __call__(self, charge: Meter) -> Meter:
-        def dearer(**amounts: float) -> None:
+        def dearer(**amounts: Any) -> None:
             factor = self.factor if self.spent > self.near * self.limit else 1.0
             self.spent += amounts.get("seconds", 0.0)
             charge(**{name: factor * amount for name, amount in amounts.items()})
 
-        return dearer
+        return cast("Meter", dearer)
 
 
 @pytest.mark.parametrize(
