@@ -46,10 +46,12 @@ def _against_random_search(study: Study, benchmark: str, target: str, row: str) 
     if pair := comparison.pairs.get(row):
         gain = with_interval(pair.difference, pair.interval, sign=True)
         p = probability(comparison.corrected[row])
-        text = f" On the same seeds it differs from random search by {gain} points (Holm-corrected p {p})."
+        where = " at its charge" if row in reference.at_own_charge(study, benchmark) else ""
+        text = f" On the same seeds it differs from random search{where} by {gain} points (Holm-corrected p {p})."
     if not comparison.decisive:
         return text + " With these seeds no difference from random search can be significant."
     gains = [pair.difference for name, pair in comparison.pairs.items() if comparison.corrected[name] < LEVEL]
     better, worse = (str(sum(sign * gain > 0 for gain in gains) or "none") for sign in (1, -1))
-    rows = f"{len(comparison.pairs)} rows"
-    return text + f" Significantly better than random search (p < {LEVEL:g}): {better} of {rows}; significantly worse: {worse}."
+    decided = f"{len(comparison.rows) - len(comparison.undecided)} rows"
+    text += f" Significantly better than random search (p < {LEVEL:g}): {better} of {decided}; significantly worse: {worse}."
+    return text + (f" Rows with too few pairs: {len(comparison.undecided)}." if comparison.undecided else "")

@@ -31,10 +31,15 @@ class Comparison:
     corrected: dict[str, float]
     """Holm's p by row."""
     remarks: list[str]
-    decisive: bool
-    """Whether any difference could be significant with these pairs."""
     rows: list[str]
     """The rows to compare, those without a common world included."""
+    undecided: frozenset[str]
+    """The rows that have too few pairs: no difference could be significant."""
+
+    @property
+    def decisive(self) -> bool:
+        """Return whether any difference could be significant with these pairs."""
+        return not self.undecided.issuperset(self.rows)
 
     def cells(self, row: str) -> list[str]:
         """Return the difference with its interval, and the corrected p."""
@@ -62,21 +67,21 @@ def correct(tested: Mapping[str, Paired | None], what: str) -> Comparison:
     """
     known = {row: pair for row, pair in tested.items() if pair is not None}
     corrected: dict[str, float] = {}
-    remarks, decisive = [], False
+    remarks, undecided = [], set(tested) - set(known)
     for family in families(list(tested)):
         pairs = {row: known[row] for row in family if row in known}
         corrected |= zip(pairs, holm([pair.p for pair in pairs.values()]), strict=True)
-        smallest = {row: smallest_p(pair.n) for row, pair in pairs.items()}
-        if pairs and min(smallest.values()) * len(pairs) >= LEVEL:
+        smallest = zip(pairs, holm([smallest_p(pair.n) for pair in pairs.values()]), strict=True)
+        weak = [row for row, p in smallest if p >= LEVEL]
+        if pairs and len(weak) == len(pairs):
             rows = f"{len(pairs)} row{'s' * (len(pairs) != 1)}"
             remarks.append(f"with these pairs and {rows} no difference on {what} can be significant")
-        elif pairs:
-            decisive = True
-            if weak := [row for row, p in smallest.items() if p >= LEVEL]:
-                remarks.append(f"too few pairs on {what} for any significance: {', '.join(weak)}")
+        elif weak:
+            remarks.append(f"too few pairs on {what} for any significance: {', '.join(weak)}")
+        undecided.update(weak)
         if len(family) > FAMILY:
             remarks.append(f"a family of {len(family)} rows is larger than the {FAMILY} that the protocol allows")
-    return Comparison(known, corrected, remarks, decisive, list(tested))
+    return Comparison(known, corrected, remarks, list(tested), frozenset(undecided))
 
 
 def noted(remarks: Sequence[str]) -> str:

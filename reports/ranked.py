@@ -20,6 +20,8 @@ from reports.traces import Log
 GROUPS = {WEIGHT_SHARING: "weight sharing"}
 """Name of the group of a kind of method; other groups have the name of their kind."""
 FLOOR = "floor: charged nothing, not ranked"
+UNDECIDED = "n/a"
+"""Mark of a row that has too few pairs for a significant difference."""
 APART = 1.0
 """Points by which a mean and a median differ if the mean alone would mislead.
 
@@ -53,7 +55,7 @@ def results(study: Study, benchmark: str) -> Table:
             rule = name if index == 0 and len(members_of) > 1 else False
             table.add([supernets.marked(study, benchmark, row), study.seeds(benchmark, row), *cells], rule)
     tables.add_optimum(table, study, benchmark, "test")
-    shown = {name for _, name in columns}
+    shown = {name for _, name in columns} | {UNDECIDED for row in table.rows if UNDECIDED in row}
     table.caption = _caption(study, benchmark, shown)
     if any(comparison.rows for comparison in against.values()) and "vs random search" not in shown:
         table.caption += " With these seeds no difference from random search can be significant."
@@ -76,10 +78,10 @@ def _mean(study: Study, benchmark: str, row: str, target: str) -> float:
 
 
 def leaders(study: Study, benchmark: str, target: str) -> list[str]:
-    """Return the rows with the best printed mean; rows that are charged nothing do not compete."""
+    """Return the rows with the best printed mean, by falling mean; rows that are charged nothing do not compete."""
     means = {row: _mean(study, benchmark, row, target) for row in study.rows(benchmark) if not study.free(benchmark, row)}
     best = number(max((mean for mean in means.values() if isfinite(mean)), default=nan))
-    return [row for row, mean in means.items() if isfinite(mean) and number(mean) == best]
+    return sorted((row for row, mean in means.items() if isfinite(mean) and number(mean) == best), key=lambda row: -means[row])
 
 
 def _means(study: Study, benchmark: str, target: str) -> dict[str, str]:
@@ -118,11 +120,12 @@ def _against_best(study: Study, benchmark: str) -> dict[str, Comparison]:
 
 
 def _marks(comparison: Comparison) -> dict[str, str]:
-    """Return + or − by row with a significant difference; nothing if no difference could be significant."""
+    """Return by row + or − for a significant difference, n/a if none could be; nothing if no row could have one."""
     if not comparison.decisive:
         return {}
     signs = {row: "+" if pair.difference > 0 else "−" for row, pair in comparison.pairs.items()}
-    return {row: sign if comparison.corrected[row] < LEVEL else "" for row, sign in signs.items()}
+    marks = {row: sign if comparison.corrected[row] < LEVEL else "" for row, sign in signs.items()}
+    return marks | dict.fromkeys(comparison.undecided, UNDECIDED)
 
 
 def _epochs(study: Study, benchmark: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -142,7 +145,11 @@ def _caption(study: Study, benchmark: str, shown: set[str]) -> str:
     text += "Test accuracy in percent, mean ± standard deviation (ddof 0) over finished runs; the best mean is bold."
     if shown & {"vs random search", "vs best"}:
         signs = f"significantly better or worse (paired over world seeds, Holm-corrected p < {LEVEL:g})"
-        text += f" + or −: {signs} than random search" + (", or than the best row." if "vs best" in shown else ".")
+        text += f" + or −: {signs} than random search"
+        if AT_CHARGE in shown:
+            text += " (at the charge of a row of weight sharing; at its end for other rows)"
+        text += ", or than the best row." if "vs best" in shown else "."
+        text += f" {UNDECIDED}: too few pairs for a significant difference." if UNDECIDED in shown else ""
     text += STOPPED if AT_CHARGE in shown else ""
     if "median" in shown:
         text += f" Median: where it is more than {APART:g} point from the mean, or a run is at chance"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
+from reports.evidence import Run
 from reports.formats import MISSING, probability, spread, target_name
 from reports.layout import Column, Table
 from reports.pairs import CORRECTED, Comparison, compare, families, noted
 from reports.statistics import mean_std
 from reports.study import Study
 from reports.verdict import margin_of
+
+ROUNDING = 1e-12
+"""Relative error of sums of charges."""
+LEFT_OUT = " Worlds in which random search had no proposal by then, or had ended before, are left out."
 
 
 def at_own_charge(study: Study, benchmark: str) -> list[str]:
@@ -26,7 +31,8 @@ def values(study: Study, benchmark: str, row: str, target: str) -> pd.Series:
     """Return by world the test accuracy of random search that a row is compared with.
 
     It is that of the last proposal, or of the proposal in force once random search had been charged as many seconds as the
-    row's search in the same world.
+    row's search in the same world. A world has no entry if random search had no proposal by then, or had ended before: what it
+    would have proposed after its end is not known.
     """
     reference = study.reference(benchmark)
     if reference is None:
@@ -34,15 +40,19 @@ def values(study: Study, benchmark: str, row: str, target: str) -> pd.Series:
     if row not in at_own_charge(study, benchmark):
         return study.by_world(benchmark, reference, target)
     searches, ours = (study.evidence.traces.of(benchmark, name) for name in (reference, row))
-    charges = {world: end * (1 + 1e-12) for world, end in zip(ours.worlds.tolist(), ours.end.tolist(), strict=True)}
-    return searches.at(target, searches.seconds, charges)
+    ends, charges = (dict(zip(traces.worlds.tolist(), traces.end.tolist(), strict=True)) for traces in (searches, ours))
+    more = 1 + ROUNDING
+    limits = {world: charge * more for world, charge in charges.items() if charge <= ends.get(world, 0.0) * more}
+    return searches.at(target, searches.seconds, limits)
 
 
 def at_charge(study: Study, benchmark: str, row: str, target: str) -> str:
-    """Return the accuracy of random search at a row's charge as text; empty for other rows."""
+    """Return the accuracy of random search at a row's charge as text, with n if worlds are left out; empty for other rows."""
     if row not in at_own_charge(study, benchmark):
         return ""
-    return spread(*mean_std(values(study, benchmark, row, target).to_numpy(dtype=float)))
+    accuracies = values(study, benchmark, row, target).dropna().to_numpy(dtype=float)
+    worlds = study.done(benchmark, row)[Run.WORLD].nunique()
+    return spread(*mean_std(accuracies)) + (f" (n = {accuracies.size})" if 0 < accuracies.size < worlds else "")
 
 
 def comparisons(study: Study, benchmark: str) -> dict[str, Comparison]:
@@ -81,7 +91,7 @@ def table(study: Study, benchmark: str) -> Table | None:
     if at_own_charge(study, benchmark):
         lines.caption += (
             f" Rows of weight sharing ran their own schedules: they are compared with the proposal of {study.label(baseline)} "
-            "in force once it had been charged as many seconds as the row in the same world."
+            "in force once it had been charged as many seconds as the row in the same world." + LEFT_OUT
         )
     if bounded:
         lines.caption += " beyond δ: whether the mean difference is larger than the margin"

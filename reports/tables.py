@@ -11,7 +11,11 @@ from reports.study import Study
 from reports.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict, counted, margin_of
 
 AT_CHARGE = "random search at its charge"
-STOPPED = " Random search at its charge: stopped when it had been charged as many seconds as the row in the same world."
+STOPPED = (
+    " Random search at its charge: stopped when it had been charged as many seconds as the row in the same world."
+    + reference.LEFT_OUT
+    + " n: the number of the other worlds, where any are left out."
+)
 CHARGES = " Charged s: charged search seconds, mean per run."
 ESTIMATED = " ≈: estimated by extrapolation, see the costs."
 

@@ -135,6 +135,8 @@ class RowTraces:
     def in_force(self, times: np.ndarray, limits: np.ndarray) -> np.ndarray:
         """Return, for each search, the flat position of its proposal at its limit; -1 if it had none by then.
 
+        The last proposal of a search is in force at every limit after it, also after the end of the search.
+
         Args:
             times: flat: ``seconds`` or ``queries``.
             limits: a limit for each search; NaN is never reached.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from harness import protocols, registry
@@ -78,6 +80,18 @@ def test_batch_rate_and_clipping_are_the_same_for_all_methods_of_the_digits() ->
         assert not any(first.keys() & values.keys() for row, values in part.settings.items() if row != "*")
         constant = part.settings.get("ista_nas:one_stage", {"lr_end": first["lr"]})
         assert constant["lr_end"] == first["lr"], "the rate of one-stage ISTA-NAS is constant"
+
+
+def test_the_rate_of_the_digits_has_the_lowest_mean_rank_of_the_losses_in_the_document() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "digits.md").read_text()
+    (table,) = re.findall(r"^\| training loss \|.*?(?=^$)", text, re.MULTILINE | re.DOTALL)
+    cells = [[cell.strip(" *`") for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    rates, losses, printed = cells[0][1:], pd.DataFrame([row[1:] for row in cells[2:-1]], dtype=float), cells[-1][1:]
+    assert len(losses) == 11
+    ranks = losses.rank(axis=1).mean()
+    assert [f"{rank:.2f}" for rank in ranks] == printed
+    assert float(rates[ranks.argmin()]) == sharing("digits")[0].settings["*"]["lr"]
+    assert sum(ranks == ranks.min()) == 1
 
 
 def papers(part: Part, method: str) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import published, ranked, reference, regret, report
+from reports import findings, published, ranked, reference, regret, report
 from reports.evidence import FITTED, Evidence, Part
 from reports.figures import Panel
 from reports.formats import number
@@ -144,6 +144,35 @@ def test_without_possible_significance_there_are_no_marks_and_the_caption_says_s
     assert "significantly" not in table.caption
 
 
+def test_a_row_with_too_few_pairs_has_no_blank_that_reads_as_no_difference() -> None:
+    """Twelve seeds decide two rows without a variant name, but three seeds decide no row, and no family of three seeds."""
+    few = {"enas": ROWS["enas"][:3], "gaea:x": ROWS["gaea"][:3], "gaea:y": ROWS["gaea"][:3]}
+    table = results({"random_search": ROWS["random_search"], "darts": ROWS["darts"], **few})
+    marks = column(table, "vs random search")
+    assert marks == {"random_search": "", "darts": "+", "Optimal": ""} | dict.fromkeys(few, "n/a")
+    assert "n/a: too few pairs for a significant difference." in table.caption
+    assert "n/a" not in results(ROWS).caption
+
+
+def test_the_main_finding_counts_the_rows_that_the_seeds_decide_and_says_where_random_search_is_read() -> None:
+    rows = {"random_search": ROWS["random_search"], "darts": ROWS["darts"], "enas": ROWS["enas"][:3]}
+    (text,) = findings.sentences(study_of(evidence(rows, ("5 seconds", "each method's own schedule"))))
+    assert "it differs from random search at its charge by +42.55 [" in text
+    assert text.endswith("(p < 0.05): 1 of 1 rows; significantly worse: none. Rows with too few pairs: 1.")
+    (text,) = findings.sentences(study_of(evidence(rows)))
+    assert "it differs from random search by +2.00" in text
+
+
+def test_of_equal_printed_means_the_higher_one_is_the_best_row() -> None:
+    rows = {"darts": [*(90 + TWELVE)], "enas": [*(90.001 + TWELVE)], "gaea": [*(89 + TWELVE)], "random_search": [90.0] * 12}
+    study = study_of(evidence(rows))
+    assert ranked.leaders(study, BENCHMARK, TARGET) == ["enas", "darts"]
+    bold = [row for row, text in column(ranked.results(study, BENCHMARK), "test").items() if isinstance(text, Bold)]
+    assert sorted(bold) == ["darts", "enas"]
+    best = ranked._against_best(study, BENCHMARK)[TARGET]
+    assert best.rows == ["random_search", "gaea"] and best.pairs["gaea"].difference == pytest.approx(-1.001)
+
+
 @pytest.mark.parametrize(
     ("tests", "text"),
     [
@@ -179,6 +208,7 @@ def test_epochs_and_marks_against_the_best_belong_to_a_common_budget() -> None:
         assert column(other, "random search at its charge")["darts"] == "50.00 ± 0.00", "at 16 of its 160 s"
         assert column(other, "random search at its charge")["evolution"] == ""
         assert column(other, "vs random search")["enas"] == "+", "random search is compared at the row's charge"
+        assert "than random search (at the charge of a row of weight sharing; at its end for other rows)." in other.caption
 
 
 def test_with_a_common_budget_rows_are_compared_with_the_end_of_random_search() -> None:

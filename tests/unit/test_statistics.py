@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from reports.formats import probability
-from reports.pairs import compare, families
+from reports.pairs import LEVEL, compare, families
 from reports.statistics import (
     BOOTSTRAP_UP_TO,
     Difference,
@@ -187,9 +187,26 @@ def test_the_power_of_a_family_is_that_of_its_row_with_the_most_pairs() -> None:
     mixed = compare({"full": full, "short": short}, reference, "digits")
     assert mixed.corrected["full"] == 2 * 2 / 2**10 < 0.05
     assert mixed.remarks == ["too few pairs on digits for any significance: short"]
+    assert mixed.undecided == {"short"} and mixed.decisive
     assert compare({"short": short}, reference, "digits").remarks == [
         "with these pairs and 1 row no difference on digits can be significant"
     ]
+
+
+ROWS = st.dictionaries(st.sampled_from(["a", "b", "c", "a:x", "b:x", "c:x"]), st.integers(0, 12), min_size=1)
+"""Number of pairs by row."""
+
+
+@given(sizes=ROWS, data=st.data())
+def test_a_row_is_undecided_if_no_values_make_its_difference_significant(sizes: dict[str, int], data: st.DataObject) -> None:
+    zero = pd.Series(np.zeros(12))
+    clear = compare({row: pd.Series(np.arange(1.0, size + 1)) for row, size in sizes.items()}, zero, "t")
+    assert clear.undecided == {row for row in sizes if clear.corrected.get(row, 1.0) >= LEVEL}
+    values = {row: data.draw(st.lists(st.floats(-9, 9), min_size=size, max_size=size)) for row, size in sizes.items()}
+    drawn = compare({row: pd.Series(numbers, dtype=float) for row, numbers in values.items()}, zero, "t")
+    assert drawn.undecided == clear.undecided
+    assert all(drawn.corrected.get(row, 1.0) >= LEVEL for row in drawn.undecided)
+    assert drawn.decisive == bool(sizes.keys() - drawn.undecided)
 
 
 @pytest.mark.parametrize(
