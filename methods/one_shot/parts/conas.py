@@ -31,8 +31,8 @@ def search(view: SearchView, settings: Conas) -> Arch:
     search = Search(view, settings, none=False, **operations.choices(settings.operations))
     switches = Switches(search.net.decisions)
     search.draw = lambda: Forward(active=switches.active(_on(switches.drawn(search.rng))))
-    batch = min(settings.batch, search.task.images["valid"])
-    images = settings.measured_batches * batch or search.task.images["plain"]
+    measured_images = min(settings.batch, search.task.images["valid"])
+    images = settings.measured_batches * measured_images or search.task.images["plain"]
     rounds = 1 if search.schedule.fitted else settings.rounds
     for epoch in search.epochs(evaluated=rounds * settings.measurements * images):
         for batch in search.steps(search.task.batches("train", settings.batch, epoch)):
