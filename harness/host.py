@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import pickle
 import signal
@@ -123,14 +124,21 @@ def serve(
     board: Board,
     mailbox: Mailbox,
 ) -> None:
-    """Import the row's method once, then fork a process for each run and wait for it, until the worker ends this process."""
+    """Import the row's method and its libraries once. Then fork a process for each run and wait for it.
+
+    Return when the worker ends this process.
+    """
     theirs.close()
     driver.close()
     error: UserError | None = None
     pure = False
     try:
         if row.method:
-            pure = registry.method(row.method).pure
+            method = registry.method(row.method)
+            pure = method.pure
+            for name in method.imports:
+                with contextlib.suppress(Exception):  # the search imports it again and says what is wrong
+                    importlib.import_module(name)
     except UserError as problem:
         error = problem
     default_signals()

@@ -33,6 +33,8 @@ class Method(Protocol):
     * ``remarks``: ``{space name: sentence}``, what a reader of its results in that space must know.
     * ``variants``: ``{name: {field: value}}``, the separate rows of the papers. The variant without a name is the
       row of the method itself.
+    * ``imports``: names of libraries that take long to import and that every search imports. They are imported once for all
+      searches of a row, if they are installed. On import they must not start threads or compute anything.
     * ``pure``: True if a search leaves nothing behind in its process, so that several short searches may share one process.
       The contract is tested. Without it every search has a process for itself.
 
@@ -74,6 +76,8 @@ class MethodInfo:
     """The row, or the method, that reports draw its rows with; empty if it is drawn alone."""
     proposes: Proposes = "best_valid"
     pure: bool = False
+    imports: tuple[str, ...] = ()
+    """Names of libraries to import once for all searches of a row."""
     settings: Presets = field(default_factory=dict)
     """By space name, the papers' hyperparameters there."""
     remarks: Mapping[str, str] = field(default_factory=dict)
@@ -102,6 +106,7 @@ class MethodInfo:
             compared_with=str(getattr(method, "compared_with", "")),
             proposes=getattr(method, "proposes", "best_valid"),
             pure=bool(getattr(method, "pure", False)),
+            imports=tuple(getattr(method, "imports", ())),
             settings=getattr(method, "settings", {}),
             remarks=getattr(method, "remarks", {}),
             variants=getattr(method, "variants", {}),

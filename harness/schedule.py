@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import length_hint
 from typing import Any, TypeVar
 
 from harness.budget import BudgetTooSmall, Spending
@@ -43,7 +44,9 @@ class Schedule:
         self._begin = 0.0
         """Amount spent at the start of the epoch."""
         self._longest = 0.0
-        """Largest price of an epoch so far."""
+        """Largest price of an epoch so far; within the first, its expected price."""
+        self._reached = 0.0
+        """Largest share so far of the way to the last epoch, as :attr:`position` returns it."""
         self._step = 0.0
         """Largest price of a step so far."""
         self._after = 0.0
@@ -54,12 +57,17 @@ class Schedule:
     def position(self) -> float:
         """Return the moment in the method's own schedule: from 0, its first epoch, to ``length - 1``, its last.
 
-        Under a budget, the last epoch that it pays for is at ``length - 1`` from its start, as in the method's own schedule.
+        Under a budget, the last epoch that it pays for is at ``length - 1`` from its start, as in the method's own schedule. If
+        it pays for fewer than two epochs, this is so for the last half of it. The position never runs back. The share of the
+        way that a step runs is at most four times the share of the budget that it costs, if the reserve stays the same.
         """
-        if not self.fitted:
-            return float(self._epoch)
-        until_last = self._usable - self._longest
-        return (self.length - 1) * (min(self._spent / until_last, 1.0) if until_last > 0 else 1.0)
+        return (self.length - 1) * self._way if self.fitted else float(self._epoch)
+
+    @property
+    def _way(self) -> float:
+        """Return the share of the way to the last epoch, from 0 to 1."""
+        until_last = max(self._usable - self._longest, self._usable / 2)
+        return max(self._reached, min(self._spent / until_last, 1.0)) if until_last > 0 else 1.0
 
     @property
     def share(self) -> float:
@@ -93,15 +101,19 @@ class Schedule:
             self._note()
             self._epoch += 1
 
-    def steps(self, batches: Iterable[Item]) -> Iterator[Item]:
+    def steps(self, batches: Iterable[Item], number: int = 0) -> Iterator[Item]:
         """Yield the batches of one epoch, as far as the budget allows another step.
 
         The first epoch goes on as far as the limit allows, so that its price is known.
 
+        Args:
+            batches: the batches.
+            number: number of the batches, by which the first steps price the first epoch; 0: their length.
+
         Raises:
             BudgetTooSmall: the budget to fit does not allow the whole first epoch.
         """
-        rest = iter(batches)
+        rest, number = iter(batches), number or length_hint(batches)
         for done, batch in enumerate(rest):
             if self.fitted and not self._allows_step():
                 if self._epoch == 0:
@@ -111,6 +123,9 @@ class Schedule:
             before = self._spent
             yield batch
             self._step = max(self._step, self._spent - before)
+            if self._epoch == 0:
+                self._longest = (self._spent - self._begin) * max(number / (done + 1), 1.0) + self.lesson
+            self._reached = self._way
         self._end_of_steps = self._spent
         if self.fitted:
             self._check(self._spent - self._begin + self.lesson)
@@ -135,7 +150,8 @@ class Schedule:
     def _note(self) -> None:
         """Note the prices of the epoch so far."""
         price = self._spent - self._begin
-        self._longest = max(self._longest, price)
+        self._longest = max(self._longest, price) if self._epoch else price
+        self._reached = self._way
         if self._end_of_steps is None:
             self._step = max(self._step, price)
         else:
@@ -148,8 +164,14 @@ class Schedule:
     def state_dict(self) -> dict[str, Any]:
         """Return what a search needs that resumes after this epoch. The ledger is stored elsewhere."""
         self._note()
-        return {"reserve": self.reserve, "longest": self._longest, "step": self._step, "after": self._after}
+        return {
+            "reserve": self.reserve,
+            "longest": self._longest,
+            "reached": self._reached,
+            "step": self._step,
+            "after": self._after,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.reserve, self._longest = state["reserve"], state["longest"]
+        self.reserve, self._longest, self._reached = state["reserve"], state["longest"], state["reached"]
         self._step, self._after = state["step"], state["after"]

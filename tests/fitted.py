@@ -143,25 +143,15 @@ def _watch(patch: pytest.MonkeyPatch, seen: Seen) -> None:
     patch.setattr(Search, "steps", watched_steps)
 
 
-def rounds(space: str, row: str) -> int:
-    """Return how many selections may follow the last epoch."""
-    return int(getattr(SPACES[space].method(row), "rounds", 1))
-
-
 def early(space: str, row: str) -> bool:
     """Return whether a search may end before the limit, by its own rule."""
-    return row == "ista_nas:one_stage" or rounds(space, row) > 1
-
-
-def warms_up(space: str, row: str) -> bool:
-    """Return whether a step costs more once the architecture moves."""
-    return bool(getattr(SPACES[space].method(row), "warmup", 0))
+    return row == "ista_nas:one_stage" and not SPACES[space].method(row).continued
 
 
 def enough(space: str, row: str) -> float:
-    """Return an amount that pays for the method's own schedule and all selections that may follow it."""
+    """Return an amount that pays for the method's own schedule and the selection that follows it."""
     seen = own(space, row)
-    return seen.starts[-1] + 1.2 * rounds(space, row) * seen.selection
+    return seen.starts[-1] + 1.2 * seen.selection
 
 
 @cache

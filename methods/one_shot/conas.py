@@ -48,6 +48,7 @@ class Conas(training.WeightTraining):
     reference: ClassVar[str] = "arXiv:1906.02869"
     citations: ClassVar[tuple[str, ...]] = ("cho2019conas",)
     proposes: ClassVar[str] = "self"
+    imports: ClassVar[tuple[str, ...]] = ("sklearn.linear_model",)
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "": {},
         "paper_scale": {"scale": "paper"},

@@ -58,6 +58,10 @@ class GaeaGdas(training.WeightTraining):
         },
     }
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        training.check_warmup(self.warmup)
+
     def skip(self, problem: Problem) -> str | None:
         return training.skip(problem)
 

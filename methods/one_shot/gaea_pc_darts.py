@@ -29,6 +29,10 @@ class GaeaPcDarts(training.PartialChannels):
         "nb1shot1": {**training.NB1SHOT1, "lr": 0.025, "lr_end": 0.001, "edge_floor": 1e-5, "warmup": 10 / 100}
     }
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        training.check_warmup(self.warmup)
+
     def skip(self, problem: Problem) -> str | None:
         return training.skip(problem, "partial", "edges")
 

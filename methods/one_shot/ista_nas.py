@@ -82,9 +82,11 @@ class IstaNas(training.WeightTraining):
         "nb201": {"normed": True},
     }
     remarks: ClassVar[dict[str, str]] = {
-        "nb201": "The use of ISTA-NAS on NAS-Bench-201 is this project's; no paper has it (D-43, D-44, D-45)."
+        "nb201": "The use of ISTA-NAS on NAS-Bench-201 is this project's; no paper has it (D-43, D-44, D-45). "
+        "One stage ends when every node has settled, even if the budget is not spent."
     }
     proposes: ClassVar[str] = "self"
+    imports: ClassVar[tuple[str, ...]] = ("sklearn.linear_model",)
     variants: ClassVar[dict[str, dict[str, object]]] = {
         "two_stage": {},
         # the learning rate is constant during the search, which takes 600 epochs at most

@@ -24,6 +24,10 @@ class PcDarts(training.PartialChannels):
         "nb1shot1": {**training.NB1SHOT1, "lr": 0.025, "lr_end": 0.001, "warmup": 0.0, "arch_lr": 3e-4}
     }
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        training.check_warmup(self.warmup)
+
     def skip(self, problem: Problem) -> str | None:
         return training.skip(problem, "partial", "edges")
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 PROBED_IMAGES = 2048
-"""Number of validation images that a probed cell is evaluated on, at most."""
+"""Number of validation images that a probed cell is evaluated on, at most. Under a fitted budget, which may be short, each
+counts once, even if images are evaluated under several draws of noise."""
 
 
 @dataclass(frozen=True)
@@ -85,15 +86,17 @@ class Rsps(training.WeightTraining):
         ranked = search.ranked_images(self.candidates, self.selection_batch, self.selection_batches, self.finalists)
         at_the_end = self.selects == "at_the_end"
         for epoch in search.epochs(evaluated=ranked * at_the_end, each=ranked * (not at_the_end)):
-            for batch in search.steps(search.task.batches("train", self.batch, epoch)):
-                search.step_weights(search.loss(batch, Forward(active=self._drawn(search))))
-            if self.selects == "every_epoch":
-                view.propose(self._selected(search))
+            with search.until_spent():
+                for batch in search.steps(search.task.batches("train", self.batch, epoch)):
+                    search.step_weights(search.loss(batch, Forward(active=self._drawn(search))))
+                if self.selects == "every_epoch":
+                    view.propose(self._selected(search))
             search.record(search.draw())
         selected = None if self.selects == "every_epoch" else self._selected(search)
+        images = min(PROBED_IMAGES, search.task.images["valid"]) if search.schedule.fitted else PROBED_IMAGES
         with search.net.unmetered():
             for arch in (view.space.sample(search.rng) for _ in range(self.probed)):
-                view.probe(arch, *search.validate(Forward(active=search.net.active_for(arch)), PROBED_IMAGES))
+                view.probe(arch, *search.validate(Forward(active=search.net.active_for(arch)), images))
         return selected
 
     def _selected(self, search: Search) -> Arch:

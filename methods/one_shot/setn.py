@@ -35,6 +35,12 @@ class Setn(training.WeightTraining):
         search = Search(view, self)
         logits = SoftmaxAdam(search, self.arch_lr, self.arch_decay)
         search.keep(logits=logits)
+
+        def candidates() -> list[Arch]:
+            choices = likeliest([p.detach() for p in logits.probabilities()], self.candidates)
+            return [search.derive(choice) for choice in choices]
+
+        search.priced = lambda: [Forward(active=search.net.active_for(arch)) for arch in candidates()]
         for epoch in search.epochs(evaluated=self.candidates * self.selection_batch):
             for train, valid in search.steps(search.task.pairs(self.batch, epoch)):
                 cell = search.net.active_for(view.space.sample(search.rng))
@@ -43,5 +49,4 @@ class Setn(training.WeightTraining):
             table = [p.detach() for p in logits.probabilities()]
             view.propose(search.derive(table))
             search.record(Forward(table), table)
-        choices = likeliest([p.detach() for p in logits.probabilities()], self.candidates)
-        return search.best_of([search.derive(choice) for choice in choices], self.selection_batch)
+        return search.best_of(candidates(), self.selection_batch)

@@ -120,6 +120,25 @@ def test_a_run_that_trains_finds_torch_and_its_optimizers_imported_and_no_second
     assert {result.error for result in by_run.values()} == {""}
 
 
+def test_a_run_finds_the_libraries_of_its_method_imported_and_no_second_thread(tmp_path: Path) -> None:
+    """A library that is not installed is the run's to miss."""
+    (tmp_path / "fits.py").write_text(
+        "import os, sys\nfrom dataclasses import dataclass\n@dataclass(frozen=True)\nclass Fits:\n    'Looks around.'\n"
+        "    reference, imports = '', ('sklearn.linear_model', 'not_installed')\n    def search(self, view):\n"
+        "        threads = len(os.listdir('/proc/self/task'))\n"
+        "        if 'sklearn.linear_model' not in sys.modules or threads > 1:\n"
+        "            raise RuntimeError(f'{threads} threads')\n"
+        "        view.query(view.space.sample(view.rng))\n"
+    )
+    by_run = results(local, jobs(planned("random_search", str(tmp_path / "fits.py"), seeds=2)), workers=1)
+    assert {result.error for result in by_run.values()} == {""}
+
+
+@pytest.mark.parametrize("name", ["conas", "ista_nas"])
+def test_the_searches_that_solve_a_lasso_name_the_library_that_does(name: str) -> None:
+    assert registry.method(name).imports == ("sklearn.linear_model",)
+
+
 def test_an_import_that_never_ends_is_a_timeout(tmp_path: Path) -> None:
     file = tmp_path / "stuck.py"
     text = (

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness import registry
 from harness.testing.toy import ToyProblem, ToySharingProblem
 from methods.one_shot.parts import conas, unrolled
 from methods.one_shot.parts.architecture import SoftmaxAdam
@@ -19,6 +20,7 @@ from methods.one_shot.parts.entropy import entropy
 from methods.one_shot.parts.search import Forward, Search
 from methods.one_shot.parts.sgd import Sgd, cosine
 from methods.one_shot.parts.switches import Switches
+from methods.one_shot.parts.training import WeightTraining
 from tests import made_search
 from tests.made_search import small
 
@@ -347,3 +349,18 @@ def test_running_statistics_change_what_gaea_records_and_not_what_it_finds() -> 
     without, released = (made_search.search("gaea_darts:bilevel", track_stats=track)[1] for track in (False, True))
     assert released["proposals"] == without["proposals"]
     assert released["scalars"] != without["scalars"]
+
+
+@pytest.mark.parametrize("name", ["pc_darts", "gaea_pc_darts", "gaea_gdas"])
+@pytest.mark.parametrize("warmup", [-0.1, 1.1])
+def test_a_warm_up_is_a_share_of_the_schedule(name: str, warmup: float) -> None:
+    with pytest.raises(ValueError, match="must be a share of the schedule, from 0 to 1"):
+        registry.method(name).cls(warmup=warmup)
+
+
+def test_a_warm_up_of_another_method_may_be_a_number_of_epochs() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Other(WeightTraining):
+        warmup: int = 5
+
+    assert Other().warmup == 5

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness import registry
+from harness.budget import Ledger
 from methods.one_shot.parts.search import Search
 from methods.one_shot.rsps import Rsps
 from tests import made_search
@@ -37,3 +38,21 @@ def test_each_space_ranks_as_its_code_does(space: str, images: str) -> None:
     """D-66."""
     settings = registry.settings(registry.method("rsps"), "rsps", space, {}, {})
     assert settings["ranked_on"] == images
+
+
+@pytest.mark.parametrize("policy", ["refuse", "fit"])
+def test_a_probed_cell_of_a_fitted_search_sees_each_image_once(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a fitted budget it sees them under several draws of noise."""
+    shown: list[int] = []
+    validate = Search.validate
+
+    def noted(self: Search, forward: Any, images: int = 0) -> Any:
+        shown.append(min(images, self.task.images["plain"]))
+        return validate(self, forward, images)
+
+    monkeypatch.setattr(Search, "validate", noted)
+    view = made_search.view(ledger=Ledger("seconds", 1e3 if policy == "refuse" else 0.2, policy))
+    Rsps(epochs=1, batch=16, candidates=3, selection_batch=8, probed=2).search(view)
+    once = made_search.SIZES["valid"]
+    assert shown[-2:] == [once if policy == "fit" else view.task.images["plain"]] * 2
+    assert view.task.images["plain"] > once

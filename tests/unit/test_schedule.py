@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -75,6 +76,25 @@ def test_the_position_runs_through_the_whole_schedule(limit: float, prices: list
     assert positions == sorted(positions)
     assert positions[0] == 0
     assert (epochs - 1) * (1 - 3 * max(prices) / limit) <= positions[-1] <= epochs - 1
+
+
+@given(st.floats(1, 10), st.lists(prices, min_size=1, max_size=30), st.floats(0, 3), st.integers(2, 300), st.booleans())
+def test_the_position_runs_on_step_by_step(epochs: float, prices: list[float], after: float, length: int, known: bool) -> None:
+    """A step moves it by four times its share of the budget at most, also from the end of an epoch to the next."""
+    first = sum(prices[(k + 1) % len(prices)] for k in range(8)) + after
+    limit = epochs * first * (1 + 1e-9)
+    _, positions, _ = searched(limit, prices, epochs=length, after=after, lesson=after * known)
+    assert positions == sorted(positions)
+    for step, (before, now) in enumerate(pairwise(positions), start=1):
+        charged = max(prices) + (after if step % 8 == 0 else 0.0)
+        drift = 8 * max(prices) - first if step > 8 and step % 8 == 0 else 0.0
+        assert now - before <= (length - 1) * 4 * (charged + max(drift, 0.0)) / limit * (1 + 1e-6)
+
+
+def test_a_budget_of_two_epochs_runs_to_the_end_of_the_schedule_in_the_first() -> None:
+    _, positions, number = searched(16 * (1 + 1e-9), [1.0], epochs=9)
+    assert number == 2
+    assert positions[:9] == pytest.approx(range(9)) and positions[9:] == pytest.approx([8] * 7)
 
 
 @given(st.integers(2, 40), st.floats(0.1, 3), st.integers(1, 300))

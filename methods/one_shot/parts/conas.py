@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 
 
 def search(view: SearchView, settings: Conas) -> Arch:
-    """Train the supernet on random cells. Return the cell that minimises the recovered polynomial."""
+    """Train the supernet on random cells. Return the cell that minimises the recovered polynomial.
+
+    A fitted schedule keeps the price of one round of measuring; see :func:`recovered`.
+    """
     search = Search(view, settings, none=False, **operations.choices(settings.operations))
     switches = Switches(search.net.decisions)
     search.draw = lambda: Forward(active=switches.active(_on(switches.drawn(search.rng))))
-    images = settings.measured_batches * settings.batch or search.task.images["plain"]
-    for epoch in search.epochs(evaluated=settings.rounds * settings.measurements * images):
+    measured_images = min(settings.batch, search.task.images["valid"])
+    images = settings.measured_batches * measured_images or search.task.images["plain"]
+    rounds = 1 if search.schedule.fitted else settings.rounds
+    for epoch in search.epochs(evaluated=rounds * settings.measurements * images):
         for batch in search.steps(search.task.batches("train", settings.batch, epoch)):
             cell = search.draw()
             search.step_weights(search.loss(batch, cell))
@@ -55,9 +60,15 @@ class Minimiser:
 
 
 def recovered(search: Search, switches: Switches, settings: Conas) -> Minimiser:
-    """Measure, fit, minimise and freeze, until every node has its inputs or the rounds are used up."""
+    """Measure, fit, minimise and freeze, until every node has its inputs or the rounds are used up.
+
+    Under a budget that the schedule fits, training leaves enough for one round. A further round that the rest of the budget
+    does not pay for is not begun.
+    """
     minimiser = Minimiser(np.zeros(switches.count))
     for number in range(settings.rounds):
+        if number and search.schedule.fitted and search.schedule.reserve > search.view.budget.left:
+            break
         codes, losses = measured(search, switches, settings, minimiser.signs, number)
         usable = np.isfinite(losses) & (losses <= settings.threshold)
         search.view.log(measured=float(len(losses)), usable=float(usable.sum()), round=float(number))

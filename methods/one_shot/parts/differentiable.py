@@ -90,12 +90,13 @@ def alternate(
 
     for epoch in search.epochs(part="full" if objective == "erm" else "train"):
         moves = begin()
-        for train, valid in search.steps(batches(search, objective, epoch)):
-            if order == "architecture_first" and moves:
-                step_architecture(train, valid)
-            step_weights(train)
-            if order == "weights_first" and moves:
-                step_architecture(train, valid)
+        with search.until_spent():
+            for train, valid in search.steps(batches(search, objective, epoch)):
+                if order == "architecture_first" and moves:
+                    step_architecture(train, valid)
+                step_weights(train)
+                if order == "weights_first" and moves:
+                    step_architecture(train, valid)
         table = [p.detach() for p in architecture.probabilities()]
         arch = search.derive(table)
         if reported == "best":

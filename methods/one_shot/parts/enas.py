@@ -11,7 +11,7 @@ from harness.space import Arch
 from harness.view import SearchView
 from methods.one_shot.parts.attention_controller import AttentionController
 from methods.one_shot.parts.controller import Adam, Controller, Drawn, Learner
-from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.search import PRICED_CELLS, Forward, Search
 
 if TYPE_CHECKING:
     from methods.one_shot.enas import Enas
@@ -22,17 +22,22 @@ def search(view: SearchView, settings: Enas) -> Arch | None:
     search = Search(view, settings)
     controller = _controller(search, settings)
     search.keep(controller=controller)
-    search.draw = lambda: Forward(active=search.net.active_for(_drawn(search, controller, 1)[0]))
+
+    def cells(count: int) -> list[Forward]:
+        return [Forward(active=search.net.active_for(arch)) for arch in _drawn(search, controller, count)]
+
+    search.draw, search.priced = lambda: cells(1)[0], lambda: cells(PRICED_CELLS)
     ranked = search.ranked_images(settings.candidates, settings.selection_batch, finalists=settings.finalists)
     taught = settings.controller_steps * settings.controller_samples * (settings.reward_batch or settings.batch)
     at_the_end = settings.selects == "at_the_end"
     for epoch in search.epochs(evaluated=ranked * at_the_end, each=taught + ranked * (not at_the_end)):
-        for batch in search.steps(search.task.batches("train", settings.batch, epoch)):
-            (cell,) = _drawn(search, controller, 1)
-            search.step_weights(search.loss(batch, Forward(active=search.net.active_for(cell))))
-        _teach(search, controller, settings, epoch)
-        if settings.selects == "every_epoch":
-            view.propose(_selected(search, controller, settings))
+        with search.until_spent():
+            for batch in search.steps(search.task.batches("train", settings.batch, epoch)):
+                (cell,) = _drawn(search, controller, 1)
+                search.step_weights(search.loss(batch, Forward(active=search.net.active_for(cell))))
+            _teach(search, controller, settings, epoch)
+            if settings.selects == "every_epoch":
+                view.propose(_selected(search, controller, settings))
         search.record(Forward(active=search.net.active_for(cell)), entropy=controller.mean_entropy)
     return None if settings.selects == "every_epoch" else _selected(search, controller, settings)
 

@@ -27,11 +27,12 @@ def two_stage(view: SearchView, settings: IstaNas) -> Arch:
     codes = Codes(search, settings)
     search.keep(codes=codes)
     for epoch in search.epochs():
-        for train, valid in search.steps(search.task.pairs(settings.batch, epoch, settings.pairing)):
-            with search.sgd.fixed():
-                codes.descend(search.loss(valid, codes.forward()))
-            codes.step()
-            search.step_weights(search.loss(train, codes.forward()), codes.b)
+        with search.until_spent():
+            for train, valid in search.steps(search.task.pairs(settings.batch, epoch, settings.pairing)):
+                with search.sgd.fixed():
+                    codes.descend(search.loss(valid, codes.forward()))
+                codes.step()
+                search.step_weights(search.loss(train, codes.forward()), codes.b)
         codes.recover()
         _report(search, codes)
     return codes.arch()
@@ -55,9 +56,10 @@ def one_stage(view: SearchView, settings: IstaNas) -> Arch:
     search.keep(codes=codes)
     for epoch in search.epochs(part="full", goes_on=lambda epoch: _begins(search, codes, settings, net, epoch)):
         steps = 0
-        for batch in search.steps(search.task.batches("full", settings.batch, epoch, cutout=settings.cutout)):
-            search.step_weights(_loss(search, batch, codes, settings.auxiliary, net), between=codes.step)
-            steps += 1
+        with search.until_spent():
+            for batch in search.steps(search.task.batches("full", settings.batch, epoch, cutout=settings.cutout)):
+                search.step_weights(_loss(search, batch, codes, settings.auxiliary, net), between=codes.step)
+                steps += 1
         codes.recover(settings.tolerance(steps) if epoch > 0 else None)
         if net and settings.largest and net.parameter_count(codes.arch()) >= 1e6 * settings.largest:
             codes.undo()  # nodes that moved little towards this network have settled nevertheless (D-14)

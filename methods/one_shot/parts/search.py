@@ -8,6 +8,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
@@ -15,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harness.budget import BudgetExhausted
 from harness.schedule import MARGIN, Schedule
 from harness.space import Arch
 from harness.view import SearchView
@@ -34,7 +36,7 @@ Recording is not charged, but the epochs of a short budget are so short that it 
 FINAL_CELLS = 15
 """Number of cells that show what a supernet of single cells has learned. It is odd, so that one of them is the median."""
 PRICED_CELLS = 32
-"""Number of cells whose mean price a fitted schedule expects of a candidate."""
+"""Number of drawn cells whose mean price a fitted schedule expects of a candidate."""
 LATE_SHARE = 0.1
 """Last share of the schedule in which the logged training loss is the mean of the steps' losses."""
 FINAL_IMAGES = 512
@@ -101,6 +103,8 @@ class Search:
         self.epoch = 0
         self.draw: Callable[[], Forward] = self._uniform
         """Draws the pass of one cell as the method trains them. The default draws uniformly from the space."""
+        self.priced: Callable[[], Sequence[Forward]] = lambda: [self.draw() for _ in range(PRICED_CELLS)]
+        """Returns passes of cells like those that the method evaluates; a fitted schedule expects their mean price."""
         self._mixed = math.nan
         """Accuracy of the last recorded pass, percent; NaN if it was that of one cell."""
         self._late = Late()
@@ -133,7 +137,7 @@ class Search:
         After the last epoch, log what the supernet has learned. The batches of an epoch come through :meth:`steps`.
 
         Args:
-            evaluated: number of images that cells as :attr:`draw` returns them are evaluated on after the last epoch. A
+            evaluated: number of images that cells such as those of :attr:`priced` are evaluated on after the last epoch. A
                 fitted schedule keeps their price. Progress counts each as a third of a training image.
             each: number of such images after the steps of each epoch.
             part: images of an epoch, for the progress within it.
@@ -173,10 +177,23 @@ class Search:
 
     def steps(self, batches: Iterable[Item]) -> Iterator[Item]:
         """Yield the batches of an epoch, as far as the budget allows another step."""
-        for batch in self.schedule.steps(batches):
+        for batch in self.schedule.steps(batches, math.ceil(self._images / self.settings.batch)):
             if self.schedule.fitted:
                 self.lr = self.rate(self.position)
             yield batch
+
+    @contextmanager
+    def until_spent(self) -> Iterator[None]:
+        """Let the budget end the steps of an epoch in order, if a step is dearer than all before and does not fit.
+
+        The epoch and the search then end as after any other step. The first epoch has to be whole, and without a fitted
+        schedule the budget ends the search at once.
+        """
+        try:
+            yield
+        except BudgetExhausted:
+            if not (self.schedule.fitted and self.epoch):
+                raise
 
     def planned_epochs(self, passes: int) -> float:
         """Return the number of epochs: of the own schedule, or as many as the budget pays for if their price stays the same.
@@ -196,7 +213,7 @@ class Search:
         return cosine(position + settings.lr_ahead, period, settings.lr, settings.lr_end, settings.lr_restart)
 
     def _keep_for(self, evaluated: int, each: int) -> None:
-        """Let a fitted schedule keep the price of images that cells are evaluated on, by the mean price of some drawn cells.
+        """Let a fitted schedule keep the price of images that cells are evaluated on, by the mean price of :attr:`priced`.
 
         Args:
             evaluated: number of images after the last epoch.
@@ -205,9 +222,10 @@ class Search:
         if self.schedule.fitted and evaluated + each:
             self.rng.seed(self.view.seed("priced cells"))
             self.generator.manual_seed(self.view.seed("priced cells"))
-            prices = [self.net.price(1, active=self.draw().active)[str(self.view.budget.currency)] for _ in range(PRICED_CELLS)]
-            self.schedule.reserve = MARGIN * evaluated * fmean(prices)
-            self.schedule.lesson = MARGIN * each * fmean(prices)
+            currency = str(self.view.budget.currency)
+            price = fmean(self.net.price(1, active=cell.active)[currency] for cell in self.priced())
+            self.schedule.reserve = MARGIN * evaluated * price
+            self.schedule.lesson = MARGIN * each * price
 
     def _progress(self, epoch_share: float) -> None:
         """Report the share of the search that is done.

@@ -35,10 +35,11 @@ def search(view: SearchView, settings: SparseNas) -> None:
     for epoch in search.epochs():
         strength = path_strength(search.position, settings.strength_step, settings.first_strength)
         rate = settings.arch_lr * (search.lr / settings.lr if settings.arch_cosine else 1.0)
-        for train, valid in search.steps(batches(search, "bilevel", epoch)):
-            gradients = architecture_gradient(search, weights, train, valid, settings.second_order)
-            weights.step(gradients, rate, strength)
-            search.step_weights(search.loss(train, Forward([value.detach() for value in weights.values])))
+        with search.until_spent():
+            for train, valid in search.steps(batches(search, "bilevel", epoch)):
+                gradients = architecture_gradient(search, weights, train, valid, settings.second_order)
+                weights.step(gradients, rate, strength)
+                search.step_weights(search.loss(train, Forward([value.detach() for value in weights.values])))
         scores = weights.scores()
         arch = _derived(search, scores)
         proposed = arch in view.space

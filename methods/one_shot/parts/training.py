@@ -45,8 +45,6 @@ class WeightTraining:
                 f"lr = {self.lr} and lr_period = {self.lr_period} must be above 0, "
                 f"clip = {self.clip} and weight_decay = {self.weight_decay} at least 0"
             )
-        if not 0 <= (warmup := getattr(self, "warmup", 0)) <= 1:
-            raise ValueError(f"warmup = {warmup} must be a share of the schedule, from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,12 @@ class PartialChannels(WeightTraining):
         Literal["bilevel", "erm"], "bilevel: the architecture trains on validation images; erm: both train on all images"
     ] = "bilevel"
     partial: Annotated[int, "operations work on one of this many channels"] = 4
+
+
+def check_warmup(warmup: float) -> None:
+    """Raise an error if ``warmup`` is no share of a schedule."""
+    if not 0 <= warmup <= 1:
+        raise ValueError(f"warmup = {warmup} must be a share of the schedule, from 0 to 1")
 
 
 NB1SHOT1: dict[str, object] = {
