@@ -286,7 +286,7 @@ def _sources(studies: Sequence[Study]) -> str:
 
 
 def _counts(what: str, pairs: Sequence[tuple[str, str]], once: Sequence[str], caption: str) -> Table:
-    """Return the number of (paper, class) pairs, verdicts first, then by size; ``once`` has a paper for each thing counted once."""
+    """Return the number of (paper, class) pairs, verdicts first, then by size; ``once`` has the paper of each thing."""
     sizes = Counter(kind for _, kind in pairs)
     order = {name: -len(VERDICTS) + place for place, name in enumerate(VERDICTS)}
     table = Table(caption, [Column(what, right=False), *(Column(name) for name in papers.PAPERS.values()), Column("all")])
