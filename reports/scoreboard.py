@@ -1,7 +1,4 @@
-"""The scoreboard: every result that the papers print, with ours and the verdict, or with the reason why there is none.
-
-The settings of two papers are lines too: those of CoNAS and of feature map selection.
-"""
+"""The scoreboard: every result that the papers print, with ours and the verdict, or with the reason why there is none."""
 
 from __future__ import annotations
 
@@ -32,15 +29,8 @@ QUOTED = "quoted: another author's method or network"
 DERIVED = "a reference or a derived number"
 REPEATED = "a repetition: the paper prints it before"
 MORE_SEARCHES = "a further set of searches"
-KINDS = {
-    "setting": SETTING,
-    "quoted": QUOTED,
-    "re-evaluation": QUOTED,
-    "network": QUOTED,
-    "repeats": REPEATED,
-    "needs": NO_SEARCH,
-    "further": MORE_SEARCHES,
-}
+KINDS = {"setting": SETTING, "repeats": REPEATED, "needs": NO_SEARCH, "further": MORE_SEARCHES}
+KINDS |= dict.fromkeys(("quoted", "re-evaluation", "network"), QUOTED)
 """By the first word of the reason why a line has no row or is not measured; all others are DERIVED."""
 
 
@@ -222,9 +212,9 @@ def _judge(study: Study, line: Line, row: str, metric: Metric, values: np.ndarra
     margin = margin_of(line["benchmark"], line["target"]) if metric.judged else None
     if metric.trained:
         return cell_errors.judge(study, row, _chosen(study, line, row), line, values, margin)
-    reason = study.obstacle(line["benchmark"], row)
-    if line["metric"] == "search_cost":
-        reason = claims.ANOTHER_MACHINE + "; ours is of one search" * line["cost_unit"].endswith("searches")
+    reason = claims.ANOTHER_MACHINE + "; ours is of one search" * line["cost_unit"].endswith("searches")
+    if line["metric"] != "search_cost":
+        reason = study.obstacle(line["benchmark"], row)
     return judge_target(values, line, margin, reason)
 
 
@@ -253,17 +243,14 @@ def blocks(
     verdicts = counted(item.kind for item in comparisons) or "none is measured"
     distinct = {id(item.line): item.line["paper"] for item in comparisons if item.kind != REPEATED}
     shown: list[Block] = [
-        Paragraph(
-            f"{len(comparisons)} comparisons with {len(distinct)} printed numbers: {verdicts}. The settings that two papers "
-            f"print, CoNAS and feature maps, are numbers too. {_sources(studies)}"
-        ),
+        Paragraph(f"{len(comparisons)} comparisons with {len(distinct)} printed numbers: {verdicts}. {_sources(studies)}"),
         _counts(
             "comparisons",
             [(item.line["paper"], item.kind) for item in comparisons],
             [*distinct.values()],
             "A number that may belong to several of our rows is compared with each and counts for each, and so does a number "
             "that a paper repeats; the last line counts each number once. The parameters and search costs that are printed "
-            "with a row are numbers too.",
+            "with a row are numbers too, and the settings of CoNAS and feature map selection, not those of other papers.",
         ),
         _counts(
             "claims",
@@ -298,20 +285,15 @@ def _sources(studies: Sequence[Study]) -> str:
     return f"Stored runs under: {stored}." + (f" Not on this page: {other}." if other else "")
 
 
-def _counts(what: str, pairs: Sequence[tuple[str, str]], distinct: Sequence[str], caption: str) -> Table:
-    """Return the number of (paper, class) pairs: verdicts first, in their order, then the other classes by size.
-
-    Args:
-        distinct: the papers of what is counted, each once.
-    """
+def _counts(what: str, pairs: Sequence[tuple[str, str]], once: Sequence[str], caption: str) -> Table:
+    """Return the number of (paper, class) pairs, verdicts first, then by size; ``once`` has the paper of each thing."""
     sizes = Counter(kind for _, kind in pairs)
     order = {name: -len(VERDICTS) + place for place, name in enumerate(VERDICTS)}
     table = Table(caption, [Column(what, right=False), *(Column(name) for name in papers.PAPERS.values()), Column("all")])
     for kind in [*sorted(sizes, key=lambda kind: (order.get(kind, 0), -sizes[kind])), ""]:
         tally = Counter(paper for paper, name in pairs if kind in ("", name))
         table.add([kind or "all", *(str(tally[paper]) for paper in papers.PAPERS), str(tally.total())], rule=not kind)
-    once = Counter(distinct)
-    table.add(["each once", *(str(once[paper]) for paper in papers.PAPERS), str(once.total())])
+    table.add(["each once", *(str(once.count(paper)) for paper in papers.PAPERS), str(len(once))])
     return table
 
 
