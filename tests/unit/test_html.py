@@ -95,12 +95,16 @@ def listing(evidence: Evidence) -> Any:
     return runs.listing(Study(evidence, published.load()))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("results")
+def written(path: Path) -> Path:
+    """Write a page whose names are attacks, and the index, into a folder."""
     report.write(path / "digits", evidence(label=ATTACK))
     report.write_index(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("results"))
 
 
 PAGES = ("index.html", "digits/index.html", "digits/runs.html")

@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from reports import html, report
-from tests.unit.test_html import ATTACK, PAGES, evidence, listing
+from tests.unit.test_html import ATTACK, PAGES, evidence, listing, written
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 WIDE, PHONE = 1300, 390
@@ -29,10 +29,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("results")
-    report.write(path / "digits", evidence(label=ATTACK))
-    report.write_index(path)
-    return path
+    return written(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="module")
