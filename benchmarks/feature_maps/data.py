@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, Protocol
@@ -20,8 +20,6 @@ from benchmarks.images import dataset as images
 from benchmarks.images import digits
 from harness.cache import Table
 from harness.errors import UserError
-
-Sizes = Mapping[str, int]
 
 PERMUTATION: Final = 0
 """Seed of the permutation that divides IMDb's test reviews, which are ordered by class and number here."""

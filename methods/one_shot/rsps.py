@@ -79,7 +79,8 @@ class Rsps(training.WeightTraining):
         return training.skip(problem)
 
     def search(self, view: SearchView) -> Arch | None:
-        from methods.one_shot.parts.search import Forward, Search
+        from methods.one_shot.parts.passes import Forward
+        from methods.one_shot.parts.search import Search
 
         search = Search(view, self)
         search.draw = lambda: Forward(active=self._drawn(search))

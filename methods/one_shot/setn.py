@@ -29,7 +29,8 @@ class Setn(training.WeightTraining):
 
     def search(self, view: SearchView) -> Arch:
         from methods.one_shot.parts.architecture import SoftmaxAdam, likeliest
-        from methods.one_shot.parts.search import Forward, Search
+        from methods.one_shot.parts.passes import Forward
+        from methods.one_shot.parts.search import Search
         from methods.one_shot.parts.unrolled import architecture_gradient
 
         search = Search(view, self)

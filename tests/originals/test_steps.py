@@ -20,8 +20,8 @@ from methods.multi_trial.bohb import CategoricalDensity
 from methods.one_shot.parts.architecture import SimplexEG, SoftmaxAdam
 from methods.one_shot.parts.experts import Experts
 from methods.one_shot.parts.fourier import largest_terms, lasso, minimise, monomials, parities
+from methods.one_shot.parts.passes import Forward
 from methods.one_shot.parts.proximal import AdamHapg, Hapg
-from methods.one_shot.parts.search import Forward
 from methods.one_shot.parts.sgd import Sgd
 from methods.one_shot.parts.unrolled import unrolled_gradient
 from tests.originals.layers import cross_entropy, softmax

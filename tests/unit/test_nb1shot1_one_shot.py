@@ -29,6 +29,7 @@ from harness.weight_sharing import Decision, everything
 from methods.one_shot.parts import search as frame
 from methods.one_shot.parts.architecture import HardGumbel
 from methods.one_shot.parts.controller import Adam, Controller
+from methods.one_shot.parts.passes import Forward
 from methods.one_shot.parts.search import Search
 from tests import made_nb1shot1_search, made_search
 from tests.made_nb1shot1_search import ROWS, small
@@ -205,7 +206,7 @@ def test_gdas_draws_one_operation_and_keeps_edges_soft() -> None:
     ]
     mixed = type("Mixed", (), {"probabilities": lambda self: tables})()
     forward = HardGumbel(search)(mixed)
-    assert isinstance(forward, frame.Forward)
+    assert isinstance(forward, Forward)
     for decision, table, active in zip(search.net.decisions, forward.weights or (), forward.active or (), strict=True):
         assert torch.allclose(table.sum(-1), torch.ones(decision.rows))
         hard = decision.kind == "operation"
@@ -244,7 +245,7 @@ def test_finalists_are_ranked_again_on_all_validation_images(monkeypatch: pytest
         numbers.append(number)
         return number, batch
 
-    def score(batch: object, forward: frame.Forward) -> tuple[torch.Tensor, torch.Tensor]:
+    def score(batch: object, forward: Forward) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.tensor(first[arch_of[forward.active]]), torch.tensor(0.0)  # type: ignore[index]
 
     monkeypatch.setattr(search.task, "plain", plain)

@@ -21,6 +21,7 @@ from methods.one_shot.enas import Enas
 from methods.one_shot.parts import enas
 from methods.one_shot.parts.attention_controller import AttentionController, _Attention
 from methods.one_shot.parts.controller import Adam, Drawn, Learner
+from methods.one_shot.parts.recording import Recording
 from methods.one_shot.parts.search import Search
 from tests import made_nb1shot1_search, made_search
 from tests.made_nb1shot1_search import small
@@ -307,7 +308,7 @@ def test_images_of_rewards_and_rankings(
     monkeypatch.setattr(task, "batches", augmented)
     monkeypatch.setattr(task, "plain", plain_one)
     monkeypatch.setattr(Search, "record", record)
-    monkeypatch.setattr(Search, "_record_final", lambda self: None)
+    monkeypatch.setattr(Recording, "final", lambda *rest: None)
     method.search(view)
     ended = shown.index(("recorded", 0, 0))
     assert [entry[:2] for entry in shown[:ended]] == [rewards] * 3

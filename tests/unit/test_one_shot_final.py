@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from methods.one_shot.parts import search as frame
-from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts import recording as frame
+from methods.one_shot.parts.passes import EVERYTHING, Forward
+from methods.one_shot.parts.search import Search
 from tests import made_search
 from tests.made_search import small
 
@@ -47,7 +48,7 @@ def test_single_cells_are_measured_by_their_median_and_nothing_else_changes(row:
     changes: dict[str, Any] = {"probed": 0} if row == "rsps" else {}
     validate = Search.validate
 
-    def noted(self: Search, forward: Forward = frame.EVERYTHING, images: int = 0) -> tuple[float, float]:
+    def noted(self: Search, forward: Forward = EVERYTHING, images: int = 0) -> tuple[float, float]:
         result = validate(self, forward, images)
         if not self.net.metered:  # type: ignore[attr-defined]
             accuracies.append(result[0])

@@ -13,7 +13,8 @@ from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb1shot1.supernet import SearchMacro, Supernet, _CellModule, _Mixed
 from methods.one_shot.parts.architecture import HardGumbel, Mixed, SoftmaxAdam, Unsampled
 from methods.one_shot.parts.gumbel import linear_temperature
-from methods.one_shot.parts.search import CellForward, Forward, Search
+from methods.one_shot.parts.passes import CellForward, Forward
+from methods.one_shot.parts.search import Search
 from tests import made_nb1shot1_search
 from tests.made_nb1shot1_search import small
 

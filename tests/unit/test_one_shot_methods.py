@@ -17,7 +17,8 @@ from harness.testing.toy import ToyProblem, ToySharingProblem
 from methods.one_shot.parts import conas, unrolled
 from methods.one_shot.parts.architecture import SoftmaxAdam
 from methods.one_shot.parts.entropy import entropy
-from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.passes import Forward
+from methods.one_shot.parts.search import Search
 from methods.one_shot.parts.sgd import Sgd, cosine
 from methods.one_shot.parts.switches import Switches
 from methods.one_shot.parts.training import WeightTraining

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.checkpoint import File
+from methods.one_shot.parts import recording
 from methods.one_shot.parts import search as frame
 from tests import fitted
 from tests.fitted import Seen, early, enough, own, run
@@ -39,9 +40,9 @@ def test_a_fitted_search_is_recorded_at_shares_of_its_schedule_and_at_its_end(
     row: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = 3 * enough("nb201", row)
-    monkeypatch.setattr(frame, "RECORDS", 10**9)
+    monkeypatch.setattr(recording, "RECORDS", 10**9)
     every = run("nb201", row, limit)
-    monkeypatch.setattr(frame, "RECORDS", 3)
+    monkeypatch.setattr(recording, "RECORDS", 3)
     some = run("nb201", row, limit)
     assert some.view.trace.proposals == every.view.trace.proposals
     assert 2 <= len(recorded(some)) <= 5 < len(recorded(every)) == every.epochs
@@ -53,7 +54,7 @@ def test_a_fitted_search_is_recorded_at_shares_of_its_schedule_and_at_its_end(
 @pytest.mark.parametrize("row", ["gdas", pytest.param("rsps", marks=pytest.mark.slow)])
 def test_a_killed_search_resumes_to_the_same_records(row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
-    monkeypatch.setattr(frame, "RECORDS", 3)
+    monkeypatch.setattr(recording, "RECORDS", 3)
     limit, passes = 3 * enough("nb201", row), Counter()
     expected = run("nb201", row, limit, meter=passes)
     for share in (0.3, 0.99):

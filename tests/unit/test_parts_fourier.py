@@ -12,19 +12,40 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from methods.one_shot.parts.fourier import (
-    evaluate,
+    Expansion,
+    Monomial,
     largest_terms,
     lasso,
     minimise,
     monomials,
     parities,
-    restrict,
 )
 
 
 def cube(n: int) -> np.ndarray:
     """Return every code of n signs; row i has sign -1 where bit j of i is set: the integers of the rule for ties."""
     return 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+
+
+def restrict(expansion: Expansion, frozen: dict[int, int]) -> dict[Monomial, float]:
+    """Return the function of the free positions if the ``frozen`` positions have these signs (CoNAS, def. 2.2).
+
+    The frozen factors of a monomial fold into its coefficient, so its degree falls.
+    """
+    folded: dict[Monomial, float] = {}
+    for monomial, coefficient in expansion.items():
+        rest = tuple(i for i in monomial if i not in frozen)
+        sign = int(np.prod([frozen[i] for i in monomial if i in frozen]))
+        folded[rest] = folded.get(rest, 0.0) + sign * coefficient
+    return folded
+
+
+def evaluate(expansion: Expansion, codes: np.ndarray) -> np.ndarray:
+    """Return the value (m,) of the expansion at each code (m, n)."""
+    total = np.zeros(len(codes))
+    for monomial, coefficient in expansion.items():
+        total += coefficient * codes[:, list(monomial)].prod(axis=1)
+    return total
 
 
 small_terms = st.lists(st.integers(0, 7), max_size=2, unique=True).map(lambda positions: tuple(sorted(positions)))

@@ -16,11 +16,15 @@ from methods.one_shot.parts.sparse_coding import (
     measurement_matrix,
     recover,
     sparse_weights,
-    top_support,
 )
 
 ROWS, CANDIDATES, PENALTY = 7, (14, 21, 28, 35), 1e-5
 """The DARTS space: p = 7, and the candidates of its four nodes."""
+
+
+def top_support(x: Tensor, size: int = 2) -> Tensor:
+    """Return the positions (ascending) of the ``size`` entries of largest absolute value, the earlier of equal ones."""
+    return torch.argsort(x.abs(), descending=True, stable=True)[:size].sort().values
 
 
 def problem(seed: int, candidates: int, scale: float = 1e-3) -> tuple[Tensor, Tensor]:

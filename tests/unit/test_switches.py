@@ -20,8 +20,9 @@ from harness.budget import BudgetExhausted, Ledger
 from harness.testing.toy import ToyOracle, ToySpace
 from methods.one_shot.parts import conas, gumbel
 from methods.one_shot.parts.architecture import HardGumbel
+from methods.one_shot.parts.passes import Forward
 from methods.one_shot.parts.proximal import Hapg
-from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.search import Search
 from methods.one_shot.parts.sgd import Sgd
 from tests import made_darts, made_nb1shot1_search, made_search
 from tests.made_search import small

@@ -12,7 +12,8 @@ from torch import Tensor
 from methods.one_shot.parts.adam import AdamSteps
 from methods.one_shot.parts.exponentiated import Order, exponentiated_step
 from methods.one_shot.parts.gumbel import gumbel_one_hot, gumbel_softmax
-from methods.one_shot.parts.search import CellForward, Forward, Search
+from methods.one_shot.parts.passes import CellForward, Forward
+from methods.one_shot.parts.search import Search
 
 Noise = Literal["network", "cell"]
 Unsampled = Literal["number", "nothing"]

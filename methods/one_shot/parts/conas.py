@@ -16,7 +16,8 @@ from harness.space import Arch
 from harness.view import SearchView
 from methods.one_shot.parts import operations
 from methods.one_shot.parts.fourier import largest_terms, lasso, minimise, monomials, parities
-from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.passes import Forward
+from methods.one_shot.parts.search import Search
 from methods.one_shot.parts.switches import Switches
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from harness.space import Arch
 from methods.one_shot.parts.architecture import Architecture, Relaxation, mixture
-from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.passes import Forward
+from methods.one_shot.parts.search import Search
 from methods.one_shot.parts.unrolled import unrolled_gradient
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from harness.space import Arch
 from harness.view import SearchView
 from methods.one_shot.parts.attention_controller import AttentionController
 from methods.one_shot.parts.controller import Adam, Controller, Drawn, Learner
-from methods.one_shot.parts.search import PRICED_CELLS, Forward, Search
+from methods.one_shot.parts.passes import Forward
+from methods.one_shot.parts.search import PRICED_CELLS, Search
 
 if TYPE_CHECKING:
     from methods.one_shot.enas import Enas

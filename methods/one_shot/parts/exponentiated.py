@@ -45,11 +45,6 @@ def exponentiated_step(
         return stepped.clamp_min(floor) if order == "normalise_clamp" else stepped
 
 
-def uniform(sizes: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return a vector of consecutive simplices of these lengths, each at its centre."""
-    return torch.cat([torch.full((size,), 1.0 / size, dtype=dtype) for size in sizes])
-
-
 def entropic_penalty(theta: Tensor) -> Tensor:
     """Return ``sum theta log(n theta)`` over rows of n entries: their Kullback-Leibler divergence from uniform rows.
 

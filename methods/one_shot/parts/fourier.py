@@ -90,27 +90,6 @@ def largest_terms(
     return expansion
 
 
-def restrict(expansion: Expansion, frozen: Mapping[int, int]) -> dict[Monomial, float]:
-    """Return the function of the free positions if the ``frozen`` positions have these signs (CoNAS, def. 2.2).
-
-    The frozen factors of a monomial fold into its coefficient, so its degree falls.
-    """
-    folded: dict[Monomial, float] = {}
-    for monomial, coefficient in expansion.items():
-        rest = tuple(i for i in monomial if i not in frozen)
-        sign = int(np.prod([frozen[i] for i in monomial if i in frozen]))
-        folded[rest] = folded.get(rest, 0.0) + sign * coefficient
-    return folded
-
-
-def evaluate(expansion: Expansion, codes: NDArray[Any]) -> Array:
-    """Return the value (m,) of the expansion at each code (m, n)."""
-    total = np.zeros(len(codes))
-    for monomial, coefficient in expansion.items():
-        total += coefficient * codes[:, list(monomial)].prod(axis=1)
-    return total
-
-
 def minimise(expansion: Expansion) -> dict[int, int]:
     """Return the signs of the expansion's positions that minimise it, exactly, by enumeration.
 

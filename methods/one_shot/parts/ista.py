@@ -12,7 +12,8 @@ from torch import Tensor
 from harness.space import Arch
 from harness.view import SearchView
 from methods.one_shot.parts.adam import AdamSteps
-from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.passes import Forward
+from methods.one_shot.parts.search import Search
 from methods.one_shot.parts.sgd import cosine
 from methods.one_shot.parts.sparse_coding import measurement_matrix, recover, sparse_weights
 

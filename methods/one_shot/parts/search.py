@@ -9,8 +9,8 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from statistics import fmean, median
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +20,8 @@ from harness.budget import BudgetExhausted
 from harness.schedule import MARGIN, Schedule
 from harness.space import Arch
 from harness.view import SearchView
-from harness.weight_sharing import Active
-from methods.one_shot.parts.entropy import entropy
+from methods.one_shot.parts.passes import EVERYTHING, CellForward, Forward
+from methods.one_shot.parts.recording import Recording
 from methods.one_shot.parts.sgd import Sgd, cosine
 from methods.one_shot.parts.training import WeightTraining
 
@@ -30,39 +30,9 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SHARE = 0.01
 """Share of the real time that checkpoints may take. They are written at the end of an epoch."""
-RECORDS = 25
-"""Number of equal shares of a fitted schedule. The supernet is recorded at the first end of an epoch in each, and at the end.
-Recording is not charged, but the epochs of a short budget are so short that it took up to a sixth of the time."""
-FINAL_CELLS = 15
-"""Number of cells that show what a supernet of single cells has learned. It is odd, so that one of them is the median."""
 PRICED_CELLS = 32
 """Number of drawn cells whose mean price a fitted schedule expects of a candidate."""
-LATE_SHARE = 0.1
-"""Last share of the schedule in which the logged training loss is the mean of the steps' losses."""
-FINAL_IMAGES = 512
-"""Number of validation images that each of these cells is evaluated on, at most."""
-
-
 Item = TypeVar("Item")
-
-
-class Forward(NamedTuple):
-    """Arguments of a pass through the supernet; see :class:`harness.weight_sharing.Supernet`."""
-
-    weights: Sequence[Tensor] | None = None
-    active: Active | list[Active] | None = None
-    straight_through: bool = False
-
-
-class CellForward(NamedTuple):
-    """Arguments of a pass in which each cell of the network has its own weights and options."""
-
-    weights: Sequence[Sequence[Tensor]]
-    active: list[Active]
-    straight_through: bool = False
-
-
-EVERYTHING = Forward()
 
 Images = Literal["augmented", "plain"]
 """How validation images are shown; see :meth:`Search.validation`."""
@@ -105,17 +75,11 @@ class Search:
         """Draws the pass of one cell as the method trains them. The default draws uniformly from the space."""
         self.priced: Callable[[], Sequence[Forward]] = lambda: [self.draw() for _ in range(PRICED_CELLS)]
         """Returns passes of cells like those that the method evaluates; a fitted schedule expects their mean price."""
-        self._mixed = math.nan
-        """Accuracy of the last recorded pass, percent; NaN if it was that of one cell."""
-        self._late = Late()
-        self._recorded = -1
-        """Number of the share of a fitted schedule that was recorded last."""
-        self._unrecorded: tuple[tuple[Any, ...], Sequence[Tensor], dict[str, float]] | None = None
-        """What :meth:`record` left out since then."""
+        self._recording = Recording(view, self.task, self.net, self.schedule, self.validate)
         self._trained = 0.0
         """Epochs of the steps that train the weights."""
         self._steps, self._images, self._length = 0, self.task.images["train"], float(settings.epochs)
-        self._stateful: dict[str, Any] = {"sgd": self.sgd, "schedule": self.schedule, "late": self._late}
+        self._stateful: dict[str, Any] = {"sgd": self.sgd, "schedule": self.schedule, "records": self._recording}
 
     def new_generator(self, name: str) -> torch.Generator:
         """Return a generator on the CPU, for values that are drawn once per search."""
@@ -167,7 +131,9 @@ class Search:
                 self._checkpoint(epoch + 1)
                 written = time.monotonic()
                 cost = written - ended
-        self._record_final()
+        self.rng.seed(self.view.seed("final cells"))
+        self.generator.manual_seed(self.view.seed("final cells"))
+        self._recording.final(self._trained, lambda: self.draw())
         self._seed(epochs)
 
     @property
@@ -260,8 +226,7 @@ class Search:
         if self.settings.clip:
             self.sgd.clip(self.settings.clip, [value.grad for value in counted if value.grad is not None])
         self.sgd.step(self.lr)
-        if self.schedule.share + max(LATE_SHARE, 1 / self.schedule.length) > 1 - 1e-9:
-            self._late.add(loss)
+        self._recording.step(loss)
         self._steps += 1
         self._progress(self._epoch_share)
 
@@ -368,59 +333,12 @@ class Search:
             yield batch[:rest], labels[:rest]
 
     def record(self, forward: Forward, probabilities: Sequence[Tensor] = (), **scalars: float) -> None:
-        """Log the supernet's validation accuracy and loss, and the entropy of the probabilities. The passes are not charged.
-
-        A search that fits its schedule to a budget is recorded :data:`RECORDS` times only, and after its last epoch.
-
-        Args:
-            forward: the pass of the whole supernet, with its weights; or that of one cell, without weights.
-            probabilities: one table per decision. ``entropy`` is that of the operations, ``edge_entropy`` that of the edges.
-            scalars: further values of the same line.
-        """
-        scalars |= {"epoch": self.epoch + 1, "lr": self.lr}
-        share = int(self.schedule.share * RECORDS)
-        if self.schedule.fitted and share == self._recorded:
-            self._unrecorded = tuple(forward), probabilities, scalars
-            return
-        self._recorded, self._unrecorded = share, None
-        self._record(forward, probabilities, scalars)
-
-    def _record(self, forward: Forward, probabilities: Sequence[Tensor], scalars: dict[str, float]) -> None:
-        with self.net.unmetered():  # each image once, even if images are evaluated under several draws of noise
-            accuracy, loss = self.validate(forward, self.task.images["valid"])
-        self._mixed = accuracy if forward.weights is not None else math.nan
-        for kind, name in (("operation", "entropy"), ("edge", "edge_entropy")):
-            tables = [p for p, decision in zip(probabilities, self.net.decisions, strict=False) if decision.kind == kind]
-            if tables:
-                scalars[name] = entropy(tables)
-        self.view.log(supernet_accuracy=accuracy, supernet_loss=loss, **scalars)
+        """Log the supernet at the end of an epoch; see :meth:`Recording.epoch`."""
+        self._recording.epoch(forward, probabilities, scalars | {"epoch": self.epoch + 1, "lr": self.lr})
 
     def record_discretised(self, arch: Arch) -> None:
-        """Log the supernet's validation accuracy with the operations of ``arch`` alone. The passes are not charged."""
-        with self.net.unmetered():
-            accuracy, _ = self.validate(Forward(active=self.net.active_for(arch)), self.task.images["valid"])
-        self.view.log(discretised_accuracy=accuracy)
-
-    def _record_final(self) -> None:
-        """Log what the supernet has learned: its accuracy and that of guessing, its late training loss, its number of epochs.
-
-        The passes are not charged. An epoch that the budget cut short counts as its fraction.
-
-        The accuracy is that of the last recorded pass. A method that records single cells has no pass of its whole supernet;
-        there it is the median accuracy of some cells, because one cell may be disconnected.
-        """
-        if self._unrecorded:
-            forward, probabilities, scalars = self._unrecorded
-            self._record(Forward(*forward), probabilities, scalars)
-        accuracy = self._mixed
-        if math.isnan(accuracy):
-            self.rng.seed(self.view.seed("final cells"))
-            self.generator.manual_seed(self.view.seed("final cells"))
-            images = min(FINAL_IMAGES, self.task.images["valid"])
-            with self.net.unmetered():
-                accuracy = median(self.validate(self.draw(), images)[0] for _ in range(FINAL_CELLS))
-        final = {"final_supernet_accuracy": accuracy, "chance": 100 / self.task.classes}
-        self.view.log(**final, train_loss=self._late.mean, trained_epochs=self._trained)
+        """Log the supernet with the operations of ``arch`` alone; see :meth:`Recording.discretised`."""
+        self._recording.discretised(arch)
 
     def _uniform(self) -> Forward:
         return Forward(active=self.net.active_for(self.view.space.sample(self.rng)))
@@ -433,8 +351,7 @@ class Search:
         buffers = dict(self.net.module.named_buffers())
         state = {name: part.state_dict() for name, part in self._stateful.items()}
         content = io.BytesIO()
-        records = self._mixed, self._recorded, self._unrecorded, self._trained
-        torch.save({"epoch": epoch, "buffers": buffers, "state": state, "records": records}, content)
+        torch.save({"epoch": epoch, "buffers": buffers, "state": state, "trained": self._trained}, content)
         self.view.checkpoint(content.getvalue())
 
     def _resume(self) -> int:
@@ -447,26 +364,5 @@ class Search:
             part.load_state_dict(saved["state"][name])
         for name, buffer in self.net.module.named_buffers():
             buffer.copy_(saved["buffers"][name])
-        self._mixed, self._recorded, self._unrecorded, self._trained = saved["records"]
+        self._trained = saved["trained"]
         return int(saved["epoch"])
-
-
-class Late:
-    """The mean loss of the late steps of the weights; see :data:`LATE_SHARE`."""
-
-    def __init__(self) -> None:
-        self._sum, self._steps = torch.zeros(()), 0
-
-    def add(self, loss: Tensor) -> None:
-        self._sum, self._steps = self._sum.to(loss.device) + loss.detach(), self._steps + 1
-
-    @property
-    def mean(self) -> float:
-        """Return the mean; NaN without a step."""
-        return float(self._sum) / self._steps if self._steps else math.nan
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"sum": self._sum, "steps": self._steps}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._sum, self._steps = state["sum"], state["steps"]

@@ -13,8 +13,9 @@ from harness.view import SearchView
 from methods.one_shot.parts import operations
 from methods.one_shot.parts.adam import AdamSteps
 from methods.one_shot.parts.differentiable import batches
+from methods.one_shot.parts.passes import Forward
 from methods.one_shot.parts.proximal import AdamHapg, Hapg, path_strength, sparse_group_lasso
-from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.search import Search
 from methods.one_shot.parts.unrolled import architecture_gradient
 
 if TYPE_CHECKING:

@@ -49,11 +49,6 @@ def kkt_violation(matrix: Tensor, b: Tensor, x: Tensor, penalty: float) -> float
     return float(violation.max())
 
 
-def top_support(x: Tensor, size: int = 2) -> Tensor:
-    """Return the positions (ascending) of the ``size`` entries of largest absolute value, the earlier of equal ones."""
-    return torch.argsort(x.abs(), descending=True, stable=True)[:size].sort().values
-
-
 def sparse_weights(matrix: Tensor, b: Tensor, x: Tensor, support: Tensor) -> Tensor:
     """Return z: zero outside ``support``, and ``x_S + A_S^T (b - A_S x_S)`` on it.
 

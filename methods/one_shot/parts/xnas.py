@@ -11,7 +11,8 @@ from torch import Tensor
 from harness.space import Arch
 from harness.view import SearchView
 from methods.one_shot.parts.experts import Experts
-from methods.one_shot.parts.search import Forward, Search
+from methods.one_shot.parts.passes import Forward
+from methods.one_shot.parts.search import Search
 
 if TYPE_CHECKING:
     from harness.weight_sharing import Active, Batch
