@@ -233,7 +233,7 @@ def test_every_validation_image_counts_once_in_the_supernets_accuracy(images: in
 
     monkeypatch.setattr(search.task, "plain", plain)
     monkeypatch.setattr(search.task, "images", {**search.task.images, "plain": 1203})
-    monkeypatch.setattr(search, "logits", lambda batch, forward: batch.flatten(1)[:, :10])  # each image by itself
+    monkeypatch.setattr(search, "logits", lambda batch, forward, training: batch.flatten(1)[:, :10])  # each image by itself
     accuracy, loss = search.validate(images=images)
     count = images or 1203
     logits, labels = data[0].flatten(1)[:count, :10], data[1][:count]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -33,13 +34,14 @@ def search(view: SearchView, settings: Enas) -> Arch | None:
     at_the_end = settings.selects == "at_the_end"
     for epoch in search.epochs(evaluated=ranked * at_the_end, each=taught + ranked * (not at_the_end)):
         with search.until_spent():
-            for batch in search.steps(search.task.batches("train", settings.batch, epoch)):
-                (cell,) = _drawn(search, controller, 1)
-                search.step_weights(search.loss(batch, Forward(active=search.net.active_for(cell))))
+            batches = search.task.batches("train", settings.batch, epoch)
+            drawn = cells(math.ceil(search.task.images["train"] / settings.batch))  # at once, because it is faster
+            for batch, cell in zip(search.steps(batches), drawn, strict=False):
+                search.step_weights(search.loss(batch, cell))
             _teach(search, controller, settings, epoch)
             if settings.selects == "every_epoch":
                 view.propose(_selected(search, controller, settings))
-        search.record(Forward(active=search.net.active_for(cell)), entropy=controller.mean_entropy)
+        search.record(drawn[-1], entropy=controller.mean_entropy)
     return None if settings.selects == "every_epoch" else _selected(search, controller, settings)
 
 

@@ -207,8 +207,10 @@ class Search:
         """Return the cross entropy of one pass."""
         return F.cross_entropy(self.logits(batch[0], forward), batch[1], reduction=reduction)
 
-    def logits(self, images: Tensor, forward: Forward | CellForward = EVERYTHING) -> Tensor:
+    def logits(self, images: Tensor, forward: Forward | CellForward = EVERYTHING, *, training: bool = True) -> Tensor:
         """Return the logits of one pass, float32. A GPU computes them in bfloat16."""
+        if self.net.module.training != training:  # a switch visits every layer, so it waits until it is needed
+            self.net.module.train(training)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             logits = self.net(images, forward.weights, forward.active, straight_through=forward.straight_through)
         return logits.float()
@@ -238,15 +240,8 @@ class Search:
     @torch.no_grad()
     def score(self, batch: Batch, forward: Forward = EVERYTHING) -> tuple[Tensor, Tensor]:
         """Return accuracy (percent) and mean loss on a batch in evaluation mode. The pass is charged."""
-        logits = self._evaluated(batch, forward)
+        logits = self.logits(batch[0], forward, training=False)
         return (logits.argmax(-1) == batch[1]).float().mean() * 100, F.cross_entropy(logits, batch[1])
-
-    def _evaluated(self, batch: Batch, forward: Forward) -> Tensor:
-        """Return the logits of a batch in evaluation mode."""
-        self.net.module.eval()
-        logits = self.logits(batch[0], forward)
-        self.net.module.train()
-        return logits
 
     def derive(self, scores: Sequence[Tensor]) -> Arch:
         """Return the architecture that the space derives from scores.
@@ -312,7 +307,7 @@ class Search:
         """
         count, sums = 0, torch.zeros(2, device=self.device)
         for batch in self.plain(images):
-            logits = self._evaluated(batch, forward)
+            logits = self.logits(batch[0], forward, training=False)
             correct = (logits.argmax(-1) == batch[1]).sum()
             sums += torch.stack([correct, F.cross_entropy(logits, batch[1], reduction="sum")])
             count += len(batch[1])
