@@ -59,20 +59,21 @@ def _under(name: str, benchmark: str, budget: str) -> Plan:
     return make(rules, everything=True, benchmarks=[benchmark], report_only=True)
 
 
-def way(line: Mapping[str, Any], row: str) -> scoreboard.Way:
-    """Return what this machine lacks for a row of a printed line, and the arguments of the command that measures it."""
-    base, _, changes = row.removesuffix("]").partition("[")
-    trains = registry.method(base.partition(":")[0]).kind == "one-shot"
+def way(line: Mapping[str, Any], rows: str) -> scoreboard.Way:
+    """Return what this machine lacks for the rows of a line, joined by ``;``, and the arguments of their command."""
+    changed = [row.removesuffix("]").partition("[") for row in rows.split(";")]
+    names = [name for name, _, _ in changed]
+    trains = any(registry.method(name.partition(":")[0]).kind == "one-shot" for name in names)
     device = " --device cuda" * (trains and not registry.benchmark(line["benchmark"]).embedded)
-    images = [scoreboard.searched(line), line["target"] if line["recipe"] else ""] if trains else [""]
+    images = [scoreboard.searched(line), line["target"] if line["recipe"] else ""] if device else [""]
     lacking = dict.fromkeys(absent for data in images for absent in _lacking(line["benchmark"], data))
     needs = ", ".join(["a GPU"] * bool(device) + [*lacking])
-    rules = protocols.protocol(line["protocol"])
     arguments = f"--protocol {line['protocol']} --benchmarks {line['benchmark']}"
-    if not any(part.changes for part in rules.parts):  # else the protocol's rows are compared with each other
-        arguments += f" --methods {base}" + "".join(f" --set {base}.{change}" for change in changes.split(",") if change)
-    sets = line["metric"].partition("[seed set ")[2].rstrip("]") or "1"
-    arguments += f" --seeds {int(sets) * rules.seeds}" * (sets != "1")
+    if not any(
+        part.changes for part in protocols.protocol(line["protocol"]).parts
+    ):  # else its rows are compared with each other
+        arguments += f" --methods {','.join(dict.fromkeys(names))}"
+        arguments += "".join(f" --set {name}.{change}" for name, _, texts in changed for change in texts.split(",") if change)
     return scoreboard.Way(f"needs {needs}" if needs else "", arguments + device)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from reports import anytime, epochs, signal, stability, trainings
+from reports import anytime, cell_errors, epochs, signal, stability, trainings
 from reports.evidence import Run, Training
 from reports.statistics import kendall, rank_correlation
 from reports.study import Study
@@ -41,11 +41,15 @@ class Of(NamedTuple):
 
 
 Measure = Callable[[Of], pd.Series]
-"""Return one number by world; no entry for a search that does not have it."""
+"""Return one number by world, or by training of a chosen cell; no entry for a search that does not have it."""
 
 
 def _tested(of: Of) -> pd.Series:
     return of.study.by_world(of.benchmark, of.row, of.judged())
+
+
+def _every_run(column: str) -> Measure:
+    return lambda of: of.study.finished(of.benchmark, of.row, of.judged())[column].dropna()
 
 
 def _column(name: str, unit: float = 1.0, device: str = "") -> Measure:
@@ -78,6 +82,33 @@ def _trained(of: Of) -> pd.Series:
     """Test error of the cell of each search, trained from scratch, percent."""
     errors = trainings.by_search(_trainings(of)).items()
     return pd.Series({world: float(np.mean(values)) for world, values in errors}, dtype=float)
+
+
+def chosen(of: Of) -> pd.DataFrame:
+    """Return the trainings of the row's chosen cell on the target; empty if there are none."""
+    for _, data, group in cell_errors.chosen(of.study, of.benchmark):
+        if data == of.target and (group[Training.ROW] == of.row).any():
+            return group[group[Training.ROW] == of.row]
+    return of.study.evidence.trainings.iloc[:0]
+
+
+def _chosen_error(column: str) -> Measure:
+    return lambda of: pd.Series(cell_errors.of(chosen(of), column))
+
+
+def _size(trained: str, proposed: str) -> Measure:
+    """Return the measure of a size in millions: of the chosen cell, or of every proposal if none is trained.
+
+    The size of a proposal is that of its network for the data set that it is searched on.
+    """
+
+    def measure(of: Of) -> pd.Series:
+        sizes = chosen(of)[trained].dropna()[:1]
+        if not len(sizes) and of.target == of.benchmark.partition("/")[2]:
+            sizes = of.study.done(of.benchmark, of.row)[proposed].dropna()
+        return sizes.astype(float) / 1e6
+
+    return measure
 
 
 def _in_trainings(of: Of) -> pd.Series:
@@ -129,12 +160,18 @@ def _signal(search: Search) -> float | None:
     return rank_correlation(*pairs[max(pairs)]) if pairs else None
 
 
-def _tau(of: Of) -> pd.Series:
-    """Kendall's correlation of probed cells: by the losses that papers print it for, else by the first own accuracies."""
+def _kendall(index: int) -> Measure:
+    """Return the measure of probed cells: Kendall's correlation (0) or its p (1).
+
+    By the losses that papers print it for, else by the first own accuracies.
+    """
+    return lambda of: pd.Series([kendall(run.by_shared, run.by_own)[index] for run in _probed(of)], dtype=float).dropna()
+
+
+def _probed(of: Of) -> Sequence[signal.Ranked]:
     probed = signal.probed(of.study, of.study.evidence.traces, of.benchmark)
     by_source = {source: runs for source, runs in probed.items() if source.row == of.row}
-    chosen = next((runs for source, runs in by_source.items() if source.printed_on), next(iter(by_source.values()), []))
-    return pd.Series([kendall(run.by_shared, run.by_own)[0] for run in chosen], dtype=float)
+    return next((runs for source, runs in by_source.items() if source.printed_on), next(iter(by_source.values()), []))
 
 
 def _cell(number: Callable[[frozenset[tuple[str, int, int, str]], Mapping[str, str]], float]) -> Measure:
@@ -166,8 +203,15 @@ def _at_equal(budget: str) -> Measure:
 
 MEASURES: dict[str, Measure] = {
     "test accuracy": _tested,
+    "test accuracy of every run": _every_run(Run.TEST),
+    "validation accuracy of every run": _every_run(Run.VALID),
     "regret": _regret,
     "test error": _trained,
+    "test error of the chosen cell": _chosen_error(Training.ACCURACY),
+    "smallest test error of the chosen cell": lambda of: _chosen_error(Training.ACCURACY)(of).nsmallest(1),
+    "top-5 error of the chosen cell": _chosen_error(Training.TOP5),
+    "parameters": _size(Training.PARAMETERS, Run.PARAMETERS),
+    "multiply-adds": _size(Training.MACS, Run.MACS),
     "search time in trainings": _in_trainings,
     "test accuracy at equal solver calls": _at_equal("queries"),
     "test accuracy at equal charged seconds": _at_equal("seconds"),
@@ -182,7 +226,9 @@ MEASURES: dict[str, Measure] = {
     "accuracy gained by absorption": _absorbed,
     "epoch in which all nodes are settled": _of_search(_settled),
     "Spearman correlation": _of_search(_signal),
-    "Kendall correlation": _tau,
+    "Kendall correlation": _kendall(0),
+    "p of Kendall's correlation": _kendall(1),
+    "operations": _cell(lambda on, kinds: float(len(on))),
     "share of skip connections": _cell(lambda on, kinds: 100 * sum(kinds.get(op) == "identity" for *_, op in on) / len(on)),
     "nodes of the reduction cell": _cell(lambda on, kinds: float(len({node for cell, _, node, _ in on if cell == "reduce"}))),
     "Hamming distance": lambda of: stability.distance(of.study, of.benchmark, of.row, of.other),

@@ -1,9 +1,9 @@
-"""The scoreboard: every result that the papers print, with ours and the verdict, or with the reason why there is none."""
+"""The scoreboard: every number that the papers print, with ours and the verdict, or with the reason why there is none."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any, NamedTuple
@@ -13,14 +13,14 @@ import pandas as pd
 
 from reports import cell_errors, claims
 from reports import published as papers
-from reports.evidence import NOT_YET, Run, Training
+from reports.evidence import NOT_YET
 from reports.formats import MISSING, signed, spread, target_name, with_interval
-from reports.layout import Block, Cited, Column, Heading, Paragraph, Table
-from reports.measures import MEASURES, Of
+from reports.layout import Block, Bullets, Column, Heading, Paragraph, Table
+from reports.measures import MEASURES, Of, chosen
 from reports.published import Line
 from reports.statistics import mean_interval
 from reports.study import Study
-from reports.verdict import NOT_MEASURED, VERDICTS, Verdict, counted, difference_from, judge_target, margin_of
+from reports.verdict import NOT_MEASURED, VERDICTS, Verdict, difference_from, judge_target, margin_of
 
 HIDDEN = "trained by settings that no paper states"
 NO_SEARCH = "a search that this project does not have"
@@ -32,6 +32,18 @@ MORE_SEARCHES = "a further set of searches"
 KINDS = {"setting": SETTING, "repeats": REPEATED, "needs": NO_SEARCH, "further": MORE_SEARCHES}
 KINDS |= dict.fromkeys(("quoted", "re-evaluation", "network"), QUOTED)
 """By the first word of the reason why a line has no row or is not measured; all others are DERIVED."""
+WORDS = (
+    ("reproduced", "the 90 % interval of the difference lies within ±δ, a margin that was fixed before the runs"),
+    ("consistent, not conclusive", "the 95 % interval of the difference contains 0"),
+    ("differs", "the 95 % interval lies outside ±δ"),
+    ("unclear", "none of these, or fewer than 3 runs"),
+    ("not comparable", "measured, by another rule or machine than the paper's, or printed without a spread"),
+    ("supported, contradicted, undecided", "a claim in the paper's own setting: the 95 % interval of the effect lies on the "
+     "claimed side of the bound, on the other side, or contains it"),
+    ("observed, opposite observed, undecided on …", "the same in another setting, such as the bundled digits; it says nothing "
+     "about the paper's numbers"),
+)  # fmt: skip
+"""What the results on the page mean."""
 
 
 class Way(NamedTuple):
@@ -41,6 +53,10 @@ class Way(NamedTuple):
     """What is missing on this machine, ``needs a GPU``; empty if nothing is."""
     arguments: str
     """Arguments of ``python -m harness.run`` that measure it."""
+
+
+WayTo = Callable[[Mapping[str, Any], str], Way]
+"""Return how a line (or a claim's protocol, benchmark and target) is measured for some rows, joined by ``;``."""
 
 
 @dataclass(frozen=True)
@@ -56,76 +72,35 @@ class Comparison:
     """A verdict on a measured number, or in a few words why it is not measured."""
     way: Way | None = None
 
+    @property
+    def printed(self) -> str:
+        """Return the printed value as text."""
+        name, (_, _, value) = self.line["metric"], self.line["caveats"].rpartition("value: ")
+        if name.startswith("hparam:"):
+            return f"{self.line['mean']:g}" if isfinite(self.line["mean"]) else value
+        return spread(self.line["mean"], self.line["std"], self.digits)
 
-# -- our values for a line, by its metric ------------------------------------------------------------------------------
+    @property
+    def digits(self) -> int:
+        """Return the number of decimals that the papers print."""
+        metric = METRICS.get(self.line["metric"])
+        return metric.digits if metric else 2
 
-
-def searched(line: Mapping[str, Any]) -> str:
-    """Return the data set that the searches behind a line see."""
-    return str(line["benchmark"]).partition("/")[2]
-
-
-def _chosen(study: Study, line: Line, row: str) -> pd.DataFrame:
-    """Return the trainings of the row's chosen cell on the line's data; empty if there are none."""
-    for _, data, group in cell_errors.chosen(study, line["benchmark"]):
-        if data == line["target"] and (group[Training.ROW] == row).any():
-            return group[group[Training.ROW] == row]
-    return study.evidence.trainings.iloc[:0]
-
-
-def _error(column: str) -> Callable[[Study, Line, str], np.ndarray]:
-    return lambda study, line, row: cell_errors.of(_chosen(study, line, row), column)
-
-
-def _smallest(study: Study, line: Line, row: str) -> np.ndarray:
-    return np.sort(_error(Training.ACCURACY)(study, line, row))[:1]
-
-
-def _size(trained: str, proposed: str) -> Callable[[Study, Line, str], np.ndarray]:
-    """Return the reader of a size in millions: of the chosen cell, or of every proposal if none is trained.
-
-    The size of a proposal is that of its network for the data set that it is searched on.
-    """
-
-    def read(study: Study, line: Line, row: str) -> np.ndarray:
-        sizes = _chosen(study, line, row)[trained].dropna().to_numpy(dtype=float)[:1]
-        if not len(sizes) and line["target"] == searched(line):
-            sizes = study.done(line["benchmark"], row)[proposed].dropna().to_numpy(dtype=float)
-        return sizes / 1e6
-
-    return read
-
-
-def _place(line: Line, row: str) -> tuple[str, str, str]:
-    return line["benchmark"], row, line["target"]
-
-
-def _validation(study: Study, line: Line, row: str) -> np.ndarray:
-    return study.finished(*_place(line, row))[Run.VALID].dropna().to_numpy(dtype=float)
-
-
-def _cost(study: Study, line: Line, row: str) -> np.ndarray:
-    name = "GPU-days" if line["cost_unit"].startswith("GPU-days") else "GPU seconds"
-    return MEASURES[name](Of(study, line["benchmark"], row)).to_numpy(dtype=float)
-
-
-def _distance(study: Study, line: Line, row: str) -> np.ndarray:
-    """Distances from the row without the changed setting; of random cells, from every row that has changed ones."""
-    ran = study.rows(line["benchmark"])
-    base = study.unchanged(row) if "[" in row else next((study.unchanged(name) for name in ran if "[" in name), "")
-    return MEASURES["Hamming distance"](Of(study, line["benchmark"], row, base)).to_numpy(dtype=float)
-
-
-def _measure(name: str) -> Callable[[Study, Line, str], np.ndarray]:
-    return lambda study, line, row: MEASURES[name](Of(study, *_place(line, row)[:2])).to_numpy(dtype=float)
+    @property
+    def measure(self) -> str:
+        """Return the metric in words, with the unit of a cost."""
+        name = self.line["metric"]
+        if metric := METRICS.get(name):
+            return metric.words + (f", {self.line['cost_unit']}" if name == "search_cost" else "")
+        return cell_errors.UNITS.get(name, name.replace("_pct", " %").replace("_", " ").replace("hparam:", ""))
 
 
 class Metric(NamedTuple):
-    """What a metric of the papers is in words, and how ours is read."""
+    """What a metric of the papers is in words, and the measure that reads ours."""
 
     words: str
-    read: Callable[[Study, Line, str], np.ndarray]
-    """Return our values for a line and a row."""
+    measure: str
+    """A name in :data:`reports.measures.MEASURES`."""
     trained: bool = False
     """True if the values are of trainings of the chosen cell."""
     judged: bool = False
@@ -133,26 +108,43 @@ class Metric(NamedTuple):
     digits: int = 2
 
 
+ERROR, SUPERNET = "test error of the chosen cell", "supernet_valid_accuracy_pct"
 METRICS = {
-    "test_accuracy_pct": Metric("test accuracy %", lambda study, line, row: study.test(*_place(line, row)), judged=True),
-    "valid_accuracy_pct": Metric("validation accuracy %", _validation),
-    "test_error_pct": Metric("test error %", _error(Training.ACCURACY), trained=True, judged=True),
-    "test_error_pct[seed set 1]": Metric("test error %", _error(Training.ACCURACY), trained=True, judged=True),
-    "top1_error_pct": Metric("top-1 error %", _error(Training.ACCURACY), trained=True, judged=True),
-    "top5_error_pct": Metric("top-5 error %", _error(Training.TOP5), trained=True),
-    "test_error_pct_best": Metric("smallest test error %", _smallest, trained=True),
-    "multiply_add_M": Metric("multiply-adds M", _size(Training.MACS, Run.MACS), digits=0),
-    "params_M": Metric("parameters M", _size(Training.PARAMETERS, Run.PARAMETERS)),
-    "search_cost": Metric("search cost", _cost, digits=3),
-    "hamming_distance": Metric("Hamming distance", _distance, digits=0),
-    "kendall_tau": Metric("Kendall's τ", _measure("Kendall correlation")),
-    "supernet_valid_accuracy_pct[before discretisation]": Metric("supernet before discretisation %", _measure("before")),
-    "supernet_valid_accuracy_pct[after discretisation]": Metric("supernet after discretisation %", _measure("after")),
-    "search_epochs_until_termination": Metric(
-        "epochs of the search", _measure("epoch in which all nodes are settled"), digits=0
-    ),
+    "test_accuracy_pct": Metric("test accuracy %", "test accuracy of every run", judged=True),
+    "valid_accuracy_pct": Metric("validation accuracy %", "validation accuracy of every run"),
+    "test_error_pct": Metric("test error %", ERROR, trained=True, judged=True),
+    "test_error_pct[seed set 1]": Metric("test error %", ERROR, trained=True, judged=True),
+    "top1_error_pct": Metric("top-1 error %", ERROR, trained=True, judged=True),
+    "top5_error_pct": Metric("top-5 error %", "top-5 error of the chosen cell", trained=True),
+    "test_error_pct_best": Metric("smallest test error %", "smallest test error of the chosen cell", trained=True),
+    "multiply_add_M": Metric("multiply-adds M", "multiply-adds", digits=0),
+    "params_M": Metric("parameters M", "parameters"),
+    "search_cost": Metric("search cost", "", digits=3),
+    "hamming_distance": Metric("Hamming distance", "Hamming distance", digits=0),
+    "operations": Metric("operations of the cell", "operations", digits=0),
+    "kendall_tau": Metric("Kendall's τ", "Kendall correlation"),
+    "kendall_p": Metric("p of Kendall's τ", "p of Kendall's correlation"),
+    f"{SUPERNET}[before discretisation]": Metric("supernet before discretisation %", "before"),
+    f"{SUPERNET}[after discretisation]": Metric("supernet after discretisation %", "after"),
+    "search_epochs_until_termination": Metric("epochs of the search", "epoch in which all nodes are settled", digits=0),
 }
-"""The metrics of lines that can be measured."""
+"""The metrics of lines that can be measured. The measure of a search cost has the unit of the line."""
+
+
+def searched(line: Mapping[str, Any]) -> str:
+    """Return the data set that the searches behind a line see."""
+    return str(line["benchmark"]).partition("/")[2]
+
+
+def read(study: Study, line: Line, row: str) -> np.ndarray:
+    """Return our values for a line and a row.
+
+    A distance is that from the row without the changed setting; of random cells, from every row that has changed ones.
+    """
+    name = METRICS[line["metric"]].measure or ("GPU-days" if line["cost_unit"].startswith("GPU-days") else "GPU seconds")
+    several = [row, *study.rows(line["benchmark"])]
+    base = next((study.unchanged(other) for other in several if "[" in other), "")
+    return MEASURES[name](Of(study, line["benchmark"], row, base, line["target"])).to_numpy(dtype=float)
 
 
 def numbers(published: pd.DataFrame) -> Iterator[Line]:
@@ -174,12 +166,7 @@ def numbers(published: pd.DataFrame) -> Iterator[Line]:
                 yield number | ({"target": searched(line), "recipe": ""} if metric == "search_cost" else {})
 
 
-# -- comparisons -------------------------------------------------------------------------------------------------------
-
-
-def compare(
-    studies: Sequence[Study], published: pd.DataFrame, way: Callable[[Line, str], Way] = lambda line, row: Way("", "")
-) -> list[Comparison]:
+def compare(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambda line, row: Way("", "")) -> list[Comparison]:
     """Return a comparison for every printed number and each of its rows; of several studies, with the one that has most runs.
 
     Args:
@@ -196,9 +183,9 @@ def compare(
                 results.append(Comparison(line, row, np.empty(0), verdict, REPEATED))
                 continue
             printed[key] = line["table"]
-            metric = METRICS.get(line["metric"]) if row else None
+            metric = METRICS.get(line["metric"]) if row and not line["unmeasured"] else None
             under = [study for study in studies if study.page.protocol == line["protocol"]] if metric else []
-            samples = [(study, metric.read(study, line, row)) for study in under if metric]
+            samples = [(study, read(study, line, row)) for study in under]
             study, values = max(samples, key=lambda sample: len(sample[1]), default=(None, np.empty(0)))
             if study is not None and metric is not None and len(values):
                 verdict = _judge(study, line, row, metric, values)
@@ -211,20 +198,20 @@ def compare(
 def _judge(study: Study, line: Line, row: str, metric: Metric, values: np.ndarray) -> Verdict:
     margin = margin_of(line["benchmark"], line["target"]) if metric.judged else None
     if metric.trained:
-        return cell_errors.judge(study, row, _chosen(study, line, row), line, values, margin)
+        trained = chosen(Of(study, line["benchmark"], row, target=line["target"]))
+        return cell_errors.judge(study, row, trained, line, values, margin)
     reason = claims.ANOTHER_MACHINE + "; ours is of one search" * line["cost_unit"].endswith("searches")
     if line["metric"] != "search_cost":
         reason = study.obstacle(line["benchmark"], row)
     return judge_target(values, line, margin, reason)
 
 
-def _unmeasured(line: Line, row: str, way: Callable[[Line, str], Way]) -> Comparison:
+def _unmeasured(line: Line, row: str, way: WayTo) -> Comparison:
     """Return the class and the reason of a number that nothing here measures."""
     reason, how = line["unmapped"] or line["unmeasured"], None
     kind = KINDS.get(reason.partition(" ")[0].rstrip(",;:"), DERIVED)
-    if kind == MORE_SEARCHES or not reason:
+    if not reason:
         how = way(line, row)
-    if not reason and how:
         reason = kind = how.obstacle or NOT_YET
         if METRICS[line["metric"]].trained and not line["recipe"]:
             reason, kind = "the recipe behind the printed number is not stated", HIDDEN
@@ -234,40 +221,59 @@ def _unmeasured(line: Line, row: str, way: Callable[[Line, str], Way]) -> Compar
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-def blocks(
-    studies: Sequence[Study], published: pd.DataFrame, way: Callable[[Line, str], Way] = lambda line, row: Way("", "")
-) -> list[Block]:
-    """Return the page: counts by paper, the claims of the papers, and a table for each table of a paper."""
+def blocks(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambda line, row: Way("", "")) -> list[Block]:
+    """Return the page: the main claims, counts by paper, and for each paper its numbers and its claims."""
     comparisons = compare(studies, published, way)
-    tested = {claim: list(claims.results(claim, studies)) for claim in claims.load()}
-    verdicts = counted(item.kind for item in comparisons) or "none is measured"
-    distinct = {id(item.line): item.line["paper"] for item in comparisons if item.kind != REPEATED}
+    tested = {claim: list(claims.results(claim, studies)) or [_untested(claim, way)] for claim in claims.load()}
+    counted = [item for item in comparisons if item.kind != REPEATED]
+    distinct = {id(item.line): item for item in counted}
+    measured = {id(item.line) for item in counted if len(item.values)}
     shown: list[Block] = [
-        Paragraph(f"{len(comparisons)} comparisons with {len(distinct)} printed numbers: {verdicts}. {_sources(studies)}"),
+        Paragraph(
+            f"Which results of five papers hold? They print {len(distinct)} numbers that are transcribed here; "
+            f"{len(measured)} have a value from the stored runs. {_sources(studies)}"
+        ),
+        Bullets(list(WORDS)),
+        Heading("The papers' main claims"),
+        claims.table({claim: results for claim, results in tested.items() if claim.main}),
+        Heading("Numbers and claims by paper"),
         _counts(
-            "comparisons",
-            [(item.line["paper"], item.kind) for item in comparisons],
-            [*distinct.values()],
-            "A number that may belong to several of our rows is compared with each and counts for each, and so does a number "
-            "that a paper repeats; the last line counts each number once. The parameters and search costs that are printed "
+            "numbers",
+            [(item.line["paper"], item.kind) for item in counted],
+            [item.line["paper"] for item in distinct.values()],
+            "A number that may belong to several of our rows is compared with each and counts for each; the last line counts "
+            "each number once, and none that the same paper prints before. The parameters and search costs that are printed "
             "with a row are numbers too, and the settings of CoNAS and feature map selection, not those of other papers.",
         ),
         _counts(
             "claims",
-            [
-                (claim.paper, result.verdict)
-                for claim, outcomes in tested.items()
-                for result in outcomes or [claims.untested(claim)]
-            ],
+            [(claim.paper, result.verdict) for claim, results in tested.items() for result in results],
             [claim.paper for claim in tested],
             "A claim counts in each setting in which it was tested; the last line counts it once.",
         ),
-        *claims.blocks(tested),
     ]
-    for paper, table in dict.fromkeys((item.line["paper"], item.line["table"]) for item in comparisons):
-        items = [item for item in comparisons if (item.line["paper"], item.line["table"]) == (paper, table)]
-        shown += [Heading(f"{papers.PAPERS[paper]}, {papers.place(table)}"), _table(items)]
+    for paper, name in papers.PAPERS.items():
+        items = [item for item in comparisons if item.line["paper"] == paper]
+        with_values = [item for item in items if len(item.values)]
+        shown += [Heading(f"{name}: numbers measured here")]
+        shown += [_measured(with_values)] if with_values else [Paragraph("None in these stores.")]
+        of_paper = {claim: results for claim, results in tested.items() if claim.paper == paper}
+        shown += [Heading(f"{name}: claims"), claims.table(of_paper), claims.quotes(of_paper)]
+        shown += [Heading(f"{name}: numbers not measured here"), *_rest([item for item in items if not len(item.values)])]
+        shown += [Heading(f"{name}: notes on the printed numbers"), Bullets(_notes(items))]
     return shown
+
+
+def _untested(claim: claims.Claim, way: WayTo) -> claims.Tested:
+    """Return a claim that was tested nowhere, with the reason or the command in place of the setting."""
+    if claim.reason:
+        return claims.Tested(claim.reason, claims.NOT_TESTED)
+    protocol, benchmark = (*claim.also, *claim.on)[0].split()
+    place = {"protocol": protocol, "benchmark": benchmark, "target": "", "recipe": "", "metric": ""}
+    rows = [row for row in (claim.row, claim.against) if row]
+    ways = [way(place, row) for row in (rows if "[" in "".join(rows) else [";".join(rows)])]  # a setting holds for a command
+    commands = ", then ".join(dict.fromkeys(how.arguments for how in ways))
+    return claims.Tested(f"{ways[0].obstacle or NOT_YET}: {commands}", claims.NOT_TESTED)
 
 
 def _sources(studies: Sequence[Study]) -> str:
@@ -297,40 +303,59 @@ def _counts(what: str, pairs: Sequence[tuple[str, str]], once: Sequence[str], ca
     return table
 
 
-def _table(items: Sequence[Comparison]) -> Table:
-    names = ["printed for", "our row", "data", "measure", "printed", "ours [95 %]", "n", "Δ [95 %]", "result", "reason"]
+def _measured(items: Sequence[Comparison]) -> Table:
+    names = ["printed for", "in", "our row", "data", "measure", "printed", "ours [95 %]", "n", "Δ [95 %]", "result", "remarks"]
     table = Table(
         "Δ = ours − printed, with Welch's interval if both sides have a spread and the n of the paper is known. A result is "
         "that of one number; the pages of the protocols correct over the data sets of a row.",
-        [Column(name, right=name in names[4:8]) for name in (*names, "python -m harness.run")],
+        [Column(name, right=name in names[5:9]) for name in names],
     )
     for item in items:
-        line, values, name = item.line, item.values, item.line["metric"]
-        words, digits = (METRICS[name].words, METRICS[name].digits) if name in METRICS else (_in_words(name), 2)
-        text = line["caveats"].rpartition("value: ")[2] if "value: " in line["caveats"] else ""
-        text = text or (f"{line['mean']:g}" if name.startswith("hparam:") else spread(line["mean"], line["std"], digits))
-        ours, delta, difference = MISSING, MISSING, difference_from(values, line)
-        if len(values):
-            ours = with_interval(float(values.mean()), mean_interval(values), digits)
-            delta = signed(float(values.mean()) - line["mean"], digits)
+        line, values, digits = item.line, item.values, item.digits
+        difference = difference_from(values, line)
+        mean = float(values.mean())
+        delta = signed(mean - line["mean"], digits)
         if difference:
             delta = with_interval(difference.delta, difference.interval(0.95), digits, sign=True)
-        reason = "; ".join(filter(None, [item.verdict.reason, *item.verdict.notes]))
-        table.add(
-            [
-                Cited(line["label"], [papers.CITATIONS[line["paper"]]]),
-                item.row or MISSING,
-                target_name(line["target"]),
-                words + (f", {line['cost_unit']}" if name == "search_cost" else ""),
-                text,
-                *(ours, str(len(values) or MISSING), delta, item.kind),
-                MISSING if reason == item.kind else reason or MISSING,
-                item.way.arguments if item.way else MISSING,
-            ]
-        )
+        ours = with_interval(mean, mean_interval(values), digits)
+        remarks = "; ".join(filter(None, [item.verdict.reason, *item.verdict.notes]))
+        where = [line["label"], papers.place(line["table"]), item.row, target_name(line["target"]), item.measure]
+        table.add([*where, item.printed, ours, str(len(values)), delta, item.kind, remarks or MISSING])
     return table
 
 
-def _in_words(metric: str) -> str:
-    """Return a metric that is not measured in words."""
-    return cell_errors.UNITS.get(metric, metric.replace("_pct", " %").replace("_", " ").replace("hparam:", "setting: "))
+def _rest(items: Sequence[Comparison]) -> list[Block]:
+    """Return what is not measured: a line for each row that can run, with its command, and lists of the rest by reason."""
+    names = ("printed for", "in", "our row", "printed", "why not", "python -m harness.run")
+    table = Table("One line for each row and command; what the numbers are of stands before them.", [])
+    table.columns += [Column(name, right=False) for name in names]
+    runs: dict[tuple[str, ...], list[Comparison]] = {}
+    lists: dict[str, dict[str, list[Comparison]]] = {}
+    for item in items:
+        label, place, reason = item.line["label"], papers.place(item.line["table"]), item.verdict.reason
+        if item.way:
+            runs.setdefault((label, place, item.row, reason, item.way.arguments), []).append(item)
+        else:
+            lists.setdefault(reason, {}).setdefault(f"{place} {label}", []).append(item)
+    for (label, place, row, reason, arguments), group in runs.items():
+        table.add([label, place, row, _values(group), reason, arguments])
+    named = [(reason, "; ".join(f"{name}: {_values(group)}" for name, group in of.items())) for reason, of in lists.items()]
+    return [*([table] if table.rows else []), Bullets(named)]
+
+
+def _values(items: Iterable[Comparison]) -> str:
+    """Return printed values as text, by data set."""
+    by_data: dict[str, list[str]] = {}
+    for item in items:
+        by_data.setdefault(target_name(item.line["target"]), []).append(f"{item.measure} {item.printed}")
+    return "; ".join(f"{data}: {', '.join(texts)}" for data, texts in by_data.items())
+
+
+def _notes(items: Iterable[Comparison]) -> list[tuple[str, str]]:
+    """Return what is not certain about printed numbers, and what they are of: a note, and where it applies."""
+    notes: dict[str, dict[str, None]] = {}
+    for item in items:
+        for note in filter(None, item.line["caveats"].split("; ")):
+            if not note.startswith("value: "):
+                notes.setdefault(note, {})[f"{papers.place(item.line['table'])} {item.line['label']}"] = None
+    return [(note, ", ".join(labels)) for note, labels in notes.items()]

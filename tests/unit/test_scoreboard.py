@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -138,14 +139,8 @@ def test_the_parameters_of_a_network_for_imagenet_are_not_those_of_the_search() 
 
 def test_settings_are_printed_with_all_their_digits() -> None:
     text = to_markdown("Scoreboard", scoreboard.blocks([], PUBLISHED))
-    lines = [line for line in text.splitlines() if "setting: weight decay" in line or "setting: initial lr" in line]
-    printed = {line.split("|")[5].strip() for line in lines}
-    assert printed == {"0.0003", "0.0005", "0.025"}
-
-
-def test_every_metric_of_a_line_that_can_be_measured_has_a_reader() -> None:
-    possible = PUBLISHED[(PUBLISHED["row"] != "") & (PUBLISHED["unmeasured"] == "")]
-    assert set(possible["metric"]) <= set(scoreboard.METRICS)
+    (line,) = [line for line in text.splitlines() if line.startswith("- **setting, tested as a default:** T3 CoNAS")]
+    assert "initial lr 0.025" in line and set(re.findall(r"weight decay ([\d.]*\d)", line)) == {"0.0003", "0.0005"}
 
 
 def test_the_reason_of_a_number_is_its_own_then_what_is_missing_here_then_that_nobody_ran_it() -> None:
@@ -268,14 +263,15 @@ def test_of_several_stores_the_one_with_most_runs_is_compared() -> None:
 
 def test_the_page_counts_classes_by_paper_and_names_the_command() -> None:
     blocks = scoreboard.blocks([], PUBLISHED, lambda line, row: Way("needs a GPU", f"--methods {row} --device cuda"))
-    counts = next(block for block in blocks if isinstance(block, Table))
+    counts = next(block for block in blocks if isinstance(block, Table) and block.columns[0].name == "numbers")
     totals = {cells[0]: [int(cell) for cell in cells[1:]] for cells in counts.rows}
     for *papers, total in totals.values():
         assert sum(papers) == total
     once, everything = totals.pop("each once"), totals.pop("all")
     assert everything == [sum(column) for column in zip(*totals.values(), strict=True)]
-    repeated, more_rows = np.array(totals[scoreboard.REPEATED]), np.array(everything) - once
-    assert (more_rows >= repeated).all() and more_rows[2] == repeated[2], "paper 001 and 002 have one row for each number"
+    more_rows = np.array(everything) - once
+    assert (more_rows >= 0).all() and not more_rows[1:3].any(), "papers 001 and 002 have one row for each number"
+    assert scoreboard.REPEATED not in totals
     text = to_markdown("Scoreboard", blocks)
     assert "--methods rsps --device cuda" in text and "nan" not in text
 
@@ -300,9 +296,6 @@ def test_the_way_to_a_number_is_a_command_of_this_project() -> None:
     assert {way(line, line["row"]).arguments for line in table_6} == {
         "--protocol conas-2021-table6 --benchmarks darts/cifar10 --device cuda"
     }, "a distance needs the base row too"
-    sets = [line for line in scoreboard.numbers(PUBLISHED) if "seed set" in line["metric"]]
-    ends = [way(line, "gaea_pc_darts").arguments.partition("gaea_pc_darts")[2] for line in sets]
-    assert ends == [" --device cuda", " --seeds 8 --device cuda", " --seeds 12 --device cuda"]
     (first, *_) = [line for line in scoreboard.numbers(PUBLISHED) if line["row"] == "random_search"]
     assert "cuda" not in way(first, "random_search").arguments
 
