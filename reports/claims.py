@@ -28,8 +28,6 @@ ELSEWHERE = {
     UNDECIDED: "undecided on {}",
 }
 """The words for a test under other rules, on other data or of another quantity than the paper's."""
-AVERAGED = "averaged over searches, each row trained by its own recipe; the paper trains one chosen cell"
-ANOTHER_MACHINE = "measured on another machine"
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Claim:
     main: bool = False
     """True for the claims that stand first."""
     on: tuple[str, ...] = ()
-    """``PROTOCOL BENCHMARK`` of the paper's own setting."""
+    """``PROTOCOL BENCHMARK`` of the paper's own setting; none for a test error or the time of a search, see the file."""
     also: tuple[str, ...] = ()
     """``PROTOCOL BENCHMARK`` of other settings that can test the sentence."""
     reason: str = ""
@@ -97,17 +95,11 @@ def results(claim: Claim, studies: Sequence[Study]) -> Iterator[Tested]:
         if study is not None and len(values):
             effect, interval = _effect(claim, values)
             verdict = decide(claim, interval)
-            obstacle = study.obstacle(benchmark, claim.row) or _other_quantity(claim)
+            obstacle = study.obstacle(benchmark, claim.row)
             if obstacle or place not in claim.on:
                 verdict = ELSEWHERE[verdict].format("digits" if benchmark.endswith("digits") else benchmark)
             where = filter(None, (protocol, benchmark, study.common_budget(benchmark), obstacle if place in claim.on else ""))
             yield Tested(", ".join(where), verdict, effect, interval, len(values))
-
-
-def _other_quantity(claim: Claim) -> str:
-    """Return why a measure is not the paper's number, or ``""``."""
-    time = claim.measure.startswith("GPU") and claim.test == "mean"
-    return AVERAGED if claim.measure == "test error" else ANOTHER_MACHINE if time else ""
 
 
 def _sample(claim: Claim, of: Of) -> np.ndarray:
@@ -167,8 +159,9 @@ def table(tested: Mapping[Claim, Sequence[Tested]]) -> Table:
 
 
 def quotes(claims: Iterable[Claim]) -> Bullets:
-    """Return the papers' words by place."""
-    return Bullets([*dict.fromkeys((claim.place, f"“{claim.quote}”") for claim in claims)])
+    """Return the papers' words by place, with the protocol and the benchmark of the paper's own setting."""
+    texts = ((claim.place, f"“{claim.quote}”" + f" ({', '.join(claim.on)})" * bool(claim.on)) for claim in claims)
+    return Bullets(list(dict.fromkeys(texts)))
 
 
 def compared(claim: Claim) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from operator import sub, truediv
 from typing import NamedTuple
 
 import numpy as np
@@ -44,10 +45,6 @@ Measure = Callable[[Of], pd.Series]
 """Return one number by world, or by training of a chosen cell; no entry for a search that does not have it."""
 
 
-def _tested(of: Of) -> pd.Series:
-    return of.study.by_world(of.benchmark, of.row, of.judged())
-
-
 def _every_run(column: str) -> Measure:
     return lambda of: of.study.finished(of.benchmark, of.row, of.judged())[column].dropna()
 
@@ -61,14 +58,6 @@ def _column(name: str, unit: float = 1.0, device: str = "") -> Measure:
         return done.groupby(Run.WORLD)[name].mean().dropna() / unit
 
     return measure
-
-
-def _regret(of: Of) -> pd.Series:
-    return of.study.judged(of.benchmark, of.row, of.judged()).groupby(Run.WORLD)[Run.REGRET].mean().dropna()
-
-
-def _seconds_per_call(of: Of) -> pd.Series:
-    return _column(Run.SECONDS)(of) / _column(Run.QUERIES)(of)
 
 
 def _trainings(of: Of) -> pd.DataFrame:
@@ -111,11 +100,15 @@ def _size(trained: str, proposed: str) -> Measure:
     return measure
 
 
-def _in_trainings(of: Of) -> pd.Series:
-    """Real time of a search over that of a training from scratch of its cell, both on a GPU."""
+def _seconds_of_trainings(of: Of) -> pd.Series:
+    """Real time of a training from scratch of the cell of each search, on a GPU."""
     table = _trainings(of)
     table = table[(table[Training.DEVICE] == "cuda") & table[Training.ACCURACY].notna()]
-    return (MEASURES["GPU seconds"](of) / table.groupby(Training.WORLD)[Training.SECONDS].mean()).dropna()
+    return table.groupby(Training.WORLD)[Training.SECONDS].mean()
+
+
+def _of_two(combine: Callable[[pd.Series, pd.Series], pd.Series], first: Measure, second: Measure) -> Measure:
+    return lambda of: combine(first(of), second(of)).dropna()
 
 
 def _of_search(number: Callable[[Search], float | None]) -> Measure:
@@ -130,14 +123,6 @@ def _of_search(number: Callable[[Search], float | None]) -> Measure:
 
 def _logged(name: str) -> Measure:
     return _of_search(lambda search: epochs.last(search.log, name))
-
-
-def _lost(of: Of) -> pd.Series:
-    return (MEASURES["before"](of) - MEASURES["after"](of)).dropna()
-
-
-def _absorbed(of: Of) -> pd.Series:
-    return (_logged(Log.AFTER_ABSORPTION)(of) - _logged(Log.BEFORE_ABSORPTION)(of)).dropna()
 
 
 def _settled(search: Search) -> float | None:
@@ -165,13 +150,14 @@ def _kendall(index: int) -> Measure:
 
     By the losses that papers print it for, else by the first own accuracies.
     """
-    return lambda of: pd.Series([kendall(run.by_shared, run.by_own)[index] for run in _probed(of)], dtype=float).dropna()
 
+    def measure(of: Of) -> pd.Series:
+        probed = signal.probed(of.study, of.study.evidence.traces, of.benchmark)
+        sources = sorted((source for source in probed if source.row == of.row), key=lambda source: not source.printed_on)
+        runs = probed[sources[0]] if sources else []
+        return pd.Series([kendall(run.by_shared, run.by_own)[index] for run in runs], dtype=float).dropna()
 
-def _probed(of: Of) -> Sequence[signal.Ranked]:
-    probed = signal.probed(of.study, of.study.evidence.traces, of.benchmark)
-    by_source = {source: runs for source, runs in probed.items() if source.row == of.row}
-    return next((runs for source, runs in by_source.items() if source.printed_on), next(iter(by_source.values()), []))
+    return measure
 
 
 def _cell(number: Callable[[frozenset[tuple[str, int, int, str]], Mapping[str, str]], float]) -> Measure:
@@ -202,28 +188,28 @@ def _at_equal(budget: str) -> Measure:
 
 
 MEASURES: dict[str, Measure] = {
-    "test accuracy": _tested,
+    "test accuracy": lambda of: of.study.by_world(of.benchmark, of.row, of.judged()),
     "test accuracy of every run": _every_run(Run.TEST),
     "validation accuracy of every run": _every_run(Run.VALID),
-    "regret": _regret,
+    "regret": lambda of: of.study.judged(of.benchmark, of.row, of.judged()).groupby(Run.WORLD)[Run.REGRET].mean().dropna(),
     "test error": _trained,
     "test error of the chosen cell": _chosen_error(Training.ACCURACY),
     "smallest test error of the chosen cell": lambda of: _chosen_error(Training.ACCURACY)(of).nsmallest(1),
     "top-5 error of the chosen cell": _chosen_error(Training.TOP5),
     "parameters": _size(Training.PARAMETERS, Run.PARAMETERS),
     "multiply-adds": _size(Training.MACS, Run.MACS),
-    "search time in trainings": _in_trainings,
+    "search time in trainings": _of_two(truediv, _column(Run.WALL_SECONDS, 1.0, "cuda"), _seconds_of_trainings),
     "test accuracy at equal solver calls": _at_equal("queries"),
     "test accuracy at equal charged seconds": _at_equal("seconds"),
     "charged seconds": _column(Run.SECONDS),
-    "charged seconds per solver call": _seconds_per_call,
+    "charged seconds per solver call": _of_two(truediv, _column(Run.SECONDS), _column(Run.QUERIES)),
     "GPU-days": _column(Run.WALL_SECONDS, 86400.0, "cuda"),
     "GPU seconds": _column(Run.WALL_SECONDS, 1.0, "cuda"),
     "entropy": _entropy,
     "before": _logged(Log.SUPERNET_ACCURACY),
     "after": _logged(Log.DISCRETISED_ACCURACY),
-    "accuracy lost by discretisation": _lost,
-    "accuracy gained by absorption": _absorbed,
+    "accuracy lost by discretisation": _of_two(sub, *map(_logged, (Log.SUPERNET_ACCURACY, Log.DISCRETISED_ACCURACY))),
+    "accuracy gained by absorption": _of_two(sub, *map(_logged, (Log.AFTER_ABSORPTION, Log.BEFORE_ABSORPTION))),
     "epoch in which all nodes are settled": _of_search(_settled),
     "Spearman correlation": _of_search(_signal),
     "Kendall correlation": _kendall(0),

@@ -13,36 +13,23 @@ import pandas as pd
 
 from reports import cell_errors, claims
 from reports import published as papers
-from reports.evidence import NOT_YET
+from reports.evidence import NOT_YET, Run
 from reports.formats import MISSING, signed, spread, target_name, with_interval
 from reports.layout import Block, Bullets, Column, Heading, Paragraph, Table
 from reports.measures import MEASURES, Of, chosen
 from reports.published import Line
 from reports.statistics import mean_interval
 from reports.study import Study
-from reports.verdict import NOT_MEASURED, VERDICTS, Verdict, difference_from, judge_target, margin_of
+from reports.verdict import NOT_MEASURED, RULES, VERDICTS, Verdict, difference_from, judge_target, margin_of
 
-HIDDEN = "trained by settings that no paper states"
-NO_SEARCH = "a search that this project does not have"
-SETTING = "a setting"
-QUOTED = "quoted: another author's method or network"
-DERIVED = "a reference or a derived number"
-REPEATED = "a repetition: the paper prints it before"
-MORE_SEARCHES = "a further set of searches"
-KINDS = {"setting": SETTING, "repeats": REPEATED, "needs": NO_SEARCH, "further": MORE_SEARCHES}
-KINDS |= dict.fromkeys(("quoted", "re-evaluation", "network"), QUOTED)
-"""By the first word of the reason why a line has no row or is not measured; all others are DERIVED."""
-WORDS = (
-    ("reproduced", "the 90 % interval of the difference lies within ±δ, a margin that was fixed before the runs"),
-    ("consistent, not conclusive", "the 95 % interval of the difference contains 0"),
-    ("differs", "the 95 % interval lies outside ±δ"),
-    ("unclear", "none of these, or fewer than 3 runs"),
-    ("not comparable", "measured, by another rule or machine than the paper's, or printed without a spread"),
-    ("supported, contradicted, undecided", "a claim in the paper's own setting: the 95 % interval of the effect lies on the "
+REPEATED, ANOTHER_MACHINE = "repetition", "measured on another machine"
+WORDS = [*RULES.items()][1:]
+WORDS += [
+    ("supported, contradicted, undecided", "of a claim in the paper's own setting: the 95 % interval of the effect lies on the "
      "claimed side of the bound, on the other side, or contains it"),
-    ("observed, opposite observed, undecided on …", "the same in another setting, such as the bundled digits; it says nothing "
-     "about the paper's numbers"),
-)  # fmt: skip
+    ("observed, opposite observed, undecided on …", "the same in another setting, such as the bundled digits, which is not the "
+     "paper's"),
+]  # fmt: skip
 """What the results on the page mean."""
 
 
@@ -55,8 +42,8 @@ class Way(NamedTuple):
     """Arguments of ``python -m harness.run`` that measure it."""
 
 
-WayTo = Callable[[Mapping[str, Any], str], Way]
-"""Return how a line (or a claim's protocol, benchmark and target) is measured for some rows, joined by ``;``."""
+WayTo = Callable[[str, str, Sequence[str], str], Way]
+"""Return how the rows of a protocol are run on a benchmark, and their cells trained on a data set if it is not empty."""
 
 
 @dataclass(frozen=True)
@@ -68,31 +55,32 @@ class Comparison:
     values: np.ndarray
     """Ours, one per run, in the unit of the line."""
     verdict: Verdict
-    kind: str
-    """A verdict on a measured number, or in a few words why it is not measured."""
     way: Way | None = None
+
+    @property
+    def kind(self) -> str:
+        """Return the verdict on a measured number, or in a few words why it is not measured."""
+        return self.verdict.name if len(self.values) else self.verdict.reason.partition(":")[0]
+
+    @property
+    def metric(self) -> Metric:
+        """Return the metric of the line; in words only if nothing reads it."""
+        name = self.line["metric"]
+        words = cell_errors.UNITS.get(name, name.replace("_pct", " %").replace("_", " ").replace("hparam:", ""))
+        return METRICS.get(name, Metric(words, ""))
 
     @property
     def printed(self) -> str:
         """Return the printed value as text."""
-        name, (_, _, value) = self.line["metric"], self.line["caveats"].rpartition("value: ")
-        if name.startswith("hparam:"):
-            return f"{self.line['mean']:g}" if isfinite(self.line["mean"]) else value
-        return spread(self.line["mean"], self.line["std"], self.digits)
-
-    @property
-    def digits(self) -> int:
-        """Return the number of decimals that the papers print."""
-        metric = METRICS.get(self.line["metric"])
-        return metric.digits if metric else 2
+        mean = self.line["mean"]
+        if self.line["metric"].startswith(("hparam:", "search_cost")):
+            return f"{mean:g}" if isfinite(mean) else self.line["caveats"].rpartition("value: ")[2]
+        return spread(mean, self.line["std"], self.metric.digits)
 
     @property
     def measure(self) -> str:
         """Return the metric in words, with the unit of a cost."""
-        name = self.line["metric"]
-        if metric := METRICS.get(name):
-            return metric.words + (f", {self.line['cost_unit']}" if name == "search_cost" else "")
-        return cell_errors.UNITS.get(name, name.replace("_pct", " %").replace("_", " ").replace("hparam:", ""))
+        return self.metric.words + f", {self.line['cost_unit']}" * (self.line["metric"] == "search_cost")
 
 
 class Metric(NamedTuple):
@@ -101,8 +89,6 @@ class Metric(NamedTuple):
     words: str
     measure: str
     """A name in :data:`reports.measures.MEASURES`."""
-    trained: bool = False
-    """True if the values are of trainings of the chosen cell."""
     judged: bool = False
     """True if a margin may be fixed for it."""
     digits: int = 2
@@ -112,11 +98,11 @@ ERROR, SUPERNET = "test error of the chosen cell", "supernet_valid_accuracy_pct"
 METRICS = {
     "test_accuracy_pct": Metric("test accuracy %", "test accuracy of every run", judged=True),
     "valid_accuracy_pct": Metric("validation accuracy %", "validation accuracy of every run"),
-    "test_error_pct": Metric("test error %", ERROR, trained=True, judged=True),
-    "test_error_pct[seed set 1]": Metric("test error %", ERROR, trained=True, judged=True),
-    "top1_error_pct": Metric("top-1 error %", ERROR, trained=True, judged=True),
-    "top5_error_pct": Metric("top-5 error %", "top-5 error of the chosen cell", trained=True),
-    "test_error_pct_best": Metric("smallest test error %", "smallest test error of the chosen cell", trained=True),
+    "test_error_pct": Metric("test error %", ERROR, judged=True),
+    "test_error_pct[seed set 1]": Metric("test error %", ERROR, judged=True),
+    "top1_error_pct": Metric("top-1 error %", ERROR, judged=True),
+    "top5_error_pct": Metric("top-5 error %", "top-5 error of the chosen cell"),
+    "test_error_pct_best": Metric("smallest test error %", "smallest test error of the chosen cell"),
     "multiply_add_M": Metric("multiply-adds M", "multiply-adds", digits=0),
     "params_M": Metric("parameters M", "parameters"),
     "search_cost": Metric("search cost", "", digits=3),
@@ -152,21 +138,19 @@ def numbers(published: pd.DataFrame) -> Iterator[Line]:
 
     A cost is that of a search, which knows no recipe and no data set but its own.
     """
-    lines = [
-        line if line["metric"] != "search_cost" else line | {"mean": line["search_cost"]} for line in papers.records(published)
-    ]
+    lines = papers.records(published)
     seen = {(line["paper"], line["table"], line["label"], line["metric"], line["mean"]) for line in lines}
     for line in lines:
         yield line
         for metric in ("params_M", "search_cost"):
             key = (line["paper"], line["table"], line["label"], metric, line[metric])
-            if (line["row"] or line["unmapped"].startswith("repeats")) and isfinite(line[metric]) and key not in seen:
+            if (line["row"] or line["unmapped"].startswith(REPEATED)) and isfinite(line[metric]) and key not in seen:
                 seen.add(key)
                 number = line | {"metric": metric, "mean": line[metric], "std": nan, "n": nan, "n_source": "", "record": ""}
                 yield number | ({"target": searched(line), "recipe": ""} if metric == "search_cost" else {})
 
 
-def compare(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambda line, row: Way("", "")) -> list[Comparison]:
+def compare(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambda *_: Way("", "")) -> list[Comparison]:
     """Return a comparison for every printed number and each of its rows; of several studies, with the one that has most runs.
 
     Args:
@@ -178,60 +162,45 @@ def compare(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lamb
     for line in numbers(published):
         for row in line["row"].split(";"):
             key = (line["paper"], row, line["benchmark"], line["target"], line["metric"], line["mean"])
-            if key in printed and not line["metric"].startswith("hparam:"):
-                verdict = Verdict(NOT_MEASURED, f"repeats {papers.place(printed[key])}")
-                results.append(Comparison(line, row, np.empty(0), verdict, REPEATED))
-                continue
-            printed[key] = line["table"]
-            metric = METRICS.get(line["metric"]) if row and not line["unmeasured"] else None
-            under = [study for study in studies if study.page.protocol == line["protocol"]] if metric else []
+            repeated = key in printed and not line["metric"].startswith("hparam:")
+            reason = f"{REPEATED}: of {papers.place(printed[key])}" if repeated else line["unmapped"] or line["unmeasured"]
+            printed.setdefault(key, line["table"])
+            under = [] if reason else [study for study in studies if study.page.protocol == line["protocol"]]
             samples = [(study, read(study, line, row)) for study in under]
             study, values = max(samples, key=lambda sample: len(sample[1]), default=(None, np.empty(0)))
-            if study is not None and metric is not None and len(values):
-                verdict = _judge(study, line, row, metric, values)
-                results.append(Comparison(line, row, values, verdict, verdict.name, way(line, row)))
-            else:
-                results.append(_unmeasured(line, row, way))
+            how = None if reason else way(line["protocol"], line["benchmark"], [row], line["target"] if line["recipe"] else "")
+            verdict = Verdict(NOT_MEASURED, reason or (how.obstacle if how else "") or NOT_YET)
+            if study is not None and len(values):
+                verdict = _judge(study, line, row, values)
+            results.append(Comparison(line, row, values, verdict, how))
     return results
 
 
-def _judge(study: Study, line: Line, row: str, metric: Metric, values: np.ndarray) -> Verdict:
+def _judge(study: Study, line: Line, row: str, values: np.ndarray) -> Verdict:
+    metric = METRICS[line["metric"]]
     margin = margin_of(line["benchmark"], line["target"]) if metric.judged else None
-    if metric.trained:
+    if metric.measure.endswith("of the chosen cell"):
         trained = chosen(Of(study, line["benchmark"], row, target=line["target"]))
         return cell_errors.judge(study, row, trained, line, values, margin)
-    reason = claims.ANOTHER_MACHINE + "; ours is of one search" * line["cost_unit"].endswith("searches")
+    reason = ANOTHER_MACHINE + "; ours is of one search" * line["cost_unit"].endswith("searches")
     if line["metric"] != "search_cost":
         reason = study.obstacle(line["benchmark"], row)
     return judge_target(values, line, margin, reason)
 
 
-def _unmeasured(line: Line, row: str, way: WayTo) -> Comparison:
-    """Return the class and the reason of a number that nothing here measures."""
-    reason, how = line["unmapped"] or line["unmeasured"], None
-    kind = KINDS.get(reason.partition(" ")[0].rstrip(",;:"), DERIVED)
-    if not reason:
-        how = way(line, row)
-        reason = kind = how.obstacle or NOT_YET
-        if METRICS[line["metric"]].trained and not line["recipe"]:
-            reason, kind = "the recipe behind the printed number is not stated", HIDDEN
-    return Comparison(line, row, np.empty(0), Verdict(NOT_MEASURED, reason), kind, how)
-
-
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-def blocks(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambda line, row: Way("", "")) -> list[Block]:
+def blocks(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambda *_: Way("", "")) -> list[Block]:
     """Return the page: the main claims, counts by paper, and for each paper its numbers and its claims."""
     comparisons = compare(studies, published, way)
     tested = {claim: list(claims.results(claim, studies)) or [_untested(claim, way)] for claim in claims.load()}
-    counted = [item for item in comparisons if item.kind != REPEATED]
-    distinct = {id(item.line): item for item in counted}
-    measured = {id(item.line) for item in counted if len(item.values)}
+    counted = [(id(item.line), item.line["paper"], item.kind) for item in comparisons if item.kind != REPEATED]
+    measured = {id(item.line) for item in comparisons if len(item.values)}
     shown: list[Block] = [
         Paragraph(
-            f"Which results of five papers hold? They print {len(distinct)} numbers that are transcribed here; "
-            f"{len(measured)} have a value from the stored runs. {_sources(studies)}"
+            f"Which results of five papers hold? {len({line for line, *_ in counted})} numbers that they print are transcribed "
+            f"here; {len(measured)} have a value from the stored runs. {_sources(studies)}"
         ),
         Bullets(list(WORDS)),
         Heading("The papers' main claims"),
@@ -239,16 +208,14 @@ def blocks(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambd
         Heading("Numbers and claims by paper"),
         _counts(
             "numbers",
-            [(item.line["paper"], item.kind) for item in counted],
-            [item.line["paper"] for item in distinct.values()],
+            counted,
             "A number that may belong to several of our rows is compared with each and counts for each; the last line counts "
             "each number once, and none that the same paper prints before. The parameters and search costs that are printed "
             "with a row are numbers too, and the settings of CoNAS and feature map selection, not those of other papers.",
         ),
         _counts(
             "claims",
-            [(claim.paper, result.verdict) for claim, results in tested.items() for result in results],
-            [claim.paper for claim in tested],
+            [(id(claim), claim.paper, result.verdict) for claim, results in tested.items() for result in results],
             "A claim counts in each setting in which it was tested; the last line counts it once.",
         ),
     ]
@@ -268,38 +235,47 @@ def _untested(claim: claims.Claim, way: WayTo) -> claims.Tested:
     """Return a claim that was tested nowhere, with the reason or the command in place of the setting."""
     if claim.reason:
         return claims.Tested(claim.reason, claims.NOT_TESTED)
-    protocol, benchmark = (*claim.also, *claim.on)[0].split()
-    place = {"protocol": protocol, "benchmark": benchmark, "target": "", "recipe": "", "metric": ""}
+    protocol, benchmark = min((*claim.also, *claim.on), key=lambda place: not place.endswith("digits")).split()
     rows = [row for row in (claim.row, claim.against) if row]
-    ways = [way(place, row) for row in (rows if "[" in "".join(rows) else [";".join(rows)])]  # a setting holds for a command
+    together = "[" not in "".join(rows)  # a setting holds for all rows of a command
+    ways = [way(protocol, benchmark, group, "") for group in ([rows] if together else [[row] for row in rows])]
     commands = ", then ".join(dict.fromkeys(how.arguments for how in ways))
     return claims.Tested(f"{ways[0].obstacle or NOT_YET}: {commands}", claims.NOT_TESTED)
 
 
 def _sources(studies: Sequence[Study]) -> str:
     """Return what the page is made of, and which stored rows are not on it."""
-    shown: dict[str, set[str]] = {}
+    shown = {
+        (study.page.protocol, f"{row} on {name}")
+        for study in studies
+        for name, row in study.runs[[Run.BENCHMARK, Run.ROW]].to_numpy()
+    }
+    absent: set[tuple[str, str]] = set()
     for study in studies:
-        places = {f"{row} on {benchmark}" for benchmark in study.benchmarks for row in study.rows(benchmark)}
-        shown.setdefault(study.page.protocol, set()).update(places)
-    stored = ", ".join(f"{name} ({len(rows)} rows)" for name, rows in shown.items() if rows) or "no protocol"
-    absent: dict[str, set[str]] = {}
-    for study in studies:
-        for reason, rows in study.page.left_out.items():
-            absent.setdefault(reason, set()).update(set(rows) - shown[study.page.protocol])
-    other = ", ".join(f"{reason} ({len(rows)} rows)" for reason, rows in absent.items() if rows)
-    return f"Stored runs under: {stored}." + (f" Not on this page: {other}." if other else "")
+        left_out = {(why, row) for why, rows in study.page.left_out.items() for row in rows}
+        absent |= {(why, row) for why, row in left_out if (study.page.protocol, row) not in shown}
+    counts = [Counter(name for name, _ in sorted(pairs)) for pairs in (shown, absent)]
+    stored, other = (", ".join(f"{name} ({rows} rows)" for name, rows in count.items()) for count in counts)
+    return f"Stored runs under: {stored or 'no protocol'}." + (f" Not on this page: {other}." if other else "")
 
 
-def _counts(what: str, pairs: Sequence[tuple[str, str]], once: Sequence[str], caption: str) -> Table:
-    """Return the number of (paper, class) pairs, verdicts first, then by size; ``once`` has the paper of each thing."""
-    sizes = Counter(kind for _, kind in pairs)
+def _counts(what: str, classified: Sequence[tuple[int, str, str]], caption: str) -> Table:
+    """Return the number of things by paper and class, verdicts first, then by size.
+
+    Args:
+        classified: the id of a thing, its paper, and a class of it.
+    """
+    sizes = Counter(kind for *_, kind in classified)
     order = {name: -len(VERDICTS) + place for place, name in enumerate(VERDICTS)}
+    tallies = {
+        kind: Counter(paper for _, paper, name in classified if name == kind)
+        for kind in sorted(sizes, key=lambda kind: (order.get(kind, 0), -sizes[kind]))
+    }
+    tallies["all"] = sum(tallies.values(), Counter())
+    tallies["each once"] = Counter({thing: paper for thing, paper, _ in classified}.values())
     table = Table(caption, [Column(what, right=False), *(Column(name) for name in papers.PAPERS.values()), Column("all")])
-    for kind in [*sorted(sizes, key=lambda kind: (order.get(kind, 0), -sizes[kind])), ""]:
-        tally = Counter(paper for paper, name in pairs if kind in ("", name))
-        table.add([kind or "all", *(str(tally[paper]) for paper in papers.PAPERS), str(tally.total())], rule=not kind)
-    table.add(["each once", *(str(once.count(paper)) for paper in papers.PAPERS), str(len(once))])
+    for kind, tally in tallies.items():
+        table.add([kind, *(str(tally[paper]) for paper in papers.PAPERS), str(tally.total())], rule=kind == "all")
     return table
 
 
@@ -311,7 +287,7 @@ def _measured(items: Sequence[Comparison]) -> Table:
         [Column(name, right=name in names[5:9]) for name in names],
     )
     for item in items:
-        line, values, digits = item.line, item.values, item.digits
+        line, values, digits = item.line, item.values, item.metric.digits
         difference = difference_from(values, line)
         mean = float(values.mean())
         delta = signed(mean - line["mean"], digits)
@@ -327,7 +303,7 @@ def _measured(items: Sequence[Comparison]) -> Table:
 def _rest(items: Sequence[Comparison]) -> list[Block]:
     """Return what is not measured: a line for each row that can run, with its command, and lists of the rest by reason."""
     names = ("printed for", "in", "our row", "printed", "why not", "python -m harness.run")
-    table = Table("One line for each row and command; what the numbers are of stands before them.", [])
+    table = Table("A line for each row that can run. A number stands after its data set and measure.", [])
     table.columns += [Column(name, right=False) for name in names]
     runs: dict[tuple[str, ...], list[Comparison]] = {}
     lists: dict[str, dict[str, list[Comparison]]] = {}
@@ -358,4 +334,4 @@ def _notes(items: Iterable[Comparison]) -> list[tuple[str, str]]:
         for note in filter(None, item.line["caveats"].split("; ")):
             if not note.startswith("value: "):
                 notes.setdefault(note, {})[f"{papers.place(item.line['table'])} {item.line['label']}"] = None
-    return [(note, ", ".join(labels)) for note, labels in notes.items()]
+    return [(note, "; ".join(labels)) for note, labels in notes.items()]

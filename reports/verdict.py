@@ -1,12 +1,6 @@
 """Whether a result agrees with the printed one: a verdict, decided by margins fixed in advance.
 
-The first rule that applies decides:
-
-1. *not comparable* or *not measured here*, with the reason;
-2. *reproduced*: the 90 % interval of the difference lies inside the margin (two one-sided tests);
-3. *differs*: the 95 % interval lies entirely outside the margin;
-4. *consistent, not conclusive*: the 95 % interval contains 0;
-5. *unclear*.
+The first of :data:`RULES` that applies decides.
 """
 
 from __future__ import annotations
@@ -27,7 +21,15 @@ REPRODUCED = "reproduced"
 DIFFERS = "differs"
 CONSISTENT = "consistent, not conclusive"
 UNCLEAR = "unclear"
-VERDICTS = (NOT_MEASURED, NOT_COMPARABLE, REPRODUCED, DIFFERS, CONSISTENT, UNCLEAR)
+RULES = {
+    NOT_MEASURED: "with the reason",
+    NOT_COMPARABLE: "measured by other rules or on another machine than the paper's, or printed without a spread",
+    REPRODUCED: "the 90 % interval of the difference lies within ±δ, a margin fixed before the runs (two one-sided tests)",
+    DIFFERS: "the 95 % interval lies entirely outside ±δ",
+    CONSISTENT: "the 95 % interval contains 0",
+    UNCLEAR: "none of these, or fewer than 3 runs",
+}
+VERDICTS = tuple(RULES)
 LETTERS = {NOT_MEASURED: "–", NOT_COMPARABLE: "N", REPRODUCED: "R", DIFFERS: "D", CONSISTENT: "C", UNCLEAR: "U"}
 
 MARGINS: Mapping[str, Mapping[str, float]] = {

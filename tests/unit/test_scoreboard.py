@@ -49,21 +49,12 @@ def trained(row: str, accuracies: Sequence[float], **columns: Any) -> pd.DataFra
 
 
 def test_every_line_is_there_once_for_each_of_its_rows_and_has_a_class() -> None:
-    comparisons = compare([], PUBLISHED, lambda line, row: NO_GPU)
+    comparisons = compare([], PUBLISHED, lambda *_: NO_GPU)
     printed = [item for item in comparisons if item.line["metric"] not in ("params_M", "search_cost")]
     rows = [row for text, metric in zip(PUBLISHED["row"], PUBLISHED["metric"], strict=True) for row in text.split(";")]
     assert len(printed) == len(rows) - (PUBLISHED["metric"] == "search_cost").sum()
     assert all(item.kind and item.verdict.reason for item in comparisons)
-    assert {item.kind for item in comparisons} == {
-        "needs a GPU",
-        scoreboard.HIDDEN,
-        scoreboard.NO_SEARCH,
-        scoreboard.SETTING,
-        scoreboard.QUOTED,
-        scoreboard.DERIVED,
-        scoreboard.REPEATED,
-        scoreboard.MORE_SEARCHES,
-    }
+    assert {item.kind for item in comparisons} == {"needs a GPU", *published.CLASSES}
 
 
 def test_parameters_and_search_costs_are_numbers_of_their_own_once_for_each_printed_row() -> None:
@@ -76,7 +67,7 @@ def test_parameters_and_search_costs_are_numbers_of_their_own_once_for_each_prin
 
 def costs(paper: str, table: str) -> dict[tuple[str, float], str]:
     """Return the class of the search costs of a table, by label and value."""
-    items = compare([], PUBLISHED, lambda line, row: Way("", f"{line['target']} {line['recipe']}"))
+    items = compare([], PUBLISHED, lambda *_: Way("", "--x"))
     return {
         (item.line["label"], item.line["mean"]): item.kind
         for item in items
@@ -87,7 +78,7 @@ def costs(paper: str, table: str) -> dict[tuple[str, float], str]:
 def test_both_columns_of_search_costs_of_gaea_are_there() -> None:
     known = costs("003", "1")
     assert {("DARTS (2nd)†", 1.0), ("DARTS (2nd)†", 4.0), ("PC-DARTS†", 0.1), ("PC-DARTS†", 3.8)} <= set(known)
-    assert {known["GAEA PC-DARTS†", cost] for cost in (0.1, 3.8)} == {NOT_YET, scoreboard.NO_SEARCH}
+    assert {known["GAEA PC-DARTS†", cost] for cost in (0.1, 3.8)} == {NOT_YET, "no such search here"}
 
 
 def test_a_search_cost_needs_the_data_of_the_search_alone() -> None:
@@ -99,8 +90,8 @@ def test_a_search_cost_needs_the_data_of_the_search_alone() -> None:
 
 
 def test_a_number_that_a_paper_repeats_is_compared_once() -> None:
-    items = compare([], PUBLISHED, lambda line, row: NO_GPU)
-    compared = [item for item in items if item.kind not in (scoreboard.REPEATED, scoreboard.SETTING)]
+    items = compare([], PUBLISHED, lambda *_: NO_GPU)
+    compared = [item for item in items if item.kind != scoreboard.REPEATED and not item.kind.startswith("setting")]
     names = ("paper", "benchmark", "target", "metric", "mean")
     keys = [(item.row, *(item.line[name] for name in names)) for item in compared]
     assert len(keys) == len(set(keys))
@@ -112,9 +103,9 @@ def test_a_number_that_a_paper_repeats_is_compared_once() -> None:
 @pytest.mark.parametrize(
     ("label", "kind"),
     [
-        ("GAEA PC-DARTS seed set 2", scoreboard.MORE_SEARCHES),
-        ("Random search (DARTS paper)", scoreboard.QUOTED),
-        ("XNAS best architecture", scoreboard.QUOTED),
+        ("GAEA PC-DARTS seed set 2", "further searches"),
+        ("Random search (DARTS paper)", "quoted"),
+        ("XNAS best architecture", "quoted"),
     ],
 )
 def test_a_number_that_no_search_here_can_measure_has_its_own_class(label: str, kind: str) -> None:
@@ -144,14 +135,16 @@ def test_settings_are_printed_with_all_their_digits() -> None:
 
 
 def test_the_reason_of_a_number_is_its_own_then_what_is_missing_here_then_that_nobody_ran_it() -> None:
-    here, away = (compare([], PUBLISHED, lambda line, row, way=way: way) for way in (Way("", "--x"), NO_GPU))  # type: ignore[misc]
+    here, away = (compare([], PUBLISHED, lambda *_, way=way: way) for way in (Way("", "--x"), NO_GPU))  # type: ignore[misc]
     assert of(here, "rsps", "test_error_pct").kind == NOT_YET and of(away, "rsps", "test_error_pct").kind == "needs a GPU"
     for comparisons in (here, away):
-        assert of(comparisons, "darts:bilevel", "test_error_pct", target="cifar100").kind == scoreboard.HIDDEN
-        assert of(comparisons, "pc_darts", "top1_error_pct", target="imagenet", paper="003").verdict.reason.startswith("needs")
-        assert of(comparisons, "", "hparam:momentum").kind == scoreboard.SETTING
+        assert of(comparisons, "darts:bilevel", "test_error_pct", target="cifar100").kind == "unstated recipe"
+        assert of(comparisons, "pc_darts", "top1_error_pct", target="imagenet", paper="003").verdict.reason.startswith(
+            "no such"
+        )
+        assert of(comparisons, "", "hparam:momentum").kind == "setting, tested as a default"
     names = [item for item in here if item.line["label"] == "SNAS"]
-    assert {item.kind for item in names} == {scoreboard.QUOTED, scoreboard.REPEATED}
+    assert {item.kind for item in names} == {"quoted", scoreboard.REPEATED}
 
 
 def test_test_accuracies_have_the_verdict_of_the_protocols_page() -> None:
@@ -262,7 +255,7 @@ def test_of_several_stores_the_one_with_most_runs_is_compared() -> None:
 
 
 def test_the_page_counts_classes_by_paper_and_names_the_command() -> None:
-    blocks = scoreboard.blocks([], PUBLISHED, lambda line, row: Way("needs a GPU", f"--methods {row} --device cuda"))
+    blocks = scoreboard.blocks([], PUBLISHED, lambda _, __, rows, ___: Way("needs a GPU", f"--methods {rows[0]} --device cuda"))
     counts = next(block for block in blocks if isinstance(block, Table) and block.columns[0].name == "numbers")
     totals = {cells[0]: [int(cell) for cell in cells[1:]] for cells in counts.rows}
     for *papers, total in totals.values():
@@ -281,23 +274,48 @@ def test_the_stored_runs_that_are_not_on_the_page_are_named() -> None:
     assert "Not on this page: made by other code (1 rows)" in to_markdown("x", scoreboard.blocks([old], PUBLISHED))
 
 
-def test_the_way_to_a_number_is_a_command_of_this_project() -> None:
+def test_the_way_to_a_number_is_a_command_that_plans_its_row() -> None:
+    """Plan the command of every line that can be measured. A distance needs the base row, too."""
+    from harness import protocols
+    from harness.plan import make
     from harness.scoreboard import way
 
-    row = "sparse_nas:adam[mixture=0.7]"
-    (line,) = [line for line in scoreboard.numbers(PUBLISHED) if line["row"] == row and line["metric"] == "test_error_pct"]
-    assert way(line, row) == Way(
-        way(line, row).obstacle,
+    planned: dict[str, set[str]] = {}
+    for item in compare([], PUBLISHED, way):
+        if item.way is None:
+            continue
+        words = item.way.arguments.split()
+        arguments = dict(zip(words[::2], words[1::2], strict=True))
+        settings: dict[str, dict[str, str]] = {}
+        if "--set" in arguments:
+            name, _, change = arguments["--set"].partition(".")
+            settings = {name: dict([change.split("=")])}
+        if item.way.arguments not in planned:
+            plan = make(
+                protocols.protocol(arguments["--protocol"]),
+                methods=arguments.get("--methods", "").split(",") if "--methods" in arguments else [],
+                everything="--methods" not in arguments,
+                benchmarks=[arguments["--benchmarks"]],
+                settings=settings,
+                report_only=True,
+            )
+            planned[item.way.arguments] = {row.spec.row for row in plan.rows} | {row for _, _, row in plan.skipped}
+        assert item.row in planned[item.way.arguments], item.way.arguments
+    assert len(planned) >= 60
+
+
+def test_the_command_of_rows_names_settings_and_device() -> None:
+    from harness.scoreboard import way
+
+    how = way("darts-as-published", DARTS, ["sparse_nas:adam[mixture=0.7]"], "")
+    command = (
         "--protocol darts-as-published --benchmarks darts/cifar10 --methods sparse_nas:adam --set sparse_nas:adam.mixture=0.7"
-        " --device cuda",
     )
-    assert "a GPU" in way(line, row).obstacle
-    table_6 = [line for line in scoreboard.numbers(PUBLISHED) if line["metric"] == "hamming_distance" and line["row"]]
-    assert {way(line, line["row"]).arguments for line in table_6} == {
-        "--protocol conas-2021-table6 --benchmarks darts/cifar10 --device cuda"
-    }, "a distance needs the base row too"
-    (first, *_) = [line for line in scoreboard.numbers(PUBLISHED) if line["row"] == "random_search"]
-    assert "cuda" not in way(first, "random_search").arguments
+    assert how.arguments == f"{command} --device cuda" and "a GPU" in how.obstacle
+    assert way("digits", "nb201/digits", ["conas", "rsps"], "") == Way(
+        "", "--protocol digits --benchmarks nb201/digits --methods conas,rsps"
+    )
+    assert "cuda" not in way("nb201-2020", NB201, ["random_search"], "").arguments
 
 
 def test_missing_tables_and_images_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
@@ -306,8 +324,7 @@ def test_missing_tables_and_images_are_named(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("NAS_DATA", str(tmp_path))
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     collected._lacking.cache_clear()
-    lines = {(line["row"], line["target"]): line for line in scoreboard.numbers(PUBLISHED)}
     needs = "needs a GPU, the data of darts/cifar10, the images of CIFAR-10, the images of CIFAR-100"
-    assert collected.way(lines["sparse_nas:hapg", "cifar100"], "sparse_nas:hapg").obstacle == needs
-    assert collected.way(lines["random_search", "cifar10"], "random_search").obstacle == "needs the data of nb201/cifar10"
+    assert collected.way("darts-as-published", DARTS, ["sparse_nas:hapg"], "cifar100").obstacle == needs
+    assert collected.way("nb201-2020", NB201, ["random_search"], "").obstacle == "needs the data of nb201/cifar10"
     collected._lacking.cache_clear()
