@@ -14,7 +14,7 @@ import numpy as np
 
 from reports.formats import MISSING, with_interval
 from reports.layout import Bullets, Column, Table
-from reports.measures import MEASURES, Of
+from reports.measures import MEASURES, Of, most
 from reports.published import PAPERS
 from reports.statistics import Interval, mean_interval, smallest_p
 from reports.study import Study
@@ -28,6 +28,11 @@ ELSEWHERE = {
     UNDECIDED: "undecided on {}",
 }
 """The words for a test under other rules, on other data or of another quantity than the paper's."""
+RULES = {
+    "supported, contradicted": "in the paper's own setting, the interval lies on the claimed side of the bound, or opposite",
+    "observed, opposite observed": "the same in another setting, such as the bundled digits",
+    "undecided": "the interval contains the bound, or there is none: fewer than 3 searches, or 6 with equal values",
+}
 
 
 @dataclass(frozen=True)
@@ -83,16 +88,12 @@ def load() -> tuple[Claim, ...]:
 
 
 def results(claim: Claim, studies: Sequence[Study]) -> Iterator[Tested]:
-    """Yield the result of a claim for each of its settings that has runs; of several studies, that with the most pairs."""
+    """Yield the result of a claim for each of its settings that has runs, see :func:`reports.measures.most`."""
     for place in (*claim.on, *claim.also) if claim.measure else ():
         protocol, benchmark = place.split()
-        samples = [
-            (study, _sample(claim, Of(study, benchmark, claim.row, claim.against)))
-            for study in studies
-            if study.page.protocol == protocol
-        ]
-        study, values = max(samples, key=lambda sample: len(sample[1]), default=(None, np.empty(0)))
-        if study is not None and len(values):
+        under = [study for study in studies if study.page.protocol == protocol]
+        study, values = most((study, _sample(claim, Of(study, benchmark, claim.row, claim.against))) for study in under)
+        if study is not None:
             effect, interval = _effect(claim, values)
             verdict = decide(claim, interval)
             obstacle = study.obstacle(benchmark, claim.row)
@@ -109,9 +110,7 @@ def _sample(claim: Claim, of: Of) -> np.ndarray:
     if claim.test != "mean":
         theirs = measure(of.swapped())
         values = np.log(values / theirs) if claim.test == "ratio" else values - theirs  # by world
-    numbers = values.to_numpy(dtype=float)
-    known: np.ndarray = numbers[np.isfinite(numbers)]
-    return known
+    return values[np.isfinite(values)].to_numpy(dtype=float)
 
 
 def _effect(claim: Claim, values: np.ndarray) -> tuple[float, Interval | None]:
@@ -145,8 +144,7 @@ def table(tested: Mapping[Claim, Sequence[Tested]]) -> Table:
     names = ("claim", "result", "effect [95 %]", "n", "compared", "tested under, or why not", "in the paper")
     lines = Table(
         "Effect: mean over searches with its 95 % interval, of the row alone or minus (divided by) the other row in the same "
-        "world. No interval: fewer than 3 searches, or fewer than 6 with equal values; they decide nothing. Claims are not "
-        "corrected for their number.",
+        "world. Claims are not corrected for their number.",
         [Column(text, right=text in names[2:4]) for text in names],
     )
     for claim, results in tested.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import sub, truediv
 from typing import NamedTuple
 
@@ -39,6 +39,12 @@ class Of(NamedTuple):
         """Return the target; by default the data set that the benchmark searches, or its first target if that is none."""
         targets, searched = self.study.targets(self.benchmark), self.benchmark.partition("/")[2]
         return self.target or (searched if searched in targets else next(iter(targets), ""))
+
+
+def most(samples: Iterable[tuple[Study, np.ndarray]]) -> tuple[Study | None, np.ndarray]:
+    """Return the study with values that is compared with a paper: under the paper's rules if there is one, then with most."""
+    known = [sample for sample in samples if len(sample[1])]
+    return max(known, key=lambda sample: (not sample[0].incomparable, len(sample[1])), default=(None, np.empty(0)))
 
 
 Measure = Callable[[Of], pd.Series]
@@ -179,9 +185,8 @@ def _at_equal(budget: str) -> Measure:
     def measure(of: Of) -> pd.Series:
         ours, theirs = of.traces.proposing(of.judged()), of.swapped().traces.proposing(of.judged())
         (times, ends), (_, other_ends) = (anytime.spent(searches, budget) for searches in (ours, theirs))
-        others = dict(zip(theirs.worlds.tolist(), other_ends.tolist(), strict=True))
-        own = zip(ours.worlds.tolist(), ends.tolist(), strict=True)
-        limits = {world: min(end, others[world]) for world, end in own if world in others}
+        both = pd.DataFrame({"own": pd.Series(ends, ours.worlds), "other": pd.Series(other_ends, theirs.worlds)}).dropna()
+        limits = {int(world): float(end) for world, end in both.min(axis=1).items()}
         return ours.at(of.judged(), times, limits).dropna()
 
     return measure

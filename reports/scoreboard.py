@@ -14,23 +14,15 @@ import pandas as pd
 from reports import cell_errors, claims
 from reports import published as papers
 from reports.evidence import NOT_YET, Run
-from reports.formats import MISSING, signed, spread, target_name, with_interval
+from reports.formats import MISSING, spread, target_name, with_interval
 from reports.layout import Block, Bullets, Column, Heading, Paragraph, Table
-from reports.measures import MEASURES, Of, chosen
+from reports.measures import MEASURES, Of, chosen, most
 from reports.published import Line
 from reports.statistics import mean_interval
 from reports.study import Study
 from reports.verdict import NOT_MEASURED, RULES, VERDICTS, Verdict, difference_from, judge_target, margin_of
 
 REPEATED, ANOTHER_MACHINE = "repetition", "measured on another machine"
-WORDS = [*RULES.items()][1:]
-WORDS += [
-    ("supported, contradicted, undecided", "of a claim in the paper's own setting: the 95 % interval of the effect lies on the "
-     "claimed side of the bound, on the other side, or contains it"),
-    ("observed, opposite observed, undecided on …", "the same in another setting, such as the bundled digits, which is not the "
-     "paper's"),
-]  # fmt: skip
-"""What the results on the page mean."""
 
 
 class Way(NamedTuple):
@@ -94,7 +86,7 @@ class Metric(NamedTuple):
     digits: int = 2
 
 
-ERROR, SUPERNET = "test error of the chosen cell", "supernet_valid_accuracy_pct"
+ERROR = "test error of the chosen cell"
 METRICS = {
     "test_accuracy_pct": Metric("test accuracy %", "test accuracy of every run", judged=True),
     "valid_accuracy_pct": Metric("validation accuracy %", "validation accuracy of every run"),
@@ -110,8 +102,8 @@ METRICS = {
     "operations": Metric("operations of the cell", "operations", digits=0),
     "kendall_tau": Metric("Kendall's τ", "Kendall correlation"),
     "kendall_p": Metric("p of Kendall's τ", "p of Kendall's correlation"),
-    f"{SUPERNET}[before discretisation]": Metric("supernet before discretisation %", "before"),
-    f"{SUPERNET}[after discretisation]": Metric("supernet after discretisation %", "after"),
+    "supernet_valid_accuracy_pct[before discretisation]": Metric("supernet before discretisation %", "before"),
+    "supernet_valid_accuracy_pct[after discretisation]": Metric("supernet after discretisation %", "after"),
     "search_epochs_until_termination": Metric("epochs of the search", "epoch in which all nodes are settled", digits=0),
 }
 """The metrics of lines that can be measured. The measure of a search cost has the unit of the line."""
@@ -151,7 +143,7 @@ def numbers(published: pd.DataFrame) -> Iterator[Line]:
 
 
 def compare(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambda *_: Way("", "")) -> list[Comparison]:
-    """Return a comparison for every printed number and each of its rows; of several studies, with the one that has most runs.
+    """Return a comparison for every printed number and each of its rows; see :func:`reports.measures.most`.
 
     Args:
         studies: any number, of any protocols.
@@ -166,11 +158,10 @@ def compare(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lamb
             reason = f"{REPEATED}: of {papers.place(printed[key])}" if repeated else line["unmapped"] or line["unmeasured"]
             printed.setdefault(key, line["table"])
             under = [] if reason else [study for study in studies if study.page.protocol == line["protocol"]]
-            samples = [(study, read(study, line, row)) for study in under]
-            study, values = max(samples, key=lambda sample: len(sample[1]), default=(None, np.empty(0)))
+            study, values = most((study, read(study, line, row)) for study in under)
             how = None if reason else way(line["protocol"], line["benchmark"], [row], line["target"] if line["recipe"] else "")
             verdict = Verdict(NOT_MEASURED, reason or (how.obstacle if how else "") or NOT_YET)
-            if study is not None and len(values):
+            if study is not None:
                 verdict = _judge(study, line, row, values)
             results.append(Comparison(line, row, values, verdict, how))
     return results
@@ -202,7 +193,7 @@ def blocks(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambd
             f"Which results of five papers hold? {len({line for line, *_ in counted})} numbers that they print are transcribed "
             f"here; {len(measured)} have a value from the stored runs. {_sources(studies)}"
         ),
-        Bullets(list(WORDS)),
+        Bullets([*RULES.items(), *claims.RULES.items()][1:]),
         Heading("The papers' main claims"),
         claims.table({claim: results for claim, results in tested.items() if claim.main}),
         Heading("Numbers and claims by paper"),
@@ -245,11 +236,8 @@ def _untested(claim: claims.Claim, way: WayTo) -> claims.Tested:
 
 def _sources(studies: Sequence[Study]) -> str:
     """Return what the page is made of, and which stored rows are not on it."""
-    shown = {
-        (study.page.protocol, f"{row} on {name}")
-        for study in studies
-        for name, row in study.runs[[Run.BENCHMARK, Run.ROW]].to_numpy()
-    }
+    runs = [(study.page.protocol, *place) for study in studies for place in study.runs[[Run.ROW, Run.BENCHMARK]].to_numpy()]
+    shown = {(protocol, f"{row} on {benchmark}") for protocol, row, benchmark in runs}
     absent: set[tuple[str, str]] = set()
     for study in studies:
         left_out = {(why, row) for why, rows in study.page.left_out.items() for row in rows}
@@ -265,17 +253,15 @@ def _counts(what: str, classified: Sequence[tuple[int, str, str]], caption: str)
     Args:
         classified: the id of a thing, its paper, and a class of it.
     """
-    sizes = Counter(kind for *_, kind in classified)
+    frame = pd.DataFrame(classified, columns=["thing", "paper", "kind"])
+    counts = pd.crosstab(frame["kind"], frame["paper"]).reindex(columns=list(papers.PAPERS), fill_value=0)
     order = {name: -len(VERDICTS) + place for place, name in enumerate(VERDICTS)}
-    tallies = {
-        kind: Counter(paper for _, paper, name in classified if name == kind)
-        for kind in sorted(sizes, key=lambda kind: (order.get(kind, 0), -sizes[kind]))
-    }
-    tallies["all"] = sum(tallies.values(), Counter())
-    tallies["each once"] = Counter({thing: paper for thing, paper, _ in classified}.values())
+    counts = counts.loc[sorted(counts.index, key=lambda kind: (order.get(kind, 0), -counts.loc[kind].sum()))]
+    counts.loc["all"] = counts.sum()
+    counts.loc["each once"] = frame.drop_duplicates("thing")["paper"].value_counts()
     table = Table(caption, [Column(what, right=False), *(Column(name) for name in papers.PAPERS.values()), Column("all")])
-    for kind, tally in tallies.items():
-        table.add([kind, *(str(tally[paper]) for paper in papers.PAPERS), str(tally.total())], rule=kind == "all")
+    for kind, tally in counts.astype(int).iterrows():
+        table.add([str(kind), *map(str, tally), str(tally.sum())], rule=kind == "all")
     return table
 
 
@@ -288,11 +274,9 @@ def _measured(items: Sequence[Comparison]) -> Table:
     )
     for item in items:
         line, values, digits = item.line, item.values, item.metric.digits
-        difference = difference_from(values, line)
-        mean = float(values.mean())
-        delta = signed(mean - line["mean"], digits)
-        if difference:
-            delta = with_interval(difference.delta, difference.interval(0.95), digits, sign=True)
+        mean, difference = float(values.mean()), difference_from(values, line)
+        interval = difference and difference.interval(0.95)
+        delta = with_interval(mean - line["mean"], interval, digits, sign=True)
         ours = with_interval(mean, mean_interval(values), digits)
         remarks = "; ".join(filter(None, [item.verdict.reason, *item.verdict.notes]))
         where = [line["label"], papers.place(line["table"]), item.row, target_name(line["target"]), item.measure]

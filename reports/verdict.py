@@ -128,15 +128,13 @@ def _judge_identity(values: np.ndarray, line: Mapping[str, Any]) -> Verdict:
 
 
 def _remarks(values: np.ndarray, line: Mapping[str, Any], margin: float, name: str) -> list[str]:
-    remarks = []
+    remarks, n = [], line["n"]
     if line["n_source"].startswith("assumed"):
         exact = judge_difference(welch(values, line["mean"], line["std"], inf), margin)
         if exact != name:
-            remarks.append(f"n = {line['n']:.0f} is assumed; with n = ∞ the verdict would be “{exact}”")
-    if student_quantile(0.95, line["n"] - 1) * line["std"] / sqrt(line["n"] - 1) >= margin:
-        remarks.append(
-            f"“reproduced” is out of reach: the published {line['n']:.0f} runs alone leave an interval wider than ±δ"
-        )
+            remarks.append(f"n = {n:.0f} is assumed; with n = ∞ the verdict would be “{exact}”")
+    if student_quantile(0.95, n - 1) * line["std"] / sqrt(n - 1) >= margin:
+        remarks.append(f"“reproduced” is out of reach: the published {n:.0f} runs alone leave an interval wider than ±δ")
     return remarks
 
 

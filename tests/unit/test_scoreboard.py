@@ -12,7 +12,7 @@ import pytest
 
 from reports import published, scoreboard
 from reports.evidence import NOT_YET, Cell, Edge, Operation, Space
-from reports.layout import Table, to_markdown
+from reports.layout import Block, Bullets, Heading, Paragraph, Table, to_markdown
 from reports.scoreboard import Comparison, Way, compare
 from reports.study import Study
 from reports.traces import Columns, Trace
@@ -254,6 +254,21 @@ def test_of_several_stores_the_one_with_most_runs_is_compared() -> None:
     assert len(of(compare([few, many, few], PUBLISHED), "random_search", "test_accuracy_pct").values) == 9
 
 
+def test_runs_under_the_papers_rules_are_compared_before_more_runs_under_changed_ones() -> None:
+    few, many = (
+        study(
+            [made_evidence.run(NB201, "random_search", world, "cifar10", 93.7 + world / 9) for world in range(n)],
+            protocol="nb201-2020",
+            modified=modified,
+        )
+        for n, modified in ((3, ""), (9, "budget seconds=6000"))
+    )
+    for studies in ([few, many], [many, few]):
+        item = of(compare(studies, PUBLISHED), "random_search", "test_accuracy_pct", target="cifar10")
+        assert len(item.values) == 3 and item.kind != "not comparable"
+    assert len(of(compare([many], PUBLISHED), "random_search", "test_accuracy_pct", target="cifar10").values) == 9
+
+
 def test_the_page_counts_classes_by_paper_and_names_the_command() -> None:
     blocks = scoreboard.blocks([], PUBLISHED, lambda _, __, rows, ___: Way("needs a GPU", f"--methods {rows[0]} --device cuda"))
     counts = next(block for block in blocks if isinstance(block, Table) and block.columns[0].name == "numbers")
@@ -267,6 +282,39 @@ def test_the_page_counts_classes_by_paper_and_names_the_command() -> None:
     assert scoreboard.REPEATED not in totals
     text = to_markdown("Scoreboard", blocks)
     assert "--methods rsps --device cuda" in text and "nan" not in text
+
+
+def sections(blocks: Sequence[Block]) -> dict[str, list[Block]]:
+    """Return the blocks by heading."""
+    by_heading: dict[str, list[Block]] = {"": []}
+    for block in blocks:
+        if isinstance(block, Heading):
+            by_heading[block.text] = []
+        else:
+            by_heading[list(by_heading)[-1]].append(block)
+    return by_heading
+
+
+def test_a_paper_has_a_section_for_what_is_measured_what_is_claimed_and_what_is_not_measured() -> None:
+    lines = [made_evidence.run(NB201, "random_search", world, "cifar10", 93.7 + world / 100) for world in range(9)]
+    page = sections(
+        scoreboard.blocks([study(lines, protocol="nb201-2020")], PUBLISHED, lambda *_: Way("needs a GPU", "--device cuda"))
+    )
+    assert [*page][1:3] == ["The papers' main claims", "Numbers and claims by paper"]
+    (measured,) = page["GAEA: numbers measured here"]
+    assert isinstance(measured, Table) and [cells[:4] for cells in measured.rows] == [["RS", "T2", "random_search", "CIFAR-10"]]
+    (nothing,) = page["CoNAS: numbers measured here"]
+    assert isinstance(nothing, Paragraph) and nothing.text == "None in these stores."
+    table, reasons = page["CoNAS: numbers not measured here"]
+    assert isinstance(table, Table) and isinstance(reasons, Bullets)
+    (cells,) = [cells for cells in table.rows if cells[:3] == ["CoNAS (1)", "T1", "conas"]]
+    for text in ("test error % 2.67 ± 0.06", "smallest test error % 2.59", "multiply-adds M 450", "GPU-days 0.35"):
+        assert text in cells[3]
+    assert cells[4:] == ["needs a GPU", "--device cuda"]
+    (notes,) = page["SparseNAS: notes on the printed numbers"]
+    assert isinstance(notes, Bullets)
+    costs = dict(notes.items)["cost: the column says GPU days, not of how many searches"]
+    assert "T3 SparseNAS + AdamHAPG" in costs and "T1 DARTS" not in costs
 
 
 def test_the_stored_runs_that_are_not_on_the_page_are_named() -> None:
@@ -301,7 +349,7 @@ def test_the_way_to_a_number_is_a_command_that_plans_its_row() -> None:
             )
             planned[item.way.arguments] = {row.spec.row for row in plan.rows} | {row for _, _, row in plan.skipped}
         assert item.row in planned[item.way.arguments], item.way.arguments
-    assert len(planned) >= 60
+    assert len(planned) >= 50
 
 
 def test_the_command_of_rows_names_settings_and_device() -> None:
