@@ -109,8 +109,10 @@ def _sample(claim: Claim, of: Of) -> np.ndarray:
     values = measure(of)
     if claim.test != "mean":
         theirs = measure(of.swapped())
-        values = np.log(values / theirs) if claim.test == "ratio" else values - theirs  # by world
-    return values[np.isfinite(values)].to_numpy(dtype=float)
+        values = np.log((values / theirs).astype(float)) if claim.test == "ratio" else values - theirs  # by world
+    numbers = values.to_numpy(dtype=float)
+    known: np.ndarray = numbers[np.isfinite(numbers)]
+    return known
 
 
 def _effect(claim: Claim, values: np.ndarray) -> tuple[float, Interval | None]:

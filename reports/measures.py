@@ -186,7 +186,7 @@ def _at_equal(budget: str) -> Measure:
         ours, theirs = of.traces.proposing(of.judged()), of.swapped().traces.proposing(of.judged())
         (times, ends), (_, other_ends) = (anytime.spent(searches, budget) for searches in (ours, theirs))
         both = pd.DataFrame({"own": pd.Series(ends, ours.worlds), "other": pd.Series(other_ends, theirs.worlds)}).dropna()
-        limits = {int(world): float(end) for world, end in both.min(axis=1).items()}
+        limits = dict(zip(both.index.tolist(), both.min(axis=1).tolist(), strict=True))
         return ours.at(of.judged(), times, limits).dropna()
 
     return measure

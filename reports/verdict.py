@@ -6,7 +6,7 @@ The first of :data:`RULES` that applies decides.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan, sqrt
 from typing import Any
@@ -127,15 +127,14 @@ def _judge_identity(values: np.ndarray, line: Mapping[str, Any]) -> Verdict:
     return Verdict(name, share, difference, (), 0.0 if name == DIFFERS else 1.0)
 
 
-def _remarks(values: np.ndarray, line: Mapping[str, Any], margin: float, name: str) -> list[str]:
-    remarks, n = [], line["n"]
+def _remarks(values: np.ndarray, line: Mapping[str, Any], margin: float, name: str) -> Iterator[str]:
+    n = line["n"]
     if line["n_source"].startswith("assumed"):
         exact = judge_difference(welch(values, line["mean"], line["std"], inf), margin)
         if exact != name:
-            remarks.append(f"n = {n:.0f} is assumed; with n = ∞ the verdict would be “{exact}”")
+            yield f"n = {n:.0f} is assumed; with n = ∞ the verdict would be “{exact}”"
     if student_quantile(0.95, n - 1) * line["std"] / sqrt(n - 1) >= margin:
-        remarks.append(f"“reproduced” is out of reach: the published {n:.0f} runs alone leave an interval wider than ±δ")
-    return remarks
+        yield f"“reproduced” is out of reach: the published {n:.0f} runs alone leave an interval wider than ±δ"
 
 
 def judge_row(targets: Mapping[str, Verdict]) -> Verdict:

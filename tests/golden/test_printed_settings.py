@@ -71,7 +71,8 @@ def ours() -> dict[tuple[str, str, str], dict[str, Any]]:
         ("000", "5", "darts-as-published"): fields(training, TRAINING_FIELDS)
         | images
         | {"cutout": training.cutout > 0, "ending_lr": training.learning_rate(training.epochs)},
-        ("000", "text", "darts-as-published"): {"coefficients_s": darts.terms, "code_length": cells * len(EDGES) * len(OPS)},  # type: ignore[attr-defined]
+        ("000", "text", "darts-as-published"): fields(darts, {"coefficients_s": "terms"})
+        | {"code_length": cells * len(EDGES) * len(OPS)},
         ("000", "text", "conas-2021-table6"): {"code_length": len(EDGES) * sum(map(len, FIVE.values()))},
         ("004", "text", "cifar10"): maps,
         ("004", "text", "imdb"): maps | reviews,
