@@ -139,10 +139,17 @@ def index(folder: Path) -> bytes:
         title="Reports",
         sections=_sections(blocks, {}),
         tables=_data_tables() if blocks else None,
-        links=[(path.stem.capitalize(), path.name) for path in sorted(folder.glob("*.html")) if path.name != PAGE],
+        links=[(_title(path), path.name) for path in sorted(folder.glob("*.html")) if path.name != PAGE],
         running=next((report["running"] for report in reports if report["running"]), ""),
         reports=reports,
     )
+
+
+def _title(page: Path) -> str:
+    """Return the title of a page, or the name of its file."""
+    with page.open(encoding="utf-8", errors="replace") as stream:
+        stated = re.search("<title>(.*?)</title>", stream.read(20_000))
+    return html.unescape(stated[1]) if stated else page.stem
 
 
 def _overall(folders: Sequence[Path], one_budget: Sequence[Mapping[str, Sequence[str]]]) -> list[Block]:

@@ -20,8 +20,8 @@ def page(folder: Path, code: str = "0.1.0 (abcdef1234)", title: str = TITLE, row
     file = folder / "table.md"
     file.write_text(
         f"# {title}\n\n| method | seeds |\n| {rows} |     3 |\n| gdas |     0 |\n\non nb201/digits\n\n- **Protocol:** digits\n"
-        f"\n1 200 runs made on 2026-01-02T03:04:05+00:00 by code {code}, on system: Linux, by\n\n    python -m harness.run\n"
-        f"\nThis page was written on 2026-01-03, by code {code}, on system: Linux, by\n\n    nas-harness report \\\n    --out x\n"
+        f"\n1 200 runs made on 2026-01-02T03:04:05+00:00 by code {code}, on Linux, by\n\n    python -m harness.run\n"
+        f"\nThis page was written on 2026-01-03, by code {code}, on Linux, by\n\n    nas-harness report \\\n    --out x\n"
     )
     return catalogue.read(file)
 

@@ -233,7 +233,7 @@ def test_other_pages_are_written_in_both_forms_and_linked(tmp_path: Path) -> Non
     assert report.write_page(tmp_path / "scoreboard.md", "Board", [Paragraph("Text.")]) == tmp_path / "scoreboard.md"
     report.write_index(tmp_path)
     assert "<p>Text.</p>" in (tmp_path / "scoreboard.html").read_text()
-    assert '<a href="scoreboard.html">Scoreboard</a>' in (tmp_path / "index.html").read_text()
+    assert '<a href="scoreboard.html">Board</a>' in (tmp_path / "index.html").read_text()
 
 
 def test_a_wheel_contains_the_templates() -> None:
