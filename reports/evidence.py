@@ -223,6 +223,8 @@ class Page:
     """By reason, the rows that are in the store and not on the page."""
     known_rows: tuple[str, ...] = ()
     """Every row of every registered method, in a fixed order."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """By row, its name in tables and figures; other rows are shown by their own names."""
     first_rows: Mapping[str, str] = field(default_factory=dict)
     """By method without a row of its name, its first row."""
     compared_with: Mapping[str, str] = field(default_factory=dict)

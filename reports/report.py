@@ -1,5 +1,5 @@
-"""Write the report of one protocol: ``index.html`` and ``runs.html``, ``table.md``, ``table.tex``, ``report.bib``,
-``runs.csv``, and figures as PDF and PNG."""
+"""Write the report of one protocol: ``index.html`` and ``runs.html``, ``table.md``, ``table.tex``, ``report.tex``,
+``report.bib``, ``runs.csv``, and figures as PDF and PNG."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from reports import (
     figures,
     findings,
     html,
+    latex,
+    printed,
     published,
     ranked,
     reference,
@@ -41,7 +43,7 @@ from reports import (
     weights,
 )
 from reports.evidence import Evidence, Run
-from reports.layout import Block, Figure, Heading, Paragraph, Table, citations, to_latex, to_markdown
+from reports.layout import Block, Column, Figure, Heading, Paragraph, Table, to_markdown
 from reports.study import Study
 from reports.traces import Traces
 
@@ -90,19 +92,21 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     blocks: list[Block] = [Paragraph(progress)] if progress else []
     blocks += _blocks(study, [Figure(stem, drawing.caption) for stem, drawing in drawn.items()])
     title = evidence.page.title or evidence.page.protocol or "Report"
+    main = _main_table(study, blocks)
     contents: dict[str, Content] = {
         "table.md": to_markdown(title, blocks).encode(),
-        "table.tex": to_latex(title, blocks).encode(),
+        "table.tex": latex.tabular(main),
+        "report.tex": latex.document(title, blocks),
         "runs.csv": b"",
     }
-    if keys := citations(blocks):
+    if keys := latex.citations([*blocks, main]):
         contents["report.bib"] = bibliography.extract(keys).encode()
     if len(evidence.trainings):
         contents["trainings.csv"] = _csv(evidence.trainings)
     contents |= {f"{stem}.{kind}": drawing.files[kind] for stem, drawing in drawn.items() for kind in ("pdf", "png")}
     summary = _summary(study, title, progress)
     drawings = {stem: drawing.files["svg"] for stem, drawing in drawn.items()}
-    links = [("All reports", f"../{html.PAGE}"), ("Runs", html.RUNS), *((name, name) for name in list(contents)[:3])]
+    links = [("All reports", f"../{html.PAGE}"), ("Runs", html.RUNS), *((name, name) for name in list(contents)[:4])]
     contents[html.PAGE] = html.page(blocks[bool(progress) :], summary, links, drawings, study.labels)
     contents[html.RUNS] = html.runs(runs.listing(study), summary)
     for name in ("report.bib", *(f"{plot.stem}.{kind}" for plot in PLOTS for kind in ("pdf", "png"))):
@@ -131,6 +135,13 @@ def _summary(study: Study, title: str, progress: str) -> html.Summary:
     listed, done = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     writer = study.page.writer
     return html.Summary(title, _first_lines(study), listed, listed - done, writer.date if writer else "", progress)
+
+
+def _main_table(study: Study, blocks: Sequence[Block]) -> Table:
+    """Return the table to print: test accuracies, or the first table of errors of trainings from scratch."""
+    shown = [block for block in blocks if isinstance(block, Table)]
+    errors = [block for block in shown if any("error" in column.name for column in block.columns)]
+    return printed.table(study) or next(iter([*errors, *shown]), Table("", [Column("method")]))
 
 
 Content = bytes | Callable[[BinaryIO], None]

@@ -153,8 +153,12 @@ class Study:
 
     def label(self, row: str) -> str:
         """Return the row's pretty name, with its id if two rows share a name."""
-        text = self._labels.get(row, row)
+        text = self._labels.get(row) or self._named(row)
         return f"{text} ({row})" if list(self._labels.values()).count(text) > 1 else text
+
+    def _named(self, row: str) -> str:
+        plain, bracket, changes = row.partition("[")
+        return self.page.names.get(plain, plain) + bracket + changes
 
     def cited(self, row: str) -> Cited:
         """Return the row's label with the papers of its method."""
@@ -162,15 +166,14 @@ class Study:
 
     @property
     def labels(self) -> dict[str, str]:
-        """Return the label of every row that was run."""
-        return {row: self.label(row) for row in self._labels}
+        """Return the label of every row that was run or has a name."""
+        return {row: self.label(row) for row in (*self._labels, *self.page.names)}
 
     @cached_property
     def _labels(self) -> dict[str, str]:
         named = self.runs.drop_duplicates(Run.ROW).set_index(Run.ROW)[Run.LABEL]
-        return {
-            row: text if isinstance(text, str) and text else row for row, text in zip(map(str, named.index), named, strict=True)
-        }
+        texts = {str(row): text for row, text in named.items()}
+        return {row: text if isinstance(text, str) and text else self._named(row) for row, text in texts.items()}
 
     # -- facts of a benchmark ---------------------------------------------------------------------------------------
 

@@ -239,14 +239,6 @@ def test_the_cells_of_any_space_are_counted_and_drawn() -> None:
     assert cells.first(toy, rows.traces) is None, "the judge knows their accuracies"
 
 
-def test_nodes_are_laid_out_from_the_inputs_to_the_output() -> None:
-    two_inputs = Cell(("a", "b", "0", "1", "2", "3", "out"), (), inputs=2)
-    places = cells.places(two_inputs, cells.LARGE)
-    assert np.allclose(places, [(0, 0.8), (0, -0.8), (1.1, 0.9), (2, -0.9), (2.9, 0.9), (3.8, -0.9), (4.9, 0)])
-    assert np.allclose(cells.places(Cell(("0", "1", "2", "3"), ()), cells.SMALL), [(0, 0), (1, 0), (2, 0), (3, 0)])
-    assert cells.places(Cell(("in", "out"), ()), cells.SMALL) == [(0.0, 0.0), (1.0, 0.0)]
-
-
 def ending(row: str, end: float) -> Traces:
     """Return the traces of all searches; those of one row end then."""
     return searches(lambda name, trace: dataclasses.replace(trace, end=end) if name == row else trace)
@@ -354,7 +346,7 @@ def panels_of(study: Study) -> Iterator[list[Any]]:
     axes: list[Any] = []
     draw = figures.render
 
-    def rendered(study: Study, panels: Sequence[figures.Panel], across: int = 3) -> dict[str, bytes]:
+    def rendered(study: Study, panels: Sequence[figures.Panel], across: int = 2) -> dict[str, bytes]:
         def drawing(panel: figures.Panel) -> Callable[..., dict[str, Any]]:
             def onto(axis: Any, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
                 axes.append(axis)
