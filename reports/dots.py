@@ -51,8 +51,8 @@ def ranking(study: Study, traces: Traces) -> Drawing | None:
         "its row with the 95 % interval, none below 3 runs. Where the best of the stated set is known, the axis is the "
         "distance from it in points, logarithmic; a run that reaches it stands at the edge."
     )
-    size = (5.2 if len(panels) == 1 else 3.4, 0.7 + LINE * lines)
-    return Drawing(render(study, panels, size=size), text)
+    size = (5.2 if len(panels) == 1 else 2.3, 0.7 + LINE * lines)
+    return Drawing(render(study, panels, across=3, size=size), text)
 
 
 def _drawer(

@@ -141,7 +141,8 @@ def _main_table(study: Study, blocks: Sequence[Block]) -> Table:
     """Return the table to print: test accuracies, or the first table of errors of trainings from scratch."""
     shown = [block for block in blocks if isinstance(block, Table)]
     errors = [block for block in shown if any("error" in column.name for column in block.columns)]
-    return printed.table(study) or next(iter([*errors, *shown]), Table("", [Column("method")]))
+    judged = [benchmark for benchmark in study.benchmarks if not study.untested(benchmark)]
+    return printed.table(study, judged, narrow=True) if judged else next(iter([*errors, *shown]), Table("", [Column("method")]))
 
 
 Content = bytes | Callable[[BinaryIO], None]
@@ -197,11 +198,15 @@ def _blocks(study: Study, drawn: list[Figure]) -> list[Block]:
         if benchmark not in judged:
             blocks += [*trainings.blocks(study, benchmark), *about.benchmark(study, benchmark)]
     for benchmark in judged:
-        results = tables.results if study.compared(benchmark) else ranked.results
         blocks += [Heading(f"Results on {benchmark}" if several else "Results")]
         blocks += [figure for figure in drawn if figure.stem == "ranking" and benchmark == judged[0]]
-        blocks += [results(study, benchmark)]
+        blocks += [ranked.results(study, benchmark)]
         blocks += epochs.older(study, benchmark)
+        if study.compared(benchmark):
+            blocks += [
+                Heading(f"Next to the published numbers{' on ' + benchmark if several else ''}"),
+                printed.table(study, [benchmark]),
+            ]
         blocks += about.benchmark(study, benchmark)
     blocks += [figure for figure in drawn if figure.stem != "ranking"]
     for benchmark in study.benchmarks:

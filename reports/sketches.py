@@ -91,7 +91,7 @@ def _size(name: str) -> tuple[float, float]:
 def _places(cell: Cell, width: float) -> Places:
     """Return (x, y) of every drawn node of a cell of that width."""
     columns = _columns(cell)
-    wide = max(_size(cell.nodes[node])[0] for node in columns) + MARGIN
+    wide = max(_size(cell.nodes[node])[0] for node in columns) + 1.6 * MARGIN
     gap = (width - wide) / max(columns.values())
     heights = dict(enumerate(np.linspace(APART, -APART, cell.inputs).tolist() if cell.inputs > 1 else [0.0]))
     return {node: (wide / 2 + gap * column, heights.get(node, 0.0)) for node, column in columns.items()}
