@@ -17,7 +17,7 @@ from reports.traces import Traces
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ACCURACY, DISTANCE = "test accuracy (%)", "points below the best of the stated set"
+ACCURACY, DISTANCE = "test accuracy (%)", "points below the best"
 LINE = 0.165
 """Inches per line."""
 DOTS = 100

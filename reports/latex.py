@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from reports.layout import Block, Bold, Bullets, Cited, Column, Table
+from reports.layout import MARK, Block, Bold, Bullets, Cited, Column, Table
 
 LINE = 120
 """Characters of a line of a table of the document, less two for each column; a wider table is split by its columns."""
@@ -167,8 +167,8 @@ def _grid(table: Table, places: Sequence[int], rows: Iterable[int]) -> Grid:
 def _kind(table: Table, place: int) -> str:
     """Return the kind of a column for ``tabular``: flush right, flush left, or wrapped."""
     column = table.columns[place]
-    if not column.name and column.group:
-        return r"@{\,}l"  # a column of marks, close to the numbers on its left
+    if column.name == MARK:
+        return r"@{\,}l"
     if column.right:
         return "r"
     longest = max((len(cells[place]) for cells in table.rows), default=0)

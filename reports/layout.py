@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from reports import bibliography
 
+MARK = "mark"
+"""Name of a column of marks; LaTeX sets them as superscripts of the numbers on their left."""
+
 
 class Cited(str):
     """Text with citations. LaTeX prints ``\\cite`` after the text, Markdown prints the text alone."""

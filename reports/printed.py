@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reports import coverage, ranked, reference
 from reports.formats import MISSING, number, spread, target_name, with_interval
-from reports.layout import Bold, Cited, Column, Table
+from reports.layout import MARK, Bold, Cited, Column, Table
 from reports.pairs import LEVEL, Comparison
 from reports.study import Study
 from reports.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict, margin_of
@@ -32,7 +32,7 @@ def table(study: Study, benchmarks: Sequence[str], narrow: bool = False) -> Tabl
             for name, target in places:
                 head = _head(study, benchmarks, name, target)
                 cells[Column("ours", head)] = _ours(study, name, row, target)
-                cells[Column("", head, right=False)] = _mark(study, name, row, target, compared[name][target])
+                cells[Column(MARK, head, right=False)] = _mark(study, name, row, target, compared[name][target])
                 if (name, target) in published:
                     line = study.lines.get((name, row, target))
                     cells[Column("published", head)] = spread(line["mean"], line["std"]) if line else ""
@@ -48,7 +48,10 @@ def table(study: Study, benchmarks: Sequence[str], narrow: bool = False) -> Tabl
         best[Column("ours", head)] = number(study.of_target("optimum", name, target))
         best[Column("published", head)] = number(study.printed_optimum.get(target))
     columns = list(lines[0][1]) if lines else [METHOD]
-    results = Table(_caption(study, benchmarks, bool(published), narrow), columns)
+    runs = {cells[RUNS] for _, cells in lines} - {"0"}
+    if narrow and lines and len(runs) == 1:
+        columns.remove(RUNS)
+    results = Table(_caption(study, benchmarks, " or ".join(sorted(runs)) or "finished", bool(published), narrow), columns)
     known = {text for column in columns[1:] if (text := best.get(column, MISSING)) != MISSING}
     for group, cells in [*lines, *([(True, best)] if known else [])]:
         results.add([cells.get(column, "") for column in columns], rule=group)
@@ -105,8 +108,8 @@ def _verdict(study: Study, benchmark: str, row: str) -> str:
     return ": ".join(filter(None, (verdict.name, verdict.reason))) if verdict else MISSING
 
 
-def _caption(study: Study, benchmarks: Sequence[str], published: bool, narrow: bool) -> str:
-    text = "Test accuracy in percent, mean ± standard deviation (ddof 0) over runs; the best mean of ours is bold. "
+def _caption(study: Study, benchmarks: Sequence[str], runs: str, published: bool, narrow: bool) -> str:
+    text = f"Test accuracy in percent, mean ± standard deviation (ddof 0) over {runs} runs; the best mean of ours is bold. "
     text += f"+ and −: significantly better and worse than random search (paired over seeds, Holm, p < {LEVEL:g})."
     if published:
         text += f" Verdict: {', '.join(f'{LETTERS[name]} {name}' for name in VERDICTS if name != NOT_MEASURED)}."

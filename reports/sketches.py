@@ -129,10 +129,10 @@ def render(drawn: Sequence[Sketch]) -> dict[str, bytes]:
     down = max(int(PAGE / (below + above + TITLE)), 1)
     files = {}
     with matplotlib.rc_context(style.SETTINGS):
-        whole = _sheet(drawn, across, below, above)
+        sheet = _sheet(drawn, across, below, above)
         for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
             stream = BytesIO()
-            whole.savefig(stream, format=kind, dpi=200, metadata=metadata)
+            sheet.savefig(stream, format=kind, dpi=200, metadata=metadata)
             files[kind] = stream.getvalue()
         stream = BytesIO()
         with PdfPages(stream, metadata={"CreationDate": None}) as pages:

@@ -8,10 +8,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from reports import latex, report
+from reports import latex, printed, published, report
 from reports.layout import Block, Bold, Bullets, Cited, Code, Column, Figure, Heading, Paragraph, Table
+from reports.study import Study
 from tests.unit.test_reports import evidence
 
 HOSTILE = "".join(map(chr, range(32, 127))) + " ± Δ é “漢” ≥ √ ⁿ đ ħ ł 🙂 [x] \\input{x} %"
@@ -169,6 +171,25 @@ def test_the_table_has_names_published_numbers_marks_and_the_best_in_bold(writte
     assert lines_of(text, "BOHB (2020)")[1] == "10/12"
     assert lines_of(text, "rsps")[1:5] == ["0", "", "", r"87.66{\scriptsize\,$\pm$\,1.69}"]
     assert r"\textit{not run here}" in text
+
+
+def test_the_number_of_runs_is_in_the_caption_if_all_rows_have_the_same() -> None:
+    study = Study(evidence(failing=0), published.load())
+    table = printed.table(study, study.benchmarks, narrow=True)
+    assert "runs" not in [column.name for column in table.columns] and "over 12 runs" in table.caption
+    assert "runs" in [column.name for column in printed.table(study, study.benchmarks).columns]
+
+
+def test_benchmarks_are_side_by_side_in_the_table_to_print() -> None:
+    three = evidence(seeds=3)
+    more = three.runs[(three.runs["target"] == "cifar100") & (three.runs["row"] != "local_search")]
+    runs = pd.concat([three.runs, more.assign(benchmark="nb201/cifar100", run_id=more["run_id"] + "b")])
+    study = Study(dataclasses.replace(three, runs=runs), published.load())
+    table = printed.table(study, study.benchmarks, narrow=True)
+    heads = list(dict.fromkeys(column.group for column in table.columns if column.group))
+    assert heads == [f"nb201/cifar10, {name}" for name in ("CIFAR-10", "CIFAR-100", "ImageNet-16-120")] + ["nb201/cifar100"]
+    (line,) = [cells for cells in table.rows if cells[0] == "local_search"]
+    assert line[[column.group for column in table.columns].index("nb201/cifar100")] == "", "it did not run there"
 
 
 def test_all_of_the_bibliography_that_is_cited_is_written(written: Path) -> None:
