@@ -140,9 +140,9 @@ def test_a_finished_run_shows_its_trace(folder: Path, browser: webdriver.Chrome)
 
 def test_a_column_of_runs_is_filtered_by_the_list_of_its_values(folder: Path, browser: webdriver.Chrome) -> None:
     opened(browser, folder / "digits" / "runs.html")
-    browser.find_element(By.CSS_SELECTOR, "#runs thead th:nth-child(2) .dtcc-button_dropdown").click()
+    browser.find_element(By.CSS_SELECTOR, "#runs thead td:nth-child(2) .dtcc-button_dropdown").click()
     label = f"{ATTACK} darts:erm"
-    listed = browser.find_elements(By.CSS_SELECTOR, ".dtcc-dropdown .dtcc-list-button")
+    listed = browser.find_elements(By.CSS_SELECTOR, ".dtcc-list-buttons .dtcc-button")
     assert [button.text for button in listed] == sorted(f"{ATTACK} {row}" for row in ROWS)
     next(button for button in listed if button.text == label).click()
     assert set(texts(browser, "#runs tbody td:nth-child(2)")) == {label}
