@@ -57,7 +57,14 @@ def test_names_in_any_script_stay_apart() -> None:
 def test_every_expression_of_a_template_is_escaped() -> None:
     table = Table("", [Column(HOSTILE, HOSTILE), Column("b")])
     table.add([HOSTILE, "1"], rule=HOSTILE)
-    blocks = [Heading(HOSTILE), Paragraph(HOSTILE), Bullets([(HOSTILE, HOSTILE)]), Code(HOSTILE), Figure("f", HOSTILE), table]
+    blocks: list[Block] = [
+        Heading(HOSTILE),
+        Paragraph(HOSTILE),
+        Bullets([(HOSTILE, HOSTILE)]),
+        Code(HOSTILE),
+        Figure("f", HOSTILE),
+        table,
+    ]
     text = latex.document(HOSTILE, blocks).decode()
     assert "\\input{x}" not in text and "a_b" not in text
     assert text.count(r"\textbackslash{}input\{x\}") == 11
