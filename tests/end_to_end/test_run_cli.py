@@ -171,7 +171,8 @@ def test_a_changed_setting_is_a_row_next_to_the_original(command: Command, tmp_p
     assert "| REINFORCE[lr=0.1] " in table
     assert "| REINFORCE (0.5) " in table
     assert "| REINFORCE (0.01) " not in table
-    assert "**Settings of reinforce[lr=0.1]:** lr = 0.1" in table
+    settings = {cells[1].strip(): cells[2].strip() for line in table.splitlines() if len(cells := line.split("|")) == 4}
+    assert settings["REINFORCE[lr=0.1]"] == "lr = 0.1 (0.01)" and settings["REINFORCE (0.5)"] == "lr = 0.5 (0.01)"
     assert table.count("made on") == 2, "both commands that made runs are named"
     assert "--set reinforce.lr=0.1" in table
 

@@ -97,7 +97,7 @@ def test_facts_are_stated_once_under_their_benchmark(store: Store, tmp_path: Pat
     plan = planned("digits", "random_search", benchmarks=("nb201/digits", "nb1shot1/1-digits"))
     made_store.fill(store, plan)
     text = page(plan, store, tmp_path)
-    cells, graphs = section(text, "Results on nb201/digits"), section(text, "Results on nb1shot1/1-digits")
+    cells, graphs = section(text, "The benchmark nb201/digits"), section(text, "The benchmark nb1shot1/1-digits")
     assert "space 1" not in cells and "15 625" not in graphs
     assert "**Charged seconds:** training and evaluation seconds of an additive model" in cells
     assert "**Charged seconds:** training seconds of an additive model" in graphs

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from benchmarks.nb201.space import NB201Space
 from harness.frames import depict
-from reports import cells, clock, epochs, figures, published, ranked, reference, regret, report, signal, style
+from reports import anytime, cells, clock, epochs, figures, published, ranked, reading, reference, report, signal, style
 from reports.evidence import Cell, Edge, Evidence, Operation, Part, Space
 from reports.layout import Paragraph, Table
 from reports.study import Study
@@ -33,6 +33,7 @@ SEARCHES = {  # epochs, charged seconds each, entropy at the end, test accuracy 
     "gaea_darts:erm": (25, 200.0, 0.2, 94.1, GOOD),
     "rsps": (20, 50.0, None, 88.0, GOOD),
 }
+KNOWN = (*sorted(SEARCHES), "enas")
 WORLDS = 5
 
 StudyAndTraces = tuple[Study, Traces]
@@ -96,12 +97,23 @@ def study_of(evidence: Evidence) -> Study:
 
 
 def test_a_panel_has_as_many_lines_as_are_legible_and_each_has_the_reference() -> None:
-    assert [name for name, _ in figures.groups(study_of(evidence()), BENCHMARK)] == [""]
+    assert [name for name, _ in figures.groups(study_of(evidence(known_rows=KNOWN)), BENCHMARK)] == [""]
     more = [f"rsps[lr={k}]" for k in range(9)]
-    panels = figures.groups(study_of(evidence(*SEARCHES, "random_search", *more)), BENCHMARK)
-    assert [name for name, _ in panels] == [f", weight sharing {number}/3" for number in (1, 2, 3)]
-    assert all(rows[0] == "random_search" and len(rows) <= figures.READABLE for _, rows in panels)
-    assert sorted(row for _, rows in panels for row in rows[1:]) == sorted([*SEARCHES, *more])
+    study = study_of(evidence(*SEARCHES, "random_search", *more, "enas", known_rows=KNOWN))
+    panels = figures.groups(study, BENCHMARK)
+    assert panels[0][0] == ", darts" and panels[-1][0] == ", other weight sharing"
+    for _, rows in panels:
+        assert rows[0] == "random_search" and len(rows) <= figures.READABLE
+        assert len({study.looks[row]["color"] for row in rows}) == len(rows), "no two rows of a panel have the same colour"
+    assert {row for _, rows in panels for row in rows[1:]} == {*SEARCHES, *more, "enas"}
+    assert set(panels[0][1]) == {"random_search", *(row for row in SEARCHES if "darts" in row)}
+
+
+def test_a_row_that_finds_no_room_with_its_base_has_a_panel_with_the_base() -> None:
+    known = tuple(f"darts:{k}" for k in range(8))
+    study = study_of(evidence(*known, "random_search", known_rows=known))
+    first, second = (rows for _, rows in figures.groups(study, BENCHMARK))
+    assert first[1] == "darts:0" and "darts:0" in second and {*first, *second} == {*known, "random_search"}
 
 
 ROWS = st.sampled_from("abcdefghijklmnop").flatmap(
@@ -278,7 +290,7 @@ def test_a_world_without_random_search_at_the_charge_is_left_out_and_the_cell_sa
     assert row_of(reference.table(study, BENCHMARK), "rsps")["pairs"] == pairs
     table = ranked.results(study, BENCHMARK)
     assert row_of(table, "rsps")["random search at its charge"] == text
-    assert "no proposal by then, or had ended before, are left out. n: " in table.caption
+    assert "no proposal by then, or had ended before, are left out. n: " in str(reading.explained([table]))
 
 
 @given(end=st.floats(0.1, 1100.0))
@@ -312,7 +324,7 @@ def free_of_charge(multi_trial: bool = True) -> Traces:
 
 def with_free_row() -> Study:
     """Return the study of all searches; the row ``rsps`` is charged nothing."""
-    free = evidence()
+    free = evidence(known_rows=KNOWN)
     runs = free.runs.copy()
     runs.loc[runs["row"] == "rsps", ["queries", "seconds", "epochs"]] = 0
     return study_of(dataclasses.replace(free, runs=runs, traces=free_of_charge()))
@@ -329,15 +341,13 @@ def test_a_row_that_is_charged_nothing_is_no_method_to_compare() -> None:
 def test_a_row_that_is_charged_nothing_is_a_level_line_on_the_axis_of_the_others() -> None:
     study = with_free_row()
     with panels_of(study) as panels:
-        drawing = regret.regret(study, study.evidence.traces)
-    assert drawing is not None and drawing.caption.endswith("A level line: a row that is charged nothing.")
+        drawing = anytime.regret(study, study.evidence.traces)
+    assert drawing is not None
     (panel,) = panels
     assert panel.get_xlim()[0] > 1, "the axis begins near the first charge of the other rows"
     level = 94.37 - np.mean([88.0 + world / 10 for world in range(WORLDS)])
     levels = [list(line.get_ydata()) for line in panel.lines if len(line.get_ydata()) == 2]
     assert levels == [pytest.approx([level, level])]
-    ordinary = regret.regret(study_of(evidence()), searches())
-    assert ordinary is not None and "level line" not in ordinary.caption
 
 
 @contextmanager
@@ -357,7 +367,7 @@ def panels_of(study: Study) -> Iterator[list[Any]]:
         return draw(study, [panel._replace(draw=drawing(panel)) for panel in panels], across)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(regret, "render", rendered)
+        patch.setattr(anytime, "render", rendered)
         yield axes
 
 
