@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports import latex, printed, published, report
+from reports import figures, latex, printed, published, report
 from reports.layout import Block, Bold, Bullets, Cited, Code, Column, Figure, Heading, Paragraph, Table
 from reports.study import Study
 from tests.unit.test_reports import evidence
@@ -141,6 +141,17 @@ def test_the_report_and_the_table_compile_and_cite(tmp_path: Path) -> None:
     assert pages(log) >= 3
     (tmp_path / "paper.tex").write_text(PAPER)
     assert pages(compiled(tmp_path, "paper")) >= 1
+
+
+def test_a_figure_of_many_panels_is_not_much_higher_than_a_page() -> None:
+    study = Study(evidence(seeds=3), published.load())
+    panel = figures.Panel("title", "x", "y", lambda axes, looks: {})
+    shapes = {}
+    for count in (2, 6, 12):
+        svg = figures.render(study, [panel] * count)["svg"].decode()
+        shapes[count] = [float(size) / 72 for size in re.findall(r'(?:width|height)="([\d.]+)pt"', svg)[:2]]
+    assert shapes[2][0] < 7 and shapes[6][0] < 7, "at print size"
+    assert shapes[12][1] * 7 / shapes[12][0] < 9, "scaled to the width of a page, it fits the height"
 
 
 @pytest.fixture(scope="module")
