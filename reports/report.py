@@ -1,5 +1,5 @@
 """Write the report of one protocol: ``index.html`` and ``runs.html``, ``table.md``, ``table.tex``, ``report.bib``,
-``runs.csv``, and figures as PDF and PNG."""
+``runs.csv`` and ``runs.parquet``, and figures as PDF and PNG."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pyarrow import csv
+from pyarrow import csv, parquet
 
 from reports import (
     anytime,
@@ -23,6 +23,7 @@ from reports import (
     epochs,
     figures,
     html,
+    overall,
     published,
     runs,
     sections,
@@ -72,8 +73,10 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     """
     folder.mkdir(parents=True, exist_ok=True)
     study = Study(evidence, published.load() if published_lines is None else published_lines)
-    lines = _csv(evidence.runs.drop(columns=Run.SESSION), (Run.BENCHMARK, Run.ROW, Run.WORLD, Run.TARGET))
-    listed = _replace(folder / "runs.csv", lines)  # the first file, so that its memory is free for the figures
+    own, order = evidence.runs.drop(columns=Run.SESSION), (Run.BENCHMARK, Run.ROW, Run.WORLD, Run.TARGET)
+    writers = {"runs.csv": csv.CSVWriter, "runs.parquet": parquet.ParquetWriter}
+    # the first files, so that their memory is free for the figures
+    listed = {name: _replace(folder / name, _columns(own, writer, order)) for name, writer in writers.items()}
     plots = () if progress else PLOTS
     drawn = {plot.stem: drawing for plot in plots if (drawing := plot.draw(study, evidence.traces)) is not None}
     blocks: list[Block] = [Paragraph(progress)] if progress else []
@@ -82,22 +85,22 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     contents: dict[str, Content] = {
         "table.md": to_markdown(title, blocks).encode(),
         "table.tex": to_latex(title, blocks).encode(),
-        "runs.csv": b"",
+        **dict.fromkeys(listed, b""),
     }
     if keys := citations(blocks):
         contents["report.bib"] = bibliography.extract(keys).encode()
     if len(evidence.trainings):
-        contents["trainings.csv"] = _csv(evidence.trainings)
+        contents["trainings.csv"] = _columns(evidence.trainings, csv.CSVWriter)
     contents |= {f"{stem}.{kind}": drawing.files[kind] for stem, drawing in drawn.items() for kind in ("pdf", "png")}
     summary = _summary(study, title, progress)
     drawings = {stem: drawing.files["svg"] for stem, drawing in drawn.items()}
-    links = [("All reports", f"../{html.PAGE}"), ("Runs", html.RUNS), *((name, name) for name in list(contents)[:3])]
+    links = [("All reports", f"../{html.PAGE}"), ("Runs", html.RUNS), *((name, name) for name in list(contents)[:4])]
     contents[html.PAGE] = html.page(blocks[bool(progress) :], summary, links, drawings, study.labels)
     contents[html.RUNS] = html.runs(runs.listing(study), summary)
     for name in ("report.bib", *(f"{plot.stem}.{kind}" for plot in PLOTS for kind in ("pdf", "png"))):
         if name not in contents:
             (folder / name).unlink(missing_ok=True)
-    return [listed if name == "runs.csv" else _replace(folder / name, content) for name, content in contents.items()]
+    return [listed.get(name) or _replace(folder / name, content) for name, content in contents.items()]
 
 
 def write_page(path: Path, title: str, blocks: Sequence[Block]) -> Path:
@@ -119,7 +122,8 @@ def _summary(study: Study, title: str, progress: str) -> html.Summary:
     counts = [(len(study.searches(b, row)), len(study.done(b, row))) for b in study.benchmarks for row in study.rows(b)]
     listed, done = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     writer = study.page.writer
-    return html.Summary(title, sections.first_lines(study), listed, listed - done, writer.date if writer else "", progress)
+    own = {study.page.protocol: overall.one_budget(study)}
+    return html.Summary(title, sections.first_lines(study), listed, listed - done, writer.date if writer else "", progress, own)
 
 
 Content = bytes | Callable[[BinaryIO], None]
@@ -128,10 +132,11 @@ LINES = 20_000
 """Lines of a table that are converted to text at once."""
 
 
-def _csv(table: pd.DataFrame, order: Sequence[str] = ()) -> Content:
-    """Return a function that writes a table as CSV with every digit; ten times as fast as pandas, and in little memory.
+def _columns(table: pd.DataFrame, writer: Callable[..., Any], order: Sequence[str] = ()) -> Content:
+    """Return a function that writes a table with every digit; as CSV ten times as fast as pandas, and in little memory.
 
     Args:
+        writer: pyarrow's class that writes CSV or Parquet.
         order: columns to sort by.
     """
     keys = [name for name in order if name in table]
@@ -141,10 +146,10 @@ def _csv(table: pd.DataFrame, order: Sequence[str] = ()) -> Content:
     schema = pa.Schema.from_pandas(table, preserve_index=False)
 
     def write(stream: BinaryIO) -> None:
-        with csv.CSVWriter(stream, schema) as writer:
+        with writer(stream, schema) as opened:
             for start in range(0, len(table), LINES):
                 lines = table.iloc[positions[start : start + LINES]]
-                writer.write_table(pa.Table.from_pandas(lines, schema, preserve_index=False))
+                opened.write_table(pa.Table.from_pandas(lines, schema, preserve_index=False))
 
     return write
 

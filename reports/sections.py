@@ -14,6 +14,7 @@ from reports import (
     coverage,
     epochs,
     findings,
+    overall,
     ranked,
     reading,
     reference,
@@ -46,6 +47,7 @@ def blocks(study: Study, drawn: Sequence[Figure]) -> list[Block]:
     for benchmark in study.benchmarks:
         shown += [] if benchmark in judged else trainings.blocks(study, benchmark)
     shown += [figure for figure in drawn if figure.stem != "ranking"]
+    shown += overall.of_study(study) if several else []
     for benchmark in study.benchmarks:
         shown += _tests(study, benchmark, f" on {benchmark}" if several else "", benchmark in judged)
     for benchmark in study.benchmarks:
