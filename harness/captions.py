@@ -11,6 +11,7 @@ from harness.errors import UserError
 from harness.method import MethodInfo
 from harness.plan import Opened, Plan, preset, rows_of
 from reports.evidence import NOT_YET, WEIGHT_SHARING, Page, Part, Reference, Session
+from reports.formats import row_names
 
 
 def page(
@@ -38,6 +39,7 @@ def page(
         parts=tuple(parts(plan, shown)),
         left_out=left_out,
         known_rows=tuple(row for info in sorted(registry.methods().values(), key=_order) for row in sorted(info.rows)),
+        names=row_names(),
         first_rows=first_rows(methods),
         compared_with={row: base for info, row in rows if (base := base_row(info, row, methods))},
         citations={name: info.citations for info in methods.values() for name in (info.name, *info.rows)},

@@ -19,7 +19,7 @@ from reports.traces import Traces
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ACCURACY, DISTANCE = "test accuracy (%)", "points below the best of the stated set"
+ACCURACY, DISTANCE = "test accuracy (%)", "points below the best"
 LINE = 0.165
 """Inches per line."""
 DOTS = 100
@@ -46,8 +46,8 @@ def ranking(study: Study, traces: Traces) -> Drawing | None:
                 panels.append(Panel(panel_title(study, benchmark, target), ACCURACY if best is None else DISTANCE, "", draw))
                 most = max(most, len(members) + sum(map(len, members.values())))
     text = "Every finished run (dot) by row, best row first; better is to the right. Bars: mean with its 95 % interval."
-    size = (5.2 if len(panels) == 1 else 3.4, 0.7 + LINE * most)
-    return Drawing(render(study, panels, size=size), text) if panels else None
+    size = (5.2 if len(panels) == 1 else 2.3, 0.7 + LINE * most)
+    return Drawing(render(study, panels, across=3, size=size), text) if panels else None
 
 
 def _draw(

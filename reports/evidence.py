@@ -167,6 +167,7 @@ class Page:
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By reason, the rows that are in the store and not on the page."""
     known_rows: tuple[str, ...] = ()  # every row of every registered method, in a fixed order
+    names: Mapping[str, str] = field(default_factory=dict)  # by row, its name in tables and figures
     first_rows: Mapping[str, str] = field(default_factory=dict)  # by method without a row of its name, its first row
     compared_with: Mapping[str, str] = field(default_factory=dict)
     """By row, the row that its paper draws it with: a row of the method that it changes."""

@@ -99,7 +99,7 @@ def panel_title(study: Study, benchmark: str, target: str) -> str:
     return target_name(target) if len(study.benchmarks) == 1 else f"{target_name(target)} (search: {benchmark})"
 
 
-def render(study: Study, panels: Sequence[Panel], across: int = 3, size: tuple[float, float] = (3.1, 2.45)) -> dict[str, bytes]:
+def render(study: Study, panels: Sequence[Panel], across: int = 2, size: tuple[float, float] = (3.1, 2.45)) -> dict[str, bytes]:
     """Draw the panels above a legend of their rows, and return the figure as PDF, PNG and SVG, by kind.
 
     Args:

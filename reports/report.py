@@ -1,5 +1,5 @@
-"""Write the report of one protocol: ``index.html`` and ``runs.html``, ``table.md``, ``table.tex``, ``report.bib``,
-``runs.csv`` and ``runs.parquet``, and figures as PDF and PNG."""
+"""Write the report of one protocol: ``index.html`` and ``runs.html``, ``table.md``, ``table.tex``, ``report.tex``,
+``report.bib``, ``runs.csv`` and ``runs.parquet``, and figures as PDF and PNG."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from reports import (
     epochs,
     figures,
     html,
+    latex,
     overall,
+    printed,
     published,
     runs,
     sections,
@@ -31,7 +33,7 @@ from reports import (
     weights,
 )
 from reports.evidence import Evidence, Run
-from reports.layout import Block, Figure, Paragraph, citations, to_latex, to_markdown
+from reports.layout import Block, Column, Figure, Paragraph, Table, to_markdown
 from reports.study import Study
 from reports.traces import Traces
 
@@ -82,12 +84,14 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     blocks: list[Block] = [Paragraph(progress)] if progress else []
     blocks += sections.blocks(study, [Figure(stem, drawing.caption) for stem, drawing in drawn.items()])
     title = evidence.page.title or evidence.page.protocol or "Report"
+    main = _main_table(study, blocks)
     contents: dict[str, Content] = {
         "table.md": to_markdown(title, blocks).encode(),
-        "table.tex": to_latex(title, blocks).encode(),
+        "table.tex": latex.tabular(main),
+        "report.tex": latex.document(title, blocks),
         **dict.fromkeys(listed, b""),
     }
-    if keys := citations(blocks):
+    if keys := latex.citations([*blocks, main]):
         contents["report.bib"] = bibliography.extract(keys).encode()
     if len(evidence.trainings):
         contents["trainings.csv"] = _columns(evidence.trainings, csv.CSVWriter)
@@ -124,6 +128,14 @@ def _summary(study: Study, title: str, progress: str) -> html.Summary:
     writer = study.page.writer
     own = {study.page.protocol: overall.one_budget(study)}
     return html.Summary(title, sections.first_lines(study), listed, listed - done, writer.date if writer else "", progress, own)
+
+
+def _main_table(study: Study, blocks: Sequence[Block]) -> Table:
+    """Return the table to print: test accuracies, or the first table of errors of trainings from scratch."""
+    shown = [block for block in blocks if isinstance(block, Table)]
+    errors = [block for block in shown if any("error" in column.name for column in block.columns)]
+    judged = [benchmark for benchmark in study.benchmarks if not study.untested(benchmark)]
+    return printed.table(study, judged, narrow=True) if judged else next(iter([*errors, *shown]), Table("", [Column("method")]))
 
 
 Content = bytes | Callable[[BinaryIO], None]

@@ -15,6 +15,7 @@ from reports import (
     epochs,
     findings,
     overall,
+    printed,
     ranked,
     reading,
     reference,
@@ -40,10 +41,12 @@ def blocks(study: Study, drawn: Sequence[Figure]) -> list[Block]:
     lines = [("", text) for text in first_lines(study)]
     shown: list[Block] = [Bullets(lines)] if lines else []
     for benchmark in judged:
-        results = tables.results if study.compared(benchmark) else ranked.results
         shown += [Heading(f"Results on {benchmark}" if several else "Results")]
         shown += [figure for figure in drawn if figure.stem == "ranking" and benchmark == judged[0]]
-        shown += [results(study, benchmark), *epochs.older(study, benchmark)]
+        shown += [ranked.results(study, benchmark), *epochs.older(study, benchmark)]
+        if study.compared(benchmark):
+            suffix = f" on {benchmark}" if several else ""
+            shown += [Heading(f"Next to the published numbers{suffix}"), printed.table(study, [benchmark])]
     for benchmark in study.benchmarks:
         shown += [] if benchmark in judged else trainings.blocks(study, benchmark)
     shown += [figure for figure in drawn if figure.stem != "ranking"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -174,8 +175,12 @@ class Study:
         return self.page.compared_with.get(self.unchanged(row), "")
 
     def label(self, row: str) -> str:
-        """Return the label of a row, see :attr:`labels`; of a row that was not run its id."""
-        return self.labels.get(row, row)
+        """Return the label of a row, see :attr:`labels`."""
+        return self.labels.get(row) or self._named(row)
+
+    def _named(self, row: str) -> str:
+        plain, bracket, changes = row.partition("[")
+        return self.page.names.get(plain, plain) + bracket + changes
 
     def cited(self, row: str) -> Cited:
         """Return the row's label with the papers of its method."""
@@ -183,10 +188,12 @@ class Study:
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """Return the label of every row that was run: its pretty name, with its id if two rows share a name."""
+        """Return the label of every row that was run or has a name; if two rows that were run share a name, with the id."""
         named = self.runs.drop_duplicates(Run.ROW).set_index(Run.ROW)[Run.LABEL].fillna("")
-        texts = named.where(named != "", named.index.to_series())
-        return {str(row): f"{text} ({row})" if (texts == text).sum() > 1 else str(text) for row, text in texts.items()}
+        texts = {str(row): text or self._named(str(row)) for row, text in named.items()}
+        counts = Counter(texts.values())
+        ran = {row: f"{text} ({row})" if counts[text] > 1 else text for row, text in texts.items()}
+        return {**self.page.names, **ran}
 
     def parts(self, benchmark: str) -> list[Part]:
         """Return the facts of a benchmark by kind of method: kinds with rows on the page, or all kinds if there are no rows."""
