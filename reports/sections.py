@@ -43,10 +43,12 @@ def blocks(study: Study, drawn: Sequence[Figure]) -> list[Block]:
     for benchmark in judged:
         shown += [Heading(f"Results on {benchmark}" if several else "Results")]
         shown += [figure for figure in drawn if figure.stem == "ranking" and benchmark == judged[0]]
-        shown += [ranked.results(study, benchmark), *epochs.older(study, benchmark)]
+        ran, suffix = bool(study.rows(benchmark)), f" on {benchmark}" if several else ""
+        if ran or not study.compared(benchmark):
+            shown += [ranked.results(study, benchmark), *epochs.older(study, benchmark)]
         if study.compared(benchmark):
-            suffix = f" on {benchmark}" if several else ""
-            shown += [Heading(f"Next to the published numbers{suffix}"), printed.table(study, [benchmark])]
+            shown += [Heading(f"Next to the published numbers{suffix}")] if ran else []
+            shown.append(printed.table(study, [benchmark]))
     for benchmark in study.benchmarks:
         shown += [] if benchmark in judged else trainings.blocks(study, benchmark)
     shown += [figure for figure in drawn if figure.stem != "ranking"]
