@@ -79,7 +79,9 @@ def groups(study: Study, benchmark: str) -> list[tuple[str, list[str]]]:
         for number, part in enumerate(parts, 1):
             base = family[:1] if number > 1 and name not in (MULTI_TRIAL, SINGLE) else []
             fitting = _panels(study, [*part, *base])[0]
-            panels.append((f", {name}" + (f" {number}/{len(parts)}" if len(parts) > 1 else ""), reference + fitting))
+            panels.append(
+                (f", {study.label(name)}" + (f" {number}/{len(parts)}" if len(parts) > 1 else ""), reference + fitting)
+            )
     return panels
 
 

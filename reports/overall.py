@@ -135,7 +135,7 @@ def of_study(study: Study) -> list[Block]:
         ends = zip(searches.worlds.tolist(), searches.end.tolist(), strict=True)
         return searches.at(target, searches.seconds, {world: share * end for world, end in ends})
 
-    return blocks(study.evidence.runs, {study.page.protocol: one_budget(study)}, study.label, reached)
+    return blocks(study.runs, {study.page.protocol: one_budget(study)}, study.label, reached)
 
 
 def one_budget(study: Study) -> list[str]:
