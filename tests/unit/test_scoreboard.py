@@ -313,7 +313,7 @@ def test_a_paper_has_a_section_for_what_is_measured_what_is_claimed_and_what_is_
     assert cells[4:] == ["needs a GPU", "--device cuda"]
     (notes,) = page["SparseNAS: notes on the printed numbers"]
     assert isinstance(notes, Bullets)
-    costs = dict(notes.items)["cost: the column says GPU days but not of how many searches"]
+    costs = dict(notes.items)["cost: the column says GPU days and does not say of how many searches"]
     assert "T3 SparseNAS + AdamHAPG" in costs and "T1 DARTS" not in costs
 
 
