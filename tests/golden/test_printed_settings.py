@@ -39,8 +39,8 @@ TRAINING_FIELDS = FIELDS | {
 }  # fmt: skip
 
 
-def fields(thing: Any, names: dict[str, str]) -> dict[str, Any]:
-    return {printed: getattr(thing, name) for printed, name in names.items()}
+def fields(owner: Any, names: dict[str, str]) -> dict[str, Any]:
+    return {printed: getattr(owner, name) for printed, name in names.items()}
 
 
 @cache
