@@ -29,7 +29,7 @@ def error(study: Study, traces: Traces) -> Drawing | None:
         Panel(panel_title(study, benchmark, target), label, "test error (%)", _drawer(searches, target, budget))
         for benchmark in study.benchmarks
         for target in study.targets(benchmark)
-        if (searches := _without_optimum(study, traces, benchmark, target))
+        if (searches := _without_optimum(study, traces, benchmark, target)) and _spent_anything(searches)
         for budget, label in BUDGETS.items()
     ]
     if not panels:
@@ -56,6 +56,11 @@ def _without_optimum(study: Study, traces: Traces, benchmark: str, target: str) 
         if len(searches):
             by_row[row] = searches
     return by_row
+
+
+def _spent_anything(by_row: dict[str, RowTraces]) -> bool:
+    """Return whether any search was charged solver calls or seconds, and not other currencies alone."""
+    return any(spent(searches, budget)[1].any() for searches in by_row.values() for budget in BUDGETS)
 
 
 def _drawer(by_row: dict[str, RowTraces], target: str, budget: str) -> Callable[..., dict[str, Any]]:

@@ -28,6 +28,7 @@ from reports import (
     figures,
     findings,
     html,
+    pruning,
     published,
     ranked,
     reference,
@@ -60,6 +61,7 @@ PLOTS = (
     Plot("regret", regret.regret),
     Plot("error", anytime.error),
     Plot("signal", signal.signal),
+    Plot("pruning", pruning.path),
     Plot("accuracy_per_epoch", epochs.accuracy),
     Plot("entropy_per_epoch", epochs.entropy),
     Plot("regret_per_epoch", coverage.regret),
@@ -238,4 +240,5 @@ def _judged(study: Study, traces: Traces, benchmark: str, suffix: str) -> list[B
         ("Operations of the final cells", cells.operations(study, traces, benchmark)),
         ("Signal of shared weights", signal.correlations(study, traces, benchmark)),
         ("Bilevel against single level", signal.objectives(study, benchmark)),
+        ("Pruned networks", pruning.table(study, traces, benchmark)),
     )
