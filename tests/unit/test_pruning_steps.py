@@ -35,7 +35,7 @@ def test_gradients_are_those_of_automatic_differentiation() -> None:
     for number, (weight, bias) in enumerate(zip(parameters[:3], parameters[3:], strict=True)):
         units = units @ weight + bias
         units = units.relu() if number < 2 else units
-    loss = sum(cross_entropy(logits, labels) for logits in units)
+    loss = torch.stack([cross_entropy(logits, labels) for logits in units]).sum()
     expected = torch.autograd.grad(loss, parameters)
     ours = network.gradients(networks, pixels, labels)
     for gradient, wanted in zip([*ours.weights, *ours.biases], expected, strict=True):
@@ -70,10 +70,9 @@ def test_the_slope_of_the_penalty_is_its_gradient_and_zero_at_zeros(mixture: flo
     weights[1], weights[2, 3] = 0, 0
     weights.requires_grad_()
     strengths = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
-    penalty = sum(
-        sparse_group_lasso(row, strength, mixture, [5]) for row, strength in zip(weights, strengths.tolist(), strict=True)
-    )
-    (expected,) = torch.autograd.grad(penalty, weights)  # type: ignore[arg-type]
+    rows = zip(weights, strengths.tolist(), strict=True)
+    penalty = torch.stack([sparse_group_lasso(row, strength, mixture, [5]) for row, strength in rows]).sum()
+    (expected,) = torch.autograd.grad(penalty, weights)
     torch.testing.assert_close(slope(weights.detach(), strengths, mixture), expected)
     assert not expected[1].any()
 
