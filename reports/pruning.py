@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from reports.figures import Drawing, Panel, render
+from reports.figures import Drawing, Panel, bands, render
 from reports.formats import number, spread
 from reports.layout import Column, Table
-from reports.statistics import mean_std, student_quantile
+from reports.statistics import mean_std
 from reports.study import Study
 from reports.traces import Log, Search, Traces
 
@@ -55,21 +55,17 @@ def path(study: Study, traces: Traces) -> Drawing | None:
         for title, rows in _by_penalty(study, traces, benchmark, target).items()
     ]
     text = (
-        "Pruning under penalties of growing strength, a column of panels per penalty: test accuracy of the pruned network "
-        "after a training from scratch; inputs and hidden neurons with an outgoing weight that is not pruned; pruned weights. "
-        "Lines: mean over finished runs. Bands: pointwise 95 % interval of the mean (Student t), none below 3 runs."
+        "Pruning under penalties of growing strength, a column of panels per penalty: test accuracy after a training from "
+        "scratch, inputs and hidden neurons that remain, and pruned weights."
     )
-    return Drawing(render(study, panels, size=(3.1, 1.9)), text) if panels else None
+    return Drawing(render(study, panels, across=3, size=(3.1, 1.9)), text) if panels else None
 
 
 def table(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """List the quantities of each row at each strength; None if no search logged strengths."""
     heads = ["method", "λ", "runs", TEST, "inputs", "neurons", "pruned weights", "before training"]
     result = Table(
-        "What remains of the network at each strength of the penalty, mean ± standard deviation (ddof 0) over finished runs. "
-        "Test accuracy in percent, after a training from scratch. Inputs and hidden neurons: those with an outgoing weight "
-        "that is not pruned. Pruned weights in percent. Before training: validation accuracy of the pruned network with the "
-        "weights of the search, in percent.",
+        "What remains of the network at each strength of the penalty. Test accuracy in percent, after a training from scratch.",
         [Column(head, right=head != "method") for head in heads],
     )
     for target in study.targets(benchmark):
@@ -102,16 +98,13 @@ def _stacked(searches: list[Search], quantity: str, target: str) -> np.ndarray:
 
 
 def _drawer(rows: dict[str, list[Search]], quantity: str, target: str) -> Callable[..., dict[str, Any]]:
+    lines = {
+        row: (values(searches[0], Log.STRENGTH, target), _stacked(searches, quantity, target).T)
+        for row, searches in rows.items()
+    }
+
     def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        handles = {}
-        for row, searches in rows.items():
-            strengths, columns = values(searches[0], Log.STRENGTH, target), _stacked(searches, quantity, target)
-            center, look = columns.mean(axis=0), looks[row]
-            if len(columns) >= 3:
-                half = student_quantile(0.975, len(columns) - 1) * columns.std(axis=0, ddof=1) / np.sqrt(len(columns))
-                area: Any = {"color": look["color"], "gid": look.get("gid"), "alpha": 0.18, "linewidth": 0}
-                panel.fill_between(strengths, center - half, center + half, **area)
-            (handles[row],) = panel.plot(strengths, center, **look)
+        handles = bands(lines, robust=False)(panel, looks)
         panel.set_xscale("log")
         return handles
 
