@@ -72,7 +72,7 @@ class Comparison:
     @property
     def measure(self) -> str:
         """Return the metric in words, with the unit of a cost."""
-        return self.metric.words + f", {self.line['cost_unit']}" * (self.line["metric"] == "search_cost")
+        return f"{self.metric.words}, {self.line['cost_unit']}" if self.line["metric"] == "search_cost" else self.metric.words
 
 
 class Metric(NamedTuple):
