@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from reports.figures import Drawing, Panel, bands, render
+from reports.figures import Drawing, Lines, Panel, bands, render
 from reports.formats import number, spread
 from reports.layout import Column, Table
 from reports.statistics import mean_std
@@ -98,7 +98,7 @@ def _stacked(searches: list[Search], quantity: str, target: str) -> np.ndarray:
 
 
 def _drawer(rows: dict[str, list[Search]], quantity: str, target: str) -> Callable[..., dict[str, Any]]:
-    lines = {
+    lines: Lines = {
         row: (values(searches[0], Log.STRENGTH, target), _stacked(searches, quantity, target).T)
         for row, searches in rows.items()
     }

@@ -256,6 +256,17 @@ def test_the_index_lists_reports_and_leaves_other_files_alone(folder: Path, tmp_
     assert (tmp_path / "other" / "index.html").read_text() == "<p>mine</p>"
 
 
+def test_the_index_lists_a_page_that_an_earlier_version_wrote(tmp_path: Path) -> None:
+    report.write(tmp_path / "digits", evidence())
+    page = tmp_path / "digits" / "index.html"
+    text = page.read_text()
+    earlier = re.sub(r", &#34;one_budget&#34;: \{[^}]*\}", "", text)
+    assert earlier != text
+    page.write_text(earlier)
+    report.write_index(tmp_path)
+    assert 'href="digits/index.html"' in (tmp_path / "index.html").read_text()
+
+
 def test_findings_name_the_best_row_with_its_uncertainty() -> None:
     few, many = (" ".join(findings.sentences(Study(evidence(seeds), published.load()))) for seeds in (3, 12))
     assert re.match(
