@@ -34,6 +34,7 @@ FILES = [
     "table.tex",
     "report.tex",
     "runs.csv",
+    "runs.parquet",
     "report.bib",
     "ranking.pdf",
     "ranking.png",
