@@ -322,6 +322,7 @@ def test_the_stored_runs_that_are_not_on_the_page_are_named() -> None:
     assert "Not on this page: made by other code (1 rows)" in to_markdown("x", scoreboard.blocks([old], PUBLISHED))
 
 
+@pytest.mark.slow
 def test_the_way_to_a_number_is_a_command_that_plans_its_row() -> None:
     """Plan the command of every line that can be measured. A distance needs the base row, too."""
     from harness import protocols
