@@ -77,7 +77,14 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="METHOD.FIELD=VALUE", help="A hyperparameter; repeatable."),
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="local|ray", help="This machine's cores, or a Ray cluster.")] = "local",
+    engine: Annotated[str, typer.Option(metavar="local|ray|slurm", help="This machine's cores, or a cluster.")] = "local",
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of sbatch, with --engine slurm: partition=gpu; repeatable."),
+    ] = None,
+    gpus_per_run: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of a GPU for each run, on a cluster with --device cuda.")
+    ] = 1.0,
     workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes. [default: one per usable core]")] = None,
     threads: Annotated[
         int, typer.Option(metavar="N", min=1, help="Threads of each run that trains; another number gives other last digits.")
@@ -139,7 +146,7 @@ def run(
             raise UserError(f"device {device!r} is not cpu or cuda")
         named = _names("--methods", methods)
         searched = [registry.spelled(name) for name in _names("--benchmarks", benchmarks)]
-        runs_on = _engine(engine, around)
+        runs_on = _engine(engine, around, out, slurm or [], gpus_per_run)
         rules = protocols.chosen(protocol, searched)
         if budget:
             rules = rules.with_budget(budget)
@@ -345,14 +352,23 @@ def _with_data(rules: Protocol, names: Sequence[str], if_found: bool) -> list[st
     return list(names)
 
 
-def _engine(name: str, around: Surroundings) -> Engine:
+def _engine(name: str, around: Surroundings, out: Path, slurm: Sequence[str], gpus_per_run: float) -> Engine:
+    if slurm and name != "slurm":
+        raise UserError(f"--slurm {slurm[0]} needs --engine slurm")
+    if not 0 < gpus_per_run <= 1:
+        raise UserError(f"--gpus-per-run {gpus_per_run:g} is not a share of a GPU: above 0, at most 1")
     if name == "local":
         return partial(local, surroundings=around)
     if name == "ray":
         from harness.ray_engine import on_ray
 
-        return partial(on_ray, surroundings=around)
-    raise UserError(f"engine {name!r} is not local or ray")
+        return partial(on_ray, surroundings=around, gpus_per_run=gpus_per_run)
+    if name == "slurm":
+        from harness.slurm_engine import on_slurm, options_of
+
+        folder = out.absolute() / "slurm"
+        return partial(on_slurm, surroundings=around, folder=folder, options=options_of(slurm), gpus_per_run=gpus_per_run)
+    raise UserError(f"engine {name!r} is not local, ray or slurm")
 
 
 def _settings(texts: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, str]]:
