@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -102,6 +103,7 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
     pending: list[Job] = []  # jobs of workers that died
     deaths = Deaths()
     crew: list[Worker] = []
+    said = time.monotonic()
 
     def following() -> Job | None:
         return pending.pop() if pending else next(queue, None)
@@ -113,7 +115,8 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
             job = following() if len(crew) < workers else None
         while crew:
             ready = wait([worker.pipe for worker in crew], timeout=TICK_S)
-            if not ready:
+            if time.monotonic() - said >= TICK_S:
+                said = time.monotonic()
                 yield [(worker.job.row.identity, worker.share) for worker in crew]
             for worker in list(crew):
                 if worker.pipe in ready or not worker.alive:

@@ -11,6 +11,7 @@ import io
 import math
 import os
 import re
+import resource
 import shlex
 import shutil
 import subprocess
@@ -66,11 +67,12 @@ def on_slurm(
     if not pending:
         return
     on_gpu = pending[0].row.device == "cuda"
+    _allow_connections(workers)
     door = Door()
     cluster: _Cluster | None = None
     deaths = Deaths(LOSSES)
     crew: list[_Remote] = []
-    exhausted = False
+    exhausted, said = False, time.monotonic()
 
     def following() -> Job | None:
         nonlocal exhausted
@@ -85,7 +87,8 @@ def on_slurm(
         while crew or pending or not exhausted:
             cluster.fill(workers if not exhausted else min(workers, len(crew) + len(pending)))
             ready = wait([door, *(worker.pipe for worker in crew)], timeout=TICK_S)
-            if not ready:
+            if time.monotonic() - said >= TICK_S:
+                said = time.monotonic()
                 yield [(worker.job.row.identity, worker.share) for worker in crew]
             if door in ready and (arrived := door.admit()):
                 number, pipe = arrived
@@ -114,6 +117,14 @@ def on_slurm(
             worker.pipe.close()  # ends the worker and its runs
         if cluster is not None:
             cluster.cancel()
+
+
+def _allow_connections(workers: int) -> None:
+    """Let this process have a connection to every worker, as far as the system permits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = workers + 256
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed if hard == resource.RLIM_INFINITY else min(needed, hard), hard))
 
 
 def options_of(texts: Iterable[str]) -> dict[str, str | bool]:
