@@ -142,15 +142,15 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
             worker.end()
 
 
-def start(descriptor: int, around: Surroundings) -> subprocess.Popen[bytes]:
-    """Start a worker process. ``descriptor`` is its end of a socket to the driver."""
+def start(descriptor: int, environment: Mapping[str, str], folder: str) -> subprocess.Popen[bytes]:
+    """Start a worker process in ``folder``. ``descriptor`` is its end of a socket to the driver."""
     body = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import harness.worker as w; w.main(int(sys.argv[2]))"
     return subprocess.Popen(
         [sys.executable, "-c", body, json.dumps(sys.path), str(descriptor)],
         pass_fds=[descriptor],
         stdin=subprocess.DEVNULL,
-        env=around.variables(),
-        cwd=around.folder,
+        env=environment,
+        cwd=folder,
         process_group=0,  # Ctrl-C at the terminal goes to the driver alone
     )
 
@@ -160,7 +160,7 @@ class Worker:
 
     def __init__(self, job: Job, around: Surroundings) -> None:
         ours, theirs = socket.socketpair()
-        self.process = start(theirs.fileno(), around)
+        self.process = start(theirs.fileno(), around.variables(), around.folder)
         theirs.close()
         self.pipe: Connection[Job | None, Message] = Connection(ours.detach())
         self.alive = True

@@ -90,7 +90,7 @@ def _slot(address: Address, number: int, around: Surroundings) -> None:
         if pipe is None:
             return
         with pipe:
-            process = start(pipe.fileno(), around)
+            process = start(pipe.fileno(), around.variables(), around.folder)
         if process.wait() == 0:  # dismissed, or the driver is gone
             return
         time.sleep(1.0)

@@ -232,7 +232,8 @@ class _Cluster:
             with contextlib.redirect_stderr(io.StringIO()):
                 submitted = self._executor.map_array(serve, *zip(*calls, strict=True))
         except Exception as error:
-            raise UserError(f"Slurm refuses the job: {_last_line(str(error))}") from None
+            said = [line.removeprefix("sbatch: error: ") for line in str(error).splitlines()]
+            raise UserError(f"Slurm refuses the job: {'; '.join(said) or type(error).__name__}") from None
         self.ids.update({number: job.job_id for number, job in zip(numbers, submitted, strict=True)})
         self._waiting.update(numbers)
 
@@ -252,8 +253,8 @@ class _Cluster:
         """Return the last line that a Slurm job wrote to its log, and where the log is."""
         for log in (self._folder / f"{self.ids[number]}_0_log.err", self._folder / f"{self.ids[number]}_0_log.out"):
             with contextlib.suppress(OSError):
-                if text := log.read_text(errors="replace").strip():
-                    return f"{_last_line(text)} ({log})"
+                if lines := log.read_text(errors="replace").strip().splitlines():
+                    return f"{lines[-1].strip()} ({log})"
         return f"it left no log in {self._folder}, which must be visible on all nodes"
 
     def cancel(self) -> None:
@@ -277,8 +278,3 @@ def _run(*command: str) -> str | None:
 
 def _times(memory: str, workers: int) -> str:
     return f"{int(memory[:-1]) * workers}{memory[-1]}"
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it gives no reason"
