@@ -7,14 +7,13 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import command, machine, packages, protocols, provenance, registry
-from harness.engine import Engine, Surroundings, local
+from harness import command, engines, machine, packages, protocols, provenance, registry
+from harness.engine import Engine, Surroundings
 from harness.errors import UserError
 from harness.outcome import TOO_SMALL
 from harness.plan import Plan, make
@@ -146,7 +145,7 @@ def run(
             raise UserError(f"device {device!r} is not cpu or cuda")
         named = _names("--methods", methods)
         searched = [registry.spelled(name) for name in _names("--benchmarks", benchmarks)]
-        runs_on = _engine(engine, around, out, slurm or [], gpus_per_run)
+        runs_on = engines.choose(engine, around, out, slurm or (), gpus_per_run)
         rules = protocols.chosen(protocol, searched)
         if budget:
             rules = rules.with_budget(budget)
@@ -350,25 +349,6 @@ def _with_data(rules: Protocol, names: Sequence[str], if_found: bool) -> list[st
         data.status()
         raise UserError(f"nothing to run: no data for {', '.join(missing)} was found; the lines above say what to put where")
     return list(names)
-
-
-def _engine(name: str, around: Surroundings, out: Path, slurm: Sequence[str], gpus_per_run: float) -> Engine:
-    if slurm and name != "slurm":
-        raise UserError(f"--slurm {slurm[0]} needs --engine slurm")
-    if not 0 < gpus_per_run <= 1:
-        raise UserError(f"--gpus-per-run {gpus_per_run:g} is not a share of a GPU: above 0, at most 1")
-    if name == "local":
-        return partial(local, surroundings=around)
-    if name == "ray":
-        from harness.ray_engine import on_ray
-
-        return partial(on_ray, surroundings=around, gpus_per_run=gpus_per_run)
-    if name == "slurm":
-        from harness.slurm_engine import on_slurm, options_of
-
-        folder = out.absolute() / "slurm"
-        return partial(on_slurm, surroundings=around, folder=folder, options=options_of(slurm), gpus_per_run=gpus_per_run)
-    raise UserError(f"engine {name!r} is not local, ray or slurm")
 
 
 def _settings(texts: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, str]]:
