@@ -90,6 +90,8 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
                 _until(lambda: (folder / "munge.socket").exists(), daemons, folder)
         _until(lambda: b"idle" in _output(["sinfo", "--noheader", "--format=%T"], environment), daemons, folder)
         yield environment
+        _output(["scancel", f"--user={getpass.getuser()}"], environment)
+        _until(lambda: not listed(environment), daemons, folder)  # a job that outlives its daemon stays for ever
     finally:
         for daemon in reversed(daemons):
             daemon.terminate()

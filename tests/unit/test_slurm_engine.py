@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,13 +52,12 @@ class Slow:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     if missing := slurm_cluster.missing():
         pytest.skip(f"no {', '.join(missing)}: apt-get install slurm-wlm munge")
-    try:
-        running = slurm_cluster.cluster(tmp_path_factory.mktemp("slurm"))
-        environment = running.__enter__()
-    except RuntimeError as error:
-        pytest.skip(str(error).splitlines()[0])
-    yield environment
-    running.__exit__(None, None, None)
+    with ExitStack() as running:
+        try:
+            environment = running.enter_context(slurm_cluster.cluster(tmp_path_factory.mktemp("slurm")))
+        except RuntimeError as error:
+            pytest.skip(str(error).splitlines()[0])
+        yield environment
 
 
 @pytest.fixture
