@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -122,8 +122,7 @@ def _output(command: list[str], environment: dict[str, str]) -> bytes:
     return subprocess.run(command, env=environment, capture_output=True).stdout
 
 
-def _until(is_true: object, daemons: list[subprocess.Popen[bytes]], folder: Path) -> None:
-    assert callable(is_true)
+def _until(is_true: Callable[[], object], daemons: list[subprocess.Popen[bytes]], folder: Path) -> None:
     end = time.monotonic() + READY_S
     while not is_true():
         if time.monotonic() > end or any(daemon.poll() is not None for daemon in daemons):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,7 @@ def test_a_cluster_without_room_is_one_line(nodes: Any, slow: list[Job], monkeyp
     todo = [replace(job, row=replace(job.row, device="cuda")) for job in slow]
     words = r"^no node of the Ray cluster has had room for a worker with 1 CPU and 0.5 GPU for 2 s; the same command goes on$"
     with pytest.raises(UserError, match=words):
-        results(lambda todo, workers: on_ray(todo, workers, gpus_per_run=0.5), todo)
+        results(partial(on_ray, gpus_per_run=0.5), todo)
 
 
 def test_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch, slow: list[Job]) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -84,10 +85,8 @@ def until(is_true: Callable[[], object]) -> None:
 def test_the_sweep_is_that_of_the_local_engine(tmp_path: Path, slurm: dict[str, str]) -> None:
     todo = jobs(planned("random_search", "reinforce", "bohb:nb201_2020", seeds=5))
 
-    def engine(todo: list[Job], workers: int) -> Iterator[object]:
-        return on_slurm(todo, workers, folder=tmp_path / "slurm", options={"mem": "1G"})
-
-    by_run = results(engine, todo, 3)  # type: ignore[arg-type]
+    engine = partial(on_slurm, folder=tmp_path / "slurm", options={"mem": "1G"})
+    by_run = results(engine, todo, 3)
     assert len(by_run) == 25 and {result.status for result in by_run.values()} == {"done"}
     assert essence(by_run) == essence(results(local, todo))
     until(lambda: not slurm_cluster.listed(slurm))
@@ -135,13 +134,13 @@ def test_two_runs_share_a_gpu(slow: list[Job], tmp_path: Path) -> None:
 
 def test_a_partition_that_does_not_exist_is_one_line(slow: list[Job], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^Slurm refuses the job: .*invalid partition specified: none[^\n]*$"):
-        results(lambda todo, workers: on_slurm(todo, workers, folder=tmp_path, options=options_of(["partition=none"])), slow)
+        results(partial(on_slurm, folder=tmp_path, options=options_of(["partition=none"])), slow)
 
 
 def test_jobs_of_slurm_that_cannot_begin_are_one_line(slow: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/python")
     with pytest.raises(UserError, match=r"^Slurm job \d+ ended before it began to work: .*/no/python.* \(.*_log\.err\)$"):
-        results(lambda todo, workers: on_slurm(todo, workers, folder=tmp_path, options={"mem": "1G"}), slow, 1)
+        results(partial(on_slurm, folder=tmp_path, options={"mem": "1G"}), slow, 1)
 
 
 def test_an_interrupted_command_cancels_its_jobs_and_the_same_command_goes_on(tmp_path: Path, slurm: dict[str, str]) -> None:
@@ -169,4 +168,4 @@ def done(folder: Path) -> int:
 def test_without_slurm_the_command_says_so(slow: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None if name != "srun" else name)
     with pytest.raises(UserError, match=r"^--engine slurm starts where Slurm's commands are; sbatch, squeue, scancel is not"):
-        results(lambda todo, workers: on_slurm(todo, workers, folder=tmp_path), slow)
+        results(partial(on_slurm, folder=tmp_path), slow)
