@@ -154,6 +154,8 @@ def _without_optimum(study: Study, traces: Traces) -> Iterator[tuple[str, str, d
 def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """Compare every row at the budget that random search spent in the same world; None if random search did not run."""
     reference = study.reference(benchmark)
+    if reference is None:
+        return None
     lines, remarks = [], []
     for name, target, searches in _without_optimum(study, traces):
         if name != benchmark or reference not in searches:

@@ -98,7 +98,7 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     contents |= {f"{stem}.{kind}": drawing.files[kind] for stem, drawing in drawn.items() for kind in ("pdf", "png")}
     summary = _summary(study, title, progress)
     drawings = {stem: drawing.files["svg"] for stem, drawing in drawn.items()}
-    links = [("All reports", f"../{html.PAGE}"), ("Runs", html.RUNS), *((name, name) for name in list(contents)[:4])]
+    links = [("All reports", f"../{html.PAGE}"), ("Runs", html.RUNS), *((name, name) for name in list(contents)[:5])]
     contents[html.PAGE] = html.page(blocks[bool(progress) :], summary, links, drawings, study.labels)
     contents[html.RUNS] = html.runs(runs.listing(study), summary)
     for name in ("report.bib", *(f"{plot.stem}.{kind}" for plot in PLOTS for kind in ("pdf", "png"))):

@@ -236,7 +236,7 @@ def _untested(claim: claims.Claim, way: WayTo) -> claims.Tested:
 
 def _sources(studies: Sequence[Study]) -> str:
     """Return what the page is made of, and which stored rows are not on it."""
-    runs = [(study.page.protocol, *place) for study in studies for place in study.evidence.runs[[Run.ROW, Run.BENCHMARK]].to_numpy()]
+    runs = [(study.page.protocol, *place) for study in studies for place in study.runs[[Run.ROW, Run.BENCHMARK]].to_numpy()]
     shown = {(protocol, f"{row} on {benchmark}") for protocol, row, benchmark in runs}
     absent: set[tuple[str, str]] = set()
     for study in studies:

@@ -68,7 +68,7 @@ def test_more_operations_than_are_legible_are_counted() -> None:
 
 
 def test_a_figure_has_pages_and_marks_the_titles_with_their_rows() -> None:
-    drawn = [Sketch("darts:erm", f"DARTS & {place}", cell) for place, cell in enumerate(cells(DartsSpace(), 8))]
+    drawn = [Sketch("darts:erm", f"DARTS & $x_{place}^$", cell) for place, cell in enumerate(cells(DartsSpace(), 8))]
     files = sketches.render(drawn)
     sizes = [
         [float(size) for size in box.split()[2:]]
