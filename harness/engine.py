@@ -48,10 +48,22 @@ class Surroundings:
     folder: str = field(default_factory=os.getcwd)
     threads: int = 1
     """Threads of each run. With another number, sums are added in another order and the last bits of a training differ."""
+    gpus: tuple[str, ...] = ()
+    """Names of the GPUs that the workers share; empty: the environment decides what a worker sees."""
 
-    def variables(self) -> dict[str, str]:
-        """Return the environment of a worker: the requested threads, and the same order of sets in every process."""
-        return {**self.environment, **dict.fromkeys(THREADS, str(self.threads)), "PYTHONHASHSEED": "0"}
+    def variables(self, slot: int = 0, workers: int = 1) -> dict[str, str]:
+        """Return the environment of a worker: the requested threads, and the same order of sets in every process.
+
+        With GPUs, each worker sees one of them. Its share of the cores, for decoding images, follows from ``workers``.
+
+        Args:
+            slot: number of the worker, from 0; a worker that replaces another one has its number.
+            workers: number of workers.
+        """
+        own = {**self.environment, **dict.fromkeys(THREADS, str(self.threads)), "PYTHONHASHSEED": "0"}
+        if self.gpus:
+            own |= {"CUDA_VISIBLE_DEVICES": self.gpus[slot % len(self.gpus)], "LOCAL_WORLD_SIZE": str(workers)}
+        return own
 
     def on_this_node(self) -> Surroundings:
         """Return the surroundings of a worker on this machine, with those of a driver on another one.
@@ -108,10 +120,14 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
     def following() -> Job | None:
         return pending.pop() if pending else next(queue, None)
 
+    def hire(job: Job) -> None:
+        slot = min(set(range(workers)) - {worker.slot for worker in crew})
+        crew.append(Worker(job, around, slot, workers))
+
     try:
         job = following()
         while job is not None and len(crew) < workers:
-            crew.append(Worker(job, around))
+            hire(job)
             job = following() if len(crew) < workers else None
         while crew:
             ready = wait([worker.pipe for worker in crew], timeout=TICK_S)
@@ -128,7 +144,7 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
                         yield from lost
                         pending += unfinished
                         if (again := following()) is not None:
-                            crew.append(Worker(again, around))
+                            hire(again)
                     elif not worker.left:
                         if (again := following()) is not None:
                             worker.give(again)
@@ -156,11 +172,16 @@ def start(descriptor: int, environment: Mapping[str, str], folder: str) -> subpr
 
 
 class Worker:
-    """The driver's end of a worker: its process and its pipe."""
+    """The driver's end of a worker: its process and its pipe.
 
-    def __init__(self, job: Job, around: Surroundings) -> None:
+    Args:
+        slot: number of the worker among all ``workers``; see :meth:`Surroundings.variables`.
+    """
+
+    def __init__(self, job: Job, around: Surroundings, slot: int = 0, workers: int = 1) -> None:
+        self.slot = slot
         ours, theirs = socket.socketpair()
-        self.process = start(theirs.fileno(), around.variables(), around.folder)
+        self.process = start(theirs.fileno(), around.variables(slot, workers), around.folder)
         theirs.close()
         self.pipe: Connection[Job | None, Message] = Connection(ours.detach())
         self.alive = True

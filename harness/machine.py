@@ -48,12 +48,20 @@ def _numbers(file: Path) -> list[float]:
         return []
 
 
-def require_cuda() -> None:
-    """Raise :class:`UserError` if PyTorch has no GPU here. Imports torch."""
+def gpus() -> tuple[str, ...]:
+    """Return the GPUs that this process may use, by their names in ``CUDA_VISIBLE_DEVICES``. Imports torch.
+
+    Raises:
+        UserError: PyTorch has no GPU here.
+    """
     import torch
 
-    if not torch.cuda.is_available():
+    count = torch.cuda.device_count()  # does not start CUDA in this process
+    if not count:
         raise UserError(f"--device cuda: PyTorch {torch.__version__} finds no CUDA device here; use --device cpu")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = map(str, range(count)) if visible is None else map(str.strip, visible.split(","))
+    return tuple(names)[:count]
 
 
 def free_memory() -> int:

@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,7 +94,9 @@ def run(
     gpus_per_run: Annotated[
         float, typer.Option(metavar="SHARE", help="Share of a GPU for each run, on a cluster with --device cuda.")
     ] = 1.0,
-    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes. [default: one per usable core]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Processes. [default: one per usable core; with cuda, one per GPU]")
+    ] = None,
     threads: Annotated[
         int, typer.Option(metavar="N", min=1, help="Threads of each run that trains; another number gives other last digits.")
     ] = 1,
@@ -152,6 +155,11 @@ def run(
             )
         if device not in ("cpu", "cuda"):
             raise UserError(f"device {device!r} is not cpu or cuda")
+        if device == "cuda" and engine == "local" and not (dry_run or report):
+            around = replace(around, gpus=machine.gpus())
+            if not workers:
+                workers = len(around.gpus)
+                print(f"one worker per GPU: {workers}; --workers starts more, which share the GPUs", file=sys.stderr)
         named = _names("--methods", methods)
         searched = [registry.spelled(name) for name in _names("--benchmarks", benchmarks)]
         runs_on = engines.choose(engine, around, out, slurm or (), gpus_per_run)
@@ -182,8 +190,6 @@ def run(
         elif report:
             _report_only(plan, out, report_to or out)
         else:
-            if device == "cuda" and engine == "local":
-                machine.require_cuda()
             _carry_out(plan, out, runs_on, workers, retry_failed=retry_failed, report_to=report_to)
 
 

@@ -86,11 +86,11 @@ def on_slurm(
         cluster = _Cluster(folder, door.address, around, options or {}, gpus_per_run if on_gpu else 0.0)
         while crew or pending or not exhausted:
             cluster.fill(workers if not exhausted else min(workers, len(crew) + len(pending)))
-            ready = wait([door, *(worker.pipe for worker in crew)], timeout=TICK_S)
+            ready = wait([door.fileno(), *(worker.pipe for worker in crew)], timeout=TICK_S)
             if time.monotonic() - said >= TICK_S:
                 said = time.monotonic()
                 yield [(worker.job.row.identity, worker.share) for worker in crew]
-            if door in ready and (arrived := door.admit()):
+            if door.fileno() in ready and (arrived := door.admit()):
                 number, pipe = arrived
                 cluster.began(number)
                 if (job := following()) is not None:

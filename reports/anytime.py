@@ -145,7 +145,7 @@ def _without_optimum(study: Study, traces: Traces) -> Iterator[tuple[str, str, d
                 searches = traces.of(benchmark, row).proposing(target)
                 if len(searches):
                     searches = searches.where(np.minimum.reduceat(np.isfinite(searches.test[target]), searches.starts[:-1]))
-                if len(searches):
+                if any(spent(searches, budget)[1].any() for budget in BUDGETS):  # not other currencies alone
                     by_row[row] = searches
             if by_row:
                 yield benchmark, target, by_row

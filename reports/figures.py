@@ -166,7 +166,7 @@ def _legends(study: Study, figure: Figure, axes: Sequence[Axes], drawn: Sequence
         if common:
             place: Any = {"loc": "outside lower center", "ncols": columns, "handlelength": 3.5}
         else:
-            place = {**LEGEND, "bbox_to_anchor": (-0.16, -0.24 if axis.get_xlabel() else -0.1)}
+            place = {**LEGEND, "bbox_to_anchor": (-0.16, -0.24 if isinstance(axis, Axes) and axis.get_xlabel() else -0.1)}
         legend = axis.legend([*members.values()], [study.label(row) for row in members], frameon=False, **place)
         for row, text in zip(members, legend.get_texts(), strict=True):
             text.set_gid(f"{ROW}{row}")

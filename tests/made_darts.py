@@ -72,13 +72,14 @@ def view(
     checkpoint: Any = None,
     meter: Callable[[Meter], Meter] = lambda charge: charge,
     ledger: Ledger | None = None,
+    device: str = "cpu",
 ) -> RecordedView:
     """Return a view whose task charges through ``meter``."""
 
     def task(world: int, device: str, charge: Meter) -> DartsTask:
         return DartsTask("digits", world, device, meter(charge))
 
-    return RecordedView(SPACE, ledger or Ledger(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    return RecordedView(SPACE, ledger or Ledger(), None, seed, "self", task=partial(task, 7, device), checkpoint=checkpoint)
 
 
 def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch, Mapping[str, Any]]:

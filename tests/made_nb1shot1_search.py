@@ -66,6 +66,7 @@ def view(
     meter: Callable[[Meter], Meter] = lambda charge: charge,
     seed: int = 0,
     ledger: Ledger | None = None,
+    device: str = "cpu",
 ) -> RecordedView:
     """Return a view of a space whose task charges through ``meter``."""
     space = NB1Shot1Space(number)
@@ -73,7 +74,7 @@ def view(
     def task(world: int, device: str, charge: Meter) -> nb1shot1.NB1Shot1Task:
         return nb1shot1.NB1Shot1Task("digits", space, CLOCK, world, device, meter(charge))
 
-    return RecordedView(space, ledger or Ledger(), None, seed, "self", task=partial(task, 7, "cpu"), checkpoint=checkpoint)
+    return RecordedView(space, ledger or Ledger(), None, seed, "self", task=partial(task, 7, device), checkpoint=checkpoint)
 
 
 def search(row: str, search_view: RecordedView | None = None, **changes: Any) -> tuple[Arch | None, Mapping[str, Any]]:

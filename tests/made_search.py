@@ -45,12 +45,13 @@ TINY = {
 """Settings of every method that has them. With a larger penalty, the Lasso of CoNAS has no terms on so few images."""
 
 
-def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
+def shrink(monkeypatch: pytest.MonkeyPatch, device: str = "cpu") -> None:
     """Let searches on digits train on few images and a narrow network."""
     sets = images.residents("digits", "nb201", "cpu")
 
     def first(part: Resident, count: int) -> Resident:
-        return dataclasses.replace(part, images=part.images[:count], labels=part.labels[:count])
+        fields = (part.images[:count], part.labels[:count], part.scale, part.shift)
+        return Resident(*(field.to(device) for field in fields))
 
     parts = {name: first(sets[name], count) for name, count in (*SIZES.items(), ("full", sum(SIZES.values())))}
     monkeypatch.setattr(images, "residents", lambda *_: parts)
@@ -99,13 +100,14 @@ def view(
     checkpoint: Any = None,
     meter: Callable[[Meter], Meter] = lambda charge: charge,
     ledger: Ledger | None = None,
+    device: str = "cpu",
 ) -> RecordedView:
     """Return a view whose task charges through ``meter``."""
 
     def task(world: int, device: str, charge: Meter) -> nb201.NB201Task:
         return nb201.NB201Task("digits", CLOCK, world, device, meter(charge))
 
-    opened = partial(task, 7, "cpu")
+    opened = partial(task, 7, device)
     return RecordedView(NB201Space(), ledger or Ledger(), None, seed, "self", task=opened, checkpoint=checkpoint)
 
 

@@ -15,6 +15,7 @@ from benchmarks.images.augment import STANDARD, Augmentation, Draws, Resident
 from benchmarks.images.batches import Batches, epoch, in_order
 from benchmarks.images.dataset import STATISTICS
 from benchmarks.images.digits import DRAWS, draws_seed
+from harness.device import precision
 from harness.errors import UserError
 
 Batch = tuple[Tensor, Tensor]
@@ -156,5 +157,5 @@ def open_data(dataset: str, split: Split, device: str, statistics: str = "own") 
         Resident.of(held_out, device),
         STANDARD[dataset],
         noise,
-        torch.bfloat16 if device.startswith("cuda") else torch.float32,
+        precision(device),
     )

@@ -19,6 +19,7 @@ from benchmarks.darts.macro import Macro
 from benchmarks.darts.network import Network
 from benchmarks.darts.size import network_size
 from harness.delivery import Delivery, Plain
+from harness.device import autocast
 
 BATCH = 512
 """Test images of a pass."""
@@ -31,7 +32,7 @@ def accuracy(delivery: Delivery, dataset: str, device: str) -> float:
 
     Args:
         dataset: ``cifar10`` or ``digits``.
-        device: ``cpu`` or ``cuda``; a GPU evaluates in bfloat16, as trainings from scratch do.
+        device: ``cpu`` or ``cuda``; the precision is that of trainings from scratch.
 
     Raises:
         ValueError: the delivery is not the network of its architecture for these images.
@@ -39,7 +40,7 @@ def accuracy(delivery: Delivery, dataset: str, device: str) -> float:
     data = open_data(dataset, "test", device)
     network = received(delivery, data.classes, data.channels, data.size).to(device).eval()
     right, seen = torch.zeros((), device=device, dtype=torch.int64), 0
-    with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=device != "cpu"):
+    with torch.inference_mode(), autocast(device):
         for images, labels in data.evaluated(BATCH):
             right += (network(images)[0].argmax(1) == labels).sum()
             seen += len(labels)

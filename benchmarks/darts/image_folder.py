@@ -20,6 +20,7 @@ from benchmarks.darts.parts import Split
 from harness.cache import data_roots, printable
 from harness.errors import UserError
 from harness.look import is_folder, opened, reason
+from harness.machine import cores
 from harness.seeds import derive, mix
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -48,7 +49,7 @@ class FolderData:
         folder: contains ``train`` and ``val``, each with one folder per class.
         split: ``test`` evaluates on ``val``, the papers' test set; ``valid`` evaluates on held-out training images.
         size: pixels on each side after the crop. Training crops at random; evaluation crops the centre at 8 / 7 of the size.
-        workers: number of decoding processes; 0: decode in the calling process; None: one per CPU.
+        workers: number of decoding processes; 0: decode in the calling process; None: this training's share of the cores.
 
     Raises:
         UserError: a folder is missing or has no images, or train and val have different classes.
@@ -74,7 +75,7 @@ class FolderData:
         self.checksum = _digest(folder, self._train, self._held_out)
         self.name = f"images of {folder.name}, trained on {self.train_images:,}, {split} set of {len(self._held_out.paths):,}"
         self._device = torch.device(device)
-        self._workers = (os.cpu_count() or 1) if workers is None else workers
+        self._workers = decoders() if workers is None else workers
         self._mean, self._std = (torch.tensor(value, device=device).mul(255).view(1, 3, 1, 1) for value in (MEAN, STD))
 
     def epoch(self, seed: int, batch: int, cutout: int, share: tuple[int, int] = (0, 1)) -> Epoch:
@@ -94,6 +95,11 @@ class FolderData:
         """Convert uint8 (n, size, size, 3) to float32 (n, 3, size, size) on the device, channels last in memory."""
         moved = images.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
         return (moved.float() - self._mean) / self._std
+
+
+def decoders() -> int:
+    """Return the number of usable cores per training. ``LOCAL_WORLD_SIZE`` is the number of trainings, or of parts of one."""
+    return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def image_folder() -> Path:

@@ -44,19 +44,12 @@ class Retrainer:
         save: Callable[[bytes], None],
         report: Callable[[float], None],
     ) -> Trained:
-        import os
-
-        import torch
-
         from benchmarks.darts.data import Data, open_data
         from benchmarks.darts.image_folder import FolderData, image_folder
         from benchmarks.darts.retraining import HISTORY, Retraining
+        from harness.device import prepare
 
-        if device == "cpu":
-            torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # workers share the cores
-        else:
-            torch.set_float32_matmul_precision("high")
-            torch.backends.cudnn.benchmark = True
+        prepare(device)
         how, dataset, split = recipe(settings["recipe"]), settings["data"], settings["split"]
         images: Data
         if dataset == "imagenet":

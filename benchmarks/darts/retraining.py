@@ -11,7 +11,6 @@ import io
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from benchmarks.darts.data import Data
 from benchmarks.darts.network import Network
 from benchmarks.darts.recipe import Recipe
+from harness.device import autocast, compiled, fused, precision
 from harness.errors import UserError
 from harness.seeds import derive
 from harness.space import Arch
@@ -30,7 +30,8 @@ from harness.space import Arch
 EVALUATION_BATCH = 512
 HISTORY = ("epoch", "lr", "drop_path", "train_loss", "train_accuracy", "accuracy", "top5", "loss", "seconds")
 """Columns of a training's curve. ``accuracy`` and ``top5`` (percent) and ``loss`` (mean cross entropy, nats) are of the
-held-out images. They are NaN in epochs without an evaluation."""
+held-out images. They are NaN in epochs without an evaluation. ``seconds`` are those of the whole epoch: an evaluation is part
+of it, and in the first epoch of a process the compilation."""
 
 
 @dataclass
@@ -65,8 +66,9 @@ class Retraining:
 
     Args:
         seed: seed of the weights, the order of the images, their augmentation and drop-path.
-        device: ``cpu``, ``cuda`` or ``cuda:1``. A GPU uses bfloat16 autocast.
-        compiled: a mode of ``torch.compile``; empty: no compilation.
+        device: ``cpu``, ``cuda`` or ``cuda:1``; see :mod:`harness.device` for the precision.
+        compile_mode: a mode of ``torch.compile``; empty: no compilation. Only training steps are compiled. An evaluation is a
+            fifteenth of an epoch's arithmetic, and would need two more graphs.
         processes: train data-parallel (PyTorch's DDP) in the process group that is already set up. Each process takes its
             part of every batch.
         light: leave the optimiser's momentum out of the state, which nearly halves it. A training that resumes from such a
@@ -83,7 +85,7 @@ class Retraining:
         data: Data,
         seed: int,
         device: str = "cpu",
-        compiled: str = "",
+        compile_mode: str = "",
         processes: bool = False,
         light: bool = False,
     ) -> None:
@@ -100,9 +102,14 @@ class Retraining:
         model: nn.Module = self.network
         if processes:
             model = nn.parallel.DistributedDataParallel(model)
-        self.model: Any = torch.compile(model, mode=compiled) if compiled else model
+        self.model: Any = compiled(model, compile_mode)
         self.optimizer = torch.optim.SGD(
-            self.network.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=recipe.nesterov
+            self.network.parameters(),
+            recipe.lr,
+            recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.nesterov,
+            fused=fused(self.device),
         )
         self.curve = Curve()
         self.light, self.restarts = light, 0
@@ -169,7 +176,7 @@ class Retraining:
         totals = torch.zeros(3, device=self.device, dtype=torch.float64)
         self.model.train()
         for step, (images, labels) in enumerate(batches, 1):
-            loss, right = self._step(images, labels, self._keep(len(labels), probability, chance) if drop else None)
+            loss, right = self._step(images, labels, self._keep(len(labels), probability, chance) if recipe.drop_path else None)
             totals += torch.stack(
                 [loss.double() * len(labels), right.double(), torch.ones_like(loss, dtype=torch.float64) * len(labels)]
             )
@@ -196,15 +203,18 @@ class Retraining:
         return line
 
     def _keep(self, images: int, probability: Tensor, chance: torch.Generator) -> Tensor:
-        """Return the factors of drop-path for this process's images. Every process draws the factors of all images."""
+        """Return the factors of drop-path for this process's images. Every process draws the factors of all images.
+
+        A recipe with drop-path has factors in every epoch, also with probability zero, so that all its epochs share a graph.
+        """
         rank, processes = self.share
         factors: Tensor = self.network.drop_path(images * processes, probability, chance)
         part = factors[:, rank * images : (rank + 1) * images]
-        return part.bfloat16() if self.device.type == "cuda" else part  # float32 factors would make later layers float32
+        return part.to(precision(self.device))  # float32 factors would make later layers float32
 
     def _step(self, images: Tensor, labels: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
         recipe = self.recipe
-        with self._autocast():
+        with autocast(self.device):
             logits, auxiliary = self.model(images, keep)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
         total = loss
@@ -223,7 +233,7 @@ class Retraining:
         self.network.eval()
         right, seen = torch.zeros(2, device=self.device, dtype=torch.int64), 0
         loss = torch.zeros((), device=self.device, dtype=torch.float64)
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), autocast(self.device):
             for images, labels in self.data.evaluated(EVALUATION_BATCH):
                 logits = self.network(images)[0].float()
                 likeliest = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
@@ -232,9 +242,6 @@ class Retraining:
                 seen += len(labels)
         first, five = (100 * count / seen for count in right.tolist())
         return first, five, loss.item() / seen
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
 
     def state(self) -> bytes:
         """Return everything that the rest of the training depends on, serialised by torch."""
@@ -255,7 +262,7 @@ class Retraining:
         Raises:
             UserError: the state is of another cell, recipe, data set or seed.
         """
-        content = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
+        content = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
         if content["identity"] != self.identity:
             raise UserError("the checkpoint is of another cell, recipe, data set or seed; use another folder, or delete it")
         self.network.load_state_dict(content["network"])
@@ -264,4 +271,6 @@ class Retraining:
             self.restarts += 1
         else:
             self.optimizer.load_state_dict(content["optimizer"])
+            for group in self.optimizer.param_groups:
+                group["fused"] = fused(self.device)  # the state may come from another kind of device
         self.curve = Curve(content["curve"])

@@ -23,6 +23,7 @@ from benchmarks.darts.space import DartsSpace
 from harness.cache import atomic, explain
 from harness.command import run as run_command
 from harness.errors import UserError
+from harness.machine import cores
 from harness.safe_file import Damaged, SafeFile
 from harness.space import Arch
 
@@ -102,6 +103,10 @@ def train(
     arch, how = named(cell), recipe(recipe_).changed(_settings(set_ or []))
     processes = int(os.environ.get("WORLD_SIZE", "1")) > 1
     device = _ready(device, processes)
+    if compile_:
+        from harness.device import keep_compiled
+
+        keep_compiled(out / "compiled")
     opened = _opened(data, split, device, images, size, how.statistics(data))
     from benchmarks.darts.retraining import Retraining
 
@@ -180,15 +185,13 @@ def _ready(device: str, processes: bool) -> str:
     """
     import torch
 
+    from harness.device import prepare
+
     if device not in ("cpu", "cuda"):
         raise UserError(f"device {device!r} is not cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: PyTorch finds no GPU; use --device cpu, and a small recipe such as digits")
-    if device == "cpu":
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1))))
-    else:
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.benchmark = True
+    prepare(device, cores())
     if not processes:
         return device
     import torch.distributed as dist

@@ -236,7 +236,7 @@ def other_recipe(table: pd.DataFrame) -> list[str]:
     from harness import protocols
 
     wrong = []
-    for line in table[(table["recipe"] != "") & (table["unmeasured"] == "")].to_dict("records"):
+    for line in published.records(table[(table["recipe"] != "") & (table["unmeasured"] == "")]):
         stages = [stage for stage in protocols.protocol(line["protocol"]).stages if stage.chosen_by]
         used = {stage.recipe_of(line["row"]) for stage in stages if (stage.data or searched(line)) == line["target"]}
         if not used or not used <= set(line["recipe"].split(";")):

@@ -8,6 +8,7 @@ import math
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,26 +18,27 @@ from PIL import Image
 from torch.multiprocessing.spawn import spawn
 
 from benchmarks.darts.data import ResidentData, open_data
-from benchmarks.darts.image_folder import FolderData, augmented, central
+from benchmarks.darts.image_folder import FolderData, augmented, central, decoders
 from benchmarks.darts.published import published
 from benchmarks.darts.recipe import Recipe, recipe, recipes
 from benchmarks.darts.retraining import Curve, Retraining
 from benchmarks.darts.train import checkpoint_file, last_state
 from benchmarks.images.augment import Augmentation, Resident
 from benchmarks.images.dataset import STATISTICS, ImageSet
+from harness.device import REDUCED, keep_compiled, precision
 from harness.errors import UserError
 
 CELL = published()["DARTS_V1"]
 TINY = Recipe("tiny", epochs=3, batch=16, width=2, depth=2, auxiliary=0.0, cutout=2, drop_path=0.3)
 
 
-def resident_data(train: int = 40, held_out: int = 20, classes: int = 3) -> ResidentData:
+def resident_data(train: int = 40, held_out: int = 20, classes: int = 3, device: str = "cpu") -> ResidentData:
     rng = np.random.default_rng(0)
 
     def part(count: int) -> Resident:
         labels = np.arange(count) % classes
         pixels = rng.integers(0, 100, (count, 1, 8, 8)) + 50 * labels[:, None, None, None]
-        return Resident.of(ImageSet("made", pixels.astype(np.uint8), labels, classes, (0.3,), (0.2,), "", "sum"))
+        return Resident.of(ImageSet("made", pixels.astype(np.uint8), labels, classes, (0.3,), (0.2,), "", "sum"), device)
 
     return ResidentData("made", "test", "sum", classes, part(train), part(held_out), Augmentation(padding=1, flip=True), None)
 
@@ -64,6 +66,61 @@ def test_a_stopped_training_goes_on_bit_for_bit() -> None:
     optimizers = (second.optimizer, uninterrupted.optimizer)
     momenta = [[state["momentum_buffer"] for state in optimizer.state.values()] for optimizer in optimizers]
     assert all(torch.equal(a, b) for a, b in zip(*momenta, strict=True))
+
+
+def test_a_compiled_training_has_a_static_graph_for_each_size_of_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dynamic graph for the smaller last batch would serve all later batches. Drop-path has probability zero at first."""
+    shapes: list[list[torch.Size]] = []
+
+    def counting(graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
+        assert not any(isinstance(value, torch.SymInt) for value in inputs)
+        shapes.append([value.shape for value in inputs if value.dim() == 4])
+        return graph.forward
+
+    plain = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda model, mode=None, **how: plain(model, backend=counting, **how))
+    torch._dynamo.reset()
+    data = resident_data()
+    training, eager = (Retraining(CELL, TINY, data, 5, compile_mode=mode) for mode in ("default", ""))
+    assert training.recipe.drop_probability(0) == 0 < training.recipe.drop_probability(1)
+    training.run()
+    eager.run()
+    assert same(weights(training), weights(eager))
+    assert [sizes.count(torch.Size((batch, 1, 8, 8))) for sizes, batch in zip(shapes, (16, 8), strict=True)] == [1, 1]
+
+
+def test_compiled_code_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "users"))
+    keep_compiled(tmp_path / "ours")
+    assert cache_dir() == str(tmp_path / "users")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    keep_compiled(tmp_path / "ours")
+    assert cache_dir() == str(tmp_path / "ours")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+
+
+def test_a_reduced_precision_is_that_of_every_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """bfloat16 on a CPU, as a GPU has it: no value between two layers is a float32 image, and the loss is nearly the same."""
+    exact = Retraining(CELL, TINY, resident_data(), 5)
+    exact.run()
+    monkeypatch.setitem(REDUCED, "cpu", torch.bfloat16)
+    data = dataclasses.replace(resident_data(), dtype=precision("cpu"))
+    training = Retraining(CELL, TINY, data, 5)
+    kinds: set[torch.dtype] = set()
+
+    def note(module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        kinds.add(output.dtype)
+
+    for module in training.network.cells.modules():
+        if not isinstance(module, torch.nn.ModuleList):
+            module.register_forward_hook(note)
+    training.run()
+    assert kinds == {torch.bfloat16}
+    assert all(value.dtype == torch.float32 for value in training.network.parameters())
+    assert training.curve.lines[-1]["train_loss"] == pytest.approx(exact.curve.lines[-1]["train_loss"], rel=0.05)
 
 
 def test_a_training_says_after_each_batch_how_far_it_is() -> None:
@@ -316,6 +373,15 @@ def test_processes_share_a_batch_of_a_folder(folder: Path) -> None:
     batches = [labels.tolist() for _, labels in data.epoch(1, 4, 0)]
     halves = [[labels.tolist() for _, labels in data.epoch(1, 4, 0, (rank, 2))] for rank in (0, 1)]
     assert [a + b for a, b in zip(*halves, strict=True)] == batches
+
+
+def test_decoders_share_the_cores(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.darts.image_folder.cores", lambda: 12)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert decoders() == FolderData(folder, "test", "cpu")._workers == 12
+    for processes, cores in ((4, 3), (16, 1)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        assert decoders() == cores
 
 
 def test_what_is_wrong_with_a_folder_is_said(folder: Path) -> None:

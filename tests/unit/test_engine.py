@@ -10,15 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator
+from functools import partial
 from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from harness import engine as engines
 from harness import protocols
-from harness.engine import Engine, Job, local
+from harness.engine import Engine, Job, Surroundings, local
 from harness.errors import UserError
 from harness.job import Enough, Sample
 from harness.outcome import Result
@@ -104,6 +106,69 @@ def test_a_bad_method_costs_its_own_runs_only(engine: Engine, name: str, status:
                 assert "execute.py" not in result.error
             else:
                 assert result.status == "done"
+
+
+METHOD = """
+import os
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Says:
+    "Ends with a message."
+    reference = "none"
+
+    def search(self, view):
+        {body}
+"""
+
+
+def says(folder: Path, body: str) -> str:
+    """Return the path of a method whose search is ``body``, one statement after another."""
+    file = folder / "says.py"
+    file.write_text(METHOD.format(body=body.replace("\n", "\n        ")))
+    return str(file)
+
+
+SEEN = "raise OSError('GPU {CUDA_VISIBLE_DEVICES} of {LOCAL_WORLD_SIZE} workers'.format(**os.environ))"
+
+
+def test_each_worker_has_a_gpu_and_its_share_of_the_cores(tmp_path: Path) -> None:
+    rows = planned(says(tmp_path, f"import time; time.sleep(0.3)\n{SEEN}"), seeds=6)
+    around = Surroundings(gpus=("3", "GPU-5ebe"))
+    by_run = results(partial(local, surroundings=around), jobs(rows, 1), workers=3)
+    seen = {result.error.strip().splitlines()[-1] for result in by_run.values()}
+    assert seen == {"OSError: GPU 3 of 3 workers", "OSError: GPU GPU-5ebe of 3 workers"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it looks up the worker in /proc")
+def test_the_place_of_a_dead_worker_is_taken_with_its_gpu(tmp_path: Path) -> None:
+    """A run on GPU 3 kills its worker. The next worker has GPU 3 again, although GPU 5 has a worker."""
+    worker = "int(open(f'/proc/{os.getppid()}/stat').read().split()[3])"
+    kill = f"if os.environ['CUDA_VISIBLE_DEVICES'] == '3':\n    os.kill({worker}, 9)"
+    rows = planned(says(tmp_path, f"import time; time.sleep(0.3)\n{kill}\n{SEEN}"), seeds=4)
+    by_run = results(partial(local, surroundings=Surroundings(gpus=("3", "5"))), jobs(rows, 1))
+    crashed = [result.error for result in by_run.values() if result.status == "crashed"]
+    others = [result.error for result in by_run.values() if result.status != "crashed"]
+    assert crashed and all("its worker died 2 times" in error for error in crashed)
+    assert others and all("GPU 5 of 2 workers" in error for error in others)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_images_of_a_folder_are_decoded_in_a_run(workers: int, tmp_path: Path) -> None:
+    """Processes of a run may have processes for decoding."""
+    for part in ("train", "val"):
+        for name in ("n01", "n02"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for number in range(2):
+                Image.new("RGB", (40, 30), (number, 0, 200)).save(tmp_path / part / name / f"{number}.JPEG")
+    body = (
+        "from pathlib import Path\nfrom benchmarks.darts.image_folder import FolderData\n"
+        f"data = FolderData(Path({str(tmp_path)!r}), 'test', 'cpu', size=16, workers={workers})\n"
+        "seen = [len(labels) for epoch in (data.epoch(0, 3, 0), data.evaluated(3)) for _, labels in epoch]\n"
+        "raise OSError(f'decoded {seen}')"
+    )
+    (result,) = results(local, jobs(planned(says(tmp_path, body), seeds=1))).values()
+    assert "decoded [3, 1, 3, 1]" in result.error
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from harness import machine
+from harness import machine, run
+from harness.errors import UserError
 
 
 @pytest.fixture
@@ -58,6 +61,47 @@ def test_the_quota_of_an_old_container_counts(groups: Path) -> None:
 def test_a_system_that_says_nothing_has_the_cores_of_its_affinity(membership: str, groups: Path) -> None:
     put(groups / "membership", membership)
     assert machine.cores() == 8
+
+
+@pytest.mark.parametrize(
+    ("visible", "count", "names"),
+    [
+        (None, 2, ("0", "1")),
+        ("3, 5", 2, ("3", "5")),
+        ("GPU-5ebe9f43,7,8", 1, ("GPU-5ebe9f43",)),  # CUDA stops at the first name that it does not know
+    ],
+)
+def test_gpus_have_the_names_of_the_environment(
+    visible: str | None, count: int, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert machine.gpus() == names
+
+
+def test_a_command_for_a_gpu_starts_a_worker_per_gpu_and_says_so(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[tuple[tuple[str, ...], int]] = []
+    monkeypatch.setattr(run, "_carry_out", lambda plan, out, engine, workers, **_: started.append((gpus(engine), workers)))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
+    call: dict[str, Any] = {"protocol": "smoke", "methods": ["random_search"], "device": "cuda", "outs": [tmp_path / "out"]}
+    run.run(**call)
+    assert "one worker per GPU: 3; --workers starts more" in capsys.readouterr().err
+    run.run(**call, workers=6)
+    assert started == [(("4", "5", "6"), 3), (("4", "5", "6"), 6)]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(UserError, match=r"--device cuda: PyTorch .* finds no CUDA device here; use --device cpu"):
+        run.run(**call)
+    assert len(started) == 2 and not (tmp_path / "out").exists()
+
+
+def gpus(engine: Any) -> tuple[str, ...]:
+    names: tuple[str, ...] = engine.keywords["surroundings"].gpus
+    return names
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import pytest
 from harness import remote
 from harness.engine import LOSSES, Deaths, Job, Surroundings
 from harness.errors import UserError
+from harness.outcome import Result
 from harness.remote import Door, serve
 from harness.slurm_engine import options_of
 from harness.spec import RunSpec
@@ -32,7 +33,7 @@ def job(made: Path) -> Job:
 def admitted(door: Door, seconds: float = 20.0) -> tuple[int, Connection[Any, Any]]:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if wait([door], timeout=0.2) and (arrived := door.admit()):
+        if wait([door.fileno()], timeout=0.2) and (arrived := door.admit()):
             return arrived
     raise AssertionError("nobody came")
 
@@ -44,7 +45,7 @@ def test_a_worker_that_knows_the_key_does_jobs_and_leaves_when_it_is_dismissed(j
     number, pipe = admitted(door)
     assert number == 7
     pipe.send(job)
-    results = []
+    results: list[Result] = []
     while len(results) < 3:
         results += pipe.recv()
     assert [(result.run_id, result.status) for result in results] == [(run.run_id, "done") for run in job.runs]
@@ -68,12 +69,12 @@ def test_strangers_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "HANDSHAKE_S", 1)
     door = Door()
     silent = socket.create_connection(("127.0.0.1", door.address.port))
-    assert wait([door], timeout=5) and door.admit() is None, "it says nothing"
+    assert wait([door.fileno()], timeout=5) and door.admit() is None, "it says nothing"
     wrong = dataclasses.replace(door.address, key=b"another key")
     guessing = threading.Thread(target=serve, args=(wrong, 0, 1, Surroundings()))
     guessing.start()
     while guessing.is_alive():
-        assert not wait([door], timeout=0.2) or door.admit() is None, "it does not know the key"
+        assert not wait([door.fileno()], timeout=0.2) or door.admit() is None, "it does not know the key"
     silent.close()
     assert "key" not in repr(door.address)
 

@@ -1,0 +1,61 @@
+"""The one place that decides threads, precision, compilation and the optimiser's kernels of training code on a device."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+REDUCED: Final[dict[str, torch.dtype]] = {"cuda": torch.bfloat16}
+"""By kind of device, the type of images and activations. Other devices compute in float32. Weights are always float32."""
+
+
+def prepare(device: str, threads: int = 1) -> None:
+    """Set up this process for a training.
+
+    Args:
+        device: ``cpu``, ``cuda`` or ``cuda:1``.
+        threads: threads on a CPU, unless ``OMP_NUM_THREADS`` is set.
+    """
+    if device == "cpu":
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", str(threads))))
+        return
+    torch.set_float32_matmul_precision("high")  # TF32
+    torch.backends.cudnn.benchmark = True  # shapes repeat, so it pays to time the kernels of each
+
+
+def precision(device: torch.device | str) -> torch.dtype:
+    """Return the type of images and activations on a device."""
+    return REDUCED.get(torch.device(device).type, torch.float32)
+
+
+def autocast(device: torch.device | str) -> AbstractContextManager[Any]:
+    """Return a context in which layers compute in :func:`precision`."""
+    dtype = precision(device)
+    return nullcontext() if dtype == torch.float32 else torch.autocast(torch.device(device).type, dtype)
+
+
+def compiled(model: nn.Module, mode: str) -> Any:
+    """Return the model, compiled by ``torch.compile`` if ``mode`` is not empty.
+
+    Shapes are static: there is a graph for each size of batch. A dynamic graph, which PyTorch would make for the smaller last
+    batch of an epoch, would from then on serve all batches, and more slowly.
+    """
+    return torch.compile(model, mode=mode, dynamic=False) if mode else model
+
+
+def keep_compiled(folder: Path) -> None:
+    """Let ``torch.compile`` keep its results in ``folder``, so that a training that resumes does not compile again.
+
+    A folder that the user has named (``TORCHINDUCTOR_CACHE_DIR``) stays.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder.absolute()))
+
+
+def fused(device: torch.device | str) -> bool | None:
+    """Return whether PyTorch's optimisers use one kernel for all weights. None: their default, so that CPU results stay."""
+    return None if torch.device(device).type == "cpu" else True
