@@ -25,11 +25,6 @@ PLAIN = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "identity": lambda x: x,
 }
-    "tanh": np.tanh,
-    "relu": lambda x: np.maximum(x, 0),
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "identity": lambda x: x,
-}
 
 
 def model(scale: float = 10.0, seed: int = 1) -> LanguageModel:
