@@ -16,7 +16,7 @@ class Score(NamedTuple):
     """How well a model predicts the next tokens of a text."""
 
     loss: float
-    """Mean cross entropy of all predictions, nats. DARTS' code divides by the rows instead, which are one more (D-84)."""
+    """Mean cross entropy of all predictions, nats. DARTS' code divides by the rows instead, which are one more (D-95)."""
     accuracy: float
     """Share of the predictions whose likeliest token is right, percent."""
 

@@ -84,7 +84,8 @@ class CellStep:
     """A step of a cell as it is evaluated: the function that a training from scratch trains.
 
     A node is the mean of its terms ``s + sigmoid(c) (f(v) - s)`` with ``[c, v] = (m s) W``: one term for each activation f of
-    each predecessor s. The next hidden state is the mean of the surviving nodes (A single-path cell has one term a node).
+    each predecessor s. The next hidden state is the mean of the surviving nodes. A node of a single-path cell has a single term
+    (D-98).
 
     Args:
         model: the weights.

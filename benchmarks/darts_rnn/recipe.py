@@ -48,7 +48,7 @@ class Recipe:
     patience: int = 5
     """SGD becomes averaged SGD once the validation loss exceeds the smallest of all but the last so many epochs."""
     rollbacks: int = 10
-    """Number of times that a training whose loss is not finite may return to its best epoch (D-85)."""
+    """Number of times that a training whose loss is not finite may return to its best epoch (D-96)."""
     valid_streams: int = 10
     """Streams of the validation text."""
     test_streams: int = 1
@@ -75,6 +75,30 @@ class Recipe:
     @property
     def lengths(self) -> Lengths:
         return Lengths(self.length, self.full, self.spread)
+
+    def changed(self, texts: list[str]) -> Recipe:
+        """Return the recipe with fields set from texts ``field=value``.
+
+        Raises:
+            UserError: an unknown field, or a text that is not a valid value.
+        """
+        kinds = {
+            field.name: type(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if field.name not in ("name", "about")
+        }
+        values = {}
+        for name, _, text in (each.partition("=") for each in texts):
+            if name not in kinds:
+                close = difflib.get_close_matches(name, kinds, 1)
+                raise UserError(
+                    f"a recipe has no {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"it has {', '.join(kinds)}")
+                )
+            try:
+                values[name] = kinds[name](text)
+            except ValueError:
+                raise UserError(f"{name}={text!r} is no {kinds[name].__name__}") from None
+        return dataclasses.replace(self, **values)
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ class Settings:
 
     width: int = 300
     length: int = 35
-    """Rows of a block (D-86)."""
+    """Rows of a block (D-97)."""
     dropout: Dropout = field(default_factory=Dropout)
     slowness: float = 1e-3
 
@@ -84,7 +84,16 @@ class RnnTask:
             raise UserError(f"the validation text of {data.name} has {len(valid)} tokens, too few to evaluate {EVALUATED}")
         self.images = {"train": len(train), "valid": evaluated, "full": len(train) + len(valid), "plain": evaluated}
 
-    def supernet(self, *, none: bool = True, track: bool = True, bias: bool = False, channels: int = 0, **_: Any) -> Supernet:
+    def supernet(
+        self,
+        *,
+        none: bool = True,
+        track: bool = True,
+        track_outside: bool = True,
+        plain_last: bool = False,
+        bias: bool = False,
+        channels: int = 0,
+    ) -> Supernet:
         """Return the supernet; see :meth:`harness.weight_sharing.Task.supernet`.
 
         There is one norm, so ``track_outside`` and ``plain_last`` have no effect.
