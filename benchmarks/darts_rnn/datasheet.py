@@ -42,13 +42,7 @@ class Spread(NamedTuple):
 
 
 def spread(perplexities: list[list[float]]) -> Spread:
-    """Return the spread of cells, each with the perplexities of some seeds, equally many.
-
-    Raises:
-        UserError: there are less than two cells, or less than two seeds.
-    """
-    if len(perplexities) < 2 or min(map(len, perplexities)) < 2:
-        raise UserError("a spread needs two cells and two seeds at least; set --cells and --seeds")
+    """Return the spread of two cells or more, each with the perplexities of two seeds or more, equally many."""
     within = fmean(variance(seeds) for seeds in perplexities)
     means = variance([fmean(seeds) for seeds in perplexities])
     return Spread(math.sqrt(max(means - within / len(perplexities[0]), 0.0)), math.sqrt(within))
@@ -67,6 +61,8 @@ def datasheet(
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Device to train on.")] = "cpu",
 ) -> None:
     """Train random cells with several seeds, and compare the spread between cells with that between seeds."""
+    if min(cells, seeds) < 2:
+        raise UserError(f"{cells} cells and {seeds} seeds have no spread; set --cells and --seeds to 2 at least")
     how, text, device = recipe(recipe_).changed(set_ or []), corpus(data), ready(device)
     from benchmarks.darts_rnn.retraining import Retraining
 

@@ -61,7 +61,7 @@ def test_a_datasheet_compares_cells_and_trains_nothing_twice(tmp_path: Path, mon
     assert page.count("\n| (") == 2 and "the text" in page.splitlines()[-1]
     monkeypatch.setattr(Retraining, "run", lambda self: pytest.fail("it is trained again"))
     assert call(2, 2) == page
-    with pytest.raises(UserError, match="two cells and two seeds"):
+    with pytest.raises(UserError, match="2 cells and 1 seeds have no spread"):
         call(2, 1)
 
 
