@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import isclose
 from typing import Any
 
-from harness import registry
+from harness import hyperparameters, registry
 from harness.errors import UserError
 from harness.method import MethodInfo
 from harness.plan import Opened, Plan, preset, rows_of
 from reports.evidence import NOT_YET, WEIGHT_SHARING, Page, Part, Reference, Session
+from reports.formats import row_names
 
 
 def page(
@@ -38,6 +39,7 @@ def page(
         parts=tuple(parts(plan, shown)),
         left_out=left_out,
         known_rows=tuple(row for info in sorted(registry.methods().values(), key=_order) for row in sorted(info.rows)),
+        names=row_names(),
         first_rows=first_rows(methods),
         compared_with={row: base for info, row in rows if (base := base_row(info, row, methods))},
         citations={name: info.citations for info in methods.values() for name in (info.name, *info.rows)},
@@ -55,6 +57,14 @@ def _method(spec: Mapping[str, Any]) -> MethodInfo | None:
         return registry.method(spec["method"])
     except UserError:
         return None
+
+
+def _defaults(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters that a method has if nothing sets them, as a specification stores values."""
+    info = _method(spec)
+    types = hyperparameters.types_of(info.cls) if info else {}
+    values = hyperparameters.defaults(info.cls) if info else {}
+    return {name: hyperparameters.to_plain(value, types[name], name) for name, value in values.items()}
 
 
 def _remark(spec: Mapping[str, Any], space: str) -> str:
@@ -151,6 +161,7 @@ def _opened(plan: Plan, opened: Opened, shown: Mapping[str, Mapping[str, Any]]) 
         planned={row.spec.row: len(row.runs) for row in planned},
         skipped={row: reason for row, reason in missing.items() if row not in shown},
         settings={row: spec["settings"] for row, spec in shown.items()},
+        defaults={row: _defaults(spec) for row, spec in shown.items()},
         images={row: spec["trained_on"] for row, spec in shown.items() if spec.get("trained_on")},
         remarks={row: text for row, spec in shown.items() if (text := _remark(spec, problem.space.name))},
     )

@@ -64,6 +64,8 @@ def run(app: Callable[..., object], interrupted: str = "interrupted") -> None:
         raise
     except BaseException as error:
         if isinstance(error, WrongCall):
+            if error.format_message().startswith("Usage:"):  # a call without arguments: the message is the help
+                _end(error.format_message(), 2)
             _end(f"error: {' '.join(error.format_message().split())}   (--help explains)", 2)
         _end(fault(error), 3)
     if code == INTERRUPTED:  # Typer turns Ctrl-C into this code

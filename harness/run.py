@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import command, machine, packages, protocols, provenance, registry
+from harness import command, completion, machine, packages, protocols, provenance, registry
 from harness.engine import Engine, Surroundings, local
 from harness.errors import UserError
 from harness.outcome import TOO_SMALL
@@ -57,14 +57,23 @@ def run(
     all_: Annotated[bool, typer.Option("--all", help="Every row of the protocol; with --methods, those too.")] = False,
     protocol: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help=f"Rules of the comparison, or their FILE.toml. [default: {protocols.DEFAULT}]"),
+        typer.Option(
+            metavar="NAME",
+            help=f"Rules of the comparison, or their FILE.toml. [default: {protocols.DEFAULT}]",
+            autocompletion=completion.protocol,
+        ),
     ] = None,
     methods: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAMES", help="Methods, rows (method:variant) or files (./mine.py), comma-separated."),
+        typer.Option(
+            metavar="NAMES",
+            help="Methods, rows (method:variant) or files (./mine.py), comma-separated.",
+            autocompletion=completion.methods,
+        ),
     ] = None,
     benchmarks: Annotated[
-        list[str] | None, typer.Option(metavar="NAMES", help="Benchmarks, or their first part (nb201).")
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Benchmarks, or their first part (nb201).", autocompletion=completion.benchmarks),
     ] = None,
     seeds: Annotated[int | None, typer.Option(metavar="N", min=1, help="Searches per row. [default: the protocol's]")] = None,
     budget: Annotated[
@@ -367,12 +376,17 @@ def _settings(texts: Sequence[str], methods: Sequence[str]) -> dict[str, dict[st
     return settings
 
 
-def main() -> None:
-    """Run the command; see :func:`harness.command.run`."""
+def start(application: typer.Typer) -> None:
+    """Run a command line that may run searches; see :func:`harness.command.run`."""
     for place in packages.SHADOWING:
         print(f"not used: {place} has the name of one of the harness's own packages", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    command.run(app, "interrupted; finished runs are kept, the same command goes on")
+    command.run(application, "interrupted; finished runs are kept, the same command goes on")
+
+
+def main() -> None:
+    """Run ``python -m harness.run``."""
+    start(app)
 
 
 if __name__ == "__main__":

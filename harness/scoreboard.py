@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from harness import protocols, provenance, registry
 from harness.cache import data_roots
 from harness.current import current
 from harness.frames import collect
 from harness.library import libraries
-from harness.plan import Plan, make
+from harness.plan import make
 from harness.store import Store
 from reports import report, scoreboard
 from reports.evidence import Evidence
@@ -34,9 +33,8 @@ def write(to: Path, stores: Sequence[Store], known: Evidence | None = None) -> P
 def evidences(store: Store, known: Evidence | None = None) -> Iterator[Evidence]:
     """Yield the evidence of every protocol of a store, and of every other budget that it was run under."""
     names = dict.fromkeys(str(spec["protocol"]) for spec in store.specs().values())
-    for name in (name for name in names if name in protocols.protocols()):
-        rules = protocols.protocol(name)
-        benchmarks = {str(spec["benchmark"]) for spec in store.specs().values() if spec["protocol"] == name}
+    for rules in (protocols.protocol(name) for name in names if name in protocols.protocols()):
+        benchmarks = {str(spec["benchmark"]) for spec in store.specs().values() if spec["protocol"] == rules.name}
         searched = sorted(benchmarks & {benchmark for part in rules.parts for benchmark in part.benchmarks})
         if not searched:
             continue
@@ -44,35 +42,27 @@ def evidences(store: Store, known: Evidence | None = None) -> Iterator[Evidence]
         others = {
             (spec["benchmark"], f"{spec['budget']['currency']}={spec['budget']['limit']!r}")
             for spec in current(plan, store).other_budgets.values()
+            if spec["budget"]["currency"] is not None
         }
-        if known and (known.page.protocol, known.page.modified) == (name, ""):
-            yield known
-        else:
+        same = known is not None and (known.page.protocol, known.page.modified) == (rules.name, "")
+        yield known if known and same else collect(plan, store, provenance.gather())
+        for name, budget in sorted(others):
+            plan = make(rules.with_budget(budget), everything=True, benchmarks=[name], report_only=True)
             yield collect(plan, store, provenance.gather())
-        for benchmark, budget in sorted(others):
-            if not budget.startswith("None"):
-                yield collect(_under(name, benchmark, budget), store, provenance.gather())
 
 
-def _under(name: str, benchmark: str, budget: str) -> Plan:
-    rules = protocols.protocol(name).with_budget(budget)
-    return make(rules, everything=True, benchmarks=[benchmark], report_only=True)
-
-
-def way(line: Mapping[str, Any], row: str) -> scoreboard.Way:
-    """Return what this machine lacks for a row of a printed line, and the arguments of the command that measures it."""
-    base, _, changes = row.removesuffix("]").partition("[")
-    trains = registry.method(base.partition(":")[0]).kind == "one-shot"
-    device = " --device cuda" * (trains and not registry.benchmark(line["benchmark"]).embedded)
-    images = [scoreboard.searched(line), line["target"] if line["recipe"] else ""] if trains else [""]
-    lacking = dict.fromkeys(absent for data in images for absent in _lacking(line["benchmark"], data))
+def way(protocol: str, benchmark: str, rows: Sequence[str], data: str) -> scoreboard.Way:
+    """Return what this machine lacks for the rows, and the arguments of their command; see :data:`reports.scoreboard.WayTo`."""
+    changed = [row.removesuffix("]").partition("[") for row in rows]
+    trains = any(registry.method(name.partition(":")[0]).kind == "one-shot" for name, _, _ in changed)
+    device = " --device cuda" * (trains and not registry.benchmark(benchmark).embedded)
+    images = [benchmark.partition("/")[2], data] if device else [""]
+    lacking = dict.fromkeys(absent for name in images for absent in _lacking(benchmark, name))
     needs = ", ".join(["a GPU"] * bool(device) + [*lacking])
-    rules = protocols.protocol(line["protocol"])
-    arguments = f"--protocol {line['protocol']} --benchmarks {line['benchmark']}"
-    if not any(part.changes for part in rules.parts):  # else the protocol's rows are compared with each other
-        arguments += f" --methods {base}" + "".join(f" --set {base}.{change}" for change in changes.split(",") if change)
-    sets = line["metric"].partition("[seed set ")[2].rstrip("]") or "1"
-    arguments += f" --seeds {int(sets) * rules.seeds}" * (sets != "1")
+    arguments = f"--protocol {protocol} --benchmarks {benchmark}"
+    if not any(part.changes for part in protocols.protocol(protocol).parts):  # else its rows are compared with each other
+        arguments += f" --methods {','.join(dict.fromkeys(name for name, _, _ in changed))}"
+        arguments += "".join(f" --set {name}.{change}" for name, _, texts in changed for change in texts.split(",") if change)
     return scoreboard.Way(f"needs {needs}" if needs else "", arguments + device)
 
 

@@ -16,7 +16,7 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -54,37 +54,50 @@ class Module(NamedTuple):
 
 
 def of_search(method: Path, problem: Problem, kind: str) -> str:
-    """Return the digest of the source that a search executes.
+    """Return the digest of the source that a search executes, see :func:`of_files`."""
+    return of_files(by_search(method, problem, kind))
+
+
+def of_training(retrainer: Retrainer) -> str:
+    """Return the digest of the source that a training from scratch executes, see :func:`of_files`."""
+    return of_files(by_training(retrainer))
+
+
+def by_search(method: Path, problem: Problem, kind: str) -> dict[str, Path]:
+    """Return the source files that a search executes, by module name.
 
     A benchmark's training side counts for the kinds of method that train. Its trainings from scratch are runs of their own.
     """
     training, retraining = files_of(problem.training), files_of(problem.retraining)
     starts = [*files_of(problem, problem.space, problem.judge), *(() if kind == "multi-trial" else training)]
-    return digest(EXECUTE, method, *starts, without={*training, *retraining} - set(starts))
+    return executed(EXECUTE, method, *starts, without={*training, *retraining} - set(starts))
 
 
-def of_training(retrainer: Retrainer) -> str:
-    """Return the digest of the source that a training from scratch executes."""
-    return digest(RETRAIN, *files_of(retrainer))
+def by_training(retrainer: Retrainer) -> dict[str, Path]:
+    """Return the source files that a training from scratch executes, by module name."""
+    return executed(RETRAIN, *files_of(retrainer))
 
 
 def digest(*starts: Path, without: Iterable[Path] = (), project: Path = PROJECT) -> str:
-    """Return the SHA-256 of the source that the files ``starts`` execute.
+    """Return the digest of the source that the files ``starts`` execute; the arguments are those of :func:`executed`."""
+    return of_files(executed(*starts, without=without, project=project))
 
-    Module names count, folders do not: a copy of the same files has the same digest.
 
-    Args:
-        without: files that are not followed, because this run does not enter them.
-        project: the folder of the project's packages.
-    """
+def of_files(files: Mapping[str, Path]) -> str:
+    """Return the SHA-256 of source files by module name. Folders do not count: a copy of the same files has the same digest."""
     total = hashlib.sha256()
-    for name, file in sorted(executed(*starts, without=without, project=project).items()):
+    for name, file in sorted(files.items()):
         total.update(name.encode() + b"\0" + _hash(file))
     return total.hexdigest()
 
 
 def executed(*starts: Path, without: Iterable[Path] = (), project: Path = PROJECT) -> dict[str, Path]:
-    """Return the source files that ``starts`` execute, by module name; see :func:`digest`."""
+    """Return the source files that the files ``starts`` execute, by module name.
+
+    Args:
+        without: files that are not followed, because this run does not enter them.
+        project: the folder of the project's packages.
+    """
     closed = {file.resolve() for file in without}
     todo = [_start(start.resolve(), project) for start in starts]
     reached: dict[str, Path] = {}

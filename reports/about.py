@@ -1,26 +1,26 @@
-"""Blocks of a page next to its results: facts of each benchmark, missing rows with the reason, and provenance."""
+"""How a page was made: facts of each benchmark, missing rows with the reason, settings, and commands."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
 
 from reports.evidence import Page, Session
 from reports.formats import MISSING, number, short_name, target_name, thousands
 from reports.layout import Block, Bullets, Cited, Code, Heading, Paragraph
+from reports.lines import tabled
 from reports.study import Study
 
 RECORDS = {"mean": "mean over the recorded seeds", "drawn": "one recorded seed drawn per query"}
 PACKAGES = ("numpy", "torch")
 """Packages whose version may change results."""
+SETTINGS = "settings (default)"
 
 
 def benchmark(study: Study, name: str) -> list[Block]:
     """Return the facts of one benchmark, each once; the table cites the benchmark's papers."""
     known = study.targets(name)
     judged = {_both_names(t): text for t in known if (text := study.of_target("judge", name, t))}
-    optima = {target: study.of_target("optimum", name, target) for target in known}
-    best = {target_name(t): number(value) for t, value in optima.items() if value is not None and isfinite(value)}
+    best = {target_name(target): number(value) for target, value in study.optima(name).items()}
     record = study.fact(name, "record")
     facts = {
         "Budget": study.fact(name, "budget"),
@@ -83,31 +83,41 @@ def _rows(places: dict[str, list[str]], several: bool) -> str:
 
 
 def provenance(study: Study) -> list[Block]:
-    """Return the protocol, the settings of every row, and the commands."""
+    """Return the protocol, the facts of every benchmark, the settings of every row, and the commands."""
     page = study.page
     items = [(name, text) for name, text in (("Protocol", page.protocol), ("Modified", page.modified)) if text]
-    items.append(("Spread", "every ± is a standard deviation with ddof 0, as the papers print it"))
-    items += [(f"Settings of {row}", _settings(values)) for row, values in _all_settings(study).items() if values]
-    return [Heading("How this was made"), Bullets(items), *_sessions(page)]
-
-
-def _all_settings(study: Study) -> dict[str, dict[str, object]]:
-    """Return settings by row; by row and benchmark if they differ between benchmarks."""
-    by_row: dict[str, dict[str, dict[str, object]]] = {}
+    blocks: list[Block] = [Heading("How this was made"), Bullets(items)]
     for name in study.benchmarks:
-        for row in study.rows(name):
-            by_row.setdefault(row, {})[name] = study.settings(name, row)
-    named: dict[str, dict[str, object]] = {}
-    for row, settings in by_row.items():
-        first, *more = settings.values()
-        same = all(values == first for values in more)
-        named |= {row: first} if same else {f"{row} on {name}": values for name, values in settings.items()}
-    return named
+        facts = benchmark(study, name)
+        blocks += [Heading(f"The benchmark {name}"), *facts] if facts and len(study.benchmarks) > 1 else facts
+    return [*blocks, *_settings(study), *_sessions(page)]
 
 
-def _settings(values: Mapping[str, object]) -> str:
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return ", ".join(f"{name} = {value}" for name, value in plain.items())
+def _settings(study: Study) -> list[Block]:
+    """Return the settings that differ from the method's defaults by row, and the rows that have the defaults."""
+    benchmarks: dict[tuple[str, str], list[str]] = {}  # of a row with the same settings
+    for part in study.page.parts:
+        for row in (row for row in part.settings if row in study.rows(part.benchmark)):
+            text = _differing(part.settings[row], part.defaults.get(row, {}))
+            benchmarks.setdefault((study.label(row), text), []).append(part.benchmark)
+    rows = [row for row, _ in benchmarks]
+    named = {key: key[0] + f" on {', '.join(on)}" * (rows.count(key[0]) > 1) for key, on in benchmarks.items()}
+    lines = [{"method": name, SETTINGS: text} for (_, text), name in named.items() if text]
+    blocks: list[Block] = [tabled("Settings that differ from the method's defaults.", lines) or Paragraph("")]
+    plain = "; ".join(name for (_, text), name in named.items() if not text)
+    blocks += [Paragraph(f"The method's default settings: {plain}.")] if plain else []
+    return blocks if lines else blocks[1:]
+
+
+def _differing(settings: Mapping[str, object], defaults: Mapping[str, object]) -> str:
+    """Return the settings that are not the defaults, with the defaults in brackets."""
+    values, usual = ({name: _plain(value) for name, value in of.items()} for of in (settings, defaults))
+    changed = {name: value for name, value in values.items() if name not in usual or usual[name] != value}
+    return ", ".join(f"{name} = {value}" + f" ({usual.get(name)})" * (name in usual) for name, value in changed.items())
+
+
+def _plain(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _sessions(page: Page) -> list[Block]:

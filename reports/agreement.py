@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from reports import lines
 from reports.formats import MISSING, bracket, number, signed, spread, target_name
-from reports.layout import Block, Bullets, Column, Table
+from reports.layout import Block, Bullets, Table
 from reports.statistics import mean_std
 from reports.study import Study
 from reports.verdict import Verdict, margin_of
@@ -19,7 +20,7 @@ MEAN_RECORD = (
     "random search on NAS-Bench-201 about +0.1 (CIFAR-10), +0.15 (CIFAR-100) and +0.2 points (ImageNet-16-120)."
 )
 
-HOLM = "A row differs if it does on a target after Holm’s correction over its targets."
+ONE_CELL = "One cell on each side: the intervals hold the noise of trainings, not that of searches."
 
 
 @dataclass(frozen=True)
@@ -36,55 +37,28 @@ class Judged:
 
 def of_benchmark(study: Study, benchmark: str) -> list[Judged]:
     """Return the results of a benchmark whose judge knows test accuracies, row by row."""
-    return [
-        Judged(
-            study.label(row),
-            target,
-            study.test(benchmark, row, target),
-            study.lines[benchmark, row, target],
-            margin_of(benchmark, target),
-            verdict,
-        )
-        for row in study.rows(benchmark)
-        for target, verdict in study.verdicts(benchmark, row).items()
-    ]
+    results = []
+    for row in study.rows(benchmark):
+        for target, verdict in study.verdicts(benchmark, row).items():
+            tests, line = study.test(benchmark, row, target), study.lines[benchmark, row, target]
+            results.append(Judged(study.label(row), target, tests, line, margin_of(benchmark, target), verdict))
+    return results
 
 
-def table(results: Sequence[Judged], measure: str = "", remark: str = HOLM) -> Table:
-    """Return a line per result.
-
-    Args:
-        measure: what the numbers are, a sentence or ``""``.
-        remark: the last sentence of the caption.
-    """
-    names = ["method", "target", "ours", "published", "Δ", "95 %", "90 %", "δ", "spread ratio", "verdict", "remarks"]
-    lines = Table(
-        f"Agreement with the papers. {measure}Δ, its intervals and δ in points. A published std s (ddof 0) over n runs becomes "
-        "s·√(n/(n−1)). Reproduced: the 90 % interval lies inside ±δ. Differs: the 95 % interval lies wholly outside ±δ. "
-        "Consistent, not conclusive: the 95 % interval contains 0. Unclear: otherwise. Spread ratio: our std over the "
-        f"published one, reported and not judged. {remark}",
-        [Column(name, right=name not in ("method", "target", "verdict", "remarks")) for name in names],
-    )
-    for before, result in zip([None, *results], results, strict=False):
+def table(results: Sequence[Judged], caption: str = "Δ = ours − published, its intervals and δ in points.") -> Table:
+    """Return a line per result."""
+    rows = []
+    for result in results:
         mean, std = mean_std(result.values)
-        line, difference = result.line, result.verdict.difference
-        lines.add(
-            [
-                result.label,
-                target_name(result.target),
-                spread(mean, std),
-                spread(line["mean"], line["std"]),
-                signed(difference.delta) if difference else MISSING,
-                bracket(difference.interval(0.95) if difference else None, sign=True),
-                bracket(difference.interval(0.90) if difference else None, sign=True),
-                number(result.margin),
-                number(std / line["std"]) if line["std"] > 0 else MISSING,
-                result.verdict.name,
-                "; ".join(filter(None, [result.verdict.reason, *result.verdict.notes])),
-            ],
-            rule=before is not None and before.label != result.label,
-        )
-    return lines
+        paper, difference = result.line, result.verdict.difference
+        line = {"method": result.label, "target": target_name(result.target), "ours": spread(mean, std)}
+        line |= {"published": spread(paper["mean"], paper["std"]), "Δ": signed(difference.delta) if difference else MISSING}
+        for name, level in (("95 %", 0.95), ("90 %", 0.90)):
+            line[name] = bracket(difference.interval(level) if difference else None, sign=True)
+        line |= {"δ": number(result.margin), "spread ratio": number(std / paper["std"]) if paper["std"] > 0 else MISSING}
+        remarks = "; ".join(filter(None, [result.verdict.reason, *result.verdict.notes]))
+        rows.append(line | {"verdict": result.verdict.name, "remarks": remarks})
+    return lines.table(caption, rows, ruled=True)
 
 
 def caveats(results: Sequence[Judged], mean_record: bool = False) -> list[Block]:

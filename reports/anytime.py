@@ -1,16 +1,20 @@
-"""The test error of proposals over solver calls and over time, for targets without a known optimum."""
+"""Test regret and test error over the budget of a search, and the comparison of searches that spent the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from reports.figures import Drawing, Panel, band, panel_title, plain_logarithmic, render
+from reports.axes import logarithmic, plain_logarithmic
+from reports.evidence import Run
+from reports.figures import Drawing, Lines, Panel, band, bands, groups, panel_title, render, steps
 from reports.formats import MISSING, spread, target_name
-from reports.layout import Column, Table
+from reports.layout import Table
+from reports.lines import tabled
 from reports.pairs import compare, noted
 from reports.statistics import mean_std
 from reports.study import Study
@@ -21,99 +25,152 @@ if TYPE_CHECKING:
 
 BUDGETS = {"queries": "solver calls", "seconds": "charged search time (s)"}
 """By currency, the label of its axis."""
+DODGE = 1.06
+"""Ratio between the places of the dots of neighbouring rows, which would hide each other."""
+
+
+def regret(study: Study, traces: Traces) -> Drawing | None:
+    """Draw the regret over charged seconds, several panels per benchmark and target; None if no target has a known optimum.
+
+    Rows whose schedules were fitted to several budgets have a dot at each budget.
+    """
+    panels, dotted = [], False
+    for benchmark in study.benchmarks:
+        fitted = _several_budgets(study, benchmark)
+        dotted |= bool(len(fitted))
+        second = next((part.training_seconds for part in study.parts(benchmark) if part.training_seconds > 0), 1.0)
+        unit = second if len(fitted) else 1.0
+        x = f"budget (mean trainings of {unit:.3g} s)" if unit != 1 else BUDGETS["seconds"]
+        for target, best in study.optima(benchmark).items():
+            mine = fitted[fitted[Run.TARGET] == target]
+            limits = (mine["limit"] / unit).rename()
+            dots = {
+                str(row): (best - group.set_axis(limits[group.index])).dropna()
+                for row, group in mine.groupby(Run.ROW)[Run.TEST]
+            }
+            title = panel_title(study, benchmark, target)
+            for name, rows in groups(study, benchmark):
+                lines: Lines = {}
+                levels = {}
+                for row in rows:
+                    searches = _longest(study, traces, benchmark, row, bool(len(fitted))).proposing(target)
+                    regrets = best - searches.test.get(target, np.empty(0))
+                    if row in dots or not len(searches):
+                        continue
+                    if study.free(benchmark, row):
+                        levels[row] = float(regrets[searches.starts[1:] - 1].mean())
+                    else:
+                        lines[row] = steps(searches, searches.seconds / unit, regrets, float(searches.end.max()) / unit)
+                shown = {row: dots[row] for row in rows if row in dots}
+                if {*lines, *levels, *shown} - ({study.reference(benchmark)} if name else set()):
+                    middle, robust = study.middle(benchmark, rows, target)
+                    draw = partial(_regret, lines, levels, shown, robust)
+                    panels.append(Panel(title + name, x, f"{middle} test regret (points)", draw, title))
+    text = "Test regret against the best of the stated set over the cost of a search, both logarithmic."
+    text += " Dots: searches whose schedules were fitted to the budget at which the dots stand." * dotted
+    return Drawing(render(study, panels), text) if panels else None
+
+
+def _regret(
+    lines: Lines,
+    levels: Mapping[str, float],
+    dots: Mapping[str, pd.Series],
+    robust: bool,
+    panel: Axes,
+    looks: dict[str, dict[str, Any]],
+) -> dict[str, Any]:
+    handles = bands(lines, robust, drawstyle="steps-post")(panel, looks)
+    handles |= {row: panel.axhline(level, **looks[row]) for row, level in levels.items()}
+    for number, (row, regrets) in enumerate(dots.items()):
+        budgets = regrets.groupby(level=0)
+        shift = DODGE ** (number - (len(dots) - 1) / 2)
+        places = np.array([limit for limit, _ in budgets]) * shift
+        handles[row] = band(panel, places, [group.to_numpy() for _, group in budgets], robust, looks[row], bars=True)
+    if lines or dots:
+        panel.set_xscale("log")
+        plain_logarithmic(panel.xaxis, *panel.get_xlim())
+    logarithmic(panel)
+    return handles
+
+
+def _several_budgets(study: Study, benchmark: str) -> pd.DataFrame:
+    """Return the searches of a benchmark with fitted schedules; none if no row ran under two budgets."""
+    table = study.evidence.fitted
+    fitted = table[(table[Run.BENCHMARK] == benchmark) & (table["currency"] == "seconds")]
+    fitted = fitted[~fitted[Run.ROW].isin([row for row in study.rows(benchmark) if study.free(benchmark, row)])]
+    return fitted if fitted.groupby(Run.ROW)["limit"].nunique().gt(1).any() else fitted.iloc[:0]
+
+
+def _longest(study: Study, traces: Traces, benchmark: str, row: str, several: bool) -> RowTraces:
+    longest = study.evidence.longest.of(benchmark, row)
+    return longest if several and len(longest) else traces.of(benchmark, row)
 
 
 def error(study: Study, traces: Traces) -> Drawing | None:
-    """Draw test error against solver calls and against time, a pair of panels per benchmark and target."""
-    panels = [
-        Panel(panel_title(study, benchmark, target), label, "test error (%)", _drawer(searches, target, budget))
-        for benchmark in study.benchmarks
-        for target in study.targets(benchmark)
-        if (searches := _without_optimum(study, traces, benchmark, target))
-        for budget, label in BUDGETS.items()
-    ]
-    if not panels:
-        return None
-    text = (
-        "Test error of the proposal in force, in percent, over solver calls and over charged search seconds (logarithmic). "
-        "A separate classifier, trained outside the search, tests the proposal. Lines: mean over finished runs, from "
-        "the first moment at which every run has a proposal to the end of the longest. Bands: pointwise 95 % interval of the "
-        "mean (Student t), none below 3 runs, cut off where they leave the range of the means."
-    )
-    return Drawing(render(study, panels, across=2), text)
+    """Draw test error against solver calls and against time, for targets without a known optimum."""
+    panels = []
+    for benchmark, target, by_row in _without_optimum(study, traces):
+        for name, rows in groups(study, benchmark):
+            middle, robust = study.middle(benchmark, rows, target)
+            for budget, label in BUDGETS.items():
+                lines: Lines = {}
+                for row in rows:
+                    if row in by_row:
+                        times, ends = spent(by_row[row], budget)
+                        lines[row] = steps(by_row[row], times, 100 - by_row[row].test[target], float(ends.max()))
+                title = panel_title(study, benchmark, target) + name
+                if lines:
+                    panels.append(Panel(title, label, f"{middle} test error (%)", partial(_error, lines, robust)))
+    text = "Test error of the proposal in force over solver calls and over charged seconds, both logarithmic."
+    return Drawing(render(study, panels, across=2), text) if panels else None
 
 
-def _without_optimum(study: Study, traces: Traces, benchmark: str, target: str) -> dict[str, RowTraces]:
-    """Return by row the searches judged on a target with unknown optimum, without those with an unrecorded proposal."""
-    best = study.of_target("optimum", benchmark, target)
-    if best is not None and np.isfinite(best):
-        return {}
-    by_row = {}
-    for row in study.rows(benchmark):
-        searches = traces.of(benchmark, row).proposing(target)
-        if len(searches):
-            searches = searches.where(np.minimum.reduceat(np.isfinite(searches.test[target]), searches.starts[:-1]))
-        if len(searches):
-            by_row[row] = searches
-    return by_row
+def _error(lines: Lines, robust: bool, panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    handles = bands(lines, robust, drawstyle="steps-post")(panel, looks)
+    panel.set_xscale("log")
+    plain_logarithmic(panel.xaxis, *panel.get_xlim())
+    middles = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in panel.lines])
+    margin = max(0.08 * float(np.ptp(middles)), 0.5)
+    panel.set_ylim(max(middles.min() - margin, 0.0), min(middles.max() + margin, 100.0))
+    return handles
 
 
-def _drawer(by_row: dict[str, RowTraces], target: str, budget: str) -> Callable[..., dict[str, Any]]:
-    def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        handles = {}
-        for row, searches in by_row.items():
-            times, ends = spent(searches, budget)
-            handles[row] = band(panel, searches, times, 100 - searches.test[target], float(ends.max()), looks[row])
-        panel.set_xscale("log")
-        plain_logarithmic(panel.xaxis, *panel.get_xlim())
-        means = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in panel.lines])
-        margin = max(0.08 * float(np.ptp(means)), 0.5)
-        panel.set_ylim(max(means.min() - margin, 0.0), min(means.max() + margin, 100.0))
-        return handles
-
-    return draw
+def _without_optimum(study: Study, traces: Traces) -> Iterator[tuple[str, str, dict[str, RowTraces]]]:
+    """Yield (benchmark, target, searches by row) of targets with unknown optimum, without unrecorded proposals."""
+    for benchmark in study.benchmarks:
+        known = study.optima(benchmark)
+        for target in study.targets(benchmark):
+            by_row = {}
+            for row in study.rows(benchmark) if target not in known else ():
+                searches = traces.of(benchmark, row).proposing(target)
+                if len(searches):
+                    searches = searches.where(np.minimum.reduceat(np.isfinite(searches.test[target]), searches.starts[:-1]))
+                if len(searches):
+                    by_row[row] = searches
+            if by_row:
+                yield benchmark, target, by_row
 
 
 def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """Compare every row at the budget that random search spent in the same world; None if random search did not run."""
     reference = study.reference(benchmark)
-    if reference is None:
-        return None
-    columns = [Column("method", right=False), Column("target", right=False)]
-    for group in ("at equal solver calls", "at equal seconds"):
-        columns += [Column(name, group) for name in ("n", "test", "difference [95 %]", "p (Holm)")]
-    table = Table(
-        "Test accuracy, in percent, of the proposal in force when a search had spent what "
-        f"{study.label(reference)} spent in all in the same world: exactly what it would have returned under that budget. "
-        "Mean ± standard deviation (ddof 0) over the n worlds in which it had a proposal by then; paired "
-        "difference from random search in points, Wilcoxon's signed-rank test, Holm's correction per target over the rows "
-        "without a variant name and, apart from them, over the rows with one.",
-        columns,
-    )
-    remarks: list[str] = []
-    for target in study.targets(benchmark):
-        searches = _without_optimum(study, traces, benchmark, target)
-        if reference not in searches:
+    lines, remarks = [], []
+    for name, target, searches in _without_optimum(study, traces):
+        if name != benchmark or reference not in searches:
             continue
-        cells: dict[str, list[str]] = {}
-        for budget in BUDGETS:
+        for budget, label in BUDGETS.items():
             _, ends = spent(searches[reference], budget)
             limits = dict(zip(searches[reference].worlds.tolist(), ends.tolist(), strict=True))
-            nothing = pd.Series(dtype=float)
-            reached = {
-                row: row_searches.at(target, spent(row_searches, budget)[0], limits) if row_searches else nothing
-                for row, row_searches in ((row, searches.get(row)) for row in study.rows(benchmark))
-            }
-            compared = {row: values for row, values in reached.items() if row != reference}
+            reached = {row: own.at(target, spent(own, budget)[0], limits) for row, own in searches.items()}
+            compared = {row: reached.get(row, pd.Series(dtype=float)) for row in study.rows(benchmark) if row != reference}
             comparison = compare(compared, reached[reference], target_name(target))
             remarks += comparison.remarks
-            for row, values in reached.items():
-                text = spread(*mean_std(values.to_numpy())) if len(values) else MISSING
-                cells.setdefault(row, []).extend([str(len(values)), text, *comparison.cells(row)])
-        for row, texts in cells.items():
-            table.add([study.label(row), target_name(target), *texts])
-    table.caption += noted(remarks)
-    return table if table.rows else None
+            for row, values in {reference: reached[reference], **compared}.items():
+                test = spread(*mean_std(values.to_numpy())) if len(values) else MISSING
+                line = {"method": study.label(row), "target": target_name(target), "spent equally": label.partition(" (")[0]}
+                lines.append(line | {"n": str(len(values)), "test": test, **comparison.columns(row)})
+    text = "Test accuracy of the proposal in force when a search had spent what random search spent in all in the same world."
+    return tabled(text + noted(remarks), lines)
 
 
 def spent(searches: RowTraces, budget: str) -> tuple[np.ndarray, np.ndarray]:

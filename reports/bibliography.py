@@ -15,7 +15,12 @@ _ENTRY = re.compile(r"^@\w+\{([^,\s]+),.*?^\}$", re.DOTALL | re.MULTILINE)
 @cache
 def entries() -> dict[str, str]:
     """Return every entry as BibTeX, by key."""
-    return {entry[1]: entry[0] for entry in _ENTRY.finditer(FILE.read_text())}
+    return parsed(FILE.read_text())
+
+
+def parsed(text: str) -> dict[str, str]:
+    """Return the entries of a BibTeX file by key."""
+    return {entry[1]: entry[0] for entry in _ENTRY.finditer(text)}
 
 
 def extract(keys: Iterable[str]) -> str:

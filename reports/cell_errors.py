@@ -1,4 +1,4 @@
-"""Test errors of trainings from scratch against the papers' numbers: verdicts, and the printed numbers that nobody measured.
+"""Test errors of trainings from scratch against the papers' numbers.
 
 A verdict compares the trainings of a row's chosen cell with the printed mean over trainings of the paper's chosen cell, if
 images, recipe, choice and epoch are those of the paper.
@@ -7,7 +7,7 @@ images, recipe, choice and epoch are those of the paper.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
@@ -16,12 +16,12 @@ import pandas as pd
 
 from reports import published as papers
 from reports.agreement import Judged
-from reports.evidence import NOT_YET, Training
-from reports.formats import number, spread, target_name
-from reports.layout import Cited, Column, Table
+from reports.evidence import Training
+from reports.formats import number, spread
+from reports.layout import Cited
 from reports.published import Line
 from reports.study import Study, other_images
-from reports.verdict import NOT_MEASURED, Verdict, counted, judge_target, margin_of
+from reports.verdict import Verdict, counted, judge_target, margin_of
 
 METRICS = {"imagenet": "top1_error_pct"}
 """The metric that the papers print for a data set, if it is not ``test_error_pct``."""
@@ -40,14 +40,9 @@ IMAGES = {"valid": "validation images", "test": "the test set"}
 
 def lines(study: Study, benchmark: str, data: str) -> dict[str, list[Line]]:
     """Return by row the papers' lines of its cell on a data set; the first line is the one that judges."""
-    table = study.published
-    wanted = (table["benchmark"] == benchmark) & (table["target"] == data) & (table["row"] != "")
-    wanted &= table["metric"] == METRICS.get(data, "test_error_pct")
-    by_row: dict[str, list[Line]] = {}
-    for line in papers.records(table[wanted]):
-        for row in line["row"].split(";"):
-            by_row.setdefault(row, []).append(line)
-    return by_row
+    by_row = study.printed_lines(benchmark, METRICS.get(data, "test_error_pct"))
+    on_data = {row: [line for line in several if line["target"] == data] for row, several in by_row.items()}
+    return {row: several for row, several in on_data.items() if several}
 
 
 def printed(study: Study, benchmark: str, data: str) -> dict[str, Cited]:
@@ -131,86 +126,11 @@ def _doubts(line: Line) -> Iterator[str]:
         yield UNCERTAIN_EPOCH
 
 
-@dataclass(frozen=True)
-class Missing:
-    """A printed number that is not measured."""
-
-    row: str
-    benchmark: str
-    line: Line
-    reason: str
-
-
-def missing(study: Study, benchmark: str) -> list[Missing]:
-    """Return the papers' numbers of the protocol's rows whose cell was not tested on the data set, data set by data set."""
-    measured = {
-        (str(row), data)
-        for _, data, group in chosen(study, benchmark)
-        for row, trained in group.groupby(Training.ROW)
-        if len(of(trained))
-    }
-    ran, skipped = study.rows(benchmark), study.skipped(benchmark)
-    table = study.published[study.published["benchmark"] == benchmark]
-    results = []
-    for data in dict.fromkeys(table["target"]):
-        for row, (line, *_) in lines(study, benchmark, data).items():
-            searched = line["protocol"] == study.page.protocol or row in ran or row in skipped
-            if searched and (row, data) not in measured:
-                reason = f"its cell has no training on {target_name(data)}" if row in ran else skipped.get(row, NOT_YET)
-                results.append(Missing(row, benchmark, line, line["unmeasured"] or reason))
-    return results
-
-
-def elsewhere(study: Study) -> list[Missing]:
-    """Return the numbers that the papers of the page's protocol print of benchmarks that this project does not have."""
-    table = study.published
-    wanted = (table["protocol"] == study.page.protocol) & (table["unmeasured"] != "") & table["metric"].isin(list(UNITS))
-    results: dict[tuple[Any, ...], Missing] = {}
-    for line in papers.records(table[wanted & ~table["benchmark"].isin(study.benchmarks)]):
-        for row in line["row"].split(";"):
-            key = (row, line["benchmark"], line["metric"], line["mean"])
-            results.setdefault(key, Missing(row, line["benchmark"], line, line["unmeasured"]))
-    return list(results.values())
-
-
-def not_measured(study: Study, benchmark: str) -> Table:
-    """Return the table of the papers' numbers on a benchmark that are not measured."""
-    table = Table(
-        "Errors in percent, top 1 on ImageNet; parameters in millions and the papers' own search cost in brackets.",
-        [Column(name, right=False) for name in ("method", "data", "published error %", NOT_MEASURED)],
-    )
-    texts: dict[str, dict[str, Cited]] = {}
-    for item in missing(study, benchmark):
-        data = item.line["target"]
-        by_row = texts.setdefault(data, printed(study, benchmark, data))
-        table.add([study.label(item.row), target_name(data), by_row[item.row], item.reason])
-    return table
-
-
-def not_here(study: Study) -> Table:
-    """Return the table of the papers' numbers on benchmarks that this project does not have."""
-    names = ("method", "searched on", "measure", "published", "published in", NOT_MEASURED)
-    table = Table(
-        "Numbers that the papers of this protocol print of searches that no benchmark of this project makes.",
-        [Column(name, right=name == "published") for name in names],
-    )
-    for item in elsewhere(study):
-        line = item.line
-        value = spread(line["mean"], line["std"])
-        measure = f"{target_name(line['target'])}, {UNITS[line['metric']]}"
-        table.add([study.label(item.row), item.benchmark, measure, value, papers.source(line), item.reason])
-    return table
-
-
 def tally(study: Study) -> str:
     """Return a sentence with the number of verdicts on trained cells, by row, stage and data set."""
     names = []
     for benchmark in study.benchmarks:
-        if study.untested(benchmark):
-            for _, data, group in chosen(study, benchmark):
-                names += [
-                    result.verdict.name for result in judged(study, benchmark, data, group).values() if result.values.size
-                ]
-            names += [NOT_MEASURED] * len(missing(study, benchmark))
-    names += [NOT_MEASURED] * len({(item.row, item.benchmark, item.line["target"]) for item in elsewhere(study)})
+        for _, data, group in chosen(study, benchmark) if study.untested(benchmark) else ():
+            results = judged(study, benchmark, data, group).values()
+            names += [result.verdict.name for result in results if result.values.size]
     return f"Verdicts on trained cells, by row, stage and data set: {counted(names)}." if names else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import exp, nan
@@ -13,10 +13,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from reports.formats import MISSING, with_interval
-from reports.layout import Block, Bullets, Cited, Column, Heading, Table
-from reports.measures import MEASURES, Of
-from reports.published import CITATIONS, PAPERS
-from reports.statistics import Interval, mean_interval
+from reports.layout import Bullets, Column, Table
+from reports.measures import MEASURES, Of, most
+from reports.published import PAPERS
+from reports.statistics import Interval, mean_interval, smallest_p
 from reports.study import Study
 
 FILE = Path(__file__).with_name("claims.toml")
@@ -24,14 +24,15 @@ NOT_TESTED = "not tested here"
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 ELSEWHERE = {
     SUPPORTED: "observed on {}",
-    CONTRADICTED: "not observed on {}: the opposite",
-    UNDECIDED: "not observed on {}: open",
+    CONTRADICTED: "opposite observed on {}",
+    UNDECIDED: "undecided on {}",
 }
 """The words for a test under other rules, on other data or of another quantity than the paper's."""
-AVERAGED = "averaged over searches, each row trained by its own recipe; the paper trains one chosen cell"
-ANOTHER_MACHINE = "measured on another machine"
-
-NAMES = ("claim", "result", "effect [95 %]", "n", "compared", "tested under", "in the paper")
+RULES = {
+    "supported, contradicted": "in the paper's own setting, the interval lies on the claimed side of the bound, or opposite",
+    "observed, opposite observed": "the same in another setting, such as the bundled digits",
+    "undecided": "the interval contains the bound, or there is none: fewer than 3 searches, or 6 with equal values",
+}
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,10 @@ class Claim:
     sign: Literal[">", "<", "="] = ">"
     """The effect is above ``bound``, below it, or within ±``bound``."""
     bound: float = 0.0
-    one_search: bool = False
-    """True if the paper concludes from a single search: a single search decides here too."""
-    target: str = ""
+    main: bool = False
+    """True for the claims that stand first."""
     on: tuple[str, ...] = ()
-    """``PROTOCOL BENCHMARK`` of the paper's own setting."""
+    """``PROTOCOL BENCHMARK`` of the paper's own setting; none for a test error or the time of a search, see the file."""
     also: tuple[str, ...] = ()
     """``PROTOCOL BENCHMARK`` of other settings that can test the sentence."""
     reason: str = ""
@@ -69,10 +69,11 @@ class Tested(NamedTuple):
     """A claim under one protocol on one benchmark: the effect with its interval over n searches (pairs, or of one row)."""
 
     where: str
+    """Protocol, benchmark and what is different from the paper's setting; or why the claim is not tested."""
     verdict: str
-    effect: float
-    interval: Interval | None
-    n: int
+    effect: float = nan
+    interval: Interval | None = None
+    n: int = 0
 
 
 @cache
@@ -87,48 +88,41 @@ def load() -> tuple[Claim, ...]:
 
 
 def results(claim: Claim, studies: Sequence[Study]) -> Iterator[Tested]:
-    """Yield the result of a claim for each of its settings that has runs; of several studies, that with the most pairs."""
+    """Yield the result of a claim for each of its settings that has runs, see :func:`reports.measures.most`."""
     for place in (*claim.on, *claim.also) if claim.measure else ():
         protocol, benchmark = place.split()
-        samples = [
-            (study, _sample(claim, Of(study, benchmark, claim.row, claim.against, claim.target)))
-            for study in studies
-            if study.page.protocol == protocol
-        ]
-        study, values = max(samples, key=lambda sample: len(sample[1]), default=(None, np.empty(0)))
-        if study is not None and len(values):
+        under = [study for study in studies if study.page.protocol == protocol]
+        study, values = most((study, _sample(claim, Of(study, benchmark, claim.row, claim.against))) for study in under)
+        if study is not None:
             effect, interval = _effect(claim, values)
             verdict = decide(claim, interval)
-            obstacle = study.obstacle(benchmark, claim.row) or _other_quantity(claim)
+            obstacle = study.obstacle(benchmark, claim.row)
             if obstacle or place not in claim.on:
                 verdict = ELSEWHERE[verdict].format("digits" if benchmark.endswith("digits") else benchmark)
             where = filter(None, (protocol, benchmark, study.common_budget(benchmark), obstacle if place in claim.on else ""))
             yield Tested(", ".join(where), verdict, effect, interval, len(values))
 
 
-def _other_quantity(claim: Claim) -> str:
-    """Return why a measure is not the paper's number, or ``""``."""
-    time = claim.measure.startswith("GPU") and claim.test == "mean"
-    return AVERAGED if claim.measure == "test error" else ANOTHER_MACHINE if time else ""
-
-
 def _sample(claim: Claim, of: Of) -> np.ndarray:
     """Return one number per world: the measure of the row, or its difference or logarithmic ratio to that of the other row."""
     measure = MEASURES[claim.measure]
-    ours = measure(of)
-    if claim.test == "mean":
-        return ours.to_numpy(dtype=float)
-    theirs = measure(of.swapped())
-    pairs = (ours / theirs if claim.test == "ratio" else ours - theirs).to_numpy(dtype=float)  # by world
-    known: np.ndarray = pairs[np.isfinite(pairs)]
-    return np.log(known) if claim.test == "ratio" else known
+    values = measure(of)
+    if claim.test != "mean":
+        theirs = measure(of.swapped())
+        values = np.log((values / theirs).astype(float)) if claim.test == "ratio" else values - theirs  # by world
+    numbers = values.to_numpy(dtype=float)
+    known: np.ndarray = numbers[np.isfinite(numbers)]
+    return known
 
 
 def _effect(claim: Claim, values: np.ndarray) -> tuple[float, Interval | None]:
-    """Return the effect and its 95 % interval by :func:`reports.statistics.mean_interval`: a point if all values are equal."""
+    """Return the effect and its 95 % interval by :func:`reports.statistics.mean_interval`.
+
+    Equal values show no spread. They have an interval, a point, from 6 on: then they cover the median with 95 %.
+    """
     mean, interval = float(values.mean()), mean_interval(values)
-    if claim.one_search and len(values) == 1:
-        interval = Interval(mean, mean)
+    if np.ptp(values) < 1e-9 and smallest_p(len(values)) > 0.05:
+        interval = None
     if claim.test == "ratio":
         return exp(mean), interval and Interval(exp(interval.low), exp(interval.high))
     return mean, interval
@@ -147,36 +141,27 @@ def decide(claim: Claim, interval: Interval | None) -> str:
     return SUPPORTED if above == (claim.sign == ">") else CONTRADICTED
 
 
-def untested(claim: Claim) -> Tested:
-    """Return what a claim that was tested nowhere is shown as, with the reason in place of the setting."""
-    why = claim.reason or f"no stored runs under {', '.join((*claim.on, *claim.also))}"
-    return Tested(why, NOT_TESTED, nan, None, 0)
+def table(tested: Mapping[Claim, Sequence[Tested]]) -> Table:
+    """Return the table of some claims with their results, a line for each setting."""
+    names = ("claim", "result", "effect [95 %]", "n", "compared", "tested under, or why not", "in the paper")
+    lines = Table(
+        "Effect: mean over searches with its 95 % interval, of the row alone or minus (divided by) the other row in the same "
+        "world. Claims are not corrected for their number.",
+        [Column(text, right=text in names[2:4]) for text in names],
+    )
+    for claim, results in tested.items():
+        for result in results:
+            digits = 3 if abs(result.effect) < 1 else 2
+            effect = with_interval(result.effect, result.interval, digits, sign=claim.test == "difference")
+            place = f"{PAPERS[claim.paper]}, {claim.place}"
+            lines.add([claim.says, result.verdict, effect, str(result.n or MISSING), compared(claim), result.where, place])
+    return lines
 
 
-def blocks(tested: Mapping[Claim, Sequence[Tested]]) -> list[Block]:
-    """Return for each paper a table of its claims with their results, and the words of the paper."""
-    shown: list[Block] = []
-    for paper, name in PAPERS.items():
-        table = Table(
-            "Effect: mean over searches with its 95 % interval, of the row alone or minus (divided by) the other row in the "
-            "same world. A claim is decided if the interval, or the common value of all, lies on one side of its bound; claims "
-            "are not corrected for their number. A result under other rules, on other data or of another quantity than the "
-            "paper's is called observed or not observed.",
-            [Column(text, right=text in NAMES[2:4]) for text in NAMES],
-        )
-        of_paper = {claim: results for claim, results in tested.items() if claim.paper == paper}
-        for claim, results in of_paper.items():
-            for result in results or [untested(claim)]:
-                digits = 3 if abs(result.effect) < 1 else 2
-                ends = result.interval and (None if result.interval.low == result.interval.high else result.interval)
-                effect = with_interval(result.effect, ends, digits, sign=claim.test == "difference")
-                if result.interval and not ends:
-                    effect += f" (all {result.n} equal)" if result.n > 1 else " (one search)"
-                n, place = str(result.n or MISSING), Cited(claim.place, [CITATIONS[paper]])
-                table.add([claim.says, result.verdict, effect, n, compared(claim), result.where, place])
-        quotes = dict.fromkeys((claim.place, f"“{claim.quote}”") for claim in of_paper)
-        shown += [Heading(f"Claims of {name}"), table, Bullets(list(quotes))]
-    return shown
+def quotes(claims: Iterable[Claim]) -> Bullets:
+    """Return the papers' words by place, with the protocol and the benchmark of the paper's own setting."""
+    texts = ((claim.place, f"“{claim.quote}”" + f" ({', '.join(claim.on)})" * bool(claim.on)) for claim in claims)
+    return Bullets(list(dict.fromkeys(texts)))
 
 
 def compared(claim: Claim) -> str:

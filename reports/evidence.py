@@ -27,32 +27,24 @@ class Run:
     METHOD = "method"
     KIND = "kind"
     DEVICE = "device"
-    LABEL = "label"
-    """Pretty name of the row; empty if its id is its name."""
+    LABEL = "label"  # pretty name of the row; empty if its id is its name
     WORLD = "world"
-    STATUS = "status"
-    """``done``, ``failed``, ``timeout``, ``crashed`` or ``rejected``. Only runs that are done are in a mean."""
+    STATUS = "status"  # ``done``, ``failed``, ``timeout``, ``crashed`` or ``rejected``. Only runs that are done are in a mean
     ERROR = "error"
-    ARCH = "arch"
-    """The proposal in the spelling of its search space."""
+    ARCH = "arch"  # the proposal in the spelling of its search space
     QUERIES = "queries"
-    SECONDS = "seconds"
-    """Charged seconds."""
+    SECONDS = "seconds"  # charged seconds
     EPOCHS = "epochs"
     WALL_SECONDS = "wall_seconds"
-    SESSION = "session"
-    """Number of the session that made the run, as :attr:`Session.id`; it is not in ``runs.csv``."""
+    SESSION = "session"  # number of the session that made the run, as :attr:`Session.id`; it is not in ``runs.csv``
     TARGET = "target"
-    TEST = "test"
-    """Percent, as is ``valid``; NaN if there is no record."""
+    TEST = "test"  # percent, as is ``valid``; NaN if there is no record
     VALID = "valid"
-    REGRET = "regret"
-    """Percentage points."""
+    REGRET = "regret"  # percentage points
     RANK = "rank"
     PARAMETERS = "parameters"
     MACS = "macs"
-    SINGLE_RUN = "single_run"
-    """Test accuracy of the trained network that the search itself delivered, percent; NaN if it delivered none."""
+    SINGLE_RUN = "single_run"  # test accuracy of the network that the search itself delivered, percent; NaN without one
 
 
 SHARED = (Run.PROTOCOL, Run.BENCHMARK, Run.ROW, Run.METHOD, Run.KIND, Run.DEVICE, Run.LABEL)
@@ -67,25 +59,8 @@ DONE = "done"
 REJECTED = "rejected"
 
 
-def columns(names: type) -> tuple[str, ...]:
-    """Return the names of columns that a class lists, in order."""
-    return tuple(value for name, value in vars(names).items() if name.isupper())
-
-
-class Fitted:
-    """Columns of :attr:`Evidence.fitted`, one line per search and target."""
-
-    BENCHMARK = "benchmark"
-    ROW = "row"
-    CURRENCY = "currency"
-    LIMIT = "limit"
-    """The budget that the schedule of the search was fitted to."""
-    WORLD = "world"
-    TARGET = "target"
-    TEST = "test"
-
-
-FITTED = columns(Fitted)
+FITTED = (Run.BENCHMARK, Run.ROW, "currency", "limit", Run.WORLD, Run.TARGET, Run.TEST)
+"""Columns of :attr:`Evidence.fitted`, one line per search and target; its schedule was fitted to the budget ``limit``."""
 
 
 class Training:
@@ -93,10 +68,8 @@ class Training:
 
     STAGE = "stage"
     BENCHMARK = "benchmark"
-    ROW = "row"
-    """The row whose search proposed the cell."""
-    WORLD = "world"
-    """Number of that search."""
+    ROW = "row"  # the row whose search proposed the cell
+    WORLD = "world"  # number of that search
     ARCH = "arch"
     SEED = "seed"
     RUN_ID = "run_id"
@@ -104,30 +77,22 @@ class Training:
     RECIPE = "recipe"
     EPOCHS = "epochs"
     DATA = "data"
-    SPLIT = "split"
-    """``test`` or ``valid``."""
-    IMAGES = "images"
-    """The training images in words."""
-    PROBED = "probed"
-    """True if the cell was probed by a search and not proposed."""
-    CHOSEN_BY = "chosen_by"
-    """The stage that chose the cell; empty if every cell is trained."""
+    SPLIT = "split"  # ``test`` or ``valid``
+    IMAGES = "images"  # the training images in words
+    PROBED = "probed"  # True if the cell was probed by a search and not proposed
+    CHOSEN_BY = "chosen_by"  # the stage that chose the cell; empty if every cell is trained
     CHOSEN_ON = "chosen_on"
-    ACCURACY = "accuracy"
-    """Accuracy after the last epoch, percent; NaN if the training failed or is not done."""
-    BEST = "best"
-    """Accuracy of the best epoch, percent."""
-    TOP5 = "top5"
-    """Top-5 accuracy after the last epoch, percent; NaN if it is unknown."""
-    LOSS = "loss"
-    """Mean cross entropy after the last epoch on the images of the accuracy, nats; NaN if it is unknown."""
+    ACCURACY = "accuracy"  # accuracy after the last epoch, percent; NaN if the training failed or is not done
+    BEST = "best"  # accuracy of the best epoch, percent
+    TOP5 = "top5"  # top-5 accuracy after the last epoch, percent; NaN if it is unknown
+    LOSS = "loss"  # mean cross entropy after the last epoch on the images of the accuracy, nats; NaN if it is unknown
     PARAMETERS = "parameters"
     MACS = "macs"
     SECONDS = "seconds"
     DEVICE = "device"
 
 
-TRAININGS = columns(Training)
+TRAININGS = tuple(value for name, value in vars(Training).items() if name.isupper())
 
 
 @dataclass(frozen=True)
@@ -136,10 +101,8 @@ class Reference:
 
     split: str
     name: str
-    error: float
-    """Percent."""
-    regret: float
-    """Regret in points of the best cell against it."""
+    error: float  # percent
+    regret: float  # regret in points of the best cell against it
 
 
 @dataclass(frozen=True)
@@ -148,45 +111,33 @@ class Part:
 
     benchmark: str
     kind: str = ""
-    budget: str = ""
-    """The limit of a search, or that each method has its own schedule."""
-    at_the_limit: str = ""
-    """What happens at the limit; empty if there is none."""
-    training_seconds: float = float("nan")
-    """Charged seconds of a mean training; NaN if they are unknown."""
-    search: str = ""
-    """Description of the values that a search reads."""
-    record: str = ""
-    """Seed record of the search: ``drawn``, ``mean``, or a sentence."""
-    clock: str = ""
-    """Description of the charged seconds."""
-    supernet_clock: str = ""
-    """Description of the charge of a supernet's pass."""
+    budget: str = ""  # the limit of a search, or that each method has its own schedule
+    at_the_limit: str = ""  # what happens at the limit; empty if there is none
+    training_seconds: float = float("nan")  # charged seconds of a mean training; NaN if they are unknown
+    search: str = ""  # description of the values that a search reads
+    record: str = ""  # seed record of the search: ``drawn``, ``mean``, or a sentence
+    clock: str = ""  # description of the charged seconds
+    supernet_clock: str = ""  # description of the charge of a supernet's pass
     estimate: Mapping[str, str] = field(default_factory=dict)
     """Models of the seconds of a supernet's pass, by name: their coefficients, R2 and residual."""
-    judge: Mapping[str, str] = field(default_factory=dict)
-    """Description of the accuracies, by target in the judge's order."""
+    judge: Mapping[str, str] = field(default_factory=dict)  # description of the accuracies, by target in the judge's order
     optimum: Mapping[str, float] = field(default_factory=dict)
     """Largest true accuracy over the stated set by target, in percent; NaN if it is unknown."""
     worst: Mapping[str, float] = field(default_factory=dict)
-    stated_set: str = ""
-    """The set that regret and rank refer to."""
+    stated_set: str = ""  # the set that regret and rank refer to
     set_size: Mapping[str, int] = field(default_factory=dict)
     references: tuple[Reference, ...] = ()
     table: str = ""
     checksum: str = ""
-    citations: tuple[str, ...] = ()
-    """Bibliography keys of the benchmark's papers."""
-    planned: Mapping[str, int] = field(default_factory=dict)
-    """Number of searches that the command requests, by row."""
-    skipped: Mapping[str, str] = field(default_factory=dict)
-    """Rows without a run, with the reason."""
-    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    """Hyperparameters by row."""
+    citations: tuple[str, ...] = ()  # bibliography keys of the benchmark's papers
+    planned: Mapping[str, int] = field(default_factory=dict)  # number of searches that the command requests, by row
+    skipped: Mapping[str, str] = field(default_factory=dict)  # rows without a run, with the reason
+    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # hyperparameters by row
+    defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """By row, the hyperparameters that its method has if nothing sets them."""
     images: Mapping[str, str] = field(default_factory=dict)
     """The images that a search trains on, in words, by row; empty for rows that only query."""
-    remarks: Mapping[str, str] = field(default_factory=dict)
-    """By row, a sentence that a reader of its results must know."""
+    remarks: Mapping[str, str] = field(default_factory=dict)  # by row, a sentence that a reader of its results must know
 
 
 @dataclass(frozen=True)
@@ -196,16 +147,12 @@ class Session:
     command: str
     code: str = ""
     date: str = ""
-    host: str = ""
-    """The machine in words."""
+    host: str = ""  # the machine in words
     processor: str = ""
     accelerator: str = ""
-    packages: Mapping[str, str] = field(default_factory=dict)
-    """Versions by name."""
-    runs: int = 0
-    """Runs of this session that are on the page."""
-    id: int = 0
-    """Its number in the store."""
+    packages: Mapping[str, str] = field(default_factory=dict)  # versions by name
+    runs: int = 0  # runs of this session that are on the page
+    id: int = 0  # its number in the store
 
 
 @dataclass(frozen=True)
@@ -214,25 +161,19 @@ class Page:
 
     protocol: str
     title: str = ""
-    comparable: bool = True
-    """False if the protocol is not the papers'."""
-    modified: str = ""
-    """Changes of the protocol by the command, in words."""
+    comparable: bool = True  # False if the protocol is not the papers'
+    modified: str = ""  # changes of the protocol by the command, in words
     parts: tuple[Part, ...] = ()
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """By reason, the rows that are in the store and not on the page."""
-    known_rows: tuple[str, ...] = ()
-    """Every row of every registered method, in a fixed order."""
-    first_rows: Mapping[str, str] = field(default_factory=dict)
-    """By method without a row of its name, its first row."""
+    known_rows: tuple[str, ...] = ()  # every row of every registered method, in a fixed order
+    names: Mapping[str, str] = field(default_factory=dict)  # by row, its name in tables and figures
+    first_rows: Mapping[str, str] = field(default_factory=dict)  # by method without a row of its name, its first row
     compared_with: Mapping[str, str] = field(default_factory=dict)
     """By row, the row that its paper draws it with: a row of the method that it changes."""
-    citations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Bibliography keys by row."""
-    sessions: tuple[Session, ...] = ()
-    """The commands that made the runs, oldest first."""
-    writer: Session | None = None
-    """The command that writes the page."""
+    citations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # bibliography keys by row
+    sessions: tuple[Session, ...] = ()  # the commands that made the runs, oldest first
+    writer: Session | None = None  # the command that writes the page
 
 
 Kind = Literal["identity", "zero", "pooling", "convolution", ""]
@@ -243,8 +184,7 @@ class Operation(NamedTuple):
     """An operation of a search space."""
 
     name: str
-    label: str
-    """Short name in drawings."""
+    label: str  # short name in drawings
     kind: Kind = ""
 
 
@@ -253,34 +193,26 @@ class Edge(NamedTuple):
 
     source: int
     target: int
-    operation: Operation | None = None
-    """None if the edge only passes its input on."""
+    operation: Operation | None = None  # None if the edge only passes its input on
 
 
 class Cell(NamedTuple):
     """A cell as a graph; its nodes are in topological order, the last one is the output."""
 
-    nodes: tuple[str, ...]
-    """Labels."""
+    nodes: tuple[str, ...]  # labels
     edges: tuple[Edge, ...]
-    name: str = ""
-    """Empty if an architecture is one cell."""
-    inputs: int = 1
-    """The first nodes, which no edge enters."""
+    name: str = ""  # empty if an architecture is one cell
+    inputs: int = 1  # the first nodes, which no edge enters
 
 
 @dataclass(frozen=True)
 class Space:
     """A search space whose architectures can be drawn."""
 
-    title: str
-    """Its name within a sentence."""
-    legend: str = ""
-    """Sentences that explain nodes and edges."""
-    cells: str = ""
-    """The cells of one architecture in words, if there are several."""
-    operations: Mapping[str, Operation] = field(default_factory=dict)
-    """By name."""
+    title: str  # its name within a sentence
+    legend: str = ""  # sentences that explain nodes and edges
+    cells: str = ""  # the cells of one architecture in words, if there are several
+    operations: Mapping[str, Operation] = field(default_factory=dict)  # by name
     drawn: Mapping[str, tuple[Cell, ...]] = field(default_factory=dict)
     """By spelling, the cells of every architecture that a finished run proposed."""
 
@@ -295,15 +227,11 @@ class Evidence:
     """The evidence of a report."""
 
     page: Page
-    runs: pd.DataFrame
-    """Columns: :class:`Run`."""
+    runs: pd.DataFrame  # columns: :class:`Run`
     traces: Traces = field(default_factory=Traces)
-    trainings: pd.DataFrame = field(default_factory=no_trainings)
-    """Columns: :class:`Training`."""
-    spaces: Mapping[str, Space] = field(default_factory=dict)
-    """By benchmark."""
+    trainings: pd.DataFrame = field(default_factory=no_trainings)  # columns: :class:`Training`
+    spaces: Mapping[str, Space] = field(default_factory=dict)  # by benchmark
     fitted: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(FITTED)))
-    """Finished searches whose schedule was fitted to a budget: those on the page, and the same rows under other budgets.
-    Columns: :class:`Fitted`."""
+    """Finished searches whose schedule was fitted to a budget: those on the page, and the same rows under other budgets."""
     longest: Traces = field(default_factory=Traces)
     """The searches without a schedule of rows that also ran under a larger budget than on the page: those of the largest."""

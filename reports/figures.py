@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,23 +12,29 @@ from reports import style
 from reports.evidence import WEIGHT_SHARING
 from reports.formats import target_name
 from reports.statistics import student_quantile
-from reports.study import REFERENCE, Study
+from reports.study import Study
 from reports.traces import RowTraces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
 POINTS = 200  # of the common grid
 MARKS = 6  # markers per line
 READABLE = style.BLOCK + 1
 """Lines in a panel at most."""
+MULTI_TRIAL, SINGLE = "multi-trial", "other weight sharing"
+"""Names of the panels of several methods."""
 ROW = "row="
 """Start of the id of what shows a row in a figure; the row's name follows."""
 
 
-LEGEND: Any = {"loc": "upper left", "fontsize": 6, "handlelength": 2.6, "frameon": False, "ncols": 2, "columnspacing": 0.8}
+LEGEND: Any = {"loc": "upper left", "fontsize": 6, "handlelength": 2.6, "ncols": 2, "columnspacing": 0.8}
 """Legend below a panel, if each panel has its own."""
+
+
+Lines = dict[str, tuple[np.ndarray, Iterable[np.ndarray]]]
+"""By row the places of a line, and for each place the values of all runs."""
 
 
 class Drawing(NamedTuple):
@@ -50,27 +56,42 @@ class Panel(NamedTuple):
 
 
 def groups(study: Study, benchmark: str) -> list[tuple[str, list[str]]]:
-    """Return (part of the title, rows) of each panel: several panels if one would have too many lines.
+    """Return (part of the title, rows) of each panel: few lines, and no colour twice.
 
-    The reference row is in every panel, and a row is in the panel of the row that it changes.
+    If a single panel has no room for all rows, every panel has the reference row. A method of weight sharing has a panel with
+    the methods that change it; methods with a single row share panels, and so do multi-trial methods.
     """
     rows = study.rows(benchmark)
-    if len(rows) <= READABLE:
+    if len(_panels(study, rows)) <= 1:
         return [("", rows)]
     reference = [row for row in (study.reference(benchmark),) if row is not None]
-    blocks: dict[tuple[bool, int], list[str]] = {}
-    for row in rows:
-        plain = study.unchanged(row)
-        place = next((study.places[name] for name in (row, plain, study.base(row)) if name in study.places), style.LOOKS)
-        if row not in reference:
-            blocks.setdefault((study.kind(benchmark, row) == WEIGHT_SHARING, place // style.BLOCK), []).append(row)
+    families: dict[str, list[str]] = {}
+    for row in sorted(set(rows) - {*reference}, key=lambda row: (study.place(row), row)):
+        method = (study.base(row) or row).partition("[")[0].partition(":")[0]
+        families.setdefault(method if study.kind(benchmark, row) == WEIGHT_SHARING else MULTI_TRIAL, []).append(row)
+    alone = [name for name, family in families.items() if len(family) == 1 and name != MULTI_TRIAL]
+    families[SINGLE] = [row for name in alone for row in families.pop(name)]
     panels = []
-    for shared, name in ((False, ", multi-trial"), (True, ", weight sharing")):
-        members = [blocks[key] for key in sorted(blocks) if key[0] is shared]
-        parts = [part[start : start + style.BLOCK] for part in members for start in range(0, len(part), style.BLOCK)]
+    for name, family in families.items():
+        parts = _panels(study, family)
         for number, part in enumerate(parts, 1):
-            panels.append((name + (f" {number}/{len(parts)}" if len(parts) > 1 else ""), reference + part))
+            base = family[:1] if number > 1 and name not in (MULTI_TRIAL, SINGLE) else []
+            fitting = _panels(study, [*part, *base])[0]
+            panels.append((f", {name}" + (f" {number}/{len(parts)}" if len(parts) > 1 else ""), reference + fitting))
     return panels
+
+
+def _panels(study: Study, rows: Sequence[str]) -> list[list[str]]:
+    """Deal rows to the first panel that has room for them, and no row of their colour."""
+    panels: list[dict[str, str]] = []  # of each panel its rows by colour
+    for row in rows:
+        colour = study.looks[row]["color"]
+        room = (panel for panel in panels if colour not in panel and len(panel) < READABLE)
+        panel = next(room, None)
+        if panel is None:
+            panels.append(panel := {})
+        panel[colour] = row
+    return [list(panel.values()) for panel in panels]
 
 
 def panel_title(study: Study, benchmark: str, target: str) -> str:
@@ -78,7 +99,7 @@ def panel_title(study: Study, benchmark: str, target: str) -> str:
     return target_name(target) if len(study.benchmarks) == 1 else f"{target_name(target)} (search: {benchmark})"
 
 
-def render(study: Study, panels: Sequence[Panel], across: int = 3, size: tuple[float, float] = (3.1, 2.45)) -> dict[str, bytes]:
+def render(study: Study, panels: Sequence[Panel], across: int = 2, size: tuple[float, float] = (3.1, 2.45)) -> dict[str, bytes]:
     """Draw the panels above a legend of their rows, and return the figure as PDF, PNG and SVG, by kind.
 
     Args:
@@ -89,61 +110,69 @@ def render(study: Study, panels: Sequence[Panel], across: int = 3, size: tuple[f
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = list(dict.fromkeys(row for benchmark in study.benchmarks for row in study.rows(benchmark)))
-    looks = {row: {**look, "gid": f"{ROW}{row}"} for row, look in style.looks(rows, study.places, REFERENCE).items()}
+    looks = {row: {**look, "gid": f"{ROW}{row}"} for row, look in study.looks.items()}
     across = min(across, len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(style.SETTINGS):
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.subplots(down, across, squeeze=False)
-        titles = [axis.set_title(panel.title, loc="left") for axis, panel in zip(axes.flat, panels, strict=False)]
-        drawn = [panel.draw(axis, looks) for axis, panel in zip(axes.flat, panels, strict=False)]
-        for index, (axis, panel) in enumerate(zip(axes.flat, panels, strict=False)):
+        axes = list(figure.subplots(down, across, squeeze=False).flat)
+        for axis in axes[len(panels) :]:
+            axis.set_axis_off()
+        drawn, titles = [], []
+        first: dict[str, Axes] = {}
+        for index, (axis, panel) in enumerate(zip(axes, panels, strict=False)):
+            titles.append(axis.set_title(panel.title, loc="left"))
+            if panel.axes and first.setdefault(panel.axes, axis) is not axis:
+                axis.sharex(first[panel.axes])
+                axis.sharey(first[panel.axes])
+            drawn.append(panel.draw(axis, looks))
+            neighbour = index % across and panel.axes == panels[index - 1].axes
+            above = index + across < len(panels) and panel.axes == panels[index + across].axes
+            if panel.axes:
+                axis.tick_params(labelleft=not neighbour, labelbottom=not above)
+            if panel.x == "epoch":
+                axis.xaxis.get_major_locator().set_params(integer=True)
             if index % across == 0 or panel.y != panels[index - 1].y:
                 axis.set_ylabel(panel.y)
-            below = panels[index + across].x if index + across < len(panels) else None
-            if panel.x != below:
+            if index + across >= len(panels) or panel.x != panels[index + across].x:
                 axis.set_xlabel(panel.x)
-        for axis in axes.flat[len(panels) :]:
-            axis.set_axis_off()
-        _same_axes(axes.flat, panels)
-        named = [row for row in rows if any(row in handles for handles in drawn)]
-        legend_inches = 0.0
-        legends: list[tuple[Any, Iterable[str]]] = []
-        if len(named) > READABLE:  # a legend below each panel
-            for axis, handles in zip(axes.flat, drawn, strict=False):
-                labels, depth = [study.label(row) for row in handles], -0.24 if axis.get_xlabel() else -0.1
-                legends.append((axis.legend(list(handles.values()), labels, bbox_to_anchor=(-0.16, depth), **LEGEND), handles))
-            legend_inches = 0.14 * down * max(-(-len(handles) // 2) for handles in drawn)
-        elif named:
-            handles = {row: handles[row] for handles in reversed(drawn) for row in handles}
-            per_line = max(1, min(len(named), int(across * 1.6)))
-            legend_inches = 0.19 * -(-len(named) // per_line)
-            labels, lines = [study.label(row) for row in named], [handles[row] for row in named]
-            place: Any = {"loc": "outside lower center", "ncols": per_line, "frameon": False, "handlelength": 3.5}
-            legends.append((figure.legend(lines, labels, **place), named))
-        for legend, members in legends:
-            for row, text in zip(members, legend.get_texts(), strict=True):
-                text.set_gid(f"{ROW}{row}")
-        figure.set_size_inches(size[0] * across + 0.3, size[1] * down + legend_inches)
+        inches = _legends(study, figure, axes, drawn, across)
+        figure.set_size_inches(size[0] * across + 0.3, size[1] * down + inches)
         figure.draw_without_rendering()  # the slow layout runs once, not for each file
         figure.set_layout_engine("none")
-        for axis, title in zip(axes.flat, titles, strict=False):
+        for axis, title in zip(axes, titles, strict=False):
             share = axis.get_window_extent().width / max(title.get_window_extent().width, 1)
             title.set_fontsize(title.get_fontsize() * min(share, 1))  # a long title shrinks to the width of its panel
-        undated = {"pdf": {"CreationDate": None}, "png": {"Software": None}, "svg": {"Date": None}}
-        return {kind: _save(figure, kind, metadata) for kind, metadata in undated.items()}
+        files = {}
+        for kind, metadata in (("pdf", "CreationDate"), ("png", "Software"), ("svg", "Date")):  # the same bytes every time
+            figure.savefig(stream := BytesIO(), format=kind, dpi=150, metadata={metadata: None})
+            files[kind] = stream.getvalue()
+        return files
 
 
-def _save(figure: Any, kind: str, metadata: dict[str, Any]) -> bytes:
-    stream = BytesIO()
-    figure.savefig(stream, format=kind, dpi=150, metadata=metadata)
-    return stream.getvalue()
+def _legends(study: Study, figure: Figure, axes: Sequence[Axes], drawn: Sequence[dict[str, Any]], across: int) -> float:
+    """Draw a legend for the figure, or one below each panel if the rows are too many, and return its height in inches."""
+    handles = {row: handles[row] for handles in reversed(drawn) for row in handles}
+    if not handles:
+        return 0.0
+    common = len(handles) <= READABLE
+    columns = max(1, min(len(handles), int(across * 1.6)))
+    for axis, members in [(figure, handles)] if common else zip(axes, drawn, strict=False):
+        if common:
+            place: Any = {"loc": "outside lower center", "ncols": columns, "handlelength": 3.5}
+        else:
+            place = {**LEGEND, "bbox_to_anchor": (-0.16, -0.24 if axis.get_xlabel() else -0.1)}
+        legend = axis.legend([*members.values()], [study.label(row) for row in members], frameon=False, **place)
+        for row, text in zip(members, legend.get_texts(), strict=True):
+            text.set_gid(f"{ROW}{row}")
+    if common:
+        return 0.19 * -(-len(handles) // columns)
+    return 0.14 * -(-len(axes) // across) * max(-(-len(members) // 2) for members in drawn)
 
 
-def band(panel: Axes, searches: RowTraces, times: np.ndarray, values: np.ndarray, end: float, look: dict[str, Any]) -> Any:
-    """Draw the mean of one row and its band, from the time at which every search has a value.
+def steps(searches: RowTraces, times: np.ndarray, values: np.ndarray, end: float) -> tuple[np.ndarray, Iterator[np.ndarray]]:
+    """Return a grid of costs from the one at which every search has a value, and the values of all searches at its points.
 
     Args:
         times: flat: cost at each change of a search's value.
@@ -151,53 +180,58 @@ def band(panel: Axes, searches: RowTraces, times: np.ndarray, values: np.ndarray
         end: end of the row's longest search.
     """
     start = max(float(times[searches.starts[:-1]].max()), 1e-9)
-    end = max(end, start * (1 + 1e-9))
-    grid = np.geomspace(start, end, POINTS)
+    grid = np.geomspace(start, max(end, start * (1 + 1e-9)), POINTS)
     grid[0] = start  # geomspace may round below the start, where the slowest run has no value
-    mean, std = searches.mean_on_grid(times, values, grid)
-    if len(searches) >= 3:
-        half = student_quantile(0.975, len(searches) - 1) * std / np.sqrt(len(searches))
-        area: Any = {"color": look["color"], "gid": look.get("gid"), "alpha": 0.18, "linewidth": 0, "step": "post"}
-        panel.fill_between(grid, mean - half, mean + half, **area)
-    first = len(panel.lines) * 5 % (POINTS // MARKS)  # shifts the markers of rows that overlap
-    (line,) = panel.plot(grid, mean, drawstyle="steps-post", markevery=(first, POINTS // MARKS), **look)
+    return grid, searches.at_each(times, values, grid)
+
+
+def bands(lines: Lines, robust: bool, largest: float = np.inf, **drawn: Any) -> Callable[..., dict[str, Any]]:
+    """Return the function of a panel that draws some rows, see :func:`band`."""
+
+    def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        return {row: band(panel, *line, robust, looks[row], largest, **drawn) for row, line in lines.items()}
+
+    return draw
+
+
+def band(
+    panel: Axes,
+    places: np.ndarray,
+    points: Iterable[np.ndarray],
+    robust: bool,
+    look: dict[str, Any],
+    largest: float = np.inf,
+    bars: bool = False,
+    **drawn: Any,
+) -> Any:
+    """Draw the mean of a row with its 95 % interval, or its median with its quartiles, and return the line.
+
+    Args:
+        points: for each place the values of all runs.
+        robust: whether to draw median and quartiles.
+        largest: largest possible value.
+        bars: whether to draw bars at the places, and not a band.
+        drawn: ``drawstyle`` of the line.
+    """
+    middle, low, high = np.array([_summary(values, robust) for values in points]).T
+    low, high = low.clip(0, largest), high.clip(0, largest)
+    if bars:
+        panel.vlines(places, low, high, color=look["color"], linewidth=0.8, alpha=0.6)
+    else:
+        area: Any = {"color": look["color"], "gid": look.get("gid"), "alpha": 0.18, "linewidth": 0}
+        panel.fill_between(places, low, high, step="post" if drawn else None, **area)
+    every = max(len(places) // MARKS, 1)
+    first = len(panel.lines) * 5 % every  # shifts the markers of rows that overlap
+    (line,) = panel.plot(places, middle, markevery=(first, every), **drawn, **look)
     return line
 
 
-def _same_axes(axes: Iterable[Axes], panels: Sequence[Panel]) -> None:
-    """Give the panels of one name the same axes: wide enough for each of them."""
-    by_name: dict[str, list[Axes]] = {}
-    for axis, panel in zip(axes, panels, strict=False):
-        by_name.setdefault(panel.axes, []).append(axis)
-    for name, members in by_name.items():
-        if name and len({axis.get_yscale() for axis in members}) == 1:
-            x, y = np.array([axis.get_xlim() for axis in members]), np.array([axis.get_ylim() for axis in members])
-            for axis in members:
-                axis.set_xlim(x[:, 0].min(), x[:, 1].max())
-                axis.set_ylim(y[:, 0].min(), y[:, 1].max())
-                for side, (low, high) in ((axis.xaxis, axis.get_xlim()), (axis.yaxis, axis.get_ylim())):
-                    if axis.get_yscale() == "log":
-                        plain_logarithmic(side, low, high)
-
-
-def logarithmic(panel: Axes, ratio: float = 1.0) -> bool:
-    """Make the vertical axis logarithmic if the lines span that ratio, and return whether it is."""
-    lines = [np.asarray(line.get_ydata(), dtype=float) for line in panel.lines]
-    positive = np.concatenate([values[values > 0] for values in lines]) if lines else np.empty(0)
-    if not positive.size or positive.max() < ratio * positive.min():  # lines of zeros have no logarithm
-        return False
-    panel.set_yscale("log", nonpositive="clip")
-    panel.set_ylim(max(positive.min() * 0.7, 1e-3), positive.max() * 1.2)
-    plain_logarithmic(panel.yaxis, *panel.get_ylim())
-    return True
-
-
-def plain_logarithmic(axis: Axis, low: float, high: float) -> None:
-    """Label a logarithmic axis from ``low`` to ``high`` with plain numbers that do not overlap."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    ratio = high / low
-    steps = (1.0, 2.0, 5.0) if ratio < 60 else (1.0, 3.0) if ratio < 1000 else (1.0,)  # labels that do not overlap
-    axis.set_major_locator(LogLocator(subs=steps, numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace(",", "\N{THIN SPACE}")))
-    axis.set_minor_formatter(NullFormatter())
+def _summary(values: np.ndarray, robust: bool) -> tuple[float, float, float]:
+    """Return middle, low and high of some runs; no low and high below 3 runs."""
+    if robust:
+        low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    else:
+        middle = values.mean()
+        half = student_quantile(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 2 else 0.0
+        low, high = middle - half, middle + half
+    return (middle, low, high) if len(values) > 2 else (middle, np.nan, np.nan)

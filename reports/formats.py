@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from functools import cache
 from math import floor, isfinite, log10
+from pathlib import Path
 
 from reports.statistics import Interval
 
@@ -23,6 +26,12 @@ def target_name(target: str) -> str:
 def short_name(target: str) -> str:
     """Return the short form for column heads."""
     return SHORT.get(target, target_name(target))
+
+
+@cache
+def row_names() -> dict[str, str]:
+    """Return the names of rows in tables and figures, by row."""
+    return tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8"))
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -14,8 +14,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from reports import overall
+from reports.evidence import Run
 from reports.figures import ROW
 from reports.layout import Block, Bold, Column, Heading, Table
 from reports.verdict import VERDICTS
@@ -73,6 +76,8 @@ class Summary(NamedTuple):
     failed: int
     date: str = ""
     running: str = ""
+    one_budget: Mapping[str, Sequence[str]] = {}
+    """By protocol, the benchmarks on which all rows have the same limit."""
 
 
 def page(
@@ -104,32 +109,62 @@ def page(
 
 
 def runs(data: Mapping[str, Any], summary: Summary) -> bytes:
-    """Return the page of all runs; ``data`` is what ``runs.js`` reads, see :func:`reports.runs.listing`."""
+    """Return the page of all runs; ``data`` is what ``runs.js`` reads, see :func:`reports.runs.listing`.
+
+    The table is apart from the details of the runs, which are large and are read when the first run is opened.
+    """
+    table = ("columns", "lines")
     return _render(
         RUNS,
         title=f"Runs: {summary.title}",
         running=summary.running,
-        links=[("All reports", f"../{PAGE}"), ("Report", PAGE), ("runs.csv", "runs.csv")],
-        data=_packed(json.dumps(data, separators=(",", ":"), allow_nan=False).encode()),
+        links=[("All reports", f"../{PAGE}"), ("Report", PAGE), *((name, name) for name in ("runs.csv", "runs.parquet"))],
+        data=_packed(_json({name: data[name] for name in table})),
+        details=_packed(_json({name: value for name, value in data.items() if name not in table})),
         tables=_data_tables(),
     )
 
 
 def index(folder: Path) -> bytes:
-    """Return the index of the reports in the folders inside ``folder``, with links to the other pages in it."""
-    reports = []
+    """Return the index of the reports in the folders inside ``folder``, with their rows over all benchmarks and links."""
+    reports: list[dict[str, Any]] = []
     for path in sorted(folder.glob(f"*/{PAGE}")):
         with path.open(encoding="utf-8") as stream:
             head = stream.read(20_000)
         if stated := re.search('<meta name="summary" content="(.*?)">', head):
             reports.append({"folder": path.parent.name, **json.loads(html.unescape(stated[1]))})
+    blocks = _overall([folder / report["folder"] for report in reports], [report["one_budget"] for report in reports])
     return _render(
         PAGE,
         title="Reports",
-        links=[(path.stem.capitalize(), path.name) for path in sorted(folder.glob("*.html")) if path.name != PAGE],
+        sections=_sections(blocks, {}),
+        tables=_data_tables() if blocks else None,
+        links=[(_title(path), path.name) for path in sorted(folder.glob("*.html")) if path.name != PAGE],
         running=next((report["running"] for report in reports if report["running"]), ""),
         reports=reports,
     )
+
+
+def _title(page: Path) -> str:
+    """Return the title of a page, or the name of its file."""
+    with page.open(encoding="utf-8", errors="replace") as stream:
+        stated = re.search("<title>(.*?)</title>", stream.read(20_000))
+    return html.unescape(stated[1]) if stated else page.stem
+
+
+def _overall(folders: Sequence[Path], one_budget: Sequence[Mapping[str, Sequence[str]]]) -> list[Block]:
+    """Return the rows of several reports over all their benchmarks."""
+    files = [folder / "runs.parquet" for folder in folders if (folder / "runs.parquet").exists()]
+    frames = [pd.read_parquet(file, columns=[*overall.COLUMNS, *overall.COSTS]) for file in files]
+    if not any(len(frame) for frame in frames):
+        return []
+    together: dict[str, list[str]] = {}
+    for by_protocol in one_budget:
+        for protocol, benchmarks in by_protocol.items():
+            together.setdefault(protocol, []).extend(benchmarks)
+    runs = pd.concat([frame for frame in frames if len(frame)])
+    labels = runs.drop_duplicates(Run.ROW).set_index(Run.ROW)[Run.LABEL].to_dict()
+    return overall.blocks(runs, together, lambda row: labels.get(row) or row)
 
 
 @cache
@@ -153,6 +188,10 @@ def _data_tables() -> dict[str, str]:
         "css": (bundle / "dt_bundle.css").read_text(encoding="utf-8"),
         "script": _packed((bundle / "dt_bundle.js").read_bytes()),
     }
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _packed(content: bytes) -> str:

@@ -1,14 +1,15 @@
-"""The blocks of a report, rendered as Markdown and as LaTeX."""
+"""The blocks of a report, and their rendering as Markdown."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from reports import bibliography
+
+MARK = "mark"
+"""Name of a column of marks; LaTeX sets them as superscripts of the numbers on their left."""
 
 
 class Cited(str):
@@ -100,9 +101,6 @@ class Figure:
 Block = Table | Heading | Paragraph | Bullets | Code | Figure
 
 
-# --- Markdown ----------------------------------------------------------------------------------------------------------
-
-
 def to_markdown(title: str, blocks: Sequence[Block]) -> str:
     """Render as GitHub-flavoured Markdown with padded columns, so that the source is readable too."""
     return "\n\n".join([f"# {_markdown_text(title)}", *(_markdown_block(block) for block in blocks)]) + "\n"
@@ -145,110 +143,3 @@ def _markdown_table(table: Table) -> str:
     padded = [[pad(cell, width) for pad, cell, width in zip(flush, cells, widths, strict=True)] for cells in lines]
     body = "\n".join("| " + " | ".join(cells) + " |" for cells in (padded[0], bar, *padded[1:]))
     return f"{body}\n\n{_markdown_text(table.caption)}"
-
-
-# --- LaTeX -------------------------------------------------------------------------------------------------------------
-
-_PREAMBLE = r"""\documentclass[10pt]{article}
-\usepackage[a4paper,landscape,margin=15mm]{geometry}
-\usepackage[utf8]{inputenc}
-\usepackage{booktabs,graphicx}
-\newcommand{\fit}[1]{\sbox0{#1}\ifdim\wd0>\textwidth\resizebox{\textwidth}{!}{\usebox0}\else\usebox0\fi}
-\setlength{\parindent}{0pt}
-\setlength{\parskip}{4pt}
-\begin{document}
-\raggedright
-"""
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-    "'": r"\textquotesingle{}", '"': "''", "`": r"\textasciigrave{}", "±": r"$\pm$", "Δ": r"$\Delta$", "δ": r"$\delta$",
-    "−": "$-$", "–": "--", "—": "---", "×": r"$\times$", "∞": r"$\infty$", "≤": r"$\leq$", "≥": r"$\geq$", "≈": r"$\approx$",
-    "·": r"$\cdot$", "“": "``", "”": "''", "’": "'", "‘": "`", "…": r"\ldots{}", "†": r"\dag{}", "‡": r"\ddag{}", "§": r"\S{}",
-    "ⁿ": "$^n$", "√": r"$\surd$", "\N{NO-BREAK SPACE}": "~", "\N{NARROW NO-BREAK SPACE}": r"\,",
-}  # fmt: skip
-
-
-def to_latex(title: str, blocks: Sequence[Block]) -> str:
-    """Render as a LaTeX document for pdflatex; citations need bibtex and ``report.bib``, see :func:`citations`."""
-    body = "\n\n".join(_latex_block(block) for block in blocks)
-    if citations(blocks):
-        body += "\n\n\\bibliographystyle{plain}\n\\bibliography{report}"
-    return f"{_PREAMBLE}\n\\section*{{{latex_text(title)}}}\n\n{body}\n\n\\end{{document}}\n"
-
-
-def citations(blocks: Sequence[Block]) -> list[str]:
-    """Return the bibliography keys that the LaTeX document cites, each once."""
-    texts: list[str] = []
-    for block in blocks:
-        match block:
-            case Table():
-                texts += [cell for cells in block.rows for cell in cells]
-            case Bullets(items):
-                texts += [text for _, text in items]
-            case _:
-                pass
-    return list(dict.fromkeys(key for text in texts if isinstance(text, Cited) for key in text.keys))
-
-
-def latex_text(text: str) -> str:
-    """Escape plain text and cite its keys. A character that the fonts lack is decomposed, or written as its code point."""
-    escaped = "".join(_LATEX.get(char) or (char if " " <= char < "\x7f" else _latin(char)) for char in text)
-    if isinstance(text, Bold):
-        return f"\\textbf{{{escaped}}}"
-    return f"{escaped}~\\cite{{{','.join(text.keys)}}}" if isinstance(text, Cited) and text.keys else escaped
-
-
-def _latin(char: str) -> str:
-    if char.isspace():
-        return " "
-    if "LATIN" in unicodedata.name(char, "") and ord(char) < 0x17F:
-        return char
-    plain = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode()
-    return "".join(_LATEX.get(letter, letter) for letter in plain) or f"U+{ord(char):04X}"
-
-
-def _latex_block(block: Block) -> str:
-    match block:
-        case Heading(text):
-            return f"\\subsection*{{{latex_text(text)}}}"
-        case Paragraph(text):
-            return latex_text(text)
-        case Bullets(items):
-            lines = [
-                "\\item " + (f"\\textbf{{{latex_text(name)}:}} " if name else "") + latex_text(text) for name, text in items
-            ]
-            return "\\begin{itemize}\\setlength{\\itemsep}{0pt}\n" + "\n".join(lines) + "\n\\end{itemize}" if items else ""
-        case Code(text):
-            return "\n\n".join(f"\\texttt{{{latex_text(line)}}}" for line in text.splitlines())
-        case Figure(stem, caption):
-            return f"\\includegraphics[width=\\textwidth]{{{stem}.pdf}}\n\n{{\\small {latex_text(caption)}}}"
-        case Table():
-            return _latex_table(block)
-
-
-def _latex_table(table: Table) -> str:
-    groups = [(name, len(list(members))) for name, members in groupby(table.columns, key=lambda column: column.group)]
-    head = []
-    if any(name for name, _ in groups):
-        head.append(" & ".join(f"\\multicolumn{{{n}}}{{c}}{{{latex_text(name)}}}" for name, n in groups) + r" \\")
-        starts = [1 + sum(n for _, n in groups[:index]) for index in range(len(groups))]
-        rules = [f"\\cmidrule(lr){{{s}-{s + n - 1}}}" for s, (name, n) in zip(starts, groups, strict=True) if name]
-        head.append(" ".join(rules))
-    head.append(" & ".join(latex_text(column.name) for column in table.columns) + r" \\")
-    # A cell that starts with a bracket would be read as the optional argument of the line break before it.
-    lines = ["{}" + " & ".join(latex_text(cell) for cell in cells) + r" \\" for cells in table.rows]
-    body = "\n".join(_latex_rule(table, index) + line for index, line in enumerate(lines))
-    spec = "".join("r" if column.right else "l" for column in table.columns)
-    return (
-        f"\\fit{{\\begin{{tabular}}{{{spec}}}\n\\toprule\n"
-        + "\n".join(head)
-        + f"\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n\n{{\\small {latex_text(table.caption)}}}"
-    )
-
-
-def _latex_rule(table: Table, index: int) -> str:
-    """Return the line above a row, and the name of the group that begins there."""
-    name = table.rules.get(index)
-    group = f"\\multicolumn{{{len(table.columns)}}}{{l}}{{\\textit{{{latex_text(name)}}}}} \\\\\n" if name else ""
-    return ("\\midrule\n" if name is not None and index else "") + group

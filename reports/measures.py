@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from operator import sub, truediv
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from reports import anytime, epochs, signal, stability, trainings
+from reports import anytime, cell_errors, epochs, signal, stability, trainings
 from reports.evidence import Run, Training
 from reports.statistics import kendall, rank_correlation
 from reports.study import Study
@@ -40,12 +41,18 @@ class Of(NamedTuple):
         return self.target or (searched if searched in targets else next(iter(targets), ""))
 
 
+def most(samples: Iterable[tuple[Study, np.ndarray]]) -> tuple[Study | None, np.ndarray]:
+    """Return the study with values that is compared with a paper: under the paper's rules if there is one, then with most."""
+    known = [sample for sample in samples if len(sample[1])]
+    return max(known, key=lambda sample: (not sample[0].incomparable, len(sample[1])), default=(None, np.empty(0)))
+
+
 Measure = Callable[[Of], pd.Series]
-"""Return one number by world; no entry for a search that does not have it."""
+"""Return one number by world, or by training of a chosen cell; no entry for a search that does not have it."""
 
 
-def _tested(of: Of) -> pd.Series:
-    return of.study.by_world(of.benchmark, of.row, of.judged())
+def _every_run(column: str) -> Measure:
+    return lambda of: of.study.finished(of.benchmark, of.row, of.judged())[column].dropna()
 
 
 def _column(name: str, unit: float = 1.0, device: str = "") -> Measure:
@@ -57,14 +64,6 @@ def _column(name: str, unit: float = 1.0, device: str = "") -> Measure:
         return done.groupby(Run.WORLD)[name].mean().dropna() / unit
 
     return measure
-
-
-def _regret(of: Of) -> pd.Series:
-    return of.study.judged(of.benchmark, of.row, of.judged()).groupby(Run.WORLD)[Run.REGRET].mean().dropna()
-
-
-def _seconds_per_call(of: Of) -> pd.Series:
-    return _column(Run.SECONDS)(of) / _column(Run.QUERIES)(of)
 
 
 def _trainings(of: Of) -> pd.DataFrame:
@@ -80,11 +79,42 @@ def _trained(of: Of) -> pd.Series:
     return pd.Series({world: float(np.mean(values)) for world, values in errors}, dtype=float)
 
 
-def _in_trainings(of: Of) -> pd.Series:
-    """Real time of a search over that of a training from scratch of its cell, both on a GPU."""
+def chosen(of: Of) -> pd.DataFrame:
+    """Return the trainings of the row's chosen cell on the target; empty if there are none."""
+    for _, data, group in cell_errors.chosen(of.study, of.benchmark):
+        if data == of.target and (group[Training.ROW] == of.row).any():
+            return group[group[Training.ROW] == of.row]
+    return of.study.evidence.trainings.iloc[:0]
+
+
+def _chosen_error(column: str) -> Measure:
+    return lambda of: pd.Series(cell_errors.of(chosen(of), column))
+
+
+def _size(trained: str, proposed: str) -> Measure:
+    """Return the measure of a size in millions: of the chosen cell, or of every proposal if none is trained.
+
+    The size of a proposal is that of its network for the data set that it is searched on.
+    """
+
+    def measure(of: Of) -> pd.Series:
+        sizes = chosen(of)[trained].dropna()[:1]
+        if not len(sizes) and of.target == of.benchmark.partition("/")[2]:
+            sizes = of.study.done(of.benchmark, of.row)[proposed].dropna()
+        return sizes.astype(float) / 1e6
+
+    return measure
+
+
+def _seconds_of_trainings(of: Of) -> pd.Series:
+    """Real time of a training from scratch of the cell of each search, on a GPU."""
     table = _trainings(of)
     table = table[(table[Training.DEVICE] == "cuda") & table[Training.ACCURACY].notna()]
-    return (MEASURES["GPU seconds"](of) / table.groupby(Training.WORLD)[Training.SECONDS].mean()).dropna()
+    return table.groupby(Training.WORLD)[Training.SECONDS].mean()
+
+
+def _of_two(combine: Callable[[pd.Series, pd.Series], pd.Series], first: Measure, second: Measure) -> Measure:
+    return lambda of: combine(first(of), second(of)).dropna()
 
 
 def _of_search(number: Callable[[Search], float | None]) -> Measure:
@@ -99,14 +129,6 @@ def _of_search(number: Callable[[Search], float | None]) -> Measure:
 
 def _logged(name: str) -> Measure:
     return _of_search(lambda search: epochs.last(search.log, name))
-
-
-def _lost(of: Of) -> pd.Series:
-    return (MEASURES["before"](of) - MEASURES["after"](of)).dropna()
-
-
-def _absorbed(of: Of) -> pd.Series:
-    return (_logged(Log.AFTER_ABSORPTION)(of) - _logged(Log.BEFORE_ABSORPTION)(of)).dropna()
 
 
 def _settled(search: Search) -> float | None:
@@ -129,12 +151,19 @@ def _signal(search: Search) -> float | None:
     return rank_correlation(*pairs[max(pairs)]) if pairs else None
 
 
-def _tau(of: Of) -> pd.Series:
-    """Kendall's correlation of probed cells: by the losses that papers print it for, else by the first own accuracies."""
-    probed = signal.probed(of.study, of.study.evidence.traces, of.benchmark)
-    by_source = {source: runs for source, runs in probed.items() if source.row == of.row}
-    chosen = next((runs for source, runs in by_source.items() if source.printed_on), next(iter(by_source.values()), []))
-    return pd.Series([kendall(run.by_shared, run.by_own)[0] for run in chosen], dtype=float)
+def _kendall(index: int) -> Measure:
+    """Return the measure of probed cells: Kendall's correlation (0) or its p (1).
+
+    By the losses that papers print it for, else by the first own accuracies.
+    """
+
+    def measure(of: Of) -> pd.Series:
+        probed = signal.probed(of.study, of.study.evidence.traces, of.benchmark)
+        sources = sorted((source for source in probed if source.row == of.row), key=lambda source: not source.printed_on)
+        runs = probed[sources[0]] if sources else []
+        return pd.Series([kendall(run.by_shared, run.by_own)[index] for run in runs], dtype=float).dropna()
+
+    return measure
 
 
 def _cell(number: Callable[[frozenset[tuple[str, int, int, str]], Mapping[str, str]], float]) -> Measure:
@@ -156,33 +185,41 @@ def _at_equal(budget: str) -> Measure:
     def measure(of: Of) -> pd.Series:
         ours, theirs = of.traces.proposing(of.judged()), of.swapped().traces.proposing(of.judged())
         (times, ends), (_, other_ends) = (anytime.spent(searches, budget) for searches in (ours, theirs))
-        others = dict(zip(theirs.worlds.tolist(), other_ends.tolist(), strict=True))
-        own = zip(ours.worlds.tolist(), ends.tolist(), strict=True)
-        limits = {world: min(end, others[world]) for world, end in own if world in others}
+        both = pd.DataFrame({"own": pd.Series(ends, ours.worlds), "other": pd.Series(other_ends, theirs.worlds)}).dropna()
+        limits = dict(zip(both.index.tolist(), both.min(axis=1).tolist(), strict=True))
         return ours.at(of.judged(), times, limits).dropna()
 
     return measure
 
 
 MEASURES: dict[str, Measure] = {
-    "test accuracy": _tested,
-    "regret": _regret,
+    "test accuracy": lambda of: of.study.by_world(of.benchmark, of.row, of.judged()),
+    "test accuracy of every run": _every_run(Run.TEST),
+    "validation accuracy of every run": _every_run(Run.VALID),
+    "regret": lambda of: of.study.judged(of.benchmark, of.row, of.judged()).groupby(Run.WORLD)[Run.REGRET].mean().dropna(),
     "test error": _trained,
-    "search time in trainings": _in_trainings,
+    "test error of the chosen cell": _chosen_error(Training.ACCURACY),
+    "smallest test error of the chosen cell": lambda of: _chosen_error(Training.ACCURACY)(of).nsmallest(1),
+    "top-5 error of the chosen cell": _chosen_error(Training.TOP5),
+    "parameters": _size(Training.PARAMETERS, Run.PARAMETERS),
+    "multiply-adds": _size(Training.MACS, Run.MACS),
+    "search time in trainings": _of_two(truediv, _column(Run.WALL_SECONDS, 1.0, "cuda"), _seconds_of_trainings),
     "test accuracy at equal solver calls": _at_equal("queries"),
     "test accuracy at equal charged seconds": _at_equal("seconds"),
     "charged seconds": _column(Run.SECONDS),
-    "charged seconds per solver call": _seconds_per_call,
+    "charged seconds per solver call": _of_two(truediv, _column(Run.SECONDS), _column(Run.QUERIES)),
     "GPU-days": _column(Run.WALL_SECONDS, 86400.0, "cuda"),
     "GPU seconds": _column(Run.WALL_SECONDS, 1.0, "cuda"),
     "entropy": _entropy,
     "before": _logged(Log.SUPERNET_ACCURACY),
     "after": _logged(Log.DISCRETISED_ACCURACY),
-    "accuracy lost by discretisation": _lost,
-    "accuracy gained by absorption": _absorbed,
+    "accuracy lost by discretisation": _of_two(sub, *map(_logged, (Log.SUPERNET_ACCURACY, Log.DISCRETISED_ACCURACY))),
+    "accuracy gained by absorption": _of_two(sub, *map(_logged, (Log.AFTER_ABSORPTION, Log.BEFORE_ABSORPTION))),
     "epoch in which all nodes are settled": _of_search(_settled),
     "Spearman correlation": _of_search(_signal),
-    "Kendall correlation": _tau,
+    "Kendall correlation": _kendall(0),
+    "p of Kendall's correlation": _kendall(1),
+    "operations": _cell(lambda on, kinds: float(len(on))),
     "share of skip connections": _cell(lambda on, kinds: 100 * sum(kinds.get(op) == "identity" for *_, op in on) / len(on)),
     "nodes of the reduction cell": _cell(lambda on, kinds: float(len({node for cell, _, node, _ in on if cell == "reduce"}))),
     "Hamming distance": lambda of: stability.distance(of.study, of.benchmark, of.row, of.other),

@@ -26,15 +26,11 @@ def families(rows: Sequence[str]) -> list[list[str]]:
 class Comparison:
     """Rows compared with the reference, and remarks on their p values."""
 
-    pairs: dict[str, Paired]
-    """By row; without rows that share no world with the reference."""
-    corrected: dict[str, float]
-    """Holm's p by row."""
+    pairs: dict[str, Paired]  # by row; without rows that share no world with the reference
+    corrected: dict[str, float]  # holm's p by row
     remarks: list[str]
-    rows: list[str]
-    """The rows to compare, those without a common world included."""
-    undecided: frozenset[str]
-    """The rows that have too few pairs: no difference could be significant."""
+    rows: list[str]  # the rows to compare, those without a common world included
+    undecided: frozenset[str]  # the rows that have too few pairs: no difference could be significant
 
     @property
     def decisive(self) -> bool:
@@ -47,6 +43,10 @@ class Comparison:
             return [MISSING, MISSING]
         pair = self.pairs[row]
         return [with_interval(pair.difference, pair.interval, sign=True), probability(self.corrected[row])]
+
+    def columns(self, row: str, difference: str = "difference [95 %]") -> dict[str, str]:
+        """Return the cells by the names of their columns."""
+        return dict(zip((difference, "p (Holm)"), self.cells(row), strict=True))
 
 
 def compare(values: Mapping[str, pd.Series], reference: pd.Series, what: str) -> Comparison:

@@ -28,22 +28,15 @@ TEXT = (
 )  # fmt: skip
 NUMBERS = ("mean", "std", "n", "search_cost", "params_M")
 
+CLASSES = ("quoted", "derived", "repetition", "setting, tested as a default", "setting, fixed by the space or the code",
+           "setting that differs here", "no such search here", "further searches", "unstated recipe")  # fmt: skip
+"""What the reasons begin with why a line has no row or is not measured, before a colon."""
 Line = dict[str, Any]
 """A printed number by the names of the columns."""
 
 
 def load() -> pd.DataFrame:
-    """Read the published numbers, validated.
-
-    Columns: paper, table and label as printed; ``row``, one of our row ids or several joined by ``;`` when one printed number
-    is compared with several rows; protocol, benchmark and target as ours; metric (tables compare ``test_accuracy_pct``,
-    ``test_error_pct``, on ImageNet ``top1_error_pct``; a suffix in brackets names the setting of a study); mean and std (ddof
-    0) in the metric's unit; n and how it is known; ``record``, the record of a table behind the number, or whether it is the
-    best epoch of a training; ``recipe``, the recipes that train a cell from scratch as the paper does, joined by ``;``, and
-    ``chosen_on``, the images on which the paper chose its cell (``test``, ``valid``, or empty if it is not certain);
-    search_cost of one search, or of as many as cost_unit says; params_M in millions; caveats; ``unmeasured``, why our row
-    cannot be run on the benchmark; ``unmapped``, why no row of ours corresponds to the line. The first word of a reason gives
-    its class, see :data:`reports.scoreboard.KINDS`.
+    """Read the published numbers, validated. ``docs/scoreboard.md`` explains the columns.
 
     Raises:
         ValueError: the file breaks one of its rules; the message names the lines of the file.
@@ -72,6 +65,7 @@ def validate(table: pd.DataFrame) -> None:
         "n is a positive whole number": ~known_n | ((table["n"] >= 1) & (table["n"] % 1 == 0)),
         "a spread is not negative": ~(table["std"] < 0),
         "a reason why a row is not measured belongs to a row": (table["unmeasured"] == "") | (table["row"] != ""),
+        "a reason begins with its class": (table["unmapped"] + table["unmeasured"]).str.partition(":")[0].isin(["", *CLASSES]),
         "a choice is made on test or valid images": table["chosen_on"].isin(["", "test", "valid"]),
         "paper is one of the five": table["paper"].isin(list(PAPERS)),
     }
@@ -104,7 +98,7 @@ def optimum(table: pd.DataFrame, protocol: str) -> dict[str, float]:
 
 def place(table: str) -> str:
     """Return the name of a table of a paper: ``T1``, or where in the text its numbers are."""
-    named = table.replace("2-reconstructed", "2, lost cell")
+    named = table.replace("2-reconstructed", "2 (lost cell)")
     return f"T{named}" if table[:1].isdigit() else named
 
 

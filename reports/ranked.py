@@ -8,13 +8,12 @@ import numpy as np
 
 from reports import coverage, reference, supernets, tables
 from reports.evidence import WEIGHT_SHARING
-from reports.formats import CLASSES, number, short_name, target_name
+from reports.formats import number, short_name, target_name
 from reports.layout import Bold, Column, Table
 from reports.pairs import LEVEL, Comparison, compare
 from reports.statistics import mean_std
 from reports.study import Study
-from reports.supernets import AT_CHANCE
-from reports.tables import AT_CHARGE, CHARGES, ESTIMATED, STOPPED
+from reports.tables import AT_CHARGE
 from reports.traces import Log
 
 GROUPS = {WEIGHT_SHARING: "weight sharing"}
@@ -22,42 +21,39 @@ GROUPS = {WEIGHT_SHARING: "weight sharing"}
 FLOOR = "floor: charged nothing, not ranked"
 UNDECIDED = "n/a"
 """Mark of a row that has too few pairs for a significant difference."""
-APART = 1.0
-"""Points by which a mean and a median differ if the mean alone would mislead.
-
-The difference in standard deviations cannot say so: it is never above one, and the few runs of a row reach half of it by luck.
-"""
 
 
 def results(study: Study, benchmark: str) -> Table:
     """Return test accuracy per row and target: the best in bold, and marks of significant differences."""
-    targets, members_of = study.targets(benchmark), groups(study, benchmark)
-    against = reference.comparisons(study, benchmark)
+    against, stopped = reference.comparisons(study, benchmark), reference.at_own_charge(study, benchmark)
     best = _against_best(study, benchmark) if study.common_budget(benchmark) else {}
     columns: dict[tuple[str, str], dict[str, str]] = {}
-    for target in targets:
-        name, rows = short_name(target), [row for members in members_of.values() for row in members]
+    for target in study.targets(benchmark):
+        name = short_name(target)
         columns[name, "test"] = _means(study, benchmark, target)
-        columns[name, "median"] = {row: text for row in rows if (text := median(study, benchmark, row, target))}
+        medians = {row: median(study, benchmark, row, target) for row in study.rows(benchmark)}
+        columns[name, "median"] = medians if any(medians.values()) else {}
         columns[name, "vs random search"] = _marks(against[target])
         columns[name, "vs best"] = _marks(best[target]) if target in best else {}
-        columns[name, AT_CHARGE] = {
-            row: reference.at_charge(study, benchmark, row, target) for row in reference.at_own_charge(study, benchmark)
-        }
+        columns[name, AT_CHARGE] = {row: reference.at_charge(study, benchmark, row, target) for row in stopped}
     columns["", "charged s"] = {row: tables.charge(study, benchmark, row) for row in study.rows(benchmark)}
     if study.common_budget(benchmark):
         columns["", "epochs"], columns["", "own schedule"] = _epochs(study, benchmark)
     columns = {key: cells for key, cells in columns.items() if cells}
     table = Table("", [Column("method", right=False), Column("seeds"), *(Column(name, group) for group, name in columns)])
+    members_of = groups(study, benchmark)
     for name, members in members_of.items():
-        for index, row in enumerate(members):
+        for row in members:
             cells = [cells.get(row, "") for cells in columns.values()]
-            rule = name if index == 0 and len(members_of) > 1 else False
+            rule = name if row == members[0] and len(members_of) > 1 else False
             table.add([supernets.marked(study, benchmark, row), study.seeds(benchmark, row), *cells], rule)
     tables.add_optimum(table, study, benchmark, "test")
-    shown = {name for _, name in columns} | {UNDECIDED for row in table.rows if UNDECIDED in row}
-    table.caption = _caption(study, benchmark, shown)
-    if any(comparison.rows for comparison in against.values()) and "vs random search" not in shown:
+    table.caption = study.same_budget(benchmark) + "Test accuracy in percent, mean ± standard deviation; the best mean is bold."
+    marked = {name for _, name in columns} & {"vs random search", "vs best"}
+    than = "random search, or than the best row" if len(marked) > 1 else "random search"
+    if marked:
+        table.caption += f" + or −: significantly better or worse than {than}."
+    if any(comparison.rows for comparison in against.values()) and "vs random search" not in marked:
         table.caption += " With these seeds no difference from random search can be significant."
     return table
 
@@ -85,23 +81,16 @@ def leaders(study: Study, benchmark: str, target: str) -> list[str]:
 
 
 def _means(study: Study, benchmark: str, target: str) -> dict[str, str]:
-    first, texts = leaders(study, benchmark, target), {}
-    for row in study.rows(benchmark):
-        text = coverage.final(study, benchmark, row, target)
-        texts[row] = Bold(text) if row in first else text
-    return texts
+    texts = {row: coverage.final(study, benchmark, row, target) for row in study.rows(benchmark)}
+    return texts | {row: Bold(texts[row]) for row in leaders(study, benchmark, target)}
 
 
 def median(study: Study, benchmark: str, row: str, target: str) -> str:
     """Return the median and the number of runs at chance, of a row whose mean alone would mislead; empty for other rows."""
-    accuracies = study.test(benchmark, row, target)
-    if not accuracies.size:
+    if not study.skewed(benchmark, row, target):
         return ""
-    guessing = 100 / CLASSES[target] if target in CLASSES else 0.0
-    dead = int((accuracies <= AT_CHANCE * guessing).sum())
-    middle = float(np.median(accuracies))
-    if not dead and abs(middle - accuracies.mean()) <= APART:
-        return ""
+    dead = study.guessing(benchmark, row, target)
+    middle = float(np.median(study.test(benchmark, row, target)))
     return number(middle) + (f" ({dead} at chance)" if dead else "")
 
 
@@ -109,13 +98,11 @@ def _against_best(study: Study, benchmark: str) -> dict[str, Comparison]:
     """Return by target the other rows compared with the best row."""
     by_target = {}
     for target in study.targets(benchmark):
+        tests = {row: study.by_world(benchmark, row, target) for row in study.rows(benchmark)}
         first = leaders(study, benchmark, target)
-        rows = [row for row in study.rows(benchmark) if row not in first and not study.free(benchmark, row)]
+        others = {row: test for row, test in tests.items() if row not in first and not study.free(benchmark, row)}
         if first:
-            best = study.by_world(benchmark, first[0], target)
-            by_target[target] = compare(
-                {row: study.by_world(benchmark, row, target) for row in rows}, best, target_name(target)
-            )
+            by_target[target] = compare(others, tests[first[0]], target_name(target))
     return by_target
 
 
@@ -138,22 +125,3 @@ def _epochs(study: Study, benchmark: str) -> tuple[dict[str, str], dict[str, str
             took[row] = number(float(np.mean(counts)), 0)
             own[row] = str(study.settings(benchmark, row).get("epochs", ""))
     return took, own
-
-
-def _caption(study: Study, benchmark: str, shown: set[str]) -> str:
-    text = study.same_budget(benchmark)
-    text += "Test accuracy in percent, mean ± standard deviation (ddof 0) over finished runs; the best mean is bold."
-    if shown & {"vs random search", "vs best"}:
-        signs = f"significantly better or worse (paired over world seeds, Holm-corrected p < {LEVEL:g})"
-        text += f" + or −: {signs} than random search"
-        if AT_CHARGE in shown:
-            text += " (at the charge of a row of weight sharing; at its end for other rows)"
-        text += ", or than the best row." if "vs best" in shown else "."
-        text += f" {UNDECIDED}: too few pairs for a significant difference." if UNDECIDED in shown else ""
-    text += STOPPED if AT_CHARGE in shown else ""
-    if "median" in shown:
-        text += f" Median: where it is more than {APART:g} point from the mean, or a run is at chance"
-        text += f" (at most {AT_CHANCE:g} times guessing)."
-    if "epochs" in shown:
-        text += " Epochs: the mean number that the budget paid for; own schedule: the number in the method’s settings."
-    return text + CHARGES + (ESTIMATED if study.shared_weights(benchmark) else "")

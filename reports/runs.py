@@ -26,7 +26,7 @@ def listing(study: Study) -> dict[str, Any]:
     its trace and log as columns by name.
     """
     targets = list(dict.fromkeys(target for benchmark in study.benchmarks for target in study.targets(benchmark)))
-    columns: list[tuple[str, int | None]] = [("method", None), ("benchmark", None), ("seed", 0), ("status", None)]
+    columns: list[tuple[str, int | None]] = [("method", None), ("status", None), ("seed", 0), ("benchmark", None)]
     columns += [(f"{target_name(target)} test", 2) for target in targets] + list(COSTS.values())
     lines: list[list[Any]] = []
     details: list[list[Any]] = []
@@ -38,8 +38,9 @@ def listing(study: Study) -> dict[str, Any]:
             judged = [study.judged(benchmark, row, target).set_index(Run.WORLD)[Run.TEST] for target in targets]
             tests = [_short(test.reindex(searches[Run.WORLD]).to_numpy(dtype=float), 6) for test in judged]
             costs = [_short(searches[name].to_numpy(dtype=float), 6) for name in COSTS]
-            plain = [searches[name].tolist() for name in (Run.WORLD, Run.STATUS)]
-            lines += [[study.label(row), benchmark, *values] for values in zip(*plain, *tests, *costs, strict=True)]
+            plain = [searches[name].tolist() for name in (Run.STATUS, Run.WORLD)]
+            first = ([study.label(row), *values, benchmark] for values in zip(*plain, strict=True))
+            lines += [[*named, *values] for named, *values in zip(first, *tests, *costs, strict=True)]
             traces = _traces(study.evidence.traces.of(benchmark, row))
             facts = (searches[name].tolist() for name in (Run.WORLD, Run.ARCH, Run.ERROR, Run.SESSION))
             for world, arch, error, session in zip(*facts, strict=True):

@@ -1,9 +1,9 @@
-"""The scoreboard: every result that the papers print, with ours and the verdict, or with the reason why there is none."""
+"""The scoreboard: every number that the papers print, with ours and the verdict, or with the reason why there is none."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any, NamedTuple
@@ -13,25 +13,16 @@ import pandas as pd
 
 from reports import cell_errors, claims
 from reports import published as papers
-from reports.evidence import NOT_YET, Run, Training
-from reports.formats import MISSING, signed, spread, target_name, with_interval
-from reports.layout import Block, Cited, Column, Heading, Paragraph, Table
-from reports.measures import MEASURES, Of
+from reports.evidence import NOT_YET, Run
+from reports.formats import MISSING, spread, target_name, with_interval
+from reports.layout import Block, Bullets, Column, Heading, Paragraph, Table
+from reports.measures import MEASURES, Of, chosen, most
 from reports.published import Line
 from reports.statistics import mean_interval
 from reports.study import Study
-from reports.verdict import NOT_MEASURED, VERDICTS, Verdict, counted, difference_from, judge_target, margin_of
+from reports.verdict import NOT_MEASURED, RULES, VERDICTS, Verdict, difference_from, judge_target, margin_of
 
-HIDDEN = "trained by settings that no paper states"
-NO_SEARCH = "a search that this project does not have"
-SETTING = "a setting"
-QUOTED = "quoted: another author's method or network"
-DERIVED = "a reference or a derived number"
-REPEATED = "a repetition: the paper prints it before"
-MORE_SEARCHES = "a further set of searches"
-KINDS = {"setting": SETTING, "repeats": REPEATED, "needs": NO_SEARCH, "further": MORE_SEARCHES}
-KINDS |= dict.fromkeys(("quoted", "re-evaluation", "network"), QUOTED)
-"""By the first word of the reason why a line has no row or is not measured; all others are DERIVED."""
+REPEATED, ANOTHER_MACHINE = "repetition", "measured on another machine"
 
 
 class Way(NamedTuple):
@@ -43,6 +34,10 @@ class Way(NamedTuple):
     """Arguments of ``python -m harness.run`` that measure it."""
 
 
+WayTo = Callable[[str, str, Sequence[str], str], Way]
+"""Return how the rows of a protocol are run on a benchmark, and their cells trained on a data set if it is not empty."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A printed number and a row of ours, or a printed number that no row corresponds to."""
@@ -52,12 +47,66 @@ class Comparison:
     values: np.ndarray
     """Ours, one per run, in the unit of the line."""
     verdict: Verdict
-    kind: str
-    """A verdict on a measured number, or in a few words why it is not measured."""
     way: Way | None = None
 
+    @property
+    def kind(self) -> str:
+        """Return the verdict on a measured number, or in a few words why it is not measured."""
+        return self.verdict.name if len(self.values) else self.verdict.reason.partition(":")[0]
 
-# -- our values for a line, by its metric ------------------------------------------------------------------------------
+    @property
+    def metric(self) -> Metric:
+        """Return the metric of the line; in words only if nothing reads it."""
+        name = self.line["metric"]
+        words = cell_errors.UNITS.get(name, name.replace("_pct", " %").replace("_", " ").replace("hparam:", ""))
+        return METRICS.get(name, Metric(words, ""))
+
+    @property
+    def printed(self) -> str:
+        """Return the printed value as text."""
+        mean = self.line["mean"]
+        if self.line["metric"].startswith(("hparam:", "search_cost")):
+            return f"{mean:g}" if isfinite(mean) else self.line["caveats"].rpartition("value: ")[2]
+        return spread(mean, self.line["std"], self.metric.digits)
+
+    @property
+    def measure(self) -> str:
+        """Return the metric in words, with the unit of a cost."""
+        return self.metric.words + f", {self.line['cost_unit']}" * (self.line["metric"] == "search_cost")
+
+
+class Metric(NamedTuple):
+    """What a metric of the papers is in words, and the measure that reads ours."""
+
+    words: str
+    measure: str
+    """A name in :data:`reports.measures.MEASURES`."""
+    judged: bool = False
+    """True if a margin may be fixed for it."""
+    digits: int = 2
+
+
+ERROR = "test error of the chosen cell"
+METRICS = {
+    "test_accuracy_pct": Metric("test accuracy %", "test accuracy of every run", judged=True),
+    "valid_accuracy_pct": Metric("validation accuracy %", "validation accuracy of every run"),
+    "test_error_pct": Metric("test error %", ERROR, judged=True),
+    "test_error_pct[seed set 1]": Metric("test error %", ERROR, judged=True),
+    "top1_error_pct": Metric("top-1 error %", ERROR, judged=True),
+    "top5_error_pct": Metric("top-5 error %", "top-5 error of the chosen cell"),
+    "test_error_pct_best": Metric("smallest test error %", "smallest test error of the chosen cell"),
+    "multiply_add_M": Metric("multiply-adds M", "multiply-adds", digits=0),
+    "params_M": Metric("parameters M", "parameters"),
+    "search_cost": Metric("search cost", "", digits=3),
+    "hamming_distance": Metric("Hamming distance", "Hamming distance", digits=0),
+    "operations": Metric("operations of the cell", "operations", digits=0),
+    "kendall_tau": Metric("Kendall's τ", "Kendall correlation"),
+    "kendall_p": Metric("p of Kendall's τ", "p of Kendall's correlation"),
+    "supernet_valid_accuracy_pct[before discretisation]": Metric("supernet before discretisation %", "before"),
+    "supernet_valid_accuracy_pct[after discretisation]": Metric("supernet after discretisation %", "after"),
+    "search_epochs_until_termination": Metric("epochs of the search", "epoch in which all nodes are settled", digits=0),
+}
+"""The metrics of lines that can be measured. The measure of a search cost has the unit of the line."""
 
 
 def searched(line: Mapping[str, Any]) -> str:
@@ -65,94 +114,15 @@ def searched(line: Mapping[str, Any]) -> str:
     return str(line["benchmark"]).partition("/")[2]
 
 
-def _chosen(study: Study, line: Line, row: str) -> pd.DataFrame:
-    """Return the trainings of the row's chosen cell on the line's data; empty if there are none."""
-    for _, data, group in cell_errors.chosen(study, line["benchmark"]):
-        if data == line["target"] and (group[Training.ROW] == row).any():
-            return group[group[Training.ROW] == row]
-    return study.evidence.trainings.iloc[:0]
+def read(study: Study, line: Line, row: str) -> np.ndarray:
+    """Return our values for a line and a row.
 
-
-def _error(column: str) -> Callable[[Study, Line, str], np.ndarray]:
-    return lambda study, line, row: cell_errors.of(_chosen(study, line, row), column)
-
-
-def _smallest(study: Study, line: Line, row: str) -> np.ndarray:
-    return np.sort(_error(Training.ACCURACY)(study, line, row))[:1]
-
-
-def _size(trained: str, proposed: str) -> Callable[[Study, Line, str], np.ndarray]:
-    """Return the reader of a size in millions: of the chosen cell, or of every proposal if none is trained.
-
-    The size of a proposal is that of its network for the data set that it is searched on.
+    A distance is that from the row without the changed setting; of random cells, from every row that has changed ones.
     """
-
-    def read(study: Study, line: Line, row: str) -> np.ndarray:
-        sizes = _chosen(study, line, row)[trained].dropna().to_numpy(dtype=float)[:1]
-        if not len(sizes) and line["target"] == searched(line):
-            sizes = study.done(line["benchmark"], row)[proposed].dropna().to_numpy(dtype=float)
-        return sizes / 1e6
-
-    return read
-
-
-def _place(line: Line, row: str) -> tuple[str, str, str]:
-    return line["benchmark"], row, line["target"]
-
-
-def _validation(study: Study, line: Line, row: str) -> np.ndarray:
-    return study.finished(*_place(line, row))[Run.VALID].dropna().to_numpy(dtype=float)
-
-
-def _cost(study: Study, line: Line, row: str) -> np.ndarray:
-    name = "GPU-days" if line["cost_unit"].startswith("GPU-days") else "GPU seconds"
-    return MEASURES[name](Of(study, line["benchmark"], row)).to_numpy(dtype=float)
-
-
-def _distance(study: Study, line: Line, row: str) -> np.ndarray:
-    """Distances from the row without the changed setting; of random cells, from every row that has changed ones."""
-    ran = study.rows(line["benchmark"])
-    base = study.unchanged(row) if "[" in row else next((study.unchanged(name) for name in ran if "[" in name), "")
-    return MEASURES["Hamming distance"](Of(study, line["benchmark"], row, base)).to_numpy(dtype=float)
-
-
-def _measure(name: str) -> Callable[[Study, Line, str], np.ndarray]:
-    return lambda study, line, row: MEASURES[name](Of(study, *_place(line, row)[:2])).to_numpy(dtype=float)
-
-
-class Metric(NamedTuple):
-    """What a metric of the papers is in words, and how ours is read."""
-
-    words: str
-    read: Callable[[Study, Line, str], np.ndarray]
-    """Return our values for a line and a row."""
-    trained: bool = False
-    """True if the values are of trainings of the chosen cell."""
-    judged: bool = False
-    """True if a margin may be fixed for it."""
-    digits: int = 2
-
-
-METRICS = {
-    "test_accuracy_pct": Metric("test accuracy %", lambda study, line, row: study.test(*_place(line, row)), judged=True),
-    "valid_accuracy_pct": Metric("validation accuracy %", _validation),
-    "test_error_pct": Metric("test error %", _error(Training.ACCURACY), trained=True, judged=True),
-    "test_error_pct[seed set 1]": Metric("test error %", _error(Training.ACCURACY), trained=True, judged=True),
-    "top1_error_pct": Metric("top-1 error %", _error(Training.ACCURACY), trained=True, judged=True),
-    "top5_error_pct": Metric("top-5 error %", _error(Training.TOP5), trained=True),
-    "test_error_pct_best": Metric("smallest test error %", _smallest, trained=True),
-    "multiply_add_M": Metric("multiply-adds M", _size(Training.MACS, Run.MACS), digits=0),
-    "params_M": Metric("parameters M", _size(Training.PARAMETERS, Run.PARAMETERS)),
-    "search_cost": Metric("search cost", _cost, digits=3),
-    "hamming_distance": Metric("Hamming distance", _distance, digits=0),
-    "kendall_tau": Metric("Kendall's τ", _measure("Kendall correlation")),
-    "supernet_valid_accuracy_pct[before discretisation]": Metric("supernet before discretisation %", _measure("before")),
-    "supernet_valid_accuracy_pct[after discretisation]": Metric("supernet after discretisation %", _measure("after")),
-    "search_epochs_until_termination": Metric(
-        "epochs of the search", _measure("epoch in which all nodes are settled"), digits=0
-    ),
-}
-"""The metrics of lines that can be measured."""
+    name = METRICS[line["metric"]].measure or ("GPU-days" if line["cost_unit"].startswith("GPU-days") else "GPU seconds")
+    several = [row, *study.rows(line["benchmark"])]
+    base = next((study.unchanged(other) for other in several if "[" in other), "")
+    return MEASURES[name](Of(study, line["benchmark"], row, base, line["target"])).to_numpy(dtype=float)
 
 
 def numbers(published: pd.DataFrame) -> Iterator[Line]:
@@ -160,27 +130,20 @@ def numbers(published: pd.DataFrame) -> Iterator[Line]:
 
     A cost is that of a search, which knows no recipe and no data set but its own.
     """
-    lines = [
-        line if line["metric"] != "search_cost" else line | {"mean": line["search_cost"]} for line in papers.records(published)
-    ]
+    lines = papers.records(published)
     seen = {(line["paper"], line["table"], line["label"], line["metric"], line["mean"]) for line in lines}
     for line in lines:
         yield line
         for metric in ("params_M", "search_cost"):
             key = (line["paper"], line["table"], line["label"], metric, line[metric])
-            if (line["row"] or line["unmapped"].startswith("repeats")) and isfinite(line[metric]) and key not in seen:
+            if (line["row"] or line["unmapped"].startswith(REPEATED)) and isfinite(line[metric]) and key not in seen:
                 seen.add(key)
                 number = line | {"metric": metric, "mean": line[metric], "std": nan, "n": nan, "n_source": "", "record": ""}
                 yield number | ({"target": searched(line), "recipe": ""} if metric == "search_cost" else {})
 
 
-# -- comparisons -------------------------------------------------------------------------------------------------------
-
-
-def compare(
-    studies: Sequence[Study], published: pd.DataFrame, way: Callable[[Line, str], Way] = lambda line, row: Way("", "")
-) -> list[Comparison]:
-    """Return a comparison for every printed number and each of its rows; of several studies, with the one that has most runs.
+def compare(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambda *_: Way("", "")) -> list[Comparison]:
+    """Return a comparison for every printed number and each of its rows; see :func:`reports.measures.most`.
 
     Args:
         studies: any number, of any protocols.
@@ -191,146 +154,168 @@ def compare(
     for line in numbers(published):
         for row in line["row"].split(";"):
             key = (line["paper"], row, line["benchmark"], line["target"], line["metric"], line["mean"])
-            if key in printed and not line["metric"].startswith("hparam:"):
-                verdict = Verdict(NOT_MEASURED, f"repeats {papers.place(printed[key])}")
-                results.append(Comparison(line, row, np.empty(0), verdict, REPEATED))
-                continue
-            printed[key] = line["table"]
-            metric = METRICS.get(line["metric"]) if row else None
-            under = [study for study in studies if study.page.protocol == line["protocol"]] if metric else []
-            samples = [(study, metric.read(study, line, row)) for study in under if metric]
-            study, values = max(samples, key=lambda sample: len(sample[1]), default=(None, np.empty(0)))
-            if study is not None and metric is not None and len(values):
-                verdict = _judge(study, line, row, metric, values)
-                results.append(Comparison(line, row, values, verdict, verdict.name, way(line, row)))
-            else:
-                results.append(_unmeasured(line, row, way))
+            repeated = key in printed and not line["metric"].startswith("hparam:")
+            reason = f"{REPEATED}: of {papers.place(printed[key])}" if repeated else line["unmapped"] or line["unmeasured"]
+            printed.setdefault(key, line["table"])
+            under = [] if reason else [study for study in studies if study.page.protocol == line["protocol"]]
+            study, values = most((study, read(study, line, row)) for study in under)
+            how = None if reason else way(line["protocol"], line["benchmark"], [row], line["target"] if line["recipe"] else "")
+            verdict = Verdict(NOT_MEASURED, reason or (how.obstacle if how else "") or NOT_YET)
+            if study is not None:
+                verdict = _judge(study, line, row, values)
+            results.append(Comparison(line, row, values, verdict, how))
     return results
 
 
-def _judge(study: Study, line: Line, row: str, metric: Metric, values: np.ndarray) -> Verdict:
+def _judge(study: Study, line: Line, row: str, values: np.ndarray) -> Verdict:
+    metric = METRICS[line["metric"]]
     margin = margin_of(line["benchmark"], line["target"]) if metric.judged else None
-    if metric.trained:
-        return cell_errors.judge(study, row, _chosen(study, line, row), line, values, margin)
-    reason = claims.ANOTHER_MACHINE + "; ours is of one search" * line["cost_unit"].endswith("searches")
+    if metric.measure.endswith("of the chosen cell"):
+        trained = chosen(Of(study, line["benchmark"], row, target=line["target"]))
+        return cell_errors.judge(study, row, trained, line, values, margin)
+    reason = ANOTHER_MACHINE + "; ours is of one search" * line["cost_unit"].endswith("searches")
     if line["metric"] != "search_cost":
         reason = study.obstacle(line["benchmark"], row)
     return judge_target(values, line, margin, reason)
 
 
-def _unmeasured(line: Line, row: str, way: Callable[[Line, str], Way]) -> Comparison:
-    """Return the class and the reason of a number that nothing here measures."""
-    reason, how = line["unmapped"] or line["unmeasured"], None
-    kind = KINDS.get(reason.partition(" ")[0].rstrip(",;:"), DERIVED)
-    if kind == MORE_SEARCHES or not reason:
-        how = way(line, row)
-    if not reason and how:
-        reason = kind = how.obstacle or NOT_YET
-        if METRICS[line["metric"]].trained and not line["recipe"]:
-            reason, kind = "the recipe behind the printed number is not stated", HIDDEN
-    return Comparison(line, row, np.empty(0), Verdict(NOT_MEASURED, reason), kind, how)
-
-
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-def blocks(
-    studies: Sequence[Study], published: pd.DataFrame, way: Callable[[Line, str], Way] = lambda line, row: Way("", "")
-) -> list[Block]:
-    """Return the page: counts by paper, the claims of the papers, and a table for each table of a paper."""
+def blocks(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambda *_: Way("", "")) -> list[Block]:
+    """Return the page: the main claims, counts by paper, and for each paper its numbers and its claims."""
     comparisons = compare(studies, published, way)
-    tested = {claim: list(claims.results(claim, studies)) for claim in claims.load()}
-    verdicts = counted(item.kind for item in comparisons) or "none is measured"
-    distinct = {id(item.line): item.line["paper"] for item in comparisons if item.kind != REPEATED}
+    tested = {claim: list(claims.results(claim, studies)) or [_untested(claim, way)] for claim in claims.load()}
+    counted = [(id(item.line), item.line["paper"], item.kind) for item in comparisons if item.kind != REPEATED]
+    measured = {id(item.line) for item in comparisons if len(item.values)}
     shown: list[Block] = [
-        Paragraph(f"{len(comparisons)} comparisons with {len(distinct)} printed numbers: {verdicts}. {_sources(studies)}"),
+        Paragraph(
+            f"Which results of five papers hold? {len({line for line, *_ in counted})} numbers that they print are transcribed "
+            f"here; {len(measured)} have a value from the stored runs. {_sources(studies)}"
+        ),
+        Bullets([*RULES.items(), *claims.RULES.items()][1:]),
+        Heading("The papers' main claims"),
+        claims.table({claim: results for claim, results in tested.items() if claim.main}),
+        Heading("Numbers and claims by paper"),
         _counts(
-            "comparisons",
-            [(item.line["paper"], item.kind) for item in comparisons],
-            [*distinct.values()],
-            "A number that may belong to several of our rows is compared with each and counts for each, and so does a number "
-            "that a paper repeats; the last line counts each number once. The parameters and search costs that are printed "
+            "numbers",
+            counted,
+            "A number that may belong to several of our rows is compared with each and counts for each; the last line counts "
+            "each number once, and none that the same paper prints before. The parameters and search costs that are printed "
             "with a row are numbers too, and the settings of CoNAS and feature map selection, not those of other papers.",
         ),
         _counts(
             "claims",
-            [
-                (claim.paper, result.verdict)
-                for claim, outcomes in tested.items()
-                for result in outcomes or [claims.untested(claim)]
-            ],
-            [claim.paper for claim in tested],
+            [(id(claim), claim.paper, result.verdict) for claim, results in tested.items() for result in results],
             "A claim counts in each setting in which it was tested; the last line counts it once.",
         ),
-        *claims.blocks(tested),
     ]
-    for paper, table in dict.fromkeys((item.line["paper"], item.line["table"]) for item in comparisons):
-        items = [item for item in comparisons if (item.line["paper"], item.line["table"]) == (paper, table)]
-        shown += [Heading(f"{papers.PAPERS[paper]}, {papers.place(table)}"), _table(items)]
+    for paper, name in papers.PAPERS.items():
+        items = [item for item in comparisons if item.line["paper"] == paper]
+        with_values = [item for item in items if len(item.values)]
+        shown += [Heading(f"{name}: numbers measured here")]
+        shown += [_measured(with_values)] if with_values else [Paragraph("None in these stores.")]
+        of_paper = {claim: results for claim, results in tested.items() if claim.paper == paper}
+        shown += [Heading(f"{name}: claims"), claims.table(of_paper), claims.quotes(of_paper)]
+        shown += [Heading(f"{name}: numbers not measured here"), *_rest([item for item in items if not len(item.values)])]
+        shown += [Heading(f"{name}: notes on the printed numbers"), Bullets(_notes(items))]
     return shown
+
+
+def _untested(claim: claims.Claim, way: WayTo) -> claims.Tested:
+    """Return a claim that was tested nowhere, with the reason or the command in place of the setting."""
+    if claim.reason:
+        return claims.Tested(claim.reason, claims.NOT_TESTED)
+    protocol, benchmark = min((*claim.also, *claim.on), key=lambda place: not place.endswith("digits")).split()
+    rows = [row for row in (claim.row, claim.against) if row]
+    together = "[" not in "".join(rows)  # a setting holds for all rows of a command
+    ways = [way(protocol, benchmark, group, "") for group in ([rows] if together else [[row] for row in rows])]
+    commands = ", then ".join(dict.fromkeys(how.arguments for how in ways))
+    return claims.Tested(f"{ways[0].obstacle or NOT_YET}: {commands}", claims.NOT_TESTED)
 
 
 def _sources(studies: Sequence[Study]) -> str:
     """Return what the page is made of, and which stored rows are not on it."""
-    shown: dict[str, set[str]] = {}
+    runs = [(study.page.protocol, *place) for study in studies for place in study.evidence.runs[[Run.ROW, Run.BENCHMARK]].to_numpy()]
+    shown = {(protocol, f"{row} on {benchmark}") for protocol, row, benchmark in runs}
+    absent: set[tuple[str, str]] = set()
     for study in studies:
-        places = {f"{row} on {benchmark}" for benchmark in study.benchmarks for row in study.rows(benchmark)}
-        shown.setdefault(study.page.protocol, set()).update(places)
-    stored = ", ".join(f"{name} ({len(rows)} rows)" for name, rows in shown.items() if rows) or "no protocol"
-    absent: dict[str, set[str]] = {}
-    for study in studies:
-        for reason, rows in study.page.left_out.items():
-            absent.setdefault(reason, set()).update(set(rows) - shown[study.page.protocol])
-    other = ", ".join(f"{reason} ({len(rows)} rows)" for reason, rows in absent.items() if rows)
-    return f"Stored runs under: {stored}." + (f" Not on this page: {other}." if other else "")
+        left_out = {(why, row) for why, rows in study.page.left_out.items() for row in rows}
+        absent |= {(why, row) for why, row in left_out if (study.page.protocol, row) not in shown}
+    counts = [Counter(name for name, _ in sorted(pairs)) for pairs in (shown, absent)]
+    stored, other = (", ".join(f"{name} ({rows} rows)" for name, rows in count.items()) for count in counts)
+    return f"Stored runs under: {stored or 'no protocol'}." + (f" Not on this page: {other}." if other else "")
 
 
-def _counts(what: str, pairs: Sequence[tuple[str, str]], once: Sequence[str], caption: str) -> Table:
-    """Return the number of (paper, class) pairs, verdicts first, then by size; ``once`` has the paper of each thing."""
-    sizes = Counter(kind for _, kind in pairs)
+def _counts(what: str, classified: Sequence[tuple[int, str, str]], caption: str) -> Table:
+    """Return the number of things by paper and class, verdicts first, then by size.
+
+    Args:
+        classified: the id of a thing, its paper, and a class of it.
+    """
+    frame = pd.DataFrame(classified, columns=["thing", "paper", "kind"])
+    counts = pd.crosstab(frame["kind"], frame["paper"]).reindex(columns=list(papers.PAPERS), fill_value=0)
     order = {name: -len(VERDICTS) + place for place, name in enumerate(VERDICTS)}
+    counts = counts.loc[sorted(counts.index, key=lambda kind: (order.get(kind, 0), -counts.loc[kind].sum()))]
+    counts.loc["all"] = counts.sum()
+    counts.loc["each once"] = frame.drop_duplicates("thing")["paper"].value_counts()
     table = Table(caption, [Column(what, right=False), *(Column(name) for name in papers.PAPERS.values()), Column("all")])
-    for kind in [*sorted(sizes, key=lambda kind: (order.get(kind, 0), -sizes[kind])), ""]:
-        tally = Counter(paper for paper, name in pairs if kind in ("", name))
-        table.add([kind or "all", *(str(tally[paper]) for paper in papers.PAPERS), str(tally.total())], rule=not kind)
-    table.add(["each once", *(str(once.count(paper)) for paper in papers.PAPERS), str(len(once))])
+    for kind, tally in counts.astype(int).iterrows():
+        table.add([str(kind), *map(str, tally), str(tally.sum())], rule=kind == "all")
     return table
 
 
-def _table(items: Sequence[Comparison]) -> Table:
-    names = ["printed for", "our row", "data", "measure", "printed", "ours [95 %]", "n", "Δ [95 %]", "result", "reason"]
+def _measured(items: Sequence[Comparison]) -> Table:
+    names = ["printed for", "in", "our row", "data", "measure", "printed", "ours [95 %]", "n", "Δ [95 %]", "result", "remarks"]
     table = Table(
         "Δ = ours − printed, with Welch's interval if both sides have a spread and the n of the paper is known. A result is "
         "that of one number; the pages of the protocols correct over the data sets of a row.",
-        [Column(name, right=name in names[4:8]) for name in (*names, "python -m harness.run")],
+        [Column(name, right=name in names[5:9]) for name in names],
     )
     for item in items:
-        line, values, name = item.line, item.values, item.line["metric"]
-        words, digits = (METRICS[name].words, METRICS[name].digits) if name in METRICS else (_in_words(name), 2)
-        text = line["caveats"].rpartition("value: ")[2] if "value: " in line["caveats"] else ""
-        text = text or (f"{line['mean']:g}" if name.startswith("hparam:") else spread(line["mean"], line["std"], digits))
-        ours, delta, difference = MISSING, MISSING, difference_from(values, line)
-        if len(values):
-            ours = with_interval(float(values.mean()), mean_interval(values), digits)
-            delta = signed(float(values.mean()) - line["mean"], digits)
-        if difference:
-            delta = with_interval(difference.delta, difference.interval(0.95), digits, sign=True)
-        reason = "; ".join(filter(None, [item.verdict.reason, *item.verdict.notes]))
-        table.add(
-            [
-                Cited(line["label"], [papers.CITATIONS[line["paper"]]]),
-                item.row or MISSING,
-                target_name(line["target"]),
-                words + (f", {line['cost_unit']}" if name == "search_cost" else ""),
-                text,
-                *(ours, str(len(values) or MISSING), delta, item.kind),
-                MISSING if reason == item.kind else reason or MISSING,
-                item.way.arguments if item.way else MISSING,
-            ]
-        )
+        line, values, digits = item.line, item.values, item.metric.digits
+        mean, difference = float(values.mean()), difference_from(values, line)
+        interval = difference and difference.interval(0.95)
+        delta = with_interval(mean - line["mean"], interval, digits, sign=True)
+        ours = with_interval(mean, mean_interval(values), digits)
+        remarks = "; ".join(filter(None, [item.verdict.reason, *item.verdict.notes]))
+        where = [line["label"], papers.place(line["table"]), item.row, target_name(line["target"]), item.measure]
+        table.add([*where, item.printed, ours, str(len(values)), delta, item.kind, remarks or MISSING])
     return table
 
 
-def _in_words(metric: str) -> str:
-    """Return a metric that is not measured in words."""
-    return cell_errors.UNITS.get(metric, metric.replace("_pct", " %").replace("_", " ").replace("hparam:", "setting: "))
+def _rest(items: Sequence[Comparison]) -> list[Block]:
+    """Return what is not measured: a line for each row that can run, with its command, and lists of the rest by reason."""
+    names = ("printed for", "in", "our row", "printed", "why not", "python -m harness.run")
+    table = Table("A line for each row that can run. A number stands after its data set and measure.", [])
+    table.columns += [Column(name, right=False) for name in names]
+    runs: dict[tuple[str, ...], list[Comparison]] = {}
+    lists: dict[str, dict[str, list[Comparison]]] = {}
+    for item in items:
+        label, place, reason = item.line["label"], papers.place(item.line["table"]), item.verdict.reason
+        if item.way:
+            runs.setdefault((label, place, item.row, reason, item.way.arguments), []).append(item)
+        else:
+            lists.setdefault(reason, {}).setdefault(f"{place} {label}", []).append(item)
+    for (label, place, row, reason, arguments), group in runs.items():
+        table.add([label, place, row, _values(group), reason, arguments])
+    named = [(reason, "; ".join(f"{name}: {_values(group)}" for name, group in of.items())) for reason, of in lists.items()]
+    return [*([table] if table.rows else []), Bullets(named)]
+
+
+def _values(items: Iterable[Comparison]) -> str:
+    """Return printed values as text, by data set."""
+    by_data: dict[str, list[str]] = {}
+    for item in items:
+        by_data.setdefault(target_name(item.line["target"]), []).append(f"{item.measure} {item.printed}")
+    return "; ".join(f"{data}: {', '.join(texts)}" for data, texts in by_data.items())
+
+
+def _notes(items: Iterable[Comparison]) -> list[tuple[str, str]]:
+    """Return what is not certain about printed numbers, and what they are of: a note, and where it applies."""
+    notes: dict[str, dict[str, None]] = {}
+    for item in items:
+        for note in filter(None, item.line["caveats"].split("; ")):
+            if not note.startswith("value: "):
+                notes.setdefault(note, {})[f"{papers.place(item.line['table'])} {item.line['label']}"] = None
+    return [(note, "; ".join(labels)) for note, labels in notes.items()]

@@ -10,12 +10,10 @@ import pandas as pd
 from reports import published as papers
 from reports.evidence import Cell
 from reports.formats import MISSING, number, spread
-from reports.layout import Cited, Column, Table
+from reports.layout import Cited, Table
+from reports.lines import tabled
 from reports.statistics import mean_std
-from reports.study import Study
-
-RANDOM = "random_cell"
-"""The method whose cells are compared with those of the others."""
+from reports.study import RANDOM, Study
 
 Switches = frozenset[tuple[str, int, int, str]]
 
@@ -29,27 +27,23 @@ def switches(cells: Sequence[Cell]) -> Switches | None:
 
 def distances(study: Study, benchmark: str) -> Table | None:
     """Compare rows with changed settings with their rows without the changes; None if no such pair ran."""
-    names = ["method", "against", "worlds", "Hamming distance", "between its own seeds"]
-    printed = _printed(study, benchmark)
-    table = Table(
-        "Hamming distance, in switches (an operation on an edge of a cell, on or off), between the cells that one method found "
-        "in the same world under two settings; mean ± standard deviation (ddof 0). Between its own seeds: of the cells that "
-        "it found in different worlds, for comparison. Random cells are compared with the cells of the same world."
-        + (" Published: the distance that the paper prints." if printed else ""),
-        [Column(name, right=name not in names[:2]) for name in (*names, *(["published"] if printed else []))],
-    )
+    every = study.printed_lines(benchmark, "hamming_distance")
+    printed = {row: line for row, its in every.items() for line in its if line["protocol"] == study.page.protocol}
     ran = study.rows(benchmark)
     random = [row for row in ran if row.partition("[")[0].partition(":")[0] == RANDOM]
+    lines = []
     for base in (row for row in ran if "[" not in row):
         changed = [row for row in ran if row != base and study.unchanged(row) == base]
         for row in [*changed, *(row for row in random if row not in (base, *changed))] if changed else ():
             proposals, moved = _proposals(study, benchmark, row), distance(study, benchmark, row, base)
             own = [float(len(first ^ second)) for first, second in combinations(proposals.values(), 2)]
-            if len(moved):
-                ends = [spread(*mean_std(values), 1) if len(values) else MISSING for values in (moved.to_numpy(), own)]
-                paper = [printed.get(row, MISSING)] if printed else []
-                table.add([study.label(row), study.label(base), str(len(moved)), *ends, *paper])
-    return table if table.rows else None
+            line = {"method": study.label(row), "against": study.label(base), "worlds": str(len(moved))}
+            line["Hamming distance"] = spread(*mean_std(moved.to_numpy()), 1)
+            line["between its own seeds"] = spread(*mean_std(own), 1)
+            if printed:
+                line["published"] = _printed(printed[row]) if row in printed else MISSING
+            lines += [line] if len(moved) else []
+    return tabled("Switches (an operation on an edge, on or off) that differ between the cells that two settings found.", lines)
 
 
 def distance(study: Study, benchmark: str, row: str, base: str) -> pd.Series:
@@ -58,17 +52,8 @@ def distance(study: Study, benchmark: str, row: str, base: str) -> pd.Series:
     return pd.Series({world: float(len(ours[world] ^ theirs[world])) for world in ours if world in theirs}, dtype=float)
 
 
-def _printed(study: Study, benchmark: str) -> dict[str, str]:
-    """Return by row the Hamming distance that a paper prints for it under the page's protocol, with the source."""
-    table = study.published
-    wanted = (table["benchmark"] == benchmark) & (table["protocol"] == study.page.protocol) & (table["row"] != "")
-    texts: dict[str, str] = {}
-    for record in table[wanted & (table["metric"] == "hamming_distance")].to_dict("records"):
-        line = {str(name): value for name, value in record.items()}
-        source = papers.source(line)
-        text = Cited(f"{number(line['mean'], 0)} ({source})", [papers.CITATIONS[line["paper"]]])
-        texts |= dict.fromkeys(line["row"].split(";"), text)
-    return texts
+def _printed(line: papers.Line) -> str:
+    return Cited(f"{number(line['mean'], 0)} ({papers.source(line)})", [papers.CITATIONS[line["paper"]]])
 
 
 def _proposals(study: Study, benchmark: str, row: str) -> dict[int, Switches]:

@@ -128,6 +128,28 @@ def welch(ours: Sequence[float] | np.ndarray, mean: float, std: float, n: float)
     return Difference(float(array.mean()) - mean, sqrt(own + printed), df)
 
 
+def share_interval(share: float, n: float, level: float = 0.95) -> Interval | None:
+    """Return Wilson's interval of a share of n independent trials; None for n < 3. It is never a point, even at 0 or 1."""
+    if n < 3:
+        return None
+    z = float(ndtri(0.5 + level / 2))
+    centre, half = share + z**2 / (2 * n), z * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return Interval(max((centre - half) / (1 + z**2 / n), 0.0), min((centre + half) / (1 + z**2 / n), 1.0))
+
+
+def equal_weights(samples: Sequence[np.ndarray]) -> tuple[float, Interval | None]:
+    """Return the mean of the samples' means, each sample with the same weight, and its 95 % interval.
+
+    Student t with Satterthwaite's degrees of freedom; no interval if a sample has fewer than three values, or if none varies.
+    """
+    mean = float(np.mean([sample.mean() for sample in samples]))
+    if min(sample.size for sample in samples) < 3 or not any(np.ptp(sample) for sample in samples):
+        return mean, None
+    squares = np.array([sample.var(ddof=1) / sample.size for sample in samples]) / len(samples) ** 2
+    weight = sum(square**2 / (sample.size - 1) for square, sample in zip(squares, samples, strict=True))
+    return mean, Difference(mean, sqrt(squares.sum()), float(squares.sum() ** 2 / weight)).interval(0.95)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust the p values of a family by Holm's step-down method."""
     p = np.asarray(p_values, dtype=float)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,15 +14,27 @@ import pandas as pd
 from reports import published as papers
 from reports import style
 from reports.evidence import DONE, NOT_YET, WEIGHT_SHARING, Cell, Evidence, Page, Part, Run
-from reports.formats import MISSING, short_name, target_name
+from reports.formats import CLASSES, MISSING, short_name, target_name
 from reports.layout import Cited
 from reports.verdict import Verdict, judge_row, judge_target, margin_of
+
+RANDOM = "random_cell"
+"""The method that proposes a random cell."""
 
 REFERENCE = "random_search"
 """The row that the other rows are compared with: a method of this name, or a method's variant."""
 
 MEASURED = (Run.WORLD, Run.STATUS, Run.TEST, Run.VALID, Run.REGRET, Run.RANK)
 """Columns that :meth:`Study.judged` keeps."""
+
+AT_CHANCE = 1.5
+"""A supernet, or the test accuracy of a run, is at chance if it is at most this many times that of guessing."""
+
+APART = 1.0
+"""Points by which a mean and a median differ if the mean alone would mislead.
+
+The difference in standard deviations cannot say so: it is never above one, and the few runs of a row reach half of it by luck.
+"""
 
 NO_METHOD = "this version has no such method"
 
@@ -43,11 +56,6 @@ class Study:
         """Return the facts of the page."""
         return self.evidence.page
 
-    @property
-    def runs(self) -> pd.DataFrame:
-        """Return one line per run and target."""
-        return self.evidence.runs
-
     @cached_property
     def lines(self) -> dict[tuple[str, str, str], dict[str, Any]]:
         """Return published test accuracies by (benchmark, row, target)."""
@@ -63,7 +71,15 @@ class Study:
         """Return the papers' optimum of the space by target, in percent."""
         return papers.optimum(self.published, self.page.protocol)
 
-    # -- benchmarks, rows and targets -------------------------------------------------------------------------------
+    def printed_lines(self, benchmark: str, metric: str) -> dict[str, list[papers.Line]]:
+        """Return by row the papers' lines of a metric on a benchmark, those of other protocols too."""
+        table = self.published
+        lines = table[(table["benchmark"] == benchmark) & (table["metric"] == metric) & (table["row"] != "")]
+        by_row: dict[str, list[papers.Line]] = {}
+        for line in papers.records(lines):
+            for row in line["row"].split(";"):
+                by_row.setdefault(row, []).append(line)
+        return by_row
 
     @cached_property
     def benchmarks(self) -> list[str]:
@@ -77,20 +93,13 @@ class Study:
     @cached_property
     def _groups(self) -> dict[tuple[Any, ...], pd.DataFrame]:
         keys = [Run.BENCHMARK, Run.ROW, Run.TARGET]
-        return dict(iter(self.runs[[*keys, *MEASURED]].groupby(keys, sort=False)))
+        return dict(iter(self.evidence.runs[[*keys, *MEASURED]].groupby(keys, sort=False)))
 
     @cached_property
     def _single(self) -> dict[tuple[Any, ...], pd.DataFrame]:
-        return dict(iter(self._searches.groupby([Run.BENCHMARK, Run.ROW], sort=False)))
-
-    @cached_property
-    def _searches(self) -> pd.DataFrame:
-        """Return one line per run."""
-        return self.runs.drop_duplicates([Run.BENCHMARK, Run.ROW, Run.RUN_ID])
-
-    @cached_property
-    def _no_runs(self) -> pd.DataFrame:
-        return self.runs.iloc[:0]
+        """Return one line per run, by benchmark and row."""
+        searches = self.evidence.runs.drop_duplicates([Run.BENCHMARK, Run.ROW, Run.RUN_ID])
+        return dict(iter(searches.groupby([Run.BENCHMARK, Run.ROW], sort=False)))
 
     def rows(self, benchmark: str) -> list[str]:
         """Return the rows that were run, by kind of method and name; the reference row is the first of its kind."""
@@ -110,9 +119,18 @@ class Study:
         return next((row for row in self.rows(benchmark) if row.rpartition(":")[2] == REFERENCE), None)
 
     @cached_property
-    def places(self) -> dict[str, int]:
-        """Return by registered row its place among the figures' panels and styles, see :func:`reports.style.places`."""
+    def _places(self) -> dict[str, int]:
         return style.places(self.page.known_rows, self.page.compared_with, REFERENCE)
+
+    def place(self, row: str) -> int:
+        """Return the place of a row among the figures' lines, see :func:`reports.style.places`."""
+        names = (row, self.unchanged(row), self.base(row))
+        return next((self._places[name] for name in names if name in self._places), style.LOOKS)
+
+    @cached_property
+    def looks(self) -> dict[str, dict[str, Any]]:
+        """Return the line style of every row that was run."""
+        return style.looks(self.evidence.runs[Run.ROW].unique(), self._places, REFERENCE)
 
     def free(self, benchmark: str, row: str) -> bool:
         """Return whether the finished runs of a row were charged nothing at all: the floor of a random cell."""
@@ -139,7 +157,7 @@ class Study:
 
     def untested(self, benchmark: str) -> bool:
         """Return whether the judge of a benchmark knows no test accuracy: proposals are trained from scratch afterwards."""
-        runs = self.runs[self.runs[Run.BENCHMARK] == benchmark]
+        runs = self.evidence.runs[self.evidence.runs[Run.BENCHMARK] == benchmark]
         return bool(runs[Run.TEST].isna().all() and runs[Run.PARAMETERS].notna().any())
 
     def unchanged(self, row: str) -> str:
@@ -152,27 +170,25 @@ class Study:
         return self.page.compared_with.get(self.unchanged(row), "")
 
     def label(self, row: str) -> str:
-        """Return the row's pretty name, with its id if two rows share a name."""
-        text = self._labels.get(row, row)
-        return f"{text} ({row})" if list(self._labels.values()).count(text) > 1 else text
+        """Return the label of a row, see :attr:`labels`."""
+        return self.labels.get(row) or self._named(row)
+
+    def _named(self, row: str) -> str:
+        plain, bracket, changes = row.partition("[")
+        return self.page.names.get(plain, plain) + bracket + changes
 
     def cited(self, row: str) -> Cited:
         """Return the row's label with the papers of its method."""
         return Cited(self.label(row), self.page.citations.get(row.partition("[")[0], ()))
 
-    @property
-    def labels(self) -> dict[str, str]:
-        """Return the label of every row that was run."""
-        return {row: self.label(row) for row in self._labels}
-
     @cached_property
-    def _labels(self) -> dict[str, str]:
-        named = self.runs.drop_duplicates(Run.ROW).set_index(Run.ROW)[Run.LABEL]
-        return {
-            row: text if isinstance(text, str) and text else row for row, text in zip(map(str, named.index), named, strict=True)
-        }
-
-    # -- facts of a benchmark ---------------------------------------------------------------------------------------
+    def labels(self) -> dict[str, str]:
+        """Return the label of every row that was run or has a name; if two rows that were run share a name, with the id."""
+        named = self.evidence.runs.drop_duplicates(Run.ROW).set_index(Run.ROW)[Run.LABEL].fillna("")
+        texts = {str(row): text or self._named(str(row)) for row, text in named.items()}
+        counts = Counter(texts.values())
+        ran = {row: f"{text} ({row})" if counts[text] > 1 else text for row, text in texts.items()}
+        return {**self.page.names, **ran}
 
     def parts(self, benchmark: str) -> list[Part]:
         """Return the facts of a benchmark by kind of method: kinds with rows on the page, or all kinds if there are no rows."""
@@ -191,9 +207,10 @@ class Study:
         """Return a field of :class:`Part` that is stated per target; None if it is not stated."""
         return next((values[target] for part in self.parts(benchmark) if target in (values := getattr(part, name))), None)
 
-    def stated_set(self, benchmark: str) -> str:
-        """Return the set that regret and rank refer to."""
-        return self.fact(benchmark, "stated_set") or "the stated set"
+    def optima(self, benchmark: str) -> dict[str, float]:
+        """Return the largest accuracy of the stated set, in percent, by target where it is known."""
+        best = {target: self.of_target("optimum", benchmark, target) for target in self.targets(benchmark)}
+        return {target: float(value) for target, value in best.items() if value is not None and np.isfinite(value)}
 
     def settings(self, benchmark: str, row: str) -> dict[str, object]:
         """Return the hyperparameters of a row."""
@@ -215,11 +232,9 @@ class Study:
         skipped = self.skipped(benchmark)
         return sorted(row for row in skipped if any((benchmark, row, target) in self.lines for target in targets))
 
-    # -- runs of one row --------------------------------------------------------------------------------------------
-
     def searches(self, benchmark: str, row: str) -> pd.DataFrame:
         """Return one line per run of a row, failed runs included."""
-        return self._single.get((benchmark, row), self._no_runs)
+        return self._single.get((benchmark, row), self.evidence.runs.iloc[:0])
 
     def done(self, benchmark: str, row: str) -> pd.DataFrame:
         """Return one line per finished run of a row."""
@@ -235,13 +250,8 @@ class Study:
 
     def judged(self, benchmark: str, row: str, target: str) -> pd.DataFrame:
         """Return the finished runs of a row on one target; without a test result if the table lacks the proposal."""
-        frame = self._groups.get((benchmark, row, target), self._no_runs)
+        frame = self._groups.get((benchmark, row, target), self.evidence.runs.iloc[:0])
         return frame[frame[Run.STATUS] == DONE]
-
-    def coverage(self, benchmark: str, row: str, target: str) -> tuple[int, int]:
-        """Return the number of finished runs of a row whose proposal is in the table, and of all finished runs."""
-        frame = self.judged(benchmark, row, target)
-        return int(frame[Run.TEST].notna().sum()), len(frame)
 
     def finished(self, benchmark: str, row: str, target: str) -> pd.DataFrame:
         """Return the finished runs of a row on one target; none if the table lacks any of their proposals.
@@ -255,6 +265,20 @@ class Study:
         """Return the test accuracies of the finished runs, in percent."""
         return self.finished(benchmark, row, target)[Run.TEST].to_numpy(dtype=float)
 
+    def guessing(self, benchmark: str, row: str, target: str) -> int:
+        """Return the number of finished runs whose proposal is at chance."""
+        return int((self.test(benchmark, row, target) <= AT_CHANCE * 100 / CLASSES[target]).sum()) if target in CLASSES else 0
+
+    def skewed(self, benchmark: str, row: str, target: str) -> bool:
+        """Return whether the mean of a row alone would mislead: a run is at chance, or the median is elsewhere."""
+        tests = self.test(benchmark, row, target)
+        return bool(tests.size and (abs(np.median(tests) - tests.mean()) > APART or self.guessing(benchmark, row, target)))
+
+    def middle(self, benchmark: str, rows: Iterable[str], target: str) -> tuple[str, bool]:
+        """Return what a panel draws of the runs of each row, ``mean`` or ``median``, and whether it is the median."""
+        robust = any(self.skewed(benchmark, row, target) for row in rows)
+        return "median" if robust else "mean", robust
+
     def by_world(self, benchmark: str, row: str, target: str) -> pd.Series:
         """Return the test accuracy by world seed; the mean if a world has several method seeds."""
         return self.finished(benchmark, row, target).groupby(Run.WORLD)[Run.TEST].mean()
@@ -266,8 +290,6 @@ class Study:
         if done > requested:
             return f"{done} ({requested} asked)"
         return str(done) if done == requested else f"{done}/{max(requested, len(searches))}"
-
-    # -- comparison with the papers ---------------------------------------------------------------------------------
 
     @cached_property
     def incomparable(self) -> str:
@@ -319,8 +341,8 @@ class Study:
 
     def failures(self) -> Iterator[tuple[str, str, str, int, str]]:
         """Yield (benchmark, row, status, count, last line of the first error) of the runs that did not finish."""
-        bad = self._searches[self._searches[Run.STATUS] != DONE]
-        for key, group in bad.groupby([Run.BENCHMARK, Run.ROW, Run.STATUS], sort=False):
-            benchmark, row, status = map(str, key)
-            texts = [str(text) for text in group[Run.ERROR] if isinstance(text, str) and text.strip()]
-            yield benchmark, row, status, len(group), texts[0].strip().splitlines()[-1] if texts else "no message"
+        for (benchmark, row), searches in self._single.items():
+            for status, group in searches[searches[Run.STATUS] != DONE].groupby(Run.STATUS, sort=False):
+                texts = group[Run.ERROR].dropna().str.strip()
+                first = next((text.splitlines()[-1] for text in texts if text), "no message")
+                yield benchmark, row, str(status), len(group), first

@@ -59,9 +59,11 @@ def places(known: Sequence[str], compared_with: Mapping[str, str], reference: st
     placed: dict[str, int] = {}
     end = 0
     for families in methods.values():
-        end = _start(end, sum(map(len, families.values())))
+        begin = end = _start(end, sum(map(len, families.values())))
         for family in sorted(families.values(), key=len, reverse=True):
             start = _start(end, len(family))
+            if start % BLOCK == 0 and start > begin and len(family) < BLOCK:
+                start += 1  # another colour than that of the method's first row, with which it is drawn
             placed |= {row: start + index for index, row in enumerate(family)}
             end = start + len(family)
     return placed

@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from reports.epochs import last
-from reports.formats import MISSING, number, spread
-from reports.layout import Cited, Column, Table
+from reports.formats import number, spread
+from reports.layout import Cited, Table
+from reports.lines import tabled
 from reports.statistics import mean_std
-from reports.study import Study
+from reports.study import AT_CHANCE, Study
 from reports.traces import Log, Traces
-
-AT_CHANCE = 1.5
-"""A supernet, or the test accuracy of a run, is at chance if it is at most this many times that of guessing."""
 
 
 def at_the_end(traces: Traces, benchmark: str, row: str) -> tuple[np.ndarray, np.ndarray]:
@@ -39,27 +37,19 @@ def marked(study: Study, benchmark: str, row: str) -> Cited:
 
 def ends(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """Return the supernet's accuracy at the end of the search per row of weight sharing; None if no search logged it."""
-    rows = {row: at_the_end(traces, benchmark, row) for row in study.shared_weights(benchmark)}
-    if not any(len(accuracy) for accuracy, _ in rows.values()):
-        return None
-    usable = {row: _usable(traces, benchmark, row) for row in rows}
-    names = ["method", "runs", "supernet at the end", "guessing", "at chance"]
-    names += ["usable measurements %"] if any(text != MISSING for text in usable.values()) else []
-    table = Table(
-        "Validation accuracy, in percent, of the supernet after its last epoch, mean ± standard deviation (ddof 0) over the "
-        "runs that reached it; runs that their budget ended before are not among them. Supernets that mix operations are "
-        "evaluated with their last architecture weights. Those that train single cells have the median accuracy of several "
-        f"random cells. At chance: runs whose supernet is at most {AT_CHANCE:g} times as accurate as guessing. Such a search "
-        "learned nothing from its supernet, and its row is marked in the table of results."
-        + (" Usable measurements: the share of the measured cells that the polynomial is fitted to." if len(names) > 5 else ""),
-        [Column(name, right=name != "method") for name in names],
-    )
-    for row, (accuracy, guessing) in rows.items():
-        levels = ", ".join(number(level) for level in np.unique(guessing)) or MISSING
-        dead = f"{at_chance(traces, benchmark, row)} of {len(accuracy)}" if len(accuracy) else MISSING
-        end = spread(*mean_std(accuracy)) if len(accuracy) else MISSING
-        table.add([study.label(row), str(len(accuracy)), end, levels, dead, *[usable[row]] * (len(names) > 5)])
-    return table
+    lines = []
+    for row in study.shared_weights(benchmark):
+        accuracy, guessing = at_the_end(traces, benchmark, row)
+        line = {"method": study.label(row), "runs": str(len(accuracy))}
+        if len(accuracy):
+            line["supernet at the end"] = spread(*mean_std(accuracy))
+            line["guessing"] = ", ".join(number(level) for level in np.unique(guessing))
+            line["at chance"] = f"{at_chance(traces, benchmark, row)} of {len(accuracy)}"
+        if usable := _usable(traces, benchmark, row):
+            line["usable measurements %"] = usable
+        lines.append(line)
+    known = any("at chance" in line for line in lines)
+    return tabled("Validation accuracy, in percent, of the supernet after its last epoch.", lines if known else [])
 
 
 def _usable(traces: Traces, benchmark: str, row: str) -> str:
@@ -67,4 +57,4 @@ def _usable(traces: Traces, benchmark: str, row: str) -> str:
     logs = [search.log for search in traces.of(benchmark, row).logging()]
     totals = [(np.nansum(log[Log.USABLE]), np.nansum(log[Log.MEASURED])) for log in logs if Log.MEASURED in log]
     shares = [100 * usable / measured for usable, measured in totals if measured]
-    return spread(*mean_std(shares), 0) if shares else MISSING
+    return spread(*mean_std(shares), 0) if shares else ""

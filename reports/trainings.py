@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import nan
 
 import numpy as np
 import pandas as pd
@@ -17,16 +17,12 @@ from reports import agreement, cell_errors, epochs, supernets
 from reports.agreement import Judged
 from reports.evidence import Run, Training
 from reports.formats import MISSING, number, signed, spread, target_name, with_interval
-from reports.layout import Block, Column, Heading, Table
-from reports.pairs import CORRECTED, Comparison, compare, noted
+from reports.layout import Block, Heading, Table
+from reports.lines import table
+from reports.pairs import Comparison, compare, noted
 from reports.statistics import mean_std
-from reports.study import Study
+from reports.study import RANDOM, Study
 from reports.verdict import difference_from
-
-RANDOM = "random_cell"
-"""The method that proposes a random cell: what the other rows are compared with."""
-ONE_CELL = "One cell on each side: the intervals hold the noise of trainings, not that of searches."
-PUBLISHED = " Published: the papers' error of the row's cell; parameters, search cost and source in brackets."
 
 
 def blocks(study: Study, benchmark: str) -> list[Block]:
@@ -36,62 +32,39 @@ def blocks(study: Study, benchmark: str) -> list[Block]:
     trained = trained[(trained[Training.BENCHMARK] == benchmark) & ~trained[Training.PROBED].astype(bool)]
     for (name, of), group in trained.groupby([Training.STAGE, Training.DATA], sort=False):
         stage, data = str(name), str(of)
-        selected = bool(group[Training.CHOSEN_BY].iloc[0])
+        if not group[Training.CHOSEN_BY].iloc[0]:
+            shown += [Heading(f"Every cell, trained from scratch: {stage}"), every_cell(group, study.labels)]
+            continue
         tested = group[Training.SPLIT].iloc[0] == "test"
-        shown.append(Heading(f"{'The chosen cells' if selected else 'Every cell'}, trained from scratch: {stage}"))
-        if selected:
-            published = cell_errors.printed(study, benchmark, data) if tested else {}
-            results = cell_errors.judged(study, benchmark, data, group) if tested else {}
-            shown.append(chosen_cell(group, study.labels, costs(study, benchmark), published, results))
-            if results:
-                measure = "Test error in percent over the trainings of the chosen cell, after the last epoch. "
-                agreed = agreement.table([*results.values()], measure, ONE_CELL)
-                shown += [Heading(f"Agreement with the papers: {stage}"), agreed]
-                shown += agreement.caveats([*results.values()])
-        else:
-            shown.append(every_cell(group, study.labels))
-    rest = cell_errors.not_measured(study, benchmark)
-    return [*shown, Heading(f"Numbers of {benchmark} that are not measured here"), rest] if rest.rows else shown
+        published = cell_errors.printed(study, benchmark, data) if tested else {}
+        results = cell_errors.judged(study, benchmark, data, group) if tested else {}
+        shown.append(Heading(f"The chosen cells, trained from scratch: {stage}"))
+        shown.append(chosen_cell(group, study.labels, costs(study, benchmark), published, results))
+        if results:
+            measure = "Test error in percent over the trainings of the chosen cell, after the last epoch. "
+            agreed = agreement.table([*results.values()], measure + agreement.ONE_CELL)
+            shown += [Heading(f"Agreement with the papers: {stage}"), agreed, *agreement.caveats([*results.values()])]
+    return shown
 
 
 def searches(study: Study, benchmark: str) -> Table:
     """Return the sizes of the proposed cells and the cost of a search."""
-    columns = [
-        Column("method", right=False),
-        Column("seeds"),
-        Column("params M"),
-        Column("MACs M"),
-        Column("one search", right=False),
-    ]
-    text = study.same_budget(benchmark) + (
-        "Cells that the searches proposed, counted in the network that they are trained in (convolutions and classifier, no "
-        "auxiliary head). One search is its measured real time, mean over the finished ones, on the device named."
-    )
-    delivered = single_runs(study, benchmark)
-    if delivered:
-        columns += [Column("single run, error %"), Column("published error %", right=False)]
-        text += " Single run: test error of the trained network that the search itself delivers." + PUBLISHED
-    table = Table(text, columns)
-    cost = costs(study, benchmark)
+    cost, lines = costs(study, benchmark), []
+    delivers = study.evidence.runs[study.evidence.runs[Run.BENCHMARK] == benchmark][Run.SINGLE_RUN].notna().any()
     for row in study.rows(benchmark):
         runs = study.searches(benchmark, row)
-        counts = [runs[name].dropna().to_numpy() / 1e6 for name in (Run.PARAMETERS, Run.MACS)]
-        cells = [spread(*mean_std(count), _digits(1e6 * count)) for count in counts]
-        single = delivered.get(row, [MISSING, MISSING]) if delivered else []
-        values = [study.seeds(benchmark, row), *cells, cost.get(row, MISSING), *single]
-        table.add([supernets.marked(study, benchmark, row), *values])
-    return table
-
-
-def single_runs(study: Study, benchmark: str) -> dict[str, list[str]]:
-    """Return by row the test error of the networks that its searches delivered, and the papers' error of its cell."""
-    texts = {}
-    for row in study.rows(benchmark):
-        errors = 100 - study.done(benchmark, row)[Run.SINGLE_RUN].dropna().to_numpy(dtype=float)
-        if len(errors):
-            target = study.targets(benchmark)[0]
-            texts[row] = [spread(*mean_std(errors)), cell_errors.printed(study, benchmark, target).get(row, MISSING)]
-    return texts
+        line: dict[str, str] = {"method": supernets.marked(study, benchmark, row), "seeds": study.seeds(benchmark, row)}
+        for name, column in (("params M", Run.PARAMETERS), ("MACs M", Run.MACS)):
+            line[name] = _millions(runs[column].dropna())
+        line["one search"] = cost.get(row, MISSING)
+        if delivers:
+            errors = 100 - study.done(benchmark, row)[Run.SINGLE_RUN].dropna().to_numpy(dtype=float)
+            line["single run, error %"] = spread(*mean_std(errors))
+            published = cell_errors.printed(study, benchmark, study.targets(benchmark)[0]) if len(errors) else {}
+            line["published error %"] = published.get(row, MISSING)
+        lines.append(line)
+    text = study.same_budget(benchmark) + "Cells that the searches proposed, and the measured real time of one search."
+    return table(text, lines)
 
 
 def costs(study: Study, benchmark: str) -> dict[str, str]:
@@ -102,26 +75,18 @@ def costs(study: Study, benchmark: str) -> dict[str, str]:
         if len(done):
             seconds, gpu = done[Run.WALL_SECONDS].mean(), bool((done[Run.DEVICE] == "cuda").all())
             amount = f"{number(seconds / 86400, 3)} GPU-days" if gpu else f"{number(seconds, 0 if seconds >= 10 else 1)} s"
-            texts[row] = f"{amount}, {_device(study, gpu)}"
+            named = (session.accelerator if gpu else session.processor for session in study.page.sessions)
+            texts[row] = f"{amount}, {'; '.join(dict.fromkeys(filter(None, named))) or ('a GPU' if gpu else 'CPU')}"
     return texts
-
-
-def _device(study: Study, gpu: bool) -> str:
-    sessions = study.page.sessions
-    known = dict.fromkeys(name for session in sessions if (name := session.accelerator if gpu else session.processor))
-    return "; ".join(known) or ("a GPU" if gpu else "CPU")
 
 
 @dataclass(frozen=True)
 class Nested:
     """Mean and spreads of the errors of several trainings of several cells, in percent."""
 
-    mean: float
-    """Mean over the trainings of each cell, then over cells."""
-    total: float
-    """Standard deviation over cells of their mean error, ddof 1."""
-    within: float
-    """Standard deviation of trainings of one cell, pooled over cells."""
+    mean: float  # mean over the trainings of each cell, then over cells
+    total: float  # standard deviation over cells of their mean error, ddof 1
+    within: float  # standard deviation of trainings of one cell, pooled over cells
     between: float
     """Standard deviation between cells without the part due to single trainings; 0 if that part explains everything."""
     cells: int
@@ -134,17 +99,14 @@ def nested(errors: list[list[float]]) -> Nested:
     Args:
         errors: for each cell, the errors of its trainings.
     """
-    groups = [np.asarray(group, dtype=float) for group in errors if len(group)]
-    count, trainings = len(groups), sum(map(len, groups))
-    if not count:
-        return Nested(nan, nan, nan, nan, 0, 0)
-    means = np.array([group.mean() for group in groups])
-    freedom = trainings - count
-    pooled = sum(((group - group.mean()) ** 2).sum() for group in groups) / freedom if freedom else nan
-    total = float(means.var(ddof=1)) if count > 1 else nan
-    each = float(np.mean([1 / len(group) for group in groups]))
-    between = max(total - pooled * each, 0.0) ** 0.5 if isfinite(total) and isfinite(pooled) else nan
-    return Nested(float(means.mean()), total**0.5, pooled**0.5, between, count, trainings)
+    cells = pd.Series({cell: values for cell, values in enumerate(errors) if values}, dtype=object).explode().astype(float)
+    by_cell = cells.groupby(level=0)
+    means, sizes = by_cell.mean(), by_cell.size()
+    freedom = len(cells) - len(means)
+    pooled = float(((cells - means.reindex(cells.index)) ** 2).sum() / freedom) if freedom else nan
+    total = float(means.var(ddof=1))
+    between = total - pooled * float((1 / sizes).mean())
+    return Nested(float(means.mean()), total**0.5, pooled**0.5, float(np.maximum(between, 0.0)) ** 0.5, len(means), len(cells))
 
 
 def by_search(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> dict[Hashable, list[float]]:
@@ -155,35 +117,18 @@ def by_search(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> dict[
 
 def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
     """Return the table of a stage that trains the cell of every search."""
-    columns = [Column("method", right=False), Column("cells"), Column("trainings"), Column("error %"), Column("between cells")]
-    columns += [Column("within a cell"), Column("best epoch, error %"), Column("params M"), Column("MACs M")]
     by_row = {str(row): group for row, group in trainings.groupby(Training.ROW, sort=False)}
     comparison = _against_random_cells(by_row, labels)
-    columns += [Column("difference [95 %]"), Column("p (Holm)")] if comparison else []
-    table = Table(_caption(trainings), columns)
+    lines = []
     for row, group in by_row.items():
         last, best = (nested([*by_search(group, column).values()]) for column in (Training.ACCURACY, Training.BEST))
+        line = {"method": labels.get(row, row), "cells": str(last.cells), "trainings": _count(group)}
+        line |= {"error %": number(last.mean), "between cells": number(last.between), "within a cell": number(last.within)}
+        line["best epoch, error %"] = number(best.mean)
         cells = group.drop_duplicates(Training.WORLD)
-        sizes = [cells[name] for name in (Training.PARAMETERS, Training.MACS)]
-        table.add(
-            [
-                labels.get(row, row),
-                str(last.cells),
-                _count(group),
-                number(last.mean, 2),
-                number(last.between, 2),
-                number(last.within, 2),
-                number(best.mean, 2),
-                *(spread(*mean_std(size.to_numpy() / 1e6), _digits(size)) for size in sizes),
-                *(comparison.cells(row) if comparison else []),
-            ]
-        )
-    if comparison:
-        table.caption += (
-            " Difference: mean error of a search's cell minus that of the random cell of the same world, in points, with its "
-            f"95 % interval (Student t); less is better; Wilcoxon's signed-rank test, {CORRECTED}." + noted(comparison.remarks)
-        )
-    return table
+        line |= {"params M": _millions(cells[Training.PARAMETERS]), "MACs M": _millions(cells[Training.MACS])}
+        lines.append(line | (comparison.columns(row) if comparison else {}))
+    return table(_caption(trainings) + (noted(comparison.remarks) if comparison else ""), lines)
 
 
 def _against_random_cells(by_row: dict[str, pd.DataFrame], labels: dict[str, str]) -> Comparison | None:
@@ -191,10 +136,8 @@ def _against_random_cells(by_row: dict[str, pd.DataFrame], labels: dict[str, str
 
     Trainings of two rows with the same training seed are no pair: the seed says nothing about the searches.
     """
-    means = {
-        row: pd.Series({world: float(np.mean(values)) for world, values in by_search(group).items()}, dtype=float)
-        for row, group in by_row.items()
-    }
+    done = {row: group[group[Training.ACCURACY].notna()] for row, group in by_row.items()}
+    means = {row: 100 - group.groupby(Training.WORLD)[Training.ACCURACY].mean() for row, group in done.items()}
     reference = next((row for row in means if row.partition("[")[0].partition(":")[0] == RANDOM), None)
     if reference is None or len(means) == 1:
         return None
@@ -216,43 +159,29 @@ def chosen_cell(
         printed: by row, the papers' numbers, with the source.
         judged: by row, the verdict.
     """
-    columns = [Column("method", right=False), Column("search"), Column("trainings"), Column("error %")]
-    columns += [Column("best epoch, error %"), Column("params M"), Column("MACs M"), Column("one search", right=False)]
-    columns += [Column("published error %", right=False)] if printed else []
-    columns += [Column("Δ [95 %]"), Column("verdict", right=False)] if judged else []
-    table = Table(_caption(trainings) + (PUBLISHED if printed else "") + (DELTA if judged else ""), columns)
+    lines = []
     for name, group in trainings.groupby(Training.ROW, sort=False):
         row = str(name)
-        table.add(
-            [
-                labels.get(row, row),
-                ", ".join(str(world) for world in sorted(group[Training.WORLD].unique())),
-                _count(group),
-                spread(*mean_std(cell_errors.of(group))),
-                spread(*mean_std(cell_errors.of(group, Training.BEST))),
-                *(number(group[size].mean() / 1e6, _digits(group[size])) for size in (Training.PARAMETERS, Training.MACS)),
-                costs.get(row, MISSING),
-                *([printed.get(row, MISSING)] if printed else []),
-                *(_verdict(judged.get(row)) if judged else []),
-            ]
-        )
-    return table
+        line = {"method": labels.get(row, row), "search": ", ".join(map(str, sorted(group[Training.WORLD].unique())))}
+        line |= {"trainings": _count(group), "error %": spread(*mean_std(cell_errors.of(group)))}
+        line["best epoch, error %"] = spread(*mean_std(cell_errors.of(group, Training.BEST)))
+        for title, size in (("params M", Training.PARAMETERS), ("MACs M", Training.MACS)):
+            line[title] = number(group[size].mean() / 1e6, _digits(group[size]))
+        line["one search"] = costs.get(row, MISSING)
+        line |= {"published error %": printed.get(row, MISSING)} if printed else {}
+        lines.append(line | (_verdict(judged.get(row)) if judged else {}))
+    return table(_caption(trainings), lines)
 
 
-DELTA = (
-    " Δ = ours − published in points, with Welch's 95 % interval if spread and n are known on both sides; the first of several "
-    "printed numbers counts. The table of agreement has the grounds of the verdict."
-)
-
-
-def _verdict(result: Judged | None) -> list[str]:
+def _verdict(result: Judged | None) -> dict[str, str]:
     """Return Δ with its interval, of incomparable numbers too, and the verdict."""
     if result is None or not result.values.size:
-        return [MISSING, MISSING if result is None else result.verdict.name]
+        return {"Δ [95 %]": MISSING, "verdict": MISSING if result is None else result.verdict.name}
     difference = difference_from(result.values, result.line)
     if difference is None:
-        return [signed(float(result.values.mean()) - result.line["mean"]), result.verdict.name]
-    return [with_interval(difference.delta, difference.interval(0.95), sign=True), result.verdict.name]
+        return {"Δ [95 %]": signed(float(result.values.mean()) - result.line["mean"]), "verdict": result.verdict.name}
+    delta = with_interval(difference.delta, difference.interval(0.95), sign=True)
+    return {"Δ [95 %]": delta, "verdict": result.verdict.name}
 
 
 def _count(group: pd.DataFrame) -> str:
@@ -262,11 +191,15 @@ def _count(group: pd.DataFrame) -> str:
     return str(done) if done == len(distinct) else f"{done} / {len(distinct)}"
 
 
-def _digits(counts: pd.Series | np.ndarray) -> int:
+def _millions(counts: pd.Series) -> str:
+    """Return mean ± standard deviation in millions."""
+    return spread(*mean_std(counts.to_numpy(dtype=float) / 1e6), _digits(counts))
+
+
+def _digits(counts: pd.Series) -> int:
     """Return the decimals of a count in millions: three if it is below one million."""
-    if not len(counts):
-        return 2
-    return 3 if counts.max() < 1e6 else 2 if counts.max() < 1e7 else 0
+    largest = counts.max() if len(counts) else 1e6
+    return 3 if largest < 1e6 else 2 if largest < 1e7 else 0
 
 
 def _caption(trainings: pd.DataFrame) -> str:
@@ -274,18 +207,12 @@ def _caption(trainings: pd.DataFrame) -> str:
     images = "test set" if first[Training.SPLIT] == "test" else "validation images, held out of training"
     lengths = dict(zip(trainings[Training.RECIPE], trainings[Training.EPOCHS], strict=True))
     recipes = ", ".join(f"{recipe} ({count} epochs)" for recipe, count in lengths.items())
-    how = f"Recipe {recipes}; error on the {images} of {target_name(first['data'])} after the last epoch"
-    how += f" ({first['images']})"
-    if first[Training.CHOSEN_BY]:
-        source = "validation" if first[Training.CHOSEN_ON] == "valid" else "TEST"
-        return (
-            f"{how}. Of each row's searches the cell with the best {source} accuracy in the trainings '{first['chosen_by']}', "
-            f"trained with seeds {trainings['seed'].min()} to {trainings['seed'].max()}; ± is over these trainings (ddof 0). "
-            + ("The choice was made on the test set: such an error is optimistic. " if source == "TEST" else "")
-            + "The best epoch is chosen on the same images and is no result."
-        )
+    how = f"Recipe {recipes}; error on the {images} of {target_name(first['data'])} after the last epoch ({first['images']})."
+    if not first[Training.CHOSEN_BY]:
+        return how
+    source = "validation" if first[Training.CHOSEN_ON] == "valid" else "TEST"
     return (
-        f"{how}. Mean over cells of the mean over their trainings; 'between cells' is the standard deviation due to the "
-        "search, that due to single trainings ('within a cell', pooled) taken off; – where there are too few to tell. The best "
-        "epoch is chosen on the same images and is no result. A cell that two searches found is trained once."
+        f"{how} Of each row's searches the cell with the best {source} accuracy in the trainings '{first['chosen_by']}', "
+        f"trained with seeds {trainings['seed'].min()} to {trainings['seed'].max()}."
+        + (" The choice was made on the test set: such an error is optimistic." if source == "TEST" else "")
     )

@@ -1,18 +1,12 @@
 """Whether a result agrees with the printed one: a verdict, decided by margins fixed in advance.
 
-The first rule that applies decides:
-
-1. *not comparable* or *not measured here*, with the reason;
-2. *reproduced*: the 90 % interval of the difference lies inside the margin (two one-sided tests);
-3. *differs*: the 95 % interval lies entirely outside the margin;
-4. *consistent, not conclusive*: the 95 % interval contains 0;
-5. *unclear*.
+The first of :data:`RULES` that applies decides.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan, sqrt
 from typing import Any
@@ -27,7 +21,15 @@ REPRODUCED = "reproduced"
 DIFFERS = "differs"
 CONSISTENT = "consistent, not conclusive"
 UNCLEAR = "unclear"
-VERDICTS = (NOT_MEASURED, NOT_COMPARABLE, REPRODUCED, DIFFERS, CONSISTENT, UNCLEAR)
+RULES = {
+    NOT_MEASURED: "with the reason",
+    NOT_COMPARABLE: "measured by other rules or on another machine than the paper's, or printed without a spread",
+    REPRODUCED: "the 90 % interval of the difference lies within ±δ, a margin fixed before the runs (two one-sided tests)",
+    DIFFERS: "the 95 % interval lies entirely outside ±δ",
+    CONSISTENT: "the 95 % interval contains 0",
+    UNCLEAR: "none of these, or fewer than 3 runs",
+}
+VERDICTS = tuple(RULES)
 LETTERS = {NOT_MEASURED: "–", NOT_COMPARABLE: "N", REPRODUCED: "R", DIFFERS: "D", CONSISTENT: "C", UNCLEAR: "U"}
 
 MARGINS: Mapping[str, Mapping[str, float]] = {
@@ -125,17 +127,14 @@ def _judge_identity(values: np.ndarray, line: Mapping[str, Any]) -> Verdict:
     return Verdict(name, share, difference, (), 0.0 if name == DIFFERS else 1.0)
 
 
-def _remarks(values: np.ndarray, line: Mapping[str, Any], margin: float, name: str) -> list[str]:
-    remarks = []
+def _remarks(values: np.ndarray, line: Mapping[str, Any], margin: float, name: str) -> Iterator[str]:
+    n = line["n"]
     if line["n_source"].startswith("assumed"):
         exact = judge_difference(welch(values, line["mean"], line["std"], inf), margin)
         if exact != name:
-            remarks.append(f"n = {line['n']:.0f} is assumed; with n = ∞ the verdict would be “{exact}”")
-    if student_quantile(0.95, line["n"] - 1) * line["std"] / sqrt(line["n"] - 1) >= margin:
-        remarks.append(
-            f"“reproduced” is out of reach: the published {line['n']:.0f} runs alone leave an interval wider than ±δ"
-        )
-    return remarks
+            yield f"n = {n:.0f} is assumed; with n = ∞ the verdict would be “{exact}”"
+    if student_quantile(0.95, n - 1) * line["std"] / sqrt(n - 1) >= margin:
+        yield f"“reproduced” is out of reach: the published {n:.0f} runs alone leave an interval wider than ±δ"
 
 
 def judge_row(targets: Mapping[str, Verdict]) -> Verdict:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import pandas as pd
 
-from reports.evidence import Operation
 from reports.figures import Drawing, Panel, render
 from reports.study import Study
 from reports.traces import Columns, Log, Traces
@@ -21,11 +20,11 @@ def maps(study: Study, traces: Traces) -> Drawing | None:
     panels = []
     for benchmark in study.benchmarks:
         space = study.evidence.spaces.get(benchmark)
+        labels = {name: operation.label for name, operation in space.operations.items()} if space else {}
         for row in study.rows(benchmark):
-            first = traces.of(benchmark, row).logs.get(0, {})
-            for name, (options, table) in _tables(first).items():
-                title = f"{study.label(row)}, {name} ({(table == 0).mean():.0%} zero)"
-                panels.append(Panel(title, "", "edge", _draw(_labels(options, space.operations if space else {}), table)))
+            for name, table in tables(traces.of(benchmark, row).logs.get(0, {})).items():
+                title = f"{study.label(row)}, {name} ({(table == 0).to_numpy().mean():.0%} zero)"
+                panels.append(Panel(title, "", "edge", partial(_draw, table.rename(columns=labels))))
     text = (
         "Absolute weights on the operations (columns) of every edge (rows) at the end of each row's first search, white for "
         "zero, black for the largest of a panel; in brackets the share that is exactly zero."
@@ -33,30 +32,19 @@ def maps(study: Study, traces: Traces) -> Drawing | None:
     return Drawing(render(study, panels), text) if panels else None
 
 
-def _labels(options: list[str], operations: Mapping[str, Operation]) -> list[str]:
-    return [operations[option].label if option in operations else option for option in options]
-
-
-def _tables(log: Columns) -> dict[str, tuple[list[str], np.ndarray]]:
-    """Return by decision its options and absolute weights (rows, options)."""
-    by_decision: dict[str, dict[tuple[int, str], float]] = {}
+def tables(log: Columns) -> dict[str, pd.DataFrame]:
+    """Return by decision its absolute weights, a line per edge and a column per option."""
+    weights: dict[str, dict[str, dict[int, float]]] = {}
     for name, values in log.items():
         if name.startswith(Log.WEIGHT):
             decision, row, option = name.removeprefix(Log.WEIGHT).split("/")
-            by_decision.setdefault(decision, {})[int(row), option] = abs(float(values[-1]))
-    tables = {}
-    for decision, weights in by_decision.items():
-        rows, options = 1 + max(row for row, _ in weights), list(dict.fromkeys(option for _, option in weights))
-        tables[decision] = options, np.array([[weights[row, option] for option in options] for row in range(rows)])
-    return tables
+            weights.setdefault(decision, {}).setdefault(option, {})[int(row)] = abs(float(values[-1]))
+    return {decision: pd.DataFrame(options).sort_index() for decision, options in weights.items()}
 
 
-def _draw(labels: list[str], table: np.ndarray) -> Callable[..., dict[str, Any]]:
-    def draw(panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        panel.imshow(table, cmap="Greys", vmin=0, aspect="auto", interpolation="nearest")
-        panel.set_xticks(range(len(labels)), labels, rotation=30, fontsize=5, ha="right")
-        panel.set_yticks(range(len(table)), [str(row) for row in range(len(table))], fontsize=5)
-        panel.grid(False)
-        return {}
-
-    return draw
+def _draw(table: pd.DataFrame, panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    panel.imshow(table, cmap="Greys", vmin=0, aspect="auto", interpolation="nearest")
+    panel.set_xticks(range(table.shape[1]), list(table.columns), rotation=30, fontsize=6, ha="right")
+    panel.set_yticks(range(len(table)), [str(row) for row in table.index], fontsize=6)
+    panel.grid(False)
+    return {}

@@ -1,14 +1,18 @@
 // The table of all runs. Every text comes from a method or its error: it is set as text, never as HTML.
-const { columns, lines, details, settings, sessions } = await unpacked(document.getElementById("data").textContent).json();
+const packed = (id) => unpacked(document.getElementById(id).textContent).json();
+const { columns, lines } = await packed("data");
+let details = null; // the largest part of the page, read when the first run is opened
 const text = jQuery.fn.dataTable.render.text();
 const decimals = (digits) => (value, type) => (type !== "display" ? value : value === null ? "–" : value.toFixed(digits));
+const choices = (at) => [...new Set(lines.map((line) => line[at]))].sort()
+  .map((value) => ({ label: text.display(value), value: text.filter(value) })); // else every list sorts all runs when the page opens
 const runs = jQuery("#runs").DataTable({
   data: lines.map((line, number) => [number, ...line]),
   columns: [
-    { title: '<span class="hidden">Details</span>', orderable: false, searchable: false, columnControl: [], createdCell: button },
-    ...columns.map(({ title, digits }) => digits === null
-      ? { title, render: text, columnControl: ["order", ["searchList"]] }
-      : { title, render: decimals(digits), className: "dt-right", columnControl: ["order"] }),
+    { title: '<span class="hidden">Details</span>', type: "num", orderable: false, searchable: false, columnControl: [], createdCell: button },
+    ...columns.map(({ title, digits }, at) => digits === null
+      ? { title, type: "string", render: text, columnControl: ["order", [{ extend: "searchList", options: choices(at) }]] }
+      : { title, type: "num", render: decimals(digits), className: "dt-right", columnControl: ["order"] }),
   ],
   order: [], ordering: { indicators: false }, autoWidth: false, pageLength: 25, deferRender: true, stateSave: running,
   layout: { topStart: "pageLength", topEnd: "search", bottomStart: "info", bottomEnd: "paging" },
@@ -27,11 +31,13 @@ function button(cell, number) {
   const opener = element("button", "+");
   opener.setAttribute("aria-label", `Details of ${line[0]}, seed ${line[2]}`);
   opener.setAttribute("aria-expanded", "false");
-  opener.addEventListener("click", () => {
+  opener.addEventListener("click", async () => {
+    details ??= packed("details");
+    const content = detail(number, await details);
     const row = runs.row(cell.parentNode);
     const shown = row.child.isShown();
     if (shown) row.child.hide();
-    else row.child(detail(number)).show();
+    else row.child(content).show();
     opener.textContent = shown ? "+" : "−";
     opener.setAttribute("aria-expanded", String(!shown));
   });
@@ -51,7 +57,7 @@ function numbers(title, byName) {
   return [element("details", null, element("summary", `${title} (${body.length} lines)`), table)];
 }
 
-function detail(number) {
+function detail(number, { details, settings, sessions }) {
   const [row, arch, error, session, trace, log] = details[number];
   const parts = [pairs([["proposal", arch || "–"]])];
   if (error) parts.unshift(element("h3", "Why it failed"), element("pre", error));

@@ -68,7 +68,7 @@ def test_my_method_keeps_the_contract_and_stands_next_to_another(elsewhere: Comm
     both = f"{EXAMPLES / 'my_method.py'},random_search"
     done = elsewhere("--protocol", "smoke", "--methods", both, "--set", "my_method.warmup=5", "--seeds", 2, "--out", "out")
     assert done.returncode == 0, done.stderr
-    assert "| my_method[warmup=5] " in (text := table(tmp_path / "out", "smoke")) and "| random_search " in text
+    assert "| my_method[warmup=5] " in (text := table(tmp_path / "out", "smoke")) and "| random search " in text
 
 
 @pytest.mark.slow
@@ -87,7 +87,7 @@ def test_my_benchmark_is_installed_and_one_command_makes_a_table(elsewhere: Comm
     assert done.returncode == 0, done.stderr
     text = table(tmp_path / "out", "common")
     assert (
-        "| random_search " in text
+        "| random search " in text
         and "Common rules: 100 queries" in text
         and "an invented table of 1 024 architectures" in text
     )
@@ -136,7 +136,7 @@ def test_a_users_packages_with_the_names_of_ours_are_named_and_not_used(elsewher
     assert done.returncode == 0, done.stderr
     for name in ("methods", "benchmarks", "reports"):
         assert f"not used: {tmp_path / name} has the name of" in done.stderr
-    assert "| random_search " in table(tmp_path / "out", "smoke")
+    assert "| random search " in table(tmp_path / "out", "smoke")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_digits_are_searched_and_reported_on_a_fresh_machine(command: Command, t
     assert [(run["row"], run["status"]) for run in runs if run["world"] == "0"] == [(row, "done") for row in sorted(rows)]
     assert all(0 < float(run["test"]) <= 100 and run["regret"] == "" for run in runs)
     table = (folder / "table.md").read_text()
-    for heading in ("Against random search", "At equal budget", "Signal of shared weights", "Bilevel against single level"):
+    for heading in ("Against random search", "At equal budget", "Ranking by shared weights", "Bilevel against single level"):
         assert f"## {heading}" in table
     assert "by a separate classifier" in table
     assert {"error.png", "error.pdf", "signal.png", "signal.pdf"} <= {file.name for file in folder.iterdir()}

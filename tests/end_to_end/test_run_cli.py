@@ -82,13 +82,13 @@ def test_from_plan_to_table(command: Command, tmp_path: Path) -> None:
     assert {"table.md", "table.tex", "runs.csv", "regret.pdf"} <= {file.name for file in report.iterdir()}
     table = (report / "table.md").read_text()
     for row in (
-        "random_search",
-        "regularized_evolution",
-        "reinforce:lr_0.5",
-        "bohb:nb201_2020",
-        "bohb:nats_2021",
-        "local_search",
-        "local_search:full_neighbourhood",
+        "random search",
+        "regularized evolution",
+        "REINFORCE (0.5)",
+        "BOHB (NB201 2020)",
+        "BOHB (NATS 2021)",
+        "local search",
+        "local search (full)",
         "Optimal",
     ):
         assert row in table
@@ -129,7 +129,7 @@ def test_a_users_file_is_in_the_table_with_earlier_rows(command: Command, tmp_pa
     assert done.returncode == 0
     table = (tmp_path / "smoke" / "table.md").read_text()
     assert "mine" in table
-    assert "random_search" in table
+    assert "random search" in table
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_the_next_command_keeps_every_row_of_the_first_on_the_page(command: Comm
             rows = {line["method"] for line in csv.DictReader(file)}
         assert rows == expected, f"after --methods {methods}"
         table = (tmp_path / "smoke" / "table.md").read_text()
-        assert all(f"| {row} " in table for row in ("random_search", "local_search", "gdas"))
+        assert all(f"| {row} " in table for row in ("random search", "local search", "GDAS"))
 
 
 @pytest.mark.slow
@@ -168,10 +168,11 @@ def test_a_changed_setting_is_a_row_next_to_the_original(command: Command, tmp_p
     command(*call, "--methods", "reinforce", "--set", "reinforce.lr=0.1")
     command(*call, "--methods", "reinforce:lr_0.5,random_search")
     table = (tmp_path / "smoke" / "table.md").read_text()
-    assert "| reinforce[lr=0.1] " in table
-    assert "| reinforce:lr_0.5 " in table
-    assert "| reinforce:lr_0.01 " not in table
-    assert "**Settings of reinforce[lr=0.1]:** lr = 0.1" in table
+    assert "| REINFORCE[lr=0.1] " in table
+    assert "| REINFORCE (0.5) " in table
+    assert "| REINFORCE (0.01) " not in table
+    settings = {cells[1].strip(): cells[2].strip() for line in table.splitlines() if len(cells := line.split("|")) == 4}
+    assert settings["REINFORCE[lr=0.1]"] == "lr = 0.1 (0.01)" and settings["REINFORCE (0.5)"] == "lr = 0.5 (0.01)"
     assert table.count("made on") == 2, "both commands that made runs are named"
     assert "--set reinforce.lr=0.1" in table
 

@@ -22,7 +22,7 @@ def test_a_report_writes_the_scoreboard_and_several_stores_make_one(command: Com
     )
     assert "../scoreboard.md" in searched.stderr.splitlines()[-1], "named with the files of the page"
     page = (digits / "scoreboard.md").read_text()
-    assert page.startswith("# Scoreboard") and "reproduced" not in page and "needs a GPU" in page
+    assert page.startswith("# Scoreboard") and "| reproduced" not in page and "needs a GPU" in page
     assert "digits (1 rows)" in page, "another budget than the protocol's is on the page too"
     assert command("--protocol", "nb201-2020", "--methods", "random_search", *few, "--out", nb201).returncode == 0
     both = command("--scoreboard", "--out", digits, "--out", nb201, "--report-to", tmp_path / "both")

@@ -109,7 +109,7 @@ def test_an_interrupt_loses_no_finished_run_and_writes_the_page(tmp_path: Path) 
     assert sweep.returncode == 130
     assert b"Traceback" not in stderr
     assert b"the same command goes on" in stderr
-    assert "bohb" in (tmp_path / "nb201-2020" / "table.md").read_text()
+    assert "BOHB" in (tmp_path / "nb201-2020" / "table.md").read_text()
     with sqlite3.connect(tmp_path / "runs.sqlite") as database:
         assert database.execute("SELECT COUNT(*) FROM claims").fetchone() == (0,)
 

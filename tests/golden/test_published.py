@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from reports import published
+from reports.measures import MEASURES
+from reports.scoreboard import METRICS, searched
 from tests.conftest import REAL_DATA
 
 # Numbers printed in each table of each paper (its text and quoted sources included).
 LINES = {
     ("000", "1"): 16, ("000", "2"): 20, ("000", "2-reconstructed"): 10, ("000", "3"): 22, ("000", "4"): 22, ("000", "5"): 20,
-    ("000", "6"): 15, ("000", "text"): 2, ("001", "text"): 1, ("001", "secondary"): 5, ("001", "repo-README"): 1,
+    ("000", "6"): 15, ("000", "text"): 7, ("001", "text"): 1, ("001", "secondary"): 5, ("001", "repo-README"): 1,
     ("002", "1"): 19, ("002", "2"): 14, ("002", "3"): 10, ("002", "4"): 3, ("002", "5"): 6,
     ("003", "1"): 34, ("003", "2"): 60, ("003", "3"): 3, ("003", "4"): 16, ("003", "5"): 23, ("003", "text"): 12,
-    ("004", "text"): 16,
+    ("004", "text"): 19,
 }  # fmt: skip
 NB201 = ("cifar10", "cifar100", "imagenet16-120")
 
@@ -30,7 +34,7 @@ def table() -> pd.DataFrame:
 
 def test_every_printed_number_is_there(table: pd.DataFrame) -> None:
     assert table.groupby(["paper", "table"]).size().to_dict() == LINES
-    assert len(table) == 350
+    assert len(table) == 358
 
 
 def test_every_line_has_a_row_or_the_reason_why_not(table: pd.DataFrame) -> None:
@@ -44,14 +48,14 @@ def test_every_n_is_printed_or_assumed_with_a_reason(table: pd.DataFrame) -> Non
 
 def test_settings_are_not_results(table: pd.DataFrame) -> None:
     settings = table[table["metric"].str.startswith("hparam:")]
-    assert len(settings) == 80 and (settings["row"] == "").all()
+    assert len(settings) == 86 and (settings["row"] == "").all()
     assert settings["unmapped"].str.startswith("setting").all()
 
 
 def test_a_line_that_repeats_another_equals_it(table: pd.DataFrame) -> None:
     """The spread may be left out where the number is repeated."""
     keys = ["paper", "benchmark", "target", "metric", "mean"]
-    repeated = table[table["unmapped"].str.startswith("repeats")]
+    repeated = table[table["unmapped"].str.startswith("repetition")]
     assert len(repeated) == 8
     for line in repeated.to_dict("records"):
         equal = table[(table["row"] != "") & (table[keys] == pd.Series(line)[keys]).all(axis=1)]
@@ -59,7 +63,7 @@ def test_a_line_that_repeats_another_equals_it(table: pd.DataFrame) -> None:
 
 
 def test_the_gains_of_gaea_are_differences_of_two_cells_of_its_table(table: pd.DataFrame) -> None:
-    gains = table[table["unmapped"] == "difference of two cells of table 2"].set_index("target")["mean"].to_dict()
+    gains = table[table["unmapped"] == "derived: difference of two cells of table 2"].set_index("target")["mean"].to_dict()
     cells = table[(table["paper"] == "003") & (table["table"] == "2") & (table["metric"] == "test_accuracy_pct")]
     for target, gain in gains.items():
         rows = cells[cells["target"] == target].groupby("label")["mean"].max()
@@ -78,72 +82,6 @@ def test_the_residual_network_is_a_cell_of_the_space_trained_with_one_seed(table
     assert means["arch_str"] == "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
     assert [round(float(seeds[name]), 2) for name in names] == [printed["cifar100"], printed["imagenet16-120"]]
     assert means["c10_test200"] == pytest.approx(printed["cifar10"], abs=0.1)  # its seeds are not in the file
-
-
-# Printed settings by name: the field of the method in a search, and that of the recipe in an evaluation.
-SEARCH = {
-    "initial_lr": "lr", "nesterov": "nesterov", "ending_lr": "lr_end", "momentum": "momentum", "weight_decay": "weight_decay",
-    "epochs": "epochs", "batch_size": "batch", "loss_threshold": "threshold", "measurements": "measurements",
-    "lasso_lambda": "penalty", "coefficients_s": "terms",
-}  # fmt: skip
-EVALUATION = {
-    "initial_lr": "lr", "nesterov": "nesterov", "momentum": "momentum", "weight_decay": "weight_decay", "epochs": "epochs",
-    "batch_size": "batch", "initial_channels": "width", "drop_path": "drop_path", "cutout_length": "cutout", "cells": "depth",
-    "aux_weight": "auxiliary", "grad_clip": "clip", "lr_schedule": "schedule", "cutout": "cutout",
-}  # fmt: skip
-
-
-def test_every_printed_setting_of_conas_is_ours_or_the_line_says_that_it_differs(table: pd.DataFrame) -> None:
-    from benchmarks.darts.recipe import recipe
-    from harness import registry
-
-    info = registry.method("conas")
-    searches = {
-        number: registry.build(info, registry.settings(info, "conas", space, {}, {}))
-        for number, space in (("3", "darts"), ("4", "nb201"))
-    }
-    differing = []
-    for line in table[(table["paper"] == "000") & table["metric"].str.startswith("hparam:")].to_dict("records"):
-        name, place, reason = line["metric"].removeprefix("hparam:"), line["table"], line["unmapped"]
-        fields: dict[str, str] = EVALUATION if place == "5" else SEARCH
-        ours: Any = recipe("darts") if place == "5" else searches[place]
-        if reason == "setting, fixed by the space or the code":
-            assert name not in fields
-            continue
-        if (place, name) == ("5", "ending_lr"):
-            assert recipe("darts").learning_rate(600) == line["mean"] == 0
-            continue
-        value = getattr(ours, fields[name])
-        printed = line["mean"] if pd.notna(line["mean"]) else line["caveats"].rpartition("value: ")[2]
-        same = value == {"Yes": True, "No": False}.get(printed, printed) if name != "cutout" else bool(value)
-        assert same == (reason == "setting, tested as a default")
-        differing += [(place, name)] * (not same)
-    assert differing == [("3", "nesterov"), ("5", "nesterov")]
-
-
-def test_every_printed_setting_of_feature_map_selection_is_ours_or_the_line_says_that_it_differs(table: pd.DataFrame) -> None:
-    from benchmarks.feature_maps.benchmark import PAPER
-    from benchmarks.feature_maps.ngrams import ORDERS, SMOOTHING
-    from benchmarks.feature_maps.ridge import ALPHA
-    from harness import protocols
-    from methods.feature_maps.sweep import Sweep
-    from methods.feature_maps.weight_sharing import WeightSharing
-
-    ours = {
-        "configurations": PAPER["cifar10"].pool,
-        "growth": WeightSharing.variants["fast"]["growth"],
-        "correlated_configurations": Sweep().maps,
-        "trials": protocols.protocol("feature-maps-2020").seeds,
-        "lambda": ALPHA,
-        "ngram_order": max(ORDERS),
-        "smallest_smoothing": SMOOTHING[0],
-        "largest_smoothing": SMOOTHING[1],
-    }
-    for line in table[(table["paper"] == "004") & ~table["unmapped"].str.startswith("setting, fixed")].to_dict("records"):
-        name = line["metric"].removeprefix("hparam:")
-        value = PAPER[line["target"]].features if name == "features" else ours.pop(name)
-        assert (value == line["mean"]) == (line["unmapped"] == "setting, tested as a default"), name
-    assert not ours
 
 
 def test_random_codes_of_conas_differ_as_the_hypergeometric_law_says_and_not_as_printed(table: pd.DataFrame) -> None:
@@ -223,6 +161,7 @@ def test_the_loaded_table_is_a_copy(table: pd.DataFrame) -> None:
     ("column", "value", "words"),
     [
         ("unmapped", "because", "never both"),
+        ("unmeasured", "because", "begins with its class"),
         ("n_source", "guessed", "assumed"),
         ("std", -0.1, "negative"),
         ("paper", "005", "five"),
@@ -239,33 +178,104 @@ def test_a_broken_line_is_named(table: pd.DataFrame, column: str, value: str | f
         published.validate(broken)
 
 
-def test_every_row_named_is_a_registered_row() -> None:
-    from harness import registry
-
-    registered = {row for info in registry.methods().values() for row in info.rows}
-    named = {row for text in published.load()["row"] for row in text.split(";") if row}
-    assert not {row for row in named if row.partition("[")[0] not in registered}
-
-
-def test_every_mapped_line_is_run_by_a_part_of_its_protocol_or_says_why_not(table: pd.DataFrame) -> None:
-    """A reason that no longer holds is an error too: the day a benchmark exists, its lines must lose theirs."""
+@cache
+def searches() -> set[tuple[str, str, str]]:
+    """Return protocol, benchmark and row of every search that a protocol makes."""
     from harness import protocols
     from harness.plan import rows_of
 
-    run = {
+    return {
         (name, benchmark, row)
         for name, rules in protocols.protocols().items()
         for part in rules.parts
-        for base in rows_of(part)
-        for row in (base, *(f"{base}[{change}]" for change in part.changes.get(base, ())))
+        for row in rows_of(part)
         for benchmark in part.benchmarks
     }
-    lines = table[(table["row"] != "") & ~table["metric"].str.contains("[", regex=False)]
-    for line in lines.to_dict("records"):
+
+
+def not_run(table: pd.DataFrame) -> list[str]:
+    """Return the lines whose rows their protocol does not run on their benchmark, and lines with a wrong reason why not.
+
+    A reason that no longer holds is an error too: the day a benchmark exists, its lines must lose theirs.
+    """
+    wrong = []
+    for line in table[(table["row"] != "") & ~table["unmeasured"].str.startswith(("further", "quoted", "unstated"))].to_dict(
+        "records"
+    ):
         for row in line["row"].split(";"):
-            measured = (line["protocol"], line["benchmark"], row.partition("[")[0]) in run
-            assert measured == (line["unmeasured"] == ""), f"{row} on {line['benchmark']}: {line['label']}, {line['metric']}"
-    assert (lines["unmeasured"] != "").sum() == 18  # ImageNet searches, and Penn Treebank
+            base, _, changes = row.removesuffix("]").partition("[")
+            measured = (line["protocol"], line["benchmark"], base) in searches() and accepted(base, changes)
+            if measured != (line["unmeasured"] == ""):
+                wrong.append(f"{row} on {line['benchmark']}: {line['label']}, {line['metric']}")
+    return wrong
+
+
+def accepted(row: str, changes: str) -> bool:
+    """Return whether a row takes the changed settings of its name."""
+    from harness import registry
+    from harness.errors import UserError
+
+    method, texts = row.partition(":")[0], dict(change.split("=") for change in changes.split(",") if change)
+    try:
+        registry.build(registry.method(method), registry.settings(registry.method(method), row, "darts", {}, texts))
+    except UserError:
+        return False
+    return True
+
+
+def unread(table: pd.DataFrame) -> list[str]:
+    """Return the metrics of lines that can be measured and that have no reader."""
+    possible = table[(table["row"] != "") & (table["unmeasured"] == "")]
+    return sorted(
+        {metric for metric in possible["metric"] if getattr(METRICS.get(metric), "measure", "-") not in {"", *MEASURES}}
+    )
+
+
+def other_recipe(table: pd.DataFrame) -> list[str]:
+    """Return the lines with a recipe whose protocol trains the row's chosen cell on the data by none, or by another one."""
+    from harness import protocols
+
+    wrong = []
+    for line in table[(table["recipe"] != "") & (table["unmeasured"] == "")].to_dict("records"):
+        stages = [stage for stage in protocols.protocol(line["protocol"]).stages if stage.chosen_by]
+        used = {stage.recipe_of(line["row"]) for stage in stages if (stage.data or searched(line)) == line["target"]}
+        if not used or not used <= set(line["recipe"].split(";")):
+            wrong.append(f"{line['row']} on {line['target']}: {line['label']}")
+    return wrong
+
+
+@pytest.mark.parametrize("check", [not_run, unread, other_recipe])
+def test_registry_and_printed_numbers_agree(check: Callable[[pd.DataFrame], list[str]], table: pd.DataFrame) -> None:
+    assert check(table) == []
+
+
+@pytest.mark.parametrize(
+    ("check", "column", "value"),
+    [
+        (not_run, "row", "no_such_method"),
+        (not_run, "row", "conas[no_such_field=1]"),
+        (not_run, "benchmark", "darts/imagenet"),
+        (not_run, "protocol", "gaea-2021-nb1shot1"),
+        (not_run, "unmeasured", "no such search here"),
+        (unread, "metric", "latency_ms"),
+        (other_recipe, "recipe", "short"),
+        (other_recipe, "target", "imagenet16-120"),
+    ],
+)
+def test_a_line_that_is_broken_in_memory_is_found(
+    check: Callable[[pd.DataFrame], list[str]], column: str, value: str, table: pd.DataFrame
+) -> None:
+    rows = table[(table["row"] != "") & (table["unmeasured"] == "")]
+    lines = rows[rows["recipe"] != ""] if check is other_recipe else rows
+    assert len(lines) > 40
+    for index in lines.index:
+        assert check(lines.loc[[index]].assign(**{column: value})), f"line {index + 2}"
+
+
+def test_a_reason_that_no_longer_holds_is_found(table: pd.DataFrame) -> None:
+    reasons = table[table["unmeasured"].str.startswith("no such search")]
+    assert len(reasons) == len(not_run(reasons.assign(unmeasured=""))) > 0
+    assert len(not_run(reasons.assign(benchmark="darts/cifar10"))) == len(reasons), "the benchmark exists"
 
 
 def test_every_training_that_a_paper_prints_has_a_recipe_of_ours(table: pd.DataFrame) -> None:
@@ -275,11 +285,12 @@ def test_every_training_that_a_paper_prints_has_a_recipe_of_ours(table: pd.DataF
     trained = table[(table["row"] != "") & (table["unmeasured"] == "") & metrics]
     named = {name for text in table["recipe"] for name in text.split(";") if name}
     assert named <= set(recipes()) and named >= {"darts", "pc_darts", "gaea", "sparse_nas", "imagenet_darts"}
-    without = trained[trained["recipe"] == ""]
-    assert set(zip(without["row"], without["target"], strict=True)) == {  # others trained DARTS' cells on CIFAR-100
+    assert (trained["recipe"] != "").all()
+    without = table[table["unmeasured"].str.startswith("unstated recipe")]  # others trained DARTS' cells on CIFAR-100
+    assert list(zip(without["row"], without["target"], strict=True)) == [
         ("darts:bilevel", "cifar100"),
         ("darts:second_order", "cifar100"),
-    }
+    ]
     assert (table.loc[table["recipe"] != "", "row"] != "").all()
 
 
@@ -327,16 +338,25 @@ def test_every_line_of_weight_sharing_is_a_row_that_its_protocol_runs_there(tabl
     assert {"ResNet", "Optimal"} >= set(table.loc[(table["protocol"] == "nb201-2020") & (table["row"] == ""), "label"])
 
 
-def test_the_protocol_as_published_trains_each_row_by_a_recipe_of_its_paper(table: pd.DataFrame) -> None:
-    from harness import protocols
+def test_the_documentation_counts_the_lines_by_what_it_takes_to_check_them(table: pd.DataFrame) -> None:
+    from harness.scoreboard import way
 
-    stages = [stage for stage in protocols.protocol("darts-as-published").stages if stage.chosen_by]
-    trained = table[(table["benchmark"] == "darts/cifar10") & (table["recipe"] != "")]
-    trained = trained[trained["protocol"] == "darts-as-published"]
-    compared = set()
-    for line in trained.to_dict("records"):
-        for stage in stages:
-            if (stage.data or "cifar10") == line["target"]:
-                assert stage.recipe_of(line["row"]) in line["recipe"].split(";"), f"{line['row']} in {stage.name}"
-                compared.add((line["row"], line["target"]))
-    assert len(compared) >= 15
+    def kind(line: published.Line) -> str:
+        if reason := line["unmapped"] or line["unmeasured"]:
+            return str(reason).partition(":")[0]
+        commands = [way(line["protocol"], line["benchmark"], [row], "").arguments for row in line["row"].split(";")]
+        data = {searched(line), line["target"] if line["recipe"] else searched(line)}
+        return "other images" if data != {"cifar10"} else "GPU" if all("cuda" in text for text in commands) else "CPU"
+
+    counts = Counter(map(kind, published.records(table)))
+    compared = counts["setting, tested as a default"] + counts["setting that differs here"]
+    rows = [counts["CPU"], counts["derived"], compared, counts["setting, fixed by the space or the code"], counts["GPU"]]
+    rows += [counts["other images"], 0, counts["no such search here"] + counts["further searches"], counts["unstated recipe"]]
+    rows += [counts["repetition"], counts["quoted"], len(table)]
+    text = (Path(__file__).parents[2] / "docs" / "scoreboard.md").read_text()
+    section = text.partition("## What can be checked")[2].partition("\n## ")[0]
+    cells = [line.strip(" |").split("|") for line in section.splitlines() if line.startswith("|")][2:]
+    assert [int(now) for _, _, now in cells] == rows
+    before = [int(number) for _, number, _ in cells]
+    assert sum(before[:-1]) == before[-1] == 334 and sum(rows[:-1]) == rows[-1]
+    assert f"{sum(before[:2])} lines could be checked before, and {sum(rows[:3])} can now" in text

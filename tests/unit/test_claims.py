@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import claims, published
-from reports.claims import CONTRADICTED, NOT_TESTED, SUPPORTED, UNDECIDED, Claim, decide, results
+from reports import claims, published, scoreboard
+from reports.claims import CONTRADICTED, SUPPORTED, UNDECIDED, Claim, decide, results
 from reports.evidence import Cell, Edge, Operation, Space
-from reports.layout import Table, to_markdown
+from reports.layout import to_markdown
 from reports.measures import MEASURES, Of
+from reports.scoreboard import Way
 from reports.statistics import Interval
 from reports.study import Study
 from reports.traces import Columns, Trace
@@ -113,22 +114,46 @@ def test_a_ratio_is_a_geometric_mean() -> None:
 def effect(claim: Claim, tests: Sequence[float]) -> tuple[str, str]:
     """Return verdict and effect as the page shows them."""
     tested = list(results(claim, [study({"ours": tests})]))
-    table = next(block for block in claims.blocks({claim: tested}) if isinstance(block, Table) and block.rows)
-    return table.rows[0][1], table.rows[0][2]
+    ((_, verdict, text, *_),) = claims.table({claim: tested}).rows
+    return verdict, text
 
 
-def test_equal_values_have_no_interval_and_the_page_says_so() -> None:
+@pytest.mark.parametrize(
+    ("tests", "verdict", "text"),
+    [
+        ([60.0], UNDECIDED, "60.00"),
+        ([60.0] * 3, UNDECIDED, "60.00"),
+        ([60.0] * 5, UNDECIDED, "60.00"),
+        ([60.0] * 6, SUPPORTED, "60.00 [60.00, 60.00]"),
+        ([60.0, 61.0, 62.0], SUPPORTED, "61.00 [58.52, 63.48]"),
+    ],
+)
+def test_a_claim_without_an_interval_is_undecided_and_few_equal_values_have_none(
+    tests: list[float], verdict: str, text: str
+) -> None:
     alone = replace(CLAIM, test="mean", against="", bound=50.0)
-    assert effect(alone, [60.0] * 3) == (SUPPORTED, "60.00 (all 3 equal)")
-    verdict, text = effect(alone, [60.0, 61.0, 62.0])
-    assert verdict == SUPPORTED and text.startswith("61.00 [")
+    assert effect(alone, tests) == (verdict, text)
 
 
-def test_one_search_decides_only_a_claim_that_the_paper_takes_from_one_search() -> None:
+def test_differences_that_are_equal_but_for_rounding_have_no_interval() -> None:
+    theirs = [60.1, 70.2, 80.3]
+    differences = [value + 0.1 - value for value in theirs]
+    assert len(set(differences)) > 1
+    (result,) = results(CLAIM, [study({"ours": [value + 0.1 for value in theirs], "theirs": theirs})])
+    assert result.verdict == UNDECIDED and result.interval is None and result.n == 3
+
+
+def test_a_search_without_the_number_is_left_out() -> None:
     alone = replace(CLAIM, test="mean", against="", bound=50.0)
-    assert effect(alone, [60.0])[0] == UNDECIDED
-    assert effect(replace(alone, one_search=True), [60.0]) == (SUPPORTED, "60.00 (one search)")
-    assert effect(replace(alone, one_search=True), [60.0, 61.0])[0] == UNDECIDED
+    traces = {("toy/digits", "ours"): [Trace(world, probe=probe(world)) for world in range(4)]}
+    of_probes = replace(alone, measure="Kendall correlation", bound=0.0)
+    (result,) = results(of_probes, [study({"ours": [1.0] * 4}, traces)])
+    assert result.n == 3 and np.isfinite(result.effect)
+
+
+def probe(world: int) -> dict[str, list[float]]:
+    """Return probed cells; in the first world all have one accuracy, so that there is no correlation."""
+    return {"shared": [1.0, 2.0, 3.0], "digits": [world * 1.0, world * 2.0, world * 3.0]}
 
 
 def test_every_claim_can_be_decided_by_the_searches_of_its_protocols() -> None:
@@ -139,28 +164,24 @@ def test_every_claim_can_be_decided_by_the_searches_of_its_protocols() -> None:
             name, benchmark = place.split()
             rules = protocols.protocol(name)
             seeds = max(part.seeds or rules.seeds for part in rules.parts if benchmark in part.benchmarks)
-            assert seeds >= 3 or claim.one_search, claim.says
+            assert seeds >= 3 or "--seeds 3" in claim.says, claim.says
 
 
-def test_times_of_other_machines_and_averages_over_searches_support_no_paper() -> None:
-    """The papers time their machines, and train one chosen cell."""
-    gpu = [
-        made_evidence.run("toy/cifar10", "ours", world, "cifar10", wall_seconds=9.0 + world, device="cuda")
-        for world in range(3)
-    ]
-    place = ("p toy/cifar10",)
-    timed = replace(CLAIM, measure="GPU seconds", test="mean", sign="<", bound=99.0, on=place)
-    (result,) = results(timed, [Study(made_evidence.evidence(gpu), published.load())])
-    assert result.verdict == "observed on toy/cifar10" and "another machine" in result.where
+def test_a_test_error_or_a_time_of_a_search_is_no_number_of_a_paper() -> None:
+    """They are averages over searches, each row trained by its own recipe, and times of another machine."""
+    ours = [claim for claim in claims.load() if claim.measure == "test error"]
+    timed = [claim for claim in claims.load() if claim.measure.startswith("GPU") and claim.test == "mean"]
+    assert len(ours) > 5 and timed and not any(claim.on for claim in (*ours, *timed))
+    runs = [made_evidence.run("toy/cifar10", row, world, "cifar10") for row in ("ours", "theirs") for world in range(3)]
     trained = [
-        made_evidence.training(world, 0, accuracy + world / 10, benchmark="toy/cifar10", row=row)
-        for row, accuracy in (("ours", 97.0), ("theirs", 96.0))
+        made_evidence.training(world, 0, accuracy + world * step, benchmark="toy/cifar10", row=row)
+        for row, accuracy, step in (("ours", 97.0, 0.1), ("theirs", 96.0, 0.05))
         for world in range(3)
     ]
-    evidence = made_evidence.evidence(gpu, trainings=pd.DataFrame(trained))
-    error = replace(CLAIM, measure="test error", sign="<", on=place)
+    evidence = made_evidence.evidence(runs, trainings=pd.DataFrame(trained))
+    error = replace(CLAIM, measure="test error", sign="<", on=(), also=("p toy/cifar10",))
     (result,) = results(error, [Study(evidence, published.load())])
-    assert result.verdict == "observed on toy/cifar10" and "averaged over searches" in result.where
+    assert result.verdict == "observed on toy/cifar10" and result.n == 3
 
 
 def test_two_runs_decide_nothing() -> None:
@@ -174,15 +195,18 @@ def test_other_data_and_changed_rules_never_support_or_contradict_a_paper() -> N
     (changed,) = results(CLAIM, [study(better, modified="budget seconds=1")])
     (against,) = results(replace(CLAIM, on=(), also=(PLACE,), sign="<"), [study(better)])
     assert other.verdict == changed.verdict == "observed on digits"
-    assert against.verdict == "not observed on digits: the opposite"
+    assert against.verdict == "opposite observed on digits"
     assert "seconds=1" in changed.where
 
 
-def test_a_claim_without_runs_says_under_which_protocols_it_could_be_tested() -> None:
-    both = CLAIM, replace(CLAIM, measure="", reason="a theorem", says="proved")
-    one_row = study({"ours": [1.0, 2.0, 3.0]})
-    text = to_markdown("Claims", claims.blocks({claim: list(results(claim, [one_row])) for claim in both}))
-    assert f"no stored runs under {PLACE}" in text and "a theorem" in text and text.count(NOT_TESTED) == 2
+def test_a_claim_without_runs_names_the_command_or_the_reason() -> None:
+    def way(protocol: str, benchmark: str, rows: Sequence[str], _: str) -> Way:
+        return Way("needs a GPU", f"{protocol} {benchmark} {','.join(rows)}")
+
+    text = to_markdown("Claims", scoreboard.blocks([], published.load(), way))
+    assert "needs a GPU: digits nb201/digits conas,rsps" in text and "a theorem, without an experiment" in text
+    commands = [f"darts-as-published darts/cifar10 sparse_nas:adam_hapg{change}" for change in ("", "[mixture=0.3]")]
+    assert f"needs a GPU: {', then '.join(commands)}" in text
 
 
 def test_a_measure_that_is_not_known_or_a_test_without_a_reason_is_refused(

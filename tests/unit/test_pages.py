@@ -90,14 +90,14 @@ def test_a_row_that_is_left_out_says_why(store: Store, tmp_path: Path) -> None:
     text = page(planned("smoke", "regularized_evolution", benchmarks=("nb201/digits",)), store, tmp_path)
     left_out = section(text, "In the store, not on this page")
     assert "**random_search on nb201/digits:** made by other code" in left_out
-    assert "| local_search " in text and "| random_search " not in text
+    assert "| local search " in text and "| random search " not in text
 
 
 def test_facts_are_stated_once_under_their_benchmark(store: Store, tmp_path: Path) -> None:
     plan = planned("digits", "random_search", benchmarks=("nb201/digits", "nb1shot1/1-digits"))
     made_store.fill(store, plan)
     text = page(plan, store, tmp_path)
-    cells, graphs = section(text, "Results on nb201/digits"), section(text, "Results on nb1shot1/1-digits")
+    cells, graphs = section(text, "The benchmark nb201/digits"), section(text, "The benchmark nb1shot1/1-digits")
     assert "space 1" not in cells and "15 625" not in graphs
     assert "**Charged seconds:** training and evaluation seconds of an additive model" in cells
     assert "**Charged seconds:** training seconds of an additive model" in graphs
@@ -140,7 +140,7 @@ def test_a_protocol_without_its_data_says_so_benchmark_by_benchmark(
 ) -> None:
     plan = make(protocols.protocol("gaea-2021"), report_only=True)
     text = page(plan, store, tmp_path)
-    assert "| gaea_darts:erm " in text and "94.10" in text, "the printed numbers"
+    assert "| GAEA-DARTS (ERM) " in text and "94.10" in text, "the printed numbers"
     assert "not measured here: takes days without a GPU" in section(text, "Results on nb201/cifar10")
     assert not plan.rows and "is missing" not in section(text, "Results on nb201/cifar10")
     monkeypatch.setenv("NAS_DATA", "")
@@ -154,7 +154,7 @@ def test_a_page_is_written_when_nothing_has_run_and_when_all_runs_failed(store: 
     assert "not run yet" in section(page(plan, store, tmp_path), "Not measured here")
     made_store.fill(store, plan, failing)
     text = page(plan, store, tmp_path)
-    assert "| random_search |" in text and "0/3" in text and "ValueError: mine" in section(text, "Failed runs")
+    assert "| random search |" in text and "0/3" in text and "ValueError: mine" in section(text, "Failed runs")
 
 
 def test_only_finished_runs_are_in_a_mean_and_rejected_ones_are_named(store: Store, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_only_finished_runs_are_in_a_mean_and_rejected_ones_are_named(store: Sto
     made_store.fill(store, plan, make_run)
     text = page(plan, store, tmp_path)
     costs = section(text, "Intervals and costs")
-    assert "Rejected, because what the method booked is not what the benchmark answered: random_search (1)." in costs
+    assert "Rejected, because what the method booked is not what the benchmark answered: random search (1)." in costs
     assert costs.splitlines()[2].split("|")[-2].strip() == "1" and "| 2/3" not in costs
     evidence = collect(plan, store, MADE_BY)
     assert evidence.runs["test"].max() < 100 and len(evidence.traces.of("nb201/digits", "random_search")) == 2
@@ -193,8 +193,8 @@ def test_rows_have_one_order_for_any_command(store: Store, tmp_path: Path) -> No
     assert len(tables) == 1
     names = [line.split("|")[1].strip() for line in tables.pop().splitlines()[2:]]
     tabular, sharing = names.index("*multi-trial*"), names.index("*weight sharing*")
-    assert set(names[tabular + 1 : sharing]) == {"random_search", "local_search", "local_search:full_neighbourhood"}
-    assert set(names[sharing + 1 :]) == {"darts:bilevel", "gdas", "Optimal"} and names[-1] == "Optimal"
+    assert set(names[tabular + 1 : sharing]) == {"random search", "local search", "local search (full)"}
+    assert set(names[sharing + 1 :]) == {"DARTS (bilevel)", "GDAS", "Optimal"} and names[-1] == "Optimal"
 
 
 def test_versions_of_packages_are_named_where_sessions_differ(tmp_path: Path) -> None:

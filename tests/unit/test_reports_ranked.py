@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import findings, published, ranked, reference, regret, report
+from reports import anytime, findings, published, ranked, reading, reference, report
 from reports.evidence import FITTED, Evidence, Part
 from reports.figures import Panel
 from reports.formats import number
@@ -150,17 +150,18 @@ def test_a_row_with_too_few_pairs_has_no_blank_that_reads_as_no_difference() -> 
     table = results({"random_search": ROWS["random_search"], "darts": ROWS["darts"], **few})
     marks = column(table, "vs random search")
     assert marks == {"random_search": "", "darts": "+", "Optimal": ""} | dict.fromkeys(few, "n/a")
-    assert "n/a: too few pairs for a significant difference." in table.caption
-    assert "n/a" not in results(ROWS).caption
+    assert "n/a: too few pairs for a significant difference." in str(reading.explained([table]))
+    assert "n/a" not in str(results(ROWS).rows)
 
 
 def test_the_main_finding_counts_the_rows_that_the_seeds_decide_and_says_where_random_search_is_read() -> None:
     rows = {"random_search": ROWS["random_search"], "darts": ROWS["darts"], "enas": ROWS["enas"][:3]}
-    (text,) = findings.sentences(study_of(evidence(rows, ("5 seconds", "each method's own schedule"))))
-    assert "it differs from random search at its charge by +42.55 [" in text
-    assert text.endswith("(p < 0.05): 1 of 1 rows; significantly worse: none. Rows with too few pairs: 1.")
-    (text,) = findings.sentences(study_of(evidence(rows)))
-    assert "it differs from random search by +2.00" in text
+    best, gain, counts = findings.sentences(study_of(evidence(rows, ("5 seconds", "each method's own schedule"))))
+    assert best.startswith("digits: the best mean test accuracy is that of darts, 92.55 [")
+    assert "it differs from random search at its charge by +42.55 [" in gain
+    assert counts.endswith("(p < 0.05): 1 of 1 rows; worse: none. Rows with too few pairs: 1.")
+    _, gain, _ = findings.sentences(study_of(evidence(rows)))
+    assert "it differs from random search by +2.00" in gain
 
 
 def test_of_equal_printed_means_the_higher_one_is_the_best_row() -> None:
@@ -208,7 +209,7 @@ def test_epochs_and_marks_against_the_best_belong_to_a_common_budget() -> None:
         assert column(other, "random search at its charge")["darts"] == "50.00 ± 0.00", "at 16 of its 160 s"
         assert column(other, "random search at its charge")["evolution"] == ""
         assert column(other, "vs random search")["enas"] == "+", "random search is compared at the row's charge"
-        assert "than random search (at the charge of a row of weight sharing; at its end for other rows)." in other.caption
+        assert "random search is compared at the charge of a row of weight sharing" in str(reading.explained([other]))
 
 
 def test_with_a_common_budget_rows_are_compared_with_the_end_of_random_search() -> None:
@@ -237,10 +238,10 @@ def test_searches_fitted_to_several_budgets_are_dots_over_mean_trainings(monkeyp
         drawn.extend(panels)
         return {}
 
-    monkeypatch.setattr(regret, "render", collect)
+    monkeypatch.setattr(anytime, "render", collect)
     longest = Traces({(BENCHMARK, "random_search"): [Trace(0, [1.64, 164.0], {TARGET: [60.0, 94.0]}, end=328.0)]})
     made = evidence(ROWS, fitted=fitted([16.4, 49.2]), longest=longest)
-    drawing = regret.regret(study_of(made), made.traces)
+    drawing = anytime.regret(study_of(made), made.traces)
     assert drawing is not None and "schedules were fitted" in drawing.caption
     (panel,) = drawn
     assert panel.x == "budget (mean trainings of 1.64 s)"
@@ -253,7 +254,7 @@ def test_searches_fitted_to_several_budgets_are_dots_over_mean_trainings(monkeyp
 
     drawn.clear()
     alone = evidence(ROWS, fitted=fitted([16.4]), longest=longest)
-    drawing = regret.regret(study_of(alone), alone.traces)
+    drawing = anytime.regret(study_of(alone), alone.traces)
     assert drawing is not None and "fitted" not in drawing.caption and drawn[0].x == "charged search time (s)"
     assert max(lines_of(drawn[0], [*ROWS])["random_search"][0]) == pytest.approx(160)
 

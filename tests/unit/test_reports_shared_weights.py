@@ -14,7 +14,7 @@ from benchmarks.nb201.space import NB201Space
 from harness import registry
 from harness.captions import first_rows
 from harness.frames import depict
-from reports import epochs, signal, stability, weights
+from reports import epochs, reading, signal, stability, weights
 from reports.study import Study
 from reports.traces import Trace, Traces
 from tests import made_evidence
@@ -87,7 +87,7 @@ def test_cells_are_ranked_by_their_test_losses_too_next_to_the_printed_correlati
     assert table is not None
     accuracy, loss = (row[-1] for row in table.rows)
     assert accuracy == "–" and loss.startswith("0.15 (CoNAS text, n not printed; ") and "p = 0.23" in loss
-    assert "Published τ: the correlation that a paper prints" in table.caption
+    assert table.columns[-1].name == "published τ" and "a paper prints for the row" in str(reading.explained([table]))
     longer = study(changed, trainings=trained.assign(row=changed))
     again = signal.ranking(Study(longer.evidence, lines), of(changed, *probes), BENCHMARK)
     assert again is not None and [row[-1] for row in again.rows] == [accuracy, loss], "with the supernet's printed 100 epochs"
@@ -147,7 +147,7 @@ def test_a_printed_distance_stands_next_to_ours_and_random_cells_are_compared_to
     own = dataclasses.replace(study(archs=archs), published=printed)
     table = stability.distances(own, BENCHMARK)
     assert table is not None and [column.name for column in table.columns][-1] == "published"
-    assert "Published: the distance that the paper prints." in table.caption
+    assert "Published: the distance that the paper prints." in str(reading.explained([table]))
     assert [row[0] for row in table.rows] == ["conas[penalty=9]", "random_cell"]
     assert [row[3] for row in table.rows] == ["9.0 ± 0.0", "9.0 ± 0.0"]
     assert [str(row[-1]) for row in table.rows] == ["12 (CoNAS T6, n not printed)", "–"]
@@ -170,10 +170,9 @@ def test_switches_are_named_by_cell_and_do_without_zeros() -> None:
 
 def test_weights_are_drawn_if_a_search_logged_them() -> None:
     log = {f"weight/cell/{row}/{op}": [np.nan, (row - 1) * 0.5] for row in range(3) for op in ("skip_connect", "nor_conv_3x3")}
-    options, table = weights._tables(log)["cell"]
-    assert options == ["skip_connect", "nor_conv_3x3"]
-    assert weights._labels([*options, "unknown"], NB201[BENCHMARK].operations) == ["skip", "conv 3×3", "unknown"]
-    assert table.tolist() == [[0.5, 0.5], [0.0, 0.0], [0.5, 0.5]]
+    table = weights.tables(log)["cell"]
+    assert list(table.columns) == ["skip_connect", "nor_conv_3x3"]
+    assert table.to_numpy().tolist() == [[0.5, 0.5], [0.0, 0.0], [0.5, 0.5]]
     row = "sparse_nas:hapg"
     drawing = weights.maps(study(row), of(row, Trace(0, log=log)))
     assert drawing is not None and drawing.files["png"].startswith(b"\x89PNG")

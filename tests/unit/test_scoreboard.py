@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from reports import published, scoreboard
 from reports.evidence import NOT_YET, Cell, Edge, Operation, Space
-from reports.layout import Table, to_markdown
+from reports.layout import Block, Bullets, Heading, Paragraph, Table, to_markdown
 from reports.scoreboard import Comparison, Way, compare
 from reports.study import Study
 from reports.traces import Columns, Trace
@@ -48,21 +49,12 @@ def trained(row: str, accuracies: Sequence[float], **columns: Any) -> pd.DataFra
 
 
 def test_every_line_is_there_once_for_each_of_its_rows_and_has_a_class() -> None:
-    comparisons = compare([], PUBLISHED, lambda line, row: NO_GPU)
+    comparisons = compare([], PUBLISHED, lambda *_: NO_GPU)
     printed = [item for item in comparisons if item.line["metric"] not in ("params_M", "search_cost")]
     rows = [row for text, metric in zip(PUBLISHED["row"], PUBLISHED["metric"], strict=True) for row in text.split(";")]
     assert len(printed) == len(rows) - (PUBLISHED["metric"] == "search_cost").sum()
     assert all(item.kind and item.verdict.reason for item in comparisons)
-    assert {item.kind for item in comparisons} == {
-        "needs a GPU",
-        scoreboard.HIDDEN,
-        scoreboard.NO_SEARCH,
-        scoreboard.SETTING,
-        scoreboard.QUOTED,
-        scoreboard.DERIVED,
-        scoreboard.REPEATED,
-        scoreboard.MORE_SEARCHES,
-    }
+    assert {item.kind for item in comparisons} == {"needs a GPU", *published.CLASSES}
 
 
 def test_parameters_and_search_costs_are_numbers_of_their_own_once_for_each_printed_row() -> None:
@@ -75,7 +67,7 @@ def test_parameters_and_search_costs_are_numbers_of_their_own_once_for_each_prin
 
 def costs(paper: str, table: str) -> dict[tuple[str, float], str]:
     """Return the class of the search costs of a table, by label and value."""
-    items = compare([], PUBLISHED, lambda line, row: Way("", f"{line['target']} {line['recipe']}"))
+    items = compare([], PUBLISHED, lambda *_: Way("", "--x"))
     return {
         (item.line["label"], item.line["mean"]): item.kind
         for item in items
@@ -86,7 +78,7 @@ def costs(paper: str, table: str) -> dict[tuple[str, float], str]:
 def test_both_columns_of_search_costs_of_gaea_are_there() -> None:
     known = costs("003", "1")
     assert {("DARTS (2nd)†", 1.0), ("DARTS (2nd)†", 4.0), ("PC-DARTS†", 0.1), ("PC-DARTS†", 3.8)} <= set(known)
-    assert {known["GAEA PC-DARTS†", cost] for cost in (0.1, 3.8)} == {NOT_YET, scoreboard.NO_SEARCH}
+    assert {known["GAEA PC-DARTS†", cost] for cost in (0.1, 3.8)} == {NOT_YET, "no such search here"}
 
 
 def test_a_search_cost_needs_the_data_of_the_search_alone() -> None:
@@ -98,8 +90,8 @@ def test_a_search_cost_needs_the_data_of_the_search_alone() -> None:
 
 
 def test_a_number_that_a_paper_repeats_is_compared_once() -> None:
-    items = compare([], PUBLISHED, lambda line, row: NO_GPU)
-    compared = [item for item in items if item.kind not in (scoreboard.REPEATED, scoreboard.SETTING)]
+    items = compare([], PUBLISHED, lambda *_: NO_GPU)
+    compared = [item for item in items if item.kind != scoreboard.REPEATED and not item.kind.startswith("setting")]
     names = ("paper", "benchmark", "target", "metric", "mean")
     keys = [(item.row, *(item.line[name] for name in names)) for item in compared]
     assert len(keys) == len(set(keys))
@@ -111,9 +103,9 @@ def test_a_number_that_a_paper_repeats_is_compared_once() -> None:
 @pytest.mark.parametrize(
     ("label", "kind"),
     [
-        ("GAEA PC-DARTS seed set 2", scoreboard.MORE_SEARCHES),
-        ("Random search (DARTS paper)", scoreboard.QUOTED),
-        ("XNAS best architecture", scoreboard.QUOTED),
+        ("GAEA PC-DARTS seed set 2", "further searches"),
+        ("Random search (DARTS paper)", "quoted"),
+        ("XNAS best architecture", "quoted"),
     ],
 )
 def test_a_number_that_no_search_here_can_measure_has_its_own_class(label: str, kind: str) -> None:
@@ -138,25 +130,21 @@ def test_the_parameters_of_a_network_for_imagenet_are_not_those_of_the_search() 
 
 def test_settings_are_printed_with_all_their_digits() -> None:
     text = to_markdown("Scoreboard", scoreboard.blocks([], PUBLISHED))
-    lines = [line for line in text.splitlines() if "setting: weight decay" in line or "setting: initial lr" in line]
-    printed = {line.split("|")[5].strip() for line in lines}
-    assert printed == {"0.0003", "0.0005", "0.025"}
-
-
-def test_every_metric_of_a_line_that_can_be_measured_has_a_reader() -> None:
-    possible = PUBLISHED[(PUBLISHED["row"] != "") & (PUBLISHED["unmeasured"] == "")]
-    assert set(possible["metric"]) <= set(scoreboard.METRICS)
+    (line,) = [line for line in text.splitlines() if line.startswith("- **setting, tested as a default:** T3 CoNAS")]
+    assert "initial lr 0.025" in line and set(re.findall(r"weight decay ([\d.]*\d)", line)) == {"0.0003", "0.0005"}
 
 
 def test_the_reason_of_a_number_is_its_own_then_what_is_missing_here_then_that_nobody_ran_it() -> None:
-    here, away = (compare([], PUBLISHED, lambda line, row, way=way: way) for way in (Way("", "--x"), NO_GPU))  # type: ignore[misc]
+    here, away = (compare([], PUBLISHED, lambda *_, way=way: way) for way in (Way("", "--x"), NO_GPU))  # type: ignore[misc]
     assert of(here, "rsps", "test_error_pct").kind == NOT_YET and of(away, "rsps", "test_error_pct").kind == "needs a GPU"
     for comparisons in (here, away):
-        assert of(comparisons, "darts:bilevel", "test_error_pct", target="cifar100").kind == scoreboard.HIDDEN
-        assert of(comparisons, "pc_darts", "top1_error_pct", target="imagenet", paper="003").verdict.reason.startswith("needs")
-        assert of(comparisons, "", "hparam:momentum").kind == scoreboard.SETTING
+        assert of(comparisons, "darts:bilevel", "test_error_pct", target="cifar100").kind == "unstated recipe"
+        assert of(comparisons, "pc_darts", "top1_error_pct", target="imagenet", paper="003").verdict.reason.startswith(
+            "no such"
+        )
+        assert of(comparisons, "", "hparam:momentum").kind == "setting, tested as a default"
     names = [item for item in here if item.line["label"] == "SNAS"]
-    assert {item.kind for item in names} == {scoreboard.QUOTED, scoreboard.REPEATED}
+    assert {item.kind for item in names} == {"quoted", scoreboard.REPEATED}
 
 
 def test_test_accuracies_have_the_verdict_of_the_protocols_page() -> None:
@@ -266,18 +254,67 @@ def test_of_several_stores_the_one_with_most_runs_is_compared() -> None:
     assert len(of(compare([few, many, few], PUBLISHED), "random_search", "test_accuracy_pct").values) == 9
 
 
+def test_runs_under_the_papers_rules_are_compared_before_more_runs_under_changed_ones() -> None:
+    few, many = (
+        study(
+            [made_evidence.run(NB201, "random_search", world, "cifar10", 93.7 + world / 9) for world in range(n)],
+            protocol="nb201-2020",
+            modified=modified,
+        )
+        for n, modified in ((3, ""), (9, "budget seconds=6000"))
+    )
+    for studies in ([few, many], [many, few]):
+        item = of(compare(studies, PUBLISHED), "random_search", "test_accuracy_pct", target="cifar10")
+        assert len(item.values) == 3 and item.kind != "not comparable"
+    assert len(of(compare([many], PUBLISHED), "random_search", "test_accuracy_pct", target="cifar10").values) == 9
+
+
 def test_the_page_counts_classes_by_paper_and_names_the_command() -> None:
-    blocks = scoreboard.blocks([], PUBLISHED, lambda line, row: Way("needs a GPU", f"--methods {row} --device cuda"))
-    counts = next(block for block in blocks if isinstance(block, Table))
+    blocks = scoreboard.blocks([], PUBLISHED, lambda _, __, rows, ___: Way("needs a GPU", f"--methods {rows[0]} --device cuda"))
+    counts = next(block for block in blocks if isinstance(block, Table) and block.columns[0].name == "numbers")
     totals = {cells[0]: [int(cell) for cell in cells[1:]] for cells in counts.rows}
     for *papers, total in totals.values():
         assert sum(papers) == total
     once, everything = totals.pop("each once"), totals.pop("all")
     assert everything == [sum(column) for column in zip(*totals.values(), strict=True)]
-    repeated, more_rows = np.array(totals[scoreboard.REPEATED]), np.array(everything) - once
-    assert (more_rows >= repeated).all() and more_rows[2] == repeated[2], "paper 001 and 002 have one row for each number"
+    more_rows = np.array(everything) - once
+    assert (more_rows >= 0).all() and not more_rows[1:3].any(), "papers 001 and 002 have one row for each number"
+    assert scoreboard.REPEATED not in totals
     text = to_markdown("Scoreboard", blocks)
     assert "--methods rsps --device cuda" in text and "nan" not in text
+
+
+def sections(blocks: Sequence[Block]) -> dict[str, list[Block]]:
+    """Return the blocks by heading."""
+    by_heading: dict[str, list[Block]] = {"": []}
+    for block in blocks:
+        if isinstance(block, Heading):
+            by_heading[block.text] = []
+        else:
+            by_heading[list(by_heading)[-1]].append(block)
+    return by_heading
+
+
+def test_a_paper_has_a_section_for_what_is_measured_what_is_claimed_and_what_is_not_measured() -> None:
+    lines = [made_evidence.run(NB201, "random_search", world, "cifar10", 93.7 + world / 100) for world in range(9)]
+    page = sections(
+        scoreboard.blocks([study(lines, protocol="nb201-2020")], PUBLISHED, lambda *_: Way("needs a GPU", "--device cuda"))
+    )
+    assert [*page][1:3] == ["The papers' main claims", "Numbers and claims by paper"]
+    (measured,) = page["GAEA: numbers measured here"]
+    assert isinstance(measured, Table) and [cells[:4] for cells in measured.rows] == [["RS", "T2", "random_search", "CIFAR-10"]]
+    (nothing,) = page["CoNAS: numbers measured here"]
+    assert isinstance(nothing, Paragraph) and nothing.text == "None in these stores."
+    table, reasons = page["CoNAS: numbers not measured here"]
+    assert isinstance(table, Table) and isinstance(reasons, Bullets)
+    (cells,) = [cells for cells in table.rows if cells[:3] == ["CoNAS (1)", "T1", "conas"]]
+    for text in ("test error % 2.67 ± 0.06", "smallest test error % 2.59", "multiply-adds M 450", "GPU-days 0.35"):
+        assert text in cells[3]
+    assert cells[4:] == ["needs a GPU", "--device cuda"]
+    (notes,) = page["SparseNAS: notes on the printed numbers"]
+    assert isinstance(notes, Bullets)
+    costs = dict(notes.items)["cost: the column says GPU days, not of how many searches"]
+    assert "T3 SparseNAS + AdamHAPG" in costs and "T1 DARTS" not in costs
 
 
 def test_the_stored_runs_that_are_not_on_the_page_are_named() -> None:
@@ -285,26 +322,48 @@ def test_the_stored_runs_that_are_not_on_the_page_are_named() -> None:
     assert "Not on this page: made by other code (1 rows)" in to_markdown("x", scoreboard.blocks([old], PUBLISHED))
 
 
-def test_the_way_to_a_number_is_a_command_of_this_project() -> None:
+def test_the_way_to_a_number_is_a_command_that_plans_its_row() -> None:
+    """Plan the command of every line that can be measured. A distance needs the base row, too."""
+    from harness import protocols
+    from harness.plan import make
     from harness.scoreboard import way
 
-    row = "sparse_nas:adam[mixture=0.7]"
-    (line,) = [line for line in scoreboard.numbers(PUBLISHED) if line["row"] == row and line["metric"] == "test_error_pct"]
-    assert way(line, row) == Way(
-        way(line, row).obstacle,
+    planned: dict[str, set[str]] = {}
+    for item in compare([], PUBLISHED, way):
+        if item.way is None:
+            continue
+        words = item.way.arguments.split()
+        arguments = dict(zip(words[::2], words[1::2], strict=True))
+        settings: dict[str, dict[str, str]] = {}
+        if "--set" in arguments:
+            name, _, change = arguments["--set"].partition(".")
+            settings = {name: dict([change.split("=")])}
+        if item.way.arguments not in planned:
+            plan = make(
+                protocols.protocol(arguments["--protocol"]),
+                methods=arguments.get("--methods", "").split(",") if "--methods" in arguments else [],
+                everything="--methods" not in arguments,
+                benchmarks=[arguments["--benchmarks"]],
+                settings=settings,
+                report_only=True,
+            )
+            planned[item.way.arguments] = {row.spec.row for row in plan.rows} | {row for _, _, row in plan.skipped}
+        assert item.row in planned[item.way.arguments], item.way.arguments
+    assert len(planned) >= 50
+
+
+def test_the_command_of_rows_names_settings_and_device() -> None:
+    from harness.scoreboard import way
+
+    how = way("darts-as-published", DARTS, ["sparse_nas:adam[mixture=0.7]"], "")
+    command = (
         "--protocol darts-as-published --benchmarks darts/cifar10 --methods sparse_nas:adam --set sparse_nas:adam.mixture=0.7"
-        " --device cuda",
     )
-    assert "a GPU" in way(line, row).obstacle
-    table_6 = [line for line in scoreboard.numbers(PUBLISHED) if line["metric"] == "hamming_distance" and line["row"]]
-    assert {way(line, line["row"]).arguments for line in table_6} == {
-        "--protocol conas-2021-table6 --benchmarks darts/cifar10 --device cuda"
-    }, "a distance needs the base row too"
-    sets = [line for line in scoreboard.numbers(PUBLISHED) if "seed set" in line["metric"]]
-    ends = [way(line, "gaea_pc_darts").arguments.partition("gaea_pc_darts")[2] for line in sets]
-    assert ends == [" --device cuda", " --seeds 8 --device cuda", " --seeds 12 --device cuda"]
-    (first, *_) = [line for line in scoreboard.numbers(PUBLISHED) if line["row"] == "random_search"]
-    assert "cuda" not in way(first, "random_search").arguments
+    assert how.arguments == f"{command} --device cuda" and "a GPU" in how.obstacle
+    assert way("digits", "nb201/digits", ["conas", "rsps"], "") == Way(
+        "", "--protocol digits --benchmarks nb201/digits --methods conas,rsps"
+    )
+    assert "cuda" not in way("nb201-2020", NB201, ["random_search"], "").arguments
 
 
 def test_missing_tables_and_images_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
@@ -313,8 +372,7 @@ def test_missing_tables_and_images_are_named(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("NAS_DATA", str(tmp_path))
     monkeypatch.setenv("NAS_CACHE", str(tmp_path / "cache"))
     collected._lacking.cache_clear()
-    lines = {(line["row"], line["target"]): line for line in scoreboard.numbers(PUBLISHED)}
     needs = "needs a GPU, the data of darts/cifar10, the images of CIFAR-10, the images of CIFAR-100"
-    assert collected.way(lines["sparse_nas:hapg", "cifar100"], "sparse_nas:hapg").obstacle == needs
-    assert collected.way(lines["random_search", "cifar10"], "random_search").obstacle == "needs the data of nb201/cifar10"
+    assert collected.way("darts-as-published", DARTS, ["sparse_nas:hapg"], "cifar100").obstacle == needs
+    assert collected.way("nb201-2020", NB201, ["random_search"], "").obstacle == "needs the data of nb201/cifar10"
     collected._lacking.cache_clear()

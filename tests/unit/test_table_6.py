@@ -131,8 +131,13 @@ def test_distances_and_errors_of_every_penalty_are_on_the_page(command: Command,
     part = text[text.index("Stability under changed settings") :]
     lines = [line for line in part.splitlines() if line.startswith("|")][2:5]
     methods = [line.split("|")[1].strip() for line in lines]
-    assert methods == ["conas:table_6[penalty=0.05]", "conas:table_6[penalty=30]", "random_cell:table_6"]
-    assert all(line.split("|")[2].strip() == "conas:table_6" and line.split("|")[3].strip() == "2" for line in lines)
+    assert methods == ["CoNAS (Table 6)[penalty=0.05]", "CoNAS (Table 6)[penalty=30]", "random cell (Table 6)"]
+    assert all(line.split("|")[2].strip() == "CoNAS (Table 6)" and line.split("|")[3].strip() == "2" for line in lines)
     trained = list(csv.DictReader((folder / "trainings.csv").open()))
-    assert {line["row"] for line in trained} == {"conas:table_6", *methods}
+    assert {line["row"] for line in trained} == {
+        "conas:table_6",
+        "conas:table_6[penalty=0.05]",
+        "conas:table_6[penalty=30]",
+        "random_cell:table_6",
+    }
     assert {line["status"] for line in trained} == {"done"}

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.packing import pack, unpack
-from reports import traces as module
 from reports.traces import RowTraces, Trace, Traces
 
 STEPS = st.lists(st.tuples(st.floats(0.1, 50), st.floats(0, 100)), max_size=6)
@@ -32,20 +30,28 @@ def step_values(steps: list[tuple[float, float]], times: np.ndarray) -> np.ndarr
     return np.array([values[k] if k >= 0 else np.nan for k in last])
 
 
-@given(SEARCHES, st.sampled_from([1, 3, 4096]))
-def test_a_step_function_on_a_grid_is_the_plain_one_in_blocks_of_any_size(
-    searches: list[list[tuple[float, float]]], block: int
-) -> None:
-    grid = np.geomspace(0.5, 60, 17)
+@given(SEARCHES, st.floats(0.5, 20))
+def test_a_step_function_on_a_grid_is_the_plain_one(searches: list[list[tuple[float, float]]], start: float) -> None:
+    grid = np.geomspace(start, 60, 17)
     row, expected = packed(searches), np.array([step_values(steps, grid) for steps in searches])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK", block)
-        tables = list(row.on_grid(row.seconds, row.test["t"], grid))
-        mean, std = row.mean_on_grid(row.seconds, row.test["t"], grid)
-    np.testing.assert_array_equal(np.concatenate(tables), expected)
-    np.testing.assert_allclose(mean, expected.mean(axis=0), atol=1e-12)
-    if len(searches) > 1:
-        np.testing.assert_allclose(std, expected.std(axis=0, ddof=1), atol=1e-9)
+    np.testing.assert_array_equal(np.array([*row.at_each(row.seconds, row.test["t"], grid)]).T, expected)
+
+
+@given(SEARCHES, st.integers(1, 12))
+def test_searches_that_arrive_in_pieces_are_those_that_arrive_at_once(
+    searches: list[list[tuple[float, float]]], size: int
+) -> None:
+    at_once, pieces = packed(searches), Traces()
+    traces = [
+        Trace(world, sorted(time for time, _ in steps), {"t": [value for _, value in steps]}, end=50.0)
+        for world, steps in enumerate(searches)
+    ]
+    for start in range(0, len(traces), size):
+        pieces.row("b", "r").add(traces[start : start + size])
+    row = pieces.of("b", "r")
+    for name in ("worlds", "starts", "seconds", "end"):
+        np.testing.assert_array_equal(getattr(row, name), getattr(at_once, name))
+    np.testing.assert_array_equal(row.test["t"], at_once.test["t"])
 
 
 @given(SEARCHES, st.lists(st.floats(0, 60), min_size=12, max_size=12))
@@ -53,11 +59,14 @@ def test_the_proposal_in_force_at_a_limit_is_the_last_one_made(
     searches: list[list[tuple[float, float]]], limits: list[float]
 ) -> None:
     row = packed(searches)
-    last = row.in_force(row.seconds, np.array(limits[: len(searches)]))
-    values = [row.test["t"][k] if k >= 0 else np.nan for k in last]
-    expected = [step_values(steps, np.array([limit]))[0] for steps, limit in zip(searches, limits, strict=False)]
-    np.testing.assert_array_equal(values, expected)
-    assert (row.in_force(row.seconds, np.full(len(row), np.nan)) == -1).all()
+    reached = row.at("t", row.seconds, dict(enumerate(limits)))
+    expected = {
+        world: step_values(steps, np.array([limit]))[0]
+        for world, (steps, limit) in enumerate(zip(searches, limits, strict=False))
+        if steps and min(time for time, _ in steps) <= limit
+    }
+    assert reached.to_dict() == expected
+    assert row.at("t", row.seconds, {}).empty
 
 
 @given(SEARCHES)

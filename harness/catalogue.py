@@ -1,0 +1,164 @@
+"""The index of committed pages: what each page shows, how it was made, and whether the code of its runs has changed since."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from harness import protocols, registry, source
+from harness.errors import UserError
+from harness.opening import open_benchmark
+from harness.packages import PROJECT
+from reports.formats import MISSING
+from reports.layout import Block, Column, Paragraph, Table, to_markdown
+
+FILE = "index.md"
+CURRENT = "current"
+_MADE = re.compile(r"^[\d, \N{NARROW NO-BREAK SPACE}]+ runs? made on (\S+) by code (.*?)(?:, on |, by$)", re.MULTILINE)
+_COMMAND = re.compile(r"^This page was written .*?, by\n+((?:    .+\n?)+)", re.MULTILINE)
+_COMMIT = re.compile(r"\(([0-9a-f]{7,40})\b")
+
+
+class Page(NamedTuple):
+    """What a page says of itself; what it does not say is empty."""
+
+    file: Path
+    title: str
+    protocol: str
+    command: str
+    dates: tuple[str, ...]
+    codes: tuple[str, ...]
+    """Code of each command that made runs, oldest first."""
+    searches: frozenset[tuple[str, str]]
+    """Benchmark and row of its finished searches."""
+
+
+def write(folder: Path) -> Path:
+    """Write the index of the pages in the folders inside ``folder``, and return its file.
+
+    Raises:
+        UserError: there is no such page.
+    """
+    listed = pages(folder)
+    if not listed:
+        raise UserError(f"no folder in {folder} contains a page (*.md)")
+    table = Table(
+        "Code: the versions that made the runs. State: whether the files that these searches execute are as they were then; if "
+        "not, the page shows what the former code gave, which the present code may give too.",
+        [Column(name, right=False) for name in ("page", "shows", "protocol", "made by", "date", "code", "state")],
+    )
+    for page in map(read, listed):
+        made = [page.protocol, page.command, ", ".join(page.dates), ", ".join(page.codes), state(page)]
+        name = page.file.parent.name
+        where = ", ".join(sorted({benchmark for benchmark, _ in page.searches}))
+        table.add(
+            [
+                f"[{name}]({name}/{page.file.name})",
+                page.title + f", on {where}" * bool(where),
+                *(text or MISSING for text in made),
+            ]
+        )
+    text = Paragraph("Every page of results in this folder. The command nas-harness index writes this list.")
+    blocks: list[Block] = [text, table]
+    file = folder / FILE
+    file.write_text(to_markdown("Results", blocks), encoding="utf-8")
+    return file
+
+
+def pages(folder: Path) -> list[Path]:
+    """Return the Markdown page of every folder inside ``folder``."""
+    inside = [sorted(inner.glob("*.md")) for inner in sorted(folder.glob("*/"))]
+    return [files[0] for files in inside if files]
+
+
+def read(file: Path) -> Page:
+    """Return what a page says of itself, in Markdown and in the ``runs.parquet`` next to it."""
+    text = file.read_text(encoding="utf-8")
+    title = re.search(r"^# (.+)$", text, re.MULTILINE)
+    protocol = re.search(r"^- \*\*Protocol:\*\* (\S+)", text, re.MULTILINE)
+    command = _COMMAND.search(text)
+    made = _MADE.findall(text)
+    rules = protocols.protocols().get(protocol[1]) if protocol else None
+    searched = {benchmark for part in rules.parts for benchmark in part.benchmarks} if rules else set()
+    return Page(
+        file=file,
+        title=title[1].replace("\\", "") if title else file.stem,
+        protocol=protocol[1] if protocol else "",
+        command=" ".join(command[1].split()) if command else "",
+        dates=tuple(dict.fromkeys(date[:10] for date, _ in made)),
+        codes=tuple(dict.fromkeys(code for _, code in made)),
+        searches=_stored(file) or _printed(text, searched),
+    )
+
+
+def state(page: Page) -> str:
+    """Return in words whether the present code would make the runs of a page by the same source; empty if it has no runs."""
+    commits = [match[1] for code in page.codes if (match := _COMMIT.search(code))]
+    if not page.codes or len(commits) < len(page.codes):
+        return "unknown: code without a commit" if page.codes else ""
+    changed: set[Path] = set()
+    for commit in commits:
+        difference = _changed(commit)
+        if difference is None:
+            return f"unknown: this history has no commit {commit}"
+        changed |= difference
+    try:
+        files = executed(page)
+        if page.title != protocols.protocol(page.protocol).title:
+            return f"older: the protocol {page.protocol} has other rules now"
+    except UserError as error:
+        return f"unknown: {error}"
+    if files & changed:
+        return f"older: {len(files & changed)} of {len(files)} executed files differ now"
+    return "unknown: the code was modified" if any("modified" in code for code in page.codes) else CURRENT
+
+
+def executed(page: Page) -> set[Path]:
+    """Return the source files that the searches of a page, and the trainings of its cells, execute by the present code.
+
+    Raises:
+        UserError: the protocol or a method is unknown, or a benchmark cannot be opened here.
+    """
+    rules = protocols.protocol(page.protocol)
+    files: set[Path] = set()
+    for benchmark, row in page.searches:
+        info = registry.method(re.split(r"[:\[]", row)[0])
+        for part in rules.parts:
+            if (part.kind, benchmark) in [(info.kind, name) for name in part.benchmarks]:
+                problem = open_benchmark(benchmark, part.search, rules.judge)
+                files |= set(source.by_search(info.file, problem, part.kind).values())
+                if problem.retraining and (page.file.parent / "trainings.csv").exists():
+                    files |= set(source.by_training(problem.retraining).values())
+    if not files:
+        raise UserError(f"no search of the page belongs to {page.protocol}")
+    return files
+
+
+def _stored(file: Path) -> frozenset[tuple[str, str]]:
+    runs = file.with_name("runs.parquet")
+    if not runs.exists():
+        return frozenset()
+    import pandas as pd
+
+    lines = pd.read_parquet(runs, columns=["benchmark", "row", "status"])
+    done = lines[lines["status"] == "done"].drop_duplicates()
+    return frozenset(zip(done["benchmark"], done["row"], strict=True))
+
+
+def _printed(text: str, searched: set[str]) -> frozenset[tuple[str, str]]:
+    """Return the searches of a page without data: rows with seeds in its tables, on the benchmarks that it names, or on all."""
+    known = {row for info in registry.methods().values() for row in info.rows}
+    rows = {row for row, seeds in re.findall(r"^\| (\S+) +\| +(\d+)", text, re.MULTILINE) if row in known and seeds != "0"}
+    named = {benchmark for benchmark in searched if benchmark in text} or searched
+    return frozenset((benchmark, row) for benchmark in named for row in rows)
+
+
+@cache
+def _changed(commit: str) -> frozenset[Path] | None:
+    """Return the files of the project that differ from a commit; None if the history here does not have it."""
+    words = ["git", "-C", str(PROJECT), "diff", "--name-only", commit]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return frozenset(PROJECT / name for name in done.stdout.splitlines()) if done.returncode == 0 else None

@@ -1,0 +1,98 @@
+"""The order of a page: the answer, figures, intervals and tests, costs, what is missing, how it was made and how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reports import (
+    about,
+    agreement,
+    anytime,
+    cell_errors,
+    cells,
+    clock,
+    coverage,
+    epochs,
+    findings,
+    overall,
+    printed,
+    ranked,
+    reading,
+    reference,
+    signal,
+    stability,
+    supernets,
+    tables,
+    trainings,
+)
+from reports.layout import Block, Bullets, Figure, Heading, Table
+from reports.study import Study
+
+
+def first_lines(study: Study) -> list[str]:
+    """Return the findings in sentences."""
+    return [text for text in (*findings.sentences(study), tables.tally(study), cell_errors.tally(study)) if text]
+
+
+def blocks(study: Study, drawn: Sequence[Figure]) -> list[Block]:
+    """Return the blocks of a page with these figures."""
+    several = len(study.benchmarks) > 1
+    judged = [benchmark for benchmark in study.benchmarks if not study.untested(benchmark)]
+    shown: list[Block] = [Bullets([("", text) for text in first_lines(study)])]
+    for benchmark in judged:
+        shown += [Heading(f"Results on {benchmark}" if several else "Results")]
+        shown += [figure for figure in drawn if figure.stem == "ranking" and benchmark == judged[0]]
+        shown += [ranked.results(study, benchmark), *epochs.older(study, benchmark)]
+        if study.compared(benchmark):
+            suffix = f" on {benchmark}" if several else ""
+            shown += [Heading(f"Next to the published numbers{suffix}"), printed.table(study, [benchmark])]
+    for benchmark in study.benchmarks:
+        shown += [] if benchmark in judged else trainings.blocks(study, benchmark)
+    shown += [figure for figure in drawn if figure.stem != "ranking"]
+    shown += overall.of_study(study) if several else []
+    for benchmark in study.benchmarks:
+        shown += _tests(study, benchmark, f" on {benchmark}" if several else "", benchmark in judged)
+    for benchmark in study.benchmarks:
+        suffix = f" on {benchmark}" if several else ""
+        shown += _titled(suffix, ("Cost of weight sharing", clock.costs(study, benchmark) if benchmark in judged else None))
+    shown += _titled("", ("Failed runs", tables.failed_runs(study)))
+    shown += [*about.missing(study), *about.provenance(study)]
+    return [*shown, *reading.explained(shown)]
+
+
+def _tests(study: Study, benchmark: str, suffix: str, judged: bool) -> list[Block]:
+    """Return the intervals and tests of a benchmark."""
+    traces, shown = study.evidence.traces, []
+    if judged:
+        shown += _agreement(study, benchmark, suffix)
+        shown += _titled(
+            suffix,
+            ("Intervals and costs", tables.intervals(study, benchmark)),
+            ("Against random search", reference.table(study, benchmark)),
+            ("At equal budget", anytime.equal_budget(study, traces, benchmark)),
+            ("Bilevel against single level", signal.objectives(study, benchmark)),
+            ("References of regret", coverage.references(study, benchmark)),
+            ("Coverage by the table", coverage.covered(study, traces, benchmark)),
+            ("Operations of the final cells", cells.operations(study, traces, benchmark)),
+        )
+    return shown + _titled(
+        suffix,
+        ("Supernets at the end of the search", supernets.ends(study, traces, benchmark)),
+        ("Entropy against the base method", epochs.entropies(study, traces, benchmark)),
+        ("Before and after discretisation", epochs.discretised(study, traces, benchmark)),
+        ("Ranking by shared weights", signal.ranking(study, traces, benchmark)),
+        ("Stability under changed settings", stability.distances(study, benchmark)),
+    )
+
+
+def _agreement(study: Study, benchmark: str, suffix: str) -> list[Block]:
+    """Return the comparison with the papers' numbers of a benchmark whose judge knows test accuracies."""
+    results = agreement.of_benchmark(study, benchmark)
+    mean_record = any(part.record.startswith("mean") for part in study.parts(benchmark)) and not study.incomparable
+    agreed = [Heading(f"Agreement with the papers{suffix}"), agreement.table(results), *agreement.caveats(results, mean_record)]
+    return agreed if results else []
+
+
+def _titled(suffix: str, *sections: tuple[str, Table | None]) -> list[Block]:
+    """Return the tables that are not None, each under its heading."""
+    return [block for heading, table in sections if table is not None for block in (Heading(f"{heading}{suffix}"), table)]

@@ -1,0 +1,194 @@
+"""Drawings of cells, legible in a column of a paper: nodes on a line, and edges as arcs above and below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from reports import style
+from reports.evidence import Cell
+from reports.figures import ROW
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH, PAGE = 6.8, 9.0
+"""Width of a figure and height of one of its pages at most, in inches, as are the other lengths."""
+SMALL_UP_TO = 4
+"""Nodes of a cell of which three are side by side; of larger cells, two are."""
+TITLE, MARGIN = 0.2, 0.08
+FONT, LETTER, TEXT = 6.5, 0.052, 0.1
+"""Size of text in points, width of a letter, and height of a line."""
+BASE, STEP = 0.04, 0.17
+"""Height of an arc, without and for each node that it passes, for labels of a single line."""
+APART = 0.3
+"""Distance of an input from the line, if a cell has several."""
+LEGIBLE = 3
+"""Operations that are named on one edge; more are counted."""
+
+Places = dict[int, tuple[float, float]]
+
+
+class Sketch(NamedTuple):
+    """A cell to draw, the row that proposed it, and its title."""
+
+    row: str
+    title: str
+    cell: Cell
+
+
+def labels(cell: Cell) -> dict[tuple[int, int], str]:
+    """Return by edge the names of its operations, a name per line. Edges without an operation are left out."""
+    names: dict[tuple[int, int], list[str]] = {}
+    for edge in cell.edges:
+        if edge.operation is None or edge.operation.kind != "zero":
+            names.setdefault((edge.source, edge.target), []).extend([edge.operation.label] if edge.operation else [])
+    return {ends: "\n".join(texts) if len(texts) <= LEGIBLE else f"{len(texts)} ops" for ends, texts in names.items()}
+
+
+def arcs(cell: Cell) -> dict[tuple[int, int], float]:
+    """Return by edge the height of its middle above the straight line between its ends; negative below it.
+
+    The height grows with the number of nodes that the edge passes, so that arcs of one side cross only where their ends
+    alternate. The first input's arcs are above, those of a second input below, each other one where it crosses fewer arcs.
+    """
+    texts = labels(cell)
+    lines = 1 + max((text.count("\n") for text in texts.values()), default=0)
+    tall = max(_size(name)[1] for name in cell.nodes) / 2
+    heights: dict[tuple[int, int], float] = {}
+    columns = _columns(cell)
+    gathered = {(node, len(cell.nodes) - 1) for node in _gathered(cell)}
+    for source, target in sorted(texts.keys() - gathered, key=lambda ends: (ends[0] >= cell.inputs, ends[0] - ends[1], ends)):
+        start, end = columns[source], columns[target]
+        rivals = [height for ends, height in heights.items() if _alternate(start, end, *(columns[node] for node in ends))]
+        above = source == 0 or sum(height < 0 for height in rivals) > sum(height > 0 for height in rivals)
+        passed = end - start - 1
+        height = tall + BASE + (STEP + (lines - 1) * TEXT) * passed if passed else 0.0
+        heights[source, target] = height if above else -height
+    return heights
+
+
+def _alternate(start: int, end: int, other_start: int, other_end: int) -> bool:
+    return start < other_start < end < other_end or other_start < start < other_end < end
+
+
+def _columns(cell: Cell) -> dict[int, int]:
+    """Return by drawn node its place on the line: inputs and output, and the nodes with edges; all inputs are at the first."""
+    nodes = {*range(cell.inputs), len(cell.nodes) - 1} | {end for edge in cell.edges for end in edge[:2]}
+    return {node: max(place - cell.inputs + 1, 0) for place, node in enumerate(sorted(nodes))}
+
+
+def _size(name: str) -> tuple[float, float]:
+    """Return width and height of a node's box."""
+    lines = name.split()
+    return LETTER * max(map(len, lines), default=0) + 0.1, TEXT * len(lines) + 0.06
+
+
+def _places(cell: Cell, width: float) -> Places:
+    """Return (x, y) of every drawn node of a cell of that width."""
+    columns = _columns(cell)
+    wide = max(_size(cell.nodes[node])[0] for node in columns) + 1.6 * MARGIN
+    gap = (width - wide) / max(columns.values())
+    heights = dict(enumerate(np.linspace(APART, -APART, cell.inputs).tolist() if cell.inputs > 1 else [0.0]))
+    return {node: (wide / 2 + gap * column, heights.get(node, 0.0)) for node, column in columns.items()}
+
+
+def _span(cell: Cell, places: Places) -> tuple[float, float]:
+    """Return how far the drawing of a cell is below and above its line."""
+    texts = labels(cell)
+    edges = [y for _, y in places.values()]
+    for (source, target), height in arcs(cell).items():
+        middle = (places[source][1] + places[target][1]) / 2 + height
+        half = TEXT * (1 + texts[source, target].count("\n")) / 2
+        edges += [middle - half, middle + half + (0 if height else half)]
+    tall = max(_size(name)[1] for name in cell.nodes) / 2
+    gathers = tall if _gathered(cell) else 0.0
+    return -min(min(edges), -tall) + gathers + MARGIN, max(max(edges), tall) + MARGIN
+
+
+def _gathered(cell: Cell) -> list[int]:
+    """Return the nodes whose edges to the output carry no operation, in a cell whose other edges do."""
+    texts = labels(cell)
+    output = len(cell.nodes) - 1
+    return [source for source, target in texts if target == output and not texts[source, target]] if any(texts.values()) else []
+
+
+def render(drawn: Sequence[Sketch]) -> dict[str, bytes]:
+    """Return the drawings as PNG and SVG, and as PDF with as many pages as they need."""
+    import matplotlib
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    across = 3 if all(len(sketch.cell.nodes) <= SMALL_UP_TO for sketch in drawn) else 2
+    width = WIDTH / across
+    spans = [_span(sketch.cell, _places(sketch.cell, width)) for sketch in drawn]
+    below, above = (max(span[side] for span in spans) for side in (0, 1))
+    down = max(int(PAGE / (below + above + TITLE)), 1)
+    files = {}
+    with matplotlib.rc_context(style.SETTINGS):
+        sheet = _sheet(drawn, across, below, above)
+        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+            stream = BytesIO()
+            sheet.savefig(stream, format=kind, dpi=200, metadata=metadata)
+            files[kind] = stream.getvalue()
+        stream = BytesIO()
+        with PdfPages(stream, metadata={"CreationDate": None}) as pages:
+            for start in range(0, len(drawn), across * down):
+                pages.savefig(_sheet(drawn[start : start + across * down], across, below, above))
+        files["pdf"] = stream.getvalue()
+    return files
+
+
+def _sheet(drawn: Sequence[Sketch], across: int, below: float, above: float) -> Figure:
+    """Return a figure whose axes are in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width, height = WIDTH / across, below + above + TITLE
+    total = height * -(-len(drawn) // across)
+    figure = Figure(figsize=(WIDTH, total))
+    FigureCanvasAgg(figure)
+    panel = figure.add_axes((0, 0, 1, 1))
+    panel.set(xlim=(0, WIDTH), ylim=(0, total))
+    panel.set_axis_off()
+    for index, sketch in enumerate(drawn):
+        left, top = width * (index % across), total - height * (index // across)
+        size = min(FONT + 1, (width - 2 * MARGIN) / (LETTER * len(sketch.title)) * FONT)
+        title = panel.text(left + MARGIN, top - MARGIN, sketch.title, va="top", fontsize=size)
+        title.set_gid(f"{ROW}{sketch.row}")
+        places = {node: (left + x, top - TITLE - above + y) for node, (x, y) in _places(sketch.cell, width).items()}
+        _draw(panel, sketch.cell, places, top - height + MARGIN)
+    return figure
+
+
+def _draw(panel: Axes, cell: Cell, places: Places, bottom: float) -> None:
+    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+    boxes = {}
+    for node, (x, y) in places.items():
+        (wide, tall), name = _size(cell.nodes[node]), "\n".join(cell.nodes[node].split())
+        shape = f"round,pad=0,rounding_size={min(wide, tall) / 2 if len(name) == 1 else 0.04}"
+        box = FancyBboxPatch((x - wide / 2, y - tall / 2), wide, tall, shape, fc="white", ec="black", lw=0.7, zorder=3)
+        boxes[node] = panel.add_patch(box)
+        panel.text(x, y, name, ha="center", va="center", fontsize=FONT, zorder=4, linespacing=0.95)
+    gathered, texts, output = _gathered(cell), labels(cell), len(cell.nodes) - 1
+    for (source, target), height in arcs(cell).items():
+        start, end = np.array(places[source]), np.array(places[target])
+        bend = f"arc3,rad={-2 * height / np.hypot(*(end - start)):.4f}"
+        ends = {"patchA": boxes[source], "patchB": boxes[target], "shrinkA": 0, "shrinkB": 0}
+        look = {"arrowstyle": "-|>", "mutation_scale": 5, "lw": 0.8, "fc": "black"}
+        look |= {"ls": ":"} if target == output and not texts[source, target] else {}
+        panel.add_patch(FancyArrowPatch(start, end, connectionstyle=bend, **ends, **look))
+        x, y = (start + end) / 2 + height * np.array([start[1] - end[1], end[0] - start[0]]) / np.hypot(*(end - start))
+        straight = {"va": "bottom", "y": y + 0.015} if not height else {"va": "center", "y": y}
+        label = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"} if height or start[1] != end[1] else None
+        panel.text(x, s=texts[source, target], ha="center", fontsize=FONT, bbox=label, linespacing=0.95, zorder=2, **straight)
+    if gathered:
+        line = {"color": "0.5", "lw": 0.8, "ls": ":", "zorder": 0}
+        xs = [places[node][0] for node in (*gathered, output)]
+        panel.plot([min(xs), max(xs)], [bottom, bottom], **line)
+        for x in xs:
+            panel.plot([x, x], [bottom, places[output][1]], **line)

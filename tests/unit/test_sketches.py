@@ -1,0 +1,87 @@
+"""Drawings of cells: every edge has its place, labels do not cover each other, and a page is not higher than it may be."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.darts.space import DartsSpace
+from benchmarks.nb1shot1.space import NB1Shot1Space
+from benchmarks.nb201.space import NB201Space
+from harness import registry
+from harness.frames import depict
+from harness.space import SearchSpace
+from reports import formats, sketches
+from reports.evidence import Cell, Edge, Operation
+from reports.sketches import Sketch
+
+SPACES = (NB201Space(), NB1Shot1Space(3), DartsSpace(), DartsSpace("multi"))
+POINT = 1 / 72
+
+
+def cells(space: SearchSpace, count: int = 12) -> list[Cell]:
+    rng = random.Random(0)
+    texts = [space.to_str(space.sample(rng)) for _ in range(count)]
+    drawn = depict(space, texts).drawn
+    return [cell for text in texts for cell in drawn[text]]
+
+
+@pytest.mark.parametrize("space", SPACES, ids=[str(place) for place in range(len(SPACES))])
+def test_labels_of_edges_do_not_cover_each_other_or_a_node(space: SearchSpace) -> None:
+    width = sketches.WIDTH / (3 if space.name == "nb201" else 2)
+    for cell in cells(space):
+        places, texts = sketches._places(cell, width), sketches.labels(cell)
+        boxes = [(x, y, sketches._size(cell.nodes[node])[0], 0.1) for node, (x, y) in places.items()]
+        for (source, target), height in sketches.arcs(cell).items():
+            lines = texts[source, target].split("\n")
+            tall = sketches.TEXT * len(lines)
+            middle = [(start + end) / 2 for start, end in zip(places[source], places[target], strict=True)]
+            level = middle[1] + (height or tall / 2 + 0.015)
+            boxes += [(middle[0], level, 0.045 * max(map(len, lines)), tall)] if lines[0] else []
+        for (x, y, wide, tall), (u, v, broad, high) in itertools.combinations(boxes, 2):
+            assert abs(x - u) >= (wide + broad) / 2 - 0.02 or abs(y - v) >= (tall + high) / 2 - 0.04, (cell, x, y, u, v)
+
+
+def test_arcs_pass_above_and_below_the_nodes_between_their_ends() -> None:
+    operation = Operation("conv", "conv", "convolution")
+    edges = tuple(Edge(*ends, operation) for ends in itertools.combinations(range(4), 2))
+    arcs = sketches.arcs(Cell(("0", "1", "2", "3"), edges))
+    assert [ends for ends, height in arcs.items() if height == 0] == [(0, 1), (1, 2), (2, 3)]
+    assert arcs[0, 3] > arcs[0, 2] > 0 > arcs[1, 3], "no two arcs of a NAS-Bench-201 cell cross"
+
+
+def test_nodes_that_nothing_reaches_are_left_out_and_zeros_are_no_edges() -> None:
+    zero = Operation("none", "none", "zero")
+    cell = Cell(("in", "a", "b", "out"), (Edge(0, 1), Edge(1, 3), Edge(0, 3, zero)))
+    assert set(sketches._places(cell, 3.0)) == {0, 1, 3}
+    assert set(sketches.arcs(cell)) == {(0, 1), (1, 3)}
+
+
+def test_more_operations_than_are_legible_are_counted() -> None:
+    edges = [Edge(0, 1, Operation(str(place), f"op {place}")) for place in range(4)]
+    assert sketches.labels(Cell(("in", "out"), tuple(edges[:3]))) == {(0, 1): "op 0\nop 1\nop 2"}
+    assert sketches.labels(Cell(("in", "out"), tuple(edges))) == {(0, 1): "4 ops"}
+
+
+def test_a_figure_has_pages_and_marks_the_titles_with_their_rows() -> None:
+    drawn = [Sketch("darts:erm", f"DARTS & {place}", cell) for place, cell in enumerate(cells(DartsSpace(), 8))]
+    files = sketches.render(drawn)
+    sizes = [
+        [float(size) for size in box.split()[2:]]
+        for box in re.findall(r"/MediaBox \[([^\]]*)\]", files["pdf"].decode("latin-1"))
+    ]
+    assert len(sizes) > 1 and all(tall <= sketches.PAGE / POINT and wide <= sketches.WIDTH / POINT for wide, tall in sizes)
+    groups = [element.get("id") for element in ElementTree.fromstring(files["svg"]).iter() if element.get("id")]
+    assert groups.count("row=darts:erm") == len(drawn)
+    assert files["png"].startswith(b"\x89PNG") and files == sketches.render(drawn)
+
+
+def test_every_row_has_a_name_and_no_two_have_the_same() -> None:
+    rows = {row for info in registry.methods().values() for row in info.rows}
+    names = formats.row_names()
+    assert rows <= set(names) and set(names) <= rows | set(registry.methods())
+    assert len({names[row] for row in rows - {"hyperband:random_search"}}) == len(rows) - 1
