@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -52,10 +52,9 @@ class RnnToy(ToyProblem):
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let tasks open the short invented text."""
     monkeypatch.setattr(tasks, "corpus", lambda name: made_ptb.SHORT)
-    return
 
 
 def rows() -> list[str]:

@@ -51,8 +51,8 @@ class Corpus:
     def part(self, name: str) -> Ids:
         """Return the training, the validation or the test text."""
         cut, table = CUTS[self.dataset], _table()
-        ids = table.column(name)[: cut.train if name == "train" else None]
-        return _renumbering(self.dataset)[ids]
+        ids: Ids = _renumbering(self.dataset)[table.column(name)[: cut.train if name == "train" else None]]
+        return ids
 
 
 @cache

@@ -51,7 +51,8 @@ class LanguageModel(nn.Module):
 
     def matrix(self, node: int) -> Tensor:
         """Return the matrix of a node, (width, 2 width): of its gate, then of its candidate values."""
-        return self.matrices[str(node)]
+        matrix: Tensor = self.matrices[str(node)]
+        return matrix
 
     def outputs(self, tokens: Tensor, hidden: Tensor, step: Recurrence, masks: Masks = NO_MASKS) -> Tensor:
         """Return the hidden state after each token, (length, streams, width).

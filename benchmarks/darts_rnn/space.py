@@ -53,7 +53,7 @@ class RnnSpace(SearchSpace):
     @property
     def size(self) -> int:
         """Number of single-path cells. Isomorphic cells are counted separately."""
-        return math.factorial(NODES) * len(ACTIVATIONS) ** NODES
+        return math.prod(node * len(ACTIVATIONS) for node in range(1, NODES + 1))
 
     def __contains__(self, arch: object) -> bool:
         return super().__contains__(arch) and belongs(arch, self.accepts)  # type: ignore[arg-type]

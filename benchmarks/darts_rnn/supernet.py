@@ -104,7 +104,7 @@ class Supernet(SupernetBase[Mixture]):
         dropped = outputs if masks.outputs is None else outputs * masks.outputs
         logits = model.decode(dropped.transpose(0, 1)).flatten(0, 1)
         if model.training and start < self._penalised and outputs.requires_grad and model.embedding.requires_grad:
-            logits = _WithGradientOf.apply(logits, self._slow * slowness(outputs))
+            logits = _with_gradient_of(logits, self._slow * slowness(outputs))
         return logits
 
     def active_for(self, arch: Arch) -> Active:
@@ -150,7 +150,7 @@ def by_row(places: Tensor) -> Tensor:
 
 
 class _WithGradientOf(torch.autograd.Function):
-    """Return the first argument; in the backward pass, add the gradient of the second as if it were part of the loss."""
+    """See :func:`_with_gradient_of`."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, penalty: Tensor) -> Tensor:
@@ -158,6 +158,12 @@ class _WithGradientOf(torch.autograd.Function):
         return values.view_as(values)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         (penalty,) = ctx.saved_tensors
         return gradient, torch.ones_like(penalty)
+
+
+def _with_gradient_of(values: Tensor, penalty: Tensor) -> Tensor:
+    """Return the values. The backward pass adds the gradient of the penalty as if it were part of the loss."""
+    same: Tensor = _WithGradientOf.apply(values, penalty)  # type: ignore[no-untyped-call]
+    return same

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.darts_rnn import blocks, corpus
+from benchmarks.darts_rnn.library import LIBRARY
 from benchmarks.darts_rnn.published import published
 from benchmarks.darts_rnn.size import model_size
 from tests.conftest import REAL_DATA
@@ -20,7 +21,7 @@ def ptb(tmp_path_factory: pytest.TempPathFactory) -> corpus.Corpus:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_DATA", REAL_DATA)
         patch.setenv("NAS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        if not REAL_DATA or corpus.LIBRARY.find_table(lambda line: None) is None:
+        if not REAL_DATA or LIBRARY.find_table(lambda line: None) is None:
             pytest.skip("no Penn Treebank in NAS_DATA")
         return corpus.corpus("ptb")
 

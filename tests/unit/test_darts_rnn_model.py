@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from harness.space import Arch
 
 TYPES, WIDTH, STREAMS, LENGTH = 50, 8, 3, 6
 CPU = torch.device("cpu")
-PLAIN = {
+PLAIN: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, 0),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),

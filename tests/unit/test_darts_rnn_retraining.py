@@ -36,7 +36,8 @@ def outcome(run: Retraining) -> tuple[object, ...]:
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one_also_in_averaged_sgd() -> None:
-    first, states = training(), []
+    first = training()
+    states: list[bytes] = []
     first.optimizer = first._optimizer(True)
     first.run(states.append, until=3)
     again = training()
@@ -146,10 +147,10 @@ def test_a_step_has_the_rate_of_the_length_of_its_block(monkeypatch: pytest.Monk
         loss = loss + 1e-3 * (outputs[1:] - outputs[:-1]).pow(2).mean()
         values = list(other.model.parameters())
         gradients = torch.autograd.grad(loss, values)
-        norm = torch.sqrt(sum((gradient**2).sum() for gradient in gradients))
+        norm = torch.cat([gradient.flatten() for gradient in gradients]).norm().item()
         with torch.no_grad():
             for value, gradient in zip(values, gradients, strict=True):
-                value -= 5.0 * 0.5 * (gradient * min(1.0, 0.25 / (norm + 1e-6)) + 0.01 * value)
+                value.sub_(5.0 * 0.5 * (gradient * min(1.0, 0.25 / (norm + 1e-6)) + 0.01 * value))
     for value, expected in zip(run.model.parameters(), other.model.parameters(), strict=True):
         torch.testing.assert_close(value, expected, atol=1e-6, rtol=1e-5)
 

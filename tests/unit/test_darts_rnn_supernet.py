@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -20,8 +21,9 @@ from benchmarks.darts_rnn.space import RnnSpace
 from benchmarks.darts_rnn.supernet import Supernet, by_row
 from benchmarks.darts_rnn.task import Settings
 from harness.space import Arch
+from harness.training import Meter
 from methods.one_shot.parts import unrolled
-from methods.one_shot.parts.architecture import SoftmaxAdam
+from methods.one_shot.parts.architecture import SoftmaxAdam, mixture
 from methods.one_shot.parts.search import Search
 from methods.one_shot.parts.sgd import Sgd
 from tests import made_darts_rnn
@@ -85,7 +87,7 @@ def test_the_mixture_is_the_sum_of_its_terms_and_has_one_norm() -> None:
     net = supernet()
     model, generator = net.module, torch.Generator().manual_seed(4)
     table = torch.rand(36, 5, generator=generator).double().softmax(-1)
-    functions = (torch.tanh, torch.relu, torch.sigmoid, lambda x: x)
+    functions: tuple[Callable[[Tensor], Tensor], ...] = (torch.tanh, torch.relu, torch.sigmoid, lambda x: x)
 
     def normed(x: Tensor) -> Tensor:
         return (x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-5).sqrt()
@@ -194,14 +196,19 @@ def test_dropouts_are_drawn_in_training_alone_and_follow_the_generator() -> None
 
 def test_a_pass_costs_the_multiply_adds_of_its_cell() -> None:
     net = supernet()
+    charged: list[tuple[float, int, bool]] = []
+
+    def charge(macs: float, tokens: int, training: bool, meter: Meter) -> None:
+        charged.append((macs, tokens, training))
+
+    net._charge = charge
     for arch in (published()["DARTS_V1"], MIXED):
-        charged: list[tuple[float, int, bool]] = []
-        net._charge = lambda macs, tokens, training, meter, charged=charged: charged.append((macs, tokens, training))
         net(places(), active=net.active_for(arch))
         assert charged == [(model_size(pruned(arch), WIDTH, TYPES).macs, 27, True)]
+        charged.clear()
     with torch.no_grad():
         net(places(), one_hot(net, published()["DARTS_V1"]))
-    assert charged[-1] == ((4 + 2 * 36) * WIDTH**2 + TYPES * WIDTH, 27, False)
+    assert charged == [((4 + 2 * 36) * WIDTH**2 + TYPES * WIDTH, 27, False)]
 
 
 def test_darts_choice_is_the_best_predecessor_of_each_node_with_its_best_activation() -> None:
@@ -242,15 +249,15 @@ def test_the_second_order_gradient_is_that_of_the_loss_after_a_step(monkeypatch:
     before = flat.clone()
     (gradient,) = unrolled.unrolled_gradient(search, logits, train, valid)
     assert torch.equal(flat, before)
-    (first_order,) = torch.autograd.grad(search.loss(valid, unrolled.mixture(logits)), logits.values)
+    (first_order,) = torch.autograd.grad(search.loss(valid, mixture(logits)), logits.values)
     parameters = list(net.module.parameters())
 
     def after_a_step(values: Tensor) -> float:
-        mixture = [values.softmax(-1)]
-        gradients = torch.autograd.grad(F.cross_entropy(net(train[0], mixture), train[1]), parameters)
+        weights = [values.softmax(-1)]
+        gradients = torch.autograd.grad(F.cross_entropy(net(train[0], weights), train[1]), parameters)
         with torch.no_grad():
             flat.sub_(lr * (torch.cat([part.flatten() for part in gradients]) + decay * flat))
-            loss = F.cross_entropy(net(valid[0], mixture), valid[1]).item()
+            loss = F.cross_entropy(net(valid[0], weights), valid[1]).item()
             flat.copy_(before)
         return loss
 

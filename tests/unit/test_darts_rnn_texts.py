@@ -29,8 +29,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
-def archive(path: Path, source: Path, prefix: str = "", packed: str = "xz") -> Path:
-    with tarfile.open(path, f"w:{packed}") as file:
+def archive(path: Path, source: Path, prefix: str = "") -> Path:
+    with tarfile.open(path, "w:xz") if path.suffix == ".xz" else tarfile.open(path, "w:gz") as file:
         for part in made_ptb.LINES:
             file.add(source / f"ptb.{part}.txt", f"{prefix}ptb.{part}.txt")
     return path
@@ -44,8 +44,8 @@ def test_folder_and_archives_have_the_same_tokens(home: Path, tmp_path: Path) ->
     source = made_ptb.folder(home / "ptb")
     first = LIBRARY.import_path(source)
     assert first.meta["n"] == sum(len(line.split()) + 1 for part in made_ptb.LINES for line in made_ptb.lines(part))
-    for name, prefix, packed in (("ptb.tar.xz", "", "xz"), ("simple-examples.tgz", "./simple-examples/data/", "gz")):
-        table = LIBRARY.import_path(archive(tmp_path / name, source, prefix, packed), force=True)
+    for name, prefix in (("ptb.tar.xz", ""), ("simple-examples.tgz", "./simple-examples/data/")):
+        table = LIBRARY.import_path(archive(tmp_path / name, source, prefix), force=True)
         assert table.meta["kind"] == "archive"
         assert all(np.array_equal(table.column(part), first.column(part)) for part in (*texts.PARTS, "vocabulary"))
     words = first.column("vocabulary").tobytes().decode().split("\n")
