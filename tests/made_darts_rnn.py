@@ -26,6 +26,8 @@ from tests.recorded import RecordedView
 
 SPACE = RnnSpace("mixed")
 SETTINGS = Settings(8, 12, Dropout(0.0, 0.1, 0.1, 0.1, 0.1))
+SEARCHED = dataclasses.replace(SETTINGS, length=4)
+"""Few tokens one after the other, for speed."""
 SMALL = {
     **TINY,
     "batch": 96,
@@ -88,7 +90,7 @@ def view(
     checkpoint: Any = None,
     meter: Callable[[Meter], Meter] = lambda charge: charge,
     ledger: Ledger | None = None,
-    settings: Settings = SETTINGS,
+    settings: Settings = SEARCHED,
 ) -> RecordedView:
     """Return a view whose task charges through ``meter``."""
 

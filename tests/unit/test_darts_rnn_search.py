@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.darts_rnn import task as tasks
 from benchmarks.darts_rnn.space import RnnSpace
 from benchmarks.darts_rnn.supernet import by_row
 from benchmarks.darts_rnn.task import RnnTask
@@ -49,6 +50,7 @@ def test_a_search_proposes_cells_and_a_killed_one_resumes_to_the_same_end(
     row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr(tasks, "EVALUATED_ROWS", 8)  # few tokens one after the other, for speed
     passes = Counter()
     arch, trace = expected = made_darts_rnn.search(row, made_darts_rnn.view(meter=passes))
     assert all(proposal.arch in made_darts_rnn.SPACE for proposal in trace["proposals"])
