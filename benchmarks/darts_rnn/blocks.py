@@ -51,7 +51,7 @@ class Lengths:
     spread: float = 5.0
 
     def blocks(self, rows: int, rng: random.Random) -> Iterator[Block]:
-        """Yield the blocks of one pass over a text of so many rows. The last one may be shorter, at the rate of its length."""
+        """Yield the blocks of one pass over a text of ``rows`` rows. The last one may be shorter, at the rate of its length."""
         start = 0
         while start < rows - 2:
             mean = self.base if rng.random() < self.full else self.base / 2

@@ -1,12 +1,16 @@
-"""The five dropouts of the language model. Each mask is drawn once for a block of text and is equal for all of its tokens."""
+"""The five dropouts of the language model. Each mask is drawn once for a block of text and is equal for all of its tokens.
+
+Recipes state the probabilities, so this module imports torch only to draw.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 class Masks(NamedTuple):
@@ -42,6 +46,7 @@ class Dropout:
 
     def draw(self, streams: int, width: int, types: int, generator: torch.Generator, device: torch.device) -> Masks:
         """Return the masks of one block. The generator is on the CPU, so that every device draws the same."""
+        import torch
 
         def mask(probability: float, *shape: int) -> Tensor | None:
             if not probability:

@@ -46,7 +46,7 @@ class Recipe:
     spread: float = 5.0
     """Standard deviation of the length; 0: blocks have their mean length."""
     patience: int = 5
-    """SGD becomes averaged SGD once the validation loss exceeds the smallest of all but the last so many epochs."""
+    """SGD becomes averaged SGD once the validation loss exceeds the smallest of all but the last ``patience`` epochs."""
     rollbacks: int = 10
     """Number of times that a training whose loss is not finite may return to its best epoch (D-96)."""
     valid_streams: int = 10

@@ -162,7 +162,7 @@ class RnnTask:
         return streams, max(min(batch // streams, length), 1)
 
     def _rows(self, part: str, streams: int) -> int:
-        """Return the rows of a text in so many streams.
+        """Return the rows of a text in this number of streams.
 
         Raises:
             UserError: they are too few for a prediction.

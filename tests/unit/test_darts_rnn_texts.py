@@ -70,10 +70,10 @@ def test_damage_is_reported_in_a_line(home: Path) -> None:
     (source / "ptb.valid.txt").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(UserError, match="is damaged"):
         LIBRARY.import_path(source)
-    whole = archive(home / "ptb.tar.xz", made_ptb.folder(home.parent / "whole"))
-    whole.write_bytes(whole.read_bytes()[:-40])
+    truncated = archive(home / "ptb.tar.xz", made_ptb.folder(home.parent / "complete"))
+    truncated.write_bytes(truncated.read_bytes()[:-40])
     with pytest.raises(UserError, match="is damaged"):
-        LIBRARY.import_path(whole)
+        LIBRARY.import_path(truncated)
     other = home / "other.tar.gz"
     with tarfile.open(other, "w:gz") as file:
         file.addfile(tarfile.TarInfo("cifar-10/data"), io.BytesIO())
