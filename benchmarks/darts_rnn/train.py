@@ -90,7 +90,8 @@ def train(
     if training.lines:
         _write_result(training, arch, out)
     if training.epoch < how.epochs:
-        print(f"stopped after {minutes:g} minutes; the same command continues")
+        spent = (time.monotonic() - started) / 60
+        print(f"stopped by --minutes {minutes:g}, after {spent:.1f} minutes; the same command continues")
         raise typer.Exit(3)
 
 
