@@ -256,6 +256,7 @@ def test_the_index_lists_reports_and_leaves_other_files_alone(folder: Path, tmp_
     assert (tmp_path / "other" / "index.html").read_text() == "<p>mine</p>"
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_index_lists_a_page_that_an_earlier_version_wrote(tmp_path: Path) -> None:
     report.write(tmp_path / "digits", evidence())
     page = tmp_path / "digits" / "index.html"
@@ -293,6 +294,7 @@ def test_the_data_of_a_report_are_the_same_in_both_forms(folder: Path) -> None:
     assert csv["error"].fillna("").tolist() == parquet["error"].tolist()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_index_ranks_rows_over_the_benchmarks_of_all_reports(tmp_path: Path) -> None:
     for name in ("one", "two"):
         report.write(tmp_path / name, evidence(protocol=name))

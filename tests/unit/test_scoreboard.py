@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.images import parts
 from reports import published, scoreboard
 from reports.evidence import NOT_YET, Cell, Edge, Operation, Space
 from reports.layout import Block, Bullets, Heading, Paragraph, Table, to_markdown
@@ -324,13 +322,13 @@ def test_the_stored_runs_that_are_not_on_the_page_are_named() -> None:
     assert "Not on this page: made by other code (1 rows)" in to_markdown("x", scoreboard.blocks([old], PUBLISHED))
 
 
-def test_the_way_to_a_number_is_a_command_that_plans_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_the_way_to_a_number_is_a_command_that_plans_its_row() -> None:
     """Plan the command of every line that can be measured. A distance needs the base row, too."""
     from harness import protocols
     from harness.plan import make
     from harness.scoreboard import way
 
-    monkeypatch.setattr(parts, "describe", cache(parts.describe))  # every plan reads the images
     planned: dict[str, set[str]] = {}
     for item in compare([], PUBLISHED, way):
         if item.way is None:
