@@ -8,9 +8,9 @@ from typing import Any
 from harness import registry
 from harness.testing.suites.benchmarks import BenchmarkContract, UntabulatedContract
 from harness.testing.suites.training import TrainingContract
-from tests.contract import test_benchmarks, test_darts, test_feature_maps, test_nb1shot1, test_pruning
+from tests.contract import test_benchmarks, test_darts, test_darts_rnn, test_feature_maps, test_nb1shot1, test_pruning
 
-MODULES = (test_benchmarks, test_darts, test_feature_maps, test_nb1shot1, test_pruning)
+MODULES = (test_benchmarks, test_darts, test_darts_rnn, test_feature_maps, test_nb1shot1, test_pruning)
 
 
 def families(ids: set[str]) -> set[tuple[str, bool]]:
