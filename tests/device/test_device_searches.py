@@ -34,7 +34,7 @@ BUSY = {
     **dict.fromkeys(("nb201 gdas", "nb201 gaea_gdas"), (2, 2)),
     "nb201 gaea_gdas:released": (1, 1),
     "nb1shot1 gdas": (2, 8),
-    **dict.fromkeys(("darts conas", "darts conas:table_6"), (0, 80)),
+    **dict.fromkeys((f"darts {row}" for row in made_darts.rows() if row.startswith("conas")), (0, 80)),
     **dict.fromkeys(("darts gdas", "darts gaea_gdas"), (4, 160)),
     "darts gaea_gdas:released": (2, 90),
     **dict.fromkeys(("darts pc_darts", "darts gaea_pc_darts"), (0, 60)),
