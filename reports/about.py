@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reports.evidence import Page, Session
+from reports.evidence import WEIGHT_SHARING, Page, Session
 from reports.formats import MISSING, number, short_name, target_name, thousands
 from reports.layout import Block, Bullets, Cited, Code, Heading, Paragraph
 from reports.lines import tabled
@@ -14,6 +14,7 @@ RECORDS = {"mean": "mean over the recorded seeds", "drawn": "one recorded seed d
 PACKAGES = ("numpy", "torch")
 """Packages whose version may change results."""
 SETTINGS = "settings (default)"
+CHARGED = "Charged seconds are computed from recorded trainings, and are the same on every machine."
 
 
 def benchmark(study: Study, name: str) -> list[Block]:
@@ -23,8 +24,6 @@ def benchmark(study: Study, name: str) -> list[Block]:
     best = {target_name(target): number(value) for target, value in study.optima(name).items()}
     record = study.fact(name, "record")
     facts = {
-        "Budget": study.fact(name, "budget"),
-        "At the limit": study.fact(name, "at_the_limit"),
         "Searched": study.fact(name, "search"),
         "Seed record of the search": RECORDS.get(record, record),
         "Judged by": _listed(judged),
@@ -39,6 +38,20 @@ def benchmark(study: Study, name: str) -> list[Block]:
     items = [(key, Cited(text, keys) if key == "Table" else text) for key, text in items]
     items += _remarks(study, name)
     return [Bullets(items)] if items else []
+
+
+def budget(study: Study, name: str) -> list[Block]:
+    """Return what limits a search of one benchmark, in sentences before its first table."""
+    limit, end = study.fact(name, "budget"), study.fact(name, "at_the_limit").replace(WEIGHT_SHARING, "weight sharing")
+    mean = next((part.training_seconds for part in study.parts(name) if part.training_seconds > 0), 0.0)
+    sentences = {
+        study.same_budget(name).strip() or f"Budget: {limit}.": bool(limit),
+        f"A mean training is that of an average architecture, {mean:.3g} charged seconds.": mean > 0
+        and "mean training" in limit,
+        CHARGED: "seconds" in limit,
+        f"At the limit: {end}.": bool(end),
+    }
+    return [Paragraph(" ".join(text for text, said in sentences.items() if said))] if limit else []
 
 
 def _remarks(study: Study, benchmark: str) -> list[tuple[str, str]]:

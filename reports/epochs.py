@@ -160,7 +160,7 @@ def entropies(study: Study, traces: Traces, benchmark: str) -> Table | None:
             epochs = min(len(tables[base]), len(tables[row]))
             ours, theirs = (tables[name].iloc[:epochs].mean() for name in (row, base))
             pair = pairs[row] = paired(ours, theirs)
-            line |= {"runs": str(pair.n if pair else 0), "epochs": str(epochs)}
+            line |= {"runs": str(pair.n if pair else 0), "common epochs": str(epochs)}
             line |= {"entropy": number(ours.mean(), 3), "base's": number(theirs.mean(), 3)}
             line["difference [95 %]"] = with_interval(pair.difference, pair.interval, 3, sign=True) if pair else MISSING
             line["p (Holm)"] = MISSING  # the place of the column; it is corrected over all rows

@@ -22,6 +22,13 @@ def families(rows: Sequence[str]) -> list[list[str]]:
     return [family for family in both if family]
 
 
+APART = (
+    "an interval without 0 may stand next to a p above 0.05: the interval is that of one row's mean difference, p is that of "
+    "a rank test, corrected over the rows"
+)
+"""Remark on a line whose interval and p seem to disagree."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Rows compared with the reference, and remarks on their p values."""
@@ -74,14 +81,23 @@ def correct(tested: Mapping[str, Paired | None], what: str) -> Comparison:
         smallest = zip(pairs, holm([smallest_p(pair.n) for pair in pairs.values()]), strict=True)
         weak = [row for row, p in smallest if p >= LEVEL]
         if pairs and len(weak) == len(pairs):
-            rows = f"{len(pairs)} row{'s' * (len(pairs) != 1)}"
-            remarks.append(f"with these pairs and {rows} no difference on {what} can be significant")
+            remarks.append(_powerless(max(pair.n for pair in pairs.values()), len(pairs), what))
         elif weak:
-            remarks.append(f"too few pairs on {what} for any significance: {', '.join(weak)}")
+            remarks.append(f"too few seeds to show a difference on {what}: {', '.join(weak)}")
         undecided.update(weak)
+        if any(pair.interval and pair.interval.outside(0.0) and corrected[row] >= LEVEL for row, pair in pairs.items()):
+            remarks.append(APART)
         if len(family) > FAMILY:
             remarks.append(f"a family of {len(family)} rows is larger than the {FAMILY} that the protocol allows")
     return Comparison(known, corrected, remarks, list(tested), frozenset(undecided))
+
+
+def _powerless(seeds: int, rows: int, what: str) -> str:
+    """Return why so few seeds cannot show a difference of a row, when several rows are tested together."""
+    least = smallest_p(seeds)
+    text = f"{seeds} seed{'s' * (seeds != 1)} cannot show a difference on {what} at the {100 * LEVEL:g} % level"
+    text += f": the smallest possible p is {probability(least)}"
+    return text + f", and {probability(min(rows * least, 1.0))} after the correction over {rows} rows" * (least < LEVEL)
 
 
 def noted(remarks: Sequence[str]) -> str:

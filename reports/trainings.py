@@ -13,7 +13,7 @@ from math import nan
 import numpy as np
 import pandas as pd
 
-from reports import agreement, cell_errors, epochs, supernets
+from reports import about, agreement, cell_errors, epochs, supernets
 from reports.agreement import Judged
 from reports.evidence import Run, Training
 from reports.formats import MISSING, number, signed, spread, target_name, with_interval
@@ -27,7 +27,8 @@ from reports.verdict import difference_from
 
 def blocks(study: Study, benchmark: str) -> list[Block]:
     """Return a table of the searches, a table per stage of trainings, and the agreement with the papers."""
-    shown: list[Block] = [Heading(f"Cells found on {benchmark}"), searches(study, benchmark), *epochs.older(study, benchmark)]
+    shown: list[Block] = [Heading(f"Cells found on {benchmark}"), *about.budget(study, benchmark), searches(study, benchmark)]
+    shown += epochs.older(study, benchmark)
     trained = study.evidence.trainings
     trained = trained[(trained[Training.BENCHMARK] == benchmark) & ~trained[Training.PROBED].astype(bool)]
     for (name, of), group in trained.groupby([Training.STAGE, Training.DATA], sort=False):
@@ -63,8 +64,7 @@ def searches(study: Study, benchmark: str) -> Table:
             published = cell_errors.printed(study, benchmark, study.targets(benchmark)[0]) if len(errors) else {}
             line["published error %"] = published.get(row, MISSING)
         lines.append(line)
-    text = study.same_budget(benchmark) + "Cells that the searches proposed, and the measured real time of one search."
-    return table(text, lines)
+    return table("Cells that the searches proposed, and the measured real time of one search.", lines)
 
 
 def costs(study: Study, benchmark: str) -> dict[str, str]:

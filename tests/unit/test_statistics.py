@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from reports.formats import probability
-from reports.pairs import LEVEL, compare, families
+from reports.pairs import APART, LEVEL, compare, families
 from reports.statistics import (
     BOOTSTRAP_UP_TO,
     Difference,
@@ -177,7 +177,10 @@ def test_rows_are_corrected_within_their_family_and_a_family_without_power_is_na
     assert comparison.pairs["m0"].p == smallest and comparison.corrected["m0"] == pytest.approx(9 * smallest)
     assert comparison.corrected["m:0"] == pytest.approx(18 * smallest) and comparison.remarks == []
     (remark,) = compare(dict.fromkeys(plain * 1 + [f"n{k}" for k in range(17)], better), reference, "digits").remarks[:1]
-    assert remark == "with these pairs and 26 rows no difference on digits can be significant"
+    assert remark == (
+        "10 seeds cannot show a difference on digits at the 5 % level: the smallest possible p is 0.0020, and 0.051 after the "
+        "correction over 26 rows"
+    )
     assert families([*variants, *plain]) == [plain, variants] and families(plain) == [plain]
 
 
@@ -186,11 +189,20 @@ def test_the_power_of_a_family_is_that_of_its_row_with_the_most_pairs() -> None:
     full, short = pd.Series(np.arange(1.0, 11.0)), pd.Series(np.arange(1.0, 4.0))
     mixed = compare({"full": full, "short": short}, reference, "digits")
     assert mixed.corrected["full"] == 2 * 2 / 2**10 < 0.05
-    assert mixed.remarks == ["too few pairs on digits for any significance: short"]
+    assert mixed.remarks == ["too few seeds to show a difference on digits: short"]
     assert mixed.undecided == {"short"} and mixed.decisive
     assert compare({"short": short}, reference, "digits").remarks == [
-        "with these pairs and 1 row no difference on digits can be significant"
+        "3 seeds cannot show a difference on digits at the 5 % level: the smallest possible p is 0.25"
     ]
+
+
+def test_an_interval_without_0_next_to_a_large_p_is_explained() -> None:
+    reference = pd.Series(np.zeros(3))
+    alike, spread = pd.Series([1.0, 1.1, 1.2]), pd.Series([-1.0, 1.0, 3.0])
+    assert APART in compare({"alike": alike}, reference, "digits").remarks
+    assert APART not in compare({"spread": spread}, reference, "digits").remarks
+    decided = pd.Series(np.arange(1.0, 13.0))
+    assert APART not in compare({"decided": decided}, pd.Series(np.zeros(12)), "digits").remarks
 
 
 ROWS = st.dictionaries(st.sampled_from(["a", "b", "c", "a:x", "b:x", "c:x"]), st.integers(0, 12), min_size=1)
