@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from harness.store import Store
 from reports import report, scoreboard
 from reports.evidence import Evidence
 from reports.formats import target_name
+from reports.layout import MARKDOWN
 from reports.published import load
 from reports.study import Study, other_images
 
@@ -27,7 +29,10 @@ def write(to: Path, stores: Sequence[Store], known: Evidence | None = None) -> P
         known: evidence that was collected already from the only store.
     """
     studies = [Study(evidence, load()) for store in stores for evidence in evidences(store, known)]
-    return report.write_page(to / "scoreboard.md", "Scoreboard of the papers' numbers", scoreboard.blocks(studies, load(), way))
+    beside = [path.parent for folder in (to, to.resolve().parent) for path in sorted(folder.glob(f"*/{MARKDOWN}"))]
+    pages = {folder.name: os.path.relpath(folder, to) for folder in reversed(beside)}
+    blocks = scoreboard.blocks(studies, load(), way, pages)
+    return report.write_page(to / "scoreboard.md", "Scoreboard of the papers' numbers", blocks)
 
 
 def evidences(store: Store, known: Evidence | None = None) -> Iterator[Evidence]:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from reports.addresses import linked
 from reports.formats import MISSING, with_interval
 from reports.layout import Bullets, Column, Table
 from reports.measures import MEASURES, Of, most
@@ -74,6 +75,13 @@ class Tested(NamedTuple):
     effect: float = nan
     interval: Interval | None = None
     n: int = 0
+    study: Study | None = None
+    benchmark: str = ""
+
+    @property
+    def equal(self) -> bool:
+        """Return whether all searches, three or more, have the same value."""
+        return self.n > 2 and (self.interval is None or self.interval.low == self.interval.high)
 
 
 @cache
@@ -100,7 +108,7 @@ def results(claim: Claim, studies: Sequence[Study]) -> Iterator[Tested]:
             if obstacle or place not in claim.on:
                 verdict = ELSEWHERE[verdict].format("digits" if benchmark.endswith("digits") else benchmark)
             where = filter(None, (protocol, benchmark, study.common_budget(benchmark), obstacle if place in claim.on else ""))
-            yield Tested(", ".join(where), verdict, effect, interval, len(values))
+            yield Tested(", ".join(where), verdict, effect, interval, len(values), study, benchmark)
 
 
 def _sample(claim: Claim, of: Of) -> np.ndarray:
@@ -141,21 +149,37 @@ def decide(claim: Claim, interval: Interval | None) -> str:
     return SUPPORTED if above == (claim.sign == ">") else CONTRADICTED
 
 
-def table(tested: Mapping[Claim, Sequence[Tested]]) -> Table:
-    """Return the table of some claims with their results, a line for each setting."""
-    names = ("claim", "result", "effect [95 %]", "n", "compared", "tested under, or why not", "in the paper")
+def table(tested: Mapping[Claim, Sequence[Tested]], pages: Mapping[str, str]) -> Table:
+    """Return the table of some claims with their results, a line for each setting.
+
+    Args:
+        pages: see :func:`reports.addresses.linked`.
+    """
+    names = ("in the paper", "claim", "result", "effect [95 %]", "n", "compared", "tested under, or why not")
     lines = Table(
         "Effect: mean over searches with its 95 % interval, of the row alone or minus (divided by) the other row in the same "
-        "world. Claims are not corrected for their number.",
-        [Column(text, right=text in names[2:4]) for text in names],
+        "world. It leads to the report, n to the runs. Claims are not corrected for their number.",
+        [Column(text, right=text in names[3:5]) for text in names],
     )
     for claim, results in tested.items():
         for result in results:
             digits = 3 if abs(result.effect) < 1 else 2
             effect = with_interval(result.effect, result.interval, digits, sign=claim.test == "difference")
-            place = f"{PAPERS[claim.paper]}, {claim.place}"
-            lines.add([claim.says, result.verdict, effect, str(result.n or MISSING), compared(claim), result.where, place])
+            rows = [row for row in (claim.row, claim.against) if row]
+            page = linked(effect, pages, result.study)
+            runs = linked(str(result.n or MISSING), pages, result.study, result.benchmark, *rows)
+            place, verdict = f"{PAPERS[claim.paper]}, {claim.place}", result.verdict + _equal(claim, result)
+            lines.add([place, claim.says, verdict, page, runs, compared(claim), result.where])
     return lines
+
+
+def _equal(claim: Claim, result: Tested) -> str:
+    """Return in words that an undecided claim has the same value in all searches; empty for other results."""
+    if not (result.equal and result.verdict.startswith(UNDECIDED)):
+        return ""
+    if abs(result.effect - {"difference": 0.0, "ratio": 1.0}.get(claim.test, nan)) < 1e-9:
+        return f": the rows are equal in all {result.n} runs"
+    return f": all {result.n} runs have the same value"
 
 
 def quotes(claims: Iterable[Claim]) -> Bullets:
