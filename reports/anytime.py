@@ -36,7 +36,7 @@ def regret(study: Study, traces: Traces) -> Drawing | None:
     """
     panels, dotted = [], False
     for benchmark in study.benchmarks:
-        fitted = _several_budgets(study, benchmark)
+        fitted = several_budgets(study, benchmark)
         dotted |= bool(len(fitted))
         second = next((part.training_seconds for part in study.parts(benchmark) if part.training_seconds > 0), 1.0)
         unit = second if len(fitted) else 1.0
@@ -53,7 +53,7 @@ def regret(study: Study, traces: Traces) -> Drawing | None:
                 lines: Lines = {}
                 levels = {}
                 for row in rows:
-                    searches = _longest(study, traces, benchmark, row, bool(len(fitted))).proposing(target)
+                    searches = longest(study, traces, benchmark, row, bool(len(fitted))).proposing(target)
                     regrets = best - searches.test.get(target, np.empty(0))
                     if row in dots or not len(searches):
                         continue
@@ -93,7 +93,7 @@ def _regret(
     return handles
 
 
-def _several_budgets(study: Study, benchmark: str) -> pd.DataFrame:
+def several_budgets(study: Study, benchmark: str) -> pd.DataFrame:
     """Return the searches of a benchmark with fitted schedules; none if no row ran under two budgets."""
     table = study.evidence.fitted
     fitted = table[(table[Run.BENCHMARK] == benchmark) & (table["currency"] == "seconds")]
@@ -101,9 +101,10 @@ def _several_budgets(study: Study, benchmark: str) -> pd.DataFrame:
     return fitted if fitted.groupby(Run.ROW)["limit"].nunique().gt(1).any() else fitted.iloc[:0]
 
 
-def _longest(study: Study, traces: Traces, benchmark: str, row: str, several: bool) -> RowTraces:
-    longest = study.evidence.longest.of(benchmark, row)
-    return longest if several and len(longest) else traces.of(benchmark, row)
+def longest(study: Study, traces: Traces, benchmark: str, row: str, several: bool) -> RowTraces:
+    """Return the searches of a row, those of its largest budget if the store has several."""
+    largest = study.evidence.longest.of(benchmark, row)
+    return largest if several and len(largest) else traces.of(benchmark, row)
 
 
 def error(study: Study, traces: Traces) -> Drawing | None:

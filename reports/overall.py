@@ -16,7 +16,7 @@ import pandas as pd
 from reports.evidence import DONE, WEIGHT_SHARING, Run
 from reports.formats import MISSING, number, with_interval
 from reports.layout import Block, Bullets, Column, Heading, Table
-from reports.statistics import equal_weights, share_interval
+from reports.statistics import Interval, equal_weights, share_interval
 from reports.study import Study
 
 COLUMNS = (Run.PROTOCOL, Run.BENCHMARK, Run.ROW, Run.LABEL, Run.KIND, Run.WORLD, Run.STATUS, Run.TARGET, Run.TEST, Run.REGRET)
@@ -29,6 +29,8 @@ SPENT = (0.1, 0.3, 1.0)
 REFERENCE = "random_search"
 ONE_BUDGET, OWN_SCHEDULES = "under one budget", "weight sharing by own schedules"
 
+MeanRanks = dict[str, tuple[float, Interval | None]]
+"""By row, its mean rank and the 95 % interval."""
 Reached = Callable[[str, str, str, float], pd.Series]
 """Return by world the test accuracy in force after a share of the charge, of a benchmark, row and target."""
 
@@ -99,6 +101,18 @@ def ranks(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(complete).groupby(level=0).mean()
 
 
+def mean_ranks_of(tables: Sequence[pd.DataFrame]) -> MeanRanks:
+    """Return the mean rank with its interval of each row that has ranks in every table: equal weights."""
+    rows = dict.fromkeys(row for table in tables for row in table)
+    samples = {str(row): [table[row].to_numpy() for table in tables if row in table and len(table)] for row in rows}
+    return {row: equal_weights(values) for row, values in samples.items() if len(values) == len(tables)}
+
+
+def mean_ranks(members: Sequence[Contest]) -> MeanRanks:
+    """Return the mean rank over some contests of each row that is in all of them."""
+    return mean_ranks_of([ranks(contest.targets) for contest in members])
+
+
 def better(tables: Mapping[str, pd.DataFrame], row: str, other: str) -> np.ndarray:
     """Return by world how far ``row`` is better than ``other``: 1 if it is, ½ for a tie, 0; the mean over targets."""
     pairs = [table[[row, other]].dropna().round(9) for table in tables.values() if {row, other} <= set(table)]
@@ -167,8 +181,7 @@ def blocks(
 def _table(members: Sequence[Contest], label: Callable[[str], str], reached: Reached | None) -> Table:
     by_benchmark = {contest.benchmark: ranks(contest.targets) for contest in members}
     rows = dict.fromkeys(row for contest in members for row in contest.rows)
-    samples = {row: [table[row].to_numpy() for table in by_benchmark.values() if row in table and len(table)] for row in rows}
-    everywhere = {row: equal_weights(values) for row, values in samples.items() if len(values) == len(members)}
+    everywhere = mean_ranks_of([*by_benchmark.values()])
     order = sorted(rows, key=lambda row: everywhere[row][0] if row in everywhere else np.inf)
     reference = next((row for row in order if row.rpartition(":")[2] == REFERENCE), "")
     early = [(share, _early(members, reached, share)) for share in SPENT[:-1]] if reached else []

@@ -28,6 +28,7 @@ from reports import (
     printed,
     pruning,
     published,
+    ranks,
     runs,
     sections,
     signal,
@@ -60,6 +61,7 @@ PLOTS = (
     Plot("cells", cells.most_common),
     Plot("genotypes", cells.first),
     Plot("weights", weights.maps),
+    Plot("ranks", ranks.drawing),
 )
 """Every figure, in the order of the page."""
 
@@ -93,7 +95,8 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
         "report.tex": latex.document(title, blocks),
         **dict.fromkeys(listed, b""),
     }
-    if keys := latex.citations([*blocks, main]):
+    named = [study.cited(row) for name in study.benchmarks for row in (*study.rows(name), *study.printed(name))]
+    if keys := [*latex.citations([*blocks, main]), *(key for label in named for key in label.keys)]:
         contents["report.bib"] = bibliography.extract(keys).encode()
     if len(evidence.trainings):
         contents["trainings.csv"] = _columns(evidence.trainings, csv.CSVWriter)
@@ -101,7 +104,7 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     summary = _summary(study, title, progress)
     drawings = {stem: drawing.files["svg"] for stem, drawing in drawn.items()}
     links = [("All reports", f"../{html.PAGE}"), ("Runs", html.RUNS), *((name, name) for name in list(contents)[:5])]
-    contents[html.PAGE] = html.page(blocks[bool(progress) :], summary, links, drawings, study.labels)
+    contents[html.PAGE] = html.page(blocks[bool(progress) :], summary, links, drawings, study.labels, {*own[Run.ROW]})
     contents[html.RUNS] = html.runs(runs.listing(study), summary)
     for name in ("report.bib", *(f"{plot.stem}.{kind}" for plot in PLOTS for kind in ("pdf", "png"))):
         if name not in contents:
@@ -129,7 +132,12 @@ def _summary(study: Study, title: str, progress: str) -> html.Summary:
     listed, done = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     writer = study.page.writer
     own = {study.page.protocol: overall.one_budget(study)}
-    return html.Summary(title, sections.first_lines(study), listed, listed - done, writer.date if writer else "", progress, own)
+    planned = [
+        (count, len(study.searches(part.benchmark, row))) for part in study.page.parts for row, count in part.planned.items()
+    ]
+    pending = sum(max(count - stored, 0) for count, stored in planned)
+    first, date = sections.first_lines(study), writer.date if writer else ""
+    return html.Summary(title, first, listed, listed - done, date, progress, own, pending)
 
 
 def _main_table(study: Study, blocks: Sequence[Block]) -> Table:
