@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from reports.evidence import Page
+from harness.analysis.evidence import Page
+from harness.analysis.study import Study
 from reports.layout import PAGE, Linked
-from reports.study import Study
 
 RUNS = "runs.html"
 

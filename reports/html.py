@@ -19,14 +19,16 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reports import addresses, overall, published, ranks, reading
+from harness.analysis import published
+from harness.analysis.evidence import Evidence, Page, Run
+from harness.analysis.ranks import COLUMNS, COSTS
+from harness.analysis.study import Study
+from harness.analysis.verdict import VERDICTS
+from reports import addresses, overall, ranks, reading
 from reports.addresses import RUNS
 from reports.departures import NUMBER
-from reports.evidence import Evidence, Page, Run
 from reports.figures import ROW
 from reports.layout import PAGE, Block, Bold, Bullets, Column, Figure, Heading, Linked, Table
-from reports.study import Study
-from reports.verdict import VERDICTS
 
 FOLDED = 12
 """Items of a list at most; a longer list is folded."""
@@ -181,7 +183,7 @@ def _overall(folders: Sequence[Path], one_budget: Sequence[Mapping[str, Sequence
     for folder, by_protocol in zip(folders, one_budget, strict=True):
         file = folder / "runs.parquet"
         if file.exists():  # as bytes: Arrow takes a path for a URI, and refuses names that are not UTF-8
-            runs = pd.read_parquet(io.BytesIO(file.read_bytes()), columns=[*overall.COLUMNS, *overall.COSTS])
+            runs = pd.read_parquet(io.BytesIO(file.read_bytes()), columns=[*COLUMNS, *COSTS])
             frames += [runs.assign(**{Run.PROTOCOL: folder.name})] if len(runs) else []
             together[folder.name] = [name for names in by_protocol.values() for name in names]
     if not frames:

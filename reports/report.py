@@ -14,6 +14,11 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv, parquet
 
+from harness.analysis import published
+from harness.analysis.evidence import Evidence, Run
+from harness.analysis.ranks import one_budget
+from harness.analysis.study import Study
+from harness.analysis.traces import Traces
 from reports import (
     anytime,
     bibliography,
@@ -24,20 +29,16 @@ from reports import (
     figures,
     html,
     latex,
-    overall,
     printed,
     pruning,
-    published,
     ranks,
     runs,
     sections,
     signal,
+    sources,
     weights,
 )
-from reports.evidence import Evidence, Run
 from reports.layout import Block, Column, Figure, Paragraph, Table, to_markdown
-from reports.study import Study
-from reports.traces import Traces
 
 
 class Plot(NamedTuple):
@@ -95,7 +96,7 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
         "report.tex": latex.document(title, blocks),
         **dict.fromkeys(listed, b""),
     }
-    named = [study.cited(row) for name in study.benchmarks for row in (*study.rows(name), *study.printed(name))]
+    named = [sources.method(study, row) for name in study.benchmarks for row in (*study.rows(name), *study.printed(name))]
     if keys := [*latex.citations([*blocks, main]), *(key for label in named for key in label.keys)]:
         contents["report.bib"] = bibliography.extract(keys).encode()
     if len(evidence.trainings):
@@ -131,7 +132,7 @@ def _summary(study: Study, title: str, progress: str) -> html.Summary:
     counts = [(len(study.searches(b, row)), len(study.done(b, row))) for b in study.benchmarks for row in study.rows(b)]
     listed, done = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     writer = study.page.writer
-    own = {study.page.protocol: overall.one_budget(study)}
+    own = {study.page.protocol: one_budget(study)}
     planned = [
         (count, len(study.searches(part.benchmark, row))) for part in study.page.parts for row, count in part.planned.items()
     ]

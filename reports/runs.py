@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from harness.analysis.evidence import Run
+from harness.analysis.names import target_name
+from harness.analysis.study import Study
+from harness.analysis.traces import RowTraces
 from reports import sketches
-from reports.evidence import Run
-from reports.formats import target_name
-from reports.study import Study
-from reports.traces import RowTraces
 
 COSTS = {
     Run.QUERIES: ("queries", 0),

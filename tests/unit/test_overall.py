@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy import stats
 
-from reports import html, overall, ranks, statistics
+from harness.analysis import statistics
+from harness.analysis.ranks import OWN_SCHEDULES
+from reports import html, overall, ranks
 from reports.layout import Bullets, Heading, Table, to_markdown
 from tests import made_evidence
 
@@ -119,7 +121,7 @@ def test_data_sets_of_one_search_count_as_one_benchmark() -> None:
 def test_kinds_of_method_are_ranked_together_only_under_one_budget() -> None:
     tests: Tests = {name: {"x": [90, 91], "y": [80, 81], "w1": [95, 96], "w2": [70, 71]} for name in "ab"}
     apart = [block.text for block in overall.blocks(runs(tests), {}) if isinstance(block, Heading)]
-    assert [text.partition(", ")[2] for text in apart] == ["multi-trial", overall.OWN_SCHEDULES]
+    assert [text.partition(", ")[2] for text in apart] == ["multi-trial", OWN_SCHEDULES]
     together = table_of(runs(tests), {"p": ["a", "b"]})
     assert list(together) == ["w1", "x", "y", "w2"]
 

@@ -13,15 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports import anytime, findings, published, ranked, ranks, reading, reference, report
-from reports.evidence import FITTED, Evidence, Part
+from harness.analysis import published
+from harness.analysis.evidence import FITTED, Evidence, Part
+from harness.analysis.pairs import LEVEL
+from harness.analysis.ranks import by_budget
+from harness.analysis.statistics import holm, paired
+from harness.analysis.study import Study
+from harness.analysis.traces import Columns, Trace, Traces
+from reports import anytime, findings, ranked, reading, reference, report
 from reports.figures import Panel
 from reports.formats import number
 from reports.layout import Bold, Table
-from reports.pairs import LEVEL
-from reports.statistics import holm, paired
-from reports.study import Study
-from reports.traces import Columns, Trace, Traces
 from tests import made_evidence
 
 BENCHMARK, TARGET = "nb201/digits", "digits"
@@ -263,12 +265,12 @@ def test_ranks_by_budget_are_those_of_the_rows_and_seeds_that_every_budget_has()
     longest = Traces({(BENCHMARK, "random_search"): searches})
     lines = pd.concat([fitted([16.4, 49.2]), fitted([16.4], ["xnas"])])
     made = evidence({row: ROWS[row] for row in ("random_search", "darts", "enas")}, fitted=lines, longest=longest)
-    small, large = ranks.by_budget(study_of(made), made.traces, BENCHMARK).items()
+    small, large = by_budget(study_of(made), made.traces, BENCHMARK).items()
     assert (small[0], large[0]) == ("10 mean trainings", "30 mean trainings")
     assert {row: mean for row, (mean, _) in small[1].items()} == {"random_search": 1.5, "darts": 2.25, "enas": 2.25}
     assert {row: mean for row, (mean, _) in large[1].items()} == {"random_search": 3.0, "darts": 1.5, "enas": 1.5}
     alone = evidence(ROWS, fitted=fitted([16.4]), longest=longest)
-    assert ranks.by_budget(study_of(alone), alone.traces, BENCHMARK) == {}
+    assert by_budget(study_of(alone), alone.traces, BENCHMARK) == {}
 
 
 def lines_of(panel: Panel, rows: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
