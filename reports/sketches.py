@@ -118,7 +118,8 @@ def curves(cell: Cell, places: Places) -> dict[tuple[int, int], np.ndarray]:
 
 def points(bezier: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return the points (..., shares, 2) at some shares of the way of curves (..., 3, 2)."""
-    return np.stack([(1 - shares) ** 2, 2 * shares * (1 - shares), shares**2], axis=1) @ bezier
+    way: np.ndarray = np.stack([(1 - shares) ** 2, 2 * shares * (1 - shares), shares**2], axis=1) @ bezier
+    return way
 
 
 def label_boxes(cell: Cell, places: Places) -> dict[tuple[int, int], Box]:

@@ -146,13 +146,14 @@ def by_budget(study: Study, traces: Traces, benchmark: str) -> dict[str, MeanRan
     fitted = several_budgets(study, benchmark)
     plain = [row for row in study.rows(benchmark) if row not in {*fitted[Run.ROW]} and not study.free(benchmark, row)]
     tests: dict[float, dict[str, pd.DataFrame]] = {}
-    for (limit, target), group in fitted.groupby(["limit", Run.TARGET]):
+    for key, group in fitted.groupby(["limit", Run.TARGET]):
+        limit, target = float(str(key[0])), str(key[1])
         columns = {str(row): lines.set_index(Run.WORLD)[Run.TEST] for row, lines in group.groupby(Run.ROW)}
         for row in plain:
-            searches = longest(study, traces, benchmark, row, several=True).proposing(str(target))
+            searches = longest(study, traces, benchmark, row, several=True).proposing(target)
             if len(searches):
-                columns[row] = searches.at(str(target), searches.seconds, dict.fromkeys(searches.worlds.tolist(), limit))
-        tests.setdefault(float(limit), {})[str(target)] = pd.DataFrame(columns)
+                columns[row] = searches.at(target, searches.seconds, dict.fromkeys(searches.worlds.tolist(), limit))
+        tests.setdefault(limit, {})[target] = pd.DataFrame(columns)
     tables = [table for by_target in tests.values() for table in by_target.values()]
     rows = [row for row in study.rows(benchmark) if all(row in table for table in tables)]
     seeds = set.intersection(*({*table[rows].dropna().index} for table in tables)) if tables and rows else set()
