@@ -1,4 +1,4 @@
-"""What the papers conclude, tested on stored runs: ``reports/claims.toml`` has a sentence, its place in the paper and its test."""
+"""What the papers conclude, tested on stored runs: a sentence of ``reports/claims.toml``, its place in the paper, its test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The papers' numbers: one line of ``reports/published.csv`` per printed number, with our row or the reason why there is none."""
+"""The papers' numbers: a line of ``reports/published.csv`` per printed number, with our row or the reason why there is none."""
 
 from __future__ import annotations
 
