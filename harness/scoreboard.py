@@ -29,8 +29,8 @@ def write(to: Path, stores: Sequence[Store], known: Evidence | None = None) -> P
         known: evidence that was collected already from the only store.
     """
     studies = [Study(evidence, load()) for store in stores for evidence in evidences(store, known)]
-    beside = [path.parent for folder in (to, to.resolve().parent) for path in sorted(folder.glob(f"*/{MARKDOWN}"))]
-    pages = {folder.name: os.path.relpath(folder, to) for folder in reversed(beside)}
+    near = [path.parent for folder in (to, to.resolve().parent) for path in sorted(folder.glob(f"*/{MARKDOWN}"))]
+    pages = {folder.name: os.path.relpath(folder, to) for folder in reversed(near)}
     blocks = scoreboard.blocks(studies, load(), way, pages)
     return report.write_page(to / "scoreboard.md", "Scoreboard of the papers' numbers", blocks)
 

@@ -120,7 +120,7 @@ def _marks(comparison: Comparison) -> dict[str, str]:
 
 
 def _epochs(study: Study, benchmark: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return by row of weight sharing the mean number of epochs that its searches trained, and that of its own schedule."""
+    """Return by row of weight sharing the mean number of epochs that its searches trained, and that of the row's schedule."""
     took, own = {}, {}
     for row in study.shared_weights(benchmark):
         logs = [search.log for search in study.evidence.traces.of(benchmark, row).logging()]
