@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 
 from harness.analysis import published
 from harness.analysis.evidence import Evidence, Page, Run
+from harness.analysis.names import row_names
 from harness.analysis.ranks import COLUMNS, COSTS
 from harness.analysis.study import Study
 from harness.analysis.verdict import VERDICTS
@@ -188,7 +189,7 @@ def _overall(folders: Sequence[Path], one_budget: Sequence[Mapping[str, Sequence
             together[folder.name] = [name for names in by_protocol.values() for name in names]
     if not frames:
         return [], {}
-    study = Study(Evidence(Page(""), pd.concat(frames)), published.load())
+    study = Study(Evidence(Page("", names=row_names()), pd.concat(frames)), published.load())
     blocks = overall.blocks(study.runs, together, study.label)
     drawn = ranks.over(study, together) if blocks else None
     if drawn is None:
