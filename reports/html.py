@@ -184,7 +184,7 @@ def _overall(folders: Sequence[Path], one_budget: Sequence[Mapping[str, Sequence
     for folder, by_protocol in zip(folders, one_budget, strict=True):
         file = folder / "runs.parquet"
         if file.exists():  # as bytes: Arrow takes a path for a URI, and refuses names that are not UTF-8
-            runs = pd.read_parquet(io.BytesIO(file.read_bytes()), columns=[*COLUMNS, *COSTS])
+            runs = pd.read_parquet(io.BytesIO(file.read_bytes()), columns=[Run.RUN_ID, *COLUMNS, *COSTS])
             frames += [runs.assign(**{Run.PROTOCOL: folder.name})] if len(runs) else []
             together[folder.name] = [name for names in by_protocol.values() for name in names]
     if not frames:

@@ -148,7 +148,7 @@ def test_the_figure_of_ranks_has_a_dot_and_an_interval_for_each_row() -> None:
     ranks._draw(study, {"10": small, "30": {"x": (1.0, None), "y": (3.0, None)}}, panel, {})
     lines = [(line.get_gid(), np.asarray(line.get_xdata()).tolist()) for line in panel.lines if line.get_gid()]
     assert {gid for gid, _ in lines} == {"row=x", "row=y"} and len(lines) == 8, "by row and budget an interval and a dot"
-    assert [("row=y", [1.0, 2.0])] == [(gid, xs) for gid, xs in lines if len({*xs}) == 2]
+    assert [(gid, xs) for gid, xs in lines if len({*xs}) == 2] == [("row=y", [1.0, 2.0])]
     assert [text.get_text() for text in panel.get_yticklabels()] == ["x", "y"], "by the largest budget"
     assert panel.get_legend_handles_labels()[1] == ["10", "30"]
 
