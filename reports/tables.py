@@ -32,12 +32,6 @@ def seeds(study: Study, benchmark: str, row: str) -> str:
     return str(done) if done == requested else f"{done}/{max(requested, len(study.searches(benchmark, row)))}"
 
 
-def same_budget(study: Study, benchmark: str) -> str:
-    """Return a sentence that names the common budget; empty if there is none."""
-    budget = study.common_budget(benchmark)
-    return f"All rows had the same budget: {budget}. " if budget else ""
-
-
 def at_charge(study: Study, benchmark: str, row: str, target: str) -> str:
     """Return the accuracy of random search at a row's charge as text, with n if worlds are left out; empty for other rows."""
     if row not in reference.at_own_charge(study, benchmark):
