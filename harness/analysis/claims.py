@@ -1,4 +1,4 @@
-"""What the papers conclude, tested on stored runs: ``claims.toml`` has a sentence, its place in the paper and its test."""
+"""What the papers conclude, tested on stored runs: a sentence of ``reports/claims.toml``, its place in the paper, its test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.analysis.measures import MEASURES, Of, most
 from harness.analysis.statistics import Interval, mean_interval, smallest_p
 from harness.analysis.study import Study
 
-FILE = Path(__file__).with_name("claims.toml")
+FILE = Path(__file__).parents[2] / "reports" / "claims.toml"
 NOT_TESTED = "not tested here"
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 ELSEWHERE = {
