@@ -17,6 +17,7 @@ from harness.analysis import published
 from harness.analysis.evidence import FITTED, Evidence, Part
 from harness.analysis.pairs import LEVEL
 from harness.analysis.ranks import by_budget
+from harness.analysis.reference import at_own_charge
 from harness.analysis.statistics import holm, paired
 from harness.analysis.study import Study
 from harness.analysis.traces import Columns, Trace, Traces
@@ -215,7 +216,7 @@ def test_epochs_and_marks_against_the_best_belong_to_a_common_budget() -> None:
 
 def test_with_a_common_budget_rows_are_compared_with_the_end_of_random_search() -> None:
     study = study_of(evidence(ROWS))
-    assert reference.at_own_charge(study, BENCHMARK) == []
+    assert at_own_charge(study, BENCHMARK) == []
     table = reference.table(study, BENCHMARK)
     assert table is not None and "own schedules" not in table.caption
     assert {row[0] for row in table.rows} == {"evolution", "darts", "gaea", "enas"}
