@@ -14,6 +14,7 @@ from harness.analysis import claims, published
 from harness.analysis.evidence import NOT_YET, Cell, Edge, Operation, Space
 from harness.analysis.study import Study
 from harness.analysis.traces import Columns, Trace
+from harness.analysis.verdict import VERDICTS
 from reports import scoreboard
 from reports.layout import Block, Bullets, Heading, Linked, Table, to_markdown
 from reports.scoreboard import Comparison, Way, compare
@@ -323,7 +324,8 @@ def test_a_number_counts_once_for_the_row_with_the_most_runs() -> None:
     runs = [made_evidence.run(place["benchmark"], "conas:paper_scale", world, place["target"], 91.0) for world in range(3)]
     blocks = scoreboard.blocks([study(runs, protocol=place["protocol"])], lines, lambda *_: NO_GPU)
     counts = next(block for block in blocks if isinstance(block, Table) and block.columns[0].name == "numbers")
-    assert [(cells[0], cells[-1]) for cells in counts.rows] == [("not comparable", "1"), ("all", "1")]
+    (kind, *_, count), (_, *_, everything) = counts.rows
+    assert kind in VERDICTS[1:] and (count, everything) == ("1", "1"), "not also as a number that is not measured"
 
 
 def test_a_line_for_each_paper_counts_its_claims_by_result() -> None:
