@@ -37,8 +37,7 @@ HERE = Run("cpu", Path("unused"))
 
 
 def test_the_counts_of_a_training_step_and_of_a_supernet() -> None:
-    """Multiply-adds are those of the project's own formula; bytes and kernels are those of a careful count by hand of the
-    network in bfloat16, plus a cast of each weight and of its gradient."""
+    """Multiply-adds are those of the project's own formula. Casts of weights and of their gradients are kernels too."""
     work = networks.retraining("DARTS_V2", CIFAR, 96, True, True)
     auxiliary = 128 * 576 * 2 * 2 + 768 * 128 * 2 * 2 + 768 * 10  # 1x1 on 2 x 2 pixels, then 2x2 on them, a classifier
     assert work.macs / 96 == network_size(named("DARTS_V2")).macs + auxiliary
