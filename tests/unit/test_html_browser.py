@@ -69,6 +69,13 @@ def texts(browser: webdriver.Chrome, selector: str) -> list[str]:
     return [element.text for element in browser.find_elements(By.CSS_SELECTOR, selector)]
 
 
+def sort(browser: webdriver.Chrome) -> None:
+    """Sort the table of results by its first column and wait: the table is drawn again after the click has returned."""
+    browser.find_elements(By.CSS_SELECTOR, "figure.table table thead tr:last-child th")[0].click()
+    ascending = "figure.table table thead th[aria-sort=ascending]"
+    WebDriverWait(browser, MINUTE).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ascending))
+
+
 def lit(browser: webdriver.Chrome, selector: str) -> set[str | None]:
     """Return the rows that are lit among the elements."""
     return {element.get_attribute("data-row") for element in browser.find_elements(By.CSS_SELECTOR, f"{selector}.lit")}
@@ -90,12 +97,10 @@ def test_a_page_opens_without_errors_and_fits_the_screen(
 def test_tables_sort_by_number_and_filter(folder: Path, browser: webdriver.Chrome) -> None:
     opened(browser, folder / "digits" / "index.html")
     column = "figure.table table tbody tr td:nth-of-type(2)"
-    heads = browser.find_elements(By.CSS_SELECTOR, "figure.table table thead tr:last-child th")
     before = texts(browser, column)[:4]
-    heads[0].click()
+    sort(browser)
     numbers = [float(text.split()[0]) for text in texts(browser, column)[:4]]
     assert numbers == sorted(numbers) and before != texts(browser, column)[:4]
-    assert browser.find_elements(By.CSS_SELECTOR, "th[aria-sort=ascending]")
 
 
 def test_figures_draw_and_a_row_lights_up_in_table_and_figures(folder: Path, browser: webdriver.Chrome) -> None:
@@ -135,6 +140,35 @@ def test_a_run_opens_down_to_its_failure(folder: Path, browser: webdriver.Chrome
     assert browser.get_log("browser") == [], "no text of a method was executed"
 
 
+def test_a_row_of_the_results_leads_to_its_runs_alone(folder: Path, browser: webdriver.Chrome) -> None:
+    opened(browser, folder / "digits" / "index.html").find_element(By.CSS_SELECTOR, 'tr[data-row="darts:erm"] th a').click()
+    WebDriverWait(browser, MINUTE).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, "#runs tbody button"))
+    methods = "#runs tbody td:nth-child(2)"
+    assert texts(browser, methods) == [f"{ATTACK} darts:erm"] * 4
+    note = browser.find_element(By.ID, "chosen")
+    assert note.text == f"Only runs of {ATTACK} darts:erm. Show all runs"
+    note.find_element(By.TAG_NAME, "a").click()
+    WebDriverWait(browser, MINUTE).until(lambda driver: len(texts(driver, methods)) == 12)
+    assert not note.is_displayed() and browser.get_log("browser") == []
+
+
+def test_a_cell_is_drawn_with_its_run(folder: Path, browser: webdriver.Chrome) -> None:
+    opened(browser, folder / "digits" / "runs.html").find_element(By.CSS_SELECTOR, "#runs tbody button").click()
+    WebDriverWait(browser, MINUTE).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, "#runs svg.cell"))
+    (cell,) = browser.find_elements(By.CSS_SELECTOR, "#runs svg.cell")
+    assert cell.size["width"] > 200 and {"in", "out", ATTACK} <= set(texts(browser, "#runs svg.cell text"))
+
+
+@pytest.mark.parametrize("width", [WIDE, 768, PHONE])
+def test_the_table_of_results_is_above_the_figures_or_next_to_them(folder: Path, browser: webdriver.Chrome, width: int) -> None:
+    opened(browser, folder / "digits" / "index.html", width)
+    table, figure = (browser.find_element(By.CSS_SELECTOR, name).rect for name in ("figure.table", "#ranking"))
+    if width == WIDE:
+        assert abs(table["y"] - figure["y"]) < 20 and figure["x"] + figure["width"] <= table["x"]
+    else:
+        assert table["y"] + table["height"] <= figure["y"]
+
+
 def test_a_finished_run_shows_its_trace(folder: Path, browser: webdriver.Chrome) -> None:
     opened(browser, folder / "digits" / "runs.html")
     browser.find_element(By.CSS_SELECTOR, "#runs tbody button").click()
@@ -151,7 +185,8 @@ def test_a_column_of_runs_is_filtered_by_the_list_of_its_values(folder: Path, br
     listed = browser.find_elements(By.CSS_SELECTOR, ".dtcc-list-buttons .dtcc-button")
     assert [button.text for button in listed] == sorted(f"{ATTACK} {row}" for row in ROWS)
     next(button for button in listed if button.text == label).click()
-    assert set(texts(browser, "#runs tbody td:nth-child(2)")) == {label}
+    column = "#runs tbody td:nth-child(2)"
+    WebDriverWait(browser, MINUTE).until(lambda driver: set(texts(driver, column)) == {label})
     assert browser.get_log("browser") == [], "no text of a method was executed"
 
 
@@ -168,7 +203,7 @@ def test_a_running_sweep_keeps_the_order_of_the_reader(browser: webdriver.Chrome
     report.write(tmp_path / "digits", evidence(), progress="1 of 2 runs are done")
     opened(browser, tmp_path / "digits" / "index.html")
     column = "figure.table table tbody tr td:nth-of-type(2)"
-    browser.find_elements(By.CSS_SELECTOR, "figure.table table thead tr:last-child th")[0].click()
+    sort(browser)
     order = texts(browser, column)[:4]
     opened(browser, tmp_path / "digits" / "index.html")
     assert texts(browser, column)[:4] == order
@@ -180,5 +215,6 @@ def test_20_000_runs_can_be_opened_sorted_and_searched(browser: webdriver.Chrome
     assert min(seconds_to_open(browser, tmp_path / "runs.html") for _ in range(3)) < OPENS_S
     assert "20,000 entries" in browser.find_element(By.CSS_SELECTOR, ".dt-info").text
     browser.find_element(By.CSS_SELECTOR, "input[type=search]").send_keys("method_39")
-    assert all(text == "method_39" for text in texts(browser, "#runs tbody td:nth-child(2)"))
+    column = "#runs tbody td:nth-child(2)"
+    WebDriverWait(browser, MINUTE).until(lambda driver: set(texts(driver, column)) == {"method_39"})
     assert browser.get_log("browser") == []
