@@ -58,7 +58,7 @@ class Count(TorchDispatchMode):
     """A context that counts what is computed in it, :attr:`work`. Views are no kernels."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.work = Work()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -122,7 +122,8 @@ def _counted(module: nn.Module, loss: Callable[[], Tensor], reduced: bool = True
             total = loss()
         with Count() as backward:
             total.backward()
-    return forward.work + backward.work
+    work: Work = replace(forward.work + backward.work, macs=forward.work.macs)
+    return work
 
 
 def convolutions(cell: str, macro: Macro, batch: int) -> dict[Convolution, int]:

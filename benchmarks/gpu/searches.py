@@ -94,8 +94,8 @@ def _search(row: Row, seed: int, run: Run) -> Numbers:
     """Search to the end, or until the minutes are over. A search goes on after the last epoch that was kept."""
     name = f"{row.name}, seed {seed}"
     search = opened(row, run, seed)
-    kept = Records(run.out, "searches").cases.get(name, {}).get("measured", {})
-    before, started = float(kept.get("seconds", 0.0)), time.monotonic()
+    earlier = Records(run.out, "searches").cases.get(name, {}).get("measured", {})
+    before, started = float(earlier.get("seconds", 0.0)), time.monotonic()
     identity = f"{name} {search.dataset} {sorted(search.settings.items())}"
     file = File(run.out / "checkpoints" / f"{name.replace(' ', '_').replace(':', '-').replace(',', '')}.ckpt", identity)
 
@@ -108,5 +108,6 @@ def _search(row: Row, seed: int, run: Run) -> Numbers:
         "seconds": before + time.monotonic() - started,
         "cell": cell,
         "space": row.space,
+        "data": search.dataset,
         "epochs": search.settings["epochs"],
     }

@@ -9,6 +9,7 @@ from benchmarks.gpu.pieces import Case, Records, Run, values
 from harness.cache import atomic
 from harness.errors import UserError
 from harness.problem import MissingRecord
+from harness.space import InvalidArchitecture
 
 LOOKED_UP = {"nb201": "nb201/cifar10", "nb1shot1": "nb1shot1/1"}
 """By space, the table that has the accuracy of a cell."""
@@ -22,7 +23,7 @@ def write(pieces: Mapping[str, Sequence[Case]], run: Run) -> str:
         measured = measured or bool(records.cases)
         if rows := list(_rows(cases, records.cases)):
             texts.append(f"## {piece}\n{_source(records)}\n| case | value | predicted | measured |\n|---|---|---:|---:|")
-            texts[-1] += "".join(f"\n| {' | '.join(row)} |" for row in rows)
+            texts[-1] += "".join(f"\n{_line(row)}" for row in rows)
         if piece == "convolutions" and records.cases:
             texts.append(_shapes(records.cases))
     text = "\n\n".join(texts) + "\n"
@@ -50,10 +51,10 @@ def _rows(cases: Sequence[Case], records: Mapping[str, Any]) -> Iterator[tuple[s
             yield name, value, predicted, measured
         for key in ("unavailable", "failed"):
             if key in record:
-                yield name, key, "–", record[key].replace("|", "/")
-        found = record.get("measured", {})
-        if found.get("space") in LOOKED_UP and record["finished"]:
-            yield name, "test accuracy in the table, %", "–", _accuracy(found["space"], found["cell"])
+                yield name, key, "–", record[key]
+        search = record.get("measured", {})
+        if search.get("data") == "cifar10" and search["space"] in LOOKED_UP and "cell" in search:
+            yield name, "test accuracy in the table, %", "–", _accuracy(search["space"], search["cell"])
 
 
 def _accuracy(space: str, cell: str) -> str:
@@ -62,8 +63,13 @@ def _accuracy(space: str, cell: str) -> str:
 
     try:
         return f"{tables.open(LOOKED_UP[space]).accuracy(cell, 'cifar10', 'test'):.2f}"
-    except (UserError, MissingRecord, ValueError) as error:
-        return f"not here ({error})".replace("|", "/")
+    except (UserError, MissingRecord, InvalidArchitecture) as error:
+        return f"not here ({error})"
+
+
+def _line(cells: Sequence[object]) -> str:
+    """Return a line of a table. Texts of cells of NAS-Bench-201 contain the character that divides columns."""
+    return f"| {' | '.join(str(cell).replace('|', '&#124;') for cell in cells)} |"
 
 
 def _shapes(records: Mapping[str, Any]) -> str:
@@ -80,7 +86,7 @@ def _shapes(records: Mapping[str, Any]) -> str:
         "bound, us",
         *(f"{name}, us" for name in done),
     ]
-    lines = [f"| {' | '.join(head)} |", "|" + "---:|" * len(head)]
+    lines = [_line(head), "|" + "---:|" * len(head)]
     for rows in zip(*done.values(), strict=True):
         row = rows[0]
         cells = [
@@ -92,5 +98,5 @@ def _shapes(records: Mapping[str, Any]) -> str:
             row["groups"],
         ]
         cells += [row["layers"], f"{row['bound, us']:.1f}", *(f"{each['us']:.1f}" for each in rows)]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+        lines.append(_line(cells))
     return "\n".join(lines)

@@ -54,7 +54,7 @@ def seconds(call: Callable[[], object], device: str, least: float = 0.1) -> floa
 
 
 def recorded(call: Callable[[], object], device: str, times: int) -> Callable[[], object]:
-    """Return a call that does ``call`` so many times, on a GPU as a graph, so that launching takes no time."""
+    """Return a call that repeats ``call``, on a GPU as a graph, so that launching takes no time."""
 
     def repeat() -> None:
         for _ in range(times):
@@ -119,4 +119,4 @@ class Clock:
         self._counter.__exit__(None, None, None)
         if self._device == "cpu":
             return int(self._counter.work.kernels)
-        return sum(event.device_type == torch.autograd.DeviceType.CUDA for event in self._counter.events())
+        return sum(event.device_type.name == "CUDA" for event in self._counter.events())

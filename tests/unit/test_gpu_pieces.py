@@ -27,6 +27,7 @@ from benchmarks.gpu.counts import Autocast, Count, Work
 from benchmarks.gpu.networks import Convolution
 from benchmarks.gpu.pieces import DONE, FAILED, STOPPED, Case, Records, Run, Stopped, Unavailable, carry_out
 from benchmarks.gpu.roofline import H200
+from harness import tables
 from harness.errors import UserError
 from tests.unit.test_dependencies import MODULES, ROOT
 
@@ -287,6 +288,18 @@ def test_the_table_has_predictions_and_measurements(bare: Path, capsys: pytest.C
     line = next(line for line in text.splitlines() if line.startswith("| copy |"))
     assert line.split(" | ")[2] == "10" and float(line.split(" | ")[3].strip(" |").replace(",", "")) > 0
     assert "| DARTS_V2, compiled, batch 16 | unavailable | – | compilation needs CUDA |" in text
+
+
+@pytest.mark.usefixtures("made")
+def test_cells_of_searches_have_the_accuracy_of_the_table() -> None:
+    """Only of searches on its images. The text of a cell divides no columns."""
+    cell = tables.open("nb201/cifar10")[11]
+    result = {"space": "nb201", "cell": cell, "seconds": 1.0}
+    records = {name: {"predicted": {}, "measured": {**result, "data": name}} for name in ("cifar10", "digits")}
+    rows = [row for row in table._rows([], records) if "accuracy" in row[1]]
+    expected = tables.open("nb201/cifar10").accuracy(cell, "cifar10", "test")
+    assert rows == [("cifar10", "test accuracy in the table, %", "–", f"{expected:.2f}")]
+    assert table._line(["a", cell]).count("|") == 3
 
 
 def test_the_page_has_the_predicted_table() -> None:
