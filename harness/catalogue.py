@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import subprocess
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from harness.analysis.names import row_names
 from harness.errors import UserError
 from harness.opening import open_benchmark
 from harness.packages import PROJECT
+from harness.problem import Problem
 from reports.formats import MISSING
 from reports.layout import Block, Column, Paragraph, Table, to_markdown
 
@@ -37,6 +39,8 @@ class Page(NamedTuple):
     """Code of each command that made runs, oldest first."""
     searches: frozenset[tuple[str, str]]
     """Benchmark and row of its finished searches."""
+    sources: Mapping[tuple[str, str], str] = {}
+    """By benchmark and row, the digest of the source that the searches executed; only of pages with data."""
 
 
 def write(folder: Path) -> Path:
@@ -86,6 +90,7 @@ def read(file: Path) -> Page:
     made = _MADE.findall(text)
     rules = protocols.protocols().get(protocol[1]) if protocol else None
     searched = {benchmark for part in rules.parts for benchmark in part.benchmarks} if rules else set()
+    stored = _stored(file)
     return Page(
         file=file,
         title=title[1].replace("\\", "") if title else file.stem,
@@ -93,12 +98,15 @@ def read(file: Path) -> Page:
         command=" ".join(word for word in command[1].split() if word != "--report") if command else "",
         dates=tuple(dict.fromkeys(date[:10] for date, _ in made)),
         codes=tuple(dict.fromkeys(code for _, code in made)),
-        searches=_stored(file) or _printed(text, searched),
+        searches=frozenset(stored) or _printed(text, searched),
+        sources=stored if all(stored.values()) else {},
     )
 
 
 def state(page: Page) -> str:
     """Return in words whether the present code would make the runs of a page by the same source; empty if it has no runs."""
+    if page.sources and not _trainings(page).exists():
+        return _by_digest(page)
     commits = [match[1] for code in page.codes if (match := _COMMIT.search(code))]
     if not page.codes or len(commits) < len(page.codes):
         return "unknown: code without a commit" if page.codes else ""
@@ -125,30 +133,57 @@ def executed(page: Page) -> set[Path]:
     Raises:
         UserError: the protocol or a method is unknown, or a benchmark cannot be opened here.
     """
-    rules = protocols.protocol(page.protocol)
     files: set[Path] = set()
-    for benchmark, row in page.searches:
-        info = registry.method(re.split(r"[:\[]", row)[0])
-        for part in rules.parts:
-            if (part.kind, benchmark) in [(info.kind, name) for name in part.benchmarks]:
-                problem = open_benchmark(benchmark, part.search, rules.judge)
-                files |= set(source.by_search(info.file, problem, part.kind).values())
-                if problem.retraining and (page.file.parent / "trainings.csv").exists():
-                    files |= set(source.by_training(problem.retraining).values())
-    if not files:
-        raise UserError(f"no search of the page belongs to {page.protocol}")
+    for _, executes, problem in _opened(page):
+        files |= set(executes.values())
+        if problem.retraining and _trainings(page).exists():
+            files |= set(source.by_training(problem.retraining).values())
     return files
 
 
-def _stored(file: Path) -> frozenset[tuple[str, str]]:
+def _by_digest(page: Page) -> str:
+    """Return the state of a page whose data name the source of every row."""
+    try:
+        if page.title != protocols.protocol(page.protocol).title:
+            return f"older: the protocol {page.protocol} has other rules now"
+        present = {search: source.of_files(executes) for search, executes, _ in _opened(page)}
+    except UserError as error:
+        return f"unknown: {error}"
+    differ = sum(present.get(search) != digest for search, digest in page.sources.items())
+    return f"older: {differ} of {len(page.sources)} rows execute other code now" if differ else CURRENT
+
+
+def _opened(page: Page) -> Iterator[tuple[tuple[str, str], dict[str, Path], Problem]]:
+    """Yield each search of a page, the files that it executes by the present code, and its benchmark.
+
+    Raises:
+        UserError: no search of the page is one of its protocol, or as :func:`executed`.
+    """
+    rules, belongs = protocols.protocol(page.protocol), False
+    for benchmark, row in sorted(page.searches):
+        info = registry.method(re.split(r"[:\[]", row)[0])
+        for part in rules.parts:
+            if part.kind == info.kind and benchmark in part.benchmarks:
+                problem, belongs = open_benchmark(benchmark, part.search, rules.judge), True
+                yield (benchmark, row), source.by_search(info.file, problem, part.kind), problem
+    if not belongs:
+        raise UserError(f"no search of the page is one of {page.protocol}")
+
+
+def _trainings(page: Page) -> Path:
+    return page.file.with_name("trainings.csv")
+
+
+def _stored(file: Path) -> dict[tuple[str, str], str]:
+    """Return the finished searches in the data next to a page, with the digest of their source if the data have it."""
     runs = file.with_name("runs.parquet")
     if not runs.exists():
-        return frozenset()
+        return {}
     import pandas as pd
 
-    lines = pd.read_parquet(io.BytesIO(runs.read_bytes()), columns=["benchmark", "row", "status"])
-    done = lines[lines["status"] == "done"].drop_duplicates()
-    return frozenset(zip(done["benchmark"], done["row"], strict=True))
+    lines = pd.read_parquet(io.BytesIO(runs.read_bytes())).reindex(columns=["benchmark", "row", "status", "code"])
+    done = lines[lines["status"] == "done"].fillna("").drop_duplicates()
+    return dict(zip(zip(done["benchmark"], done["row"], strict=True), done["code"], strict=True))
 
 
 def _printed(text: str, searched: set[str]) -> frozenset[tuple[str, str]]:

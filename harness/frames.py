@@ -36,7 +36,7 @@ from harness.outcome import TOO_SMALL
 from harness.packing import unpack
 from harness.plan import Plan, PlannedRow
 from harness.space import InvalidArchitecture, SearchSpace
-from harness.spec import RETRAINING, RowSpec
+from harness.spec import RETRAINING, RowSpec, limit
 from harness.stages import extend
 from harness.store import Store
 
@@ -123,7 +123,8 @@ def _runs(
     """Return one line per finished run of a row and target. Add to the traces, and to the number of runs of each session."""
     row, benchmark = spec["row"], spec["benchmark"]
     method = row.partition("[")[0].partition(":")[0]
-    shared = dict(zip(SHARED, (spec["protocol"], benchmark, row, method, spec["kind"], spec["device"], ""), strict=True))
+    facts = (spec["protocol"], benchmark, row, method, spec["kind"], spec["device"], limit(spec), spec["code"], "")
+    shared = dict(zip(SHARED, facts, strict=True))
     targets = list(plan.opened[benchmark, spec["kind"]].problem.judge.optimum)
     columns: dict[str, list[Any]] = {name: [] for name in (*OWN, Run.RUN_ID)}
     metrics: dict[str, list[dict[str, float]]] = {target: [] for target in targets}

@@ -22,6 +22,7 @@ import pandas as pd
 
 from harness.errors import UserError
 from harness.packing import unpack
+from harness.spec import limit
 from harness.store import Store, store_file
 
 COLUMNS: Final[Mapping[str, str]] = {
@@ -149,11 +150,8 @@ def _traces(folder: str | Path, benchmark: str, row: str) -> Iterator[tuple[dict
 
 
 def _of_row(spec: Mapping[str, Any]) -> dict[str, Any]:
-    budget = spec["budget"]
-    limit = f"{budget['currency']}={budget['limit']:.12g}" if budget["currency"] else ""
-    return {name: spec[name] for name in ("protocol", "benchmark", "row", "method", "kind", "device", "code")} | {
-        "budget": limit
-    }
+    names = ("protocol", "benchmark", "row", "method", "kind", "device", "code")
+    return {name: spec[name] for name in names} | {"budget": limit(spec)}
 
 
 @contextmanager

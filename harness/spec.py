@@ -66,6 +66,12 @@ class RowSpec:
         )
 
 
+def limit(spec: Mapping[str, Any]) -> str:
+    """Return the limit of the searches of a plain row, as ``--budget`` names it; empty for its own schedule."""
+    budget = spec["budget"]
+    return f"{budget['currency']}={budget['limit']:.12g}" if budget["currency"] else ""
+
+
 RETRAINING = "retraining"
 """The kind of a row of trainings from scratch. Any other kind is a kind of method."""
 

@@ -27,6 +27,8 @@ class Run:
     METHOD = "method"
     KIND = "kind"
     DEVICE = "device"
+    BUDGET = "budget"  # limit of the search, CURRENCY=AMOUNT; empty for its own schedule
+    CODE = "code"  # digest of the source that the run executed
     LABEL = "label"  # pretty name of the row; empty if its id is its name
     WORLD = "world"
     STATUS = "status"  # ``done``, ``failed``, ``timeout``, ``crashed`` or ``rejected``. Only runs that are done are in a mean
@@ -47,7 +49,7 @@ class Run:
     SINGLE_RUN = "single_run"  # test accuracy of the network that the search itself delivered, percent; NaN without one
 
 
-SHARED = (Run.PROTOCOL, Run.BENCHMARK, Run.ROW, Run.METHOD, Run.KIND, Run.DEVICE, Run.LABEL)
+SHARED = (Run.PROTOCOL, Run.BENCHMARK, Run.ROW, Run.METHOD, Run.KIND, Run.DEVICE, Run.BUDGET, Run.CODE, Run.LABEL)
 """Columns with one value per row and benchmark."""
 OWN = (Run.WORLD, Run.STATUS, Run.ERROR, Run.ARCH, Run.QUERIES, Run.SECONDS, Run.EPOCHS, Run.WALL_SECONDS, Run.SESSION)
 """Columns with one value per run."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness import catalogue, protocols
+from harness import catalogue, protocols, source
 from harness.errors import UserError
 from harness.packages import PROJECT
 
@@ -76,6 +76,16 @@ def test_a_page_is_older_if_an_executed_file_differs(tmp_path: Path, monkeypatch
     changed["abcdef1234"] = frozenset([HEAD / "harness/execute.py"])
     assert catalogue.state(facts) == f"older: 1 of {len(files)} executed files differ now"
     assert catalogue.state(page(tmp_path / "b", title="Other rules")).startswith("older: the protocol digits has other rules")
+
+
+def test_the_data_of_a_page_say_which_rows_execute_other_code(tmp_path: Path) -> None:
+    lines = {"benchmark": ["nb201/digits"] * 2, "row": ["gdas", "random_search"], "status": ["done"] * 2}
+    searches = frozenset(zip(lines["benchmark"], lines["row"], strict=True))
+    opened = catalogue._opened(page(tmp_path / "a")._replace(searches=searches))
+    present = {row: source.of_files(files) for (_, row), files, _ in opened}
+    for gdas, words in ((present["gdas"], catalogue.CURRENT), ("0" * 64, "older: 1 of 2 rows execute other code now")):
+        pd.DataFrame({**lines, "code": [gdas, present["random_search"]]}).to_parquet(tmp_path / "a" / "runs.parquet")
+        assert catalogue.state(catalogue.read(tmp_path / "a" / "table.md")) == words, "of any commit"
 
 
 @pytest.mark.parametrize(
