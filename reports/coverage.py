@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis import coverage as analysis
+from harness.analysis.epochs import time
 from harness.analysis.evidence import Run
 from harness.analysis.statistics import mean_std
 from harness.analysis.study import Study
@@ -35,7 +36,7 @@ def regret(study: Study, traces: Traces) -> Drawing | None:
             middle, robust = study.middle(benchmark, drawn, target)
             if drawn:
                 y = f"{middle} test regret (points)"
-                panels.append(Panel(title + name, "epoch", y, partial(_draw, drawn, span, robust), title))
+                panels.append(Panel(title + name, time(study, benchmark), y, partial(_draw, drawn, span, robust), title))
     text = "Test regret of the cell that a search proposed after each epoch. Pale: bounds where the table lacks cells."
     return Drawing(render(study, panels), text) if panels else None
 

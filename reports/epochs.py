@@ -24,7 +24,7 @@ def accuracy(study: Study, traces: Traces) -> Drawing | None:
     panels = []
     for benchmark in study.benchmarks:
         for target in study.targets(benchmark):
-            by_row = analysis.curves(traces, benchmark, study.rows(benchmark), partial(analysis.proposed, target=target))
+            by_row = analysis.curves(study, traces, benchmark, study.rows(benchmark), partial(analysis.proposed, target=target))
             for base, rows in analysis.families(study, benchmark).items():
                 drawn = lines({row: by_row[row] for row in rows if row in by_row})
                 tests = (np.array([*points]) for _, points in drawn.values())
@@ -32,7 +32,8 @@ def accuracy(study: Study, traces: Traces) -> Drawing | None:
                 middle = "median" if robust else "mean"
                 title = f"{panel_title(study, benchmark, target)}: {study.label(base)}"
                 if len(drawn) > 1:
-                    panels.append(Panel(title, "epoch", f"{middle} test accuracy (%)", bands(drawn, robust, 100.0)))
+                    time = analysis.time(study, benchmark)
+                    panels.append(Panel(title, time, f"{middle} test accuracy (%)", bands(drawn, robust, 100.0)))
     text = "Test accuracy of the cell that a search proposed after each epoch; each method with the method that it changes."
     return Drawing(render(study, panels), text) if panels else None
 
@@ -42,10 +43,10 @@ def entropy(study: Study, traces: Traces) -> Drawing | None:
     panels = []
     for benchmark in study.benchmarks:
         for base, rows in analysis.families(study, benchmark).items():
-            drawn = lines(analysis.entropies(traces, benchmark, rows))
+            drawn = lines(analysis.entropies(study, traces, benchmark, rows))
             title = f"{benchmark}: {study.label(base)}" if len(study.benchmarks) > 1 else study.label(base)
             if len(drawn) > 1:
-                panels.append(Panel(title, "epoch", "entropy / ln |O|", bands(drawn, False, 1.0)))
+                panels.append(Panel(title, analysis.time(study, benchmark), "entropy / ln |O|", bands(drawn, False, 1.0)))
     text = "Entropy of the weights on operations after each epoch: 1 where all weigh the same, 0 where one has everything."
     return Drawing(render(study, panels), text) if panels else None
 
@@ -87,16 +88,18 @@ def entropies(study: Study, traces: Traces, benchmark: str) -> Table | None:
     falls = list(analysis.falls(study, traces, benchmark))
     comparison = correct({fall.row: fall.pair for fall in falls})
     lines = []
-    for row, base, pair, epochs, own, bases, end in falls:
+    common = "common epochs" if analysis.time(study, benchmark) == "epoch" else "common shares"
+    for row, base, pair, places, own, bases, end in falls:
         difference = with_interval(pair.difference, pair.interval, 3, sign=True) if pair else MISSING
         low, high = (pair and pair.interval) or (-1.0, 1.0)
         line = {"method": study.label(row), "base": study.label(base), "runs": str(pair.n if pair else 0)}
-        if epochs:
-            line |= {"common epochs": str(epochs), "entropy": number(own, 3), "base's": number(bases, 3)}
+        if places:
+            line |= {common: str(places), "entropy": number(own, 3), "base's": number(bases, 3)}
             line["difference [95 %]"] = difference
         line["p (Holm)"] = cells(comparison, row)[1]
-        if epochs:
+        if places:
             line |= {"falls faster": "yes" if high < 0 else "no" if low > 0 else "open", "at its end": number(end, 3)}
         lines.append(line)
-    caption = "Entropy of the weights on operations, mean over the epochs that a method and its base both have."
+    time = analysis.time(study, benchmark)
+    caption = f"Entropy of the weights on operations, mean over every {time} that a method and its base both have."
     return tabled(caption + noted([("the entropy", comparison)]), lines)

@@ -32,8 +32,8 @@ def partly_recorded(study: Study) -> Iterator[tuple[str, str, float]]:
 
 
 def regrets(study: Study, traces: Traces, benchmark: str, target: str) -> dict[str, pd.DataFrame]:
-    """Return by row that proposes at every epoch its regrets (epochs, runs); NaN if a cell is not in the table."""
-    tests = curves(traces, benchmark, study.rows(benchmark), lambda search: proposed(search, target))
+    """Return by row that proposes at every epoch its regrets (epochs or shares, runs); NaN if a cell is not in the table."""
+    tests = curves(study, traces, benchmark, study.rows(benchmark), lambda search: proposed(search, target))
     return {row: study.optima(benchmark)[target] - table for row, table in tests.items()}
 
 

@@ -34,12 +34,34 @@ def families(study: Study, benchmark: str) -> dict[str, list[str]]:
     return groups
 
 
-def curves(traces: Traces, benchmark: str, rows: Iterable[str], of: Callable[[Search], pd.Series]) -> dict[str, pd.DataFrame]:
-    """Return by row a table (epochs, runs) of what ``of`` returns by epoch; rows without it are left out."""
+SHARES = np.arange(1, 26) / 25
+"""Shares of a schedule at which searches are compared whose schedules were fitted to one budget."""
+
+
+def time(study: Study, benchmark: str) -> str:
+    """Return along what the searches of a benchmark are compared: ``epoch``, or ``share of the schedule`` under one budget.
+
+    Under one budget the epochs of a search depend on their prices, so those of two searches are not at the same place.
+    """
+    return "share of the schedule" if study.common_budget(benchmark) else "epoch"
+
+
+def by_share(curve: pd.Series) -> pd.Series:
+    """Return the value of a curve by epoch at each of :data:`SHARES` of its last epoch; before its first epoch it has none."""
+    places = np.searchsorted(curve.index.to_numpy(), SHARES * curve.index[-1] * (1 + 1e-9), side="right") - 1
+    reached = places >= 0
+    return pd.Series(curve.to_numpy()[places[reached]], SHARES[reached])
+
+
+def curves(
+    study: Study, traces: Traces, benchmark: str, rows: Iterable[str], of: Callable[[Search], pd.Series]
+) -> dict[str, pd.DataFrame]:
+    """Return by row a table (:func:`time`, runs) of what ``of`` returns by epoch; rows without it are left out."""
+    shares = time(study, benchmark) != "epoch"
     tables = {}
     for row in rows:
         by_world = {search.world: of(search) for search in traces.of(benchmark, row).logging()}
-        known = {world: curve for world, curve in by_world.items() if len(curve)}
+        known = {world: by_share(curve) if shares else curve for world, curve in by_world.items() if len(curve)}
         if known:
             tables[row] = pd.DataFrame(known).loc[: min(curve.index[-1] for curve in known.values())]
     return tables
@@ -69,19 +91,20 @@ def proposed(search: Search, target: str) -> pd.Series:
     return pd.Series(search.test[target][changes], ends.index)
 
 
-def entropies(traces: Traces, benchmark: str, rows: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """Return by row the entropy of the weights on operations (epochs, runs), over the epochs that all its runs logged."""
-    tables = curves(traces, benchmark, rows, lambda search: logged(search.log, Log.ENTROPY))
+def entropies(study: Study, traces: Traces, benchmark: str, rows: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Return by row the entropy of the weights on operations (:func:`time`, runs), where all its runs have one."""
+    tables = curves(study, traces, benchmark, rows, lambda search: logged(search.log, Log.ENTROPY))
     return {row: table.dropna() for row, table in tables.items()}
 
 
 class Fall(NamedTuple):
-    """The mean entropy of a row and of its base over their common epochs; NaN and 0 epochs if one of them logged none."""
+    """The mean entropy of a row and of its base where both have one, as :func:`time` says; NaN if one of them logged none."""
 
     row: str
     base: str
     pair: Paired | None
-    epochs: int = 0
+    places: int = 0
+    """Number of common epochs or shares."""
     own: float = np.nan
     bases: float = np.nan
     end: float = np.nan
@@ -91,15 +114,15 @@ class Fall(NamedTuple):
 def falls(study: Study, traces: Traces, benchmark: str) -> Iterator[Fall]:
     """Yield the entropy of each row and of its base, paired by world."""
     for base, members in families(study, benchmark).items():
-        tables = entropies(traces, benchmark, members)
+        tables = entropies(study, traces, benchmark, members)
         for row in members[1:]:
             if base not in tables or row not in tables:
                 yield Fall(row, base, None)
                 continue
-            epochs = min(len(tables[base]), len(tables[row]))
-            ours, theirs = (tables[name].iloc[:epochs].mean() for name in (row, base))
+            common = tables[base].index.intersection(tables[row].index)
+            ours, theirs = (tables[name].loc[common].mean() for name in (row, base))
             end = float(tables[row].iloc[-1].mean())
-            yield Fall(row, base, paired(ours, theirs), epochs, float(ours.mean()), float(theirs.mean()), end)
+            yield Fall(row, base, paired(ours, theirs), len(common), float(ours.mean()), float(theirs.mean()), end)
 
 
 def discretised(traces: Traces, benchmark: str, row: str) -> pd.DataFrame:

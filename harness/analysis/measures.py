@@ -138,11 +138,12 @@ def _settled(search: Search) -> float | None:
 
 
 def _entropy(of: Of) -> pd.Series:
-    """Mean entropy over the epochs that every search of both rows has."""
-    rows = [of.traces, of.swapped().traces]
-    curves = [{search.world: epochs.logged(search.log, Log.ENTROPY) for search in row.logging()} for row in rows]
-    common = min((len(curve) for row in curves for curve in row.values()), default=0)
-    return pd.Series({world: curve.iloc[:common].mean() for world, curve in curves[0].items() if common}, dtype=float)
+    """Mean entropy over the epochs, or shares of a fitted schedule, that every search of both rows has."""
+    tables = epochs.entropies(of.study, of.study.evidence.traces, of.benchmark, [of.row, of.swapped().row])
+    if len(tables) < 2:
+        return pd.Series(dtype=float)
+    own, other = tables.values()
+    return own.loc[own.index.intersection(other.index)].mean()
 
 
 def _signal(search: Search) -> float | None:

@@ -64,7 +64,7 @@ def test_regret_and_entropy_of_every_epoch_if_the_table_has_every_cell(command: 
     (folder,) = tmp_path.glob("digits*/")
     assert {"regret_per_epoch.pdf", "entropy_per_epoch.pdf"} <= {path.name for path in folder.iterdir()}
     text = (folder / "table.md").read_text()
-    assert "**Budget:** multi-trial: 7 200 epochs" in text and "one-shot: each method's own" in text
+    assert "Budget: multi-trial: 7 200 epochs" in text and "one-shot: each method's own" in text
     cells = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
     assert [line[4] for line in cells if "1–2" in line] == ["2/2", "2/2"]
 

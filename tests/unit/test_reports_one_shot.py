@@ -204,6 +204,22 @@ def test_the_entropy_falls_faster_or_not_over_common_epochs(study: StudyAndTrace
     assert row_of(epochs.entropies(study[0], slower, BENCHMARK), "gaea_darts:erm")["falls faster"] == "no"
 
 
+def test_under_one_budget_searches_are_compared_at_shares_of_their_own_schedules() -> None:
+    def entropy(row: str, trace: Trace) -> Trace:
+        count = {"darts:bilevel": 40 + 3 * trace.world, "gaea_darts:bilevel": 100 - 7 * trace.world}.get(row, 25)
+        epoch = np.arange(1, count + 1)
+        fall = 1 - epoch / count * (0.5 if row.startswith("gaea") else 0.2)
+        return dataclasses.replace(trace, log={"epoch": epoch, "seconds": 100.0 * epoch, "entropy": fall})
+
+    default = evidence()
+    parts = tuple(dataclasses.replace(part, budget="16 seconds", at_the_limit="it ends") for part in default.page.parts)
+    study = study_of(dataclasses.replace(default, page=dataclasses.replace(default.page, parts=parts)))
+    assert study.common_budget(BENCHMARK) == "16 seconds"
+    fall = row_of(epochs.entropies(study, searches(entropy), BENCHMARK), "gaea_darts:bilevel")
+    assert (fall["common shares"], fall["falls faster"], fall["at its end"]) == ("25", "yes", "0.500")
+    assert float(fall["entropy"]) == pytest.approx(0.74, abs=0.01) and float(fall["base's"]) == pytest.approx(0.9, abs=0.01)
+
+
 def with_entropy(trace: Trace, end: float) -> Trace:
     return dataclasses.replace(trace, log={**trace.log, "entropy": np.linspace(1, end, len(trace.log["epoch"]))})
 
