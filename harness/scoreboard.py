@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from harness import protocols, provenance, registry
 from harness.analysis.evidence import Evidence
@@ -18,6 +19,7 @@ from harness.current import current
 from harness.frames import collect
 from harness.library import libraries
 from harness.plan import make
+from harness.problem import Problem
 from harness.store import Store
 from reports import report, scoreboard
 from reports.layout import MARKDOWN
@@ -46,7 +48,7 @@ def evidences(store: Store, known: Evidence | None = None) -> Iterator[Evidence]
             continue
         plan = make(rules, everything=True, benchmarks=searched, report_only=True)
         others = {
-            (spec["benchmark"], f"{spec['budget']['currency']}={spec['budget']['limit']!r}")
+            (spec["benchmark"], _as_given(spec["budget"], plan.opened[spec["benchmark"], spec["kind"]].problem))
             for spec in current(plan, store).other_budgets.values()
             if spec["budget"]["currency"] is not None
         }
@@ -55,6 +57,14 @@ def evidences(store: Store, known: Evidence | None = None) -> Iterator[Evidence]
         for name, budget in sorted(others):
             plan = make(rules.with_budget(budget), everything=True, benchmarks=[name], report_only=True)
             yield collect(plan, store, provenance.gather())
+
+
+def _as_given(rule: Mapping[str, Any], problem: Problem) -> str:
+    """Return a limit as ``--budget`` names it: in mean trainings if it is a whole number of them. Folders have that name."""
+    cost = problem.mean_cost if rule["currency"] == problem.clock_currency else None
+    trainings = round(rule["limit"] / cost) if cost else 0
+    exact = cost is not None and trainings > 0 and trainings * cost == rule["limit"]
+    return f"trainings={trainings}" if exact else f"{rule['currency']}={rule['limit']!r}"
 
 
 def way(protocol: str, benchmark: str, rows: Sequence[str], data: str) -> Way:

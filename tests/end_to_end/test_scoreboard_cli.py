@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.scoreboard import evidences
+from harness.store import Store
+from reports import addresses
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 pytestmark = pytest.mark.usefixtures("made")
@@ -24,6 +28,9 @@ def test_a_report_writes_the_scoreboard_and_several_stores_make_one(command: Com
     page = (digits / "scoreboard.md").read_text()
     assert page.startswith("# Scoreboard") and "| reproduced" not in page and "needs a GPU" in page
     assert "digits (1 rows)" in page, "another budget than the protocol's is on the page too"
+    with Store(digits, write=False) as store:
+        folders = [addresses.folder(evidence.page) for evidence in evidences(store)]
+    assert folders == ["digits", "digits-budget-trainings-2"] and (digits / folders[1] / "table.md").exists(), "for the links"
     assert command("--protocol", "nb201-2020", "--methods", "random_search", *few, "--out", nb201).returncode == 0
     both = command("--scoreboard", "--out", digits, "--out", nb201, "--report-to", tmp_path / "both")
     assert both.returncode == 0, both.stderr
