@@ -46,8 +46,9 @@ def ranking(study: Study, traces: Traces) -> Drawing | None:
                 panels.append(Panel(panel_title(study, benchmark, target), ACCURACY if best is None else DISTANCE, "", draw))
                 most = max(most, len(members) + sum(map(len, members.values())))
     text = "Every finished run (dot) by row, best row first; better is to the right. Bars: mean with its 95 % interval."
-    size = (5.2 if len(panels) == 1 else 2.3, 0.7 + LINE * most)
-    return Drawing(render(study, panels, across=3, size=size), text) if panels else None
+    wide = len(panels) == 1 or len(study.benchmarks) > 1  # panels of one benchmark share the names of the first
+    size = (5.2 if wide else 2.3, 0.7 + LINE * most)
+    return Drawing(render(study, panels, across=1 if wide else 3, size=size), text) if panels else None
 
 
 def _draw(

@@ -104,6 +104,9 @@ def panel_title(study: Study, benchmark: str, target: str) -> str:
     return target_name(target) if len(study.benchmarks) == 1 else f"{target_name(target)} (search: {benchmark})"
 
 
+DPI = 150
+
+
 def render(study: Study, panels: Sequence[Panel], across: int = 0, size: tuple[float, float] = (3.1, 2.45)) -> dict[str, bytes]:
     """Draw the panels above a legend of their rows, and return the figure as PDF, PNG and SVG, by kind.
 
@@ -119,7 +122,7 @@ def render(study: Study, panels: Sequence[Panel], across: int = 0, size: tuple[f
     across = min(across or (3 if len(panels) > MANY else 2), len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(style.SETTINGS):
-        figure = Figure(layout="constrained")
+        figure = Figure(layout="constrained", dpi=DPI)  # the size of a text depends on it
         FigureCanvasAgg(figure)
         axes = list(figure.subplots(down, across, squeeze=False).flat)
         for axis in axes[len(panels) :]:
@@ -144,14 +147,17 @@ def render(study: Study, panels: Sequence[Panel], across: int = 0, size: tuple[f
                 axis.set_xlabel(panel.x)
         inches = _legends(study, figure, axes, drawn, across)
         figure.set_size_inches(size[0] * across + 0.3, size[1] * down + inches)
-        figure.draw_without_rendering()  # the slow layout runs once, not for each file
+        figure.draw_without_rendering()  # the slow layout runs here, not for each file
+        boxes = [box for axis in axes if (box := axis.get_tightbbox())]
+        if any(box.x0 < 0 or box.x1 > figure.bbox.width for box in boxes):
+            figure.draw_without_rendering()  # the first layout gave the ticks other labels, for which it left no room
         figure.set_layout_engine("none")
         for axis, title in zip(axes, titles, strict=False):
             share = axis.get_window_extent().width / max(title.get_window_extent().width, 1)
             title.set_fontsize(title.get_fontsize() * min(share, 1))  # a long title shrinks to the width of its panel
         files = {}
         for kind, metadata in (("pdf", "CreationDate"), ("png", "Software"), ("svg", "Date")):  # the same bytes every time
-            figure.savefig(stream := BytesIO(), format=kind, dpi=150, metadata={metadata: None})
+            figure.savefig(stream := BytesIO(), format=kind, dpi=DPI, metadata={metadata: None})
             files[kind] = stream.getvalue()
         return files
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from harness import catalogue, protocols, source
 from harness.errors import UserError
@@ -41,6 +43,21 @@ def test_every_committed_page_says_how_it_was_made() -> None:
         if facts.codes:
             assert facts.protocol and facts.dates and facts.command.startswith(("python -m harness", "nas-harness")), file
             assert facts.searches, file
+
+
+def test_no_text_of_a_committed_figure_is_cut() -> None:
+    index = (RESULTS / catalogue.FILE).read_text().splitlines()
+    current = [
+        file.parent
+        for file in catalogue.pages(RESULTS)
+        for line in index
+        if f"[{file.parent.name}]" in line and "current" in line
+    ]
+    figures = [figure for folder in current for figure in folder.glob("*.png")]
+    assert figures
+    for figure in figures:
+        pixels = np.asarray(Image.open(figure).convert("L"))
+        assert pixels[:, [0, -1]].min() == 255 and pixels[[0, -1]].min() == 255, figure
 
 
 def test_a_page_says_its_protocol_command_date_and_code(tmp_path: Path) -> None:
