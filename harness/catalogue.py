@@ -181,8 +181,8 @@ def _stored(file: Path) -> dict[tuple[str, str], str]:
         return {}
     import pandas as pd
 
-    lines = pd.read_parquet(io.BytesIO(runs.read_bytes())).reindex(columns=["benchmark", "row", "status", "code"])
-    done = lines[lines["status"] == "done"].fillna("").drop_duplicates()
+    lines = pd.read_parquet(io.BytesIO(runs.read_bytes())).reindex(columns=["benchmark", "row", "status", "code"], fill_value="")
+    done = lines[lines["status"] == "done"].drop_duplicates()
     return dict(zip(zip(done["benchmark"], done["row"], strict=True), done["code"], strict=True))
 
 
