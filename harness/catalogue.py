@@ -181,7 +181,9 @@ def _stored(file: Path) -> dict[tuple[str, str], str]:
         return {}
     import pandas as pd
 
-    lines = pd.read_parquet(io.BytesIO(runs.read_bytes())).reindex(columns=["benchmark", "row", "status", "code"], fill_value="")
+    lines = pd.read_parquet(io.BytesIO(runs.read_bytes())).reindex(
+        columns=["benchmark", "row", "status", "code"], fill_value=""
+    )
     done = lines[lines["status"] == "done"].drop_duplicates()
     return dict(zip(zip(done["benchmark"], done["row"], strict=True), done["code"], strict=True))
 
