@@ -15,7 +15,7 @@ from harness.store import Store
 CHANGES = {
     "code": "made by other code",
     "settings": "made with other settings",
-    "budget": "made under another budget; a figure of regret over several budgets has them",
+    "budget": "made under another budget; only the figure of regret may show them",
     "checksum": "made on other data",
     "trained_on": "trained on other images",
     "search": "searched by other rules",

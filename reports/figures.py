@@ -105,6 +105,7 @@ def panel_title(study: Study, benchmark: str, target: str) -> str:
 
 
 DPI = 150
+"""Dots per inch of the layout and of the files: a text has another width at another resolution."""
 
 
 def render(study: Study, panels: Sequence[Panel], across: int = 0, size: tuple[float, float] = (3.1, 2.45)) -> dict[str, bytes]:
@@ -122,7 +123,7 @@ def render(study: Study, panels: Sequence[Panel], across: int = 0, size: tuple[f
     across = min(across or (3 if len(panels) > MANY else 2), len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(style.SETTINGS):
-        figure = Figure(layout="constrained", dpi=DPI)  # the size of a text depends on it
+        figure = Figure(layout="constrained", dpi=DPI)
         FigureCanvasAgg(figure)
         axes = list(figure.subplots(down, across, squeeze=False).flat)
         for axis in axes[len(panels) :]:
