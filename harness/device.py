@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 REDUCED: Final[dict[str, torch.dtype]] = {"cuda": torch.bfloat16}
 """By kind of device, the type of images and activations. Other devices compute in float32. Weights are always float32."""
@@ -28,15 +29,38 @@ def prepare(device: str, threads: int = 1) -> None:
     torch.backends.cudnn.benchmark = True  # shapes repeat, so it pays to time the kernels of each
 
 
+_exact = False
+"""True inside :func:`exact`."""
+
+
 def precision(device: torch.device | str) -> torch.dtype:
     """Return the type of images and activations on a device."""
-    return REDUCED.get(torch.device(device).type, torch.float32)
+    return torch.float32 if _exact else REDUCED.get(torch.device(device).type, torch.float32)
 
 
 def autocast(device: torch.device | str) -> AbstractContextManager[Any]:
     """Return a context in which layers compute in :func:`precision`."""
     dtype = precision(device)
     return nullcontext() if dtype == torch.float32 else torch.autocast(torch.device(device).type, dtype)
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Compute in float32, without TF32, in the body: for differences of nearly equal numbers."""
+    global _exact
+    before = _exact, torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    _exact, torch.backends.cudnn.allow_tf32 = True, False
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        _exact, _, torch.backends.cudnn.allow_tf32 = before
+        torch.set_float32_matmul_precision(before[1])
+
+
+def upload(values: Tensor, device: torch.device) -> Tensor:
+    """Copy values from the CPU to a device. A GPU copies them while the host goes on."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 def compiled(model: nn.Module, mode: str) -> Any:

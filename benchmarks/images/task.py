@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -18,6 +17,7 @@ from benchmarks.images.batches import Batches, in_order, iterated, reshuffled, s
 from benchmarks.images.batches import epoch as shuffled
 from benchmarks.images.dataset import ImageSet
 from benchmarks.images.parts import Split, parts
+from harness.device import prepare
 from harness.seeds import derive
 from harness.weight_sharing import Pairing
 
@@ -37,8 +37,7 @@ class SearchImages:
     """
 
     def __init__(self, dataset: str, split: Split, pairing: Rule, world: int, device: str) -> None:
-        if device == "cpu":
-            torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # workers share the cores
+        prepare(device)
         self.device = torch.device(device)
         self.augmentation = STANDARD[dataset]
         self._parts = residents(dataset, split, device)

@@ -157,20 +157,25 @@ class HardGumbel:
     """
 
     def __init__(self, search: Search, noise: Noise = "network", unsampled: Unsampled = "number") -> None:
-        self._generator, self._decisions = search.generator, search.net.decisions
+        self._generator, self._decisions = search.noise, search.net.decisions
         self._cells = search.net.cells if noise == "cell" else 1
         self._shared, self._straight_through = noise == "network", unsampled == "number"
         self.temperature = 10.0
 
     def __call__(self, architecture: Mixed) -> Forward | CellForward:
-        drawn: list[Sequence[Tensor]] = []
+        tables = [
+            (gumbel_one_hot if decision.kind == "operation" else gumbel_softmax)(
+                p.log().expand(self._cells, *p.shape), self.temperature, self._generator
+            )
+            for p, decision in zip(architecture.probabilities(), self._decisions, strict=True)
+        ]
+        drawn = [table.unbind() for table in tables]
+        of_operations = [table for table, decision in zip(tables, self._decisions, strict=True) if decision.kind == "operation"]
+        choices = iter(torch.cat([table.argmax(-1).flatten() for table in of_operations]).tolist())  # one wait for all
         active: list[list[tuple[tuple[int, ...], ...]]] = []
-        for p, decision in zip(architecture.probabilities(), self._decisions, strict=True):
-            sample = gumbel_one_hot if decision.kind == "operation" else gumbel_softmax
-            table = sample(p.log().expand(self._cells, *p.shape), self.temperature, self._generator)
-            drawn.append(table.unbind())
+        for decision in self._decisions:
             if decision.kind == "operation":
-                active.append([tuple((option,) for option in rows) for rows in table.argmax(-1).tolist()])
+                active.append([tuple((next(choices),) for _ in range(decision.rows)) for _ in range(self._cells)])
             else:
                 active.append([(tuple(range(len(decision.options))),) * decision.rows] * self._cells)
         weights, options = list(zip(*drawn, strict=True)), list(zip(*active, strict=True))

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.budget import BudgetExhausted
+from harness.device import autocast
 from harness.schedule import MARGIN, Schedule
 from harness.space import Arch
 from harness.view import SearchView
@@ -63,7 +64,9 @@ class Search:
         self.rng = random.Random()
         """Draws architectures. It is seeded in every epoch, so that a resumed search draws the same as an uninterrupted one."""
         self.generator = torch.Generator()
-        """Draws tensors, seeded likewise. It is on the CPU, so that every device draws the same."""
+        """Draws tensors on the CPU, seeded likewise."""
+        self.noise = torch.Generator(self.device)
+        """Draws tensors on the device, seeded likewise."""
         self._ties = view.seed("ties")
         self.schedule = Schedule(view.budget, settings.epochs)
         """The search's own epochs, or as many as the budget allows."""
@@ -132,7 +135,7 @@ class Search:
                 written = time.monotonic()
                 cost = written - ended
         self.rng.seed(self.view.seed("final cells"))
-        self.generator.manual_seed(self.view.seed("final cells"))
+        self._seed_tensors("final cells")
         self._recording.final(self._trained, lambda: self.draw())
         self._seed(epochs)
 
@@ -187,7 +190,7 @@ class Search:
         """
         if self.schedule.fitted and evaluated + each:
             self.rng.seed(self.view.seed("priced cells"))
-            self.generator.manual_seed(self.view.seed("priced cells"))
+            self._seed_tensors("priced cells")
             currency = str(self.view.budget.currency)
             price = fmean(self.net.price(1, active=cell.active)[currency] for cell in self.priced())
             self.schedule.reserve = MARGIN * evaluated * price
@@ -208,10 +211,10 @@ class Search:
         return F.cross_entropy(self.logits(batch[0], forward), batch[1], reduction=reduction)
 
     def logits(self, images: Tensor, forward: Forward | CellForward = EVERYTHING, *, training: bool = True) -> Tensor:
-        """Return the logits of one pass, float32. A GPU computes them in bfloat16."""
+        """Return the logits of one pass, float32; see :mod:`harness.device` for the precision of the layers."""
         if self.net.module.training != training:  # a switch visits every layer, so it waits until it is needed
             self.net.module.train(training)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with autocast(self.device):
             logits = self.net(images, forward.weights, forward.active, straight_through=forward.straight_through)
         return logits.float()
 
@@ -340,7 +343,11 @@ class Search:
 
     def _seed(self, epoch: int) -> None:
         self.rng.seed(self.view.seed(f"choices of epoch {epoch}"))
-        self.generator.manual_seed(self.view.seed(f"tensors of epoch {epoch}"))
+        self._seed_tensors(f"tensors of epoch {epoch}")
+
+    def _seed_tensors(self, name: str) -> None:
+        for generator in (self.generator, self.noise):
+            generator.manual_seed(self.view.seed(name))
 
     def _checkpoint(self, epoch: int) -> None:
         buffers = dict(self.net.module.named_buffers())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from harness.device import exact
 from methods.one_shot.parts.architecture import Mixed, Relaxation, mixture
 
 if TYPE_CHECKING:
@@ -25,8 +26,13 @@ def unrolled_gradient(
 
     ``w' = w - lr (momentum buffer + dL_train + decay w)``, ``w+- = w +- e dL_val(w')/dw'``, ``e = 0.01 / |dL_val(w')/dw'|``.
     The virtual step has the optimiser's momentum and decay, as in DARTS' code (D-18). Weights, momentum and the statistics of
-    norms do not change.
+    norms do not change. All passes are in float32.
     """
+    with exact():  # the displaced weights differ by less than the steps of bfloat16, and so do their gradients
+        return _unrolled(search, architecture, train, valid, relaxation)
+
+
+def _unrolled(search: Search, architecture: Mixed, train: Batch, valid: Batch, relaxation: Relaxation) -> list[Tensor]:
     sgd, values = search.sgd, architecture.values
     statistics = [buffer.clone() for buffer in search.net.module.buffers()]
     weights = sgd.flat.clone()

@@ -30,12 +30,13 @@ def search(view: SearchView, settings: Xnas) -> Arch:
         # what is wiped out within an epoch is executed with weight zero until its end: a look at it would wait for the device
         alive = _alive(experts)
         for train, valid in search.steps(search.task.pairs(settings.batch, epoch)):
-            _reward(search, experts, valid, alive)
+            count = len(train[1])  # the last training batch of an epoch is smaller; the horizon counts training images
+            _reward(search, experts, (valid[0][:count], valid[1][:count]), alive)
             search.step_weights(search.loss(train, Forward(_mixtures(experts), alive)))
         mixtures = _mixtures(experts)
         view.propose(search.derive(mixtures))
-        count = float(sum((mixture > 0).sum() for mixture in mixtures))
-        search.record(Forward(mixtures, _alive(experts)), mixtures, alive=count)
+        living = float(sum((mixture > 0).sum() for mixture in mixtures))
+        search.record(Forward(mixtures, _alive(experts)), mixtures, alive=living)
     arch = search.derive(_mixtures(experts))
     search.record_discretised(arch)
     return arch
