@@ -29,6 +29,7 @@ class Page(NamedTuple):
     title: str
     protocol: str
     command: str
+    """The command that wrote the page, without ``--report``: it also makes runs that are not there yet."""
     dates: tuple[str, ...]
     codes: tuple[str, ...]
     """Code of each command that made runs, oldest first."""
@@ -87,7 +88,7 @@ def read(file: Path) -> Page:
         file=file,
         title=title[1].replace("\\", "") if title else file.stem,
         protocol=protocol[1] if protocol else "",
-        command=" ".join(command[1].split()) if command else "",
+        command=" ".join(word for word in command[1].split() if word != "--report") if command else "",
         dates=tuple(dict.fromkeys(date[:10] for date, _ in made)),
         codes=tuple(dict.fromkeys(code for _, code in made)),
         searches=_stored(file) or _printed(text, searched),

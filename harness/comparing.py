@@ -136,7 +136,7 @@ def blocks(comparison: Comparison, a: str, b: str) -> list[Block]:
             place != previous and place,
         )
         previous = place
-    listed = [Heading("Without a partner"), Bullets(comparison.alone)]
+    listed: list[Block] = [Heading("Without a partner"), Bullets(comparison.alone)]
     return [Paragraph(sentence(comparison)), table, *(listed if comparison.alone else [])]
 
 

@@ -1,4 +1,4 @@
-"""Run jobs on this machine's cores. ``ray_engine`` does the same on a Ray cluster.
+"""Run jobs on this machine's cores. ``ray_engine`` and ``slurm_engine`` do the same on clusters.
 
 An engine takes an iterator of jobs and pulls a job only when a worker is free. It yields each finished run; when no run has
 finished for a while, it yields the progress of the running ones, so that the driver can write and show it.
@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ from harness.outcome import Result
 from harness.spec import RowSpec, RunSpec
 from harness.worker import Message
 
-__all__ = ["Engine", "Finished", "Job", "Surroundings", "UnderWay", "Worker", "local"]
+__all__ = ["Deaths", "Engine", "Finished", "Job", "Surroundings", "UnderWay", "Worker", "local", "start"]
 
 Finished = tuple[RowSpec, RunSpec, Result]
 UnderWay = list[tuple[str, float]]
@@ -32,6 +33,8 @@ Engine = Callable[[Iterable[Job], int], Iterator[Finished | UnderWay]]
 
 DEATHS = 2
 """After this many deaths of its worker a run counts as crashed."""
+LOSSES = 5
+"""The same number for workers on other machines, which also die with their node, their time limit or a preemption."""
 LEAVE_S = 5.0
 """Seconds that a worker may take to end its runs and exit."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -62,14 +65,57 @@ class Surroundings:
             own |= {"CUDA_VISIBLE_DEVICES": self.gpus[slot % len(self.gpus)], "LOCAL_WORLD_SIZE": str(workers)}
         return own
 
+    def on_this_node(self) -> Surroundings:
+        """Return the surroundings of a worker on this machine, with those of a driver on another one.
+
+        The environment of this node names the GPUs of this process, and overrides the settings of the harness.
+        """
+        settings = {name: value for name, value in self.environment.items() if name.startswith("NAS_")}
+        return replace(self, environment={**settings, **os.environ})
+
+
+class Deaths:
+    """Deaths of workers, counted for the run that the worker did. After ``allowed`` deaths the run counts as crashed.
+
+    A run that went on from its checkpoint, and got further than at the death before, counts from one again.
+    """
+
+    def __init__(self, allowed: int = DEATHS) -> None:
+        self._allowed = allowed
+        self._count: Counter[str] = Counter()
+        self._furthest: dict[str, float] = {}
+
+    def settle(self, job: Job, left: list[RunSpec], share: float, cause: str) -> tuple[list[Finished], list[Job]]:
+        """Return the run of a dead worker if it counts as crashed, and the job with its remaining runs.
+
+        Args:
+            left: the runs of the job without a result. The worker did the first of them.
+            share: the share of this run that was done.
+            cause: why the worker died.
+        """
+        if not left:
+            return [], []
+        lost: list[Finished] = []
+        run, rest = left[0], left[1:]
+        if share > self._furthest.get(run.run_id, 0.0):
+            self._furthest[run.run_id] = share
+            self._count[run.run_id] = 0
+        self._count[run.run_id] += 1
+        if self._count[run.run_id] >= self._allowed:
+            why = f"its worker died {self._allowed} times ({cause})"
+            lost.append((job.row, run, Result(run.run_id, "crashed", error=why)))
+            left = rest
+        return lost, [replace(job, runs=tuple(left))] if left else []
+
 
 def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None = None) -> Iterator[Finished | UnderWay]:
     """Do the jobs in ``workers`` processes of this machine; see :mod:`harness.worker` for how runs are kept apart."""
     around = surroundings or Surroundings()
     queue = iter(jobs)
     pending: list[Job] = []  # jobs of workers that died
-    deaths: Counter[str] = Counter()
+    deaths = Deaths()
     crew: list[Worker] = []
+    said = time.monotonic()
 
     def following() -> Job | None:
         return pending.pop() if pending else next(queue, None)
@@ -85,7 +131,8 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
             job = following() if len(crew) < workers else None
         while crew:
             ready = wait([worker.pipe for worker in crew], timeout=TICK_S)
-            if not ready:
+            if time.monotonic() - said >= TICK_S:
+                said = time.monotonic()
                 yield [(worker.job.row.identity, worker.share) for worker in crew]
             for worker in list(crew):
                 if worker.pipe in ready or not worker.alive:
@@ -93,7 +140,7 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
                         yield worker.job.row, run, result
                     if not worker.alive:
                         crew.remove(worker)
-                        lost, unfinished = worker.settle(deaths)
+                        lost, unfinished = deaths.settle(worker.job, worker.left, worker.share, worker.cause())
                         yield from lost
                         pending += unfinished
                         if (again := following()) is not None:
@@ -111,6 +158,19 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
             worker.end()
 
 
+def start(descriptor: int, environment: Mapping[str, str], folder: str) -> subprocess.Popen[bytes]:
+    """Start a worker process in ``folder``. ``descriptor`` is its end of a socket to the driver."""
+    body = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import harness.worker as w; w.main(int(sys.argv[2]))"
+    return subprocess.Popen(
+        [sys.executable, "-c", body, json.dumps(sys.path), str(descriptor)],
+        pass_fds=[descriptor],
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        cwd=folder,
+        process_group=0,  # Ctrl-C at the terminal goes to the driver alone
+    )
+
+
 class Worker:
     """The driver's end of a worker: its process and its pipe.
 
@@ -121,15 +181,7 @@ class Worker:
     def __init__(self, job: Job, around: Surroundings, slot: int = 0, workers: int = 1) -> None:
         self.slot = slot
         ours, theirs = socket.socketpair()
-        start = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import harness.worker as w; w.main(int(sys.argv[2]))"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", start, json.dumps(sys.path), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env=around.variables(slot, workers),
-            cwd=around.folder,
-            process_group=0,  # Ctrl-C at the terminal goes to the driver alone
-        )
+        self.process = start(theirs.fileno(), around.variables(slot, workers), around.folder)
         theirs.close()
         self.pipe: Connection[Job | None, Message] = Connection(ours.detach())
         self.alive = True
@@ -159,22 +211,10 @@ class Worker:
             self.end()  # its pipe is closed, and the process may still be there
         return arrived
 
-    def settle(self, deaths: Counter[str]) -> tuple[list[Finished], list[Job]]:
-        """Return the run of a dead worker that counts as crashed, and the job with its remaining runs.
-
-        Args:
-            deaths: by run id, how often a worker died in it; counts this death.
-        """
-        lost: list[Finished] = []
-        if self.left:
-            deaths[self.left[0].run_id] += 1
-            if deaths[self.left[0].run_id] >= DEATHS:
-                code = self.process.returncode
-                cause = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-                run = self.left.pop(0)
-                why = f"its worker died {DEATHS} times ({cause})"
-                lost.append((self.job.row, run, Result(run.run_id, "crashed", error=why)))
-        return lost, [replace(self.job, runs=tuple(self.left))] if self.left else []
+    def cause(self) -> str:
+        """Return why the process of a dead worker ended."""
+        code = self.process.returncode
+        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
     def dismiss(self) -> None:
         """Send an idle worker away, and wait until it has exited."""

@@ -124,7 +124,7 @@ def logs(folder: str | Path = "results", benchmark: str = "", row: str = "") -> 
         if columns:
             frames.append(pd.DataFrame(columns).assign(**run))
     names = ["run_id", "protocol", "benchmark", "row", "world"]
-    return _joined(frames, [*names, *dict.fromkeys(name for frame in frames for name in frame if name not in names)])
+    return _joined(frames, [*names, *dict.fromkeys(str(name) for frame in frames for name in frame if name not in names)])
 
 
 def _joined(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

@@ -8,14 +8,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import command, completion, machine, packages, protocols, provenance, registry
-from harness.engine import Engine, Surroundings, local
+from harness import command, completion, engines, machine, packages, protocols, provenance, registry
+from harness.engine import Engine, Surroundings
 from harness.errors import UserError
 from harness.outcome import TOO_SMALL
 from harness.plan import Plan, make
@@ -87,7 +86,14 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="METHOD.FIELD=VALUE", help="A hyperparameter; repeatable."),
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="local|ray", help="This machine's cores, or a Ray cluster.")] = "local",
+    engine: Annotated[str, typer.Option(metavar="local|ray|slurm", help="This machine's cores, or a cluster.")] = "local",
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of sbatch, with --engine slurm: partition=gpu; repeatable."),
+    ] = None,
+    gpus_per_run: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of a GPU for each run, on a cluster with --device cuda.")
+    ] = 1.0,
     workers: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Processes. [default: one per usable core; with cuda, one per GPU]")
     ] = None,
@@ -156,7 +162,7 @@ def run(
                 print(f"one worker per GPU: {workers}; --workers starts more, which share the GPUs", file=sys.stderr)
         named = _names("--methods", methods)
         searched = [registry.spelled(name) for name in _names("--benchmarks", benchmarks)]
-        runs_on = _engine(engine, around)
+        runs_on = engines.choose(engine, around, out, slurm or (), gpus_per_run)
         rules = protocols.chosen(protocol, searched)
         if budget:
             rules = rules.with_budget(budget)
@@ -358,16 +364,6 @@ def _with_data(rules: Protocol, names: Sequence[str], if_found: bool) -> list[st
         data.status()
         raise UserError(f"nothing to run: no data for {', '.join(missing)} was found; the lines above say what to put where")
     return list(names)
-
-
-def _engine(name: str, around: Surroundings) -> Engine:
-    if name == "local":
-        return partial(local, surroundings=around)
-    if name == "ray":
-        from harness.ray_engine import on_ray
-
-        return partial(on_ray, surroundings=around)
-    raise UserError(f"engine {name!r} is not local or ray")
 
 
 def _settings(texts: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, str]]:

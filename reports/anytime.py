@@ -145,7 +145,7 @@ def _without_optimum(study: Study, traces: Traces) -> Iterator[tuple[str, str, d
                 searches = traces.of(benchmark, row).proposing(target)
                 if len(searches):
                     searches = searches.where(np.minimum.reduceat(np.isfinite(searches.test[target]), searches.starts[:-1]))
-                if len(searches):
+                if any(spent(searches, budget)[1].any() for budget in BUDGETS):  # not other currencies alone
                     by_row[row] = searches
             if by_row:
                 yield benchmark, target, by_row
@@ -154,6 +154,8 @@ def _without_optimum(study: Study, traces: Traces) -> Iterator[tuple[str, str, d
 def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """Compare every row at the budget that random search spent in the same world; None if random search did not run."""
     reference = study.reference(benchmark)
+    if reference is None:
+        return None
     lines, remarks = [], []
     for name, target, searches in _without_optimum(study, traces):
         if name != benchmark or reference not in searches:

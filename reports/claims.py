@@ -109,10 +109,10 @@ def _sample(claim: Claim, of: Of) -> np.ndarray:
     values = measure(of)
     if claim.test != "mean":
         theirs = measure(of.swapped())
-        values = np.log((values / theirs).astype(float)) if claim.test == "ratio" else values - theirs  # by world
+        values = values / theirs if claim.test == "ratio" else values - theirs  # by world
     numbers = values.to_numpy(dtype=float)
     known: np.ndarray = numbers[np.isfinite(numbers)]
-    return known
+    return np.log(known) if claim.test == "ratio" else known
 
 
 def _effect(claim: Claim, values: np.ndarray) -> tuple[float, Interval | None]:

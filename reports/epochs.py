@@ -47,9 +47,8 @@ def accuracy(study: Study, traces: Traces) -> Drawing | None:
             by_row = curves(traces, benchmark, study.rows(benchmark), partial(proposed, target=target))
             for base, rows in families(study, benchmark).items():
                 drawn = lines({row: by_row[row] for row in rows if row in by_row})
-                robust = any(
-                    np.abs(np.median(tests, 1) - np.mean(tests, 1)).max(initial=0) > APART for _, tests in drawn.values()
-                )
+                tests = (np.array([*points]) for _, points in drawn.values())
+                robust = any(np.abs(np.median(runs, 1) - runs.mean(1)).max(initial=0) > APART for runs in tests)
                 middle = "median" if robust else "mean"
                 title = f"{panel_title(study, benchmark, target)}: {study.label(base)}"
                 if len(drawn) > 1:

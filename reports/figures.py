@@ -23,6 +23,8 @@ POINTS = 200  # of the common grid
 MARKS = 6  # markers per line
 READABLE = style.BLOCK + 1
 """Lines in a panel at most."""
+MANY = 6
+"""Panels of a figure at most that are drawn two side by side."""
 MULTI_TRIAL, SINGLE = "multi-trial", "other weight sharing"
 """Names of the panels of several methods."""
 ROW = "row="
@@ -77,7 +79,9 @@ def groups(study: Study, benchmark: str) -> list[tuple[str, list[str]]]:
         for number, part in enumerate(parts, 1):
             base = family[:1] if number > 1 and name not in (MULTI_TRIAL, SINGLE) else []
             fitting = _panels(study, [*part, *base])[0]
-            panels.append((f", {name}" + (f" {number}/{len(parts)}" if len(parts) > 1 else ""), reference + fitting))
+            panels.append(
+                (f", {study.label(name)}" + (f" {number}/{len(parts)}" if len(parts) > 1 else ""), reference + fitting)
+            )
     return panels
 
 
@@ -99,11 +103,11 @@ def panel_title(study: Study, benchmark: str, target: str) -> str:
     return target_name(target) if len(study.benchmarks) == 1 else f"{target_name(target)} (search: {benchmark})"
 
 
-def render(study: Study, panels: Sequence[Panel], across: int = 2, size: tuple[float, float] = (3.1, 2.45)) -> dict[str, bytes]:
+def render(study: Study, panels: Sequence[Panel], across: int = 0, size: tuple[float, float] = (3.1, 2.45)) -> dict[str, bytes]:
     """Draw the panels above a legend of their rows, and return the figure as PDF, PNG and SVG, by kind.
 
     Args:
-        across: panels side by side at most.
+        across: panels side by side at most; by default two, or three of many, so that a page can hold the figure.
         size: width and height of a panel, inches.
     """
     import matplotlib
@@ -111,7 +115,7 @@ def render(study: Study, panels: Sequence[Panel], across: int = 2, size: tuple[f
     from matplotlib.figure import Figure
 
     looks = {row: {**look, "gid": f"{ROW}{row}"} for row, look in study.looks.items()}
-    across = min(across, len(panels))
+    across = min(across or (3 if len(panels) > MANY else 2), len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(style.SETTINGS):
         figure = Figure(layout="constrained")
@@ -158,11 +162,12 @@ def _legends(study: Study, figure: Figure, axes: Sequence[Axes], drawn: Sequence
         return 0.0
     common = len(handles) <= READABLE
     columns = max(1, min(len(handles), int(across * 1.6)))
+    named = [panel for panel in axes if panel.get_xlabel()]
     for axis, members in [(figure, handles)] if common else zip(axes, drawn, strict=False):
         if common:
             place: Any = {"loc": "outside lower center", "ncols": columns, "handlelength": 3.5}
         else:
-            place = {**LEGEND, "bbox_to_anchor": (-0.16, -0.24 if axis.get_xlabel() else -0.1)}
+            place = {**LEGEND, "bbox_to_anchor": (-0.16, -0.24 if axis in named else -0.1)}
         legend = axis.legend([*members.values()], [study.label(row) for row in members], frameon=False, **place)
         for row, text in zip(members, legend.get_texts(), strict=True):
             text.set_gid(f"{ROW}{row}")

@@ -133,7 +133,7 @@ def index(folder: Path) -> bytes:
             head = stream.read(20_000)
         if stated := re.search('<meta name="summary" content="(.*?)">', head):
             reports.append({"folder": path.parent.name, **json.loads(html.unescape(stated[1]))})
-    blocks = _overall([folder / report["folder"] for report in reports], [report["one_budget"] for report in reports])
+    blocks = _overall([folder / report["folder"] for report in reports], [report.get("one_budget", {}) for report in reports])
     return _render(
         PAGE,
         title="Reports",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reports import anytime, cell_errors, epochs, signal, stability, trainings
+from reports import anytime, cell_errors, epochs, pruning, signal, stability, trainings
 from reports.evidence import Run, Training
 from reports.statistics import kendall, rank_correlation
 from reports.study import Study
@@ -166,6 +166,11 @@ def _kendall(index: int) -> Measure:
     return measure
 
 
+def _pruned(quantity: str) -> Measure:
+    """Return the measure of a quantity of pruned networks, the mean over the strengths of the penalty."""
+    return lambda of: _of_search(lambda search: pruning.mean(search, quantity, of.judged()))(of)
+
+
 def _cell(number: Callable[[frozenset[tuple[str, int, int, str]], Mapping[str, str]], float]) -> Measure:
     """Return the measure of the operations of a proposal; the second argument has the kind of each operation."""
 
@@ -220,6 +225,10 @@ MEASURES: dict[str, Measure] = {
     "Kendall correlation": _kendall(0),
     "p of Kendall's correlation": _kendall(1),
     "operations": _cell(lambda on, kinds: float(len(on))),
+    "inputs of pruned networks": _pruned(Log.INPUTS),
+    "neurons of pruned networks": _pruned(Log.NEURONS),
+    "pruned weights": _pruned(Log.SPARSITY),
+    "test accuracy of pruned networks": _pruned(pruning.TEST),
     "share of skip connections": _cell(lambda on, kinds: 100 * sum(kinds.get(op) == "identity" for *_, op in on) / len(on)),
     "nodes of the reduction cell": _cell(lambda on, kinds: float(len({node for cell, _, node, _ in on if cell == "reduce"}))),
     "Hamming distance": lambda of: stability.distance(of.study, of.benchmark, of.row, of.other),

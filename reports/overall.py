@@ -74,12 +74,13 @@ def contests(runs: pd.DataFrame, one_budget: Mapping[str, Iterable[str]]) -> dic
     protocols = runs.groupby(Run.BENCHMARK)[Run.PROTOCOL].nunique()
     charged = runs[runs[list(COSTS)].fillna(0).sum(axis=1) > 0]
     tested = charged.groupby([Run.PROTOCOL, Run.BENCHMARK, Run.ROW])[Run.TEST].transform("count") > 0
-    for (protocol, benchmark), lines in charged[tested].groupby([Run.PROTOCOL, Run.BENCHMARK], sort=False):
-        together = benchmark in one_budget.get(str(protocol), ())
-        name = str(benchmark) if protocols[benchmark] == 1 else f"{benchmark} ({protocol})"
-        for kind, members in [("", lines)] if together else lines.groupby(Run.KIND, sort=False):
+    for key, lines in charged[tested].groupby([Run.PROTOCOL, Run.BENCHMARK], sort=False):
+        protocol, benchmark = map(str, key)
+        together = benchmark in one_budget.get(protocol, ())
+        name = benchmark if protocols[benchmark] == 1 else f"{benchmark} ({protocol})"
+        for kind, of_kind in [("", lines)] if together else lines.groupby(Run.KIND, sort=False):
             group = ONE_BUDGET if together else OWN_SCHEDULES if kind == WEIGHT_SHARING else str(kind)
-            groups.setdefault(group, []).append(Contest(name, members))
+            groups.setdefault(group, []).append(Contest(name, of_kind))
     chosen = {}
     for group, members in groups.items():
         counts = pd.Series([row for contest in members for row in contest.rows]).value_counts()
@@ -134,7 +135,7 @@ def of_study(study: Study) -> list[Block]:
         ends = zip(searches.worlds.tolist(), searches.end.tolist(), strict=True)
         return searches.at(target, searches.seconds, {world: share * end for world, end in ends})
 
-    return blocks(study.evidence.runs, {study.page.protocol: one_budget(study)}, study.label, reached)
+    return blocks(study.runs, {study.page.protocol: one_budget(study)}, study.label, reached)
 
 
 def one_budget(study: Study) -> list[str]:

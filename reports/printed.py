@@ -53,8 +53,8 @@ def table(study: Study, benchmarks: Sequence[str], narrow: bool = False) -> Tabl
         columns.remove(RUNS)
     results = Table(_caption(study, benchmarks, " or ".join(sorted(runs)) or "finished", bool(published), narrow), columns)
     known = {text for column in columns[1:] if (text := best.get(column, MISSING)) != MISSING}
-    for group, cells in [*lines, *([(True, best)] if known else [])]:
-        results.add([cells.get(column, "") for column in columns], rule=group)
+    for rule, cells in [*lines, *([(True, best)] if known else [])]:
+        results.add([cells.get(column, "") for column in columns], rule)
     return results
 
 

@@ -26,6 +26,7 @@ from reports import (
     latex,
     overall,
     printed,
+    pruning,
     published,
     runs,
     sections,
@@ -52,6 +53,7 @@ PLOTS = (
     Plot("regret", anytime.regret),
     Plot("error", anytime.error),
     Plot("signal", signal.signal),
+    Plot("pruning", pruning.path),
     Plot("accuracy_per_epoch", epochs.accuracy),
     Plot("entropy_per_epoch", epochs.entropy),
     Plot("regret_per_epoch", coverage.regret),
@@ -98,7 +100,7 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     contents |= {f"{stem}.{kind}": drawing.files[kind] for stem, drawing in drawn.items() for kind in ("pdf", "png")}
     summary = _summary(study, title, progress)
     drawings = {stem: drawing.files["svg"] for stem, drawing in drawn.items()}
-    links = [("All reports", f"../{html.PAGE}"), ("Runs", html.RUNS), *((name, name) for name in list(contents)[:4])]
+    links = [("All reports", f"../{html.PAGE}"), ("Runs", html.RUNS), *((name, name) for name in list(contents)[:5])]
     contents[html.PAGE] = html.page(blocks[bool(progress) :], summary, links, drawings, study.labels)
     contents[html.RUNS] = html.runs(runs.listing(study), summary)
     for name in ("report.bib", *(f"{plot.stem}.{kind}" for plot in PLOTS for kind in ("pdf", "png"))):

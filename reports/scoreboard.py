@@ -66,13 +66,13 @@ class Comparison:
         """Return the printed value as text."""
         mean = self.line["mean"]
         if self.line["metric"].startswith(("hparam:", "search_cost")):
-            return f"{mean:g}" if isfinite(mean) else self.line["caveats"].rpartition("value: ")[2]
+            return f"{mean:g}" if isfinite(mean) else str(self.line["caveats"]).rpartition("value: ")[2]
         return spread(mean, self.line["std"], self.metric.digits)
 
     @property
     def measure(self) -> str:
         """Return the metric in words, with the unit of a cost."""
-        return self.metric.words + f", {self.line['cost_unit']}" * (self.line["metric"] == "search_cost")
+        return f"{self.metric.words}, {self.line['cost_unit']}" if self.line["metric"] == "search_cost" else self.metric.words
 
 
 class Metric(NamedTuple):
@@ -236,7 +236,7 @@ def _untested(claim: claims.Claim, way: WayTo) -> claims.Tested:
 
 def _sources(studies: Sequence[Study]) -> str:
     """Return what the page is made of, and which stored rows are not on it."""
-    runs = [(study.page.protocol, *place) for study in studies for place in study.evidence.runs[[Run.ROW, Run.BENCHMARK]].to_numpy()]
+    runs = [(study.page.protocol, *place) for study in studies for place in study.runs[[Run.ROW, Run.BENCHMARK]].to_numpy()]
     shown = {(protocol, f"{row} on {benchmark}") for protocol, row, benchmark in runs}
     absent: set[tuple[str, str]] = set()
     for study in studies:
@@ -275,7 +275,7 @@ def _measured(items: Sequence[Comparison]) -> Table:
     for item in items:
         line, values, digits = item.line, item.values, item.metric.digits
         mean, difference = float(values.mean()), difference_from(values, line)
-        interval = difference and difference.interval(0.95)
+        interval = difference.interval(0.95) if difference else None
         delta = with_interval(mean - line["mean"], interval, digits, sign=True)
         ours = with_interval(mean, mean_interval(values), digits)
         remarks = "; ".join(filter(None, [item.verdict.reason, *item.verdict.notes]))
@@ -287,8 +287,7 @@ def _measured(items: Sequence[Comparison]) -> Table:
 def _rest(items: Sequence[Comparison]) -> list[Block]:
     """Return what is not measured: a line for each row that can run, with its command, and lists of the rest by reason."""
     names = ("printed for", "in", "our row", "printed", "why not", "python -m harness.run")
-    table = Table("A line for each row that can run. A number stands after its data set and measure.", [])
-    table.columns += [Column(name, right=False) for name in names]
+    table = Table("Each number stands after its data set and measure.", [Column(name, right=False) for name in names])
     runs: dict[tuple[str, ...], list[Comparison]] = {}
     lists: dict[str, dict[str, list[Comparison]]] = {}
     for item in items:

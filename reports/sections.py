@@ -16,6 +16,7 @@ from reports import (
     findings,
     overall,
     printed,
+    pruning,
     ranked,
     reading,
     reference,
@@ -38,14 +39,17 @@ def blocks(study: Study, drawn: Sequence[Figure]) -> list[Block]:
     """Return the blocks of a page with these figures."""
     several = len(study.benchmarks) > 1
     judged = [benchmark for benchmark in study.benchmarks if not study.untested(benchmark)]
-    shown: list[Block] = [Bullets([("", text) for text in first_lines(study)])]
+    lines = [("", text) for text in first_lines(study)]
+    shown: list[Block] = [Bullets(lines)] if lines else []
     for benchmark in judged:
         shown += [Heading(f"Results on {benchmark}" if several else "Results")]
         shown += [figure for figure in drawn if figure.stem == "ranking" and benchmark == judged[0]]
-        shown += [ranked.results(study, benchmark), *epochs.older(study, benchmark)]
+        ran, suffix = bool(study.rows(benchmark)), f" on {benchmark}" if several else ""
+        if ran or not study.compared(benchmark):
+            shown += [ranked.results(study, benchmark), *epochs.older(study, benchmark)]
         if study.compared(benchmark):
-            suffix = f" on {benchmark}" if several else ""
-            shown += [Heading(f"Next to the published numbers{suffix}"), printed.table(study, [benchmark])]
+            shown += [Heading(f"Next to the published numbers{suffix}")] if ran else []
+            shown.append(printed.table(study, [benchmark]))
     for benchmark in study.benchmarks:
         shown += [] if benchmark in judged else trainings.blocks(study, benchmark)
     shown += [figure for figure in drawn if figure.stem != "ranking"]
@@ -62,15 +66,16 @@ def blocks(study: Study, drawn: Sequence[Figure]) -> list[Block]:
 
 def _tests(study: Study, benchmark: str, suffix: str, judged: bool) -> list[Block]:
     """Return the intervals and tests of a benchmark."""
-    traces, shown = study.evidence.traces, []
+    traces = study.evidence.traces
+    shown = _agreement(study, benchmark, suffix) if judged else []
     if judged:
-        shown += _agreement(study, benchmark, suffix)
         shown += _titled(
             suffix,
             ("Intervals and costs", tables.intervals(study, benchmark)),
             ("Against random search", reference.table(study, benchmark)),
             ("At equal budget", anytime.equal_budget(study, traces, benchmark)),
             ("Bilevel against single level", signal.objectives(study, benchmark)),
+            ("Pruned networks", pruning.table(study, traces, benchmark)),
             ("References of regret", coverage.references(study, benchmark)),
             ("Coverage by the table", coverage.covered(study, traces, benchmark)),
             ("Operations of the final cells", cells.operations(study, traces, benchmark)),
@@ -89,8 +94,9 @@ def _agreement(study: Study, benchmark: str, suffix: str) -> list[Block]:
     """Return the comparison with the papers' numbers of a benchmark whose judge knows test accuracies."""
     results = agreement.of_benchmark(study, benchmark)
     mean_record = any(part.record.startswith("mean") for part in study.parts(benchmark)) and not study.incomparable
-    agreed = [Heading(f"Agreement with the papers{suffix}"), agreement.table(results), *agreement.caveats(results, mean_record)]
-    return agreed if results else []
+    if not results:
+        return []
+    return [Heading(f"Agreement with the papers{suffix}"), agreement.table(results), *agreement.caveats(results, mean_record)]
 
 
 def _titled(suffix: str, *sections: tuple[str, Table | None]) -> list[Block]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -157,7 +157,7 @@ def _sheet(drawn: Sequence[Sketch], across: int, below: float, above: float) -> 
     for index, sketch in enumerate(drawn):
         left, top = width * (index % across), total - height * (index // across)
         size = min(FONT + 1, (width - 2 * MARGIN) / (LETTER * len(sketch.title)) * FONT)
-        title = panel.text(left + MARGIN, top - MARGIN, sketch.title, va="top", fontsize=size)
+        title = panel.text(left + MARGIN, top - MARGIN, sketch.title, va="top", fontsize=size, parse_math=False)
         title.set_gid(f"{ROW}{sketch.row}")
         places = {node: (left + x, top - TITLE - above + y) for node, (x, y) in _places(sketch.cell, width).items()}
         _draw(panel, sketch.cell, places, top - height + MARGIN)
@@ -178,16 +178,16 @@ def _draw(panel: Axes, cell: Cell, places: Places, bottom: float) -> None:
     for (source, target), height in arcs(cell).items():
         start, end = np.array(places[source]), np.array(places[target])
         bend = f"arc3,rad={-2 * height / np.hypot(*(end - start)):.4f}"
-        ends = {"patchA": boxes[source], "patchB": boxes[target], "shrinkA": 0, "shrinkB": 0}
-        look = {"arrowstyle": "-|>", "mutation_scale": 5, "lw": 0.8, "fc": "black"}
+        ends: dict[str, Any] = {"patchA": boxes[source], "patchB": boxes[target], "shrinkA": 0, "shrinkB": 0}
+        look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 5, "lw": 0.8, "fc": "black"}
         look |= {"ls": ":"} if target == output and not texts[source, target] else {}
-        panel.add_patch(FancyArrowPatch(start, end, connectionstyle=bend, **ends, **look))
+        panel.add_patch(FancyArrowPatch(places[source], places[target], connectionstyle=bend, **ends, **look))
         x, y = (start + end) / 2 + height * np.array([start[1] - end[1], end[0] - start[0]]) / np.hypot(*(end - start))
-        straight = {"va": "bottom", "y": y + 0.015} if not height else {"va": "center", "y": y}
+        straight: dict[str, Any] = {"va": "bottom", "y": y + 0.015} if not height else {"va": "center", "y": y}
         label = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"} if height or start[1] != end[1] else None
         panel.text(x, s=texts[source, target], ha="center", fontsize=FONT, bbox=label, linespacing=0.95, zorder=2, **straight)
     if gathered:
-        line = {"color": "0.5", "lw": 0.8, "ls": ":", "zorder": 0}
+        line: dict[str, Any] = {"color": "0.5", "lw": 0.8, "ls": ":", "zorder": 0}
         xs = [places[node][0] for node in (*gathered, output)]
         panel.plot([min(xs), max(xs)], [bottom, bottom], **line)
         for x in xs:

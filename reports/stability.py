@@ -42,7 +42,8 @@ def distances(study: Study, benchmark: str) -> Table | None:
             line["between its own seeds"] = spread(*mean_std(own), 1)
             if printed:
                 line["published"] = _printed(printed[row]) if row in printed else MISSING
-            lines += [line] if len(moved) else []
+            if len(moved):
+                lines.append(line)
     return tabled("Switches (an operation on an edge, on or off) that differ between the cells that two settings found.", lines)
 
 

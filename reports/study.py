@@ -56,6 +56,11 @@ class Study:
         """Return the facts of the page."""
         return self.evidence.page
 
+    @property
+    def runs(self) -> pd.DataFrame:
+        """Return one line per run and target."""
+        return self.evidence.runs
+
     @cached_property
     def lines(self) -> dict[tuple[str, str, str], dict[str, Any]]:
         """Return published test accuracies by (benchmark, row, target)."""
@@ -93,12 +98,12 @@ class Study:
     @cached_property
     def _groups(self) -> dict[tuple[Any, ...], pd.DataFrame]:
         keys = [Run.BENCHMARK, Run.ROW, Run.TARGET]
-        return dict(iter(self.evidence.runs[[*keys, *MEASURED]].groupby(keys, sort=False)))
+        return dict(iter(self.runs[[*keys, *MEASURED]].groupby(keys, sort=False)))
 
     @cached_property
     def _single(self) -> dict[tuple[Any, ...], pd.DataFrame]:
         """Return one line per run, by benchmark and row."""
-        searches = self.evidence.runs.drop_duplicates([Run.BENCHMARK, Run.ROW, Run.RUN_ID])
+        searches = self.runs.drop_duplicates([Run.BENCHMARK, Run.ROW, Run.RUN_ID])
         return dict(iter(searches.groupby([Run.BENCHMARK, Run.ROW], sort=False)))
 
     def rows(self, benchmark: str) -> list[str]:
@@ -130,7 +135,7 @@ class Study:
     @cached_property
     def looks(self) -> dict[str, dict[str, Any]]:
         """Return the line style of every row that was run."""
-        return style.looks(self.evidence.runs[Run.ROW].unique(), self._places, REFERENCE)
+        return style.looks(self.runs[Run.ROW].unique(), self._places, REFERENCE)
 
     def free(self, benchmark: str, row: str) -> bool:
         """Return whether the finished runs of a row were charged nothing at all: the floor of a random cell."""
@@ -157,7 +162,7 @@ class Study:
 
     def untested(self, benchmark: str) -> bool:
         """Return whether the judge of a benchmark knows no test accuracy: proposals are trained from scratch afterwards."""
-        runs = self.evidence.runs[self.evidence.runs[Run.BENCHMARK] == benchmark]
+        runs = self.runs[self.runs[Run.BENCHMARK] == benchmark]
         return bool(runs[Run.TEST].isna().all() and runs[Run.PARAMETERS].notna().any())
 
     def unchanged(self, row: str) -> str:
@@ -184,7 +189,7 @@ class Study:
     @cached_property
     def labels(self) -> dict[str, str]:
         """Return the label of every row that was run or has a name; if two rows that were run share a name, with the id."""
-        named = self.evidence.runs.drop_duplicates(Run.ROW).set_index(Run.ROW)[Run.LABEL].fillna("")
+        named = self.runs.drop_duplicates(Run.ROW).set_index(Run.ROW)[Run.LABEL].fillna("")
         texts = {str(row): text or self._named(str(row)) for row, text in named.items()}
         counts = Counter(texts.values())
         ran = {row: f"{text} ({row})" if counts[text] > 1 else text for row, text in texts.items()}
@@ -234,7 +239,7 @@ class Study:
 
     def searches(self, benchmark: str, row: str) -> pd.DataFrame:
         """Return one line per run of a row, failed runs included."""
-        return self._single.get((benchmark, row), self.evidence.runs.iloc[:0])
+        return self._single.get((benchmark, row), self.runs.iloc[:0])
 
     def done(self, benchmark: str, row: str) -> pd.DataFrame:
         """Return one line per finished run of a row."""
@@ -250,7 +255,7 @@ class Study:
 
     def judged(self, benchmark: str, row: str, target: str) -> pd.DataFrame:
         """Return the finished runs of a row on one target; without a test result if the table lacks the proposal."""
-        frame = self._groups.get((benchmark, row, target), self.evidence.runs.iloc[:0])
+        frame = self._groups.get((benchmark, row, target), self.runs.iloc[:0])
         return frame[frame[Run.STATUS] == DONE]
 
     def finished(self, benchmark: str, row: str, target: str) -> pd.DataFrame:

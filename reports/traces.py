@@ -33,6 +33,11 @@ class Log:
     FEATURES = "features"
     PROPOSED = "proposed"  # 1 if the epoch's architecture is the new proposal, 0 if that of an earlier epoch stays
     ALIVE = "alive"  # number of decisions that a search has not settled, or of feature maps that it has not dropped
+    STRENGTH = "strength"  # of the penalty of a pruned network; the next four are logged with it
+    INPUTS = "inputs"
+    NEURONS = "neurons"
+    SPARSITY = "sparsity"  # pruned weights, percent
+    PRUNED_ACCURACY = "pruned_accuracy"  # on validation points, with the weights of the search, percent
     BEFORE_ABSORPTION = "accuracy_before_absorption"
     AFTER_ABSORPTION = "accuracy_after_absorption"
     WEIGHT = "weight/"  # start of ``weight/DECISION/ROW/OPTION``; only those of a row's first search are kept

@@ -8,6 +8,9 @@ Limits: it uses an API of PyTorch that may change (:func:`missing`); ``torch.inf
 saved tensors are read back on the CPU. It has no reduced precision; ``harness.device.REDUCED`` lets a test have it on the CPU.
 """
 
+# The classes of PyTorch that this file replaces have no usable types.
+# mypy: ignore-errors
+
 from __future__ import annotations
 
 import sys
@@ -69,7 +72,7 @@ class Generator(_Generator):
         return made
 
     @property
-    def device(self) -> torch.device:  # type: ignore[override]
+    def device(self) -> torch.device:
         where: torch.device = self._device
         return where
 
@@ -82,13 +85,13 @@ class Tensor(torch.Tensor):
 
     @staticmethod
     def __new__(cls, inner: torch.Tensor) -> Tensor:
-        made: Tensor = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        made: Tensor = torch.Tensor._make_wrapper_subclass(
             cls, inner.shape, strides=inner.stride(), storage_offset=inner.storage_offset(), dtype=inner.dtype, device=device()
         )
         made.inner = inner
         return made
 
-    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
+    def __repr__(self, **_: Any) -> str:
         return f"{NAME}({self.inner!r})"
 
     def __getitem__(self, index: Any) -> torch.Tensor:
@@ -104,7 +107,7 @@ class Tensor(torch.Tensor):
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        torch.Tensor.data.__set__(self, value)  # type: ignore[attr-defined]
+        torch.Tensor.data.__set__(self, value)
         self.inner = value.inner  # PyTorch replaces the storage, and does not know of this one
 
     def tolist(self) -> Any:
@@ -144,7 +147,7 @@ class Pretend(TorchDispatchMode):
     current: ClassVar[Pretend | None] = None
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.waits: Counter[str] = Counter()
         self.uploads: Counter[str] = Counter()
 
@@ -155,14 +158,14 @@ class Pretend(TorchDispatchMode):
     def __enter__(self) -> Pretend:
         device()
         Pretend.current = self
-        torch.Generator, torch.inference_mode, torch.load = Generator, torch.no_grad, load  # type: ignore[misc, assignment]
-        torch.tensor, torch.as_tensor, torch.Tensor.new_tensor = tensor, as_tensor, new_tensor  # type: ignore
+        torch.Generator, torch.inference_mode, torch.load = Generator, torch.no_grad, load
+        torch.tensor, torch.as_tensor, torch.Tensor.new_tensor = tensor, as_tensor, new_tensor
         super().__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        torch.Generator, torch.inference_mode, torch.load = _Generator, _inference_mode, _load  # type: ignore[misc]
-        torch.tensor, torch.as_tensor, torch.Tensor.new_tensor = _tensor, _as_tensor, _new_tensor  # type: ignore
+        torch.Generator, torch.inference_mode, torch.load = _Generator, _inference_mode, _load
+        torch.tensor, torch.as_tensor, torch.Tensor.new_tensor = _tensor, _as_tensor, _new_tensor
         super().__exit__(*error)
         Pretend.current = None
 
@@ -230,7 +233,7 @@ class Pretend(TorchDispatchMode):
 def _line() -> str:
     """Return the innermost line of the project that runs now."""
     frame = sys._getframe()
-    while frame := frame.f_back:  # type: ignore[assignment]
+    while frame := frame.f_back:
         file = Path(frame.f_code.co_filename)
         if file.is_relative_to(PROJECT) and file.name != Path(__file__).name:
             return f"{file.relative_to(PROJECT)}:{frame.f_lineno}"

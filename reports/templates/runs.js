@@ -5,7 +5,7 @@ let details = null; // the largest part of the page, read when the first run is 
 const text = jQuery.fn.dataTable.render.text();
 const decimals = (digits) => (value, type) => (type !== "display" ? value : value === null ? "–" : value.toFixed(digits));
 const choices = (at) => [...new Set(lines.map((line) => line[at]))].sort()
-  .map((value) => ({ label: text.display(value), value: text.filter(value) })); // else every list sorts all runs when the page opens
+  .map((value) => ({ label: text.display(value), value })); // else every list sorts all runs when the page opens
 const runs = jQuery("#runs").DataTable({
   data: lines.map((line, number) => [number, ...line]),
   columns: [

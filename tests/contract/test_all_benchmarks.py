@@ -8,9 +8,9 @@ from typing import Any
 from harness import registry
 from harness.testing.suites.benchmarks import BenchmarkContract, UntabulatedContract
 from harness.testing.suites.training import TrainingContract
-from tests.contract import test_benchmarks, test_darts, test_feature_maps, test_nb1shot1
+from tests.contract import test_benchmarks, test_darts, test_darts_rnn, test_feature_maps, test_nb1shot1, test_pruning
 
-MODULES = (test_benchmarks, test_darts, test_feature_maps, test_nb1shot1)
+MODULES = (test_benchmarks, test_darts, test_darts_rnn, test_feature_maps, test_nb1shot1, test_pruning)
 
 
 def families(ids: set[str]) -> set[tuple[str, bool]]:
@@ -42,5 +42,5 @@ def test_a_benchmark_without_an_oracle_keeps_the_contract_of_such() -> None:
 
 
 def test_a_benchmark_with_a_training_side_keeps_its_contract() -> None:
-    shipped = {id for id in of_kinds("one-shot", "feature-maps") if registry.benchmark(id).embedded}
+    shipped = {id for id in of_kinds("one-shot", "feature-maps", "pruning") if registry.benchmark(id).embedded}
     assert shipped == {id for id in ids_of(TrainingContract) if registry.benchmark(id).embedded}

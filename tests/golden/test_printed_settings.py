@@ -39,8 +39,8 @@ TRAINING_FIELDS = FIELDS | {
 }  # fmt: skip
 
 
-def fields(thing: Any, names: dict[str, str]) -> dict[str, Any]:
-    return {printed: getattr(thing, name) for printed, name in names.items()}
+def fields(owner: Any, names: dict[str, str]) -> dict[str, Any]:
+    return {printed: getattr(owner, name) for printed, name in names.items()}
 
 
 @cache
@@ -63,7 +63,11 @@ def ours() -> dict[tuple[str, str, str], dict[str, Any]]:
         "trials": protocols.protocol("feature-maps-2020").seeds,
         "lambda": ALPHA,
     }
-    reviews = {"configurations": PAPER["imdb"].pool, "features": PAPER["imdb"].features, "ngram_order": max(ORDERS)}
+    reviews: dict[str, float] = {
+        "configurations": PAPER["imdb"].pool,
+        "features": PAPER["imdb"].features,
+        "ngram_order": max(ORDERS),
+    }
     reviews |= {"smallest_smoothing": SMOOTHING[0], "largest_smoothing": SMOOTHING[1]}
     return {
         ("000", "3", "darts-as-published"): fields(darts, SEARCH_FIELDS) | searched | sizes,

@@ -9,10 +9,11 @@ import pytest
 
 from harness import catalogue, protocols
 from harness.errors import UserError
+from harness.packages import PROJECT
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 TITLE = protocols.protocol("digits").title
-HEAD = catalogue.PROJECT
+HEAD = PROJECT
 
 
 def page(folder: Path, code: str = "0.1.0 (abcdef1234)", title: str = TITLE, rows: str = "random_search") -> catalogue.Page:

@@ -64,6 +64,7 @@ def test_a_call_without_a_command_shows_the_help() -> None:
     assert done.returncode == 2 and done.stderr.startswith("Usage: nas-harness")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_report_without_a_protocol_is_of_every_protocol_in_the_store(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

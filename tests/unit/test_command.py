@@ -26,6 +26,9 @@ def ended(app: Callable[..., object], capsys: pytest.CaptureFixture[str]) -> tup
         (["--seeds", "many"], "Invalid value for '--seeds'"),
         (["--sed", "3"], "No such option: --sed"),
         (["--out"], "--out"),
+        (["--all", "--engine", "cloud"], "engine 'cloud' is not local, ray or slurm"),
+        (["--all", "--slurm", "partition=gpu"], "--slurm partition=gpu needs --engine slurm"),
+        (["--all", "--engine", "ray", "--gpus-per-run", "2"], "--gpus-per-run 2 is not a share of a GPU"),
     ],
 )
 def test_a_wrong_call_is_one_line(

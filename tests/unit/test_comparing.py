@@ -79,7 +79,7 @@ def test_the_paired_difference_is_that_of_b_less_a(tmp_path: Path) -> None:
     b = fill(tmp_path / "b", {world: 90.5 + world for world in range(2, 9)})
     comparison = compared(a, b)
     (test,) = comparison.tests.values()
-    assert (test.n, test.difference) == (6, pytest.approx(0.5)) and test.p == pytest.approx(2 / 2**6)
+    assert test.n == 6 and test.difference == pytest.approx(0.5) and test.p == pytest.approx(2 / 2**6)
     text = to_markdown("", comparing.blocks(comparison, "A", "B"))
     assert "B is better than A in 100 [61, 100] % of 6" in text
 
@@ -110,8 +110,8 @@ def test_two_versions_in_one_store_are_named_by_their_commits(tmp_path: Path) ->
     fill(tmp_path, {0: 90.0, 1: 92.0}, dataclasses.replace(SPEC, code="2"), commit="def5678, modified")
     by_commit = [comparing.side(f"{tmp_path}@{code}") for code in ("abc", "def5678")]
     by_digest = [comparing.side(f"{tmp_path}@{code}") for code in "12"]
-    for sides in (by_commit, by_digest):
-        comparison = comparing.compare(*sides)
+    for a, b in (by_commit, by_digest):
+        comparison = comparing.compare(a, b)
         assert comparison.differs and comparison.lines["equal"].tolist() == [True, False]
     with pytest.raises(UserError, match=r"made by 'fff'; its runs were made by 0.1.0 \(abc1234\), 0.1.0 \(def5678, modified\)"):
         comparing.side(f"{tmp_path}@fff")

@@ -36,6 +36,7 @@ def declared(requirements: list[str]) -> dict[str, str]:
 
 CORE = declared(PROJECT["dependencies"])
 EXTRAS = {name: declared(texts) for name, texts in PROJECT["optional-dependencies"].items()}
+CLUSTERS = EXTRAS["ray"] | EXTRAS["slurm"]
 
 
 def modules(distributions: dict[str, str]) -> set[str]:
@@ -65,7 +66,7 @@ def texts(file: Path) -> set[str]:
 
 
 def test_every_import_is_declared() -> None:
-    admitted = modules(CORE) | modules(EXTRAS["ray"])
+    admitted = modules(CORE) | modules(CLUSTERS)
     for file in files(*OURS):
         more = modules(EXTRAS["testing"]) if file.is_relative_to(SUITES) else set()
         assert imported(file) <= admitted | more, file
@@ -77,7 +78,7 @@ def test_everything_declared_is_imported() -> None:
     sources, tests = list(files(*OURS)), list(files("tests"))
     used = {name for file in sources for name in imported(file) | texts(file)}
     assert modules(CORE) <= used
-    assert modules(EXTRAS["ray"]) <= used
+    assert modules(CLUSTERS) <= used
     assert modules(EXTRAS["testing"]) <= {name for file in files("harness/testing/suites") for name in imported(file)}
     in_tests = {name for file in tests for name in imported(file)}
     assert modules(EXTRAS["dev"]) - TOOLS <= in_tests
@@ -90,7 +91,7 @@ def pinned(name: str) -> dict[str, str]:
 
 
 def test_exact_versions_are_of_declared_distributions() -> None:
-    everything = CORE | EXTRAS["ray"] | EXTRAS["dev"]
+    everything = CORE | CLUSTERS | EXTRAS["dev"]
     assert set(pinned("constraints.txt")) == set(everything)
 
 

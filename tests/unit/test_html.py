@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reports import findings, html, published, report, runs
-from reports.evidence import Cell, Edge, Evidence, Operation, Part, Session, Space
+from reports.evidence import RUNS, Cell, Edge, Evidence, Operation, Part, Session, Space
 from reports.formats import number
 from reports.layout import Block, Bold, Bullets, Code, Column, Figure, Heading, Paragraph, Table
 from reports.study import Study
@@ -28,7 +29,7 @@ from tests import made_evidence
 BENCHMARK, TARGET = "nb201/digits", "digits"
 ATTACK = "<script>alert('&')</script>"
 ROWS = {"random_search": "multi-trial", "local_search": "multi-trial", "darts:erm": "one-shot"}
-VOID = {"meta", "link", "input", "br", "img"}
+VOID = {"meta", "link", "input", "br", "img", "wbr"}
 
 
 class Tags(HTMLParser):
@@ -255,6 +256,18 @@ def test_the_index_lists_reports_and_leaves_other_files_alone(folder: Path, tmp_
     assert (tmp_path / "other" / "index.html").read_text() == "<p>mine</p>"
 
 
+@pytest.mark.usefixtures("no_figures")
+def test_the_index_lists_a_page_that_an_earlier_version_wrote(tmp_path: Path) -> None:
+    report.write(tmp_path / "digits", evidence())
+    page = tmp_path / "digits" / "index.html"
+    text = page.read_text()
+    earlier = re.sub(r", &#34;one_budget&#34;: \{[^}]*\}", "", text)
+    assert earlier != text
+    page.write_text(earlier)
+    report.write_index(tmp_path)
+    assert 'href="digits/index.html"' in (tmp_path / "index.html").read_text()
+
+
 def test_findings_name_the_best_row_with_its_uncertainty() -> None:
     few, many = (" ".join(findings.sentences(Study(evidence(seeds), published.load()))) for seeds in (3, 12))
     assert re.match(
@@ -272,6 +285,26 @@ def test_a_page_without_runs_can_be_written(tmp_path: Path) -> None:
     report.write(tmp_path / "digits", dataclasses.replace(bare, runs=bare.runs.iloc[:0]))
     report.write_index(tmp_path)
     assert "0 runs" in (tmp_path / "index.html").read_text()
+
+
+def test_the_data_of_a_report_are_the_same_in_both_forms(folder: Path) -> None:
+    csv, parquet = pd.read_csv(folder / "digits" / "runs.csv"), pd.read_parquet(folder / "digits" / "runs.parquet")
+    assert list(csv) == list(parquet) == [name for name in RUNS if name != "session"] and len(parquet) == 12
+    pd.testing.assert_series_equal(csv["test"], parquet["test"].astype(float))
+    assert csv["error"].fillna("").tolist() == parquet["error"].tolist()
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_index_ranks_rows_over_the_benchmarks_of_all_reports(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        report.write(tmp_path / name, evidence(protocol=name))
+        own = pd.read_parquet(tmp_path / name / "runs.parquet").assign(benchmark=f"{name}/digits", label=ATTACK)
+        own[own["row"] != "darts:erm"].to_parquet(tmp_path / name / "runs.parquet")
+    report.write_index(tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert "Over all benchmarks, multi-trial" in page and "mean rank on" in page and ">one/digits</th>" in page
+    assert "<script>alert" not in page and not Tags(page).open
+    assert "Over all benchmarks" not in (tmp_path / "one" / "index.html").read_text()
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_listing_and_planning_import_nothing_heavy(made: Path) -> None:
     LIBRARY.find_table(print)  # a table that lies there but is not imported yet is looked into, once
-    heavy = {"torch", "pandas", "pyarrow", "sklearn", "matplotlib", "scipy", "ray", "nas_201_api", "nats_bench"}
+    heavy = {"torch", "pandas", "pyarrow", "sklearn", "matplotlib", "scipy", "ray", "submitit", "nas_201_api", "nats_bench"}
     assert not heavy & loaded_by("from harness import show; show.everything()")
     assert not heavy & loaded_by("import harness.execute, harness.engine, harness.store, harness.sweep")
     rows = "methods=['random_search', 'bohb', 'reinforce', 'local_search', 'regularized_evolution']"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports import latex, printed, published, report
+from reports import figures, latex, printed, published, report
 from reports.layout import Block, Bold, Bullets, Cited, Code, Column, Figure, Heading, Paragraph, Table
 from reports.study import Study
 from tests.unit.test_reports import evidence
@@ -57,7 +57,14 @@ def test_names_in_any_script_stay_apart() -> None:
 def test_every_expression_of_a_template_is_escaped() -> None:
     table = Table("", [Column(HOSTILE, HOSTILE), Column("b")])
     table.add([HOSTILE, "1"], rule=HOSTILE)
-    blocks = [Heading(HOSTILE), Paragraph(HOSTILE), Bullets([(HOSTILE, HOSTILE)]), Code(HOSTILE), Figure("f", HOSTILE), table]
+    blocks: list[Block] = [
+        Heading(HOSTILE),
+        Paragraph(HOSTILE),
+        Bullets([(HOSTILE, HOSTILE)]),
+        Code(HOSTILE),
+        Figure("f", HOSTILE),
+        table,
+    ]
     text = latex.document(HOSTILE, blocks).decode()
     assert "\\input{x}" not in text and "a_b" not in text
     assert text.count(r"\textbackslash{}input\{x\}") == 11
@@ -134,6 +141,17 @@ def test_the_report_and_the_table_compile_and_cite(tmp_path: Path) -> None:
     assert pages(log) >= 3
     (tmp_path / "paper.tex").write_text(PAPER)
     assert pages(compiled(tmp_path, "paper")) >= 1
+
+
+def test_a_figure_of_many_panels_is_not_much_higher_than_a_page() -> None:
+    study = Study(evidence(seeds=3), published.load())
+    panel = figures.Panel("title", "x", "y", lambda axes, looks: {})
+    shapes = {}
+    for count in (2, 6, 12):
+        svg = figures.render(study, [panel] * count)["svg"].decode()
+        shapes[count] = [float(size) / 72 for size in re.findall(r'(?:width|height)="([\d.]+)pt"', svg)[:2]]
+    assert shapes[2][0] < 7 and shapes[6][0] < 7, "at print size"
+    assert shapes[12][1] * 7 / shapes[12][0] < 9, "scaled to the width of a page, it fits the height"
 
 
 @pytest.fixture(scope="module")

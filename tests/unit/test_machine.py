@@ -88,7 +88,7 @@ def test_a_command_for_a_gpu_starts_a_worker_per_gpu_and_says_so(
     monkeypatch.setattr(run, "_carry_out", lambda plan, out, engine, workers, **_: started.append((gpus(engine), workers)))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
-    call = {"protocol": "smoke", "methods": ["random_search"], "device": "cuda", "outs": [tmp_path / "out"]}
+    call: dict[str, Any] = {"protocol": "smoke", "methods": ["random_search"], "device": "cuda", "outs": [tmp_path / "out"]}
     run.run(**call)
     assert "one worker per GPU: 3; --workers starts more" in capsys.readouterr().err
     run.run(**call, workers=6)

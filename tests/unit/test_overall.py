@@ -109,8 +109,8 @@ def test_a_seed_that_a_row_did_not_run_is_said_to_be_left_out_of_the_ranks() -> 
 
 
 def test_data_sets_of_one_search_count_as_one_benchmark() -> None:
-    one, three = runs(TWO), runs(TWO, targets=("t", "u", "v"))
-    assert table_of(one) == table_of(three)
+    single, three = runs(TWO), runs(TWO, targets=("t", "u", "v"))
+    assert table_of(single) == table_of(three)
     assert overall.blocks(three[three["benchmark"] == "a"], {}) == []
 
 

@@ -53,7 +53,7 @@ def test_a_page_is_there_while_the_sweep_runs_and_the_final_one_replaces_it(tmp_
     early, final = (copy / "table.md").read_text(), (page / "table.md").read_text()
     assert early.splitlines()[2].startswith("The sweep was running when this page was written: 1 of 2 runs done.")
     assert "| random search " in early and "; waits; " in early and ":** not run yet" in early
-    files = {"table.md", "table.tex", "report.tex", "runs.csv", "report.bib", "index.html", "runs.html"}
+    files = {"table.md", "table.tex", "report.tex", "runs.csv", "runs.parquet", "report.bib", "index.html", "runs.html"}
     assert {file.name for file in copy.iterdir()} == files
     assert 'http-equiv="refresh"' in (copy / "index.html").read_text() and "<meta http" not in (page / "index.html").read_text()
     assert "sweep was running" not in final and "| waits " in final

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports import anytime, findings, published, ranked, reading, reference, report
@@ -95,6 +95,7 @@ def test_rows_are_sorted_within_the_groups_and_the_floor_is_not_ranked() -> None
     assert column(table, "charged s")["random_cell"] == "0" and column(table, "charged s")["darts"] == "≈ 16.0"
 
 
+@settings(max_examples=25)
 @given(
     rows=st.dictionaries(
         st.sampled_from(["random_search", "evolution", "darts", "gaea", "enas", "random_cell"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from harness.store import Store
 from tests.unit.test_imports import loaded_by
 from tests.unit.test_store import RUNS, SPEC, result
 
-TRACE = {
+TRACE: dict[str, Sequence[float]] = {
     "seconds": [1.0, 2.0, 3.0],
     "proposal_seconds": [1.0, 3.0],
     "proposal_queries": [1, 3],

@@ -82,7 +82,7 @@ def test_the_position_runs_through_the_whole_schedule(limit: float, prices: list
 def test_the_position_runs_on_step_by_step(epochs: float, prices: list[float], after: float, length: int, known: bool) -> None:
     """A step moves it by four times its share of the budget at most, also from the end of an epoch to the next."""
     first = sum(prices[(k + 1) % len(prices)] for k in range(8)) + after
-    limit = epochs * first * (1 + 1e-9)
+    limit = epochs * first + max(prices)  # a step may cost as much as the dearest before it
     _, positions, _ = searched(limit, prices, epochs=length, after=after, lesson=after * known)
     assert positions == sorted(positions)
     for step, (before, now) in enumerate(pairwise(positions), start=1):

@@ -135,7 +135,7 @@ def test_settings_are_printed_with_all_their_digits() -> None:
 
 
 def test_the_reason_of_a_number_is_its_own_then_what_is_missing_here_then_that_nobody_ran_it() -> None:
-    here, away = (compare([], PUBLISHED, lambda *_, way=way: way) for way in (Way("", "--x"), NO_GPU))  # type: ignore[misc]
+    here, away = (compare([], PUBLISHED, lambda *_, way=way: way) for way in (Way("", "--x"), NO_GPU))
     assert of(here, "rsps", "test_error_pct").kind == NOT_YET and of(away, "rsps", "test_error_pct").kind == "needs a GPU"
     for comparisons in (here, away):
         assert of(comparisons, "darts:bilevel", "test_error_pct", target="cifar100").kind == "unstated recipe"
@@ -313,7 +313,7 @@ def test_a_paper_has_a_section_for_what_is_measured_what_is_claimed_and_what_is_
     assert cells[4:] == ["needs a GPU", "--device cuda"]
     (notes,) = page["SparseNAS: notes on the printed numbers"]
     assert isinstance(notes, Bullets)
-    costs = dict(notes.items)["cost: the column says GPU days, not of how many searches"]
+    costs = dict(notes.items)["cost: the column says GPU days and does not say of how many searches"]
     assert "T3 SparseNAS + AdamHAPG" in costs and "T1 DARTS" not in costs
 
 
@@ -322,6 +322,7 @@ def test_the_stored_runs_that_are_not_on_the_page_are_named() -> None:
     assert "Not on this page: made by other code (1 rows)" in to_markdown("x", scoreboard.blocks([old], PUBLISHED))
 
 
+@pytest.mark.slow
 def test_the_way_to_a_number_is_a_command_that_plans_its_row() -> None:
     """Plan the command of every line that can be measured. A distance needs the base row, too."""
     from harness import protocols

@@ -1,0 +1,161 @@
+"""The command ``python -m benchmarks.darts_rnn.train``: train a recurrent cell from scratch and report its perplexity."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchmarks.darts_rnn.corpus import CUTS, corpus
+from benchmarks.darts_rnn.published import named
+from benchmarks.darts_rnn.recipe import recipe
+from benchmarks.darts_rnn.size import model_size
+from benchmarks.darts_rnn.space import RnnSpace
+from harness.cache import atomic, explain
+from harness.command import run as run_command
+from harness.errors import UserError
+from harness.safe_file import Damaged, SafeFile
+from harness.space import Arch
+
+if TYPE_CHECKING:
+    from benchmarks.darts_rnn.retraining import Retraining
+
+EPILOG = """
+\b
+Train a published cell as its paper does (8 000 epochs; days on a GPU):
+  python -m benchmarks.darts_rnn.train --cell DARTS_V2 --device cuda --out v2
+For an hour at the width of the searches; the same command continues:
+  python -m benchmarks.darts_rnn.train --cell DARTS_V1 --set width=300 --minutes 60 --out v1
+
+The command writes checkpoint.pt and curve.csv into --out after every epoch, and result.json when it stops. The reported weights
+are those of the epoch with the smallest loss on the validation text.
+Exit codes: 0 trained, 1 diverged, 2 wrong call, 3 stopped by --minutes before the end, 130 interrupted.
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command(epilog=EPILOG)
+def train(
+    cell: Annotated[str, typer.Option(metavar="NAME|GENOTYPE", help="DARTS_V1, DARTS_V2 or a genotype.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the checkpoint and the results.")],
+    data: Annotated[str, typer.Option(metavar="|".join(CUTS), help="Text to train on.")] = "ptb",
+    recipe_: Annotated[str, typer.Option("--recipe", metavar="NAME", help="Recipe of the training.")] = "rnn_darts",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the recipe; repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of weights, block lengths and dropouts.")] = 0,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Device to train on.")] = "cpu",
+    minutes: Annotated[float, typer.Option(metavar="N", help="Stop after the epoch that crosses this time.")] = 0.0,
+) -> None:
+    """Train a recurrent cell from scratch and report its perplexity."""
+    arch, how, text = named(cell), recipe(recipe_).changed(set_ or []), corpus(data)
+    from benchmarks.darts_rnn.retraining import Retraining
+
+    training = Retraining(arch, how, text, seed, ready(device))
+    size = model_size(arch, how.width, text.types)
+    print(f"{RnnSpace('mixed').to_str(arch)}\n{size.parameters / 1e6:.2f} M parameters; {text.name}; recipe {how.digest[:12]}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, "write to") from None
+    checkpoint = SafeFile(out / "checkpoint.pt", "the training")
+    try:
+        state = checkpoint.load()
+    except Damaged as error:
+        raise UserError(f"{error}; delete it to start from the beginning") from None
+    if state is not None:
+        training.load(state)
+        print(f"continues after epoch {training.epoch}")
+    started = time.monotonic()
+    while training.epoch < how.epochs and not (minutes and time.monotonic() - started > 60 * minutes):
+        training.train_epoch()
+        checkpoint.save(training.state())
+        _write_curve(training, out)
+        line = training.lines[-1]
+        print(
+            f"epoch {line['epoch']:.0f}/{how.epochs}  train {math.exp(line['train_loss']):.2f}  "
+            f"valid {line['valid_perplexity']:.2f}{'  averaged' if line['averaged'] else ''}  {line['seconds']:.1f} s",
+            flush=True,
+        )
+    if training.lines:
+        _write_result(training, arch, out)
+    if training.epoch < how.epochs:
+        spent = (time.monotonic() - started) / 60
+        print(f"stopped by --minutes {minutes:g}, after {spent:.1f} minutes; the same command continues")
+        raise typer.Exit(3)
+
+
+def _write_curve(training: Retraining, out: Path) -> None:
+    from benchmarks.darts_rnn.retraining import HISTORY
+
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, HISTORY, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(training.lines)
+    with atomic(out / "curve.csv") as temporary:
+        temporary.write_text(stream.getvalue())
+
+
+def _write_result(training: Retraining, arch: Arch, out: Path) -> None:
+    import torch
+
+    assert training.best is not None, "a training with a line has a best epoch"
+    scores = {part: training.final(part) for part in ("valid", "test")}
+    result = {
+        "genotype": RnnSpace("mixed").to_str(arch),
+        "valid_perplexity": math.exp(scores["valid"].loss),
+        "test_perplexity": math.exp(scores["test"].loss),
+        "chosen_epoch": training.best["epoch"],
+        "epochs": training.epoch,
+        "rollbacks": training.rolled_back,
+        "parameters": model_size(arch, training.recipe.width, training.data.types).parameters,
+        "data": training.data.name,
+        "data_checksum": training.data.checksum,
+        "recipe": training.recipe.name,
+        "recipe_digest": training.recipe.digest,
+        "seed": training.seed,
+        "seconds": sum(line["seconds"] for line in training.lines),
+        "device": torch.cuda.get_device_name() if training.device.type == "cuda" else f"{platform.machine()} CPU",
+        "torch": torch.__version__,
+    }
+    with atomic(out / "result.json") as temporary:
+        temporary.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"valid {result['valid_perplexity']:.2f}, test {result['test_perplexity']:.2f}   ({out / 'result.json'})")
+
+
+def ready(device: str) -> str:
+    """Set up torch, and return the device. Raises :class:`UserError` for an unknown device, or without a GPU."""
+    import torch
+
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"device {device!r} is not cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: PyTorch finds no GPU; use --device cpu")
+    if device == "cpu":
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1))))
+    else:
+        torch.set_float32_matmul_precision("high")
+    return device
+
+
+def main() -> None:
+    """Run the command; see :func:`harness.command.run`. The exit code is 1 if the loss is not finite."""
+    try:
+        run_command(app, "interrupted; the same command continues")
+    except FloatingPointError as error:
+        print(f"error: {error}; the checkpoint contains the previous epoch", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The commands that train a recurrent cell and that compare random cells: results, resumption, and refusals in a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+from benchmarks.darts_rnn import datasheet, train
+from benchmarks.darts_rnn.recipe import recipe
+from benchmarks.darts_rnn.retraining import Retraining
+from harness.errors import UserError
+from tests import made_ptb
+
+
+@pytest.fixture(autouse=True)
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    made_ptb.show(tmp_path, monkeypatch)
+    yield
+    made_ptb.forget()
+
+
+def test_a_training_writes_its_result_and_continues_after_a_stop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def call(name: str, minutes: float) -> None:
+        train.train("DARTS_V1", tmp_path / name, "ptb", "rnn_smoke", ["epochs=2"], 1, "cpu", minutes)
+
+    call("straight", 0.0)
+    with pytest.raises(typer.Exit) as stopped:
+        call("stopped", 1e-6)
+    assert stopped.value.exit_code == 3
+    call("stopped", 0.0)
+    assert "continues after epoch 1" in capsys.readouterr().out
+    straight, pieces = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("straight", "stopped"))
+    assert straight["epochs"] == 2 and straight["test_perplexity"] < made_ptb.WORDS
+    assert {**straight, "seconds": 0} == {**pieces, "seconds": 0}
+    assert len((tmp_path / "straight" / "curve.csv").read_text().splitlines()) == 3
+
+
+def test_wrong_calls_are_refused_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="did you mean 'width'"):
+        recipe("rnn_smoke").changed(["wdth=3"])
+    with pytest.raises(UserError, match="width='wide' is no int"):
+        recipe("rnn_smoke").changed(["width=wide"])
+    assert recipe("rnn_smoke").changed(["width=9"]).width == 9
+    with pytest.raises(UserError, match="device 'tpu' is not cpu or cuda"):
+        train.train("DARTS_V1", tmp_path, "ptb", "rnn_smoke", None, 0, "tpu", 0.0)
+    with pytest.raises(UserError, match="no text 'wiki'"):
+        train.train("DARTS_V1", tmp_path, "wiki", "rnn_smoke", None, 0, "cpu", 0.0)
+
+
+def test_a_datasheet_compares_cells_and_trains_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def call(cells: int, seeds: int) -> str:
+        datasheet.datasheet(tmp_path / "sheet", "ptb", "rnn_smoke", None, cells, seeds, "cpu")
+        return (tmp_path / "sheet" / "datasheet.md").read_text()
+
+    page = call(2, 2)
+    assert page.count("\n| (") == 2 and "the text" in page.splitlines()[-1]
+    monkeypatch.setattr(Retraining, "run", lambda self: pytest.fail("it is trained again"))
+    assert call(2, 2) == page
+    with pytest.raises(UserError, match="2 cells and 1 seeds have no spread"):
+        call(2, 1)
+
+
+def test_the_spread_of_cells_is_apart_from_that_of_seeds() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0, 3, 400)
+    measured = [[mean + noise for noise in rng.normal(0, 1, 5)] for mean in truth]
+    total = datasheet.spread(measured)
+    assert total.between == pytest.approx(3, rel=0.1) and total.within == pytest.approx(1, rel=0.1)
+    assert datasheet.spread([[1.0, 2.0], [2.0, 1.0]]).between == 0
