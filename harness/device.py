@@ -44,6 +44,12 @@ def autocast(device: torch.device | str) -> AbstractContextManager[Any]:
     return nullcontext() if dtype == torch.float32 else torch.autocast(torch.device(device).type, dtype)
 
 
+def rounded(values: Tensor) -> Tensor:
+    """Return values in :func:`precision` of their device, or as they are if it does not reduce precision."""
+    dtype = precision(values.device)
+    return values if dtype == torch.float32 else values.to(dtype)
+
+
 @contextmanager
 def exact() -> Iterator[None]:
     """Compute in float32, without TF32, in the body: for differences of nearly equal numbers."""

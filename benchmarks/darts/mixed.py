@@ -260,9 +260,9 @@ def spread(x: Tensor, table: Tensor, channels: int, shift: Tensor | None = None)
         kernel = torch.diag_embed(table.expand(-1, -1, channels)).transpose(1, 2)
         return F.conv2d(x, kernel.reshape(rows * channels, values * channels, 1, 1), flat)
     y = torch.einsum(
-        "brvc,bvchw->brchw", table.expand(-1, -1, -1, channels), x.view(len(x), values, channels, *x.shape[2:])
+        "brvc,bvchw->brchw", table.to(x.dtype).expand(-1, -1, -1, channels), x.view(len(x), values, channels, *x.shape[2:])
     ).flatten(1, 2)
-    return y if flat is None else y + flat[:, :, None, None]
+    return y if flat is None else y + flat.to(y.dtype)[:, :, None, None]
 
 
 def dilated(x: Tensor, kernels: Tensor, stride: int) -> Tensor:

@@ -22,7 +22,7 @@ from benchmarks.darts.mixed import MixedEdges, added, spread
 from benchmarks.darts.network import FactorizedReduce, auxiliary_head
 from benchmarks.darts.plan import GROUPS, Mask, Plan, placed, plan
 from benchmarks.networks import drop_statistics
-from harness.device import precision
+from harness.device import rounded
 from harness.space import Arch
 
 EVERYTHING: Arch = ((1 << len(OPS)) - 1,) * (2 * len(EDGES))
@@ -61,18 +61,17 @@ class Mixture:
         ]
         self.weights = [None] * len(GROUPS)
 
-    def place(self, plans: list[Plan], idle: Tensor | None, device: torch.device) -> None:
+    def place(self, plans: list[Plan], idle: Tensor | None) -> None:
         """Set what the pass reads on its device.
 
         Args:
             plans: the plans of the groups, there.
             idle: ``idle_options``, there.
-            device: device of the pass.
         """
         self.plans = plans
         if self.table is not None:
             # weights of convolutions are scales of norms, others multiply images: all have the precision of images
-            flat = self.table.flatten(-2).to(precision(device)).to(self.table.dtype)
+            flat = rounded(self.table.flatten(-2)).to(self.table.dtype)
             self.weights = [flat[..., run.at.slots] for run in plans]
         if self.options is not None and idle is not None:
             entering = torch.split((self.options * idle).sum(-1), list(range(INPUTS, STATES)), -1)
@@ -171,7 +170,7 @@ def _place(mixtures: Sequence[Mixture], device: torch.device) -> None:
     plans = tuple(run for mixture in distinct for run in mixture.plans)
     on_device, idle = placed(plans, tuple(mixture.idle_options for mixture in distinct), device)
     for number, mixture in enumerate(distinct):
-        mixture.place(on_device[number * len(GROUPS) : (number + 1) * len(GROUPS)], idle[number], device)
+        mixture.place(on_device[number * len(GROUPS) : (number + 1) * len(GROUPS)], idle[number])
 
 
 def shuffled(x: Tensor, groups: int) -> Tensor:

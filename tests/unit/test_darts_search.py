@@ -70,6 +70,12 @@ def test_a_search_proposes_cells_and_a_killed_one_resumes_to_the_same_end(
     assert resumed.count < passes.count, "it went on from where it was"
 
 
+def test_xnas_keeps_to_its_horizon_if_the_last_training_batch_is_smaller() -> None:
+    """Of 32 training images in batches of 12, the last batch has 8: a search has 32 rounds, and rewards no more images."""
+    arch, trace = made_darts.search("xnas", epochs=1, batch=12)
+    assert arch in DartsSpace("single") and trace["spent"]["epochs"] == 2
+
+
 @pytest.mark.slow
 def test_two_operations_enter_each_node_of_ista_nas_and_of_conas_with_two_inputs() -> None:
     two = [made_darts.search("ista_nas:two_stage", made_darts.view(seed))[0] for seed in range(2)]

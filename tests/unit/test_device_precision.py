@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.darts import task as darts
-from benchmarks.darts.search_network import MixedCell
-from benchmarks.nb201.supernet import _Cell
+from benchmarks.darts.search_network import MixedCell, Mixture
+from benchmarks.nb201 import supernet as nb201
 from harness.device import REDUCED, autocast, exact, precision
 from methods.one_shot.parts.architecture import SoftmaxAdam
 from methods.one_shot.parts.search import Search
@@ -65,22 +65,44 @@ def test_exact_arithmetic_ends_with_its_body(monkeypatch: pytest.MonkeyPatch) ->
     assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
 
 
+def factors(mixture: Any) -> list[Tensor]:
+    """Return the weights of operations in a mixture of either space."""
+    if isinstance(mixture, nb201.Mixture):
+        return [weight for by_op in mixture.weight or () for weight in by_op.values()]
+    return [weight for weight in mixture.weights if weight is not None]
+
+
 @pytest.mark.usefixtures("narrow")
-@pytest.mark.parametrize("row", ["darts:bilevel", "xnas", "rsps"])
-@pytest.mark.parametrize("space", ["nb201", "darts"])
-def test_no_cell_returns_images_in_float32(space: str, row: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights of operations, numbers or one for each image, do not make sums of nodes float32."""
+@pytest.mark.parametrize(
+    ("space", "row"),
+    [
+        ("nb201", "darts:bilevel"),
+        ("nb201", "xnas"),
+        ("darts", "darts:bilevel"),
+        ("darts", "xnas"),
+        ("darts", "ista_nas:one_stage"),
+    ],
+)
+def test_images_of_cells_and_weights_of_operations_have_one_precision(
+    space: str, row: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, numbers or one for each image, do not make sums of nodes float32. No operation's weight is more exact."""
     kinds: set[torch.dtype] = set()
-    for cell in (_Cell, MixedCell):
+    weights: list[Tensor] = []
+    for cell in (nb201._Cell, MixedCell):
         forward: Any = cell.forward
 
         def noted(self: Any, *args: Any, forward: Any = forward) -> Tensor:
             images: Tensor = forward(self, *args)
             kinds.add(images.dtype)
+            weights.extend(factors(next(arg for arg in args if isinstance(arg, (nb201.Mixture, Mixture)))))
             return images
 
         monkeypatch.setattr(cell, "forward", noted)
     monkeypatch.setitem(REDUCED, "cpu", torch.bfloat16)
     made: Any = SPACES[space]
-    made.search(row, epochs=1, batch=16)
+    made.search(row, epochs=1, batch=16, **({"drop_path": 0.3, "continued": 2} if row.startswith("ista") else {}))
     assert kinds == {torch.bfloat16}
+    assert weights and all(torch.equal(weight, weight.bfloat16().to(weight.dtype)) for weight in weights)
+    if space == "nb201":  # they multiply images, and a GPU gives a product with a number of float32 in float32
+        assert {weight.dtype for weight in weights} == {torch.bfloat16}
