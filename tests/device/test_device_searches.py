@@ -34,7 +34,8 @@ BUSY = {
     **dict.fromkeys(("nb201 gdas", "nb201 gaea_gdas", "nb1shot1 gdas"), (2, 0)),
     **dict.fromkeys(("nb201 gaea_gdas:released", "darts gaea_gdas", "darts gaea_gdas:released"), (1, 0)),
     "darts gdas": (2, 2),
-    **dict.fromkeys(("darts rsps", "darts conas", "darts conas:table_6", "darts ista_nas:one_stage"), (0, 1)),
+    **{f"darts {row}": (0, 1) for row in ROWS["darts"] if row.partition(":")[0] in ("rsps", "conas")},
+    "darts ista_nas:one_stage": (0, 1),
 }
 """The rows whose steps make the host wait, or copy from ordinary memory: at most this many waits and copies in each step."""
 
