@@ -222,7 +222,7 @@ def test_a_check_names_the_fault_of_a_bad_method(command: Command, name: str, ve
         (("--all", "--set", "lr=3"), ["--set 'lr=3' is not of the form method.field=value"]),
         (("--all", "--set", "reinforce.rate=3"), ["no setting 'rate'"]),
         (("--all", "--set", "reinforce.lr=-3"), ["lr must be above zero"]),
-        (("--all", "--engine", "slurm"), ["engine 'slurm'"]),
+        (("--all", "--engine", "pbs"), ["engine 'pbs'"]),
         (("--all", "--device", "tpu"), ["device 'tpu'"]),
     ],
 )

@@ -50,6 +50,12 @@ def test_a_page_says_its_protocol_command_date_and_code(tmp_path: Path) -> None:
     assert facts.searches == {("nb201/digits", "random_search")}, "gdas has no seeds"
 
 
+def test_a_page_without_data_says_its_searches_by_the_names_in_its_tables() -> None:
+    searches = catalogue.read(RESULTS / "nb201-2020" / "table.md").searches
+    assert ("nb201/cifar10", "random_search") in searches and ("nb201/cifar10", "reinforce:lr_0.5") in searches
+    assert not any(row.startswith("gdas") for _, row in searches), "a row without seeds"
+
+
 def test_the_data_next_to_a_page_says_what_was_searched(tmp_path: Path) -> None:
     lines = {"benchmark": ["nb201/digits"] * 2, "row": ["gdas", "bohb:nb201_2020"], "status": ["failed", "done"]}
     (tmp_path / "a").mkdir()
