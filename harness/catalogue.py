@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 from functools import cache
@@ -145,7 +146,7 @@ def _stored(file: Path) -> frozenset[tuple[str, str]]:
         return frozenset()
     import pandas as pd
 
-    lines = pd.read_parquet(runs, columns=["benchmark", "row", "status"])
+    lines = pd.read_parquet(io.BytesIO(runs.read_bytes()), columns=["benchmark", "row", "status"])
     done = lines[lines["status"] == "done"].drop_duplicates()
     return frozenset(zip(done["benchmark"], done["row"], strict=True))
 

@@ -35,7 +35,8 @@ def _of_target(study: Study, benchmark: str, target: str) -> Iterator[str]:
         gain = with_interval(pair.difference, pair.interval, sign=True)
         where = " at its charge" if first[0] in reference.at_own_charge(study, benchmark) else ""
         p = probability(comparison.corrected[first[0]])
-        yield f"{place}: on the same seeds it differs from random search{where} by {gain} points (Holm-corrected p {p})."
+        name = study.label(first[0])
+        yield f"{place}: on the same seeds {name} differs from random search{where} by {gain} points (Holm-corrected p {p})."
     if comparison.pairs and not comparison.decisive:
         yield f"{place}: with these seeds no difference from random search can be significant."
     elif comparison.pairs:

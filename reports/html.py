@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import html
+import io
 import json
 import re
 from base64 import b64encode
@@ -155,7 +156,8 @@ def _title(page: Path) -> str:
 def _overall(folders: Sequence[Path], one_budget: Sequence[Mapping[str, Sequence[str]]]) -> list[Block]:
     """Return the rows of several reports over all their benchmarks."""
     files = [folder / "runs.parquet" for folder in folders if (folder / "runs.parquet").exists()]
-    frames = [pd.read_parquet(file, columns=[*overall.COLUMNS, *overall.COSTS]) for file in files]
+    # as bytes: Arrow takes a path for a URI, and refuses names that are not UTF-8
+    frames = [pd.read_parquet(io.BytesIO(file.read_bytes()), columns=[*overall.COLUMNS, *overall.COSTS]) for file in files]
     if not any(len(frame) for frame in frames):
         return []
     together: dict[str, list[str]] = {}

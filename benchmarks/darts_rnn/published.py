@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from functools import cache
 from pathlib import Path
 
 from benchmarks.darts_rnn.genotype import parse
-from harness.errors import UserError
-from harness.space import Arch, InvalidArchitecture
+from benchmarks.published import named as by_name
+from harness.space import Arch
 
 
 @cache
@@ -20,19 +19,5 @@ def published() -> dict[str, Arch]:
 
 
 def named(text: str) -> Arch:
-    """Return a cell from its name in any case, or from its genotype.
-
-    Raises:
-        UserError: an unknown name, or an invalid genotype.
-    """
-    name = text.strip().upper().replace("-", "_")
-    if name in published():
-        return published()[name]
-    if "(" not in text:
-        close = difflib.get_close_matches(name, published(), 1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(published())}."
-        raise UserError(f"no published cell {text!r}; {hint} A genotype is spelled Genotype(recurrent=[...], concat=...)")
-    try:
-        return parse(text)
-    except InvalidArchitecture as error:
-        raise UserError(str(error)) from None
+    """Return a cell from its name or its genotype; see :func:`benchmarks.published.named`."""
+    return by_name(text, published(), parse, "Genotype(recurrent=[...], concat=...)")

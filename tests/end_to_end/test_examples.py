@@ -123,8 +123,8 @@ def test_every_row_and_a_users_row(elsewhere: Command, installed: Path, tmp_path
     call = ("--all", "--methods", EXAMPLES / "my_method.py", "--benchmarks", "my_benchmark/images", "--seeds", 2)
     done = elsewhere(*call, "--out", "out", on_path=installed)
     assert done.returncode == 0, done.stderr
-    rows = [line.split(" ")[1] for line in table(tmp_path / "out", "common").splitlines() if line.startswith("| ")]
-    assert {"my_method", "random_search", "bohb:nb201_2020", "reinforce:lr_0.5"} <= set(rows)
+    rows = [line.split("|")[1].strip() for line in table(tmp_path / "out", "common").splitlines() if line.startswith("| ")]
+    assert {"my_method", "random search", "BOHB (NB201 2020)", "REINFORCE (0.5)"} <= set(rows)
 
 
 @pytest.mark.slow

@@ -101,7 +101,7 @@ def test_tables_sort_by_number_and_filter(folder: Path, browser: webdriver.Chrom
 def test_figures_draw_and_a_row_lights_up_in_table_and_figures(folder: Path, browser: webdriver.Chrome) -> None:
     opened(browser, folder / "digits" / "index.html")
     figures = browser.find_elements(By.CSS_SELECTOR, "figure svg")
-    assert len(figures) >= 2 and all(figure.size["width"] > 300 and figure.size["height"] > 60 for figure in figures)
+    assert len(figures) >= 2 and all(figure.size["width"] > 300 and figure.size["height"] > 40 for figure in figures)
     row = browser.find_element(By.CSS_SELECTOR, 'tr[data-row="darts:erm"] th')
     ActionChains(browser).scroll_to_element(row).move_to_element(row).perform()
     assert lit(browser, "svg g") == {"darts:erm"}

@@ -159,10 +159,10 @@ def test_the_main_finding_counts_the_rows_that_the_seeds_decide_and_says_where_r
     rows = {"random_search": ROWS["random_search"], "darts": ROWS["darts"], "enas": ROWS["enas"][:3]}
     best, gain, counts = findings.sentences(study_of(evidence(rows, ("5 seconds", "each method's own schedule"))))
     assert best.startswith("digits: the best mean test accuracy is that of darts, 92.55 [")
-    assert "it differs from random search at its charge by +42.55 [" in gain
+    assert "darts differs from random search at its charge by +42.55 [" in gain
     assert counts.endswith("(p < 0.05): 1 of 1 rows; worse: none. Rows with too few pairs: 1.")
     _, gain, _ = findings.sentences(study_of(evidence(rows)))
-    assert "it differs from random search by +2.00" in gain
+    assert "darts differs from random search by +2.00" in gain
 
 
 def test_of_equal_printed_means_the_higher_one_is_the_best_row() -> None:
