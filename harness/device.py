@@ -1,4 +1,4 @@
-"""The one place that decides threads, precision, compilation and the optimiser's kernels of training code on a device."""
+"""The one place that decides threads, precision, compilation, recording and the optimiser's kernels of training code."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from torch import Tensor, nn
 
 REDUCED: Final[dict[str, torch.dtype]] = {"cuda": torch.bfloat16}
 """By kind of device, the type of images and activations. Other devices compute in float32. Weights are always float32."""
+
+
+RECORDED: Final[set[str]] = {"cuda"}
+"""Kinds of device that record the steps of a training and replay them; see :mod:`harness.steps`."""
 
 
 def prepare(device: str, threads: int = 1) -> None:
@@ -69,13 +73,21 @@ def upload(values: Tensor, device: torch.device) -> Tensor:
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
+def recorded(device: torch.device | str) -> bool:
+    """Return whether a device records the steps of a training."""
+    return torch.device(device).type in RECORDED
+
+
 def compiled(model: nn.Module, mode: str) -> Any:
     """Return the model, compiled by ``torch.compile`` if ``mode`` is not empty.
+
+    No mode makes CUDA graphs, because the whole step is recorded in a single one.
 
     Shapes are static: there is a graph for each size of batch. A dynamic graph, which PyTorch would make for the smaller last
     batch of an epoch, would from then on serve all batches, and more slowly.
     """
-    return torch.compile(model, mode=mode, dynamic=False) if mode else model
+    without_graphs = {"max-autotune": "max-autotune-no-cudagraphs"}.get(mode, mode)
+    return torch.compile(model, mode=without_graphs, dynamic=False) if mode else model
 
 
 def keep_compiled(folder: Path) -> None:
@@ -87,5 +99,8 @@ def keep_compiled(folder: Path) -> None:
 
 
 def fused(device: torch.device | str) -> bool | None:
-    """Return whether PyTorch's optimisers use one kernel for all weights. None: their default, so that CPU results stay."""
-    return None if torch.device(device).type == "cpu" else True
+    """Return whether PyTorch's optimisers use one kernel for all weights, whose rate may be a tensor.
+
+    None: their default, so that CPU results stay.
+    """
+    return None if torch.device(device).type == "cpu" and not recorded(device) else True

@@ -23,6 +23,7 @@ from benchmarks.darts.network import FactorizedReduce, auxiliary_head
 from benchmarks.darts.plan import GROUPS, Mask, Plan, placed, plan
 from benchmarks.networks import drop_statistics
 from harness.device import rounded
+from harness.replay import hold
 from harness.space import Arch
 
 EVERYTHING: Arch = ((1 << len(OPS)) - 1,) * (2 * len(EDGES))
@@ -80,9 +81,9 @@ class Mixture:
     def passing(self, group: int, like: Tensor) -> Tensor:
         """Return the table of :func:`spread` for the channels that no operation works on."""
         edges = GROUPS[group].edges
-        table = _numbers(tuple(float(self.open[edge]) for edge in edges), like.dtype, like.device)
+        table = hold(_numbers(tuple(float(self.open[edge]) for edge in edges), like.dtype, like.device))
         if self.edges is not None:
-            table = table * self.edges[..., _numbers(edges, torch.int64, like.device)]
+            table = table * self.edges[..., hold(_numbers(edges, torch.int64, like.device))]
         return table.view(*table.shape[:-1], len(GROUPS[group].targets), -1, 1)
 
 
@@ -168,7 +169,7 @@ def _place(mixtures: Sequence[Mixture], device: torch.device) -> None:
     """Put what the cells of a pass read on its device, at once."""
     distinct = list({id(mixture): mixture for mixture in mixtures}.values())
     plans = tuple(run for mixture in distinct for run in mixture.plans)
-    on_device, idle = placed(plans, tuple(mixture.idle_options for mixture in distinct), device)
+    on_device, idle = hold(placed(plans, tuple(mixture.idle_options for mixture in distinct), device))
     for number, mixture in enumerate(distinct):
         mixture.place(on_device[number * len(GROUPS) : (number + 1) * len(GROUPS)], idle[number])
 
@@ -182,7 +183,7 @@ def shuffled(x: Tensor, groups: int) -> Tensor:
 
 def _keep(run: Plan, batch: int, drop: float, noise: torch.Generator | None, like: Tensor) -> Tensor:
     """Draw the factors (batch, slots) of drop-path: 0 with probability ``drop``, else 1 / (1 - drop); 1 for bare identities."""
-    drawn = torch.rand(batch, len(run.at.slots), generator=noise, device=like.device)
+    drawn = torch.rand(batch, len(run.at.slots), generator=hold(noise), device=like.device)
     return ((drawn >= drop) / (1 - drop)).masked_fill(run.at.identities.bool(), 1.0).to(like.dtype)
 
 

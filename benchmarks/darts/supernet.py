@@ -58,6 +58,8 @@ class Supernet(SupernetBase[Mixtures]):
         meter: the meter of the search.
     """
 
+    recordable = True
+
     def __init__(
         self,
         macro: Macro = SEARCH,

@@ -53,6 +53,8 @@ class Supernet(SupernetBase["Mixture"]):
         meter: the meter of the search.
     """
 
+    recordable = True
+
     def __init__(
         self,
         macro: Macro,

@@ -41,15 +41,15 @@ BUSY = {
 
 
 def steps(monkeypatch: pytest.MonkeyPatch, device: Pretend) -> list[tuple[int, int, int]]:
-    """Return a list that gets the epoch, and the counts of the device, before each step of the weights."""
+    """Return a list that gets the epoch, and the counts of the device, after each step of the weights."""
     counts: list[tuple[int, int, int]] = []
-    step = Search.step_weights
+    finish = Search.finish_step
 
-    def counted(self: Search, *args: Any, **named: Any) -> None:
+    def counted(self: Search, loss: Any) -> None:
         counts.append((self.epoch, *device.counts()))
-        step(self, *args, **named)
+        finish(self, loss)
 
-    monkeypatch.setattr(Search, "step_weights", counted)
+    monkeypatch.setattr(Search, "finish_step", counted)
     return counts
 
 

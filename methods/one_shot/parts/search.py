@@ -20,6 +20,7 @@ from harness.budget import BudgetExhausted
 from harness.device import autocast
 from harness.schedule import MARGIN, Schedule
 from harness.space import Arch
+from harness.steps import Number, Recorder, Step, recorder
 from harness.view import SearchView
 from methods.one_shot.parts.passes import EVERYTHING, CellForward, Forward
 from methods.one_shot.parts.recording import Recording
@@ -34,6 +35,7 @@ CHECKPOINT_SHARE = 0.01
 PRICED_CELLS = 32
 """Number of drawn cells whose mean price a fitted schedule expects of a candidate."""
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 Images = Literal["augmented", "plain"]
 """How validation images are shown; see :meth:`Search.validation`."""
@@ -82,6 +84,7 @@ class Search:
         self._trained = 0.0
         """Epochs of the steps that train the weights."""
         self._steps, self._images, self._length = 0, self.task.images["train"], float(settings.epochs)
+        self._recorder: Recorder | None = None
         self._stateful: dict[str, Any] = {"sgd": self.sgd, "schedule": self.schedule, "records": self._recording}
 
     def new_generator(self, name: str) -> torch.Generator:
@@ -218,8 +221,24 @@ class Search:
             logits = self.net(images, forward.weights, forward.active, straight_through=forward.straight_through)
         return logits.float()
 
-    def step_weights(self, loss: Tensor, counted: Sequence[Tensor] = (), between: Callable[[], None] = lambda: None) -> None:
-        """Take one step of the weights down ``loss``.
+    def step(self, function: Callable[..., Result], same: bool = True) -> Step[Result]:
+        """Return a step of this search, which a GPU records; see :class:`harness.steps.Step` for what ``function`` may do.
+
+        Args:
+            same: False if the operations differ from call to call, as those of a drawn cell do: it is not recorded.
+        """
+        if self._recorder is None and self.net.recordable:
+            self._recorder = recorder(self.device)
+        return Step(function, self._recorder if same and self.net.recordable else None)
+
+    def step_weights(self, loss: Tensor) -> None:
+        """Take one step of the weights down ``loss``."""
+        self.finish_step(self.descend(loss, self.lr))
+
+    def descend(
+        self, loss: Tensor, rate: Number, counted: Sequence[Tensor] = (), between: Callable[[], None] = lambda: None
+    ) -> Tensor:
+        """Move the weights down ``loss``: what a device does in a step. Return the loss.
 
         Args:
             counted: tensors whose gradients are part of the clipped norm.
@@ -230,7 +249,11 @@ class Search:
         between()
         if self.settings.clip:
             self.sgd.clip(self.settings.clip, [value.grad for value in counted if value.grad is not None])
-        self.sgd.step(self.lr)
+        self.sgd.step(rate)
+        return loss.detach()
+
+    def finish_step(self, loss: Tensor) -> None:
+        """Note a step of the weights and its loss, and report progress."""
         self._recording.step(loss)
         self._steps += 1
         self._progress(self._epoch_share)
