@@ -53,7 +53,7 @@ class Tape(TorchDispatchMode):
     """The operations of the body, and the memory that they found."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._calls: list[Call] = []
         self._made: set[int] = set()
         """Addresses of the memory that the operations allocated; it stays allocated."""
