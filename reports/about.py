@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reports.evidence import Page, Session
-from reports.formats import MISSING, number, short_name, target_name, thousands
+from harness.analysis.evidence import WEIGHT_SHARING, Page, Session
+from harness.analysis.names import short_name, target_name
+from harness.analysis.study import Study
+from reports.formats import MISSING, number, thousands
 from reports.layout import Block, Bullets, Cited, Code, Heading, Paragraph
 from reports.lines import tabled
-from reports.study import Study
 
 RECORDS = {"mean": "mean over the recorded seeds", "drawn": "one recorded seed drawn per query"}
 PACKAGES = ("numpy", "torch")
 """Packages whose version may change results."""
 SETTINGS = "settings (default)"
+CHARGED = "Charged seconds are computed from recorded trainings, and are the same on every machine."
 
 
 def benchmark(study: Study, name: str) -> list[Block]:
@@ -21,24 +23,44 @@ def benchmark(study: Study, name: str) -> list[Block]:
     known = study.targets(name)
     judged = {_both_names(t): text for t in known if (text := study.of_target("judge", name, t))}
     best = {target_name(target): number(value) for target, value in study.optima(name).items()}
-    record = study.fact(name, "record")
+    record = _fact(study, name, "record")
     facts = {
-        "Budget": study.fact(name, "budget"),
-        "At the limit": study.fact(name, "at_the_limit"),
-        "Searched": study.fact(name, "search"),
+        "Searched": _fact(study, name, "search"),
         "Seed record of the search": RECORDS.get(record, record),
         "Judged by": _listed(judged),
-        "Charged seconds": study.fact(name, "clock"),
-        "Regret and rank against": study.fact(name, "stated_set"),
+        "Charged seconds": _fact(study, name, "clock"),
+        "Regret and rank against": _fact(study, name, "stated_set"),
         "Best of that set": _listed(best),
-        "Table": study.fact(name, "table"),
-        "Checksum": study.fact(name, "checksum"),
+        "Table": _fact(study, name, "table"),
+        "Checksum": _fact(study, name, "checksum"),
     }
     keys = list(dict.fromkeys(key for part in study.parts(name) for key in part.citations))
     items = [(key, thousands(text)) for key, text in facts.items() if text]
     items = [(key, Cited(text, keys) if key == "Table" else text) for key, text in items]
     items += _remarks(study, name)
     return [Bullets(items)] if items else []
+
+
+def budget(study: Study, name: str) -> list[Block]:
+    """Return what limits a search of one benchmark, in sentences before its first table."""
+    limit, end = _fact(study, name, "budget"), _fact(study, name, "at_the_limit").replace(WEIGHT_SHARING, "weight sharing")
+    mean = next((part.training_seconds for part in study.parts(name) if part.training_seconds > 0), 0.0)
+    common = study.common_budget(name)
+    sentences = {
+        f"All rows had the same budget: {common}." if common else f"Budget: {limit}.": True,
+        f"A mean training is that of an average architecture, {mean:.3g} charged seconds.": "mean training" in limit and mean,
+        CHARGED: "seconds" in limit,
+        f"At the limit: {end}.": end,
+    }
+    return [Paragraph(" ".join(text for text, said in sentences.items() if said))] if limit else []
+
+
+def _fact(study: Study, benchmark: str, name: str) -> str:
+    """Return a field of :class:`harness.analysis.evidence.Part`: once if all kinds of method share it, else kind by kind."""
+    texts = {part.kind: str(text) for part in study.parts(benchmark) if (text := getattr(part, name))}
+    if len(set(texts.values())) <= 1:
+        return next(iter(texts.values()), "")
+    return "; ".join(f"{kind}: {text}" for kind, text in texts.items())
 
 
 def _remarks(study: Study, benchmark: str) -> list[tuple[str, str]]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.analysis.statistics import mean_interval
+from harness.analysis.study import Study
+from harness.analysis.traces import Traces
 from reports import style
 from reports.axes import plain_logarithmic
 from reports.figures import ROW, Drawing, Panel, panel_title, render
 from reports.ranked import groups
-from reports.statistics import mean_interval
-from reports.study import Study
-from reports.traces import Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,10 +77,15 @@ def _draw(
         panel.set_xscale("log")
         plain_logarithmic(panel.xaxis, *panel.get_xlim())
         panel.invert_xaxis()
+    name_lines(panel, names)
+    return {}
+
+
+def name_lines(panel: Axes, names: Sequence[tuple[str, str]]) -> None:
+    """Name the lines of a panel from its top: each has a row and its text; a head of a group has no row and is bold."""
     panel.set_ylim(len(names) - 0.4, -0.6)
     panel.set_yticks(range(len(names)), [text for _, text in names])
     panel.tick_params(axis="y", length=0)
     for (row, _), text in zip(names, panel.get_yticklabels(), strict=True):
         text.set_gid(f"{ROW}{row}") if row else text.set_fontweight("bold")
     panel.grid(axis="y", visible=False)
-    return {}

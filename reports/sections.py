@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.analysis.agreement import of_benchmark
+from harness.analysis.study import Study
 from reports import (
     about,
     agreement,
     anytime,
-    cell_errors,
     cells,
     clock,
     coverage,
+    departures,
     epochs,
     findings,
     overall,
@@ -27,12 +29,11 @@ from reports import (
     trainings,
 )
 from reports.layout import Block, Bullets, Figure, Heading, Table
-from reports.study import Study
 
 
 def first_lines(study: Study) -> list[str]:
     """Return the findings in sentences."""
-    return [text for text in (*findings.sentences(study), tables.tally(study), cell_errors.tally(study)) if text]
+    return [text for text in (*findings.sentences(study), tables.tally(study), tables.tally_of_trained(study)) if text]
 
 
 def blocks(study: Study, drawn: Sequence[Figure]) -> list[Block]:
@@ -42,18 +43,19 @@ def blocks(study: Study, drawn: Sequence[Figure]) -> list[Block]:
     lines = [("", text) for text in first_lines(study)]
     shown: list[Block] = [Bullets(lines)] if lines else []
     for benchmark in judged:
-        shown += [Heading(f"Results on {benchmark}" if several else "Results")]
-        shown += [figure for figure in drawn if figure.stem == "ranking" and benchmark == judged[0]]
+        shown += [Heading(f"Results on {benchmark}" if several else "Results"), *about.budget(study, benchmark)]
         ran, suffix = bool(study.rows(benchmark)), f" on {benchmark}" if several else ""
         if ran or not study.compared(benchmark):
             shown += [ranked.results(study, benchmark), *epochs.older(study, benchmark)]
+        shown += [figure for figure in drawn if figure.stem == "ranking" and benchmark == judged[0]]
         if study.compared(benchmark):
             shown += [Heading(f"Next to the published numbers{suffix}")] if ran else []
             shown.append(printed.table(study, [benchmark]))
     for benchmark in study.benchmarks:
         shown += [] if benchmark in judged else trainings.blocks(study, benchmark)
-    shown += [figure for figure in drawn if figure.stem != "ranking"]
+    shown += [figure for figure in drawn if figure.stem not in ("ranking", "ranks")]
     shown += overall.of_study(study) if several else []
+    shown += [figure for figure in drawn if figure.stem == "ranks"]
     for benchmark in study.benchmarks:
         shown += _tests(study, benchmark, f" on {benchmark}" if several else "", benchmark in judged)
     for benchmark in study.benchmarks:
@@ -61,7 +63,7 @@ def blocks(study: Study, drawn: Sequence[Figure]) -> list[Block]:
         shown += _titled(suffix, ("Cost of weight sharing", clock.costs(study, benchmark) if benchmark in judged else None))
     shown += _titled("", ("Failed runs", tables.failed_runs(study)))
     shown += [*about.missing(study), *about.provenance(study)]
-    return [*shown, *reading.explained(shown)]
+    return [*shown, *reading.explained(shown), *departures.named(shown)]
 
 
 def _tests(study: Study, benchmark: str, suffix: str, judged: bool) -> list[Block]:
@@ -92,7 +94,7 @@ def _tests(study: Study, benchmark: str, suffix: str, judged: bool) -> list[Bloc
 
 def _agreement(study: Study, benchmark: str, suffix: str) -> list[Block]:
     """Return the comparison with the papers' numbers of a benchmark whose judge knows test accuracies."""
-    results = agreement.of_benchmark(study, benchmark)
+    results = of_benchmark(study, benchmark)
     mean_record = any(part.record.startswith("mean") for part in study.parts(benchmark)) and not study.incomparable
     if not results:
         return []

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import numpy as np
 
-from reports import reference
-from reports.evidence import REJECTED, Run
-from reports.formats import MISSING, number, short_name, spread, target_name, with_interval
-from reports.layout import Column, Table
-from reports.statistics import mean_interval, mean_std
-from reports.study import Study
-from reports.verdict import counted
+from harness.analysis import cell_errors, reference
+from harness.analysis.evidence import REJECTED, Run
+from harness.analysis.names import short_name, target_name
+from harness.analysis.statistics import mean_interval, mean_std
+from harness.analysis.study import Study
+from harness.analysis.verdict import counted
+from reports import lines
+from reports.formats import MISSING, number, spread, with_interval
+from reports.layout import Table
 
+LEFT_OUT = " Worlds in which random search had no proposal by then, or had ended before, are left out."
 AT_CHARGE = "random search at its charge"
 STOPPED = (
     " Random search at its charge: stopped when it had been charged as many seconds as the row in the same world."
-    + reference.LEFT_OUT
+    + LEFT_OUT
     + " n: the number of the other worlds, where any are left out."
 )
 CHARGES = " Charged s: charged search seconds, mean per run."
 ESTIMATED = " ≈: estimated by extrapolation, see the costs."
+
+
+def seeds(study: Study, benchmark: str, row: str) -> str:
+    """Return the number of finished runs: ``8/10`` if some are missing, ``10 (3 asked)`` if the store has more."""
+    done, requested = len(study.done(benchmark, row)), study.requested(benchmark, row)
+    if done > requested:
+        return f"{done} ({requested} asked)"
+    return str(done) if done == requested else f"{done}/{max(requested, len(study.searches(benchmark, row)))}"
+
+
+def at_charge(study: Study, benchmark: str, row: str, target: str) -> str:
+    """Return the accuracy of random search at a row's charge as text, with n if worlds are left out; empty for other rows."""
+    if row not in reference.at_own_charge(study, benchmark):
+        return ""
+    accuracies = reference.values(study, benchmark, row, target).dropna().to_numpy(dtype=float)
+    worlds = study.done(benchmark, row)[Run.WORLD].nunique()
+    return spread(*mean_std(accuracies)) + (f" (n = {accuracies.size})" if 0 < accuracies.size < worlds else "")
 
 
 def charge(study: Study, benchmark: str, row: str) -> str:
@@ -40,50 +60,37 @@ def add_optimum(table: Table, study: Study, benchmark: str, ours: str) -> None:
         table.add(["Optimal", *cells], rule=True)
 
 
-def intervals(study: Study, benchmark: str) -> Table:
-    """Return regret, rank, validation accuracy and cost per row and target, with intervals."""
-    targets = study.targets(benchmark)
+def intervals(study: Study, benchmark: str) -> Table | None:
+    """Return regret, rank, validation accuracy and cost per row and target, with intervals; None if nothing was run."""
+    rows, targets = study.rows(benchmark), study.targets(benchmark)
     sized = any(study.of_target("set_size", benchmark, target) for target in targets)
     printed = any(key[0] == benchmark for key in study.published_valid)
-    ranked = any(study.finished(benchmark, row, t)[Run.REGRET].notna().any() for row in study.rows(benchmark) for t in targets)
-    names = [
-        "method",
-        "target",
-        "n",
-        *(["regret [95 %]", "rank"] if ranked else []),
-        *(["percentile"] if ranked and sized else []),
-    ]
-    names += ["validation", *(["published validation"] if printed else []), "queries", "wall s", "failed"]
-    table = Table(
-        (_regret_caption(sized) if ranked else "")
-        + "Validation accuracy in percent, mean ± std. Queries and wall seconds (this machine’s, never "
-        "charged) per run, mean. failed: runs that did not finish or were rejected, which are in no mean."
-        + _rejected(study, benchmark),
-        [Column(name, right=name not in ("method", "target")) for name in names],
-    )
-    for row in study.rows(benchmark):
+    ranked = any(study.finished(benchmark, row, target)[Run.REGRET].notna().any() for row in rows for target in targets)
+    stated = []
+    for row in rows:
         searches, done = study.searches(benchmark, row), study.done(benchmark, row)
         for target in targets:
             frame = study.finished(benchmark, row, target)
-            regret = frame[Run.REGRET].dropna().to_numpy(dtype=float)
-            rank = float(frame[Run.RANK].median())
-            size = study.of_target("set_size", benchmark, target) or np.nan
-            line = study.published_valid.get((benchmark, row, target))
-            cells = {
-                "method": study.label(row),
-                "target": target_name(target),
-                "n": str(len(frame)),
-                "regret [95 %]": with_interval(mean_std(regret)[0], mean_interval(regret)),
-                "rank": number(rank, 0 if rank % 1 == 0 else 1),
-                "percentile": number(100 * rank / size),
-                "validation": spread(*mean_std(frame[Run.VALID].dropna().to_numpy(dtype=float))),
-                "published validation": spread(line["mean"], line["std"]) if line else MISSING,
-                "queries": number(done[Run.QUERIES].mean(), 1),
-                "wall s": number(done[Run.WALL_SECONDS].mean(), 3),
-                "failed": str(len(searches) - len(done)),
-            }
-            table.add([cells[name] for name in names], rule=target == targets[0] and bool(table.rows))
-    return table
+            line = {"method": study.label(row), "target": target_name(target), "n": str(len(frame))}
+            if ranked:
+                regret, rank = frame[Run.REGRET].dropna().to_numpy(dtype=float), float(frame[Run.RANK].median())
+                line["regret [95 %]"] = with_interval(mean_std(regret)[0], mean_interval(regret))
+                line["rank"] = number(rank, 0 if rank % 1 == 0 else 1)
+                size = study.of_target("set_size", benchmark, target) or np.nan
+                line |= {"percentile": number(100 * rank / size)} if sized else {}
+            line["validation"] = spread(*mean_std(frame[Run.VALID].dropna().to_numpy(dtype=float)))
+            if printed:
+                published = study.published_valid.get((benchmark, row, target))
+                line["published validation"] = spread(published["mean"], published["std"]) if published else MISSING
+            line |= {"queries": number(done[Run.QUERIES].mean(), 1), "wall s": number(done[Run.WALL_SECONDS].mean(), 3)}
+            stated.append(line | {"failed": str(len(searches) - len(done))})
+    caption = (
+        (_regret_caption(sized) if ranked else "")
+        + "Validation accuracy in percent, mean ± std. Queries and wall seconds (this machine’s, never "
+        "charged) per run, mean. failed: runs that did not finish or were rejected, which are in no mean."
+        + _rejected(study, benchmark)
+    )
+    return lines.tabled(caption, stated, ruled=True)
 
 
 def _rejected(study: Study, benchmark: str) -> str:
@@ -102,16 +109,12 @@ def _regret_caption(percentile: bool) -> str:
 
 def failed_runs(study: Study) -> Table | None:
     """Count the runs that did not finish, with the last line of their first error; None if all finished."""
-    rows = list(study.failures())
-    if not rows:
-        return None
-    columns = [Column("method", right=False), Column("benchmark", right=False), Column("status", right=False)]
-    table = Table(
-        "Runs that did not finish. They are in no mean.", [*columns, Column("runs"), Column("first error", right=False)]
-    )
-    for benchmark, row, status, count, error in rows:
-        table.add([study.label(row), benchmark, status, str(count), error if len(error) <= 120 else error[:119] + "…"])
-    return table
+    stated = [
+        {"method": study.label(row), "benchmark": benchmark, "status": status, "runs": str(count)}
+        | {"first error": error if len(error) <= 120 else error[:119] + "…"}
+        for benchmark, row, status, count, error in study.failures()
+    ]
+    return lines.tabled("Runs that did not finish. They are in no mean.", stated)
 
 
 def tally(study: Study) -> str:
@@ -119,3 +122,13 @@ def tally(study: Study) -> str:
     verdicts = [study.row_verdict(b, row) for b in study.benchmarks for row in [*study.rows(b), *study.printed(b)]]
     counts = counted(verdict.name for verdict in verdicts if verdict is not None)
     return f"Row verdicts: {counts}." if counts else ""
+
+
+def tally_of_trained(study: Study) -> str:
+    """Return a sentence with the number of verdicts on trained cells, by row, stage and data set."""
+    names = []
+    for benchmark in study.benchmarks:
+        for _, data, group in cell_errors.chosen(study, benchmark) if study.untested(benchmark) else ():
+            results = cell_errors.judged(study, benchmark, data, group).values()
+            names += [result.verdict.name for result in results if result.values.size]
+    return f"Verdicts on trained cells, by row, stage and data set: {counted(names)}." if names else ""
