@@ -150,4 +150,5 @@ class AdamHapg(Hapg):
         of_mean, of_square = numbers
         self.mean.mul_(beta1).add_((1 - beta1) * gradient)
         self.square.mul_(beta2).add_((1 - beta2) * gradient**2)
-        return rate / ((self.square / of_square).sqrt() + self.epsilon), self.mean / of_mean
+        # the bits of a float over a tensor, for a rate in a tensor too
+        return ((self.square / of_square).sqrt() + self.epsilon).reciprocal() * rate, self.mean / of_mean
