@@ -17,6 +17,7 @@ from typing import Any
 from harness.budget import Ledger
 from harness.outcome import Trace
 from harness.problem import MissingRecord, Oracle
+from harness.replay import each_time
 from harness.space import Arch
 from harness.training import Meter
 
@@ -44,7 +45,10 @@ class Books:
         return measured
 
     def meter(self, ledger: Ledger) -> Meter:
-        """Return the function through which the training side charges: first the ledger, then the books."""
+        """Return the function through which the training side charges: first the ledger, then the books.
+
+        A step that a device replays is charged each time.
+        """
 
         def charge(queries: int = 0, seconds: float = 0.0, epochs: float = 0.0, macs: float = 0.0, **extra: float) -> None:
             ledger.charge(queries, seconds, epochs, macs, **extra)
@@ -52,7 +56,7 @@ class Books:
                 if amount:
                     self.trained[name] = self.trained.get(name, 0.0) + amount
 
-        return charge
+        return each_time(charge)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection, wait
 from harness.errors import UserError
 from harness.job import TICK_S, Job, Share
 from harness.outcome import Result
+from harness.replicas import Replicas
 from harness.spec import RowSpec, RunSpec
 from harness.worker import Message
 
@@ -50,6 +51,8 @@ class Surroundings:
     """Threads of each run. With another number, sums are added in another order and the last bits of a training differ."""
     gpus: tuple[str, ...] = ()
     """Names of the GPUs that the workers share; empty: the environment decides what a worker sees."""
+    room: tuple[int, ...] = ()
+    """Free bytes of each GPU. Then a worker begins a run only if its GPU has room for it; empty: always."""
 
     def variables(self, slot: int = 0, workers: int = 1) -> dict[str, str]:
         """Return the environment of a worker: the requested threads, and the same order of sets in every process.
@@ -115,20 +118,24 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
     pending: list[Job] = []  # jobs of workers that died
     deaths = Deaths()
     crew: list[Worker] = []
+    replicas = Replicas(around.room)
     said = time.monotonic()
 
     def following() -> Job | None:
         return pending.pop() if pending else next(queue, None)
 
-    def hire(job: Job) -> None:
-        slot = min(set(range(workers)) - {worker.slot for worker in crew})
-        crew.append(Worker(job, around, slot, workers))
+    def hire() -> None:
+        """Start workers while there are jobs that fit on a GPU."""
+        while (idle := sorted(set(range(workers)) - {worker.slot for worker in crew})) and (job := following()) is not None:
+            slot = next((slot for slot in idle if replicas.fits(job.row, slot)), None)
+            if slot is None:
+                pending.append(job)
+                return
+            replicas.begin(job.row, slot)
+            crew.append(Worker(job, around, slot, workers))
 
     try:
-        job = following()
-        while job is not None and len(crew) < workers:
-            hire(job)
-            job = following() if len(crew) < workers else None
+        hire()
         while crew:
             ready = wait([worker.pipe for worker in crew], timeout=TICK_S)
             if time.monotonic() - said >= TICK_S:
@@ -136,21 +143,30 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
                 yield [(worker.job.row.identity, worker.share) for worker in crew]
             for worker in list(crew):
                 if worker.pipe in ready or not worker.alive:
-                    for run, result in worker.receive():
-                        yield worker.job.row, run, result
+                    arrived = worker.receive()
+                    replicas.measure(worker.job.row, worker.reserved, finished=bool(arrived))
+                    for run, result in arrived:
+                        if replicas.crowded(worker.job.row, run, result):
+                            pending.append(replace(worker.job, runs=(run,)))
+                        else:
+                            yield worker.job.row, run, result
                     if not worker.alive:
                         crew.remove(worker)
+                        replicas.end(worker.slot)
                         lost, unfinished = deaths.settle(worker.job, worker.left, worker.share, worker.cause())
                         yield from lost
                         pending += unfinished
-                        if (again := following()) is not None:
-                            hire(again)
                     elif not worker.left:
-                        if (again := following()) is not None:
+                        again = following()
+                        if again is not None and replicas.fits(again.row, worker.slot):
+                            replicas.begin(again.row, worker.slot)
                             worker.give(again)
                         else:
+                            pending += [again] if again is not None else []
                             crew.remove(worker)
+                            replicas.end(worker.slot)
                             worker.dismiss()
+            hire()
     finally:
         for worker in crew:
             worker.pipe.close()  # ends the worker and its runs
@@ -188,7 +204,7 @@ class Worker:
         self.give(job)
 
     def give(self, job: Job) -> None:
-        self.job, self.left, self.share = job, list(job.runs), 0.0
+        self.job, self.left, self.share, self.reserved = job, list(job.runs), 0.0, 0
         with contextlib.suppress(OSError):  # a worker that died just now is noticed when it is read
             self.pipe.send(job)
 
@@ -201,7 +217,7 @@ class Worker:
                 if isinstance(message, UserError):
                     raise message
                 if isinstance(message, Share):
-                    self.share = message.share
+                    self.share, self.reserved = message.share, max(self.reserved, message.reserved)
                     continue
                 self.share = 0.0
                 arrived += [(self.left.pop(0), result) for result in message]

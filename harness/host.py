@@ -13,7 +13,7 @@ from functools import partial
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
-from harness import registry
+from harness import machine, registry
 from harness.errors import UserError
 from harness.execute import without_harness
 from harness.isolation import Board, Mailbox, default_signals, end_group, fork, seed_globals
@@ -75,7 +75,7 @@ class Host:
                     self._kill()
                 if self._board.share != reported:
                     reported = self._board.share
-                    self._driver.send(Share(reported))
+                    self._driver.send(Share(reported, self._board.reserved))
             status, self.together, error = self._pipe.recv()
         except (EOFError, ConnectionError):
             if self._driver.poll():
@@ -168,9 +168,12 @@ def _run(job: Job, runs: tuple[RunSpec, ...], pipe: Connection[Any, Any], board:
     """Do one search or training, or several of a pure method for up to ``TICK_S``. Put their outcomes into the mailbox."""
     pipe.close()  # the pipe is the host's: a process that a run leaves behind must not keep it open
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    me, began = os.getpid(), time.monotonic()
+    me, began, measured = os.getpid(), time.monotonic(), 0.0
 
     def report(share: float) -> None:
+        nonlocal measured
+        if time.monotonic() - measured > TICK_S:
+            board.reserved, measured = machine.reserved(), time.monotonic()
         board.share = share
 
     outcomes: list[Outcome | Result] = []

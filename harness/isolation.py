@@ -72,7 +72,7 @@ class Board:
 
     def clear(self) -> None:
         """Reset the board before a run: no process, not started, nothing done."""
-        for index in range(4):
+        for index in range(5):
             self._numbers[index] = 0.0
 
     @property
@@ -101,6 +101,15 @@ class Board:
     @share.setter
     def share(self, share: float) -> None:
         self._numbers[2] = share
+
+    @property
+    def reserved(self) -> int:
+        """Return the most bytes of a GPU that the run has reserved."""
+        return int(self._numbers[4])
+
+    @reserved.setter
+    def reserved(self, reserved: int) -> None:
+        self._numbers[4] = reserved
 
     @property
     def count(self) -> int:

@@ -42,6 +42,8 @@ class Share:
     """Progress of the run that a worker does."""
 
     share: float
+    reserved: int = 0
+    """The most bytes of a GPU that the run has reserved."""
 
 
 def attempt(

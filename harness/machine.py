@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +63,12 @@ def gpus() -> tuple[str, ...]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = map(str, range(count)) if visible is None else map(str.strip, visible.split(","))
     return tuple(names)[:count]
+
+
+def reserved() -> int:
+    """Return the most bytes of a GPU that PyTorch has reserved in this process; 0 if it has not started CUDA."""
+    torch = sys.modules.get("torch")
+    return int(torch.cuda.max_memory_reserved()) if torch is not None and torch.cuda.is_initialized() else 0
 
 
 def free_memory() -> int:

@@ -95,7 +95,8 @@ def run(
         float, typer.Option(metavar="SHARE", help="Share of a GPU for each run, on a cluster with --device cuda.")
     ] = 1.0,
     workers: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Processes. [default: one per usable core; with cuda, one per GPU]")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Processes. [default: one per usable core; with cuda, as many as fit]"),
     ] = None,
     threads: Annotated[
         int, typer.Option(metavar="N", min=1, help="Threads of each run that trains; another number gives other last digits.")
@@ -158,8 +159,10 @@ def run(
         if device == "cuda" and engine == "local" and not (dry_run or report):
             around = replace(around, gpus=machine.gpus())
             if not workers:
-                workers = len(around.gpus)
-                print(f"one worker per GPU: {workers}; --workers starts more, which share the GPUs", file=sys.stderr)
+                from harness import replicas
+
+                room, workers = replicas.shared(around.gpus, machine.cores())
+                around = replace(around, room=room)
         named = _names("--methods", methods)
         searched = [registry.spelled(name) for name in _names("--benchmarks", benchmarks)]
         runs_on = engines.choose(engine, around, out, slurm or (), gpus_per_run)

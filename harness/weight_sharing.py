@@ -19,7 +19,7 @@ from harness.space import Arch
 if TYPE_CHECKING:
     from torch import Tensor, device, nn
 
-    Batch = tuple[Tensor, Tensor]
+    Batch = Sequence[Tensor]
     """Images (n, channels, height, width) and labels (n,)."""
     Tables = Sequence[Tensor]
     """One tensor per decision."""
@@ -68,6 +68,9 @@ class Supernet(Protocol):
     """Number of cells in the network."""
     module: nn.Module
     """The network: its weights, and its training or evaluation mode."""
+    recordable: bool
+    """Whether a pass with the same options is the same operations on the same tensors each time, so that a device may record
+    it; see :class:`harness.steps.Step`. :class:`Metered` has False."""
 
     def __call__(
         self,
@@ -207,6 +210,7 @@ class Metered:
     """Mixin for supernets: :attr:`metered` says whether a pass is charged at the moment."""
 
     metered = True
+    recordable = False
 
     @contextmanager
     def unmetered(self) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
@@ -18,7 +18,7 @@ from benchmarks.images.digits import DRAWS, draws_seed
 from harness.device import precision
 from harness.errors import UserError
 
-Batch = tuple[Tensor, Tensor]
+Batch = Sequence[Tensor]
 
 
 class Epoch(Sized, Iterable[Batch], Protocol):

@@ -169,7 +169,7 @@ class MixedEdges(nn.Module):
             for kind, positions in enumerate(run.convs)
             if positions
         )
-        y = F.conv2d(y, self._pointwise(self.first_point, run.first), groups=y.shape[1] // c)
+        y = F.conv2d(y, self._pointwise(self.first_point, run.at.first), groups=y.shape[1] // c)
         own = weights is not None and weights.dim() == 2
         ends = weights
         if weights is not None:
@@ -177,7 +177,7 @@ class MixedEdges(nn.Module):
         scale = None
         if ends is not None and not own and run.dilated:
             scale = torch.cat([torch.ones_like(ends[:separable]), ends[separable:]])
-        y = self.first_norm(y, run.first, scale)
+        y = self.first_norm(y, run.at.first, scale)
         if run.dilated:
             dilated = y[:, separable * c :]
             sums.add(_times(dilated, ends[..., separable:]) if ends is not None and own else dilated, run.convs[2:])
@@ -188,9 +188,9 @@ class MixedEdges(nn.Module):
                 for kind, (half, positions) in enumerate(zip(halves, run.convs[:2], strict=True))
                 if positions
             )
-            y = F.conv2d(y, self._pointwise(self.second_point, run.second), groups=separable)
+            y = F.conv2d(y, self._pointwise(self.second_point, run.at.second), groups=separable)
             ends = None if ends is None else ends[..., :separable]
-            y = self.second_norm(y, run.second, None if own else ends)
+            y = self.second_norm(y, run.at.second, None if own else ends)
             sums.add(_times(y, ends) if ends is not None and own else y, run.convs[:2])
 
     def _depthwise(self, stored: Tensor, x: Tensor, positions: tuple[int, ...], stride: int, dilation: int) -> Tensor:
@@ -212,9 +212,9 @@ class MixedEdges(nn.Module):
         """Return the skip connections that halve the size: two 1x1 convolutions each, the second shifted by one pixel."""
         shifts = [(x[:, :, ::2, ::2], x[:, :, 1::2, 1::2]) for x in rectified]
         x = torch.cat([half for at in run.reductions for half in shifts[self.group.source(at)]], 1)
-        x = F.conv2d(x, self._pointwise(self.reduction, run.reduced), groups=2 * len(run.reductions))
+        x = F.conv2d(x, self._pointwise(self.reduction, run.at.reduced), groups=2 * len(run.reductions))
         own = weights is not None and weights.dim() == 2
-        y = self.reduction_norm(x, run.reduced, None if own else weights)
+        y = self.reduction_norm(x, run.at.reduced, None if own else weights)
         return _times(y, weights) if weights is not None and own else y
 
     def _pass_on(self, values: Sequence[Tensor], run: Plan, weights: Tensor | None, sums: _Sums) -> None:
@@ -228,20 +228,20 @@ class MixedEdges(nn.Module):
         ]
         skipped = [values[source] for op, source in run.values if op == SKIP]
         if self.affine:
-            x = self.plain_norm(torch.cat([*pooled, *skipped], 1), run.normed)
+            x = self.plain_norm(torch.cat([*pooled, *skipped], 1), run.at.normed)
         else:
-            x = _joined([*([self.plain_norm(torch.cat(pooled, 1), run.normed)] if pooled else ()), *skipped])
+            x = _joined([*([self.plain_norm(torch.cat(pooled, 1), run.at.normed)] if pooled else ()), *skipped])
         factors = weights
         if factors is None:
             factors = x.new_ones(len(run.plain))
         factors = factors.unsqueeze(-1)
         scale, shift = trained(self.plain_scale, self.plain_free), trained(self.plain_shift, self.plain_free)
         if scale is not None and shift is not None:
-            factors, shift = factors * scale[run.own], factors * shift[run.own]
+            factors, shift = factors * scale[run.at.own], factors * shift[run.at.own]
         batch, rows, kinds = factors.shape[:-2], len(run.rows), len(run.values)
-        table = factors.new_zeros(*batch, rows * kinds, factors.shape[-1]).index_copy(-2, run.cells, factors)
+        table = factors.new_zeros(*batch, rows * kinds, factors.shape[-1]).index_copy(-2, run.at.cells, factors)
         if shift is not None:
-            shift = shift.new_zeros(*batch, rows, self.channels).index_add(-2, run.cells // kinds, shift)
+            shift = shift.new_zeros(*batch, rows, self.channels).index_add(-2, run.at.cells // kinds, shift)
         sums.rows(spread(x, table.view(*batch, rows, kinds, -1), self.channels, shift), run.rows)
 
 
@@ -260,9 +260,9 @@ def spread(x: Tensor, table: Tensor, channels: int, shift: Tensor | None = None)
         kernel = torch.diag_embed(table.expand(-1, -1, channels)).transpose(1, 2)
         return F.conv2d(x, kernel.reshape(rows * channels, values * channels, 1, 1), flat)
     y = torch.einsum(
-        "brvc,bvchw->brchw", table.expand(-1, -1, -1, channels), x.view(len(x), values, channels, *x.shape[2:])
+        "brvc,bvchw->brchw", table.to(x.dtype).expand(-1, -1, -1, channels), x.view(len(x), values, channels, *x.shape[2:])
     ).flatten(1, 2)
-    return y if flat is None else y + flat[:, :, None, None]
+    return y if flat is None else y + flat.to(y.dtype)[:, :, None, None]
 
 
 def dilated(x: Tensor, kernels: Tensor, stride: int) -> Tensor:
@@ -333,7 +333,7 @@ def _joined(parts: Iterable[Tensor]) -> Tensor:
 
 def _times(y: Tensor, weights: Tensor) -> Tensor:
     """Return ``y`` (batch, slots * channels, height, width) times the weights (batch, slots) of each image."""
-    return y * weights.repeat_interleave(y.shape[1] // weights.shape[1], 1)[:, :, None, None]
+    return y * weights.to(y.dtype).repeat_interleave(y.shape[1] // weights.shape[1], 1)[:, :, None, None]
 
 
 def _repeated(by_edge: Tensor, times: int, device: torch.device) -> Tensor:

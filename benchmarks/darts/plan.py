@@ -1,8 +1,11 @@
-"""The operations that a DARTS cell executes in a pass, in groups of edges whose sources are computed at the same time."""
+"""The operations that a DARTS cell executes in a pass, in groups of edges whose sources are computed at the same time.
+
+A plan has vectors of indices, which the device needs. All vectors of a pass are copied to it at once.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -10,6 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.darts.cell import EDGES, INPUTS, OPS, STATES
+from harness.device import upload
 
 MAX, AVG, SKIP, SEP3, SEP5, DIL3, DIL5 = range(len(OPS))
 CONVS = (SEP3, SEP5, DIL3, DIL5)
@@ -41,6 +45,28 @@ GROUPS = (_group(0, 1), _group(2), _group(3), _group(4))
 
 Rows = tuple[tuple[int, ...], ...]
 """For each edge of a cell, the numbers of the executed operations."""
+Mask = tuple[tuple[bool, ...], ...]
+
+
+class Vectors(NamedTuple):
+    """The indices of a plan, int64."""
+
+    cells: Tensor
+    """Positions of ``plain`` in the table of ``rows`` and ``values``."""
+    own: Tensor
+    """For each entry of ``plain``, the index of its scale and shift among those of the group."""
+    slots: Tensor
+    """For each slot, ``edge * len(OPS) + operation``."""
+    identities: Tensor
+    """1 for the slots that are bare identities: skip connections at unchanged size without a norm; else 0."""
+    first: Tensor | None
+    """Indices of the executed first convolutions among those of the group; None: all."""
+    second: Tensor | None
+    """The same for second convolutions."""
+    reduced: Tensor | None
+    """The same for skip connections that halve the size."""
+    normed: Tensor | None
+    """The same for norms of ``values``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,22 +83,7 @@ class Plan:
     """(operation, source) of each value that ``plain`` reads. Each value is computed once. Poolings come first."""
     rows: tuple[int, ...]
     """Indices of the targets that ``plain`` enters."""
-    cells: Tensor
-    """int64: positions of ``plain`` in the table of ``rows`` and ``values``."""
-    own: Tensor
-    """int64: for each entry of ``plain``, the index of its scale and shift among those of the group."""
-    slots: Tensor
-    """int64: for each slot, ``edge * len(OPS) + operation``."""
-    identities: Tensor
-    """bool: the slots that are bare identities: skip connections at unchanged size without a norm."""
-    first: Tensor | None
-    """int64: indices of the executed first convolutions among those of the group; None: all."""
-    second: Tensor | None
-    """The same for second convolutions."""
-    reduced: Tensor | None
-    """The same for skip connections that halve the size."""
-    normed: Tensor | None
-    """The same for norms of ``values``."""
+    at: Vectors
 
     @property
     def separable(self) -> int:
@@ -84,15 +95,14 @@ class Plan:
 
 
 @lru_cache(maxsize=1024)
-def plan(group: Group, operations: Rows, stride: int, affine: bool, device: torch.device) -> Plan:
-    """Return the plan by which ``group`` executes these operations.
+def plan(group: Group, operations: Rows, stride: int, affine: bool) -> Plan:
+    """Return the plan by which ``group`` executes these operations, on the CPU.
 
     Args:
         group: the edges.
         operations: for each edge of the cell, the operations to execute.
         stride: 2 if the operations halve the size.
         affine: norms also follow poolings and skip connections.
-        device: device of the plan's tensors.
     """
     running = [operations[edge] for edge in group.edges]
     convs = tuple(tuple(at for at, ops in enumerate(running) if op in ops) for op in CONVS)
@@ -108,7 +118,7 @@ def plan(group: Group, operations: Rows, stride: int, affine: bool, device: torc
     count = len(group.edges)
 
     def numbers(values: list[int]) -> Tensor:
-        return torch.tensor(values, dtype=torch.int64, device=device)
+        return torch.tensor(values, dtype=torch.int64)
 
     def index(values: list[int], size: int) -> Tensor | None:
         return None if len(values) == size else numbers(values)
@@ -120,12 +130,36 @@ def plan(group: Group, operations: Rows, stride: int, affine: bool, device: torc
         tuple(entries),
         values,
         tuple(rows),
-        numbers(cells),
-        numbers([op * count + at for at, op in entries]),
-        numbers([group.edges[at] * len(OPS) + op for at, op in slots]),
-        torch.tensor([op == SKIP and stride == 1 and not affine for _, op in slots], dtype=torch.bool, device=device),
-        index(first, 4 * count),
-        index([slot for slot in first if slot < 2 * count], 2 * count),
-        index(list(reductions), count),
-        index([op * len(group.sources) + source for op, source in values if affine or op != SKIP], norms * len(group.sources)),
+        Vectors(
+            numbers(cells),
+            numbers([op * count + at for at, op in entries]),
+            numbers([group.edges[at] * len(OPS) + op for at, op in slots]),
+            numbers([int(op == SKIP and stride == 1 and not affine) for _, op in slots]),
+            index(first, 4 * count),
+            index([slot for slot in first if slot < 2 * count], 2 * count),
+            index(list(reductions), count),
+            index(
+                [op * len(group.sources) + source for op, source in values if affine or op != SKIP], norms * len(group.sources)
+            ),
+        ),
     )
+
+
+@lru_cache(maxsize=64)
+def placed(
+    plans: tuple[Plan, ...], masks: tuple[Mask | None, ...], device: torch.device
+) -> tuple[list[Plan], list[Tensor | None]]:
+    """Return plans with their vectors on a device, and masks there, bool. All of them are one copy."""
+    host = [None if mask is None else torch.tensor(mask) for mask in masks]
+    if device.type == "cpu":
+        return list(plans), host
+    vectors = [vector for run in plans for vector in run.at] + [
+        None if mask is None else mask.long().flatten() for mask in host
+    ]
+    present = [vector for vector in vectors if vector is not None]
+    parts = iter(torch.split(upload(torch.cat(present), device), [len(vector) for vector in present]))
+    on_device = [None if vector is None else next(parts) for vector in vectors]
+    width = len(Vectors._fields)
+    moved = [replace(run, at=Vectors(*on_device[k * width : (k + 1) * width])) for k, run in enumerate(plans)]  # type: ignore[arg-type]
+    flags = zip(host, on_device[len(plans) * width :], strict=True)
+    return moved, [None if mask is None or flat is None else flat.view(mask.shape).bool() for mask, flat in flags]

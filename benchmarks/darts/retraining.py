@@ -2,7 +2,8 @@
 
 Everything random in an epoch follows from the seed and the epoch's number. A resumed training therefore equals an
 uninterrupted training bit for bit, if the arithmetic is deterministic. Inside an epoch no step waits for the device: losses are
-summed on the device and read once.
+summed on the device and read once. A GPU replays the whole step, from the augmentation to the optimiser; see
+:mod:`harness.steps`. Data-parallel processes do not.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.darts.data import Data
+from benchmarks.darts.data import Batch, Data
 from benchmarks.darts.network import Network
 from benchmarks.darts.recipe import Recipe
 from harness.device import autocast, compiled, fused, precision
 from harness.errors import UserError
+from harness.replay import hold
 from harness.seeds import derive
 from harness.space import Arch
+from harness.steps import Number, Step, like, recorder
 
 EVALUATION_BATCH = 512
 HISTORY = ("epoch", "lr", "drop_path", "train_loss", "train_accuracy", "accuracy", "top5", "loss", "seconds")
@@ -67,8 +70,8 @@ class Retraining:
     Args:
         seed: seed of the weights, the order of the images, their augmentation and drop-path.
         device: ``cpu``, ``cuda`` or ``cuda:1``; see :mod:`harness.device` for the precision.
-        compile_mode: a mode of ``torch.compile``; empty: no compilation. Only training steps are compiled. An evaluation is a
-            fifteenth of an epoch's arithmetic, and would need two more graphs.
+        compile_mode: see :func:`harness.device.compiled`; empty: no compilation. Only training steps are compiled: an
+            evaluation is a fifteenth of an epoch's arithmetic, and would need two more graphs.
         processes: train data-parallel (PyTorch's DDP) in the process group that is already set up. Each process takes its
             part of every batch.
         light: leave the optimiser's momentum out of the state, which nearly halves it. A training that resumes from such a
@@ -113,6 +116,10 @@ class Retraining:
         )
         self.curve = Curve()
         self.light, self.restarts = light, 0
+        self._chance = torch.Generator(self.device)
+        self._totals = torch.zeros(3, device=self.device, dtype=torch.float64)
+        """Sums over the images of an epoch: loss, right answers, images."""
+        self._step = Step(self._train, None if processes else recorder(self.device))
 
     @property
     def epoch(self) -> int:
@@ -168,22 +175,19 @@ class Retraining:
         """
         recipe, number, started = self.recipe, self.epoch, time.perf_counter()
         rate, drop = recipe.learning_rate(number), recipe.drop_probability(number)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         batches = self.data.epoch(derive("retraining", "images", self.seed, number), recipe.batch, recipe.cutout, self.share)
-        chance = torch.Generator(self.device).manual_seed(derive("retraining", "drop-path", self.seed, number))
+        self._chance.manual_seed(derive("retraining", "drop-path", self.seed, number))
         probability = torch.tensor(drop, device=self.device)
-        totals = torch.zeros(3, device=self.device, dtype=torch.float64)
+        self._totals.zero_()
         self.model.train()
-        for step, (images, labels) in enumerate(batches, 1):
-            loss, right = self._step(images, labels, self._keep(len(labels), probability, chance) if recipe.drop_path else None)
-            totals += torch.stack(
-                [loss.double() * len(labels), right.double(), torch.ones_like(loss, dtype=torch.float64) * len(labels)]
-            )
+        for step, batch in enumerate(batches, 1):
+            self._step(batch, probability, rate)
             watch((number + min(step * recipe.batch / self.data.train_images, 1.0)) / recipe.epochs)
         if self.share[1] > 1:
-            dist.all_reduce(totals)
-        loss_sum, right_sum, seen = totals.tolist()
+            dist.all_reduce(self._totals)
+        loss_sum, right_sum, seen = self._totals.tolist()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate  # a state has no tensor of a device there
         if not math.isfinite(loss_sum):
             raise FloatingPointError(f"the loss is not finite in epoch {number + 1}")
         due = (number + 1) % recipe.evaluate_every == 0 or number + 1 == recipe.epochs
@@ -202,18 +206,25 @@ class Retraining:
         self.curve.lines.append(line)
         return line
 
-    def _keep(self, images: int, probability: Tensor, chance: torch.Generator) -> Tensor:
+    def _keep(self, images: int, probability: Tensor) -> Tensor:
         """Return the factors of drop-path for this process's images. Every process draws the factors of all images.
 
         A recipe with drop-path has factors in every epoch, also with probability zero, so that all its epochs share a graph.
         """
         rank, processes = self.share
-        factors: Tensor = self.network.drop_path(images * processes, probability, chance)
+        factors: Tensor = self.network.drop_path(images * processes, probability, hold(self._chance))
         part = factors[:, rank * images : (rank + 1) * images]
         return part.to(precision(self.device))  # float32 factors would make later layers float32
 
-    def _step(self, images: Tensor, labels: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
-        recipe = self.recipe
+    def _train(self, batch: Batch, probability: Tensor, rate: Number) -> None:
+        """Train on a batch, and add its loss and right answers to the totals. A GPU records it.
+
+        Args:
+            probability: that of drop-path, () float32.
+            rate: the learning rate.
+        """
+        recipe, (images, labels) = self.recipe, batch
+        keep = self._keep(len(labels), probability) if recipe.drop_path else None
         with autocast(self.device):
             logits, auxiliary = self.model(images, keep)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
@@ -225,8 +236,13 @@ class Retraining:
         total.backward()
         if recipe.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = like(rate, loss.detach())
         self.optimizer.step()
-        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+        with torch.no_grad():
+            right = (logits.argmax(1) == labels).sum()
+            seen = torch.ones_like(loss, dtype=torch.float64) * len(labels)
+            self._totals += torch.stack([loss.double() * len(labels), right.double(), seen])
 
     def evaluate(self) -> tuple[float, float, float]:
         """Return accuracy and top-5 accuracy (percent), and mean cross entropy (nats), on the held-out images."""

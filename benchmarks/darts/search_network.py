@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import cycle
 from typing import cast
 
@@ -19,8 +20,10 @@ from benchmarks.darts.cell import EDGES, INPUTS, NODES, OPS, STATES
 from benchmarks.darts.macro import STEM_WIDTH, Macro, Place, places
 from benchmarks.darts.mixed import MixedEdges, added, spread
 from benchmarks.darts.network import FactorizedReduce, auxiliary_head
-from benchmarks.darts.plan import GROUPS, Plan, plan
+from benchmarks.darts.plan import GROUPS, Mask, Plan, placed, plan
 from benchmarks.networks import drop_statistics
+from harness.device import rounded
+from harness.replay import hold
 from harness.space import Arch
 
 EVERYTHING: Arch = ((1 << len(OPS)) - 1,) * (2 * len(EDGES))
@@ -39,35 +42,55 @@ class Mixture:
     """Whether the cells are reduction cells."""
     affine: bool
     """Whether norms have scale and shift."""
-    device: torch.device
+    table: Tensor | None = None
+    """Weights of the operations, (14, 7) or (batch, 14, 7); None: weight one."""
     edges: Tensor | None = None
     """Weights of the edges, (14,) or (batch, 14); None: weight one."""
-    idle: Sequence[Tensor] | None = None
-    """For each node, the number that is added to it (straight-through estimator), () or (batch,)."""
+    options: Tensor | None = None
+    """Weights of the options, (14, options) or (batch, 14, options); None: idle options add nothing."""
+    idle_options: Mask | None = None
+    """The options whose weights are added as numbers (straight-through estimator)."""
     plans: list[Plan] = field(init=False)
     weights: list[Tensor | None] = field(init=False)
     """For each group, the weights of its slots; None: weight one."""
+    idle: Sequence[Tensor] | None = None
+    """For each node, the number that is added to it, () or (batch,)."""
 
     def __post_init__(self) -> None:
         self.plans = [
-            plan(group, self.rows, 2 if self.reduces and not number else 1, self.affine, self.device)
-            for number, group in enumerate(GROUPS)
+            plan(group, self.rows, 2 if self.reduces and not number else 1, self.affine) for number, group in enumerate(GROUPS)
         ]
         self.weights = [None] * len(GROUPS)
 
-    def weigh(self, table: Tensor, edges: Tensor | None) -> None:
-        """Set the weights of the operations from ``table`` (..., 14, 7), and those of the edges."""
-        flat = table.flatten(-2)
-        self.weights = [flat[..., run.slots] for run in self.plans]
-        self.edges = edges
+    def place(self, plans: list[Plan], idle: Tensor | None) -> None:
+        """Set what the pass reads on its device.
+
+        Args:
+            plans: the plans of the groups, there.
+            idle: ``idle_options``, there.
+        """
+        self.plans = plans
+        if self.table is not None:
+            # weights of convolutions are scales of norms, others multiply images: all have the precision of images
+            flat = rounded(self.table.flatten(-2)).to(self.table.dtype)
+            self.weights = [flat[..., run.at.slots] for run in plans]
+        if self.options is not None and idle is not None:
+            entering = torch.split((self.options * idle).sum(-1), list(range(INPUTS, STATES)), -1)
+            self.idle = [node.sum(-1) for node in entering]
 
     def passing(self, group: int, like: Tensor) -> Tensor:
         """Return the table of :func:`spread` for the channels that no operation works on."""
-        edges = list(GROUPS[group].edges)
-        table = like.new_tensor([float(self.open[edge]) for edge in edges])
+        edges = GROUPS[group].edges
+        table = hold(_numbers(tuple(float(self.open[edge]) for edge in edges), like.dtype, like.device))
         if self.edges is not None:
-            table = table * self.edges[..., edges]
+            table = table * self.edges[..., hold(_numbers(edges, torch.int64, like.device))]
         return table.view(*table.shape[:-1], len(GROUPS[group].targets), -1, 1)
+
+
+@lru_cache(maxsize=1024)
+def _numbers(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return numbers on a device. They are constants of a space, so they are copied there once."""
+    return torch.tensor(values, dtype=dtype, device=device)
 
 
 class MixedCell(nn.Module):
@@ -100,7 +123,7 @@ class MixedCell(nn.Module):
             newer: output of the last cell, rectified.
             mixture: the operations to execute, and their weights.
             drop: probability of drop-path.
-            noise: generator of drop-path, on the CPU.
+            noise: generator of drop-path, on the device.
         """
         states: list[Tensor] = [self.older(older), self.newer(newer)]
         entering: list[list[Tensor]] = [[] for _ in range(NODES)]
@@ -137,9 +160,18 @@ class MixedCell(nn.Module):
             total = torch.zeros_like(like[:, : self.working])
         if mixture.idle is not None:
             number = mixture.idle[node - INPUTS]
-            total = total + (number.view(-1, 1, 1, 1) if number.dim() else number)
+            total = total + (number.view(-1, 1, 1, 1).to(total.dtype) if number.dim() else number)
         rest = added(passing[node - INPUTS])
         return total if rest is None else shuffled(torch.cat([total, rest], 1), self.partial)
+
+
+def _place(mixtures: Sequence[Mixture], device: torch.device) -> None:
+    """Put what the cells of a pass read on its device, at once."""
+    distinct = list({id(mixture): mixture for mixture in mixtures}.values())
+    plans = tuple(run for mixture in distinct for run in mixture.plans)
+    on_device, idle = hold(placed(plans, tuple(mixture.idle_options for mixture in distinct), device))
+    for number, mixture in enumerate(distinct):
+        mixture.place(on_device[number * len(GROUPS) : (number + 1) * len(GROUPS)], idle[number])
 
 
 def shuffled(x: Tensor, groups: int) -> Tensor:
@@ -151,8 +183,8 @@ def shuffled(x: Tensor, groups: int) -> Tensor:
 
 def _keep(run: Plan, batch: int, drop: float, noise: torch.Generator | None, like: Tensor) -> Tensor:
     """Draw the factors (batch, slots) of drop-path: 0 with probability ``drop``, else 1 / (1 - drop); 1 for bare identities."""
-    drawn = torch.rand(batch, len(run.slots), generator=noise).to(like.device)
-    return ((drawn >= drop) / (1 - drop)).masked_fill(run.identities, 1.0).to(like.dtype)
+    drawn = torch.rand(batch, len(run.at.slots), generator=hold(noise), device=like.device)
+    return ((drawn >= drop) / (1 - drop)).masked_fill(run.at.identities.bool(), 1.0).to(like.dtype)
 
 
 class SearchNetwork(nn.Module):
@@ -176,7 +208,7 @@ class SearchNetwork(nn.Module):
         self.auxiliary = auxiliary_head(built[self.auxiliary_after].outputs, macro) if macro.auxiliary else None
         self.classifier = nn.Linear(built[-1].outputs, macro.classes)
         self.noise = torch.Generator()
-        """Generator of drop-path. It is on the CPU, so that every device drops the same."""
+        """Generator of drop-path, on the device of the pass."""
         if not track:
             drop_statistics(self)
 
@@ -188,11 +220,13 @@ class SearchNetwork(nn.Module):
             runs: pairs of mixtures, of normal and reduction cells: one pair for all cells, or one for each.
             drop: probability of drop-path.
         """
-        of_cell, auxiliary = cycle(runs), None
+        mixtures = [run[cell.reduces] for cell, run in zip(cast(Sequence[MixedCell], self.cells), cycle(runs), strict=False)]
+        _place(mixtures, x.device)
+        auxiliary = None
         newer: Tensor = self.stem(x.contiguous(memory_format=torch.channels_last))
         before = rectified = F.relu(newer)
         for number, cell in enumerate(cast(Sequence[MixedCell], self.cells)):
-            newer = cell(before, rectified, next(of_cell)[cell.reduces], drop, self.noise)
+            newer = cell(before, rectified, mixtures[number], drop, self.noise)
             before, rectified = rectified, F.relu(newer)
             if number == self.auxiliary_after and self.auxiliary is not None and self.training:
                 auxiliary = self.auxiliary(newer)

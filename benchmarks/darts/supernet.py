@@ -58,6 +58,8 @@ class Supernet(SupernetBase[Mixtures]):
         meter: the meter of the search.
     """
 
+    recordable = True
+
     def __init__(
         self,
         macro: Macro = SEARCH,
@@ -95,29 +97,26 @@ class Supernet(SupernetBase[Mixtures]):
         self.auxiliary_logits: Tensor | None = None
 
     def _cell(self, active: Active, weights: Sequence[Tensor] | None, straight_through: bool, device: torch.device) -> Mixtures:
-        normal, reduce = (self._mixture(kind, active, weights, straight_through, device) for kind in range(len(CELLS)))
+        normal, reduce = (self._mixture(kind, active, weights, straight_through) for kind in range(len(CELLS)))
         return normal, reduce
 
-    def _mixture(
-        self, kind: int, active: Active, weights: Sequence[Tensor] | None, straight_through: bool, device: torch.device
-    ) -> Mixture:
+    def _mixture(self, kind: int, active: Active, weights: Sequence[Tensor] | None, straight_through: bool) -> Mixture:
         first = int(self.none)
         rows = active[kind]
         if self.edges:
             taken = [row for rows in self._of_nodes(kind, active) for row in rows]
             rows = tuple(row if s in taken[t - INPUTS] else () for row, (t, s) in zip(rows, EDGES, strict=True))
         runs = tuple(tuple(self._ops[kind][option - first] for option in row if option >= first) for row in rows)
-        mixture = Mixture(runs, [bool(row) for row in rows], bool(kind), self._network.affine, device)
+        mixture = Mixture(runs, [bool(row) for row in rows], bool(kind), self._network.affine)
         if weights is not None:
             table, of_edges = weights[kind], None
             if self.edges:
                 of_edges = torch.cat([node[..., 0, :] for node in self._of_nodes(kind, weights)], -1)
                 table = table * of_edges.unsqueeze(-1)
-            mixture.weigh(self._of_every(kind, table[..., first:]), of_edges)
+            mixture.table, mixture.edges = self._of_every(kind, table[..., first:]), of_edges
             if straight_through:
-                idle = torch.tensor([[option not in row for option in range(table.shape[-1])] for row in rows], device=device)
-                entering = torch.split((table * idle).sum(-1), list(range(INPUTS, STATES)), -1)
-                mixture.idle = [node.sum(-1) for node in entering]
+                mixture.options = table
+                mixture.idle_options = tuple(tuple(option not in row for option in range(table.shape[-1])) for row in rows)
         return mixture
 
     def _of_every(self, kind: int, table: Tensor) -> Tensor:
@@ -125,8 +124,9 @@ class Supernet(SupernetBase[Mixtures]):
         ops = self._ops[kind]
         if len(ops) == len(OPS):
             return table
-        columns = torch.tensor(ops, device=table.device)
-        return table.new_zeros(*table.shape[:-1], len(OPS)).index_copy(-1, columns, table)
+        columns = dict(zip(ops, table.unbind(-1), strict=True))
+        idle = table.new_zeros(table.shape[:-1])
+        return torch.stack([columns.get(op, idle) for op in range(len(OPS))], -1)
 
     @staticmethod
     def _of_nodes(kind: int, tables: Sequence[T]) -> Sequence[T]:
@@ -175,7 +175,8 @@ class Supernet(SupernetBase[Mixtures]):
 
     def seed_drop_path(self, seed: int) -> None:
         """See the contract."""
-        self._network.noise.manual_seed(seed)
+        device = next(self._network.parameters()).device
+        self._network.noise = torch.Generator(device).manual_seed(seed)
 
     def freeze_affine(self, nodes: Collection[tuple[int, int]]) -> Tensor:
         """See the contract. The decision of a node is its kind of cell."""

@@ -74,7 +74,7 @@ def train(
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of weights, order, augmentation and drop-path.")] = 0,
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Device to train on.")] = "cpu",
     compile_: Annotated[
-        str, typer.Option("--compile", metavar="MODE", help="Mode of torch.compile: default, reduce-overhead, max-autotune.")
+        str, typer.Option("--compile", metavar="MODE", help="Mode of torch.compile: default or max-autotune.")
     ] = "",
     images: Annotated[
         Path | None,
@@ -98,8 +98,8 @@ def train(
     data = data.lower()
     if data not in DATA:
         raise UserError(f"no data {data!r}; there are {', '.join(DATA)}")
-    if compile_ not in ("", "default", "reduce-overhead", "max-autotune"):
-        raise UserError(f"--compile {compile_!r} is not default, reduce-overhead or max-autotune")
+    if compile_ not in ("", "default", "max-autotune"):
+        raise UserError(f"--compile {compile_!r} is not default or max-autotune")
     arch, how = named(cell), recipe(recipe_).changed(_settings(set_ or []))
     processes = int(os.environ.get("WORLD_SIZE", "1")) > 1
     device = _ready(device, processes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -67,8 +68,7 @@ class Resident:
         return len(self.labels)
 
 
-@dataclass(frozen=True, eq=False)
-class Draws:
+class Draws(NamedTuple):
     """Random draws for n images; None if the augmentation has no such draw."""
 
     crop: Tensor | None
@@ -80,7 +80,8 @@ class Draws:
     noise: Tensor | None
     """float32 (n, height, width, channels)."""
 
-    def __getitem__(self, rows: slice) -> Draws:
+    def part(self, rows: slice) -> Draws:
+        """Return the draws of some of the images."""
         crop, flip, centre, noise = self.crop, self.flip, self.centre, self.noise
         return Draws(
             None if crop is None else crop[:, rows],

@@ -8,13 +8,58 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import torch
 from torch import Tensor
 
 from benchmarks.images.augment import PLAIN, Augmentation, Draws, Resident, augment, draw
+
+
+class Shown(Sequence[Tensor]):
+    """Images (n, channels, height, width), channels last in memory, and labels int64 (n,), made when they are first read.
+
+    A step of a training that takes this as an input therefore makes the images itself, and a recording of it too; see
+    :class:`harness.steps.Parts`.
+    """
+
+    def __init__(self, data: Resident, rows: Tensor, draws: Draws, augmentation: Augmentation, dtype: torch.dtype) -> None:
+        self._data, self._rows, self._draws, self._augmentation, self._dtype = data, rows, draws, augmentation, dtype
+        self._images: Tensor | None = None
+        self._labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return 2
+
+    @overload
+    def __getitem__(self, part: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, part: slice) -> Sequence[Tensor]: ...
+    def __getitem__(self, part: int | slice) -> Tensor | Sequence[Tensor]:
+        if isinstance(part, slice):
+            return [self[k] for k in range(*part.indices(len(self)))]
+        if part not in (0, 1):
+            raise IndexError(part)
+        if part == 1:
+            if self._labels is None:
+                self._labels = self._data.labels[self._rows]
+            return self._labels
+        if self._images is None:
+            self._images = augment(self._data, self._rows, self._augmentation, self._draws, self._dtype)
+        return self._images
+
+    def tensors(self) -> list[Tensor]:
+        """Return the numbers of the images, and what was drawn for them."""
+        return [self._rows, *(drawn for drawn in self._draws if drawn is not None)]
+
+    def of(self, tensors: Sequence[Tensor]) -> Shown:
+        """Return the batch of other numbers and draws."""
+        rows, *drawn = tensors
+        rest = iter(drawn)
+        draws = Draws(*(None if mine is None else next(rest) for mine in self._draws))
+        return Shown(self._data, rows, draws, self._augmentation, self._dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +83,13 @@ class Batches:
     def __len__(self) -> int:
         return len(self.rows) // self.size if self.drop_last else math.ceil(len(self.rows) / self.size)
 
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return images (n, channels, height, width), channels last in memory, and labels int64 (n,)."""
+    def __getitem__(self, step: int) -> Shown:
         if not 0 <= step < len(self):
             raise IndexError(f"step {step} of {len(self)}")
         part = slice(step * self.size, (step + 1) * self.size)
-        rows = self.rows[part]
-        return augment(self.data, rows, self.augmentation, self.draws[part], self.dtype), self.data.labels[rows]
+        return Shown(self.data, self.rows[part], self.draws.part(part), self.augmentation, self.dtype)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Shown]:
         return (self[step] for step in range(len(self)))
 
 
@@ -111,7 +154,7 @@ def iterated(
     generator: torch.Generator,
     augmentation: Augmentation,
     dtype: torch.dtype = torch.float32,
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[Shown]:
     """Return ``steps`` batches of one shuffle after the other. Every image comes once before one comes twice.
 
     The last batch of a shuffle may be smaller. These are the validation batches of NAS-Bench-1Shot1, which starts a new loader

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -10,14 +9,14 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from benchmarks.images import digits
 from benchmarks.images.augment import STANDARD, Augmentation, Resident
-from benchmarks.images.batches import Batches, in_order, iterated, reshuffled, search_epoch
+from benchmarks.images.batches import Batches, Shown, in_order, iterated, reshuffled, search_epoch
 from benchmarks.images.batches import epoch as shuffled
 from benchmarks.images.dataset import ImageSet
 from benchmarks.images.parts import Split, parts
+from harness.device import prepare
 from harness.seeds import derive
 from harness.weight_sharing import Pairing
 
@@ -37,8 +36,7 @@ class SearchImages:
     """
 
     def __init__(self, dataset: str, split: Split, pairing: Rule, world: int, device: str) -> None:
-        if device == "cpu":
-            torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # workers share the cores
+        prepare(device)
         self.device = torch.device(device)
         self.augmentation = STANDARD[dataset]
         self._parts = residents(dataset, split, device)
@@ -55,9 +53,7 @@ class SearchImages:
         augmentation = replace(self.augmentation, cutout=cutout)
         return shuffled(self._parts[part], batch, self._generator(part, stream, epoch), augmentation)
 
-    def pairs(
-        self, batch: int, epoch: int, pairing: Pairing = "space"
-    ) -> Iterator[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
+    def pairs(self, batch: int, epoch: int, pairing: Pairing = "space") -> Iterator[tuple[Shown, Shown]]:
         """Return the bilevel loader; see the contract."""
         train, valid, generator = self._parts["train"], self._parts["valid"], self._generator("pairs", epoch)
         rule = self._pairing if pairing == "space" else pairing
@@ -67,14 +63,14 @@ class SearchImages:
         second = iterated if rule == "iterate" else reshuffled
         return zip(first, second(valid, batch, len(first), generator, self.augmentation), strict=True)
 
-    def plain(self, part: str, batch: int, number: int) -> tuple[Tensor, Tensor]:
+    def plain(self, part: str, batch: int, number: int) -> Shown:
         """Return a batch for evaluation; see the contract."""
         if part not in self._evaluated:
             self._evaluated[part] = self._prepared(part)
         prepared = self._evaluated[part]
         size, noise = min(batch, len(prepared.rows)), prepared.draws.noise
         rows = torch.arange(number * size, (number + 1) * size, device=self.device) % len(prepared.rows)
-        draws = replace(prepared.draws, noise=None if noise is None else noise[rows])
+        draws = prepared.draws._replace(noise=None if noise is None else noise[rows])
         return replace(prepared, rows=prepared.rows[rows], draws=draws, size=size)[0]
 
     def _prepared(self, part: str) -> Batches:
@@ -86,7 +82,7 @@ class SearchImages:
             noise = torch.randn(count, *data.images.shape[1:], generator=generator).to(self.device)
         order = torch.randperm(count, generator=self._generator("plain", part), device=self.device)
         ordered = in_order(data, len(data))
-        draws = replace(ordered.draws, noise=None if noise is None else noise[order])
+        draws = ordered.draws._replace(noise=None if noise is None else noise[order])
         return replace(ordered, rows=order % len(data), draws=draws, augmentation=Augmentation(noise=self.augmentation.noise))
 
     def _generator(self, *names: str | int) -> torch.Generator:

@@ -66,6 +66,8 @@ class Supernet(SupernetBase["_Cell"]):
         meter: the meter of the search.
     """
 
+    recordable = True
+
     def __init__(
         self,
         space: NB1Shot1Space,

@@ -22,6 +22,7 @@ from benchmarks.nb201.macro import STAGES, Macro
 from benchmarks.nb201.network import BN_EPS, BN_MOMENTUM, CONV1, CONV3, KERNEL, NONE, POOL, SKIP, Reduction, Skeleton, pool3
 from benchmarks.nb201.space import EDGES, OPS
 from benchmarks.networks import SupernetBase, drop_statistics, free
+from harness.device import rounded
 from harness.space import Arch
 from harness.training import Meter
 from harness.weight_sharing import Active, Decision, ranked
@@ -52,6 +53,8 @@ class Supernet(SupernetBase["Mixture"]):
         meter: the meter of the search.
     """
 
+    recordable = True
+
     def __init__(
         self,
         macro: Macro,
@@ -79,8 +82,10 @@ class Supernet(SupernetBase["Mixture"]):
         if weights is not None:
             mixture.per_image = weights[0].dim() == 3
             mixture.table = weights[0]
+            # the precision of images: numbers in float32 would make sums float32, and weights of operations would differ in it
+            table = rounded(weights[0])
             # unbind once: the gradients of entries taken one by one would be added one by one
-            entries = iter(weights[0].flatten(-2).unbind(-1))
+            entries = iter(table.flatten(-2).unbind(-1))
             mixture.weight = [{op: next(entries) for op in self.ops} for _ in EDGES]
             if straight_through:
                 idle = (
@@ -163,12 +168,12 @@ class Mixture:
 
         Return None if the pass has no weights, or weights for each image.
         """
-        if self.weight is None or self.per_image:
+        if self.weight is None or self.table is None or self.per_image:
             return None
         key = edges, op, channels
         if key not in self._gains:
             weights = torch.stack([self.weight[edge][op] for edge in edges])
-            self._gains[key] = weights.repeat_interleave(channels)
+            self._gains[key] = weights.repeat_interleave(channels).to(self.table.dtype)
         return self._gains[key]
 
 

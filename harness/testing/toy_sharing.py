@@ -41,7 +41,7 @@ class ToyTask:
         self.device = torch.device(device)
         self._world, self._charge = world, charge
         self._parts = {part: self._images(part) for part in ("train", "valid")}
-        self._parts["full"] = tuple(torch.cat(both) for both in zip(*self._parts.values(), strict=True))  # type: ignore[assignment]
+        self._parts["full"] = tuple(torch.cat(both) for both in zip(*self._parts.values(), strict=True))
         self.images = {**{part: len(labels) for part, (_, labels) in self._parts.items()}, "plain": IMAGES}
 
     def supernet(

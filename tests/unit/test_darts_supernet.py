@@ -229,9 +229,9 @@ def test_statistics_of_idle_operations_do_not_change() -> None:
 @pytest.mark.parametrize("affine", [False, True])
 def test_drop_path_keeps_the_mean_and_spares_bare_identities_only(affine: bool) -> None:
     """In the supernet of one-stage ISTA-NAS, identities have norms, and drop-path drops the output of every operation."""
-    run = plan(GROUPS[0], (tuple(range(len(OPS))),) * len(EDGES), 1, affine, torch.device("cpu"))
+    run = plan(GROUPS[0], (tuple(range(len(OPS))),) * len(EDGES), 1, affine)
     keep = _keep(run, 2000, 0.25, torch.Generator().manual_seed(1), torch.zeros(1))
-    identities = run.slots % len(OPS) == SKIP
+    identities = run.at.slots % len(OPS) == SKIP
     assert identities.sum() == 8
     assert bool((keep[:, identities] == 1).all()) != affine
     assert torch.allclose(keep.mean(0)[affine | ~identities], torch.ones(1), atol=0.05)

@@ -46,7 +46,15 @@ def test_imports_point_one_way() -> None:
     root = Path(registry.__file__).parents[1]
     contracts = {"harness.delivery", "harness.errors", "harness.problem", "harness.space", "harness.training", "harness.view"}
     allowed = {
-        "methods": {*contracts, "harness.budget", "harness.schedule", "harness.weight_sharing", "methods"},
+        "methods": {
+            *contracts,
+            "harness.budget",
+            "harness.device",
+            "harness.schedule",
+            "harness.steps",
+            "harness.weight_sharing",
+            "methods",
+        },
         "benchmarks": {
             *contracts,
             "harness.budget",
@@ -58,8 +66,10 @@ def test_imports_point_one_way() -> None:
             "harness.graphs",
             "harness.look",
             "harness.machine",
+            "harness.replay",
             "harness.safe_file",
             "harness.seeds",
+            "harness.steps",
             "harness.tables",
             "harness.unpickle",
             "harness.weight_sharing",

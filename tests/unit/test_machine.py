@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness import machine, run
+from harness import machine, replicas, run
 from harness.errors import UserError
 
 
@@ -81,18 +81,27 @@ def test_gpus_have_the_names_of_the_environment(
     assert machine.gpus() == names
 
 
-def test_a_command_for_a_gpu_starts_a_worker_per_gpu_and_says_so(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("free", "workers"), [([], 3), ([1, 1, 1], 6)])
+def test_a_command_for_a_gpu_starts_a_worker_per_gpu_or_as_many_as_may_fit_and_says_so(
+    free: list[int],
+    workers: int,
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     started: list[tuple[tuple[str, ...], int]] = []
     monkeypatch.setattr(run, "_carry_out", lambda plan, out, engine, workers, **_: started.append((gpus(engine), workers)))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(replicas, "free_bytes", lambda names: free)
+    monkeypatch.setattr(machine, "cores", lambda: 7)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
     call: dict[str, Any] = {"protocol": "smoke", "methods": ["random_search"], "device": "cuda", "outs": [tmp_path / "out"]}
     run.run(**call)
-    assert "one worker per GPU: 3; --workers starts more" in capsys.readouterr().err
-    run.run(**call, workers=6)
-    assert started == [(("4", "5", "6"), 3), (("4", "5", "6"), 6)]
+    said = capsys.readouterr().err
+    assert ("up to 2 runs on each" if free else "one run on each; nvidia-smi does not tell") in said and "--workers" in said
+    run.run(**call, workers=9)
+    assert started == [(("4", "5", "6"), workers), (("4", "5", "6"), 9)]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(UserError, match=r"--device cuda: PyTorch .* finds no CUDA device here; use --device cpu"):
         run.run(**call)

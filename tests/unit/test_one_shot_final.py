@@ -77,13 +77,13 @@ def test_a_method_that_records_nothing_has_it_all_the_same() -> None:
 @pytest.mark.parametrize("row", ["darts:bilevel", "rsps"])
 def test_the_late_training_loss_is_the_mean_of_the_last_tenth_of_the_steps(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
     losses: list[float] = []
-    step = Search.step_weights
+    finish = Search.finish_step
 
-    def noted(self: Search, loss: Any, *more: Any, **named: Any) -> None:
-        losses.append(float(loss.detach()))
-        step(self, loss, *more, **named)
+    def noted(self: Search, loss: Any) -> None:
+        losses.append(float(loss))
+        finish(self, loss)
 
-    monkeypatch.setattr(Search, "step_weights", noted)
+    monkeypatch.setattr(Search, "finish_step", noted)
     for epochs, late in ((3, 1), (20, 2)):  # at least the last epoch
         losses.clear()
         view = made_search.view()

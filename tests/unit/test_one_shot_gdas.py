@@ -86,7 +86,7 @@ def test_a_pass_and_its_gradients_are_those_of_a_plain_pass_under_the_same_noise
     images, labels = search.task.plain("valid", 16, 0)
     names = [decision.name for decision in search.net.decisions]
 
-    search.generator.manual_seed(5)
+    search.noise.manual_seed(5)
     loss = search.loss((images.double(), labels), relaxation(architecture))
     ours = [loss, *torch.autograd.grad(loss, [*architecture.values, *search.net.module.parameters()], allow_unused=True)]
 
@@ -110,10 +110,10 @@ def test_noise_is_of_the_network_or_of_each_cell() -> None:
     """D-47."""
     search = started()
     architecture = SoftmaxAdam(search, 3e-4, 1e-3)
-    search.generator.manual_seed(1)
+    search.noise.manual_seed(1)
     shared = HardGumbel(search)(architecture)
     assert isinstance(shared, Forward) and shared.straight_through
-    search.generator.manual_seed(1)
+    search.noise.manual_seed(1)
     own = HardGumbel(search, noise="cell", unsampled="nothing")(architecture)
     assert isinstance(own, CellForward) and not own.straight_through
     assert len(own.weights) == len(own.active) == search.net.cells

@@ -204,7 +204,7 @@ def test_the_first_weights_of_sparse_nas() -> None:
 def test_the_path_of_sparse_nas_strength(monkeypatch: pytest.MonkeyPatch) -> None:
     """D-19."""
     strengths: list[float] = []
-    monkeypatch.setattr(Hapg, "step", lambda self, gradient, rate, strength: strengths.append(strength))
+    monkeypatch.setattr(Hapg, "step", lambda self, gradient, rate, strength, numbers: strengths.append(strength))
     steeper: dict[str, Any] = {"first_strength": 0.5, "strength_step": 0.25}
     for changes, expected in (({}, [0.01, 0.02]), (steeper, [0.5, 0.75])):
         strengths.clear()

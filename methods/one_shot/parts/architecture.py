@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.one_shot.parts.adam import AdamSteps
+from harness.steps import Number
+from methods.one_shot.parts.adam import AdamSteps, set_gradient
 from methods.one_shot.parts.exponentiated import Order, exponentiated_step
 from methods.one_shot.parts.gumbel import gumbel_one_hot, gumbel_softmax
 from methods.one_shot.parts.passes import CellForward, Forward
@@ -17,6 +18,8 @@ from methods.one_shot.parts.search import Search
 
 Noise = Literal["network", "cell"]
 Unsampled = Literal["number", "nothing"]
+Numbers = Sequence[tuple[Number, Number]]
+"""Numbers of a step that differ from step to step; see :meth:`Architecture.advance`."""
 
 
 class Mixed(Protocol):
@@ -33,8 +36,16 @@ class Mixed(Protocol):
 class Architecture(Mixed, Protocol):
     """Architecture parameters of every decision of a space, and their optimiser."""
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """Take one step along the gradients of the values."""
+    def advance(self) -> Sequence[tuple[float, float]]:
+        """Count a step, and return its numbers that differ from step to step."""
+        ...
+
+    def step(self, gradients: Sequence[Tensor], numbers: Numbers | None = None) -> None:
+        """Take one step along the gradients of the values.
+
+        Args:
+            numbers: what :meth:`advance` returned for this step; None: it is called now.
+        """
         ...
 
     def state_dict(self) -> dict[str, Any]: ...
@@ -53,10 +64,13 @@ class SoftmaxAdam:
     def probabilities(self) -> list[Tensor]:
         return [logits.softmax(-1) for logits in self.values]
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
+    def advance(self) -> Sequence[tuple[float, float]]:
+        return self._adam.advance([True] * len(self.values))
+
+    def step(self, gradients: Sequence[Tensor], numbers: Numbers | None = None) -> None:
         for value, gradient in zip(self.values, gradients, strict=True):
-            value.grad = gradient
-        self._adam.step()
+            set_gradient(value, gradient)
+        self._adam.step(numbers)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -102,7 +116,10 @@ class SimplexEG:
     def probabilities(self) -> list[Tensor]:
         return self.values
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
+    def advance(self) -> Sequence[tuple[float, float]]:
+        return ()
+
+    def step(self, gradients: Sequence[Tensor], numbers: Numbers | None = None) -> None:
         with torch.no_grad():
             for value, gradient, floor in zip(self.values, gradients, self._floors, strict=True):
                 value.copy_(exponentiated_step(value, gradient, self._lr, floor, self._order))
@@ -157,20 +174,25 @@ class HardGumbel:
     """
 
     def __init__(self, search: Search, noise: Noise = "network", unsampled: Unsampled = "number") -> None:
-        self._generator, self._decisions = search.generator, search.net.decisions
+        self._generator, self._decisions = search.noise, search.net.decisions
         self._cells = search.net.cells if noise == "cell" else 1
         self._shared, self._straight_through = noise == "network", unsampled == "number"
         self.temperature = 10.0
 
     def __call__(self, architecture: Mixed) -> Forward | CellForward:
-        drawn: list[Sequence[Tensor]] = []
+        tables = [
+            (gumbel_one_hot if decision.kind == "operation" else gumbel_softmax)(
+                p.log().expand(self._cells, *p.shape), self.temperature, self._generator
+            )
+            for p, decision in zip(architecture.probabilities(), self._decisions, strict=True)
+        ]
+        drawn = [table.unbind() for table in tables]
+        of_operations = [table for table, decision in zip(tables, self._decisions, strict=True) if decision.kind == "operation"]
+        choices = iter(torch.cat([table.argmax(-1).flatten() for table in of_operations]).tolist())  # one wait for all
         active: list[list[tuple[tuple[int, ...], ...]]] = []
-        for p, decision in zip(architecture.probabilities(), self._decisions, strict=True):
-            sample = gumbel_one_hot if decision.kind == "operation" else gumbel_softmax
-            table = sample(p.log().expand(self._cells, *p.shape), self.temperature, self._generator)
-            drawn.append(table.unbind())
+        for decision in self._decisions:
             if decision.kind == "operation":
-                active.append([tuple((option,) for option in rows) for rows in table.argmax(-1).tolist()])
+                active.append([tuple((next(choices),) for _ in range(decision.rows)) for _ in range(self._cells)])
             else:
                 active.append([(tuple(range(len(decision.options))),) * decision.rows] * self._cells)
         weights, options = list(zip(*drawn, strict=True)), list(zip(*active, strict=True))

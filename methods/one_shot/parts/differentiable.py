@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from harness.space import Arch
-from methods.one_shot.parts.architecture import Architecture, Relaxation, mixture
+from harness.steps import Number
+from methods.one_shot.parts.architecture import Architecture, Numbers, Relaxation, mixture
 from methods.one_shot.parts.passes import Forward
 from methods.one_shot.parts.search import Search
 from methods.one_shot.parts.unrolled import unrolled_gradient
@@ -70,15 +71,15 @@ def alternate(
     best = _Best()
     search.keep(architecture=architecture, best=best)
 
-    def step_weights(train: Batch) -> None:
+    def of_weights(train: Batch, rate: Number) -> Tensor:
         with torch.set_grad_enabled(clip_architecture):
             forward = relaxation(architecture)
-        search.step_weights(search.loss(train, forward), architecture.values if clip_architecture else ())
+        return search.descend(search.loss(train, forward), rate, architecture.values if clip_architecture else ())
 
-    def step_architecture(train: Batch, valid: Batch) -> None:
+    def of_architecture(train: Batch, valid: Batch, rate: Number, numbers: Numbers) -> None:
         gradients: Sequence[Tensor]
         if unrolled:
-            gradients = unrolled_gradient(search, architecture, train, valid)
+            gradients = unrolled_gradient(search, architecture, train, valid, rate=rate)
         else:
             with search.sgd.fixed():
                 loss = search.loss(valid, relaxation(architecture))
@@ -87,17 +88,19 @@ def alternate(
         if arch_clip:
             norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients]))
             gradients = [gradient * (arch_clip / (norm + 1e-6)).clamp(max=1.0) for gradient in gradients]
-        architecture.step(gradients)
+        architecture.step(gradients, numbers)
 
+    same = relaxation is mixture
+    step_weights, step_architecture = search.step(of_weights, same), search.step(of_architecture, same)
     for epoch in search.epochs(part="full" if objective == "erm" else "train"):
         moves = begin()
         with search.until_spent():
             for train, valid in search.steps(batches(search, objective, epoch)):
                 if order == "architecture_first" and moves:
-                    step_architecture(train, valid)
-                step_weights(train)
+                    step_architecture(train, valid, search.lr, architecture.advance())
+                search.finish_step(step_weights(train, search.lr))
                 if order == "weights_first" and moves:
-                    step_architecture(train, valid)
+                    step_architecture(train, valid, search.lr, architecture.advance())
         table = [p.detach() for p in architecture.probabilities()]
         arch = search.derive(table)
         if reported == "best":

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.steps import Number
+
 
 class Experts:
     """Multiplicative weights over the operations of each edge, under rewards in ``[-bound, bound]`` for a known horizon.
@@ -40,27 +42,43 @@ class Experts:
         return self.log_weights.softmax(-1)
 
     def step(self, rewards: Tensor, share: float | None = None) -> None:
-        """Play one round per data point.
+        """Play one round per data point: :meth:`advance`, :meth:`reward` and :meth:`drop`."""
+        slack = self.advance(len(rewards), share)
+        self.reward(rewards)
+        self.drop(slack)
 
-        Experts are dropped after the last of these rounds. Dropping after each would drop the same ones: an expert gains at
-        most ``2 rate bound`` per round on the leader, and the threshold rises by as much.
+    def advance(self, points: int, share: float | None = None) -> float:
+        """Count one round per data point, and return how far behind the leader an expert may be after them.
+
+        Args:
+            points: number of data points.
+            share: share of the horizon that is over, if the search fits a budget and may play fewer or more rounds than
+                expected; None: the share that has been played.
+        """
+        if share is None and self.round + points > self.rounds:
+            raise ValueError(f"round {self.round + points} is beyond the horizon of {self.rounds}")
+        self.round += points
+        left = self.rounds - self.round if share is None else self.rounds * (1 - share)
+        return 2 * self.rate * self.bound * left
+
+    def reward(self, rewards: Tensor) -> None:
+        """Move the weights.
 
         Args:
             rewards: (points, edges, experts). The reward of operation o is ``-<d loss / d mixture, f_o(x)>``, by the loss of
                 that data point. Rewards of dropped experts are ignored.
-            share: share of the horizon that is over, if the search fits a budget and may play fewer or more rounds than
-                expected; None: the share that has been played.
         """
-        if share is None and self.round + len(rewards) > self.rounds:
-            raise ValueError(f"round {self.round + len(rewards)} is beyond the horizon of {self.rounds}")
-        dropped = self.log_weights.isneginf()
         gain = rewards.detach().to(self.log_weights).clamp(-self.bound, self.bound).sum(0)
-        weights = self.log_weights + self.rate * gain.masked_fill(dropped, 0.0)
-        self.round += len(rewards)
-        left = self.rounds - self.round if share is None else self.rounds * (1 - share)
-        slack = 2 * self.rate * self.bound * left
-        leader = weights.max(-1, keepdim=True).values
-        self.log_weights = weights.masked_fill(weights < leader - slack, -math.inf)
+        self.log_weights.add_(self.rate * gain.masked_fill(self.log_weights.isneginf(), 0.0))
+
+    def drop(self, slack: Number) -> None:
+        """Drop the experts that are further behind the leader than ``slack``.
+
+        Dropping once after several rounds drops the same experts as dropping after each: an expert gains at most
+        ``2 rate bound`` per round on the leader, and the threshold rises by as much.
+        """
+        leader = self.log_weights.max(-1, keepdim=True).values
+        self.log_weights.masked_fill_(self.log_weights < leader - slack, -math.inf)
 
     def state_dict(self) -> dict[str, Any]:
         return {"round": self.round, "log_weights": self.log_weights.clone()}

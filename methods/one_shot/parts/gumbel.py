@@ -10,7 +10,7 @@ def gumbel_one_hot(logits: Tensor, temperature: float, generator: torch.Generato
     """Draw one category per row with probability ``softmax(logits)``. Return it one-hot, in the shape and dtype of ``logits``.
 
     The gradient is that of :func:`gumbel_softmax`. For a simplex theta the logits are ``theta.log()``.
-    The noise G is drawn on the device of the generator, so a CPU generator gives every device the same samples.
+    The generator is on the device of the logits.
     """
     soft = gumbel_softmax(logits, temperature, generator)
     hard = torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
@@ -21,7 +21,7 @@ def gumbel_softmax(logits: Tensor, temperature: float, generator: torch.Generato
     """Return ``softmax((logits + G) / temperature)`` over the last dimension, with Gumbel noise G."""
     exponential = torch.empty(logits.shape, dtype=logits.dtype, device=generator.device).exponential_(generator=generator)
     # an exponential of zero would give infinite noise, whose softmax is undefined
-    noise = -exponential.clamp_min(torch.finfo(logits.dtype).tiny).log().to(logits.device)
+    noise = -exponential.clamp_min(torch.finfo(logits.dtype).tiny).log()
     return ((logits + noise) / temperature).softmax(-1)
 
 

@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.space import Arch
+from harness.steps import Number
 from harness.view import SearchView
-from methods.one_shot.parts.adam import AdamSteps
+from methods.one_shot.parts.adam import AdamSteps, set_gradient
+from methods.one_shot.parts.architecture import Numbers
 from methods.one_shot.parts.passes import Forward
 from methods.one_shot.parts.search import Search
 from methods.one_shot.parts.sgd import cosine
@@ -27,13 +29,21 @@ def two_stage(view: SearchView, settings: IstaNas) -> Arch:
     search = Search(view, settings, none=False, **_norms(settings))
     codes = Codes(search, settings)
     search.keep(codes=codes)
+
+    def of_codes(valid: Batch, numbers: Numbers) -> None:
+        with search.sgd.fixed():
+            codes.descend(search.loss(valid, codes.forward()))
+        codes.step(numbers)
+
+    def of_weights(train: Batch, rate: Number) -> Tensor:
+        return search.descend(search.loss(train, codes.forward()), rate, codes.b)
+
+    step_codes, step_weights = search.step(of_codes), search.step(of_weights)
     for epoch in search.epochs():
         with search.until_spent():
             for train, valid in search.steps(search.task.pairs(settings.batch, epoch, settings.pairing)):
-                with search.sgd.fixed():
-                    codes.descend(search.loss(valid, codes.forward()))
-                codes.step()
-                search.step_weights(search.loss(train, codes.forward()), codes.b)
+                step_codes(valid, codes.advance(), key=epoch)  # the executed connections are those of the epoch
+                search.finish_step(step_weights(train, search.lr, key=epoch))
         codes.recover()
         _report(search, codes)
     return codes.arch()
@@ -55,11 +65,17 @@ def one_stage(view: SearchView, settings: IstaNas) -> Arch:
     net = cast("DeployableSupernet", search.net) if settings.needs_deployable else None
     codes = Codes(search, settings)
     search.keep(codes=codes)
+
+    def of_both(batch: Batch, rate: Number, numbers: Numbers) -> Tensor:
+        loss = _loss(search, batch, codes, settings.auxiliary, net)
+        return search.descend(loss, rate, between=lambda: codes.step(numbers))
+
+    step = search.step(of_both)
     for epoch in search.epochs(part="full", goes_on=lambda epoch: _begins(search, codes, settings, net, epoch)):
         steps = 0
         with search.until_spent():
             for batch in search.steps(search.task.batches("full", settings.batch, epoch, cutout=settings.cutout)):
-                search.step_weights(_loss(search, batch, codes, settings.auxiliary, net), between=codes.step)
+                search.finish_step(step(batch, search.lr, codes.advance(), key=epoch))
                 steps += 1
         codes.recover(settings.tolerance(steps) if epoch > 0 else None)
         if net and settings.largest and net.parameter_count(codes.arch()) >= 1e6 * settings.largest:
@@ -222,14 +238,22 @@ class Codes:
     def descend(self, loss: Tensor) -> None:
         """Set the gradients of b to those of ``loss``."""
         for b, gradient in zip(self.b, torch.autograd.grad(loss, self.b), strict=True):
-            b.grad = gradient
+            set_gradient(b, gradient)
 
-    def step(self) -> None:
-        """Take a step of Adam on b of the nodes that have not settled."""
+    def advance(self) -> list[tuple[float, float]]:
+        """Count a step of Adam, and return its numbers that differ from step to step."""
+        return self._adam.advance(self.alive)
+
+    def step(self, numbers: Numbers) -> None:
+        """Take a step of Adam on b of the nodes that have not settled.
+
+        Args:
+            numbers: what :meth:`advance` returned for this step.
+        """
         for b, alive in zip(self.b, self.alive, strict=True):
             if not alive:
                 b.grad = None
-        self._adam.step()
+        self._adam.step(numbers)
         if self.settings.one_stage:  # the weights' next backward pass would add to them
             for b in self.b:
                 b.grad = None

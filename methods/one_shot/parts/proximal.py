@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.steps import Number, like
 
-def sparse_group_lasso(weights: Tensor, strength: float, mixture: float, sizes: Sequence[int]) -> Tensor:
+
+def sparse_group_lasso(weights: Tensor, strength: Number, mixture: float, sizes: Sequence[int]) -> Tensor:
     """Return ``strength (mixture |A|_1 + (1 - mixture) sum_n sqrt|n| |A_(n)|_2)`` (SparseNAS, eq. 2), differentiable.
 
     Args:
@@ -21,7 +23,7 @@ def sparse_group_lasso(weights: Tensor, strength: float, mixture: float, sizes: 
     """
     flat = weights.flatten()
     groups = [math.sqrt(len(group)) * torch.linalg.vector_norm(group) for group in torch.split(flat, list(sizes))]
-    return strength * (mixture * flat.abs().sum() + (1 - mixture) * torch.stack(groups).sum())
+    return like(strength, flat) * (mixture * flat.abs().sum() + (1 - mixture) * torch.stack(groups).sum())
 
 
 def soft_threshold(z: Tensor, threshold: Tensor | float) -> Tensor:
@@ -37,7 +39,7 @@ def group_shrink(z: Tensor, threshold: float | Tensor) -> Tensor:
     return torch.where(norm > bound, 1 - bound / norm, torch.zeros_like(norm)) * z
 
 
-def hierarchical_prox(z: Tensor, steps: Tensor, strength: float, mixture: float, sizes: Sequence[int]) -> Tensor:
+def hierarchical_prox(z: Tensor, steps: Tensor, strength: Number, mixture: float, sizes: Sequence[int]) -> Tensor:
     """Return the proximal point of the sparse group lasso at the vector ``z``: entries first, then groups (eq. 5).
 
     Args:
@@ -46,7 +48,8 @@ def hierarchical_prox(z: Tensor, steps: Tensor, strength: float, mixture: float,
     """
     entries = torch.split(soft_threshold(z, steps * (strength * mixture)), list(sizes))
     medians = [torch.quantile(group, 0.5) for group in torch.split(steps, list(sizes))]
-    shrunk = [group_shrink(g, m * (strength * (1 - mixture))) for g, m in zip(entries, medians, strict=True)]
+    of_groups = like(strength * (1 - mixture), steps)
+    shrunk = [group_shrink(g, m * of_groups) for g, m in zip(entries, medians, strict=True)]
     return torch.cat(shrunk)
 
 
@@ -83,20 +86,28 @@ class Hapg:
         self.steps = 0
         self.sparse = weights.detach().clone()
 
-    def step(self, gradient: Tensor, rate: float, strength: float) -> None:
-        """Take one step along the gradient of the loss at ``weights``, with this step size and regularisation."""
+    def advance(self) -> tuple[float, ...]:
+        """Count a step, and return its numbers that differ from step to step: the momentum, and those of the direction."""
+        self.steps += 1
+        return ((self.steps - 2) / (self.steps + 1) if self.accelerated else 0.0,)
+
+    def step(self, gradient: Tensor, rate: Number, strength: Number, numbers: Sequence[Number] | None = None) -> None:
+        """Take one step along the gradient of the loss at ``weights``, with this step size and regularisation.
+
+        Args:
+            numbers: what :meth:`advance` returned for this step; None: it is called now.
+        """
+        momentum, *more = self.advance() if numbers is None else numbers
         with torch.no_grad():
-            self.steps += 1
-            rates, direction = self._direction(gradient, rate)
+            rates, direction = self._direction(gradient, rate, more)
             z = self.weights - rates * direction
             point = hierarchical_prox(z.flatten(), rates.flatten(), strength, self.mixture, self.sizes).view_as(z)
-            momentum = (self.steps - 2) / (self.steps + 1) if self.accelerated else 0.0
             self.weights.copy_(point + momentum * (point - self.sparse))
-            self.sparse = point
+            self.sparse.copy_(point)
 
-    def _direction(self, gradient: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+    def _direction(self, gradient: Tensor, rate: Number, numbers: Sequence[Number]) -> tuple[Tensor, Tensor]:
         """Return the step size of each entry, and the direction that it multiplies."""
-        return torch.full_like(gradient, rate), gradient
+        return torch.ones_like(gradient) * rate, gradient
 
     def state_dict(self) -> dict[str, Any]:
         tensors = {name: getattr(self, name).detach().clone() for name in self._tensors}
@@ -130,9 +141,14 @@ class AdamHapg(Hapg):
         self.betas, self.epsilon = betas, epsilon
         self.mean, self.square = torch.zeros_like(self.sparse), torch.zeros_like(self.sparse)
 
-    def _direction(self, gradient: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+    def advance(self) -> tuple[float, ...]:
         beta1, beta2 = self.betas
-        self.mean = beta1 * self.mean + (1 - beta1) * gradient
-        self.square = beta2 * self.square + (1 - beta2) * gradient**2
-        second = self.square / (1 - beta2**self.steps)
-        return rate / (second.sqrt() + self.epsilon), self.mean / (1 - beta1**self.steps)
+        return (*super().advance(), 1 - beta1**self.steps, 1 - beta2**self.steps)
+
+    def _direction(self, gradient: Tensor, rate: Number, numbers: Sequence[Number]) -> tuple[Tensor, Tensor]:
+        beta1, beta2 = self.betas
+        of_mean, of_square = numbers
+        self.mean.mul_(beta1).add_((1 - beta1) * gradient)
+        self.square.mul_(beta2).add_((1 - beta2) * gradient**2)
+        # the bits of a float over a tensor, for a rate in a tensor too
+        return ((self.square / of_square).sqrt() + self.epsilon).reciprocal() * rate, self.mean / of_mean

@@ -17,8 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.budget import BudgetExhausted
+from harness.device import autocast
 from harness.schedule import MARGIN, Schedule
 from harness.space import Arch
+from harness.steps import Number, Recorder, Step, recorder
 from harness.view import SearchView
 from methods.one_shot.parts.passes import EVERYTHING, CellForward, Forward
 from methods.one_shot.parts.recording import Recording
@@ -33,6 +35,7 @@ CHECKPOINT_SHARE = 0.01
 PRICED_CELLS = 32
 """Number of drawn cells whose mean price a fitted schedule expects of a candidate."""
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 Images = Literal["augmented", "plain"]
 """How validation images are shown; see :meth:`Search.validation`."""
@@ -63,7 +66,9 @@ class Search:
         self.rng = random.Random()
         """Draws architectures. It is seeded in every epoch, so that a resumed search draws the same as an uninterrupted one."""
         self.generator = torch.Generator()
-        """Draws tensors, seeded likewise. It is on the CPU, so that every device draws the same."""
+        """Draws tensors on the CPU, seeded likewise."""
+        self.noise = torch.Generator(self.device)
+        """Draws tensors on the device, seeded likewise."""
         self._ties = view.seed("ties")
         self.schedule = Schedule(view.budget, settings.epochs)
         """The search's own epochs, or as many as the budget allows."""
@@ -79,6 +84,7 @@ class Search:
         self._trained = 0.0
         """Epochs of the steps that train the weights."""
         self._steps, self._images, self._length = 0, self.task.images["train"], float(settings.epochs)
+        self._recorder: Recorder | None = None
         self._stateful: dict[str, Any] = {"sgd": self.sgd, "schedule": self.schedule, "records": self._recording}
 
     def new_generator(self, name: str) -> torch.Generator:
@@ -132,7 +138,7 @@ class Search:
                 written = time.monotonic()
                 cost = written - ended
         self.rng.seed(self.view.seed("final cells"))
-        self.generator.manual_seed(self.view.seed("final cells"))
+        self._seed_tensors("final cells")
         self._recording.final(self._trained, lambda: self.draw())
         self._seed(epochs)
 
@@ -187,7 +193,7 @@ class Search:
         """
         if self.schedule.fitted and evaluated + each:
             self.rng.seed(self.view.seed("priced cells"))
-            self.generator.manual_seed(self.view.seed("priced cells"))
+            self._seed_tensors("priced cells")
             currency = str(self.view.budget.currency)
             price = fmean(self.net.price(1, active=cell.active)[currency] for cell in self.priced())
             self.schedule.reserve = MARGIN * evaluated * price
@@ -208,15 +214,31 @@ class Search:
         return F.cross_entropy(self.logits(batch[0], forward), batch[1], reduction=reduction)
 
     def logits(self, images: Tensor, forward: Forward | CellForward = EVERYTHING, *, training: bool = True) -> Tensor:
-        """Return the logits of one pass, float32. A GPU computes them in bfloat16."""
+        """Return the logits of one pass, float32; see :mod:`harness.device` for the precision of the layers."""
         if self.net.module.training != training:  # a switch visits every layer, so it waits until it is needed
             self.net.module.train(training)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with autocast(self.device):
             logits = self.net(images, forward.weights, forward.active, straight_through=forward.straight_through)
         return logits.float()
 
-    def step_weights(self, loss: Tensor, counted: Sequence[Tensor] = (), between: Callable[[], None] = lambda: None) -> None:
-        """Take one step of the weights down ``loss``.
+    def step(self, function: Callable[..., Result], same: bool = True) -> Step[Result]:
+        """Return a step of this search, which a GPU records; see :class:`harness.steps.Step` for what ``function`` may do.
+
+        Args:
+            same: False if the operations differ from call to call, as those of a drawn cell do: it is not recorded.
+        """
+        if self._recorder is None and self.net.recordable:
+            self._recorder = recorder(self.device)
+        return Step(function, self._recorder if same and self.net.recordable else None)
+
+    def step_weights(self, loss: Tensor) -> None:
+        """Take one step of the weights down ``loss``."""
+        self.finish_step(self.descend(loss, self.lr))
+
+    def descend(
+        self, loss: Tensor, rate: Number, counted: Sequence[Tensor] = (), between: Callable[[], None] = lambda: None
+    ) -> Tensor:
+        """Move the weights down ``loss``: what a device does in a step. Return the loss.
 
         Args:
             counted: tensors whose gradients are part of the clipped norm.
@@ -227,7 +249,11 @@ class Search:
         between()
         if self.settings.clip:
             self.sgd.clip(self.settings.clip, [value.grad for value in counted if value.grad is not None])
-        self.sgd.step(self.lr)
+        self.sgd.step(rate)
+        return loss.detach()
+
+    def finish_step(self, loss: Tensor) -> None:
+        """Note a step of the weights and its loss, and report progress."""
         self._recording.step(loss)
         self._steps += 1
         self._progress(self._epoch_share)
@@ -340,7 +366,11 @@ class Search:
 
     def _seed(self, epoch: int) -> None:
         self.rng.seed(self.view.seed(f"choices of epoch {epoch}"))
-        self.generator.manual_seed(self.view.seed(f"tensors of epoch {epoch}"))
+        self._seed_tensors(f"tensors of epoch {epoch}")
+
+    def _seed_tensors(self, name: str) -> None:
+        for generator in (self.generator, self.noise):
+            generator.manual_seed(self.view.seed(name))
 
     def _checkpoint(self, epoch: int) -> None:
         buffers = dict(self.net.module.named_buffers())

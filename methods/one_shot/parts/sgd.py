@@ -15,6 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from harness.steps import Number
+
 
 class Sgd:
     """Stochastic gradient descent, equal to ``torch.optim.SGD``.
@@ -83,14 +85,18 @@ class Sgd:
         """Return the gradient plus weight decay, flat."""
         return torch.add(self.gradient, self.flat, alpha=self.decay)
 
-    def step(self, rate: float) -> None:
-        """Take one step along the present gradients."""
+    def step(self, rate: Number) -> None:
+        """Take one step along the present gradients. The result is the same to the bit for a rate in a tensor."""
         with torch.no_grad():
             step = self.direction()
             frozen = self.gradient == 0 if self.inactive == "keep" else self.frozen
             before = None if frozen is None else (self.flat.clone(), self.buffer.clone())
             self.buffer.mul_(self.momentum).add_(step)
-            self.flat.add_(step.add_(self.buffer, alpha=self.momentum) if self.nesterov else self.buffer, alpha=-rate)
+            way = step.add_(self.buffer, alpha=self.momentum) if self.nesterov else self.buffer
+            if isinstance(rate, Tensor):
+                self.flat.addcmul_(way, rate.to(way.dtype), value=-1)
+            else:
+                self.flat.add_(way, alpha=-rate)
             if before and frozen is not None:
                 for value, old in zip((self.flat, self.buffer), before, strict=True):
                     value.copy_(torch.where(frozen, old, value))  # a mask as an index would wait for the device

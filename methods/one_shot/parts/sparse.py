@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from harness.space import Arch
+from harness.steps import Number
 from harness.view import SearchView
 from methods.one_shot.parts import operations
-from methods.one_shot.parts.adam import AdamSteps
+from methods.one_shot.parts.adam import AdamSteps, set_gradient
 from methods.one_shot.parts.differentiable import batches
 from methods.one_shot.parts.passes import Forward
 from methods.one_shot.parts.proximal import AdamHapg, Hapg, path_strength, sparse_group_lasso
@@ -19,7 +20,7 @@ from methods.one_shot.parts.search import Search
 from methods.one_shot.parts.unrolled import architecture_gradient
 
 if TYPE_CHECKING:
-    from harness.weight_sharing import Decision
+    from harness.weight_sharing import Batch, Decision
     from methods.one_shot.sparse_nas import SparseNas
 
 
@@ -33,14 +34,24 @@ def search(view: SearchView, settings: SparseNas) -> None:
     search = Search(view, settings, none=False, **operations.choices(settings.operations))
     weights = SparseWeights(search, settings)
     search.keep(architecture=weights)
+
+    def of_architecture(
+        train: Batch, valid: Batch, lr: Number, rate: Number, strength: Number, numbers: Sequence[Sequence[Number]]
+    ) -> None:
+        gradients = architecture_gradient(search, weights, train, valid, settings.second_order, rate=lr)
+        weights.step(gradients, rate, strength, numbers)
+
+    def of_weights(train: Batch, lr: Number) -> Tensor:
+        return search.descend(search.loss(train, Forward([value.detach() for value in weights.values])), lr)
+
+    step_architecture, step_weights = search.step(of_architecture), search.step(of_weights)
     for epoch in search.epochs():
         strength = path_strength(search.position, settings.strength_step, settings.first_strength)
         rate = settings.arch_lr * (search.lr / settings.lr if settings.arch_cosine else 1.0)
         with search.until_spent():
             for train, valid in search.steps(batches(search, "bilevel", epoch)):
-                gradients = architecture_gradient(search, weights, train, valid, settings.second_order)
-                weights.step(gradients, rate, strength)
-                search.step_weights(search.loss(train, Forward([value.detach() for value in weights.values])))
+                step_architecture(train, valid, search.lr, rate, strength, weights.advance())
+                search.finish_step(step_weights(train, search.lr))
         scores = weights.scores()
         arch = _derived(search, scores)
         proposed = arch in view.space
@@ -94,28 +105,36 @@ class SparseWeights:
         """Return the weights themselves. They are not probabilities, but they are what a mixture takes."""
         return self.values
 
-    def step(self, gradients: list[Tensor], rate: float, strength: float) -> None:
+    def advance(self) -> list[Sequence[float]]:
+        """Count a step, and return its numbers that differ from step to step."""
+        if self.settings.optimiser == "adam":
+            return [optimiser.advance([True])[0] for optimiser in self._optimisers]
+        return [optimiser.advance() for optimiser in self._optimisers]
+
+    def step(self, gradients: list[Tensor], rate: Number, strength: Number, numbers: Sequence[Sequence[Number]]) -> None:
         """Take one step.
 
         Args:
             gradients: gradients of the validation loss by the values.
             rate: step size; Adam has its own.
             strength: lambda of the sparse group lasso.
+            numbers: what :meth:`advance` returned for this step.
         """
-        for value, gradient, optimiser, sizes in zip(self.values, gradients, self._optimisers, self._sizes, strict=True):
+        parts = zip(self.values, gradients, self._optimisers, self._sizes, numbers, strict=True)
+        for value, gradient, optimiser, sizes, ahead in parts:
             if self.settings.optimiser == "adam":
                 penalty = sparse_group_lasso(value, strength, self.settings.mixture, sizes)
                 (by_penalty,) = torch.autograd.grad(penalty, value)
-                value.grad = gradient + by_penalty
-                optimiser.step()
+                set_gradient(value, gradient + by_penalty)
+                optimiser.step([ahead])
             else:
-                optimiser.step(gradient, rate, strength)
+                optimiser.step(gradient, rate, strength, ahead)
 
     def sparse(self) -> list[Tensor]:
         """Return the proximal points, which are exactly sparse while the weights are not (D-17); for Adam the weights."""
         if self.settings.optimiser == "adam":
             return [value.detach() for value in self.values]
-        return [optimiser.sparse for optimiser in self._optimisers]
+        return [optimiser.sparse.clone() for optimiser in self._optimisers]
 
     def scores(self) -> list[Tensor]:
         """Return the absolute sparse weights, with zero for those up to the tolerance."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from harness.device import exact
+from harness.steps import Number
 from methods.one_shot.parts.architecture import Mixed, Relaxation, mixture
 
 if TYPE_CHECKING:
@@ -19,14 +21,29 @@ DISTANCE = 0.01
 
 
 def unrolled_gradient(
-    search: Search, architecture: Mixed, train: Batch, valid: Batch, relaxation: Relaxation = mixture
+    search: Search,
+    architecture: Mixed,
+    train: Batch,
+    valid: Batch,
+    relaxation: Relaxation = mixture,
+    rate: Number | None = None,
 ) -> list[Tensor]:
     """Return ``dL_val(w')/da - lr (dL_train(w+)/da - dL_train(w-)/da) / 2e`` (DARTS, eq. 7 and 8).
 
     ``w' = w - lr (momentum buffer + dL_train + decay w)``, ``w+- = w +- e dL_val(w')/dw'``, ``e = 0.01 / |dL_val(w')/dw'|``.
     The virtual step has the optimiser's momentum and decay, as in DARTS' code (D-18). Weights, momentum and the statistics of
-    norms do not change.
+    norms do not change. All passes are in float32.
+
+    Args:
+        rate: learning rate of the virtual step (lr); None: that of the search.
     """
+    with exact():  # the displaced weights differ by less than the steps of bfloat16, and so do their gradients
+        return _unrolled(search, architecture, train, valid, relaxation, search.lr if rate is None else rate)
+
+
+def _unrolled(
+    search: Search, architecture: Mixed, train: Batch, valid: Batch, relaxation: Relaxation, rate: Number
+) -> list[Tensor]:
     sgd, values = search.sgd, architecture.values
     statistics = [buffer.clone() for buffer in search.net.module.buffers()]
     weights = sgd.flat.clone()
@@ -47,7 +64,7 @@ def unrolled_gradient(
 
     by_weights(train)
     with torch.no_grad():
-        sgd.flat.sub_(search.lr * (sgd.momentum * sgd.buffer + sgd.direction()))
+        sgd.flat.sub_(rate * (sgd.momentum * sgd.buffer + sgd.direction()))
     by_valid = by_weights(valid, values)
     towards = sgd.gradient.clone()
     distance = DISTANCE / torch.linalg.vector_norm(towards).clamp_min(1e-12)
@@ -61,16 +78,20 @@ def unrolled_gradient(
         sgd.flat.copy_(weights)
         for buffer, before in zip(search.net.module.buffers(), statistics, strict=True):
             buffer.copy_(before)
-        return [
-            direct - search.lr * (plus - minus) / (2 * distance) for direct, plus, minus in zip(by_valid, *sides, strict=True)
-        ]
+        return [direct - rate * (plus - minus) / (2 * distance) for direct, plus, minus in zip(by_valid, *sides, strict=True)]
 
 
 def architecture_gradient(
-    search: Search, architecture: Mixed, train: Batch, valid: Batch, second_order: bool, relaxation: Relaxation = mixture
+    search: Search,
+    architecture: Mixed,
+    train: Batch,
+    valid: Batch,
+    second_order: bool,
+    relaxation: Relaxation = mixture,
+    rate: Number | None = None,
 ) -> list[Tensor]:
     """Return the gradient of the validation loss by the architecture: first order, or through one step of the weights."""
     if second_order:
-        return unrolled_gradient(search, architecture, train, valid, relaxation)
+        return unrolled_gradient(search, architecture, train, valid, relaxation, rate)
     with search.sgd.fixed():
         return list(torch.autograd.grad(search.loss(valid, relaxation(architecture)), architecture.values))

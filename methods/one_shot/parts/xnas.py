@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.space import Arch
+from harness.steps import Number
 from harness.view import SearchView
 from methods.one_shot.parts.experts import Experts
 from methods.one_shot.parts.passes import Forward
@@ -26,13 +27,25 @@ def search(view: SearchView, settings: Xnas) -> Arch:
     decisions = search.net.decisions
     experts = [Experts(d.rows, len(d.options), rounds, settings.reward_bound, search.device) for d in decisions]
     search.keep(**{f"experts of {d.name}": of_decision for d, of_decision in zip(decisions, experts, strict=True)})
+
+    def of_experts(train: Batch, valid: Batch) -> None:
+        count = len(train[1])  # the last training batch of an epoch is smaller; the horizon counts training images
+        _reward(search, experts, (valid[0][:count], valid[1][:count]), alive)
+
+    def of_weights(train: Batch, rate: Number, slack: Sequence[Number]) -> Tensor:
+        for of_decision, behind in zip(experts, slack, strict=True):
+            of_decision.drop(behind)
+        return search.descend(search.loss(train, Forward(_mixtures(experts), alive)), rate)
+
+    step_experts, step_weights = search.step(of_experts), search.step(of_weights)
     for epoch in search.epochs():
         # what is wiped out within an epoch is executed with weight zero until its end: a look at it would wait for the device
         alive = _alive(experts)
         for train, valid in search.steps(search.task.pairs(settings.batch, epoch)):
-            count = len(train[1])  # the last training batch of an epoch is smaller; the horizon counts training images
-            _reward(search, experts, (valid[0][:count], valid[1][:count]), alive)
-            search.step_weights(search.loss(train, Forward(_mixtures(experts), alive)))
+            step_experts(train, valid, key=alive)
+            share = search.schedule.share if search.schedule.fitted else None
+            slack = [of_decision.advance(len(train[1]), share) for of_decision in experts]
+            search.finish_step(step_weights(train, search.lr, slack, key=alive))
         mixtures = _mixtures(experts)
         view.propose(search.derive(mixtures))
         living = float(sum((mixture > 0).sum() for mixture in mixtures))
@@ -43,16 +56,15 @@ def search(view: SearchView, settings: Xnas) -> Arch:
 
 
 def _reward(search: Search, experts: Sequence[Experts], valid: Batch, alive: Active) -> None:
-    """Play one round per image.
+    """Reward the experts by each image.
 
     Each image has its own copy of the weights, so that ``-d loss / d weight`` is the reward of an operation by that image.
     """
     weights = [mixture.expand(len(valid[1]), *mixture.shape).contiguous().requires_grad_() for mixture in _mixtures(experts)]
     with search.sgd.fixed():
         loss = search.loss(valid, Forward(weights, alive), reduction="sum")
-    share = search.schedule.share if search.schedule.fitted else None
     for of_decision, gradient in zip(experts, torch.autograd.grad(loss, weights), strict=True):
-        of_decision.step(-gradient, share)
+        of_decision.reward(-gradient)
 
 
 def _mixtures(experts: Sequence[Experts]) -> list[Tensor]:

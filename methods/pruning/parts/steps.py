@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from harness.steps import Number
 from methods.one_shot.parts.proximal import AdamHapg, Hapg, soft_threshold
 
 BETAS = (0.5, 0.999)
@@ -110,15 +111,15 @@ class GroupedHapg(Hapg):
         super().__init__(weights, [weights.shape[1]] * len(weights), mixture)
         self.strengths = strengths
 
-    def step(self, gradient: Tensor, rate: float, strength: float) -> None:
+    def step(self, gradient: Tensor, rate: Number, strength: Number, numbers: Sequence[Number] | None = None) -> None:
         """Take one step along the gradient of the loss. The strength of each group is multiplied by ``strength``."""
-        self.steps += 1
-        rates, direction = self._direction(gradient, rate)
+        momentum, *more = self.advance() if numbers is None else numbers
+        rates, direction = self._direction(gradient, rate, more)
         point = grouped_prox(
             self.weights - rates * direction, rates, self._of_groups(rates), strength * self.strengths, self.mixture
         )
-        self.weights.copy_(point + (self.steps - 2) / (self.steps + 1) * (point - self.sparse))
-        self.sparse = point
+        self.weights.copy_(point + momentum * (point - self.sparse))
+        self.sparse.copy_(point)
 
     def _of_groups(self, rates: Tensor) -> Tensor:
         """Return the step size of each group, (groups,): that of all its entries."""
