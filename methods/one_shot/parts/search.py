@@ -33,6 +33,7 @@ CHECKPOINT_SHARE = 0.01
 PRICED_CELLS = 32
 """Number of drawn cells whose mean price a fitted schedule expects of a candidate."""
 Item = TypeVar("Item")
+Merit = TypeVar("Merit", float, Tensor)
 
 Images = Literal["augmented", "plain"]
 """How validation images are shown; see :meth:`Search.validation`."""
@@ -141,6 +142,11 @@ class Search:
         """Return the moment in the method's own schedule, in its epochs; see :class:`harness.schedule.Schedule`."""
         return self.schedule.position
 
+    @property
+    def step_size(self) -> float:
+        """Return the learning rate of the weights for the present training batch."""
+        return self.lr * self.task.rate_factor
+
     def steps(self, batches: Iterable[Item]) -> Iterator[Item]:
         """Yield the batches of an epoch, as far as the budget allows another step."""
         for batch in self.schedule.steps(batches, math.ceil(self._images / self.settings.batch)):
@@ -227,7 +233,7 @@ class Search:
         between()
         if self.settings.clip:
             self.sgd.clip(self.settings.clip, [value.grad for value in counted if value.grad is not None])
-        self.sgd.step(self.lr)
+        self.sgd.step(self.step_size)
         self._recording.step(loss)
         self._steps += 1
         self._progress(self._epoch_share)
@@ -242,6 +248,15 @@ class Search:
         """Return accuracy (percent) and mean loss on a batch in evaluation mode. The pass is charged."""
         logits = self.logits(batch[0], forward, training=False)
         return (logits.argmax(-1) == batch[1]).float().mean() * 100, F.cross_entropy(logits, batch[1])
+
+    def merit(self, score: tuple[Merit, Merit]) -> Merit:
+        """Return what compares candidates, higher is better: the accuracy, or minus the loss if the task says so.
+
+        Args:
+            score: accuracy and loss.
+        """
+        accuracy, loss = score
+        return -loss if self.task.rules.ranked_by == "loss" else accuracy
 
     def derive(self, scores: Sequence[Tensor]) -> Arch:
         """Return the architecture that the space derives from scores.
@@ -273,7 +288,7 @@ class Search:
     def best_of(
         self, archs: Sequence[Arch], batch: int = 512, batches: int = 1, finalists: int = 0, images: Images = "plain"
     ) -> Arch:
-        """Return the architecture with the highest accuracy. Each is ranked on other validation batches.
+        """Return the architecture of highest merit. Each is ranked on other validation batches.
 
         Of equals the first wins, as in the papers' code. Candidates are in the order in which they were drawn, or likeliest
         first, so no option is preferred.
@@ -289,14 +304,16 @@ class Search:
         drawn = self.validation(batch, images, "ranking")
         for arch in archs:
             forward = Forward(active=self.net.active_for(arch))
-            accuracies = [self.score(next(drawn), forward)[0] for _ in range(batches)]
-            mean = float(torch.stack(accuracies).mean())
+            merits = [self.merit(self.score(next(drawn), forward)) for _ in range(batches)]
+            mean = float(torch.stack(merits).mean())
             if not means or mean > max(means):
                 self.view.propose(arch)  # the budget may end before the last candidate
             means.append(mean)
         order = sorted(range(len(archs)), key=means.__getitem__, reverse=True)
         best = [archs[k] for k in order[: max(finalists, 1)]]
-        return max(best, key=lambda arch: self.validate(Forward(active=self.net.active_for(arch)))[0]) if finalists else best[0]
+        if not finalists:
+            return best[0]
+        return max(best, key=lambda arch: self.merit(self.validate(Forward(active=self.net.active_for(arch)))))
 
     @torch.no_grad()
     def validate(self, forward: Forward = EVERYTHING, images: int = 0) -> tuple[float, float]:

@@ -25,7 +25,8 @@ def unrolled_gradient(
 
     ``w' = w - lr (momentum buffer + dL_train + decay w)``, ``w+- = w +- e dL_val(w')/dw'``, ``e = 0.01 / |dL_val(w')/dw'|``.
     The virtual step has the optimiser's momentum and decay, as in DARTS' code (D-18). Weights, momentum and the statistics of
-    norms do not change.
+    norms do not change. If the task says so, the gradients by the weights are clipped: that of the virtual step, whose factor
+    then also scales the finite difference, and that of the validation loss (D-93).
     """
     sgd, values = search.sgd, architecture.values
     statistics = [buffer.clone() for buffer in search.net.module.buffers()]
@@ -45,10 +46,15 @@ def unrolled_gradient(
             value.requires_grad_()
         return gradients
 
+    norm = search.settings.clip if search.task.rules.unrolled_clipped else 0.0
+    rate = search.step_size
     by_weights(train)
+    factor = sgd.clip(norm) if norm else 1.0
     with torch.no_grad():
-        sgd.flat.sub_(search.lr * (sgd.momentum * sgd.buffer + sgd.direction()))
+        sgd.flat.sub_(rate * (sgd.momentum * sgd.buffer + sgd.direction()))
     by_valid = by_weights(valid, values)
+    if norm:
+        sgd.clip(norm)
     towards = sgd.gradient.clone()
     distance = DISTANCE / torch.linalg.vector_norm(towards).clamp_min(1e-12)
     sides = []
@@ -62,7 +68,8 @@ def unrolled_gradient(
         for buffer, before in zip(search.net.module.buffers(), statistics, strict=True):
             buffer.copy_(before)
         return [
-            direct - search.lr * (plus - minus) / (2 * distance) for direct, plus, minus in zip(by_valid, *sides, strict=True)
+            direct - rate * factor * (plus - minus) / (2 * distance)
+            for direct, plus, minus in zip(by_valid, *sides, strict=True)
         ]
 
 
