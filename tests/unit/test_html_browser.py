@@ -69,6 +69,13 @@ def texts(browser: webdriver.Chrome, selector: str) -> list[str]:
     return [element.text for element in browser.find_elements(By.CSS_SELECTOR, selector)]
 
 
+def sort(browser: webdriver.Chrome) -> None:
+    """Sort the table of results by its first column and wait: the table is drawn again after the click has returned."""
+    browser.find_elements(By.CSS_SELECTOR, "figure.table table thead tr:last-child th")[0].click()
+    ascending = "figure.table table thead th[aria-sort=ascending]"
+    WebDriverWait(browser, MINUTE).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ascending))
+
+
 def lit(browser: webdriver.Chrome, selector: str) -> set[str | None]:
     """Return the rows that are lit among the elements."""
     return {element.get_attribute("data-row") for element in browser.find_elements(By.CSS_SELECTOR, f"{selector}.lit")}
@@ -90,12 +97,10 @@ def test_a_page_opens_without_errors_and_fits_the_screen(
 def test_tables_sort_by_number_and_filter(folder: Path, browser: webdriver.Chrome) -> None:
     opened(browser, folder / "digits" / "index.html")
     column = "figure.table table tbody tr td:nth-of-type(2)"
-    heads = browser.find_elements(By.CSS_SELECTOR, "figure.table table thead tr:last-child th")
     before = texts(browser, column)[:4]
-    heads[0].click()
+    sort(browser)
     numbers = [float(text.split()[0]) for text in texts(browser, column)[:4]]
     assert numbers == sorted(numbers) and before != texts(browser, column)[:4]
-    assert browser.find_elements(By.CSS_SELECTOR, "th[aria-sort=ascending]")
 
 
 def test_figures_draw_and_a_row_lights_up_in_table_and_figures(folder: Path, browser: webdriver.Chrome) -> None:
@@ -151,7 +156,8 @@ def test_a_column_of_runs_is_filtered_by_the_list_of_its_values(folder: Path, br
     listed = browser.find_elements(By.CSS_SELECTOR, ".dtcc-list-buttons .dtcc-button")
     assert [button.text for button in listed] == sorted(f"{ATTACK} {row}" for row in ROWS)
     next(button for button in listed if button.text == label).click()
-    assert set(texts(browser, "#runs tbody td:nth-child(2)")) == {label}
+    column = "#runs tbody td:nth-child(2)"
+    WebDriverWait(browser, MINUTE).until(lambda driver: set(texts(driver, column)) == {label})
     assert browser.get_log("browser") == [], "no text of a method was executed"
 
 
@@ -168,7 +174,7 @@ def test_a_running_sweep_keeps_the_order_of_the_reader(browser: webdriver.Chrome
     report.write(tmp_path / "digits", evidence(), progress="1 of 2 runs are done")
     opened(browser, tmp_path / "digits" / "index.html")
     column = "figure.table table tbody tr td:nth-of-type(2)"
-    browser.find_elements(By.CSS_SELECTOR, "figure.table table thead tr:last-child th")[0].click()
+    sort(browser)
     order = texts(browser, column)[:4]
     opened(browser, tmp_path / "digits" / "index.html")
     assert texts(browser, column)[:4] == order
@@ -180,5 +186,6 @@ def test_20_000_runs_can_be_opened_sorted_and_searched(browser: webdriver.Chrome
     assert min(seconds_to_open(browser, tmp_path / "runs.html") for _ in range(3)) < OPENS_S
     assert "20,000 entries" in browser.find_element(By.CSS_SELECTOR, ".dt-info").text
     browser.find_element(By.CSS_SELECTOR, "input[type=search]").send_keys("method_39")
-    assert all(text == "method_39" for text in texts(browser, "#runs tbody td:nth-child(2)"))
+    column = "#runs tbody td:nth-child(2)"
+    WebDriverWait(browser, MINUTE).until(lambda driver: set(texts(driver, column)) == {"method_39"})
     assert browser.get_log("browser") == []
