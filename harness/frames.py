@@ -226,7 +226,8 @@ def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
     for training in plan.trainings:
         result, settings = results.get(training.run_id), training.spec.settings
         scores = result["scores"].get(settings["data"], {}) if result and result["status"] == DONE else {}
-        stage = stages[training.stage]
+        stage, retrainer = stages[training.stage], plan.problem(training.spec).retraining
+        assert retrainer is not None, "the benchmark trains cells"
         lines.append(
             {
                 Training.STAGE: training.stage,
@@ -249,6 +250,9 @@ def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
                 Training.BEST: scores.get("best", np.nan),
                 Training.TOP5: scores.get("top5", np.nan),
                 Training.LOSS: scores.get("loss", np.nan),
+                Training.METRIC: retrainer.metric,
+                Training.PERPLEXITY: scores.get("perplexity", np.nan),
+                Training.VALID_PERPLEXITY: scores.get("valid_perplexity", np.nan),
                 Training.PARAMETERS: scores.get("parameters", np.nan),
                 Training.MACS: scores.get("macs", np.nan),
                 Training.SECONDS: result["spent"].get("seconds", np.nan) if result else np.nan,

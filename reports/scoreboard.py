@@ -94,6 +94,8 @@ METRICS = {
     "test_error_pct[seed set 1]": Metric("test error %", ERROR, judged=True),
     "top1_error_pct": Metric("top-1 error %", ERROR, judged=True),
     "top5_error_pct": Metric("top-5 error %", "top-5 error of the chosen cell"),
+    "test_perplexity": Metric("test perplexity", "test perplexity of the chosen cell", judged=True),
+    "valid_perplexity": Metric("validation perplexity", "validation perplexity of the chosen cell"),
     "test_error_pct_best": Metric("smallest test error %", "smallest test error of the chosen cell"),
     "multiply_add_M": Metric("multiply-adds M", "multiply-adds", digits=0),
     "params_M": Metric("parameters M", "parameters"),
