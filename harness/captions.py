@@ -7,11 +7,11 @@ from math import isclose
 from typing import Any
 
 from harness import hyperparameters, registry
+from harness.analysis.evidence import NOT_YET, WEIGHT_SHARING, Page, Part, Reference, Session
+from harness.analysis.names import row_names
 from harness.errors import UserError
 from harness.method import MethodInfo
 from harness.plan import Opened, Plan, preset, rows_of
-from reports.evidence import NOT_YET, WEIGHT_SHARING, Page, Part, Reference, Session
-from reports.formats import row_names
 
 
 def page(

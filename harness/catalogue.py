@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness import protocols, registry, source
+from harness.analysis.names import row_names
 from harness.errors import UserError
 from harness.opening import open_benchmark
 from harness.packages import PROJECT
-from reports import formats
 from reports.formats import MISSING
 from reports.layout import Block, Column, Paragraph, Table, to_markdown
 
@@ -154,7 +154,7 @@ def _stored(file: Path) -> frozenset[tuple[str, str]]:
 def _printed(text: str, searched: set[str]) -> frozenset[tuple[str, str]]:
     """Return the searches of a page without data: rows with seeds in its tables, on the benchmarks that it names, or on all."""
     known = {row for info in registry.methods().values() for row in info.rows}
-    known_as = {name: row for row, name in formats.row_names().items() if row in known} | {row: row for row in known}
+    known_as = {name: row for row, name in row_names().items() if row in known} | {row: row for row in known}
     lines = re.findall(r"^\| (\S.*?) +\| +(\d+)", text, re.MULTILINE)
     rows = {known_as[name] for name, seeds in lines if name in known_as and seeds != "0"}
     named = {benchmark for benchmark in searched if benchmark in text} or searched

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from harness import results
+from harness.analysis.names import target_name
+from harness.analysis.pairs import LEVEL
+from harness.analysis.statistics import Paired, holm, paired, share_interval, smallest_p
 from harness.errors import UserError
 from harness.spec import RETRAINING
 from harness.store import store_file
-from reports.formats import MISSING, number, probability, target_name, with_interval
+from reports.formats import MISSING, number, probability, with_interval
 from reports.layout import Block, Bullets, Column, Heading, Paragraph, Table
-from reports.pairs import LEVEL
-from reports.statistics import Paired, holm, paired, share_interval, smallest_p
 
 GROUP = ["protocol", "benchmark", "row", "budget", "device", "target"]
 PAIR = [*GROUP, "cell", "world"]

@@ -13,16 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.captions import page
-from harness.current import current
-from harness.outcome import TOO_SMALL
-from harness.packing import unpack
-from harness.plan import Plan, PlannedRow
-from harness.space import InvalidArchitecture, SearchSpace
-from harness.spec import RETRAINING, RowSpec
-from harness.stages import extend
-from harness.store import Store
-from reports.evidence import (
+from harness.analysis.evidence import (
     DONE,
     FITTED,
     METRICS,
@@ -38,7 +29,16 @@ from reports.evidence import (
     Space,
     Training,
 )
-from reports.traces import Packed, Trace, Traces
+from harness.analysis.traces import Packed, Trace, Traces
+from harness.captions import page
+from harness.current import current
+from harness.outcome import TOO_SMALL
+from harness.packing import unpack
+from harness.plan import Plan, PlannedRow
+from harness.space import InvalidArchitecture, SearchSpace
+from harness.spec import RETRAINING, RowSpec
+from harness.stages import extend
+from harness.store import Store
 
 STORED = ("run_id", "world", "status", "error", "arch", "wall_seconds", "session", "spent", "scores", "trace")
 Specs = Mapping[str, Mapping[str, Any]]

@@ -7,6 +7,10 @@ from functools import cache
 from pathlib import Path
 
 from harness import protocols, provenance, registry
+from harness.analysis.evidence import Evidence
+from harness.analysis.names import target_name
+from harness.analysis.published import load
+from harness.analysis.study import Study, other_images
 from harness.cache import data_roots
 from harness.current import current
 from harness.frames import collect
@@ -14,10 +18,6 @@ from harness.library import libraries
 from harness.plan import make
 from harness.store import Store
 from reports import report, scoreboard
-from reports.evidence import Evidence
-from reports.formats import target_name
-from reports.published import load
-from reports.study import Study, other_images
 
 
 def write(to: Path, stores: Sequence[Store], known: Evidence | None = None) -> Path:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reports.evidence import Page, Session
-from reports.formats import MISSING, number, short_name, target_name, thousands
+from harness.analysis.evidence import Page, Session
+from harness.analysis.names import short_name, target_name
+from harness.analysis.study import Study
+from reports.formats import MISSING, number, thousands
 from reports.layout import Block, Bullets, Cited, Code, Heading, Paragraph
 from reports.lines import tabled
-from reports.study import Study
 
 RECORDS = {"mean": "mean over the recorded seeds", "drawn": "one recorded seed drawn per query"}
 PACKAGES = ("numpy", "torch")
@@ -21,24 +22,32 @@ def benchmark(study: Study, name: str) -> list[Block]:
     known = study.targets(name)
     judged = {_both_names(t): text for t in known if (text := study.of_target("judge", name, t))}
     best = {target_name(target): number(value) for target, value in study.optima(name).items()}
-    record = study.fact(name, "record")
+    record = _fact(study, name, "record")
     facts = {
-        "Budget": study.fact(name, "budget"),
-        "At the limit": study.fact(name, "at_the_limit"),
-        "Searched": study.fact(name, "search"),
+        "Budget": _fact(study, name, "budget"),
+        "At the limit": _fact(study, name, "at_the_limit"),
+        "Searched": _fact(study, name, "search"),
         "Seed record of the search": RECORDS.get(record, record),
         "Judged by": _listed(judged),
-        "Charged seconds": study.fact(name, "clock"),
-        "Regret and rank against": study.fact(name, "stated_set"),
+        "Charged seconds": _fact(study, name, "clock"),
+        "Regret and rank against": _fact(study, name, "stated_set"),
         "Best of that set": _listed(best),
-        "Table": study.fact(name, "table"),
-        "Checksum": study.fact(name, "checksum"),
+        "Table": _fact(study, name, "table"),
+        "Checksum": _fact(study, name, "checksum"),
     }
     keys = list(dict.fromkeys(key for part in study.parts(name) for key in part.citations))
     items = [(key, thousands(text)) for key, text in facts.items() if text]
     items = [(key, Cited(text, keys) if key == "Table" else text) for key, text in items]
     items += _remarks(study, name)
     return [Bullets(items)] if items else []
+
+
+def _fact(study: Study, benchmark: str, name: str) -> str:
+    """Return a field of :class:`harness.analysis.evidence.Part`: once if all kinds of method share it, else kind by kind."""
+    texts = {part.kind: str(text) for part in study.parts(benchmark) if (text := getattr(part, name))}
+    if len(set(texts.values())) <= 1:
+        return next(iter(texts.values()), "")
+    return "; ".join(f"{kind}: {text}" for kind, text in texts.items())
 
 
 def _remarks(study: Study, benchmark: str) -> list[tuple[str, str]]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-
+from harness.analysis.agreement import Judged
+from harness.analysis.names import target_name
+from harness.analysis.statistics import mean_std
 from reports import lines
-from reports.formats import MISSING, bracket, number, signed, spread, target_name
+from reports.formats import MISSING, bracket, number, signed, spread
 from reports.layout import Block, Bullets, Table
-from reports.statistics import mean_std
-from reports.study import Study
-from reports.verdict import Verdict, margin_of
 
 MEAN_RECORD = (
     "ours is the mean over recorded seeds, the papers drew one recorded seed per query. The mean is slightly easier: for "
@@ -21,28 +17,6 @@ MEAN_RECORD = (
 )
 
 ONE_CELL = "One cell on each side: the intervals hold the noise of trainings, not that of searches."
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A result with the published line that it is judged against; values in percent, one per run."""
-
-    label: str
-    target: str
-    values: np.ndarray
-    line: Mapping[str, Any]
-    margin: float | None
-    verdict: Verdict
-
-
-def of_benchmark(study: Study, benchmark: str) -> list[Judged]:
-    """Return the results of a benchmark whose judge knows test accuracies, row by row."""
-    results = []
-    for row in study.rows(benchmark):
-        for target, verdict in study.verdicts(benchmark, row).items():
-            tests, line = study.test(benchmark, row, target), study.lines[benchmark, row, target]
-            results.append(Judged(study.label(row), target, tests, line, margin_of(benchmark, target), verdict))
-    return results
 
 
 def table(results: Sequence[Judged], caption: str = "Δ = ours − published, its intervals and δ in points.") -> Table:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from harness.analysis.anytime import equal_budgets, several_budgets, without_optimum
+from harness.analysis.evidence import Run
+from harness.analysis.names import target_name
+from harness.analysis.statistics import mean_std
+from harness.analysis.study import Study
+from harness.analysis.traces import RowTraces, Traces
 from reports.axes import logarithmic, plain_logarithmic
-from reports.evidence import Run
 from reports.figures import Drawing, Lines, Panel, band, bands, groups, panel_title, render, steps
-from reports.formats import MISSING, spread, target_name
+from reports.formats import MISSING, spread
 from reports.layout import Table
 from reports.lines import tabled
-from reports.pairs import compare, noted
-from reports.statistics import mean_std
-from reports.study import Study
-from reports.traces import RowTraces, Traces
+from reports.pairs import columns, noted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +38,7 @@ def regret(study: Study, traces: Traces) -> Drawing | None:
     """
     panels, dotted = [], False
     for benchmark in study.benchmarks:
-        fitted = _several_budgets(study, benchmark)
+        fitted = several_budgets(study, benchmark)
         dotted |= bool(len(fitted))
         second = next((part.training_seconds for part in study.parts(benchmark) if part.training_seconds > 0), 1.0)
         unit = second if len(fitted) else 1.0
@@ -93,14 +95,6 @@ def _regret(
     return handles
 
 
-def _several_budgets(study: Study, benchmark: str) -> pd.DataFrame:
-    """Return the searches of a benchmark with fitted schedules; none if no row ran under two budgets."""
-    table = study.evidence.fitted
-    fitted = table[(table[Run.BENCHMARK] == benchmark) & (table["currency"] == "seconds")]
-    fitted = fitted[~fitted[Run.ROW].isin([row for row in study.rows(benchmark) if study.free(benchmark, row)])]
-    return fitted if fitted.groupby(Run.ROW)["limit"].nunique().gt(1).any() else fitted.iloc[:0]
-
-
 def _longest(study: Study, traces: Traces, benchmark: str, row: str, several: bool) -> RowTraces:
     longest = study.evidence.longest.of(benchmark, row)
     return longest if several and len(longest) else traces.of(benchmark, row)
@@ -109,14 +103,14 @@ def _longest(study: Study, traces: Traces, benchmark: str, row: str, several: bo
 def error(study: Study, traces: Traces) -> Drawing | None:
     """Draw test error against solver calls and against time, for targets without a known optimum."""
     panels = []
-    for benchmark, target, by_row in _without_optimum(study, traces):
+    for benchmark, target, by_row in without_optimum(study, traces):
         for name, rows in groups(study, benchmark):
             middle, robust = study.middle(benchmark, rows, target)
             for budget, label in BUDGETS.items():
                 lines: Lines = {}
                 for row in rows:
                     if row in by_row:
-                        times, ends = spent(by_row[row], budget)
+                        times, ends = by_row[row].spent(budget)
                         lines[row] = steps(by_row[row], times, 100 - by_row[row].test[target], float(ends.max()))
                 title = panel_title(study, benchmark, target) + name
                 if lines:
@@ -135,48 +129,15 @@ def _error(lines: Lines, robust: bool, panel: Axes, looks: dict[str, dict[str, A
     return handles
 
 
-def _without_optimum(study: Study, traces: Traces) -> Iterator[tuple[str, str, dict[str, RowTraces]]]:
-    """Yield (benchmark, target, searches by row) of targets with unknown optimum, without unrecorded proposals."""
-    for benchmark in study.benchmarks:
-        known = study.optima(benchmark)
-        for target in study.targets(benchmark):
-            by_row = {}
-            for row in study.rows(benchmark) if target not in known else ():
-                searches = traces.of(benchmark, row).proposing(target)
-                if len(searches):
-                    searches = searches.where(np.minimum.reduceat(np.isfinite(searches.test[target]), searches.starts[:-1]))
-                if any(spent(searches, budget)[1].any() for budget in BUDGETS):  # not other currencies alone
-                    by_row[row] = searches
-            if by_row:
-                yield benchmark, target, by_row
-
-
 def equal_budget(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """Compare every row at the budget that random search spent in the same world; None if random search did not run."""
-    reference = study.reference(benchmark)
-    if reference is None:
-        return None
-    lines, remarks = [], []
-    for name, target, searches in _without_optimum(study, traces):
-        if name != benchmark or reference not in searches:
-            continue
-        for budget, label in BUDGETS.items():
-            _, ends = spent(searches[reference], budget)
-            limits = dict(zip(searches[reference].worlds.tolist(), ends.tolist(), strict=True))
-            reached = {row: own.at(target, spent(own, budget)[0], limits) for row, own in searches.items()}
-            compared = {row: reached.get(row, pd.Series(dtype=float)) for row in study.rows(benchmark) if row != reference}
-            comparison = compare(compared, reached[reference], target_name(target))
-            remarks += comparison.remarks
-            for row, values in {reference: reached[reference], **compared}.items():
-                test = spread(*mean_std(values.to_numpy())) if len(values) else MISSING
-                line = {"method": study.label(row), "target": target_name(target), "spent equally": label.partition(" (")[0]}
-                lines.append(line | {"n": str(len(values)), "test": test, **comparison.columns(row)})
+    lines, comparisons = [], []
+    for target, budget, accuracies, comparison in equal_budgets(study, traces, benchmark):
+        name = target_name(target)
+        comparisons.append((name, comparison))
+        for row, values in accuracies.items():
+            test = spread(*mean_std(values.to_numpy())) if len(values) else MISSING
+            line = {"method": study.label(row), "target": name, "spent equally": BUDGETS[budget].partition(" (")[0]}
+            lines.append(line | {"n": str(len(values)), "test": test, **columns(comparison, row)})
     text = "Test accuracy of the proposal in force when a search had spent what random search spent in all in the same world."
-    return tabled(text + noted(remarks), lines)
-
-
-def spent(searches: RowTraces, budget: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return in one currency the cost at each change of a proposal (flat) and the total cost of each search."""
-    if budget == "seconds":
-        return searches.seconds, searches.end
-    return searches.queries, searches.spent_queries
+    return tabled(text + noted(comparisons), lines)

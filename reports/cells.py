@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.analysis.epochs import logged
+from harness.analysis.evidence import Cell, Kind, Space
+from harness.analysis.statistics import mean_std
+from harness.analysis.study import Study
+from harness.analysis.traces import Log, Traces
 from reports import sketches
-from reports.epochs import logged
-from reports.evidence import Cell, Kind, Space
 from reports.figures import Drawing
 from reports.formats import number, spread
 from reports.layout import Column, Table
 from reports.sketches import LEGIBLE, Sketch
-from reports.statistics import mean_std
-from reports.study import Study
-from reports.traces import Log, Traces
 
 KINDS: tuple[Kind, ...] = ("identity", "zero", "pooling", "convolution")
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

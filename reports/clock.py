@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from reports.evidence import Run
+from harness.analysis.evidence import Run
+from harness.analysis.study import Study
 from reports.formats import MISSING, number, thousands
 from reports.layout import Table
 from reports.lines import tabled
-from reports.study import Study
 
 
 def costs(study: Study, benchmark: str) -> Table | None:

@@ -1,28 +1,24 @@
-"""Regret at every epoch for tables that lack some cells, and the errors that regret may be counted from.
-
-Missing cells are not missing at random. A mean is shown only if the proposals of all runs are in the table. Otherwise two
-bounds are shown: every missing cell is taken as the worst, or as the best, recorded cell.
-"""
+"""Regret at every epoch for tables that lack some cells, and the errors that regret may be counted from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from harness.analysis import coverage as analysis
+from harness.analysis.evidence import Run
+from harness.analysis.statistics import mean_std
+from harness.analysis.study import Study
+from harness.analysis.traces import Traces
 from reports.axes import logarithmic
-from reports.epochs import curves, proposed
-from reports.evidence import Reference, Run
 from reports.figures import Drawing, Panel, band, groups, panel_title, render
 from reports.formats import number, spread
 from reports.layout import Table
 from reports.lines import tabled
-from reports.statistics import mean_std
-from reports.study import Study
-from reports.traces import Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,8 +27,8 @@ if TYPE_CHECKING:
 def regret(study: Study, traces: Traces) -> Drawing | None:
     """Draw the test regret of the cell proposed at each epoch (GAEA, figure 2); None if no benchmark states references."""
     panels = []
-    for benchmark, target, span in _partial(study):
-        tables = _regrets(study, traces, benchmark, target)
+    for benchmark, target, span in analysis.partial(study):
+        tables = analysis.regrets(study, traces, benchmark, target)
         title = panel_title(study, benchmark, target)
         for name, rows in groups(study, benchmark):
             drawn = {row: tables[row] for row in rows if row in tables}
@@ -53,7 +49,7 @@ def _draw(
         handles[row] = band(panel, epochs, values, robust, looks[row])
         complete = ~np.isnan(values).any(axis=1)
         if not complete.all():
-            low, high = np.array([bounds(regrets, span) for regrets in values]).T
+            low, high = np.array([analysis.bounds(regrets, span) for regrets in values]).T
             # a bound extends to the neighbouring epochs, so that a single epoch is visible
             partly = ~complete | np.r_[~complete[1:], False] | np.r_[False, ~complete[:-1]]
             panel.fill_between(epochs, low, high, where=partly, color=looks[row]["color"], alpha=0.07, linewidth=0)
@@ -65,8 +61,8 @@ def _draw(
 def covered(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """Count the runs whose proposal is in the table, by epoch; None if no method proposes at every epoch."""
     lines = []
-    for name, target, span in _partial(study):
-        for row, table in _regrets(study, traces, benchmark, target).items() if name == benchmark else ():
+    for name, target, span in analysis.partial(study):
+        for row, table in analysis.regrets(study, traces, benchmark, target).items() if name == benchmark else ():
             counts = table.notna().sum(axis=1)
             for _, stretch in counts.groupby(counts.ne(counts.shift()).cumsum()):
                 first, last, count = stretch.index[0], stretch.index[-1], int(stretch.iloc[0])
@@ -74,7 +70,7 @@ def covered(study: Study, traces: Traces, benchmark: str) -> Table | None:
                 complete = count == table.shape[1]
                 line = {"method": study.label(row), "target": target, "epochs": f"{first:g}–{last:g}"}
                 line["in the table"] = f"{count}/{table.shape[1]}"
-                line["test regret"] = spread(*mean_std(values)) if complete else _between(*bounds(values, span))
+                line["test regret"] = spread(*mean_std(values)) if complete else _between(*analysis.bounds(values, span))
                 lines.append(line)
     return tabled("Proposals that are in the table, by stretches of epochs; test regret in points at the end.", lines, True)
 
@@ -84,13 +80,9 @@ def references(study: Study, benchmark: str) -> Table | None:
     lines = [
         {"split": stated.split, "reference": stated.name, "error (%)": number(stated.error, 4)}
         | {"best cell's regret": number(stated.regret)}
-        for stated in _references(study, benchmark)
+        for stated in analysis.references(study, benchmark)
     ]
     return tabled("What regret may be counted from; every regret on this page is against the best mean.", lines)
-
-
-def _references(study: Study, benchmark: str) -> tuple[Reference, ...]:
-    return next((part.references for part in study.parts(benchmark) if part.references), ())
 
 
 def final(study: Study, benchmark: str, row: str, target: str) -> str:
@@ -103,28 +95,8 @@ def final(study: Study, benchmark: str, row: str, target: str) -> str:
     best, worst = (study.of_target(name, benchmark, target) for name in ("optimum", "worst"))
     if best is None or worst is None:
         return text
-    low, high = bounds(best - tests, best - worst)
+    low, high = analysis.bounds(best - tests, best - worst)
     return f"{text}, {_between(best - high, best - low)}"
-
-
-def bounds(regrets: np.ndarray, span: float) -> tuple[float, float]:
-    """Return the mean of regrets with missing values (NaN) taken as 0, and taken as ``span``."""
-    return float(np.nan_to_num(regrets, nan=0.0).mean()), float(np.nan_to_num(regrets, nan=span).mean())
-
-
-def _partial(study: Study) -> Iterator[tuple[str, str, float]]:
-    """Yield (benchmark, target, largest regret of a recorded cell) of benchmarks that state references."""
-    for benchmark in study.benchmarks:
-        for target, best in study.optima(benchmark).items() if _references(study, benchmark) else ():
-            worst = study.of_target("worst", benchmark, target)
-            if worst is not None:
-                yield benchmark, target, best - worst
-
-
-def _regrets(study: Study, traces: Traces, benchmark: str, target: str) -> dict[str, pd.DataFrame]:
-    """Return by row that proposes at every epoch its regrets (epochs, runs); NaN if a cell is not in the table."""
-    tests = curves(traces, benchmark, study.rows(benchmark), lambda search: proposed(search, target))
-    return {row: study.optima(benchmark)[target] - table for row, table in tests.items()}
 
 
 def _between(low: float, high: float) -> str:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.analysis.statistics import mean_interval
+from harness.analysis.study import Study
+from harness.analysis.traces import Traces
 from reports import style
 from reports.axes import plain_logarithmic
 from reports.figures import ROW, Drawing, Panel, panel_title, render
 from reports.ranked import groups
-from reports.statistics import mean_interval
-from reports.study import Study
-from reports.traces import Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

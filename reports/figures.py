@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from harness.analysis.evidence import WEIGHT_SHARING
+from harness.analysis.names import target_name
+from harness.analysis.statistics import student_quantile
+from harness.analysis.study import Study
+from harness.analysis.traces import RowTraces
 from reports import style
-from reports.evidence import WEIGHT_SHARING
-from reports.formats import target_name
-from reports.statistics import student_quantile
-from reports.study import Study
-from reports.traces import RowTraces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,32 +64,33 @@ def groups(study: Study, benchmark: str) -> list[tuple[str, list[str]]]:
     the methods that change it; methods with a single row share panels, and so do multi-trial methods.
     """
     rows = study.rows(benchmark)
-    if len(_panels(study, rows)) <= 1:
+    looks, order = style.of_rows(study)
+    if len(_panels(looks, rows)) <= 1:
         return [("", rows)]
     reference = [row for row in (study.reference(benchmark),) if row is not None]
     families: dict[str, list[str]] = {}
-    for row in sorted(set(rows) - {*reference}, key=lambda row: (study.place(row), row)):
+    for row in sorted(set(rows) - {*reference}, key=lambda row: (order[row], row)):
         method = (study.base(row) or row).partition("[")[0].partition(":")[0]
         families.setdefault(method if study.kind(benchmark, row) == WEIGHT_SHARING else MULTI_TRIAL, []).append(row)
     alone = [name for name, family in families.items() if len(family) == 1 and name != MULTI_TRIAL]
     families[SINGLE] = [row for name in alone for row in families.pop(name)]
     panels = []
     for name, family in families.items():
-        parts = _panels(study, family)
+        parts = _panels(looks, family)
         for number, part in enumerate(parts, 1):
             base = family[:1] if number > 1 and name not in (MULTI_TRIAL, SINGLE) else []
-            fitting = _panels(study, [*part, *base])[0]
+            fitting = _panels(looks, [*part, *base])[0]
             panels.append(
                 (f", {study.label(name)}" + (f" {number}/{len(parts)}" if len(parts) > 1 else ""), reference + fitting)
             )
     return panels
 
 
-def _panels(study: Study, rows: Sequence[str]) -> list[list[str]]:
+def _panels(looks: Mapping[str, Mapping[str, Any]], rows: Sequence[str]) -> list[list[str]]:
     """Deal rows to the first panel that has room for them, and no row of their colour."""
     panels: list[dict[str, str]] = []  # of each panel its rows by colour
     for row in rows:
-        colour = study.looks[row]["color"]
+        colour = looks[row]["color"]
         room = (panel for panel in panels if colour not in panel and len(panel) < READABLE)
         panel = next(room, None)
         if panel is None:
@@ -114,7 +115,7 @@ def render(study: Study, panels: Sequence[Panel], across: int = 0, size: tuple[f
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    looks = {row: {**look, "gid": f"{ROW}{row}"} for row, look in study.looks.items()}
+    looks = {row: {**look, "gid": f"{ROW}{row}"} for row, look in style.of_rows(study).looks.items()}
     across = min(across or (3 if len(panels) > MANY else 2), len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(style.SETTINGS):

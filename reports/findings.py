@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reports import reference
+from harness.analysis import reference
+from harness.analysis.pairs import LEVEL
+from harness.analysis.statistics import mean_interval
+from harness.analysis.study import Study
 from reports.figures import panel_title
 from reports.formats import probability, with_interval
-from reports.pairs import LEVEL
 from reports.ranked import leaders
-from reports.statistics import mean_interval
-from reports.study import Study
 
 
 def sentences(study: Study) -> list[str]:

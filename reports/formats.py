@@ -3,35 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from functools import cache
 from math import floor, isfinite, log10
-from pathlib import Path
 
-from reports.statistics import Interval
+from harness.analysis.statistics import Interval
 
 MISSING = "–"
-TARGETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet16-120": "ImageNet-16-120", "imagenet": "ImageNet"}
-TARGETS |= {"cifar10-jpeg75": "CIFAR-10 (JPEG-75)", "imdb": "IMDb", "ptb": "Penn Treebank"}
-CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet16-120": 120, "cifar10-jpeg75": 10, "digits": 10, "imdb": 2}
-"""Number of classes, for the accuracy of guessing."""
-SHORT = {"cifar10": "C10", "cifar100": "C100", "imagenet16-120": "IN16"}
-
-
-def target_name(target: str) -> str:
-    """Return a target's usual spelling."""
-    return TARGETS.get(target, target)
-
-
-def short_name(target: str) -> str:
-    """Return the short form for column heads."""
-    return SHORT.get(target, target_name(target))
-
-
-@cache
-def row_names() -> dict[str, str]:
-    """Return the names of rows in tables and figures, by row."""
-    return tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8"))
 
 
 def number(value: float | None, digits: int = 2) -> str:

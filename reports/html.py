@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from harness.analysis.evidence import Run
+from harness.analysis.verdict import VERDICTS
 from reports import overall
-from reports.evidence import Run
 from reports.figures import ROW
 from reports.layout import Block, Bold, Column, Heading, Table
-from reports.verdict import VERDICTS
 
 FOLDED = 12
 """Items of a list at most; a longer list is folded."""

@@ -13,11 +13,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from reports.evidence import DONE, WEIGHT_SHARING, Run
+from harness.analysis.evidence import DONE, WEIGHT_SHARING, Run
+from harness.analysis.statistics import equal_weights, share_interval
+from harness.analysis.study import Study
 from reports.formats import MISSING, number, with_interval
 from reports.layout import Block, Bullets, Column, Heading, Table
-from reports.statistics import equal_weights, share_interval
-from reports.study import Study
 
 COLUMNS = (Run.PROTOCOL, Run.BENCHMARK, Run.ROW, Run.LABEL, Run.KIND, Run.WORLD, Run.STATUS, Run.TARGET, Run.TEST, Run.REGRET)
 """Columns of runs that are read here, apart from the costs."""

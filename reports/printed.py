@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports import coverage, ranked, reference
-from reports.formats import MISSING, number, spread, target_name, with_interval
+from harness.analysis import reference
+from harness.analysis.names import target_name
+from harness.analysis.pairs import LEVEL, Comparison
+from harness.analysis.study import Study
+from harness.analysis.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict, margin_of
+from reports import coverage, ranked, sources, tables
+from reports.formats import MISSING, number, spread, with_interval
 from reports.layout import MARK, Bold, Cited, Column, Table
-from reports.pairs import LEVEL, Comparison
-from reports.study import Study
-from reports.verdict import LETTERS, NOT_MEASURED, VERDICTS, Verdict, margin_of
 
 PRINTED = "not run here"
 DIFFERENCE = "Δ [95 %]"
@@ -38,7 +40,7 @@ def table(study: Study, benchmarks: Sequence[str], narrow: bool = False) -> Tabl
                     cells[Column("published", head)] = spread(line["mean"], line["std"]) if line else ""
                     cells |= {} if narrow else {Column(DIFFERENCE, head): _difference(study, name, row, target)}
             if published:
-                source = next((text for name in benchmarks if isinstance(text := study.source(name, row), Cited)), Cited(""))
+                source = next(filter(None, (sources.of_row(study, name, row) for name in benchmarks)), Cited(""))
                 cells[Column("ref." if narrow else "published in", right=False)] = Cited("" if narrow else source, source.keys)
                 cells |= {} if narrow else {Column("row verdict", right=False): _verdict(study, benchmarks[0], row)}
             lines.append((group if row == rows[0] else "", cells))
@@ -75,7 +77,7 @@ def _groups(study: Study, benchmarks: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _runs(study: Study, benchmarks: Sequence[str], row: str) -> str:
-    counts = [study.seeds(name, row) if len(study.searches(name, row)) else "0" for name in benchmarks]
+    counts = [tables.seeds(study, name, row) if len(study.searches(name, row)) else "0" for name in benchmarks]
     return "; ".join(dict.fromkeys(counts))
 
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
+from harness.analysis.pruning import TEST, by_penalty, stacked, values
+from harness.analysis.statistics import mean_std
+from harness.analysis.study import Study
+from harness.analysis.traces import Log, Search, Traces
 from reports.figures import Drawing, Lines, Panel, bands, render
 from reports.formats import number, spread
 from reports.layout import Column, Table
-from reports.statistics import mean_std
-from reports.study import Study
-from reports.traces import Log, Search, Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TEST: Final = "test accuracy"
 QUANTITIES: Final = {
     TEST: "test accuracy (%)",
     Log.INPUTS: "inputs",
@@ -29,30 +27,14 @@ PENALTIES: Final = {1.0: "Lasso", 0.0: "Group Lasso"}
 """Names of the penalties with that share of the l1 term; all others are sparse group lassos."""
 
 
-def values(search: Search, quantity: str, target: str) -> np.ndarray:
-    """Return a quantity of the network of each strength, ascending; empty if the search logged no strengths.
-
-    A search proposes the pruned network of each strength in that order, so that test accuracies belong to the strengths.
-    """
-    strengths = np.asarray(search.log.get(Log.STRENGTH, ()), dtype=float)
-    column = search.test.get(target, ()) if quantity == TEST else search.log.get(quantity, ())
-    return np.asarray(column, dtype=float) if len(column) == len(strengths) else np.empty(0)
-
-
-def mean(search: Search, quantity: str, target: str) -> float | None:
-    """Return the mean of a quantity over the strengths; None if the search does not have it."""
-    column = values(search, quantity, target)
-    return float(column.mean()) if len(column) else None
-
-
 def path(study: Study, traces: Traces) -> Drawing | None:
     """Draw each quantity over the strength: a column of panels per penalty, a line per row."""
     panels = [
-        Panel(title, "strength of the penalty, λ", label, _drawer(rows, quantity, target), quantity)
+        Panel(_title(share), "strength of the penalty, λ", label, _drawer(rows, quantity, target), quantity)
         for benchmark in study.benchmarks
         for target in study.targets(benchmark)
         for quantity, label in QUANTITIES.items()
-        for title, rows in _by_penalty(study, traces, benchmark, target).items()
+        for share, rows in by_penalty(study, traces, benchmark, target).items()
     ]
     text = (
         "Pruning under penalties of growing strength, a column of panels per penalty: test accuracy after a training from "
@@ -69,9 +51,9 @@ def table(study: Study, traces: Traces, benchmark: str) -> Table | None:
         [Column(head, right=head != "method") for head in heads],
     )
     for target in study.targets(benchmark):
-        for rows in _by_penalty(study, traces, benchmark, target).values():
+        for rows in by_penalty(study, traces, benchmark, target).values():
             for row, searches in rows.items():
-                columns = {name: _stacked(searches, name, target) for name in (*QUANTITIES, Log.PRUNED_ACCURACY)}
+                columns = {name: stacked(searches, name, target) for name in (*QUANTITIES, Log.PRUNED_ACCURACY)}
                 for index, strength in enumerate(values(searches[0], Log.STRENGTH, target)):
                     digits = {Log.INPUTS: 1, Log.NEURONS: 1}
                     cells = [spread(*mean_std(column[:, index]), digits.get(name, 2)) for name, column in columns.items()]
@@ -80,26 +62,13 @@ def table(study: Study, traces: Traces, benchmark: str) -> Table | None:
     return result if result.rows else None
 
 
-def _by_penalty(study: Study, traces: Traces, benchmark: str, target: str) -> dict[str, dict[str, list[Search]]]:
-    """Return by penalty and row the searches that pruned."""
-    grouped: dict[str, dict[str, list[Search]]] = {}
-    for row in study.rows(benchmark):
-        searches = [search for search in traces.of(benchmark, row).logging() if len(values(search, TEST, target))]
-        share = study.settings(benchmark, row).get("mixture")
-        if searches and isinstance(share, (int, float)):
-            title = PENALTIES.get(float(share), f"sparse group lasso, α = {number(share, 1)}")
-            grouped.setdefault(title, {})[row] = searches
-    return grouped
-
-
-def _stacked(searches: list[Search], quantity: str, target: str) -> np.ndarray:
-    """Return (runs, strengths) of the runs of a row."""
-    return np.array([values(search, quantity, target) for search in searches])
+def _title(share: float) -> str:
+    return PENALTIES.get(share, f"sparse group lasso, α = {number(share, 1)}")
 
 
 def _drawer(rows: dict[str, list[Search]], quantity: str, target: str) -> Callable[..., dict[str, Any]]:
     lines: Lines = {
-        row: (values(searches[0], Log.STRENGTH, target), _stacked(searches, quantity, target).T)
+        row: (values(searches[0], Log.STRENGTH, target), stacked(searches, quantity, target).T)
         for row, searches in rows.items()
     }
 

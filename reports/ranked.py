@@ -6,15 +6,17 @@ from math import isfinite, nan
 
 import numpy as np
 
-from reports import coverage, reference, supernets, tables
-from reports.evidence import WEIGHT_SHARING
-from reports.formats import number, short_name, target_name
+from harness.analysis import reference
+from harness.analysis.evidence import WEIGHT_SHARING
+from harness.analysis.names import short_name
+from harness.analysis.pairs import LEVEL, Comparison, compare
+from harness.analysis.statistics import mean_std
+from harness.analysis.study import Study
+from harness.analysis.traces import Log
+from reports import coverage, supernets, tables
+from reports.formats import number
 from reports.layout import Bold, Column, Table
-from reports.pairs import LEVEL, Comparison, compare
-from reports.statistics import mean_std
-from reports.study import Study
 from reports.tables import AT_CHARGE
-from reports.traces import Log
 
 GROUPS = {WEIGHT_SHARING: "weight sharing"}
 """Name of the group of a kind of method; other groups have the name of their kind."""
@@ -35,7 +37,7 @@ def results(study: Study, benchmark: str) -> Table:
         columns[name, "median"] = medians if any(medians.values()) else {}
         columns[name, "vs random search"] = _marks(against[target])
         columns[name, "vs best"] = _marks(best[target]) if target in best else {}
-        columns[name, AT_CHARGE] = {row: reference.at_charge(study, benchmark, row, target) for row in stopped}
+        columns[name, AT_CHARGE] = {row: tables.at_charge(study, benchmark, row, target) for row in stopped}
     columns["", "charged s"] = {row: tables.charge(study, benchmark, row) for row in study.rows(benchmark)}
     if study.common_budget(benchmark):
         columns["", "epochs"], columns["", "own schedule"] = _epochs(study, benchmark)
@@ -46,9 +48,10 @@ def results(study: Study, benchmark: str) -> Table:
         for row in members:
             cells = [cells.get(row, "") for cells in columns.values()]
             rule = name if row == members[0] and len(members_of) > 1 else False
-            table.add([supernets.marked(study, benchmark, row), study.seeds(benchmark, row), *cells], rule)
+            table.add([supernets.marked(study, benchmark, row), tables.seeds(study, benchmark, row), *cells], rule)
     tables.add_optimum(table, study, benchmark, "test")
-    table.caption = study.same_budget(benchmark) + "Test accuracy in percent, mean ± standard deviation; the best mean is bold."
+    table.caption = tables.same_budget(study, benchmark)
+    table.caption += "Test accuracy in percent, mean ± standard deviation; the best mean is bold."
     marked = {name for _, name in columns} & {"vs random search", "vs best"}
     than = "random search, or than the best row" if len(marked) > 1 else "random search"
     if marked:
@@ -102,7 +105,7 @@ def _against_best(study: Study, benchmark: str) -> dict[str, Comparison]:
         first = leaders(study, benchmark, target)
         others = {row: test for row, test in tests.items() if row not in first and not study.free(benchmark, row)}
         if first:
-            by_target[target] = compare(others, tests[first[0]], target_name(target))
+            by_target[target] = compare(others, tests[first[0]])
     return by_target
 
 

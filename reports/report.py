@@ -14,6 +14,10 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv, parquet
 
+from harness.analysis import published
+from harness.analysis.evidence import Evidence, Run
+from harness.analysis.study import Study
+from harness.analysis.traces import Traces
 from reports import (
     anytime,
     bibliography,
@@ -27,16 +31,12 @@ from reports import (
     overall,
     printed,
     pruning,
-    published,
     runs,
     sections,
     signal,
     weights,
 )
-from reports.evidence import Evidence, Run
 from reports.layout import Block, Column, Figure, Paragraph, Table, to_markdown
-from reports.study import Study
-from reports.traces import Traces
 
 
 class Plot(NamedTuple):

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from reports.evidence import Run
-from reports.formats import target_name
-from reports.study import Study
-from reports.traces import RowTraces
+from harness.analysis.evidence import Run
+from harness.analysis.names import target_name
+from harness.analysis.study import Study
+from harness.analysis.traces import RowTraces
 
 COSTS = {Run.QUERIES: ("queries", 0), Run.SECONDS: ("charged s", 2), Run.EPOCHS: ("epochs", 1), Run.WALL_SECONDS: ("wall s", 3)}
 """Name and printed decimals of the columns of costs."""

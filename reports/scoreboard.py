@@ -11,16 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from reports import cell_errors, claims
-from reports import published as papers
-from reports.evidence import NOT_YET, Run
-from reports.formats import MISSING, spread, target_name, with_interval
+from harness.analysis import cell_errors, claims
+from harness.analysis import published as papers
+from harness.analysis.evidence import NOT_YET, Run
+from harness.analysis.measures import MEASURES, Of, chosen, most
+from harness.analysis.names import target_name
+from harness.analysis.published import Line
+from harness.analysis.statistics import mean_interval
+from harness.analysis.study import Study
+from harness.analysis.verdict import NOT_MEASURED, RULES, VERDICTS, Verdict, difference_from, judge_target, margin_of
+from reports import claim_tables
+from reports.formats import MISSING, spread, with_interval
 from reports.layout import Block, Bullets, Column, Heading, Paragraph, Table
-from reports.measures import MEASURES, Of, chosen, most
-from reports.published import Line
-from reports.statistics import mean_interval
-from reports.study import Study
-from reports.verdict import NOT_MEASURED, RULES, VERDICTS, Verdict, difference_from, judge_target, margin_of
 
 REPEATED, ANOTHER_MACHINE = "repetition", "measured on another machine"
 
@@ -58,7 +60,7 @@ class Comparison:
     def metric(self) -> Metric:
         """Return the metric of the line; in words only if nothing reads it."""
         name = self.line["metric"]
-        words = cell_errors.UNITS.get(name, name.replace("_pct", " %").replace("_", " ").replace("hparam:", ""))
+        words = UNITS.get(name, name.replace("_pct", " %").replace("_", " ").replace("hparam:", ""))
         return METRICS.get(name, Metric(words, ""))
 
     @property
@@ -80,12 +82,20 @@ class Metric(NamedTuple):
 
     words: str
     measure: str
-    """A name in :data:`reports.measures.MEASURES`."""
+    """A name in :data:`harness.analysis.measures.MEASURES`."""
     judged: bool = False
     """True if a margin may be fixed for it."""
     digits: int = 2
 
 
+UNITS = {
+    "test_error_pct": "error %",
+    "top1_error_pct": "top-1 error %",
+    "top5_error_pct": "top-5 error %",
+    "valid_perplexity": "validation perplexity",
+    "test_perplexity": "test perplexity",
+}
+"""The metrics that nothing reads yet and that are no words by themselves."""
 ERROR = "test error of the chosen cell"
 METRICS = {
     "test_accuracy_pct": Metric("test accuracy %", "test accuracy of every run", judged=True),
@@ -145,7 +155,7 @@ def numbers(published: pd.DataFrame) -> Iterator[Line]:
 
 
 def compare(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambda *_: Way("", "")) -> list[Comparison]:
-    """Return a comparison for every printed number and each of its rows; see :func:`reports.measures.most`.
+    """Return a comparison for every printed number and each of its rows; see :func:`harness.analysis.measures.most`.
 
     Args:
         studies: any number, of any protocols.
@@ -197,7 +207,7 @@ def blocks(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambd
         ),
         Bullets([*RULES.items(), *claims.RULES.items()][1:]),
         Heading("The papers' main claims"),
-        claims.table({claim: results for claim, results in tested.items() if claim.main}),
+        claim_tables.table({claim: results for claim, results in tested.items() if claim.main}),
         Heading("Numbers and claims by paper"),
         _counts(
             "numbers",
@@ -218,7 +228,7 @@ def blocks(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambd
         shown += [Heading(f"{name}: numbers measured here")]
         shown += [_measured(with_values)] if with_values else [Paragraph("None in these stores.")]
         of_paper = {claim: results for claim, results in tested.items() if claim.paper == paper}
-        shown += [Heading(f"{name}: claims"), claims.table(of_paper), claims.quotes(of_paper)]
+        shown += [Heading(f"{name}: claims"), claim_tables.table(of_paper), claim_tables.quotes(of_paper)]
         shown += [Heading(f"{name}: numbers not measured here"), *_rest([item for item in items if not len(item.values)])]
         shown += [Heading(f"{name}: notes on the printed numbers"), Bullets(_notes(items))]
     return shown

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.analysis.agreement import of_benchmark
+from harness.analysis.study import Study
 from reports import (
     about,
     agreement,
     anytime,
-    cell_errors,
     cells,
     clock,
     coverage,
@@ -27,12 +28,11 @@ from reports import (
     trainings,
 )
 from reports.layout import Block, Bullets, Figure, Heading, Table
-from reports.study import Study
 
 
 def first_lines(study: Study) -> list[str]:
     """Return the findings in sentences."""
-    return [text for text in (*findings.sentences(study), tables.tally(study), cell_errors.tally(study)) if text]
+    return [text for text in (*findings.sentences(study), tables.tally(study), tables.tally_of_trained(study)) if text]
 
 
 def blocks(study: Study, drawn: Sequence[Figure]) -> list[Block]:
@@ -92,7 +92,7 @@ def _tests(study: Study, benchmark: str, suffix: str, judged: bool) -> list[Bloc
 
 def _agreement(study: Study, benchmark: str, suffix: str) -> list[Block]:
     """Return the comparison with the papers' numbers of a benchmark whose judge knows test accuracies."""
-    results = agreement.of_benchmark(study, benchmark)
+    results = of_benchmark(study, benchmark)
     mean_record = any(part.record.startswith("mean") for part in study.parts(benchmark)) and not study.incomparable
     if not results:
         return []

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from harness.analysis.evidence import Cell
 from reports import style
-from reports.evidence import Cell
 from reports.figures import ROW
 
 if TYPE_CHECKING:

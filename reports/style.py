@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+from harness.analysis.study import REFERENCE, Study
 
 # Okabe and Ito's palette without its yellow, which is too light for a line on white.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -37,6 +39,24 @@ SETTINGS: Any = {
     "svg.hashsalt": "nas-harness",
     "path.simplify": True,
 }
+
+
+class Styles(NamedTuple):
+    """How the rows of a study are drawn."""
+
+    looks: dict[str, dict[str, Any]]
+    """The line style of every row that was run."""
+    order: dict[str, int]
+    """The place of every row that was run among the figures' lines, see :func:`places`."""
+
+
+def of_rows(study: Study) -> Styles:
+    """Return how the rows of a study are drawn. A row with changed settings has the place of the row that it changes."""
+    rows = sorted({row for benchmark in study.benchmarks for row in study.rows(benchmark)})
+    known = places(study.page.known_rows, study.page.compared_with, REFERENCE)
+    named = {row: (row, study.unchanged(row), study.base(row)) for row in rows}
+    order = {row: next((known[name] for name in names if name in known), LOOKS) for row, names in named.items()}
+    return Styles(looks(rows, known, REFERENCE), order)
 
 
 def places(known: Sequence[str], compared_with: Mapping[str, str], reference: str) -> dict[str, int]:

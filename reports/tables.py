@@ -4,22 +4,47 @@ from __future__ import annotations
 
 import numpy as np
 
-from reports import reference
-from reports.evidence import REJECTED, Run
-from reports.formats import MISSING, number, short_name, spread, target_name, with_interval
+from harness.analysis import cell_errors, reference
+from harness.analysis.evidence import REJECTED, Run
+from harness.analysis.names import short_name, target_name
+from harness.analysis.statistics import mean_interval, mean_std
+from harness.analysis.study import Study
+from harness.analysis.verdict import counted
+from reports.formats import MISSING, number, spread, with_interval
 from reports.layout import Column, Table
-from reports.statistics import mean_interval, mean_std
-from reports.study import Study
-from reports.verdict import counted
 
+LEFT_OUT = " Worlds in which random search had no proposal by then, or had ended before, are left out."
 AT_CHARGE = "random search at its charge"
 STOPPED = (
     " Random search at its charge: stopped when it had been charged as many seconds as the row in the same world."
-    + reference.LEFT_OUT
+    + LEFT_OUT
     + " n: the number of the other worlds, where any are left out."
 )
 CHARGES = " Charged s: charged search seconds, mean per run."
 ESTIMATED = " ≈: estimated by extrapolation, see the costs."
+
+
+def seeds(study: Study, benchmark: str, row: str) -> str:
+    """Return the number of finished runs: ``8/10`` if some are missing, ``10 (3 asked)`` if the store has more."""
+    done, requested = len(study.done(benchmark, row)), study.requested(benchmark, row)
+    if done > requested:
+        return f"{done} ({requested} asked)"
+    return str(done) if done == requested else f"{done}/{max(requested, len(study.searches(benchmark, row)))}"
+
+
+def same_budget(study: Study, benchmark: str) -> str:
+    """Return a sentence that names the common budget; empty if there is none."""
+    budget = study.common_budget(benchmark)
+    return f"All rows had the same budget: {budget}. " if budget else ""
+
+
+def at_charge(study: Study, benchmark: str, row: str, target: str) -> str:
+    """Return the accuracy of random search at a row's charge as text, with n if worlds are left out; empty for other rows."""
+    if row not in reference.at_own_charge(study, benchmark):
+        return ""
+    accuracies = reference.values(study, benchmark, row, target).dropna().to_numpy(dtype=float)
+    worlds = study.done(benchmark, row)[Run.WORLD].nunique()
+    return spread(*mean_std(accuracies)) + (f" (n = {accuracies.size})" if 0 < accuracies.size < worlds else "")
 
 
 def charge(study: Study, benchmark: str, row: str) -> str:
@@ -119,3 +144,13 @@ def tally(study: Study) -> str:
     verdicts = [study.row_verdict(b, row) for b in study.benchmarks for row in [*study.rows(b), *study.printed(b)]]
     counts = counted(verdict.name for verdict in verdicts if verdict is not None)
     return f"Row verdicts: {counts}." if counts else ""
+
+
+def tally_of_trained(study: Study) -> str:
+    """Return a sentence with the number of verdicts on trained cells, by row, stage and data set."""
+    names = []
+    for benchmark in study.benchmarks:
+        for _, data, group in cell_errors.chosen(study, benchmark) if study.untested(benchmark) else ():
+            results = cell_errors.judged(study, benchmark, data, group).values()
+            names += [result.verdict.name for result in results if result.values.size]
+    return f"Verdicts on trained cells, by row, stage and data set: {counted(names)}." if names else ""

@@ -1,28 +1,24 @@
-"""Trainings from scratch of proposed cells: a nested design of searches and trainings; a best-of-k result is always labelled.
-
-A search is one draw of a method's cell; a training is one draw of a cell's accuracy. Their spreads are separated as in a
-one-way analysis of variance with random effects.
-"""
+"""Trainings from scratch of proposed cells: a table per stage; a best-of-k result is always labelled."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
-from math import nan
+from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
-from reports import agreement, cell_errors, epochs, supernets
-from reports.agreement import Judged
-from reports.evidence import Run, Training
-from reports.formats import MISSING, number, signed, spread, target_name, with_interval
+from harness.analysis import cell_errors
+from harness.analysis.agreement import Judged
+from harness.analysis.evidence import Run, Training
+from harness.analysis.names import target_name
+from harness.analysis.statistics import mean_std
+from harness.analysis.study import Study
+from harness.analysis.trainings import against_random_cells, by_search, nested
+from harness.analysis.verdict import difference_from
+from reports import agreement, epochs, sources, supernets, tables
+from reports.formats import MISSING, number, signed, spread, with_interval
 from reports.layout import Block, Heading, Table
 from reports.lines import table
-from reports.pairs import Comparison, compare, noted
-from reports.statistics import mean_std
-from reports.study import RANDOM, Study
-from reports.verdict import difference_from
+from reports.pairs import columns, noted
 
 
 def blocks(study: Study, benchmark: str) -> list[Block]:
@@ -36,7 +32,7 @@ def blocks(study: Study, benchmark: str) -> list[Block]:
             shown += [Heading(f"Every cell, trained from scratch: {stage}"), every_cell(group, study.labels)]
             continue
         tested = group[Training.SPLIT].iloc[0] == "test"
-        published = cell_errors.printed(study, benchmark, data) if tested else {}
+        published = sources.of_cells(study, benchmark, data) if tested else {}
         results = cell_errors.judged(study, benchmark, data, group) if tested else {}
         shown.append(Heading(f"The chosen cells, trained from scratch: {stage}"))
         shown.append(chosen_cell(group, study.labels, costs(study, benchmark), published, results))
@@ -57,17 +53,17 @@ def searches(study: Study, benchmark: str) -> Table:
     delivers = study.evidence.runs[study.evidence.runs[Run.BENCHMARK] == benchmark][Run.SINGLE_RUN].notna().any()
     for row in study.rows(benchmark):
         runs = study.searches(benchmark, row)
-        line: dict[str, str] = {"method": supernets.marked(study, benchmark, row), "seeds": study.seeds(benchmark, row)}
+        line: dict[str, str] = {"method": supernets.marked(study, benchmark, row), "seeds": tables.seeds(study, benchmark, row)}
         for name, column in (("params M", Run.PARAMETERS), ("MACs M", Run.MACS)):
             line[name] = _millions(runs[column].dropna())
         line["one search"] = cost.get(row, MISSING)
         if delivers:
             errors = 100 - study.done(benchmark, row)[Run.SINGLE_RUN].dropna().to_numpy(dtype=float)
             line["single run, error %"] = spread(*mean_std(errors))
-            published = cell_errors.printed(study, benchmark, study.targets(benchmark)[0]) if len(errors) else {}
+            published = sources.of_cells(study, benchmark, study.targets(benchmark)[0]) if len(errors) else {}
             line["published error %"] = published.get(row, MISSING)
         lines.append(line)
-    text = study.same_budget(benchmark) + "Cells that the searches proposed, and the measured real time of one search."
+    text = tables.same_budget(study, benchmark) + "Cells that the searches proposed, and the measured real time of one search."
     return table(text, lines)
 
 
@@ -87,45 +83,11 @@ def costs(study: Study, benchmark: str) -> dict[str, str]:
 ERROR = "error %"
 
 
-@dataclass(frozen=True)
-class Nested:
-    """Mean and spreads of the errors of several trainings of several cells, in percent, or of their perplexities."""
-
-    mean: float  # mean over the trainings of each cell, then over cells
-    total: float  # standard deviation over cells of their mean error, ddof 1
-    within: float  # standard deviation of trainings of one cell, pooled over cells
-    between: float
-    """Standard deviation between cells without the part due to single trainings; 0 if that part explains everything."""
-    cells: int
-    trainings: int
-
-
-def nested(errors: list[list[float]]) -> Nested:
-    """Return mean and spreads; NaN if there are too few cells or trainings.
-
-    Args:
-        errors: for each cell, the errors of its trainings.
-    """
-    cells = pd.Series({cell: values for cell, values in enumerate(errors) if values}, dtype=object).explode().astype(float)
-    by_cell = cells.groupby(level=0)
-    means, sizes = by_cell.mean(), by_cell.size()
-    freedom = len(cells) - len(means)
-    pooled = float(((cells - means.reindex(cells.index)) ** 2).sum() / freedom) if freedom else nan
-    total = float(means.var(ddof=1))
-    between = total - pooled * float((1 / sizes).mean())
-    return Nested(float(means.mean()), total**0.5, pooled**0.5, float(np.maximum(between, 0.0)) ** 0.5, len(means), len(cells))
-
-
-def by_search(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> dict[Hashable, list[float]]:
-    """Return by search the errors or perplexities of the finished trainings of one row in one stage."""
-    results = cell_errors.results(trainings, column).dropna()
-    return {world: group.tolist() for world, group in results.groupby(trainings[Training.WORLD], sort=True)}
-
-
 def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
     """Return the table of a stage that trains the cell of every search."""
     by_row = {str(row): group for row, group in trainings.groupby(Training.ROW, sort=False)}
-    comparison, measure = _against_random_cells(by_row, labels), _measure(trainings)
+    reference, comparison = against_random_cells(by_row) or ("", None)
+    measure = _measure(trainings)
     lines = []
     for row, group in by_row.items():
         last, best = (nested([*by_search(group, column).values()]) for column in (Training.ACCURACY, Training.BEST))
@@ -135,23 +97,10 @@ def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
             line["best epoch, error %"] = number(best.mean)
         cells = group.drop_duplicates(Training.WORLD)
         line |= {"params M": _millions(cells[Training.PARAMETERS]), "MACs M": _millions(cells[Training.MACS])}
-        lines.append(line | (comparison.columns(row) if comparison else {}))
-    return table(_caption(trainings) + (noted(comparison.remarks) if comparison else ""), lines)
-
-
-def _against_random_cells(by_row: dict[str, pd.DataFrame], labels: dict[str, str]) -> Comparison | None:
-    """Compare rows with random cells, search by search of the same world; None without random cells or other rows.
-
-    Trainings of two rows with the same training seed are no pair: the seed says nothing about the searches.
-    """
-    results = {row: cell_errors.results(group).dropna() for row, group in by_row.items()}
-    means = {row: values.groupby(by_row[row][Training.WORLD]).mean() for row, values in results.items()}
-    reference = next((row for row in means if row.partition("[")[0].partition(":")[0] == RANDOM), None)
-    if reference is None or len(means) == 1:
-        return None
-    others = {row: series for row, series in means.items() if row != reference}
-    measure = _measure(by_row[reference]).removesuffix(" %")
-    return compare(others, means[reference], f"the {measure} against {labels.get(reference, reference)}")
+        lines.append(line | (columns(comparison, row) if comparison else {}))
+    what = f"the {measure.removesuffix(' %')} against {labels.get(reference, reference)}"
+    named = [(what, comparison)] if comparison else []
+    return table(_caption(trainings) + noted(named), lines)
 
 
 def chosen_cell(

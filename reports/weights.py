@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from harness.analysis.study import Study
+from harness.analysis.traces import Columns, Log, Traces
 from reports.figures import Drawing, Panel, render
-from reports.study import Study
-from reports.traces import Columns, Log, Traces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

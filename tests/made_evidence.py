@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports import published
-from reports.evidence import DONE, RUNS, TRAININGS, Evidence, Page, Part, Run, Space, Training, no_trainings
-from reports.study import Study
-from reports.traces import Trace, Traces
+from harness.analysis import published
+from harness.analysis.evidence import DONE, RUNS, TRAININGS, Evidence, Page, Part, Run, Space, Training, no_trainings
+from harness.analysis.study import Study
+from harness.analysis.traces import Trace, Traces
 
 Searches = Mapping[tuple[str, str], Iterable[Trace]]
 """By benchmark and row."""
@@ -53,7 +53,7 @@ def evidence(
     spaces: Mapping[str, Space] | None = None,
     **page: Any,
 ) -> Evidence:
-    """Return the evidence of some runs; ``page`` holds fields of :class:`reports.evidence.Page`."""
+    """Return the evidence of some runs; ``page`` holds fields of :class:`harness.analysis.evidence.Page`."""
     facts = Page(**{"protocol": "p", "parts": parts, **page})
     return Evidence(
         facts, frame(lines), Traces(searches), no_trainings() if trainings is None else trainings, spaces=spaces or {}

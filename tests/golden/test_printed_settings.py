@@ -18,11 +18,11 @@ from benchmarks.images.augment import STANDARD
 from benchmarks.nb201.space import OPS as NB201_OPS
 from benchmarks.nb201.task import MACROS
 from harness import protocols, registry
+from harness.analysis import published
+from harness.analysis.published import Line
 from methods.feature_maps.sweep import Sweep
 from methods.feature_maps.weight_sharing import WeightSharing
 from methods.one_shot.parts.operations import FIVE
-from reports import published
-from reports.published import Line
 
 SAME, FIXED, DIFFERS = "setting, tested as a default", "setting, fixed by the space or the code", "setting that differs here: "
 FIELDS = {

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import published
-from reports.measures import MEASURES
+from harness.analysis import published
+from harness.analysis.measures import MEASURES
 from reports.scoreboard import METRICS, searched
+from reports.sources import source
 from tests.conftest import REAL_DATA
 
 # Numbers printed in each table of each paper (its text and quoted sources included).
@@ -148,7 +149,7 @@ def test_optimum_of_the_space(table: pd.DataFrame) -> None:
 
 def test_source_names_table_and_n(table: pd.DataFrame) -> None:
     lines = published.lines_for(table, "nb201-2020")
-    assert published.source(lines["nb201/cifar10", "random_search", "cifar10"]) == "GAEA T2, n = 500 assumed"
+    assert source(lines["nb201/cifar10", "random_search", "cifar10"]) == "GAEA T2, n = 500 assumed"
 
 
 def test_the_loaded_table_is_a_copy(table: pd.DataFrame) -> None:

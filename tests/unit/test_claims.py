@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import claims, published, scoreboard
-from reports.claims import CONTRADICTED, SUPPORTED, UNDECIDED, Claim, decide, results
-from reports.evidence import Cell, Edge, Operation, Space
+from harness.analysis import claims, published
+from harness.analysis.claims import CONTRADICTED, SUPPORTED, UNDECIDED, Claim, decide, results
+from harness.analysis.evidence import Cell, Edge, Operation, Space
+from harness.analysis.measures import MEASURES, Of
+from harness.analysis.statistics import Interval
+from harness.analysis.study import Study
+from harness.analysis.traces import Columns, Trace
+from reports import claim_tables, scoreboard
 from reports.layout import to_markdown
-from reports.measures import MEASURES, Of
 from reports.scoreboard import Way
-from reports.statistics import Interval
-from reports.study import Study
-from reports.traces import Columns, Trace
 from tests import made_evidence
 
 PLACE = "p toy/digits"
@@ -114,7 +115,7 @@ def test_a_ratio_is_a_geometric_mean() -> None:
 def effect(claim: Claim, tests: Sequence[float]) -> tuple[str, str]:
     """Return verdict and effect as the page shows them."""
     tested = list(results(claim, [study({"ours": tests})]))
-    ((_, verdict, text, *_),) = claims.table({claim: tested}).rows
+    ((_, verdict, text, *_),) = claim_tables.table({claim: tested}).rows
     return verdict, text
 
 

@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from harness.analysis.coverage import bounds
+from harness.analysis.evidence import Part, Reference
+from harness.analysis.study import Study
+from harness.analysis.traces import Trace, Traces
 from reports import coverage, ranked
-from reports.evidence import Part, Reference
-from reports.study import Study
-from reports.traces import Trace, Traces
 from tests import made_evidence
 
 BENCHMARK, TARGET = "nb1shot1/1", "cifar10"
@@ -69,9 +70,9 @@ def test_coverage_is_stated_by_epoch_and_a_mean_only_if_all_are_covered(study: S
 
 
 def test_bounds_are_the_means_of_the_best_and_of_the_worst_case() -> None:
-    best, worst = coverage.bounds(np.array([1.0, NAN, 3.0]), 14.0)
+    best, worst = bounds(np.array([1.0, NAN, 3.0]), 14.0)
     assert best == pytest.approx(4 / 3) and worst == 6.0
-    assert coverage.bounds(np.array([1.0, 2.0]), 14.0) == (1.5, 1.5)
+    assert bounds(np.array([1.0, 2.0]), 14.0) == (1.5, 1.5)
 
 
 def test_no_mean_is_taken_over_a_part_of_the_runs(study: Study) -> None:

@@ -18,12 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import findings, html, published, report, runs
-from reports.evidence import RUNS, Cell, Edge, Evidence, Operation, Part, Session, Space
+from harness.analysis import published
+from harness.analysis.evidence import RUNS, Cell, Edge, Evidence, Operation, Part, Session, Space
+from harness.analysis.study import Study
+from harness.analysis.traces import Trace
+from reports import findings, html, report, runs
 from reports.formats import number
 from reports.layout import Block, Bold, Bullets, Code, Column, Figure, Heading, Paragraph, Table
-from reports.study import Study
-from reports.traces import Trace
 from tests import made_evidence
 
 BENCHMARK, TARGET = "nb201/digits", "digits"
@@ -237,11 +238,14 @@ def test_other_pages_are_written_in_both_forms_and_linked(tmp_path: Path) -> Non
     assert '<a href="scoreboard.html">Board</a>' in (tmp_path / "index.html").read_text()
 
 
-def test_a_wheel_contains_the_templates() -> None:
-    templates = Path(html.__file__).parent / "templates"
+def test_a_wheel_contains_the_templates_and_the_papers_numbers() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-    patterns = project["tool"]["setuptools"]["package-data"]["reports"]
-    assert all(any(path.match(pattern) for pattern in patterns) for path in templates.iterdir())
+    patterns = project["tool"]["setuptools"]["package-data"]
+    reports, analysis = Path(html.__file__).parent, published.FILE.parent
+    data = {"reports": [*(reports / "templates").iterdir()], "harness.analysis": [published.FILE, analysis / "claims.toml"]}
+    for folder, package in ((reports, "reports"), (analysis, "harness.analysis")):
+        files = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".py"] + data[package]
+        assert len(files) > 2 and all(any(path.match(pattern) for pattern in patterns[package]) for path in files)
 
 
 def test_the_index_lists_reports_and_leaves_other_files_alone(folder: Path, tmp_path: Path) -> None:

@@ -28,6 +28,15 @@ def test_listing_and_planning_import_nothing_heavy(made: Path) -> None:
     assert not {"pydantic", "torch", "pandas"} & loaded_by(plan), "pydantic is for settings that are not simple"
 
 
+def test_numbers_are_apart_from_pages() -> None:
+    root = Path(registry.__file__).parent
+    analysis = [f"harness.analysis.{file.stem}" for file in (root / "analysis").glob("*.py")]
+    loaded = loaded_by(f"import {', '.join(analysis)}")
+    assert not {"matplotlib", "jinja2", "torch", "reports", "harness.store", "harness.errors"} & loaded
+    assert "harness.analysis.claims" in loaded, "the modules are imported"
+    assert "reports" not in loaded_by("import harness.frames, harness.results"), "evidence needs no page"
+
+
 def test_a_benchmark_imports_its_own_space_alone() -> None:
     modules = loaded_by("from harness import registry; registry.benchmark('nb201/digits')")
     assert not [name for name in modules if name.startswith(("benchmarks.darts", "benchmarks.nb1shot1", "benchmarks.feature"))]
@@ -56,7 +65,8 @@ def test_imports_point_one_way() -> None:
             "harness.weight_sharing",
             "benchmarks",
         },
-        "reports": {"reports"},
+        "harness/analysis": {"harness.analysis"},
+        "reports": {"reports", "harness.analysis"},
         "harness": {"harness", "reports", "benchmarks", "methods"},
     }
     for package, permitted in allowed.items():

@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports import figures, latex, printed, published, report
+from harness.analysis import published
+from harness.analysis.study import Study
+from reports import figures, latex, printed, report
 from reports.layout import Block, Bold, Bullets, Cited, Code, Column, Figure, Heading, Paragraph, Table
-from reports.study import Study
 from tests.unit.test_reports import evidence
 
 HOSTILE = "".join(map(chr, range(32, 127))) + " ± Δ é “漢” ≥ √ ⁿ đ ħ ł 🙂 [x] \\input{x} %"

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports import overall, statistics
+from harness.analysis import statistics
+from reports import overall
 from reports.layout import Bullets, Heading, Table, to_markdown
 from tests import made_evidence
 

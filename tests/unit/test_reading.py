@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from reports import about, published, reading, report
-from reports.evidence import Evidence, Part
+from harness.analysis import published
+from harness.analysis.evidence import Evidence, Part
+from harness.analysis.study import Study
+from reports import about, reading, report
 from reports.layout import Block, Bullets, Column, Figure, Paragraph, Table
 from reports.lines import tabled
-from reports.study import Study
 from tests import made_evidence
 
 BENCHMARK, TARGET = "nb201/digits", "digits"

@@ -11,15 +11,17 @@ import pandas as pd
 import pytest
 
 from benchmarks.darts.space import DartsSpace
+from harness.analysis import cell_errors, published
+from harness.analysis.agreement import Judged
+from harness.analysis.evidence import Evidence, Part, Session
+from harness.analysis.study import Study
+from harness.analysis.trainings import by_search, nested
+from harness.analysis.verdict import CONSISTENT, DIFFERS, NOT_COMPARABLE, NOT_MEASURED, REPRODUCED
 from harness.frames import depict
-from reports import cell_errors, published, reading
-from reports.agreement import Judged
-from reports.evidence import Evidence, Part, Session
+from reports import reading, sources, tables
 from reports.layout import Table
 from reports.report import write
-from reports.study import Study
-from reports.trainings import by_search, chosen_cell, every_cell, nested, searches
-from reports.verdict import CONSISTENT, DIFFERS, NOT_COMPARABLE, NOT_MEASURED, REPRODUCED
+from reports.trainings import chosen_cell, every_cell, searches
 from tests import made_evidence
 
 
@@ -257,7 +259,7 @@ def test_the_papers_numbers_are_on_the_page(tmp_path: Path) -> None:
         of_row("pc_darts", 2.57, recipe="pc_darts"),
         of_row("pc_darts", 25.0, recipe="imagenet_pc_darts", stage="mobile", data="imagenet"),
     )
-    texts = cell_errors.printed(Study(evidence, published.load()), BENCHMARK, "cifar10")
+    texts = sources.of_cells(Study(evidence, published.load()), BENCHMARK, "cifar10")
     assert "2.57 ± 0.07 (3.60 M; 0.1 GPU-days; SparseNAS T1" in texts["pc_darts"]
     write(tmp_path, evidence)
     text = (tmp_path / "table.md").read_text()
@@ -285,7 +287,7 @@ def test_the_papers_numbers_are_on_the_page(tmp_path: Path) -> None:
 def test_verdicts_on_trained_cells_are_counted_by_row_stage_and_data_set() -> None:
     judged, unfinished = of_row("gaea_pc_darts", 2.50, recipe="gaea"), of_row("conas", 2.7, recipe="conas", accuracy=math.nan)
     study = Study(page(judged, of_row("pc_darts", 2.57, recipe="pc_darts"), unfinished), published.load())
-    assert cell_errors.tally(study) == (
+    assert tables.tally_of_trained(study) == (
         "Verdicts on trained cells, by row, stage and data set: 1 not comparable, 1 reproduced."
     ), "a cell without a finished training has no verdict"
 

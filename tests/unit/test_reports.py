@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import bibliography, latex, published, report, style
-from reports.evidence import Evidence, Page, Part, Session
+from harness.analysis import published
+from harness.analysis.evidence import Evidence, Page, Part, Session
+from harness.analysis.statistics import Interval
+from harness.analysis.traces import Trace, Traces
+from reports import bibliography, latex, report, style
 from reports.formats import number, signed, with_interval
 from reports.layout import Bold, Column, Table, to_markdown
-from reports.statistics import Interval
-from reports.traces import Trace, Traces
 from tests import made_evidence
 
 OPTIMUM = {"cifar10": 94.37, "cifar100": 73.51, "imagenet16-120": 47.31}

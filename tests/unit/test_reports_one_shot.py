@@ -15,12 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.nb201.space import NB201Space
+from harness.analysis import published
+from harness.analysis.epochs import families, logged, proposed
+from harness.analysis.evidence import Cell, Edge, Evidence, Operation, Part, Space
+from harness.analysis.reference import at_own_charge, values
+from harness.analysis.study import Study
+from harness.analysis.traces import Search, Trace, Traces
 from harness.frames import depict
-from reports import anytime, cells, clock, epochs, figures, published, ranked, reading, reference, report, signal, style
-from reports.evidence import Cell, Edge, Evidence, Operation, Part, Space
+from reports import anytime, cells, clock, epochs, figures, ranked, reading, reference, report, signal, style, tables
 from reports.layout import Paragraph, Table
-from reports.study import Study
-from reports.traces import Search, Trace, Traces
 from tests import made_evidence
 
 SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
@@ -102,9 +105,10 @@ def test_a_panel_has_as_many_lines_as_are_legible_and_each_has_the_reference() -
     study = study_of(evidence(*SEARCHES, "random_search", *more, "enas", known_rows=KNOWN))
     panels = figures.groups(study, BENCHMARK)
     assert panels[0][0] == ", darts" and panels[-1][0] == ", other weight sharing"
+    looks = style.of_rows(study).looks
     for _, rows in panels:
         assert rows[0] == "random_search" and len(rows) <= figures.READABLE
-        assert len({study.looks[row]["color"] for row in rows}) == len(rows), "no two rows of a panel have the same colour"
+        assert len({looks[row]["color"] for row in rows}) == len(rows), "no two rows of a panel have the same colour"
     assert {row for _, rows in panels for row in rows[1:]} == {*SEARCHES, *more, "enas"}
     assert set(panels[0][1]) == {"random_search", *(row for row in SEARCHES if "darts" in row)}
 
@@ -156,7 +160,7 @@ def row_of(table: Table | None, *start: str) -> dict[str, str]:
 
 
 def test_each_method_is_drawn_with_the_method_that_it_changes(study: StudyAndTraces) -> None:
-    assert epochs.families(study[0], BENCHMARK) == {
+    assert families(study[0], BENCHMARK) == {
         "darts:bilevel": ["darts:bilevel", "gaea_darts:bilevel"],
         "darts:erm": ["darts:erm", "gaea_darts:erm"],
     }
@@ -173,8 +177,8 @@ def test_each_method_is_drawn_with_the_method_that_it_changes(study: StudyAndTra
     ],
 )
 def test_rows_with_changed_settings_have_a_base_too(bases: list[str], row: str, base: str | None) -> None:
-    families = epochs.families(study_of(evidence(*bases, row, first_rows={"darts": "darts:bilevel"})), BENCHMARK)
-    assert families == ({base: [base, row]} if base else {})
+    study = study_of(evidence(*bases, row, first_rows={"darts": "darts:bilevel"}))
+    assert families(study, BENCHMARK) == ({base: [base, row]} if base else {})
 
 
 def test_the_proposal_at_an_epoch_is_the_one_in_force_when_it_ended() -> None:
@@ -183,12 +187,12 @@ def test_the_proposal_at_an_epoch_is_the_one_in_force_when_it_ended() -> None:
         return only
 
     gaea = search("gaea_darts:erm")
-    curve = epochs.proposed(gaea, "cifar10")
+    curve = proposed(gaea, "cifar10")
     assert curve.index.tolist() == list(range(1, 26))
     assert curve.iloc[-1] == pytest.approx(94.1) and curve.iloc[0] == 10
     late = gaea._replace(seconds=gaea.seconds + 1)  # each a second after its epoch: no proposal at the end of the first
-    assert epochs.proposed(late, "cifar10").empty
-    assert epochs.proposed(search("rsps"), "cifar10").empty, "it proposes at its end only"
+    assert proposed(late, "cifar10").empty
+    assert proposed(search("rsps"), "cifar10").empty, "it proposes at its end only"
 
 
 def test_the_entropy_falls_faster_or_not_over_common_epochs(study: StudyAndTraces) -> None:
@@ -205,7 +209,7 @@ def with_entropy(trace: Trace, end: float) -> Trace:
 
 
 def test_a_method_without_a_distribution_has_no_entropy_rather_than_zero(study: StudyAndTraces) -> None:
-    assert epochs.logged(trace("rsps", 0).log, "entropy").empty
+    assert logged(trace("rsps", 0).log, "entropy").empty
     without = searches(
         lambda row, trace: dataclasses.replace(trace, log={k: v for k, v in trace.log.items() if k != "entropy"})
     )
@@ -261,13 +265,13 @@ def with_traces(traces: Traces, **more: Any) -> Study:
 
 
 def test_random_search_is_read_at_the_charge_of_each_row_with_its_own_schedule(study: StudyAndTraces) -> None:
-    assert reference.at_own_charge(study[0], BENCHMARK) == study[0].shared_weights(BENCHMARK)
+    assert at_own_charge(study[0], BENCHMARK) == study[0].shared_weights(BENCHMARK)
     early = with_traces(ending("rsps", 300.0))
-    assert reference.at_charge(early, BENCHMARK, "rsps", "cifar10") == "80.00 ± 0.00"
+    assert tables.at_charge(early, BENCHMARK, "rsps", "cifar10") == "80.00 ± 0.00"
     assert row_of(reference.table(early, BENCHMARK), "rsps")["difference [95 %]"].startswith("+8.20")
-    assert reference.at_charge(study[0], BENCHMARK, "random_search", "cifar10") == ""
+    assert tables.at_charge(study[0], BENCHMARK, "random_search", "cifar10") == ""
     alone = study_of(evidence(multi_trial=False))
-    assert not reference.at_own_charge(alone, BENCHMARK) and reference.table(alone, BENCHMARK) is None
+    assert not at_own_charge(alone, BENCHMARK) and reference.table(alone, BENCHMARK) is None
 
 
 @pytest.mark.parametrize(
@@ -286,7 +290,7 @@ def test_a_world_without_random_search_at_the_charge_is_left_out_and_the_cell_sa
     end: float, text: str, pairs: str
 ) -> None:
     study = with_traces(ending("rsps", end))
-    assert reference.at_charge(study, BENCHMARK, "rsps", "cifar10") == text
+    assert tables.at_charge(study, BENCHMARK, "rsps", "cifar10") == text
     assert row_of(reference.table(study, BENCHMARK), "rsps")["pairs"] == pairs
     table = ranked.results(study, BENCHMARK)
     assert row_of(table, "rsps")["random search at its charge"] == text
@@ -295,7 +299,7 @@ def test_a_world_without_random_search_at_the_charge_is_left_out_and_the_cell_sa
 
 @given(end=st.floats(0.1, 1100.0))
 def test_random_search_at_a_charge_is_its_proposal_in_the_worlds_where_that_is_known(end: float) -> None:
-    series = reference.values(with_traces(ending("rsps", end)), BENCHMARK, "rsps", "cifar10")
+    series = values(with_traces(ending("rsps", end)), BENCHMARK, "rsps", "cifar10")
     expected = {world: 93.0 if end >= 600 else 80.0 for world in range(WORLDS) if 10 <= end <= 1000 + world}
     assert series.to_dict() == expected
 
@@ -333,7 +337,7 @@ def with_free_row() -> Study:
 def test_a_row_that_is_charged_nothing_is_no_method_to_compare() -> None:
     study = with_free_row()
     assert study.free(BENCHMARK, "rsps") and not study.free(BENCHMARK, "random_search")
-    assert "rsps" not in reference.at_own_charge(study, BENCHMARK)
+    assert "rsps" not in at_own_charge(study, BENCHMARK)
     table = reference.table(study, BENCHMARK)
     assert table is not None and "rsps" not in {row[0] for row in table.rows}
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reports import anytime, pruning, published
-from reports.evidence import Part
+from harness.analysis import published
+from harness.analysis.evidence import Part
+from harness.analysis.measures import MEASURES, Of
+from harness.analysis.study import Study
+from harness.analysis.traces import Trace
+from reports import anytime, pruning
 from reports.layout import to_markdown
-from reports.measures import MEASURES, Of
-from reports.study import Study
-from reports.traces import Trace
 from tests import made_evidence
 
 BENCHMARK = "pruning/digits"

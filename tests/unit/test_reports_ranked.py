@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports import anytime, findings, published, ranked, reading, reference, report
-from reports.evidence import FITTED, Evidence, Part
+from harness.analysis import published
+from harness.analysis.evidence import FITTED, Evidence, Part
+from harness.analysis.pairs import LEVEL
+from harness.analysis.statistics import holm, paired
+from harness.analysis.study import Study
+from harness.analysis.traces import Columns, Trace, Traces
+from reports import anytime, findings, ranked, reading, reference, report
 from reports.figures import Panel
 from reports.formats import number
 from reports.layout import Bold, Table
-from reports.pairs import LEVEL
-from reports.statistics import holm, paired
-from reports.study import Study
-from reports.traces import Columns, Trace, Traces
 from tests import made_evidence
 
 BENCHMARK, TARGET = "nb201/digits", "digits"

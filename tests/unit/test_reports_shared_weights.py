@@ -12,11 +12,12 @@ import pytest
 from benchmarks.darts.space import DartsSpace
 from benchmarks.nb201.space import NB201Space
 from harness import registry
+from harness.analysis.stability import switches
+from harness.analysis.study import Study
+from harness.analysis.traces import Trace, Traces
 from harness.captions import first_rows
 from harness.frames import depict
 from reports import epochs, reading, signal, stability, weights
-from reports.study import Study
-from reports.traces import Trace, Traces
 from tests import made_evidence
 from tests.unit.test_reports_one_shot import BENCHMARK, GOOD, NB201, SKIPS, lines, study_of
 
@@ -161,11 +162,11 @@ def test_switches_are_named_by_cell_and_do_without_zeros() -> None:
     darts += ", ('max_pool_3x3', 1){rest}], reduce_concat=range(2, 6))"
     rest = ", ('skip_connect', 0), ('skip_connect', 1)" * 3
     texts = [darts.format(rest=rest, op=op) for op in ("sep_conv_3x3", "avg_pool_3x3")]
-    first, second = map(stability.switches, depict(DartsSpace(), texts).drawn.values())
+    first, second = map(switches, depict(DartsSpace(), texts).drawn.values())
     assert first is not None and second is not None and len(first) == 16 and len(first ^ second) == 2
     zeros = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
     (cells,) = depict(NB201Space(), [zeros]).drawn.values()
-    assert stability.switches(cells) == frozenset() and stability.switches(()) is None
+    assert switches(cells) == frozenset() and switches(()) is None
 
 
 def test_weights_are_drawn_if_a_search_logged_them() -> None:

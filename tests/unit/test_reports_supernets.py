@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reports import about, published, ranked, report, supernets, trainings
-from reports.evidence import Evidence, Part
+from harness.analysis import published
+from harness.analysis.evidence import Evidence, Part
+from harness.analysis.study import Study
+from harness.analysis.supernets import at_chance
+from harness.analysis.traces import Trace, Traces
+from reports import about, ranked, report, supernets, trainings
 from reports.layout import Bullets
-from reports.study import Study
-from reports.traces import Trace, Traces
 from tests import made_evidence
 
 BENCHMARK = "nb201/cifar10"
@@ -62,7 +64,7 @@ def test_a_supernet_at_chance_is_counted_and_its_row_is_marked() -> None:
 @pytest.mark.parametrize(("accuracy", "classes", "dead"), [(15.0, 10, 1), (15.1, 10, 0), (1.5, 100, 1), (1.6, 100, 0)])
 def test_a_supernet_is_at_chance_up_to_one_and_a_half_times_guessing(accuracy: float, classes: int, dead: int) -> None:
     known = study({"row": [ending(0, accuracy, classes)]})
-    assert supernets.at_chance(known.evidence.traces, BENCHMARK, "row") == dead
+    assert at_chance(known.evidence.traces, BENCHMARK, "row") == dead
 
 
 @pytest.mark.usefixtures("no_figures")

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import published, scoreboard
-from reports.evidence import NOT_YET, Cell, Edge, Operation, Space
+from harness.analysis import published
+from harness.analysis.evidence import NOT_YET, Cell, Edge, Operation, Space
+from harness.analysis.study import Study
+from harness.analysis.traces import Columns, Trace
+from reports import scoreboard
 from reports.layout import Block, Bullets, Heading, Paragraph, Table, to_markdown
 from reports.scoreboard import Comparison, Way, compare
-from reports.study import Study
-from reports.traces import Columns, Trace
 from tests import made_evidence
 
 DARTS, NB201 = "darts/cifar10", "nb201/cifar10"

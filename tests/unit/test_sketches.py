@@ -13,10 +13,11 @@ from benchmarks.darts.space import DartsSpace
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb201.space import NB201Space
 from harness import registry
+from harness.analysis.evidence import Cell, Edge, Operation
+from harness.analysis.names import row_names
 from harness.frames import depict
 from harness.space import SearchSpace
-from reports import formats, sketches
-from reports.evidence import Cell, Edge, Operation
+from reports import sketches
 from reports.sketches import Sketch
 
 SPACES = (NB201Space(), NB1Shot1Space(3), DartsSpace(), DartsSpace("multi"))
@@ -83,6 +84,6 @@ def test_a_figure_has_pages_and_marks_the_titles_with_their_rows() -> None:
 
 def test_every_row_has_a_name_and_no_two_have_the_same() -> None:
     rows = {row for info in registry.methods().values() for row in info.rows}
-    names = formats.row_names()
+    names = row_names()
     assert rows <= set(names) and set(names) <= rows | set(registry.methods())
     assert len({names[row] for row in rows - {"hyperband:random_search"}}) == len(rows) - 1

@@ -74,6 +74,7 @@ def test_one_line_of_the_contract_of_weight_sharing_makes_new_runs_of_what_train
     "file",
     [
         *("reports/report.py", "harness/run.py", "harness/progress.py", "harness/store/__init__.py", "harness/frames.py"),
+        "harness/analysis/study.py",
         *("tests/unit/test_source.py", "benchmarks/digits_tables/build.py", "benchmarks/nb201/library.py"),
         *("benchmarks/darts/supernet.py", "methods/multi_trial/bohb.py"),
     ],

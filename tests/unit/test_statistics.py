@@ -11,9 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.formats import probability
-from reports.pairs import LEVEL, compare, families
-from reports.statistics import (
+from harness.analysis.pairs import LEVEL, compare, families
+from harness.analysis.statistics import (
     BOOTSTRAP_UP_TO,
     Difference,
     Interval,
@@ -25,6 +24,8 @@ from reports.statistics import (
     smallest_p,
     welch,
 )
+from reports.formats import probability
+from reports.pairs import noted
 
 ACCURACIES = st.lists(st.floats(0, 100).map(lambda x: round(x, 2)), min_size=3, max_size=30)
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=25)
@@ -156,7 +157,7 @@ def test_any_number_of_pairs_has_finite_statistics(pairs: int) -> None:
     assert pair is not None and pair.interval is not None
     assert pair.n == pairs and 0 <= pair.p <= 1 and np.isfinite(pair.interval).all()
     assert 0 <= smallest_p(pairs) < 1e-300
-    assert compare({"mine": ours}, reference, "t").remarks == []
+    assert noted([("t", compare({"mine": ours}, reference))]) == ""
     interval = mean_interval(values)
     assert interval is not None and np.isfinite(interval).all()
     assert np.isfinite(welch(values, 93.0, 1.0, 500).interval(0.95)).all()
@@ -172,25 +173,28 @@ def test_rows_are_corrected_within_their_family_and_a_family_without_power_is_na
     reference = pd.Series(np.zeros(10))
     better = pd.Series(np.arange(1.0, 11.0))
     plain, variants = [f"m{k}" for k in range(9)], [f"m:{k}" for k in range(18)]
-    comparison = compare(dict.fromkeys([*plain, *variants], better), reference, "digits")
+    comparison = compare(dict.fromkeys([*plain, *variants], better), reference)
     smallest = 2 / 2**10
     assert comparison.pairs["m0"].p == smallest and comparison.corrected["m0"] == pytest.approx(9 * smallest)
-    assert comparison.corrected["m:0"] == pytest.approx(18 * smallest) and comparison.remarks == []
-    (remark,) = compare(dict.fromkeys(plain * 1 + [f"n{k}" for k in range(17)], better), reference, "digits").remarks[:1]
-    assert remark == "with these pairs and 26 rows no difference on digits can be significant"
+    assert comparison.corrected["m:0"] == pytest.approx(18 * smallest) and noted([("digits", comparison)]) == ""
+    many = compare(dict.fromkeys([*plain, *(f"n{k}" for k in range(17))], better), reference)
+    assert noted([("digits", many)]) == (
+        " Note: with these pairs and 26 rows no difference on digits can be significant."
+        " Note: a family of 26 rows is larger than the 25 that the protocol allows."
+    )
     assert families([*variants, *plain]) == [plain, variants] and families(plain) == [plain]
 
 
 def test_the_power_of_a_family_is_that_of_its_row_with_the_most_pairs() -> None:
     reference = pd.Series(np.zeros(10))
     full, short = pd.Series(np.arange(1.0, 11.0)), pd.Series(np.arange(1.0, 4.0))
-    mixed = compare({"full": full, "short": short}, reference, "digits")
+    mixed = compare({"full": full, "short": short}, reference)
     assert mixed.corrected["full"] == 2 * 2 / 2**10 < 0.05
-    assert mixed.remarks == ["too few pairs on digits for any significance: short"]
+    assert noted([("digits", mixed)]) == " Note: too few pairs on digits for any significance: short."
     assert mixed.undecided == {"short"} and mixed.decisive
-    assert compare({"short": short}, reference, "digits").remarks == [
-        "with these pairs and 1 row no difference on digits can be significant"
-    ]
+    alone = compare({"short": short}, reference)
+    text = " Note: with these pairs and 1 row no difference on digits can be significant."
+    assert noted([("digits", alone), ("digits", alone)]) == text, "each remark once"
 
 
 ROWS = st.dictionaries(st.sampled_from(["a", "b", "c", "a:x", "b:x", "c:x"]), st.integers(0, 12), min_size=1)
@@ -200,10 +204,10 @@ ROWS = st.dictionaries(st.sampled_from(["a", "b", "c", "a:x", "b:x", "c:x"]), st
 @given(sizes=ROWS, data=st.data())
 def test_a_row_is_undecided_if_no_values_make_its_difference_significant(sizes: dict[str, int], data: st.DataObject) -> None:
     zero = pd.Series(np.zeros(12))
-    clear = compare({row: pd.Series(np.arange(1.0, size + 1)) for row, size in sizes.items()}, zero, "t")
+    clear = compare({row: pd.Series(np.arange(1.0, size + 1)) for row, size in sizes.items()}, zero)
     assert clear.undecided == {row for row in sizes if clear.corrected.get(row, 1.0) >= LEVEL}
     values = {row: data.draw(st.lists(st.floats(-9, 9), min_size=size, max_size=size)) for row, size in sizes.items()}
-    drawn = compare({row: pd.Series(numbers, dtype=float) for row, numbers in values.items()}, zero, "t")
+    drawn = compare({row: pd.Series(numbers, dtype=float) for row, numbers in values.items()}, zero)
     assert drawn.undecided == clear.undecided
     assert all(drawn.corrected.get(row, 1.0) >= LEVEL for row in drawn.undecided)
     assert drawn.decisive == bool(sizes.keys() - drawn.undecided)

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.analysis.traces import RowTraces, Trace, Traces
 from harness.packing import pack, unpack
-from reports.traces import RowTraces, Trace, Traces
 
 STEPS = st.lists(st.tuples(st.floats(0.1, 50), st.floats(0, 100)), max_size=6)
 SEARCHES = st.lists(STEPS, min_size=1, max_size=12)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.statistics import Difference
-from reports.verdict import (
+from harness.analysis.statistics import Difference
+from harness.analysis.verdict import (
     CONSISTENT,
     DIFFERS,
     LETTERS,

@@ -8,31 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from math import isfinite
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from reports import published as papers
-from reports.agreement import Judged
-from reports.evidence import Training
-from reports.formats import number, spread
-from reports.layout import Cited
-from reports.published import Line
-from reports.study import Study, other_images
-from reports.verdict import Verdict, counted, judge_target, margin_of
+from harness.analysis import published as papers
+from harness.analysis.agreement import Judged
+from harness.analysis.evidence import Training
+from harness.analysis.published import Line
+from harness.analysis.study import Study, other_images
+from harness.analysis.verdict import Verdict, judge_target, margin_of
 
 METRICS = {"imagenet": "top1_error_pct", "ptb": "test_perplexity"}
 """The metric that the papers print for a data set, if it is not ``test_error_pct``."""
-UNITS = {
-    "test_error_pct": "error %",
-    "top1_error_pct": "top-1 error %",
-    "top5_error_pct": "top-5 error %",
-    "valid_perplexity": "validation perplexity",
-    "test_perplexity": "test perplexity",
-}
-"""The metrics that the papers print of a row, in words."""
 UNSTATED_CHOICE = "it is not certain on which images the paper chose its cell"
 UNCERTAIN_EPOCH = "the printed number may be a best epoch on the test set, ours is the last"
 IMAGES = {"valid": "validation images", "test": "the test set"}
@@ -43,20 +32,6 @@ def lines(study: Study, benchmark: str, data: str) -> dict[str, list[Line]]:
     by_row = study.printed_lines(benchmark, METRICS.get(data, "test_error_pct"))
     on_data = {row: [line for line in several if line["target"] == data] for row, several in by_row.items()}
     return {row: several for row, several in on_data.items() if several}
-
-
-def printed(study: Study, benchmark: str, data: str) -> dict[str, Cited]:
-    """Return by row the papers' numbers of its cell on a data set: error, parameters, search cost, and the source."""
-    texts = {}
-    for row, several in lines(study, benchmark, data).items():
-        keys: dict[str, str] = {}
-        for line in several:
-            size = f"{number(line['params_M'], 2)} M" if isfinite(line["params_M"]) else ""
-            cost = f"{line['search_cost']:g} {line['cost_unit']}" if isfinite(line["search_cost"]) else ""
-            words = "; ".join(filter(None, (size, cost, papers.source(line))))
-            keys[f"{spread(line['mean'], line['std'])} ({words})"] = papers.CITATIONS[line["paper"]]
-        texts[row] = Cited(" / ".join(keys), list(dict.fromkeys(keys.values())))
-    return texts
 
 
 def chosen(study: Study, benchmark: str) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -138,13 +113,3 @@ def _doubts(line: Line) -> Iterator[str]:
         yield UNSTATED_CHOICE
     if line["record"] == papers.PERHAPS_BEST_EPOCH:
         yield UNCERTAIN_EPOCH
-
-
-def tally(study: Study) -> str:
-    """Return a sentence with the number of verdicts on trained cells, by row, stage and data set."""
-    names = []
-    for benchmark in study.benchmarks:
-        for _, data, group in chosen(study, benchmark) if study.untested(benchmark) else ():
-            results = judged(study, benchmark, data, group).values()
-            names += [result.verdict.name for result in results if result.values.size]
-    return f"Verdicts on trained cells, by row, stage and data set: {counted(names)}." if names else ""

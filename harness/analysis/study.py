@@ -1,4 +1,4 @@
-"""The evidence of one protocol, arranged for reporting: rows, targets, values, and the verdict of every row."""
+"""The evidence of one protocol, arranged for comparison: rows, targets, values, and the verdict of every row."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports import published as papers
-from reports import style
-from reports.evidence import DONE, NOT_YET, WEIGHT_SHARING, Cell, Evidence, Page, Part, Run
-from reports.formats import CLASSES, MISSING, short_name, target_name
-from reports.layout import Cited
-from reports.verdict import Verdict, judge_row, judge_target, margin_of
+from harness.analysis import published as papers
+from harness.analysis.evidence import DONE, NOT_YET, WEIGHT_SHARING, Cell, Evidence, Page, Part, Run
+from harness.analysis.names import short_name
+from harness.analysis.verdict import Verdict, judge_row, judge_target, margin_of
 
 RANDOM = "random_cell"
 """The method that proposes a random cell."""
@@ -26,6 +24,9 @@ REFERENCE = "random_search"
 
 MEASURED = (Run.WORLD, Run.STATUS, Run.TEST, Run.VALID, Run.REGRET, Run.RANK)
 """Columns that :meth:`Study.judged` keeps."""
+
+CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet16-120": 120, "cifar10-jpeg75": 10, "digits": 10, "imdb": 2}
+"""Number of classes of a data set, for the accuracy of guessing."""
 
 AT_CHANCE = 1.5
 """A supernet, or the test accuracy of a run, is at chance if it is at most this many times that of guessing."""
@@ -123,20 +124,6 @@ class Study:
         """Return the row that the other rows are compared with; None if it was not run."""
         return next((row for row in self.rows(benchmark) if row.rpartition(":")[2] == REFERENCE), None)
 
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return style.places(self.page.known_rows, self.page.compared_with, REFERENCE)
-
-    def place(self, row: str) -> int:
-        """Return the place of a row among the figures' lines, see :func:`reports.style.places`."""
-        names = (row, self.unchanged(row), self.base(row))
-        return next((self._places[name] for name in names if name in self._places), style.LOOKS)
-
-    @cached_property
-    def looks(self) -> dict[str, dict[str, Any]]:
-        """Return the line style of every row that was run."""
-        return style.looks(self.runs[Run.ROW].unique(), self._places, REFERENCE)
-
     def free(self, benchmark: str, row: str) -> bool:
         """Return whether the finished runs of a row were charged nothing at all: the floor of a random cell."""
         done = self.done(benchmark, row)
@@ -147,11 +134,6 @@ class Study:
         parts = self.parts(benchmark)
         budgets = {part.budget for part in parts}
         return budgets.pop() if len(budgets) == 1 and all(part.at_the_limit for part in parts) else ""
-
-    def same_budget(self, benchmark: str) -> str:
-        """Return a sentence that names the common budget; empty if there is none."""
-        budget = self.common_budget(benchmark)
-        return f"All rows had the same budget: {budget}. " if budget else ""
 
     def targets(self, benchmark: str) -> list[str]:
         """Return the judged targets, in the judge's order; without runs or a judge, the targets of the printed numbers."""
@@ -182,10 +164,6 @@ class Study:
         plain, bracket, changes = row.partition("[")
         return self.page.names.get(plain, plain) + bracket + changes
 
-    def cited(self, row: str) -> Cited:
-        """Return the row's label with the papers of its method."""
-        return Cited(self.label(row), self.page.citations.get(row.partition("[")[0], ()))
-
     @cached_property
     def labels(self) -> dict[str, str]:
         """Return the label of every row that was run or has a name; if two rows that were run share a name, with the id."""
@@ -200,13 +178,6 @@ class Study:
         stated = [part for part in self.page.parts if part.benchmark == benchmark]
         kinds = {self.kind(benchmark, row) for row in self.rows(benchmark)}
         return [part for part in stated if part.kind in kinds] or stated
-
-    def fact(self, benchmark: str, name: str) -> str:
-        """Return a field of :class:`Part` in words: once if all kinds of method share it, else kind by kind."""
-        texts = {part.kind: str(text) for part in self.parts(benchmark) if (text := getattr(part, name))}
-        if len(set(texts.values())) <= 1:
-            return next(iter(texts.values()), "")
-        return "; ".join(f"{kind}: {text}" for kind, text in texts.items())
 
     def of_target(self, name: str, benchmark: str, target: str) -> Any:
         """Return a field of :class:`Part` that is stated per target; None if it is not stated."""
@@ -288,17 +259,14 @@ class Study:
         """Return the test accuracy by world seed; the mean if a world has several method seeds."""
         return self.finished(benchmark, row, target).groupby(Run.WORLD)[Run.TEST].mean()
 
-    def seeds(self, benchmark: str, row: str) -> str:
-        """Return the number of finished runs: ``8/10`` if some are missing, ``10 (3 asked)`` if the store has more."""
-        searches, done = self.searches(benchmark, row), len(self.done(benchmark, row))
-        requested = next((part.planned[row] for part in self.parts(benchmark) if row in part.planned), len(searches))
-        if done > requested:
-            return f"{done} ({requested} asked)"
-        return str(done) if done == requested else f"{done}/{max(requested, len(searches))}"
+    def requested(self, benchmark: str, row: str) -> int:
+        """Return the number of searches that the command requests; without such a number, the number in the store."""
+        planned = (part.planned[row] for part in self.parts(benchmark) if row in part.planned)
+        return next(planned, len(self.searches(benchmark, row)))
 
     @cached_property
     def incomparable(self) -> str:
-        """Return why nothing in this report may be compared with a paper, or ``""``."""
+        """Return why nothing here may be compared with a paper, or ``""``."""
         if self.page.modified:
             return f"the protocol was modified: {self.page.modified}"
         return "" if self.page.comparable else "the protocol is not the paper’s"
@@ -335,14 +303,6 @@ class Study:
     def compared(self, benchmark: str) -> bool:
         """Return whether any row of a benchmark has a published number."""
         return any(key[0] == benchmark and key[2] in self.targets(benchmark) for key in self.lines)
-
-    def source(self, benchmark: str, row: str) -> str:
-        """Return where a row's numbers are printed; once if all targets share it."""
-        named = {t: papers.source(line) for t in self.targets(benchmark) if (line := self.lines.get((benchmark, row, t)))}
-        if len(set(named.values())) <= 1:
-            return next(iter(named.values()), MISSING)
-        text = "; ".join(f"{target_name(target)}: {source}" for target, source in named.items())
-        return Cited(text, list(dict.fromkeys(key for source in named.values() for key in source.keys)))
 
     def failures(self) -> Iterator[tuple[str, str, str, int, str]]:
         """Yield (benchmark, row, status, count, last line of the first error) of the runs that did not finish."""

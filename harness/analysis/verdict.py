@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.statistics import Difference, holm, student_quantile, welch
+from harness.analysis.statistics import Difference, holm, student_quantile, welch
 
 NOT_MEASURED = "not measured here"
 NOT_COMPARABLE = "not comparable"

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reports import anytime, cell_errors, epochs, pruning, signal, stability, trainings
-from reports.evidence import Run, Training
-from reports.statistics import kendall, rank_correlation
-from reports.study import Study
-from reports.traces import Log, RowTraces, Search
+from harness.analysis import cell_errors, epochs, pruning, signal, stability, trainings
+from harness.analysis.evidence import Run, Training
+from harness.analysis.statistics import kendall, rank_correlation
+from harness.analysis.study import Study
+from harness.analysis.traces import Log, RowTraces, Search
 
 
 class Of(NamedTuple):
@@ -189,12 +189,12 @@ def _cell(number: Callable[[frozenset[tuple[str, int, int, str]], Mapping[str, s
     return measure
 
 
-def _at_equal(budget: str) -> Measure:
+def _at_equal(currency: str) -> Measure:
     """Return the measure of the proposal in force when a search had spent what the cheaper of both rows' searches spends."""
 
     def measure(of: Of) -> pd.Series:
         ours, theirs = of.traces.proposing(of.judged()), of.swapped().traces.proposing(of.judged())
-        (times, ends), (_, other_ends) = (anytime.spent(searches, budget) for searches in (ours, theirs))
+        (times, ends), (_, other_ends) = (searches.spent(currency) for searches in (ours, theirs))
         both = pd.DataFrame({"own": pd.Series(ends, ours.worlds), "other": pd.Series(other_ends, theirs.worlds)}).dropna()
         limits = dict(zip(both.index.tolist(), both.min(axis=1).tolist(), strict=True))
         return ours.at(of.judged(), times, limits).dropna()

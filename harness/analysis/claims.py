@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import exp, nan
@@ -12,12 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from reports.formats import MISSING, with_interval
-from reports.layout import Bullets, Column, Table
-from reports.measures import MEASURES, Of, most
-from reports.published import PAPERS
-from reports.statistics import Interval, mean_interval, smallest_p
-from reports.study import Study
+from harness.analysis.measures import MEASURES, Of, most
+from harness.analysis.statistics import Interval, mean_interval, smallest_p
+from harness.analysis.study import Study
 
 FILE = Path(__file__).with_name("claims.toml")
 NOT_TESTED = "not tested here"
@@ -47,7 +44,7 @@ class Claim:
     says: str
     """The sentence that is tested."""
     measure: str = ""
-    """A name in :data:`reports.measures.MEASURES`; empty: the claim is not tested, see ``reason``."""
+    """A name in :data:`harness.analysis.measures.MEASURES`; empty: the claim is not tested, see ``reason``."""
     row: str = ""
     against: str = ""
     """The row that ``row`` is compared with, world by world; empty: ``row`` alone is compared with ``bound``."""
@@ -88,7 +85,7 @@ def load() -> tuple[Claim, ...]:
 
 
 def results(claim: Claim, studies: Sequence[Study]) -> Iterator[Tested]:
-    """Yield the result of a claim for each of its settings that has runs, see :func:`reports.measures.most`."""
+    """Yield the result of a claim for each of its settings that has runs, see :func:`harness.analysis.measures.most`."""
     for place in (*claim.on, *claim.also) if claim.measure else ():
         protocol, benchmark = place.split()
         under = [study for study in studies if study.page.protocol == protocol]
@@ -116,7 +113,7 @@ def _sample(claim: Claim, of: Of) -> np.ndarray:
 
 
 def _effect(claim: Claim, values: np.ndarray) -> tuple[float, Interval | None]:
-    """Return the effect and its 95 % interval by :func:`reports.statistics.mean_interval`.
+    """Return the effect and its 95 % interval by :func:`harness.analysis.statistics.mean_interval`.
 
     Equal values show no spread. They have an interval, a point, from 6 on: then they cover the median with 95 %.
     """
@@ -139,36 +136,3 @@ def decide(claim: Claim, interval: Interval | None) -> str:
     if not (above or below):
         return UNDECIDED
     return SUPPORTED if above == (claim.sign == ">") else CONTRADICTED
-
-
-def table(tested: Mapping[Claim, Sequence[Tested]]) -> Table:
-    """Return the table of some claims with their results, a line for each setting."""
-    names = ("claim", "result", "effect [95 %]", "n", "compared", "tested under, or why not", "in the paper")
-    lines = Table(
-        "Effect: mean over searches with its 95 % interval, of the row alone or minus (divided by) the other row in the same "
-        "world. Claims are not corrected for their number.",
-        [Column(text, right=text in names[2:4]) for text in names],
-    )
-    for claim, results in tested.items():
-        for result in results:
-            digits = 3 if abs(result.effect) < 1 else 2
-            effect = with_interval(result.effect, result.interval, digits, sign=claim.test == "difference")
-            place = f"{PAPERS[claim.paper]}, {claim.place}"
-            lines.add([claim.says, result.verdict, effect, str(result.n or MISSING), compared(claim), result.where, place])
-    return lines
-
-
-def quotes(claims: Iterable[Claim]) -> Bullets:
-    """Return the papers' words by place, with the protocol and the benchmark of the paper's own setting."""
-    texts = ((claim.place, f"“{claim.quote}”" + f" ({', '.join(claim.on)})" * bool(claim.on)) for claim in claims)
-    return Bullets(list(dict.fromkeys(texts)))
-
-
-def compared(claim: Claim) -> str:
-    """Return the test of a claim in words: ``test error, conas − rsps < 0``."""
-    if not claim.measure:
-        return MISSING
-    other = {"difference": f" − {claim.against}", "ratio": f" / {claim.against}"}
-    rows = claim.row + other.get(claim.test, "")
-    bound = f"within ±{claim.bound:g}" if claim.sign == "=" else f"{claim.sign} {claim.bound:g}"
-    return f"{claim.measure}, {rows} {bound}"

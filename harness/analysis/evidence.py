@@ -1,4 +1,4 @@
-"""The evidence of a report: plain, typed values. The harness fills them; reports import no other package of the project."""
+"""The evidence of a protocol: plain, typed values, which the harness fills from a store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from reports.traces import Traces
+from harness.analysis.traces import Traces
 
 NOT_YET = "not run yet"
 """Reason of a row that could run and has no run."""
@@ -227,7 +227,7 @@ def no_trainings() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The evidence of a report."""
+    """The evidence of one protocol."""
 
     page: Page
     runs: pd.DataFrame  # columns: :class:`Run`

@@ -8,8 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from reports.layout import Cited
-
 FILE = Path(__file__).with_name("published.csv")
 PAPERS = {"000": "CoNAS", "001": "ISTA-NAS", "002": "SparseNAS", "003": "GAEA", "004": "feature maps"}
 CITATIONS = {
@@ -101,13 +99,3 @@ def place(table: str) -> str:
     """Return the name of a table of a paper: ``T1``, or where in the text its numbers are."""
     named = table.replace("2-reconstructed", "2 (lost cell)")
     return f"T{named}" if table[:1].isdigit() else named
-
-
-def source(line: Line) -> Cited:
-    """Return where a line is printed and how its n is known, such as ``GAEA T2, n = 500 assumed``, citing the paper."""
-    text = f"{PAPERS[line['paper']]} {place(line['table'])}, n "
-    if pd.isna(line["n"]):
-        text += "not printed"
-    else:
-        text += f"= {int(line['n'])}{'' if line['n_source'] == 'printed' else ' assumed'}"
-    return Cited(text, [CITATIONS[line["paper"]]])

@@ -113,6 +113,10 @@ class RowTraces:
         """Return the searches that proposed something and whose proposals are judged on a target."""
         return self.where(np.diff(self.starts) > 0) if target in self.test else self.where(np.zeros(len(self), dtype=bool))
 
+    def spent(self, currency: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return in one currency the cost at each change of a proposal (flat) and the total cost of each search."""
+        return (self.seconds, self.end) if currency == "seconds" else (self.queries, self.spent_queries)
+
     def at(self, target: str, times: np.ndarray, limits: Mapping[int, float]) -> pd.Series:
         """Return by world the test accuracy of the proposal in force at the limit of its world, if there is one.
 
