@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -41,10 +40,10 @@ def write(plan: Plan, store: Store, to: Path, progress: str = "") -> list[Path]:
     """
     from harness import scoreboard
     from harness.frames import collect
-    from reports import report
+    from reports import addresses, report
 
-    name = re.sub(r"[^\w.]+", "-", f"{plan.protocol.name} {plan.protocol.modified}".strip()).strip("-")
     evidence = collect(plan, store, provenance.gather())
+    name = addresses.folder(evidence.page)
     try:
         files = report.write(to / name, evidence, progress=progress)
         files += [] if progress else [scoreboard.write(to, [store], evidence)]

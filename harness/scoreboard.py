@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from harness.library import libraries
 from harness.plan import make
 from harness.store import Store
 from reports import report, scoreboard
+from reports.layout import MARKDOWN
 
 
 def write(to: Path, stores: Sequence[Store], known: Evidence | None = None) -> Path:
@@ -27,7 +29,10 @@ def write(to: Path, stores: Sequence[Store], known: Evidence | None = None) -> P
         known: evidence that was collected already from the only store.
     """
     studies = [Study(evidence, load()) for store in stores for evidence in evidences(store, known)]
-    return report.write_page(to / "scoreboard.md", "Scoreboard of the papers' numbers", scoreboard.blocks(studies, load(), way))
+    near = [path.parent for folder in (to, to.resolve().parent) for path in sorted(folder.glob(f"*/{MARKDOWN}"))]
+    pages = {folder.name: os.path.relpath(folder, to) for folder in reversed(near)}
+    blocks = scoreboard.blocks(studies, load(), way, pages)
+    return report.write_page(to / "scoreboard.md", "Scoreboard of the papers' numbers", blocks)
 
 
 def evidences(store: Store, known: Evidence | None = None) -> Iterator[Evidence]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.analysis.evidence import Page, Session
+from harness.analysis.evidence import WEIGHT_SHARING, Page, Session
 from harness.analysis.names import short_name, target_name
 from harness.analysis.study import Study
 from reports.formats import MISSING, number, thousands
@@ -15,6 +15,7 @@ RECORDS = {"mean": "mean over the recorded seeds", "drawn": "one recorded seed d
 PACKAGES = ("numpy", "torch")
 """Packages whose version may change results."""
 SETTINGS = "settings (default)"
+CHARGED = "Charged seconds are computed from recorded trainings, and are the same on every machine."
 
 
 def benchmark(study: Study, name: str) -> list[Block]:
@@ -24,8 +25,6 @@ def benchmark(study: Study, name: str) -> list[Block]:
     best = {target_name(target): number(value) for target, value in study.optima(name).items()}
     record = _fact(study, name, "record")
     facts = {
-        "Budget": _fact(study, name, "budget"),
-        "At the limit": _fact(study, name, "at_the_limit"),
         "Searched": _fact(study, name, "search"),
         "Seed record of the search": RECORDS.get(record, record),
         "Judged by": _listed(judged),
@@ -40,6 +39,20 @@ def benchmark(study: Study, name: str) -> list[Block]:
     items = [(key, Cited(text, keys) if key == "Table" else text) for key, text in items]
     items += _remarks(study, name)
     return [Bullets(items)] if items else []
+
+
+def budget(study: Study, name: str) -> list[Block]:
+    """Return what limits a search of one benchmark, in sentences before its first table."""
+    limit, end = _fact(study, name, "budget"), _fact(study, name, "at_the_limit").replace(WEIGHT_SHARING, "weight sharing")
+    mean = next((part.training_seconds for part in study.parts(name) if part.training_seconds > 0), 0.0)
+    common = study.common_budget(name)
+    sentences = {
+        f"All rows had the same budget: {common}." if common else f"Budget: {limit}.": True,
+        f"A mean training is that of an average architecture, {mean:.3g} charged seconds.": "mean training" in limit and mean,
+        CHARGED: "seconds" in limit,
+        f"At the limit: {end}.": end,
+    }
+    return [Paragraph(" ".join(text for text, said in sentences.items() if said))] if limit else []
 
 
 def _fact(study: Study, benchmark: str, name: str) -> str:

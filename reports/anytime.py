@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis.anytime import equal_budgets, several_budgets, without_optimum
+from harness.analysis.anytime import equal_budgets, longest, several_budgets, without_optimum
 from harness.analysis.evidence import Run
 from harness.analysis.names import target_name
 from harness.analysis.statistics import mean_std
 from harness.analysis.study import Study
-from harness.analysis.traces import RowTraces, Traces
+from harness.analysis.traces import Traces
 from reports.axes import logarithmic, plain_logarithmic
 from reports.figures import Drawing, Lines, Panel, band, bands, groups, panel_title, render, steps
 from reports.formats import MISSING, spread
@@ -55,7 +55,7 @@ def regret(study: Study, traces: Traces) -> Drawing | None:
                 lines: Lines = {}
                 levels = {}
                 for row in rows:
-                    searches = _longest(study, traces, benchmark, row, bool(len(fitted))).proposing(target)
+                    searches = longest(study, traces, benchmark, row, bool(len(fitted))).proposing(target)
                     regrets = best - searches.test.get(target, np.empty(0))
                     if row in dots or not len(searches):
                         continue
@@ -93,11 +93,6 @@ def _regret(
         plain_logarithmic(panel.xaxis, *panel.get_xlim())
     logarithmic(panel)
     return handles
-
-
-def _longest(study: Study, traces: Traces, benchmark: str, row: str, several: bool) -> RowTraces:
-    longest = study.evidence.longest.of(benchmark, row)
-    return longest if several and len(longest) else traces.of(benchmark, row)
 
 
 def error(study: Study, traces: Traces) -> Drawing | None:

@@ -74,21 +74,22 @@ def most_common(study: Study, traces: Traces) -> Drawing | None:
     """Draw, on benchmarks with a judge, the cell that most runs of each row of weight sharing ended with."""
     drawn: list[Sketch] = []
     legends: dict[str, None] = {}
+    shown, proposed = set[str](), set[str]()
     for benchmark in study.benchmarks:
         rows = [] if study.untested(benchmark) else study.shared_weights(benchmark)
         for row in rows:
             proposals = _proposals(study, benchmark, row)
             if proposals.texts:
                 (text, count), *_ = Counter(proposals.texts).most_common(1)
+                shown.add(text)
+                proposed |= {*proposals.texts}
                 where = f" on {benchmark}" if len(study.benchmarks) > 1 else ""
                 for cell in proposals.cells[text]:
-                    title = f"{_title(study.label(row) + where, cell)} ({count}/{len(proposals.texts)})"
+                    title = f"{_title(study.label(row) + where, cell)} ({count} of {len(proposals.texts)} runs)"
                     drawn.append(Sketch(row, title, cell))
                 legends[study.evidence.spaces[benchmark].legend] = None
-    caption = (
-        "Final cells of weight sharing: the one that most runs ended with, the first of equals; in brackets how many. "
-        + " ".join(legends)
-    )
+    caption = "Final cells of weight sharing: the one that most runs ended with, the first of equals; in brackets how many. "
+    caption += " ".join(legends) + _left_out(shown, proposed)
     return Drawing(sketches.render(drawn), caption) if drawn else None
 
 
@@ -96,9 +97,13 @@ def first(study: Study, traces: Traces) -> Drawing | None:
     """Draw, where cells are trained from scratch, the cells that each row's first finished search proposed."""
     drawn: list[Sketch] = []
     spaces: dict[str, Space] = {}
+    shown, proposed = set[str](), set[str]()
     for benchmark in study.benchmarks:
         for row in study.rows(benchmark) if study.untested(benchmark) else []:
-            _, cells = next(iter(study.cells(benchmark, row).values()), ("", ()))
+            proposals = _proposals(study, benchmark, row)
+            cells = next(iter(proposals.cells.values()), ())
+            shown |= {*proposals.texts[:1]}
+            proposed |= {*proposals.texts}
             drawn += [Sketch(row, _title(study.label(row), cell), cell) for cell in cells]
             if cells:
                 space = study.evidence.spaces[benchmark]
@@ -107,8 +112,17 @@ def first(study: Study, traces: Traces) -> Drawing | None:
         f"Cells of the {' and of the '.join(spaces)}, as the first finished search of each row proposed them"
         + "".join(map(_explained, spaces.values()))
         + f" Nodes that nothing reaches are left out; more than {WORDS[LEGIBLE]} operations on an edge are counted."
+        + _left_out(shown, proposed)
     )
     return Drawing(sketches.render(drawn), caption) if drawn else None
+
+
+def _left_out(shown: set[str], proposed: set[str]) -> str:
+    """Return a sentence with the number of proposed cells that a figure does not draw; empty if it draws them all."""
+    absent = len(proposed - shown)
+    return f" Not drawn: {absent} of {len(proposed)} different proposals; the page of runs draws the cells of every run." * (
+        absent > 0
+    )
 
 
 def _title(row: str, cell: Cell) -> str:

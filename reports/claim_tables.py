@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import nan
 
-from harness.analysis.claims import Claim, Tested
+from harness.analysis.claims import UNDECIDED, Claim, Tested
 from harness.analysis.published import PAPERS
+from reports.addresses import linked
 from reports.formats import MISSING, with_interval
 from reports.layout import Bullets, Column, Table
 
 
-def table(tested: Mapping[Claim, Sequence[Tested]]) -> Table:
-    """Return the table of some claims with their results, a line for each setting."""
-    names = ("claim", "result", "effect [95 %]", "n", "compared", "tested under, or why not", "in the paper")
+def table(tested: Mapping[Claim, Sequence[Tested]], pages: Mapping[str, str]) -> Table:
+    """Return the table of some claims with their results, a line for each setting.
+
+    Args:
+        pages: see :func:`reports.addresses.linked`.
+    """
+    names = ("in the paper", "claim", "result", "effect [95 %]", "n", "compared", "tested under, or why not")
     lines = Table(
         "Effect: mean over searches with its 95 % interval, of the row alone or minus (divided by) the other row in the same "
-        "world. Claims are not corrected for their number.",
-        [Column(text, right=text in names[2:4]) for text in names],
+        "world. It leads to the report, n to the runs. Claims are not corrected for their number.",
+        [Column(text, right=text in names[3:5]) for text in names],
     )
     for claim, results in tested.items():
         for result in results:
             digits = 3 if abs(result.effect) < 1 else 2
             effect = with_interval(result.effect, result.interval, digits, sign=claim.test == "difference")
-            place = f"{PAPERS[claim.paper]}, {claim.place}"
-            lines.add([claim.says, result.verdict, effect, str(result.n or MISSING), compared(claim), result.where, place])
+            rows = [row for row in (claim.row, claim.against) if row]
+            page = linked(effect, pages, result.study)
+            runs = linked(str(result.n or MISSING), pages, result.study, result.benchmark, *rows)
+            place, verdict = f"{PAPERS[claim.paper]}, {claim.place}", result.verdict + _equal(claim, result)
+            lines.add([place, claim.says, verdict, page, runs, compared(claim), result.where])
     return lines
+
+
+def _equal(claim: Claim, result: Tested) -> str:
+    """Return in words that an undecided claim has the same value in all searches; empty for other results."""
+    if not (result.equal and result.verdict.startswith(UNDECIDED)):
+        return ""
+    if abs(result.effect - {"difference": 0.0, "ratio": 1.0}.get(claim.test, nan)) < 1e-9:
+        return f": the rows are equal in all {result.n} runs"
+    return f": all {result.n} runs have the same value"
 
 
 def quotes(claims: Iterable[Claim]) -> Bullets:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def regret(study: Study, traces: Traces) -> Drawing | None:
     """Draw the test regret of the cell proposed at each epoch (GAEA, figure 2); None if no benchmark states references."""
     panels = []
-    for benchmark, target, span in analysis.partial(study):
+    for benchmark, target, span in analysis.partly_recorded(study):
         tables = analysis.regrets(study, traces, benchmark, target)
         title = panel_title(study, benchmark, target)
         for name, rows in groups(study, benchmark):
@@ -61,7 +61,7 @@ def _draw(
 def covered(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """Count the runs whose proposal is in the table, by epoch; None if no method proposes at every epoch."""
     lines = []
-    for name, target, span in analysis.partial(study):
+    for name, target, span in analysis.partly_recorded(study):
         for row, table in analysis.regrets(study, traces, benchmark, target).items() if name == benchmark else ():
             counts = table.notna().sum(axis=1)
             for _, stretch in counts.groupby(counts.ne(counts.shift()).cumsum()):

@@ -77,10 +77,15 @@ def _draw(
         panel.set_xscale("log")
         plain_logarithmic(panel.xaxis, *panel.get_xlim())
         panel.invert_xaxis()
+    name_lines(panel, names)
+    return {}
+
+
+def name_lines(panel: Axes, names: Sequence[tuple[str, str]]) -> None:
+    """Name the lines of a panel from its top: each has a row and its text; a head of a group has no row and is bold."""
     panel.set_ylim(len(names) - 0.4, -0.6)
     panel.set_yticks(range(len(names)), [text for _, text in names])
     panel.tick_params(axis="y", length=0)
     for (row, _), text in zip(names, panel.get_yticklabels(), strict=True):
         text.set_gid(f"{ROW}{row}") if row else text.set_fontweight("bold")
     panel.grid(axis="y", visible=False)
-    return {}

@@ -92,7 +92,7 @@ def entropies(study: Study, traces: Traces, benchmark: str) -> Table | None:
         low, high = (pair and pair.interval) or (-1.0, 1.0)
         line = {"method": study.label(row), "base": study.label(base), "runs": str(pair.n if pair else 0)}
         if epochs:
-            line |= {"epochs": str(epochs), "entropy": number(own, 3), "base's": number(bases, 3)}
+            line |= {"common epochs": str(epochs), "entropy": number(own, 3), "base's": number(bases, 3)}
             line["difference [95 %]"] = difference
         line["p (Holm)"] = cells(comparison, row)[1]
         if epochs:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.analysis import reference
+from harness.analysis.names import target_name
 from harness.analysis.pairs import LEVEL
 from harness.analysis.statistics import mean_interval
 from harness.analysis.study import Study
 from reports.figures import panel_title
 from reports.formats import probability, with_interval
+from reports.pairs import powerless
 from reports.ranked import leaders
 
 
@@ -38,10 +40,10 @@ def _of_target(study: Study, benchmark: str, target: str) -> Iterator[str]:
         name = study.label(first[0])
         yield f"{place}: on the same seeds {name} differs from random search{where} by {gain} points (Holm-corrected p {p})."
     if comparison.pairs and not comparison.decisive:
-        yield f"{place}: with these seeds no difference from random search can be significant."
+        yield f"Against random search {powerless(comparison, target_name(target))}."
     elif comparison.pairs:
         gains = [pair.difference for name, pair in comparison.pairs.items() if comparison.corrected[name] < LEVEL]
         better, worse = (str(sum(sign * gain > 0 for gain in gains) or "none") for sign in (1, -1))
         decided, few = len(comparison.rows) - len(comparison.undecided), len(comparison.undecided)
         text = f"{place}: significantly better than random search (p < {LEVEL:g}): {better} of {decided} rows; worse: {worse}."
-        yield text + (f" Rows with too few pairs: {few}." if few else "")
+        yield text + (f" Rows with too few seeds to show a difference: {few}." if few else "")

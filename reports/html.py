@@ -8,7 +8,7 @@ import io
 import json
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from itertools import groupby
@@ -17,19 +17,26 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
-from harness.analysis.evidence import Run
+from harness.analysis import published
+from harness.analysis.evidence import Evidence, Page, Run
+from harness.analysis.ranks import COLUMNS, COSTS
+from harness.analysis.study import Study
 from harness.analysis.verdict import VERDICTS
-from reports import overall
+from reports import addresses, overall, ranks, reading
+from reports.addresses import RUNS
+from reports.departures import NUMBER
 from reports.figures import ROW
-from reports.layout import Block, Bold, Column, Heading, Table
+from reports.layout import PAGE, Block, Bold, Bullets, Column, Figure, Heading, Linked, Table
 
 FOLDED = 12
 """Items of a list at most; a longer list is folded."""
+LONG = 60
+"""Characters of a cell of a table at most that are in one line."""
 RELOAD_SECONDS = 15
 """Time after which the page of a running sweep loads again."""
 GENERATOR = '<meta name="generator" content="nas-harness">'
-PAGE, RUNS = "index.html", "runs.html"
 _NUMBER = re.compile(r"[−-]?\d[\d\N{NARROW NO-BREAK SPACE}]*(?:\.\d+)?")
 
 
@@ -48,6 +55,8 @@ class Cell(NamedTuple):
     order: str | None
     bold: bool
     badge: bool
+    address: str
+    """Where it leads, or ``""``."""
 
 
 class Line(NamedTuple):
@@ -79,6 +88,8 @@ class Summary(NamedTuple):
     running: str = ""
     one_budget: Mapping[str, Sequence[str]] = {}
     """By protocol, the benchmarks on which all rows have the same limit."""
+    pending: int = 0
+    """Planned runs that are not in the store."""
 
 
 def page(
@@ -87,6 +98,7 @@ def page(
     links: Sequence[tuple[str, str]],
     drawings: Mapping[str, bytes] | None = None,
     labels: Mapping[str, str] | None = None,
+    searched: Collection[str] = (),
 ) -> bytes:
     """Return the page of some blocks.
 
@@ -94,6 +106,7 @@ def page(
         links: names and addresses of other pages.
         drawings: the figures as SVG, by stem.
         labels: labels of the rows of a report, by row.
+        searched: the rows that have runs, which their lines of tables lead to.
     """
     labels = labels or {}
     rows = {label: row for row, label in labels.items()}
@@ -103,7 +116,8 @@ def page(
         summary=json.dumps(summary._asdict()),
         running=summary.running,
         links=links,
-        sections=_sections(blocks, rows),
+        sections=_sections(blocks, rows, searched),
+        numbers=_numbers(blocks),
         drawings={stem: _inline(stem, svg.decode(), labels) for stem, svg in (drawings or {}).items()},
         tables=_data_tables(),
     )
@@ -115,10 +129,13 @@ def runs(data: Mapping[str, Any], summary: Summary) -> bytes:
     The table is apart from the details of the runs, which are large and are read when the first run is opened.
     """
     table = ("columns", "lines")
+    explained = reading.entries()["Epochs and image passes"]["text"]
     return _render(
         RUNS,
         title=f"Runs: {summary.title}",
         running=summary.running,
+        counts={"done": summary.runs - summary.failed, "failed": summary.failed, "pending": summary.pending},
+        explained=explained,
         links=[("All reports", f"../{PAGE}"), ("Report", PAGE), *((name, name) for name in ("runs.csv", "runs.parquet"))],
         data=_packed(_json({name: data[name] for name in table})),
         details=_packed(_json({name: value for name, value in data.items() if name not in table})),
@@ -134,11 +151,15 @@ def index(folder: Path) -> bytes:
             head = stream.read(20_000)
         if stated := re.search('<meta name="summary" content="(.*?)">', head):
             reports.append({"folder": path.parent.name, **json.loads(html.unescape(stated[1]))})
-    blocks = _overall([folder / report["folder"] for report in reports], [report.get("one_budget", {}) for report in reports])
+    blocks, drawn = _overall(
+        [folder / report["folder"] for report in reports], [report.get("one_budget", {}) for report in reports]
+    )
     return _render(
         PAGE,
         title="Reports",
         sections=_sections(blocks, {}),
+        numbers=_numbers(blocks),
+        drawings=drawn,
         tables=_data_tables() if blocks else None,
         links=[(_title(path), path.name) for path in sorted(folder.glob("*.html")) if path.name != PAGE],
         running=next((report["running"] for report in reports if report["running"]), ""),
@@ -153,20 +174,26 @@ def _title(page: Path) -> str:
     return html.unescape(stated[1]) if stated else page.stem
 
 
-def _overall(folders: Sequence[Path], one_budget: Sequence[Mapping[str, Sequence[str]]]) -> list[Block]:
-    """Return the rows of several reports over all their benchmarks."""
-    files = [folder / "runs.parquet" for folder in folders if (folder / "runs.parquet").exists()]
-    # as bytes: Arrow takes a path for a URI, and refuses names that are not UTF-8
-    frames = [pd.read_parquet(io.BytesIO(file.read_bytes()), columns=[*overall.COLUMNS, *overall.COSTS]) for file in files]
-    if not any(len(frame) for frame in frames):
-        return []
-    together: dict[str, list[str]] = {}
-    for by_protocol in one_budget:
-        for protocol, benchmarks in by_protocol.items():
-            together.setdefault(protocol, []).extend(benchmarks)
-    runs = pd.concat([frame for frame in frames if len(frame)])
-    labels = runs.drop_duplicates(Run.ROW).set_index(Run.ROW)[Run.LABEL].to_dict()
-    return overall.blocks(runs, together, lambda row: labels.get(row) or row)
+def _overall(folders: Sequence[Path], one_budget: Sequence[Mapping[str, Sequence[str]]]) -> tuple[list[Block], dict[str, str]]:
+    """Return the rows of several reports over all their benchmarks, and the figure of their ranks.
+
+    Every report has its own rules: a protocol under two budgets has two reports, whose runs are not compared.
+    """
+    frames, together = [], {}
+    for folder, by_protocol in zip(folders, one_budget, strict=True):
+        file = folder / "runs.parquet"
+        if file.exists():  # as bytes: Arrow takes a path for a URI, and refuses names that are not UTF-8
+            runs = pd.read_parquet(io.BytesIO(file.read_bytes()), columns=[*COLUMNS, *COSTS])
+            frames += [runs.assign(**{Run.PROTOCOL: folder.name})] if len(runs) else []
+            together[folder.name] = [name for names in by_protocol.values() for name in names]
+    if not frames:
+        return [], {}
+    study = Study(Evidence(Page(""), pd.concat(frames)), published.load())
+    blocks = overall.blocks(study.runs, together, study.label)
+    drawn = ranks.over(study, together) if blocks else None
+    if drawn is None:
+        return blocks, {}
+    return [*blocks, Figure("ranks", drawn.caption)], {"ranks": _inline("ranks", drawn.files["svg"].decode(), study.labels)}
 
 
 @cache
@@ -174,7 +201,15 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    environment.globals |= {"folded": FOLDED, "reload_seconds": RELOAD_SECONDS, "tables": None, "summary": "", "running": ""}
+    environment.filters["departing"] = _departing
+    environment.globals |= {
+        "folded": FOLDED,
+        "long": LONG,
+        "reload_seconds": RELOAD_SECONDS,
+        "tables": None,
+        "summary": "",
+        "running": "",
+    }
     return environment
 
 
@@ -215,17 +250,30 @@ def _inline(stem: str, svg: str, labels: Mapping[str, str]) -> str:
     return re.sub(rf'<g id="{stem}-{ROW}([^"]*)">', named, svg)
 
 
-def _sections(blocks: Sequence[Block], rows: Mapping[str, str]) -> list[Section]:
+def _numbers(blocks: Sequence[Block]) -> set[str]:
+    """Return the D-numbers whose texts are on a page."""
+    return {name for block in blocks if isinstance(block, Bullets) for name, _ in block.items if NUMBER.fullmatch(name)}
+
+
+def _departing(text: str, numbers: Collection[str]) -> Markup:
+    """Return a text as HTML; its D-numbers lead to their texts on the page."""
+    link = r'<a href="#\g<0>">\g<0></a>'
+    return Markup(NUMBER.sub(lambda number: number.expand(link) if number[0] in numbers else number[0], str(escape(text))))
+
+
+def _sections(blocks: Sequence[Block], rows: Mapping[str, str], searched: Collection[str] = ()) -> list[Section]:
     sections = [Section("", "top", [])]
     for block in blocks:
         if isinstance(block, Heading):
             sections.append(Section(block.text, f"section-{len(sections)}", []))
         else:
-            sections[-1].blocks.append((type(block).__name__, _grid(block, rows) if isinstance(block, Table) else block))
+            sections[-1].blocks.append(
+                (type(block).__name__, _grid(block, rows, searched) if isinstance(block, Table) else block)
+            )
     return [section for section in sections if section.blocks or section.heading]
 
 
-def _grid(table: Table, rows: Mapping[str, str]) -> Grid:
+def _grid(table: Table, rows: Mapping[str, str], searched: Collection[str]) -> Grid:
     columns, groups = list(table.columns), []
     named = any(table.rules.values())
     if named:
@@ -237,14 +285,19 @@ def _grid(table: Table, rows: Mapping[str, str]) -> Grid:
         kind = table.rules.get(index, kind)
         texts = [*texts, kind] if named else texts
         cells = [_cell(text, column) for text, column in zip(texts, columns, strict=True)]
-        lines.append(Line(_row(texts[0], rows), cells, index in table.rules))
+        row = _row(texts[0], rows)
+        if row in searched:
+            label = next(name for name, known in rows.items() if known == row)
+            cells[0] = cells[0]._replace(address=addresses.of_runs(method=[label]))
+        lines.append(Line(row, cells, index in table.rules))
     return Grid(table.caption, columns, groups, lines)
 
 
 def _cell(text: str, column: Column) -> Cell:
     number = _NUMBER.search(text) if column.right else None
     order = re.sub(r"\s", "", number[0]).replace("−", "-") if number else ""
-    return Cell(text, order if column.right else None, isinstance(text, Bold), text in VERDICTS)
+    address = text.address if isinstance(text, Linked) else ""
+    return Cell(text, order if column.right else None, isinstance(text, Bold), text in VERDICTS, address)
 
 
 def _row(text: str, rows: Mapping[str, str]) -> str:

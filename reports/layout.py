@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from reports import bibliography
 
+PAGE, MARKDOWN = "index.html", "table.md"
+"""The files of a report that a link leads to."""
 MARK = "mark"
 """Name of a column of marks; LaTeX sets them as superscripts of the numbers on their left."""
 
@@ -25,6 +27,17 @@ class Cited(str):
 
 class Bold(str):
     """Text in bold type."""
+
+
+class Linked(str):
+    """Text that leads to an HTML page of a report. In Markdown it leads to the report's page, which has no page of runs."""
+
+    address: str
+
+    def __new__(cls, text: str, address: str) -> Linked:
+        linked = super().__new__(cls, text)
+        linked.address = address
+        return linked
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,7 @@ class Table:
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
         if rule:
             self.rules[len(self.rows)] = rule if isinstance(rule, str) else ""
-        self.rows.append([cell if isinstance(cell, Cited | Bold) else " ".join(cell.split()) for cell in cells])
+        self.rows.append([cell if isinstance(cell, Cited | Bold | Linked) else " ".join(cell.split()) for cell in cells])
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,8 @@ def _markdown_block(block: Block) -> str:
 
 def _markdown_text(text: str) -> str:
     escaped = re.sub(r"([\\|*`<])", r"\\\1", " ".join(text.split()))
+    if isinstance(text, Linked) and text.address.endswith(PAGE):
+        return f"[{escaped}]({text.address.removesuffix(PAGE)}{MARKDOWN})"
     return f"**{escaped}**" if isinstance(text, Bold) else escaped
 
 

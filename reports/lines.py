@@ -10,7 +10,7 @@ from reports.layout import Column, Table
 TEXT = frozenset(
     """method, target, benchmark, base, against, own accuracy, falls faster, other settings that differ, unit, device, split,
     reference, data, searched on, measure, one search, published error %, published in, published τ, verdict, remarks,
-    not measured here, spent equally, settings (default)""".replace("\n   ", "").split(", ")
+    not measured here, spent equally, settings (default), status, first error, beyond δ""".replace("\n   ", "").split(", ")
 )
 """Names of the columns that are set flush left."""
 

@@ -7,124 +7,25 @@ named as missing there, and a search that failed proposed nothing, which is the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from harness.analysis.evidence import DONE, WEIGHT_SHARING, Run
-from harness.analysis.statistics import equal_weights, share_interval
+from harness.analysis.evidence import Run
+from harness.analysis.ranks import OWN_SCHEDULES, Contest, contests, improvement, mean_ranks_of, one_budget, ranks, within
+from harness.analysis.statistics import Interval
 from harness.analysis.study import Study
 from reports.formats import MISSING, number, with_interval
 from reports.layout import Block, Bullets, Column, Heading, Table
 
-COLUMNS = (Run.PROTOCOL, Run.BENCHMARK, Run.ROW, Run.LABEL, Run.KIND, Run.WORLD, Run.STATUS, Run.TARGET, Run.TEST, Run.REGRET)
-"""Columns of runs that are read here, apart from the costs."""
-COSTS = (Run.QUERIES, Run.SECONDS, Run.EPOCHS)
 WITHIN = (0.5, 1.0, 5.0)
 """Distances from the best of the stated set, in percent of its accuracy."""
 SPENT = (0.1, 0.3, 1.0)
 """Shares of what a search was charged in all."""
 REFERENCE = "random_search"
-ONE_BUDGET, OWN_SCHEDULES = "under one budget", "weight sharing by own schedules"
 
 Reached = Callable[[str, str, str, float], pd.Series]
 """Return by world the test accuracy in force after a share of the charge, of a benchmark, row and target."""
-
-
-@dataclass(frozen=True)
-class Contest:
-    """The rows that searched one benchmark under the same rules."""
-
-    benchmark: str
-    runs: pd.DataFrame
-    """One line per run and target, failed runs included; rows without any test accuracy and rows that cost nothing excluded."""
-
-    @cached_property
-    def targets(self) -> dict[str, pd.DataFrame]:
-        """Return by target the test accuracies (worlds, rows): −∞ for a failed search, NaN without a run or a record."""
-        failed = self.runs[Run.STATUS] != DONE
-        lines = self.runs.assign(**{Run.TEST: self.runs[Run.TEST].mask(failed, -np.inf)})
-        return {
-            str(target): of_target.pivot_table(Run.TEST, Run.WORLD, Run.ROW).reindex(columns=self.rows)
-            for target, of_target in lines.groupby(Run.TARGET, sort=False)
-        }
-
-    @property
-    def rows(self) -> list[str]:
-        """Return the rows, in the order of the runs."""
-        return [str(row) for row in self.runs[Run.ROW].unique()]
-
-    def only(self, rows: Iterable[str]) -> Contest:
-        """Return the contest of these rows alone."""
-        return Contest(self.benchmark, self.runs[self.runs[Run.ROW].isin(list(rows))])
-
-
-def contests(runs: pd.DataFrame, one_budget: Mapping[str, Iterable[str]]) -> dict[str, list[Contest]]:
-    """Return by group of comparable rows their contests, for groups with at least two rows on at least two benchmarks.
-
-    The rows are those that ran on at least two of the benchmarks.
-
-    Args:
-        one_budget: by protocol, the benchmarks on which all kinds of method have the same limit. They are one group; else
-            each kind of method is a group.
-    """
-    groups: dict[str, list[Contest]] = {}
-    protocols = runs.groupby(Run.BENCHMARK)[Run.PROTOCOL].nunique()
-    charged = runs[runs[list(COSTS)].fillna(0).sum(axis=1) > 0]
-    tested = charged.groupby([Run.PROTOCOL, Run.BENCHMARK, Run.ROW])[Run.TEST].transform("count") > 0
-    for key, lines in charged[tested].groupby([Run.PROTOCOL, Run.BENCHMARK], sort=False):
-        protocol, benchmark = map(str, key)
-        together = benchmark in one_budget.get(protocol, ())
-        name = benchmark if protocols[benchmark] == 1 else f"{benchmark} ({protocol})"
-        for kind, of_kind in [("", lines)] if together else lines.groupby(Run.KIND, sort=False):
-            group = ONE_BUDGET if together else OWN_SCHEDULES if kind == WEIGHT_SHARING else str(kind)
-            groups.setdefault(group, []).append(Contest(name, of_kind))
-    chosen = {}
-    for group, members in groups.items():
-        counts = pd.Series([row for contest in members for row in contest.rows]).value_counts()
-        common = [contest.only(counts.index[counts > 1]) for contest in members]
-        if len(shared := [contest for contest in common if len(contest.rows) > 1]) > 1:
-            chosen[group] = shared
-    return chosen
-
-
-def ranks(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the ranks (worlds, rows), 1 for the best, ties at their mean rank, the mean over targets: one search, one rank.
-
-    Only worlds in which every row has an accuracy.
-    """
-    complete = [table.dropna().round(9).rank(axis=1, ascending=False) for table in tables.values()]
-    return pd.concat(complete).groupby(level=0).mean()
-
-
-def better(tables: Mapping[str, pd.DataFrame], row: str, other: str) -> np.ndarray:
-    """Return by world how far ``row`` is better than ``other``: 1 if it is, ½ for a tie, 0; the mean over targets."""
-    pairs = [table[[row, other]].dropna().round(9) for table in tables.values() if {row, other} <= set(table)]
-    wins = [(pair[row] > pair[other]) + 0.5 * (pair[row] == pair[other]) for pair in pairs]
-    return pd.concat(wins).groupby(level=0).mean().to_numpy() if wins else np.empty(0)
-
-
-def improvement(members: Sequence[Contest], row: str, other: str) -> str:
-    """Return the paired probability that a row is better than another in percent: each benchmark with the same weight."""
-    samples = [wins for contest in members if (wins := better(contest.targets, row, other)).size]
-    if row == other or not samples:
-        return MISSING
-    share = float(np.mean([wins.mean() for wins in samples]))
-    interval = share_interval(share, len(samples) ** 2 / sum(1 / wins.size for wins in samples))
-    return with_interval(100 * share, interval and type(interval)(100 * interval.low, 100 * interval.high), 0)
-
-
-def within(members: Sequence[Contest], row: str, percent: float) -> str:
-    """Return the share of all runs of a row, failed ones too, that come within some percent of the best: equal weights."""
-    shares = []
-    for contest in members:
-        lines = contest.runs[contest.runs[Run.ROW] == row]
-        gap = 100 * lines[Run.REGRET] / (lines[Run.TEST] + lines[Run.REGRET])
-        if gap.notna().any():
-            shares.append(float((gap.where(lines[Run.STATUS] == DONE) <= percent + 1e-9).mean()))
-    return number(100 * float(np.mean(shares)), 0) if shares else MISSING
 
 
 def of_study(study: Study) -> list[Block]:
@@ -138,14 +39,9 @@ def of_study(study: Study) -> list[Block]:
     return blocks(study.runs, {study.page.protocol: one_budget(study)}, study.label, reached)
 
 
-def one_budget(study: Study) -> list[str]:
-    """Return the benchmarks on which all kinds of method have the same limit."""
-    return [benchmark for benchmark in study.benchmarks if study.common_budget(benchmark)]
-
-
 def blocks(
     runs: pd.DataFrame,
-    one_budget: Mapping[str, Iterable[str]],
+    budgets: Mapping[str, Iterable[str]],
     label: Callable[[str], str] = str,
     reached: Reached | None = None,
 ) -> list[Block]:
@@ -153,12 +49,12 @@ def blocks(
 
     Args:
         runs: one line per run and target.
-        one_budget: see :func:`contests`.
+        budgets: by protocol, the benchmarks under one budget, see :func:`harness.analysis.ranks.contests`.
         label: the name of a row in the table.
         reached: accuracies before the end of a search; without it, no ranks before the end.
     """
     shown: list[Block] = []
-    for group, members in contests(runs, one_budget).items():
+    for group, members in contests(runs, budgets).items():
         early = None if group == OWN_SCHEDULES else reached  # a schedule has no results before its end
         shown += [Heading(f"Over all benchmarks, {group}"), _table(members, label, early), *_notes(members, label)]
     return shown
@@ -167,8 +63,7 @@ def blocks(
 def _table(members: Sequence[Contest], label: Callable[[str], str], reached: Reached | None) -> Table:
     by_benchmark = {contest.benchmark: ranks(contest.targets) for contest in members}
     rows = dict.fromkeys(row for contest in members for row in contest.rows)
-    samples = {row: [table[row].to_numpy() for table in by_benchmark.values() if row in table and len(table)] for row in rows}
-    everywhere = {row: equal_weights(values) for row, values in samples.items() if len(values) == len(members)}
+    everywhere = mean_ranks_of([*by_benchmark.values()])
     order = sorted(rows, key=lambda row: everywhere[row][0] if row in everywhere else np.inf)
     reference = next((row for row in order if row.rpartition(":")[2] == REFERENCE), "")
     early = [(share, _early(members, reached, share)) for share in SPENT[:-1]] if reached else []
@@ -180,9 +75,9 @@ def _table(members: Sequence[Contest], label: Callable[[str], str], reached: Rea
     table = Table("", columns)
     for row in order:
         cells = [label(row), with_interval(*everywhere[row]) if row in everywhere else MISSING]
-        cells += [improvement(members, row, other) for other in (reference, order[0]) if other]
+        cells += [_better(members, row, other) for other in (reference, order[0]) if other]
         cells += [_mean_rank(ranked, row) for ranked in by_benchmark.values()]
-        cells += [within(members, row, percent) for percent in WITHIN]
+        cells += [number(100 * within(members, row, percent), 0) for percent in WITHIN]
         table.add(cells + [number(ranked.get(row)) for _, ranked in early])
     table.caption = (
         "Rank by test accuracy within the seed, 1 is the best, among the rows that ran on at least two of these benchmarks; "
@@ -192,6 +87,11 @@ def _table(members: Sequence[Contest], label: Callable[[str], str], reached: Rea
         "Within: share of all runs, failed ones too, whose test accuracy is at most that many percent below the best."
     )
     return table
+
+
+def _better(members: Sequence[Contest], row: str, other: str) -> str:
+    share, interval = improvement(members, row, other)
+    return with_interval(100 * share, interval and Interval(100 * interval.low, 100 * interval.high), 0)
 
 
 def _mean_rank(ranked: pd.DataFrame, row: str) -> str:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from harness.analysis.pairs import FAMILY, Comparison, families
+from harness.analysis.pairs import FAMILY, LEVEL, Comparison, families
+from harness.analysis.statistics import smallest_p
 from reports.formats import MISSING, probability, with_interval
 
 CORRECTED = "Holm's correction over the rows without a variant name and, apart from them, over the rows with one"
 """Description of the correction in captions."""
+APART = (
+    "an interval without 0 may stand next to a p above 0.05: the interval is that of one row's mean difference, p is that of "
+    "a rank test, corrected over the rows"
+)
+"""Remark on a line whose interval and p seem to disagree."""
 
 
 def cells(comparison: Comparison, row: str) -> list[str]:
@@ -34,14 +40,29 @@ def noted(comparisons: Iterable[tuple[str, Comparison]]) -> str:
     return "".join(f" Note: {remark}." for remark in dict.fromkeys(remarks))
 
 
+def powerless(comparison: Comparison, what: str) -> str:
+    """Return in words why none of the rows can differ with these seeds; empty if one can."""
+    return "" if comparison.decisive else next(_remarks(comparison, what), "")
+
+
+def _powerless(seeds: int, rows: int, what: str) -> str:
+    """Return why so few seeds cannot show a difference of a row, when several rows are tested together."""
+    least = smallest_p(seeds)
+    text = f"{seeds} seed{'s' * (seeds != 1)} cannot show a difference on {what} at the {100 * LEVEL:g} % level"
+    text += f": the smallest possible p is {probability(least)}"
+    return text + f", and {probability(min(rows * least, 1.0))} after the correction over {rows} rows" * (least < LEVEL)
+
+
 def _remarks(comparison: Comparison, what: str) -> Iterator[str]:
     for family in families(comparison.rows):
         pairs = [row for row in family if row in comparison.pairs]
         weak = [row for row in pairs if row in comparison.undecided]
         if pairs and len(weak) == len(pairs):
-            rows = f"{len(pairs)} row{'s' * (len(pairs) != 1)}"
-            yield f"with these pairs and {rows} no difference on {what} can be significant"
+            yield _powerless(max(comparison.pairs[row].n for row in pairs), len(pairs), what)
         elif weak:
-            yield f"too few pairs on {what} for any significance: {', '.join(weak)}"
+            yield f"too few seeds to show a difference on {what}: {', '.join(weak)}"
+        intervals = {row: interval for row in pairs if (interval := comparison.pairs[row].interval)}
+        if any(interval.outside(0.0) and comparison.corrected[row] >= LEVEL for row, interval in intervals.items()):
+            yield APART
         if len(family) > FAMILY:
             yield f"a family of {len(family)} rows is larger than the {FAMILY} that the protocol allows"

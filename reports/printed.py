@@ -30,7 +30,10 @@ def table(study: Study, benchmarks: Sequence[str], narrow: bool = False) -> Tabl
     lines: list[tuple[str | bool, dict[Column, str]]] = []
     for group, rows in _groups(study, benchmarks).items():
         for row in rows:
-            cells: dict[Column, str] = {METHOD: study.label(row), RUNS: _runs(study, benchmarks, row)}
+            cells: dict[Column, str] = {
+                METHOD: study.label(row) if narrow else sources.method(study, row),
+                RUNS: _runs(study, benchmarks, row),
+            }
             for name, target in places:
                 head = _head(study, benchmarks, name, target)
                 cells[Column("ours", head)] = _ours(study, name, row, target)

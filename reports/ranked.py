@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.analysis import reference
 from harness.analysis.evidence import WEIGHT_SHARING
-from harness.analysis.names import short_name
+from harness.analysis.names import short_name, target_name
 from harness.analysis.pairs import LEVEL, Comparison, compare
 from harness.analysis.statistics import mean_std
 from harness.analysis.study import Study
@@ -16,6 +16,7 @@ from harness.analysis.traces import Log
 from reports import coverage, supernets, tables
 from reports.formats import number
 from reports.layout import Bold, Column, Table
+from reports.pairs import powerless
 from reports.tables import AT_CHARGE
 
 GROUPS = {WEIGHT_SHARING: "weight sharing"}
@@ -40,7 +41,7 @@ def results(study: Study, benchmark: str) -> Table:
         columns[name, AT_CHARGE] = {row: tables.at_charge(study, benchmark, row, target) for row in stopped}
     columns["", "charged s"] = {row: tables.charge(study, benchmark, row) for row in study.rows(benchmark)}
     if study.common_budget(benchmark):
-        columns["", "epochs"], columns["", "own schedule"] = _epochs(study, benchmark)
+        columns["", "trained epochs"], columns["", "schedule's epochs"] = _epochs(study, benchmark)
     columns = {key: cells for key, cells in columns.items() if cells}
     table = Table("", [Column("method", right=False), Column("seeds"), *(Column(name, group) for group, name in columns)])
     members_of = groups(study, benchmark)
@@ -50,14 +51,14 @@ def results(study: Study, benchmark: str) -> Table:
             rule = name if row == members[0] and len(members_of) > 1 else False
             table.add([supernets.marked(study, benchmark, row), tables.seeds(study, benchmark, row), *cells], rule)
     tables.add_optimum(table, study, benchmark, "test")
-    table.caption = tables.same_budget(study, benchmark)
-    table.caption += "Test accuracy in percent, mean ± standard deviation; the best mean is bold."
+    table.caption = "Test accuracy in percent, mean ± standard deviation; the best mean is bold."
     marked = {name for _, name in columns} & {"vs random search", "vs best"}
     than = "random search, or than the best row" if len(marked) > 1 else "random search"
     if marked:
-        table.caption += f" + or −: significantly better or worse than {than}."
-    if any(comparison.rows for comparison in against.values()) and "vs random search" not in marked:
-        table.caption += " With these seeds no difference from random search can be significant."
+        table.caption += f" + or −: significantly better or worse than {than}; {UNDECIDED}: too few seeds to show a difference."
+    if "vs random search" not in marked:
+        remarks = (powerless(comparison, target_name(target)) for target, comparison in against.items())
+        table.caption += "".join(f" Note: {remark}." for remark in remarks if remark)
     return table
 
 
@@ -119,12 +120,12 @@ def _marks(comparison: Comparison) -> dict[str, str]:
 
 
 def _epochs(study: Study, benchmark: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return by row of weight sharing the mean number of epochs that its searches took, and the number of its schedule."""
+    """Return by row of weight sharing the mean number of epochs that its searches trained, and that of the row's schedule."""
     took, own = {}, {}
     for row in study.shared_weights(benchmark):
         logs = [search.log for search in study.evidence.traces.of(benchmark, row).logging()]
         counts = [float(np.nanmax(log[Log.TRAINED_EPOCHS])) for log in logs if Log.TRAINED_EPOCHS in log]
         if counts:
-            took[row] = number(float(np.mean(counts)), 0)
+            took[row] = number(float(np.mean(counts)), 1)
             own[row] = str(study.settings(benchmark, row).get("epochs", ""))
     return took, own

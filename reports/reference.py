@@ -7,8 +7,9 @@ from harness.analysis.pairs import families
 from harness.analysis.reference import at_own_charge, comparisons
 from harness.analysis.study import Study
 from harness.analysis.verdict import margin_of
+from reports import lines
 from reports.formats import MISSING, probability
-from reports.layout import Column, Table
+from reports.layout import Table
 from reports.pairs import CORRECTED, cells, noted
 from reports.tables import LEFT_OUT
 
@@ -21,27 +22,26 @@ def table(study: Study, benchmark: str) -> Table | None:
     if baseline is None or not rows:
         return None
     bounded = any(margin_of(benchmark, target) is not None for target in compared)
-    names = ["method", "target", "pairs", "difference [95 %]", "p", "p (Holm)", *(["beyond δ"] if bounded else [])]
-    lines = Table("", [Column(name, right=name not in ("method", "target", "beyond δ")) for name in names])
+    stated = []
     for row in (row for family in families(rows) for row in family):
-        for index, (target, comparison) in enumerate(compared.items()):
+        for target, comparison in compared.items():
             margin, pair = margin_of(benchmark, target), comparison.pairs.get(row)
             beyond = MISSING if margin is None or pair is None else "yes" if abs(pair.difference) > margin else "no"
             difference, corrected = cells(comparison, row)
-            texts = [str(pair.n if pair else 0), difference, probability(pair.p) if pair else MISSING, corrected]
-            texts += [beyond] if bounded else []
-            lines.add([study.label(row), target_name(target), *texts], rule=index == 0 and bool(lines.rows))
-    lines.caption = (
+            line = {"method": study.label(row), "target": target_name(target), "pairs": str(pair.n if pair else 0)}
+            line |= {"difference [95 %]": difference, "p": probability(pair.p) if pair else MISSING, "p (Holm)": corrected}
+            stated.append(line | ({"beyond δ": beyond} if bounded else {}))
+    caption = (
         f"Each row against {study.label(baseline)} on the same world seeds: mean difference of test accuracy in points with "
         f"its 95 % interval; Wilcoxon’s signed-rank test (exact up to 50 pairs), {CORRECTED}."
     )
     if at_own_charge(study, benchmark):
-        lines.caption += (
+        caption += (
             f" Rows of weight sharing ran their own schedules: they are compared with the proposal of {study.label(baseline)} "
             "in force once it had been charged as many seconds as the row in the same world." + LEFT_OUT
         )
     if bounded:
-        lines.caption += " beyond δ: whether the mean difference is larger than the margin"
-        lines.caption += ", which matters where many seeds make every difference significant."
-    lines.caption += noted((target_name(target), comparison) for target, comparison in compared.items())
-    return lines
+        caption += " beyond δ: whether the mean difference is larger than the margin"
+        caption += ", which matters where many seeds make every difference significant."
+    caption += noted((target_name(target), comparison) for target, comparison in compared.items())
+    return lines.table(caption, stated, ruled=True)

@@ -16,6 +16,7 @@ from pyarrow import csv, parquet
 
 from harness.analysis import published
 from harness.analysis.evidence import Evidence, Run
+from harness.analysis.ranks import one_budget
 from harness.analysis.study import Study
 from harness.analysis.traces import Traces
 from reports import (
@@ -28,12 +29,13 @@ from reports import (
     figures,
     html,
     latex,
-    overall,
     printed,
     pruning,
+    ranks,
     runs,
     sections,
     signal,
+    sources,
     weights,
 )
 from reports.layout import Block, Column, Figure, Paragraph, Table, to_markdown
@@ -60,6 +62,7 @@ PLOTS = (
     Plot("cells", cells.most_common),
     Plot("genotypes", cells.first),
     Plot("weights", weights.maps),
+    Plot("ranks", ranks.drawing),
 )
 """Every figure, in the order of the page."""
 
@@ -93,7 +96,8 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
         "report.tex": latex.document(title, blocks),
         **dict.fromkeys(listed, b""),
     }
-    if keys := latex.citations([*blocks, main]):
+    named = [sources.method(study, row) for name in study.benchmarks for row in (*study.rows(name), *study.printed(name))]
+    if keys := [*latex.citations([*blocks, main]), *(key for label in named for key in label.keys)]:
         contents["report.bib"] = bibliography.extract(keys).encode()
     if len(evidence.trainings):
         contents["trainings.csv"] = _columns(evidence.trainings, csv.CSVWriter)
@@ -101,7 +105,7 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     summary = _summary(study, title, progress)
     drawings = {stem: drawing.files["svg"] for stem, drawing in drawn.items()}
     links = [("All reports", f"../{html.PAGE}"), ("Runs", html.RUNS), *((name, name) for name in list(contents)[:5])]
-    contents[html.PAGE] = html.page(blocks[bool(progress) :], summary, links, drawings, study.labels)
+    contents[html.PAGE] = html.page(blocks[bool(progress) :], summary, links, drawings, study.labels, {*own[Run.ROW]})
     contents[html.RUNS] = html.runs(runs.listing(study), summary)
     for name in ("report.bib", *(f"{plot.stem}.{kind}" for plot in PLOTS for kind in ("pdf", "png"))):
         if name not in contents:
@@ -128,8 +132,13 @@ def _summary(study: Study, title: str, progress: str) -> html.Summary:
     counts = [(len(study.searches(b, row)), len(study.done(b, row))) for b in study.benchmarks for row in study.rows(b)]
     listed, done = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     writer = study.page.writer
-    own = {study.page.protocol: overall.one_budget(study)}
-    return html.Summary(title, sections.first_lines(study), listed, listed - done, writer.date if writer else "", progress, own)
+    own = {study.page.protocol: one_budget(study)}
+    planned = [
+        (count, len(study.searches(part.benchmark, row))) for part in study.page.parts for row, count in part.planned.items()
+    ]
+    pending = sum(max(count - stored, 0) for count, stored in planned)
+    first, date = sections.first_lines(study), writer.date if writer else ""
+    return html.Summary(title, first, listed, listed - done, date, progress, own, pending)
 
 
 def _main_table(study: Study, blocks: Sequence[Block]) -> Table:

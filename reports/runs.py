@@ -11,8 +11,14 @@ from harness.analysis.evidence import Run
 from harness.analysis.names import target_name
 from harness.analysis.study import Study
 from harness.analysis.traces import RowTraces
+from reports import sketches
 
-COSTS = {Run.QUERIES: ("queries", 0), Run.SECONDS: ("charged s", 2), Run.EPOCHS: ("epochs", 1), Run.WALL_SECONDS: ("wall s", 3)}
+COSTS = {
+    Run.QUERIES: ("queries", 0),
+    Run.SECONDS: ("charged s", 2),
+    Run.EPOCHS: ("image passes", 1),
+    Run.WALL_SECONDS: ("wall s", 3),
+}
 """Name and printed decimals of the columns of costs."""
 DIGITS = 4
 """Significant digits in traces and logs; ``runs.csv`` has all digits of a run."""
@@ -23,7 +29,7 @@ def listing(study: Study) -> dict[str, Any]:
 
     ``columns``: names, and decimals of those with numbers; ``lines``: one list of values per run; ``details``: per run the
     number of its row in ``settings``, its proposal, its error, the number of its session in ``sessions`` (None if unknown), and
-    its trace and log as columns by name.
+    its trace and log as columns by name; ``cells``: by proposal its drawings, see :func:`reports.sketches.outline`.
     """
     targets = list(dict.fromkeys(target for benchmark in study.benchmarks for target in study.targets(benchmark)))
     columns: list[tuple[str, int | None]] = [("method", None), ("status", None), ("seed", 0), ("benchmark", None)]
@@ -50,8 +56,10 @@ def listing(study: Study) -> dict[str, Any]:
         {"command": session.command, "code": session.code, "date": session.date, "machine": session.host}
         for session in study.page.sessions
     ]
+    drawn = {text: graphs for space in study.evidence.spaces.values() for text, graphs in space.drawn.items()}
+    cells = {text: [sketches.outline(cell) for cell in graphs] for text, graphs in drawn.items()}
     named = [{"title": name, "digits": digits} for name, digits in columns]
-    return {"columns": named, "lines": lines, "details": details, "settings": settings, "sessions": origins}
+    return {"columns": named, "lines": lines, "details": details, "settings": settings, "sessions": origins, "cells": cells}
 
 
 def _traces(searches: RowTraces) -> dict[int, tuple[dict[str, Any], dict[str, Any]]]:
@@ -63,7 +71,10 @@ def _traces(searches: RowTraces) -> dict[int, tuple[dict[str, Any], dict[str, An
     return {
         world: (
             {name: values[starts[position] : starts[position + 1]] for name, values in flat.items()},
-            {name: _short(np.asarray(values, dtype=float)) for name, values in searches.logs.get(position, {}).items()},
+            {
+                name.replace("_", " "): _short(np.asarray(values, dtype=float))
+                for name, values in searches.logs.get(position, {}).items()
+            },
         )
         for position, world in enumerate(searches.worlds.tolist())
     }

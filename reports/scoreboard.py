@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,8 @@ from harness.analysis.published import Line
 from harness.analysis.statistics import mean_interval
 from harness.analysis.study import Study
 from harness.analysis.verdict import NOT_MEASURED, RULES, VERDICTS, Verdict, difference_from, judge_target, margin_of
-from reports import claim_tables
+from reports import claim_tables, departures
+from reports.addresses import linked
 from reports.formats import MISSING, spread, with_interval
 from reports.layout import Block, Bullets, Column, Heading, Paragraph, Table
 
@@ -50,6 +52,8 @@ class Comparison:
     """Ours, one per run, in the unit of the line."""
     verdict: Verdict
     way: Way | None = None
+    study: Study | None = None
+    """The study that measured it."""
 
     @property
     def kind(self) -> str:
@@ -175,7 +179,7 @@ def compare(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lamb
             verdict = Verdict(NOT_MEASURED, reason or (how.obstacle if how else "") or NOT_YET)
             if study is not None:
                 verdict = _judge(study, line, row, values)
-            results.append(Comparison(line, row, values, verdict, how))
+            results.append(Comparison(line, row, values, verdict, how, study))
     return results
 
 
@@ -194,44 +198,45 @@ def _judge(study: Study, line: Line, row: str, values: np.ndarray) -> Verdict:
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-def blocks(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lambda *_: Way("", "")) -> list[Block]:
-    """Return the page: the main claims, counts by paper, and for each paper its numbers and its claims."""
+def blocks(
+    studies: Sequence[Study],
+    published: pd.DataFrame,
+    way: WayTo = lambda *_: Way("", ""),
+    pages: Mapping[str, str] = MappingProxyType({}),
+) -> list[Block]:
+    """Return the page: the main claims, counts by paper, and for each paper its numbers and its claims.
+
+    Args:
+        pages: by name of a report's folder its address, see :func:`reports.addresses.linked`.
+    """
     comparisons = compare(studies, published, way)
     tested = {claim: list(claims.results(claim, studies)) or [_untested(claim, way)] for claim in claims.load()}
-    counted = [(id(item.line), item.line["paper"], item.kind) for item in comparisons if item.kind != REPEATED]
-    measured = {id(item.line) for item in comparisons if len(item.values)}
+    once: dict[int, Comparison] = {}  # by number, for the row with the most runs
+    for item in (item for item in comparisons if item.kind != REPEATED):
+        once[id(item.line)] = max(once.get(id(item.line), item), item, key=lambda compared: len(compared.values))
+    measured = sum(len(item.values) > 0 for item in once.values())
     shown: list[Block] = [
         Paragraph(
-            f"Which results of five papers hold? {len({line for line, *_ in counted})} numbers that they print are transcribed "
-            f"here; {len(measured)} have a value from the stored runs. {_sources(studies)}"
+            f"Which results of five papers hold? {len(once)} numbers that they print are transcribed "
+            f"here; {measured} have a value from the stored runs. {_sources(studies)}"
         ),
         Bullets([*RULES.items(), *claims.RULES.items()][1:]),
+        Heading("The papers' claims in short"),
+        _claims_by_paper(tested),
         Heading("The papers' main claims"),
-        claim_tables.table({claim: results for claim, results in tested.items() if claim.main}),
-        Heading("Numbers and claims by paper"),
-        _counts(
-            "numbers",
-            counted,
-            "A number that may belong to several of our rows is compared with each and counts for each; the last line counts "
-            "each number once, and none that the same paper prints before. The parameters and search costs that are printed "
-            "with a row are numbers too, and the settings of CoNAS and feature map selection, not those of other papers.",
-        ),
-        _counts(
-            "claims",
-            [(id(claim), claim.paper, result.verdict) for claim, results in tested.items() for result in results],
-            "A claim counts in each setting in which it was tested; the last line counts it once.",
-        ),
+        claim_tables.table({claim: results for claim, results in tested.items() if claim.main}, pages),
+        Heading("Numbers by paper"),
+        _counts([(item.line["paper"], item.kind) for item in once.values()]),
     ]
     for paper, name in papers.PAPERS.items():
         items = [item for item in comparisons if item.line["paper"] == paper]
         with_values = [item for item in items if len(item.values)]
-        shown += [Heading(f"{name}: numbers measured here")]
-        shown += [_measured(with_values)] if with_values else [Paragraph("None in these stores.")]
+        shown += [Heading(f"{name}: numbers measured here"), _measured(with_values, pages)] if with_values else []
         of_paper = {claim: results for claim, results in tested.items() if claim.paper == paper}
-        shown += [Heading(f"{name}: claims"), claim_tables.table(of_paper), claim_tables.quotes(of_paper)]
+        shown += [Heading(f"{name}: claims"), claim_tables.table(of_paper, pages), claim_tables.quotes(of_paper)]
         shown += [Heading(f"{name}: numbers not measured here"), *_rest([item for item in items if not len(item.values)])]
         shown += [Heading(f"{name}: notes on the printed numbers"), Bullets(_notes(items))]
-    return shown
+    return [*shown, *departures.named(shown)]
 
 
 def _untested(claim: claims.Claim, way: WayTo) -> claims.Tested:
@@ -259,29 +264,46 @@ def _sources(studies: Sequence[Study]) -> str:
     return f"Stored runs under: {stored or 'no protocol'}." + (f" Not on this page: {other}." if other else "")
 
 
-def _counts(what: str, classified: Sequence[tuple[int, str, str]], caption: str) -> Table:
-    """Return the number of things by paper and class, verdicts first, then by size.
+def _claims_by_paper(tested: Mapping[claims.Claim, Sequence[claims.Tested]]) -> Table:
+    """Return a line for each paper with the number of its claims by result, those in the paper's own setting first."""
+    results = pd.DataFrame([(claim.paper, tests[0].verdict) for claim, tests in tested.items()], columns=["paper", "result"])
+    own = [claims.SUPPORTED, claims.CONTRADICTED, claims.UNDECIDED]
+    elsewhere = sorted({*results["result"]} - {*own, claims.NOT_TESTED})
+    names = [*own, *elsewhere, claims.NOT_TESTED]
+    counts = pd.crosstab(results["paper"], results["result"]).reindex(columns=names, fill_value=0)
+    table = Table(
+        "A claim counts once, in the paper's own setting if it was tested there. The claims of each paper are further below.",
+        [Column("paper", right=False), *(Column(name) for name in names), Column("claims")],
+    )
+    for paper, tally in counts.iterrows():
+        table.add([papers.PAPERS[str(paper)], *map(str, tally), str(tally.sum())])
+    return table
 
-    Args:
-        classified: the id of a thing, its paper, and a class of it.
-    """
-    frame = pd.DataFrame(classified, columns=["thing", "paper", "kind"])
+
+def _counts(classified: Sequence[tuple[str, str]]) -> Table:
+    """Return the number of numbers by paper and class, verdicts first, then by size."""
+    frame = pd.DataFrame(classified, columns=["paper", "kind"])
     counts = pd.crosstab(frame["kind"], frame["paper"]).reindex(columns=list(papers.PAPERS), fill_value=0)
     order = {name: -len(VERDICTS) + place for place, name in enumerate(VERDICTS)}
     counts = counts.loc[sorted(counts.index, key=lambda kind: (order.get(kind, 0), -counts.loc[kind].sum()))]
     counts.loc["all"] = counts.sum()
-    counts.loc["each once"] = frame.drop_duplicates("thing")["paper"].value_counts()
-    table = Table(caption, [Column(what, right=False), *(Column(name) for name in papers.PAPERS.values()), Column("all")])
+    table = Table(
+        "Each number counts once: one that may belong to several of our rows for the row with the most runs, one that a paper "
+        "repeats where it stands first. The parameters and search costs that are printed with a row are numbers too, and the "
+        "settings of CoNAS and feature map selection, not those of other papers.",
+        [Column("numbers", right=False), *(Column(name) for name in papers.PAPERS.values()), Column("all")],
+    )
     for kind, tally in counts.astype(int).iterrows():
         table.add([str(kind), *map(str, tally), str(tally.sum())], rule=kind == "all")
     return table
 
 
-def _measured(items: Sequence[Comparison]) -> Table:
+def _measured(items: Sequence[Comparison], pages: Mapping[str, str]) -> Table:
     names = ["printed for", "in", "our row", "data", "measure", "printed", "ours [95 %]", "n", "Δ [95 %]", "result", "remarks"]
     table = Table(
         "Δ = ours − printed, with Welch's interval if both sides have a spread and the n of the paper is known. A result is "
-        "that of one number; the pages of the protocols correct over the data sets of a row.",
+        "that of one number; the pages of the protocols correct over the data sets of a row. Ours leads to that page, n to the "
+        "runs.",
         [Column(name, right=name in names[5:9]) for name in names],
     )
     for item in items:
@@ -292,7 +314,8 @@ def _measured(items: Sequence[Comparison]) -> Table:
         ours = with_interval(mean, mean_interval(values), digits)
         remarks = "; ".join(filter(None, [item.verdict.reason, *item.verdict.notes]))
         where = [line["label"], papers.place(line["table"]), item.row, target_name(line["target"]), item.measure]
-        table.add([*where, item.printed, ours, str(len(values)), delta, item.kind, remarks or MISSING])
+        page, runs = linked(ours, pages, item.study), linked(str(len(values)), pages, item.study, line["benchmark"], item.row)
+        table.add([*where, item.printed, page, runs, delta, item.kind, remarks or MISSING])
     return table
 
 

@@ -13,6 +13,7 @@ from reports import (
     cells,
     clock,
     coverage,
+    departures,
     epochs,
     findings,
     overall,
@@ -42,18 +43,19 @@ def blocks(study: Study, drawn: Sequence[Figure]) -> list[Block]:
     lines = [("", text) for text in first_lines(study)]
     shown: list[Block] = [Bullets(lines)] if lines else []
     for benchmark in judged:
-        shown += [Heading(f"Results on {benchmark}" if several else "Results")]
-        shown += [figure for figure in drawn if figure.stem == "ranking" and benchmark == judged[0]]
+        shown += [Heading(f"Results on {benchmark}" if several else "Results"), *about.budget(study, benchmark)]
         ran, suffix = bool(study.rows(benchmark)), f" on {benchmark}" if several else ""
         if ran or not study.compared(benchmark):
             shown += [ranked.results(study, benchmark), *epochs.older(study, benchmark)]
+        shown += [figure for figure in drawn if figure.stem == "ranking" and benchmark == judged[0]]
         if study.compared(benchmark):
             shown += [Heading(f"Next to the published numbers{suffix}")] if ran else []
             shown.append(printed.table(study, [benchmark]))
     for benchmark in study.benchmarks:
         shown += [] if benchmark in judged else trainings.blocks(study, benchmark)
-    shown += [figure for figure in drawn if figure.stem != "ranking"]
+    shown += [figure for figure in drawn if figure.stem not in ("ranking", "ranks")]
     shown += overall.of_study(study) if several else []
+    shown += [figure for figure in drawn if figure.stem == "ranks"]
     for benchmark in study.benchmarks:
         shown += _tests(study, benchmark, f" on {benchmark}" if several else "", benchmark in judged)
     for benchmark in study.benchmarks:
@@ -61,7 +63,7 @@ def blocks(study: Study, drawn: Sequence[Figure]) -> list[Block]:
         shown += _titled(suffix, ("Cost of weight sharing", clock.costs(study, benchmark) if benchmark in judged else None))
     shown += _titled("", ("Failed runs", tables.failed_runs(study)))
     shown += [*about.missing(study), *about.provenance(study)]
-    return [*shown, *reading.explained(shown)]
+    return [*shown, *reading.explained(shown), *departures.named(shown)]
 
 
 def _tests(study: Study, benchmark: str, suffix: str, judged: bool) -> list[Block]:

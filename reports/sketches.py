@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,12 +25,20 @@ FONT, LETTER, TEXT = 6.5, 0.052, 0.1
 """Size of text in points, width of a letter, and height of a line."""
 BASE, STEP = 0.04, 0.17
 """Height of an arc, without and for each node that it passes, for labels of a single line."""
+ABOVE = 0.025
+"""Space between a level edge and its label."""
+SHARES = np.array([0.5, 0.56, 0.44, 0.62, 0.38, 0.68, 0.32])
+"""Shares of an arc at which its label may be, the first that is free."""
+WAY = np.linspace(0, 1, 41)
+"""Shares of an edge at which its way is compared with labels."""
 APART = 0.3
 """Distance of an input from the line, if a cell has several."""
 LEGIBLE = 3
 """Operations that are named on one edge; more are counted."""
 
 Places = dict[int, tuple[float, float]]
+Box = tuple[float, float, float, float]
+"""X and y of the middle, width, height."""
 
 
 class Sketch(NamedTuple):
@@ -97,14 +105,52 @@ def _places(cell: Cell, width: float) -> Places:
     return {node: (wide / 2 + gap * column, heights.get(node, 0.0)) for node, column in columns.items()}
 
 
-def _span(cell: Cell, places: Places) -> tuple[float, float]:
+def curves(cell: Cell, places: Places) -> dict[tuple[int, int], np.ndarray]:
+    """Return by edge start, control point and end of a quadratic Bézier curve whose middle is at the height of its arc."""
+    heights = arcs(cell)
+    if not heights:
+        return {}
+    starts, ends = (np.array([places[edge[side]] for edge in heights]) for side in (0, 1))
+    x, y = (ends - starts).T
+    across = np.stack([-y, x], 1) * (2 * np.array([*heights.values()]) / np.hypot(x, y))[:, None]
+    return dict(zip(heights, np.stack([starts, (starts + ends) / 2 + across, ends], 1), strict=True))
+
+
+def points(bezier: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the points (..., shares, 2) at some shares of the way of curves (..., 3, 2)."""
+    way: np.ndarray = np.stack([(1 - shares) ** 2, 2 * shares * (1 - shares), shares**2], axis=1) @ bezier
+    return way
+
+
+def label_boxes(cell: Cell, places: Places) -> dict[tuple[int, int], Box]:
+    """Return by edge the box of its label, where fewest other edges pass.
+
+    A label is on its own arc, which it interrupts, or above or below a level edge.
+    """
+    drawn, names, heights = curves(cell, places), labels(cell), arcs(cell)
+    ways = points(np.array([*drawn.values()]).reshape(-1, 3, 2), WAY)
+    boxes: dict[tuple[int, int], Box] = {}
+    for index, (edge, bezier) in enumerate(drawn.items()):
+        lines = names[edge].split("\n")
+        size = np.array([LETTER * max(map(len, lines)), TEXT * len(lines)])
+        level = not heights[edge] and bezier[0, 1] == bezier[2, 1]
+        middles = points(bezier, SHARES)
+        up = np.array([0.0, size[1] / 2 + ABOVE])
+        middles = np.concatenate([middles + up, middles - up]) if level else middles
+        others = np.delete(ways, index, axis=0).reshape(-1, 2)
+        filled = np.array([*boxes.values(), *((*place, *_size(cell.nodes[node])) for node, place in places.items())])
+        crossed = (np.abs(others - middles[:, None]) < size / 2).all(axis=2).sum(axis=1)
+        covered = (np.abs(filled[:, :2] - middles[:, None]) < (filled[:, 2:] + size) / 2).all(axis=2).sum(axis=1)
+        x, y = middles[int(np.argmin(crossed + covered * len(WAY)))].tolist()
+        boxes[edge] = x, y, *size.tolist()
+    return boxes
+
+
+def _span(cell: Cell, places: Places, boxes: Mapping[tuple[int, int], Box]) -> tuple[float, float]:
     """Return how far the drawing of a cell is below and above its line."""
-    texts = labels(cell)
     edges = [y for _, y in places.values()]
-    for (source, target), height in arcs(cell).items():
-        middle = (places[source][1] + places[target][1]) / 2 + height
-        half = TEXT * (1 + texts[source, target].count("\n")) / 2
-        edges += [middle - half, middle + half + (0 if height else half)]
+    edges += [y for bezier in curves(cell, places).values() for y in points(bezier, WAY)[:, 1].tolist()]
+    edges += [y + side * tall / 2 for _, y, _, tall in boxes.values() for side in (-1, 1)]
     tall = max(_size(name)[1] for name in cell.nodes) / 2
     gathers = tall if _gathered(cell) else 0.0
     return -min(min(edges), -tall) + gathers + MARGIN, max(max(edges), tall) + MARGIN
@@ -117,6 +163,34 @@ def _gathered(cell: Cell) -> list[int]:
     return [source for source, target in texts if target == output and not texts[source, target]] if any(texts.values()) else []
 
 
+def outline(cell: Cell) -> dict[str, Any]:
+    """Return what a page draws of a cell, in hundredths of an inch from the upper left corner, with its name.
+
+    ``size``: width and height; ``nodes``: x and y of the middle, width, height, name; ``lines``: an SVG path, whether it is
+    dotted, and x, y, width and text of its label.
+    """
+    width = WIDTH / (3 if len(cell.nodes) <= SMALL_UP_TO else 2)
+    places = _places(cell, width)
+    texts, boxes, gathered = labels(cell), label_boxes(cell, places), _gathered(cell)
+    below, above = _span(cell, places, boxes)
+
+    def at(x: float, y: float) -> tuple[int, int]:
+        return round(100 * x), round(100 * (above - y))
+
+    lines: list[list[Any]] = []
+    for edge, bezier in curves(cell, places).items():
+        start, middle, end = (" ".join(map(str, at(*point))) for point in bezier.tolist())
+        x, y, wide, _ = boxes[edge]
+        lines.append([f"M{start}Q{middle} {end}", False, *at(x, y), round(100 * wide), texts[edge]])
+    if gathered:
+        ends = [at(*places[node]) for node in (*gathered, len(cell.nodes) - 1)]
+        bottom = round(100 * (above + below - MARGIN))
+        down = "".join(f"M{x} {y}V{bottom}" for x, y in ends)
+        lines.append([f"{down}M{min(ends)[0]} {bottom}H{max(ends)[0]}", True, 0, 0, 0, ""])
+    nodes = [[*at(x, y), *(round(100 * side) for side in _size(cell.nodes[n])), cell.nodes[n]] for n, (x, y) in places.items()]
+    return {"name": cell.name, "size": [round(100 * width), round(100 * (above + below))], "nodes": nodes, "lines": lines}
+
+
 def render(drawn: Sequence[Sketch]) -> dict[str, bytes]:
     """Return the drawings as PNG and SVG, and as PDF with as many pages as they need."""
     import matplotlib
@@ -124,7 +198,8 @@ def render(drawn: Sequence[Sketch]) -> dict[str, bytes]:
 
     across = 3 if all(len(sketch.cell.nodes) <= SMALL_UP_TO for sketch in drawn) else 2
     width = WIDTH / across
-    spans = [_span(sketch.cell, _places(sketch.cell, width)) for sketch in drawn]
+    laid = [(sketch.cell, _places(sketch.cell, width)) for sketch in drawn]
+    spans = [_span(cell, places, label_boxes(cell, places)) for cell, places in laid]
     below, above = (max(span[side] for span in spans) for side in (0, 1))
     down = max(int(PAGE / (below + above + TITLE)), 1)
     files = {}
@@ -175,6 +250,7 @@ def _draw(panel: Axes, cell: Cell, places: Places, bottom: float) -> None:
         boxes[node] = panel.add_patch(box)
         panel.text(x, y, name, ha="center", va="center", fontsize=FONT, zorder=4, linespacing=0.95)
     gathered, texts, output = _gathered(cell), labels(cell), len(cell.nodes) - 1
+    boxed = label_boxes(cell, places)
     for (source, target), height in arcs(cell).items():
         start, end = np.array(places[source]), np.array(places[target])
         bend = f"arc3,rad={-2 * height / np.hypot(*(end - start)):.4f}"
@@ -182,10 +258,10 @@ def _draw(panel: Axes, cell: Cell, places: Places, bottom: float) -> None:
         look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 5, "lw": 0.8, "fc": "black"}
         look |= {"ls": ":"} if target == output and not texts[source, target] else {}
         panel.add_patch(FancyArrowPatch(places[source], places[target], connectionstyle=bend, **ends, **look))
-        x, y = (start + end) / 2 + height * np.array([start[1] - end[1], end[0] - start[0]]) / np.hypot(*(end - start))
-        straight: dict[str, Any] = {"va": "bottom", "y": y + 0.015} if not height else {"va": "center", "y": y}
+        x, y, *_ = boxed[source, target]
         label = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"} if height or start[1] != end[1] else None
-        panel.text(x, s=texts[source, target], ha="center", fontsize=FONT, bbox=label, linespacing=0.95, zorder=2, **straight)
+        text: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": FONT, "linespacing": 0.95}
+        panel.text(x, y, texts[source, target], bbox=label, zorder=2, **text)
     if gathered:
         line: dict[str, Any] = {"color": "0.5", "lw": 0.8, "ls": ":", "zorder": 0}
         xs = [places[node][0] for node in (*gathered, output)]

@@ -18,6 +18,11 @@ def cited(text: str, lines: Sequence[Line]) -> Cited:
     return Cited(text, list(dict.fromkeys(CITATIONS[line["paper"]] for line in lines)))
 
 
+def method(study: Study, row: str, remark: str = "") -> Cited:
+    """Return the label of a row and a remark, citing the papers of its method."""
+    return Cited(study.label(row) + remark, study.page.citations.get(row.partition("[")[0], ()))
+
+
 def source(line: Line) -> str:
     """Return where a line is printed and how its n is known, such as ``GAEA T2, n = 500 assumed``."""
     n = "not printed" if isnan(line["n"]) else f"= {line['n']:.0f}" + " assumed" * (line["n_source"] != "printed")

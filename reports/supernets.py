@@ -8,6 +8,7 @@ from harness.analysis.statistics import mean_std
 from harness.analysis.study import Study
 from harness.analysis.supernets import at_chance, at_the_end, usable
 from harness.analysis.traces import Traces
+from reports import sources
 from reports.formats import number, spread
 from reports.layout import Cited, Table
 from reports.lines import tabled
@@ -15,11 +16,9 @@ from reports.lines import tabled
 
 def marked(study: Study, benchmark: str, row: str) -> Cited:
     """Return the row's label with the papers of its method, and with the number of searches whose supernet ended at chance."""
-    label, traces = study.label(row), study.evidence.traces
-    dead = at_chance(traces, benchmark, row) if row in study.shared_weights(benchmark) else 0
+    dead = at_chance(study.evidence.traces, benchmark, row) if row in study.shared_weights(benchmark) else 0
     runs = len(study.done(benchmark, row))
-    text = f"{label} (supernet at chance: {dead} of {runs})" if dead else label
-    return Cited(text, study.page.citations.get(row.partition("[")[0], ()))
+    return sources.method(study, row, f" (supernet at chance: {dead} of {runs})" if dead else "")
 
 
 def ends(study: Study, traces: Traces, benchmark: str) -> Table | None:

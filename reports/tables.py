@@ -10,8 +10,9 @@ from harness.analysis.names import short_name, target_name
 from harness.analysis.statistics import mean_interval, mean_std
 from harness.analysis.study import Study
 from harness.analysis.verdict import counted
+from reports import lines
 from reports.formats import MISSING, number, spread, with_interval
-from reports.layout import Column, Table
+from reports.layout import Table
 
 LEFT_OUT = " Worlds in which random search had no proposal by then, or had ended before, are left out."
 AT_CHARGE = "random search at its charge"
@@ -30,12 +31,6 @@ def seeds(study: Study, benchmark: str, row: str) -> str:
     if done > requested:
         return f"{done} ({requested} asked)"
     return str(done) if done == requested else f"{done}/{max(requested, len(study.searches(benchmark, row)))}"
-
-
-def same_budget(study: Study, benchmark: str) -> str:
-    """Return a sentence that names the common budget; empty if there is none."""
-    budget = study.common_budget(benchmark)
-    return f"All rows had the same budget: {budget}. " if budget else ""
 
 
 def at_charge(study: Study, benchmark: str, row: str, target: str) -> str:
@@ -65,50 +60,37 @@ def add_optimum(table: Table, study: Study, benchmark: str, ours: str) -> None:
         table.add(["Optimal", *cells], rule=True)
 
 
-def intervals(study: Study, benchmark: str) -> Table:
-    """Return regret, rank, validation accuracy and cost per row and target, with intervals."""
-    targets = study.targets(benchmark)
+def intervals(study: Study, benchmark: str) -> Table | None:
+    """Return regret, rank, validation accuracy and cost per row and target, with intervals; None if nothing was run."""
+    rows, targets = study.rows(benchmark), study.targets(benchmark)
     sized = any(study.of_target("set_size", benchmark, target) for target in targets)
     printed = any(key[0] == benchmark for key in study.published_valid)
-    ranked = any(study.finished(benchmark, row, t)[Run.REGRET].notna().any() for row in study.rows(benchmark) for t in targets)
-    names = [
-        "method",
-        "target",
-        "n",
-        *(["regret [95 %]", "rank"] if ranked else []),
-        *(["percentile"] if ranked and sized else []),
-    ]
-    names += ["validation", *(["published validation"] if printed else []), "queries", "wall s", "failed"]
-    table = Table(
-        (_regret_caption(sized) if ranked else "")
-        + "Validation accuracy in percent, mean ± std. Queries and wall seconds (this machine’s, never "
-        "charged) per run, mean. failed: runs that did not finish or were rejected, which are in no mean."
-        + _rejected(study, benchmark),
-        [Column(name, right=name not in ("method", "target")) for name in names],
-    )
-    for row in study.rows(benchmark):
+    ranked = any(study.finished(benchmark, row, target)[Run.REGRET].notna().any() for row in rows for target in targets)
+    stated = []
+    for row in rows:
         searches, done = study.searches(benchmark, row), study.done(benchmark, row)
         for target in targets:
             frame = study.finished(benchmark, row, target)
-            regret = frame[Run.REGRET].dropna().to_numpy(dtype=float)
-            rank = float(frame[Run.RANK].median())
-            size = study.of_target("set_size", benchmark, target) or np.nan
-            line = study.published_valid.get((benchmark, row, target))
-            cells = {
-                "method": study.label(row),
-                "target": target_name(target),
-                "n": str(len(frame)),
-                "regret [95 %]": with_interval(mean_std(regret)[0], mean_interval(regret)),
-                "rank": number(rank, 0 if rank % 1 == 0 else 1),
-                "percentile": number(100 * rank / size),
-                "validation": spread(*mean_std(frame[Run.VALID].dropna().to_numpy(dtype=float))),
-                "published validation": spread(line["mean"], line["std"]) if line else MISSING,
-                "queries": number(done[Run.QUERIES].mean(), 1),
-                "wall s": number(done[Run.WALL_SECONDS].mean(), 3),
-                "failed": str(len(searches) - len(done)),
-            }
-            table.add([cells[name] for name in names], rule=target == targets[0] and bool(table.rows))
-    return table
+            line = {"method": study.label(row), "target": target_name(target), "n": str(len(frame))}
+            if ranked:
+                regret, rank = frame[Run.REGRET].dropna().to_numpy(dtype=float), float(frame[Run.RANK].median())
+                line["regret [95 %]"] = with_interval(mean_std(regret)[0], mean_interval(regret))
+                line["rank"] = number(rank, 0 if rank % 1 == 0 else 1)
+                size = study.of_target("set_size", benchmark, target) or np.nan
+                line |= {"percentile": number(100 * rank / size)} if sized else {}
+            line["validation"] = spread(*mean_std(frame[Run.VALID].dropna().to_numpy(dtype=float)))
+            if printed:
+                published = study.published_valid.get((benchmark, row, target))
+                line["published validation"] = spread(published["mean"], published["std"]) if published else MISSING
+            line |= {"queries": number(done[Run.QUERIES].mean(), 1), "wall s": number(done[Run.WALL_SECONDS].mean(), 3)}
+            stated.append(line | {"failed": str(len(searches) - len(done))})
+    caption = (
+        (_regret_caption(sized) if ranked else "")
+        + "Validation accuracy in percent, mean ± std. Queries and wall seconds (this machine’s, never "
+        "charged) per run, mean. failed: runs that did not finish or were rejected, which are in no mean."
+        + _rejected(study, benchmark)
+    )
+    return lines.tabled(caption, stated, ruled=True)
 
 
 def _rejected(study: Study, benchmark: str) -> str:
@@ -127,16 +109,12 @@ def _regret_caption(percentile: bool) -> str:
 
 def failed_runs(study: Study) -> Table | None:
     """Count the runs that did not finish, with the last line of their first error; None if all finished."""
-    rows = list(study.failures())
-    if not rows:
-        return None
-    columns = [Column("method", right=False), Column("benchmark", right=False), Column("status", right=False)]
-    table = Table(
-        "Runs that did not finish. They are in no mean.", [*columns, Column("runs"), Column("first error", right=False)]
-    )
-    for benchmark, row, status, count, error in rows:
-        table.add([study.label(row), benchmark, status, str(count), error if len(error) <= 120 else error[:119] + "…"])
-    return table
+    stated = [
+        {"method": study.label(row), "benchmark": benchmark, "status": status, "runs": str(count)}
+        | {"first error": error if len(error) <= 120 else error[:119] + "…"}
+        for benchmark, row, status, count, error in study.failures()
+    ]
+    return lines.tabled("Runs that did not finish. They are in no mean.", stated)
 
 
 def tally(study: Study) -> str:

@@ -14,7 +14,7 @@ from harness.analysis.statistics import mean_std
 from harness.analysis.study import Study
 from harness.analysis.trainings import against_random_cells, by_search, nested
 from harness.analysis.verdict import difference_from
-from reports import agreement, epochs, sources, supernets, tables
+from reports import about, agreement, epochs, sources, supernets, tables
 from reports.formats import MISSING, number, signed, spread, with_interval
 from reports.layout import Block, Heading, Table
 from reports.lines import table
@@ -23,7 +23,8 @@ from reports.pairs import columns, noted
 
 def blocks(study: Study, benchmark: str) -> list[Block]:
     """Return a table of the searches, a table per stage of trainings, and the agreement with the papers."""
-    shown: list[Block] = [Heading(f"Cells found on {benchmark}"), searches(study, benchmark), *epochs.older(study, benchmark)]
+    shown: list[Block] = [Heading(f"Cells found on {benchmark}"), *about.budget(study, benchmark), searches(study, benchmark)]
+    shown += epochs.older(study, benchmark)
     trained = study.evidence.trainings
     trained = trained[(trained[Training.BENCHMARK] == benchmark) & ~trained[Training.PROBED].astype(bool)]
     for (name, of), group in trained.groupby([Training.STAGE, Training.DATA], sort=False):
@@ -63,8 +64,7 @@ def searches(study: Study, benchmark: str) -> Table:
             published = sources.of_cells(study, benchmark, study.targets(benchmark)[0]) if len(errors) else {}
             line["published error %"] = published.get(row, MISSING)
         lines.append(line)
-    text = tables.same_budget(study, benchmark) + "Cells that the searches proposed, and the measured real time of one search."
-    return table(text, lines)
+    return table("Cells that the searches proposed, and the measured real time of one search.", lines)
 
 
 def costs(study: Study, benchmark: str) -> dict[str, str]:

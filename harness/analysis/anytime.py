@@ -25,6 +25,12 @@ def several_budgets(study: Study, benchmark: str) -> pd.DataFrame:
     return fitted if fitted.groupby(Run.ROW)["limit"].nunique().gt(1).any() else fitted.iloc[:0]
 
 
+def longest(study: Study, traces: Traces, benchmark: str, row: str, several: bool) -> RowTraces:
+    """Return the searches of a row, those of its largest budget if the store has several."""
+    largest = study.evidence.longest.of(benchmark, row)
+    return largest if several and len(largest) else traces.of(benchmark, row)
+
+
 def without_optimum(study: Study, traces: Traces) -> Iterator[tuple[str, str, dict[str, RowTraces]]]:
     """Yield (benchmark, target, searches by row) of targets with unknown optimum, without unrecorded proposals."""
     for benchmark in study.benchmarks:

@@ -1,4 +1,4 @@
-"""What the papers conclude, tested on stored runs: ``claims.toml`` has a sentence, its place in the paper and its test."""
+"""What the papers conclude, tested on stored runs: a sentence of ``reports/claims.toml``, its place in the paper, its test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.analysis.measures import MEASURES, Of, most
 from harness.analysis.statistics import Interval, mean_interval, smallest_p
 from harness.analysis.study import Study
 
-FILE = Path(__file__).with_name("claims.toml")
+FILE = Path(__file__).parents[2] / "reports" / "claims.toml"
 NOT_TESTED = "not tested here"
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 ELSEWHERE = {
@@ -71,6 +71,13 @@ class Tested(NamedTuple):
     effect: float = nan
     interval: Interval | None = None
     n: int = 0
+    study: Study | None = None
+    benchmark: str = ""
+
+    @property
+    def equal(self) -> bool:
+        """Return whether all searches, three or more, have the same value."""
+        return self.n > 2 and (self.interval is None or self.interval.low == self.interval.high)
 
 
 @cache
@@ -97,7 +104,7 @@ def results(claim: Claim, studies: Sequence[Study]) -> Iterator[Tested]:
             if obstacle or place not in claim.on:
                 verdict = ELSEWHERE[verdict].format("digits" if benchmark.endswith("digits") else benchmark)
             where = filter(None, (protocol, benchmark, study.common_budget(benchmark), obstacle if place in claim.on else ""))
-            yield Tested(", ".join(where), verdict, effect, interval, len(values))
+            yield Tested(", ".join(where), verdict, effect, interval, len(values), study, benchmark)
 
 
 def _sample(claim: Claim, of: Of) -> np.ndarray:

@@ -22,7 +22,7 @@ def references(study: Study, benchmark: str) -> tuple[Reference, ...]:
     return next((part.references for part in study.parts(benchmark) if part.references), ())
 
 
-def partial(study: Study) -> Iterator[tuple[str, str, float]]:
+def partly_recorded(study: Study) -> Iterator[tuple[str, str, float]]:
     """Yield (benchmark, target, largest regret of a recorded cell) of benchmarks that state references."""
     for benchmark in study.benchmarks:
         for target, best in study.optima(benchmark).items() if references(study, benchmark) else ():

@@ -1,4 +1,4 @@
-"""The papers' numbers: one line of ``published.csv`` per printed number, with our row or the reason why there is none."""
+"""The papers' numbers: a line of ``reports/published.csv`` per printed number, with our row or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-FILE = Path(__file__).with_name("published.csv")
+FILE = Path(__file__).parents[2] / "reports" / "published.csv"
 PAPERS = {"000": "CoNAS", "001": "ISTA-NAS", "002": "SparseNAS", "003": "GAEA", "004": "feature maps"}
 CITATIONS = {
     "000": "cho2019conas",

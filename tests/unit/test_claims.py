@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,11 +17,12 @@ from harness.analysis import claims, published
 from harness.analysis.claims import CONTRADICTED, SUPPORTED, UNDECIDED, Claim, decide, results
 from harness.analysis.evidence import Cell, Edge, Operation, Space
 from harness.analysis.measures import MEASURES, Of
+from harness.analysis.names import row_names
 from harness.analysis.statistics import Interval
 from harness.analysis.study import Study
 from harness.analysis.traces import Columns, Trace
 from reports import claim_tables, scoreboard
-from reports.layout import to_markdown
+from reports.layout import Linked, to_markdown
 from reports.scoreboard import Way
 from tests import made_evidence
 
@@ -115,16 +117,42 @@ def test_a_ratio_is_a_geometric_mean() -> None:
 def effect(claim: Claim, tests: Sequence[float]) -> tuple[str, str]:
     """Return verdict and effect as the page shows them."""
     tested = list(results(claim, [study({"ours": tests})]))
-    ((_, verdict, text, *_),) = claim_tables.table({claim: tested}).rows
+    ((_, _, verdict, text, *_),) = claim_tables.table({claim: tested}, {}).rows
     return verdict, text
+
+
+@pytest.mark.parametrize("seeds", [3, 6])
+@pytest.mark.parametrize("test", ["difference", "ratio"])
+def test_rows_that_are_equal_in_all_runs_are_said_to_be_equal(test: Any, seeds: int) -> None:
+    claim = replace(CLAIM, test=test, bound=float(test == "ratio"))
+    tests = {"ours": [60.0, 61.0, 62.0] * 2, "theirs": ([60.0, 61.0, 62.0] * 2)[:seeds]}
+    tested = list(results(claim, [study(tests)]))
+    ((_, _, verdict, *_),) = claim_tables.table({claim: tested}, {}).rows
+    assert verdict == f"{UNDECIDED}: the rows are equal in all {seeds} runs"
+
+
+def test_a_claim_begins_with_its_paper_and_leads_to_the_runs_that_decide_it() -> None:
+    tested = list(results(CLAIM, [study({"ours": [1.0, 2.0, 4.0], "theirs": [1.0, 1.0, 1.0]})]))
+    table = claim_tables.table({CLAIM: tested}, {"p": "folder"})
+    ((place, says, _, effect, n, *_),) = table.rows
+    assert [column.name for column in table.columns][:2] == ["in the paper", "claim"] and says == CLAIM.says
+    assert place == f"{published.PAPERS[CLAIM.paper]}, {CLAIM.place}"
+    assert isinstance(effect, Linked) and effect.address == "folder/index.html"
+    assert isinstance(n, Linked) and n.address == "folder/runs.html#method=ours&method=theirs&benchmark=toy%2Fdigits"
+
+
+def test_the_names_of_gaeas_methods_are_spelled_as_those_of_its_rows() -> None:
+    texts = [claim.says for claim in claims.load()] + [*row_names().values()]
+    assert not [text for text in texts if re.search(r"GAEA (PC-)?(DARTS|GDAS)", text)]
 
 
 @pytest.mark.parametrize(
     ("tests", "verdict", "text"),
     [
         ([60.0], UNDECIDED, "60.00"),
-        ([60.0] * 3, UNDECIDED, "60.00"),
-        ([60.0] * 5, UNDECIDED, "60.00"),
+        ([60.0] * 2, UNDECIDED, "60.00"),
+        ([60.0] * 3, f"{UNDECIDED}: all 3 runs have the same value", "60.00"),
+        ([60.0] * 5, f"{UNDECIDED}: all 5 runs have the same value", "60.00"),
         ([60.0] * 6, SUPPORTED, "60.00 [60.00, 60.00]"),
         ([60.0, 61.0, 62.0], SUPPORTED, "61.00 [58.52, 63.48]"),
     ],

@@ -11,6 +11,7 @@ import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis import published
+from harness.analysis import claims, published
 from harness.analysis.evidence import RUNS, Cell, Edge, Evidence, Operation, Part, Session, Space
 from harness.analysis.study import Study
 from harness.analysis.traces import Trace
-from reports import findings, html, report, runs
+from reports import departures, findings, html, report, runs
 from reports.formats import number
 from reports.layout import Block, Bold, Bullets, Code, Column, Figure, Heading, Paragraph, Table
 from tests import made_evidence
@@ -149,6 +150,46 @@ def test_ids_are_unique_and_what_labels_refer_to_exists(folder: Path, name: str)
     assert {*tags.values("aria-labelledby"), *(reference[1:] for reference in tags.values("xlink:href"))} <= set(ids)
 
 
+def test_a_row_that_ran_leads_to_its_runs(folder: Path) -> None:
+    page = (folder / "digits" / "index.html").read_text()
+    addresses = set(re.findall(r'<tr data-row="darts:erm"[^>]*><th scope="row"[^>]*><a href="(.*?)">', page))
+    assert addresses == {"runs.html#method=" + quote(f"{ATTACK} darts:erm", safe="")}
+    table = Table("", [Column("method", right=False)], [["a"]])
+    assert "<a href=" not in str(html._grid(table, {"a": "a"}, ())), "a row without runs"
+
+
+def test_the_page_of_runs_begins_with_what_is_done_failed_and_pending(tmp_path: Path) -> None:
+    planned = evidence()
+    part = dataclasses.replace(planned.page.parts[1], planned={"darts:erm": 6, "xnas": 3})
+    page = dataclasses.replace(planned.page, parts=(planned.page.parts[0], part))
+    report.write(tmp_path / "digits", dataclasses.replace(planned, page=page), progress="running")
+    text = (tmp_path / "digits" / "runs.html").read_text()
+    assert "<b>11 done</b>, <b>1 failed</b>, <b>5 pending</b>." in text
+    assert text.index("5 pending") < text.index('<table id="runs"')
+
+
+def test_the_cell_of_a_run_is_drawn() -> None:
+    data = listing(evidence(seeds=3))
+    ((cell,),) = data["cells"].values()
+    assert [*data["cells"]] == ["cell"] and [node[-1] for node in cell["nodes"]] == ["in", "out"]
+    assert [line[-1] for line in cell["lines"]] == [ATTACK]
+
+
+def test_a_d_number_leads_to_its_text_on_the_same_page() -> None:
+    blocks: list[Block] = [Paragraph("See D-44, not D-00."), Bullets([("row", "D-44 and D-12")])]
+    blocks += departures.named(blocks)
+    text = html.page(blocks, html.Summary("Title", [], 0, 0), []).decode()
+    assert text.count('<a href="#D-44">D-44</a>') == 2 and text.count('<li id="D-44">') == 1
+    assert "how little a settled node moves" in text and 'href="#D-00"' not in text
+    assert departures.named([Paragraph("no number")]) == []
+
+
+def test_every_discrepancy_has_a_text() -> None:
+    known = departures.texts()
+    listed = re.findall(r"^\| (D-\d\d) ", (Path(__file__).parents[2] / "docs" / "discrepancies.md").read_text(), re.MULTILINE)
+    assert [*known] == listed and all("Here: " in text and "`" not in text and "](" not in text for text in known.values())
+
+
 def test_a_line_of_a_table_and_its_marks_in_figures_have_the_same_name(folder: Path) -> None:
     page = (folder / "digits" / "index.html").read_text()
     drawn = set(re.findall('<g data-row="(.*?)">', page))
@@ -241,11 +282,11 @@ def test_other_pages_are_written_in_both_forms_and_linked(tmp_path: Path) -> Non
 def test_a_wheel_contains_the_templates_and_the_papers_numbers() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     patterns = project["tool"]["setuptools"]["package-data"]
-    reports, analysis = Path(html.__file__).parent, published.FILE.parent
-    data = {"reports": [*(reports / "templates").iterdir()], "harness.analysis": [published.FILE, analysis / "claims.toml"]}
+    reports, analysis = Path(html.__file__).parent, Path(published.__file__).parent
+    data = {"reports": [*(reports / "templates").iterdir(), published.FILE, claims.FILE], "harness.analysis": []}
     for folder, package in ((reports, "reports"), (analysis, "harness.analysis")):
         files = [path for path in folder.iterdir() if path.is_file() and path.suffix != ".py"] + data[package]
-        assert len(files) > 2 and all(any(path.match(pattern) for pattern in patterns[package]) for path in files)
+        assert files and all(any(path.match(pattern) for pattern in patterns[package]) for path in files)
 
 
 def test_the_index_lists_reports_and_leaves_other_files_alone(folder: Path, tmp_path: Path) -> None:
@@ -277,7 +318,11 @@ def test_findings_name_the_best_row_with_its_uncertainty() -> None:
     assert re.match(
         r"digits: the best mean test accuracy is that of darts:erm, 9\d\.\d\d \[9\d\.\d\d, 9\d\.\d\d\] % \(n = 3\)", few
     )
-    assert "under 16 seconds for every row" in few and "no difference from random search can be significant" in few
+    assert "under 16 seconds for every row" in few
+    assert (
+        "Against random search 3 seeds cannot show a difference on digits at the 5 % level: the smallest possible p is 0.25."
+        in few
+    )
     assert re.search(
         r"differs from random search by \+\d\.\d\d \[\+\d\.\d\d, \+\d\.\d\d\] points \(Holm-corrected p 0\.0", many
     )
@@ -307,6 +352,7 @@ def test_the_index_ranks_rows_over_the_benchmarks_of_all_reports(tmp_path: Path)
     report.write_index(tmp_path)
     page = (tmp_path / "index.html").read_text()
     assert "Over all benchmarks, multi-trial" in page and "mean rank on" in page and ">one/digits</th>" in page
+    assert '<figure id="ranks">' in page and '<g data-row="local_search">' in page, "the section has a figure"
     assert "<script>alert" not in page and not Tags(page).open
     assert "Over all benchmarks" not in (tmp_path / "one" / "index.html").read_text()
 

@@ -140,6 +140,35 @@ def test_a_run_opens_down_to_its_failure(folder: Path, browser: webdriver.Chrome
     assert browser.get_log("browser") == [], "no text of a method was executed"
 
 
+def test_a_row_of_the_results_leads_to_its_runs_alone(folder: Path, browser: webdriver.Chrome) -> None:
+    opened(browser, folder / "digits" / "index.html").find_element(By.CSS_SELECTOR, 'tr[data-row="darts:erm"] th a').click()
+    WebDriverWait(browser, MINUTE).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, "#runs tbody button"))
+    methods = "#runs tbody td:nth-child(2)"
+    assert texts(browser, methods) == [f"{ATTACK} darts:erm"] * 4
+    note = browser.find_element(By.ID, "chosen")
+    assert note.text == f"Only runs of {ATTACK} darts:erm. Show all runs"
+    note.find_element(By.TAG_NAME, "a").click()
+    WebDriverWait(browser, MINUTE).until(lambda driver: len(texts(driver, methods)) == 12)
+    assert not note.is_displayed() and browser.get_log("browser") == []
+
+
+def test_a_cell_is_drawn_with_its_run(folder: Path, browser: webdriver.Chrome) -> None:
+    opened(browser, folder / "digits" / "runs.html").find_element(By.CSS_SELECTOR, "#runs tbody button").click()
+    WebDriverWait(browser, MINUTE).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, "#runs svg.cell"))
+    (cell,) = browser.find_elements(By.CSS_SELECTOR, "#runs svg.cell")
+    assert cell.size["width"] > 200 and {"in", "out", ATTACK} <= set(texts(browser, "#runs svg.cell text"))
+
+
+@pytest.mark.parametrize("width", [WIDE, 768, PHONE])
+def test_the_table_of_results_is_above_the_figures_or_next_to_them(folder: Path, browser: webdriver.Chrome, width: int) -> None:
+    opened(browser, folder / "digits" / "index.html", width)
+    table, figure = (browser.find_element(By.CSS_SELECTOR, name).rect for name in ("figure.table", "#ranking"))
+    if width == WIDE:
+        assert abs(table["y"] - figure["y"]) < 20 and figure["x"] + figure["width"] <= table["x"]
+    else:
+        assert table["y"] + table["height"] <= figure["y"]
+
+
 def test_a_finished_run_shows_its_trace(folder: Path, browser: webdriver.Chrome) -> None:
     opened(browser, folder / "digits" / "runs.html")
     browser.find_element(By.CSS_SELECTOR, "#runs tbody button").click()

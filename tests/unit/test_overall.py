@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from scipy import stats
 
 from harness.analysis import statistics
-from reports import overall
+from harness.analysis.ranks import OWN_SCHEDULES
+from reports import html, overall, ranks
 from reports.layout import Bullets, Heading, Table, to_markdown
 from tests import made_evidence
 
@@ -118,7 +121,7 @@ def test_data_sets_of_one_search_count_as_one_benchmark() -> None:
 def test_kinds_of_method_are_ranked_together_only_under_one_budget() -> None:
     tests: Tests = {name: {"x": [90, 91], "y": [80, 81], "w1": [95, 96], "w2": [70, 71]} for name in "ab"}
     apart = [block.text for block in overall.blocks(runs(tests), {}) if isinstance(block, Heading)]
-    assert [text.partition(", ")[2] for text in apart] == ["multi-trial", overall.OWN_SCHEDULES]
+    assert [text.partition(", ")[2] for text in apart] == ["multi-trial", OWN_SCHEDULES]
     together = table_of(runs(tests), {"p": ["a", "b"]})
     assert list(together) == ["w1", "x", "y", "w2"]
 
@@ -136,6 +139,29 @@ def test_ranks_before_the_end_follow_what_was_proposed_by_then() -> None:
     table = next(block for block in overall.blocks(runs(tests), {}, str, reached) if isinstance(block, Table))
     column = [column.title for column in table.columns].index("mean rank after, of the charge 10 %")
     assert {cells[0]: cells[column] for cells in table.rows} == {"x": "1.50", "y": "1.50"}
+
+
+def test_the_figure_of_ranks_has_a_dot_and_an_interval_for_each_row() -> None:
+    study = made_evidence.study([])
+    ranks_of = {"10": {"x": (2.0, None), "y": (1.5, statistics.Interval(1.0, 2.0))}, "30": {"x": (1.0, None), "y": (3.0, None)}}
+    panel = Figure().subplots()
+    ranks._draw(study, ranks_of, panel, {})
+    lines = [(line.get_gid(), line.get_xdata(), line.get_ydata()) for line in panel.lines if line.get_gid()]
+    assert {gid for gid, *_ in lines} == {"row=x", "row=y"} and len(lines) == 8, "by row and budget an interval and a dot"
+    assert [tuple(xs) for gid, xs, _ in lines if gid == "row=y" and len(xs) == 2 and xs[0] != xs[1]] == [(1.0, 2.0)]
+    assert [text.get_text() for text in panel.get_yticklabels()] == ["x", "y"], "by the largest budget"
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == ["10", "30"]
+
+
+def test_two_reports_of_one_benchmark_under_two_budgets_are_not_mixed(tmp_path: Path) -> None:
+    for name, gain in (("p", 0), ("p-budget", 5)):
+        (tmp_path / name).mkdir()
+        frame = runs({"a": {"x": [90 + gain], "y": [80]}, "b": {"x": [90 + gain], "y": [80]}})
+        frame.to_parquet(tmp_path / name / "runs.parquet")
+    blocks, _ = html._overall([tmp_path / "p", tmp_path / "p-budget"], [{"p": ["a", "b"]}] * 2)
+    (table,) = (block for block in blocks if isinstance(block, Table))
+    titles = {column.title for column in table.columns}
+    assert {f"mean rank on {name} ({folder})" for name in "ab" for folder in ("p", "p-budget")} <= titles
 
 
 def test_the_same_benchmark_under_two_protocols_is_named_with_its_protocol() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness import registry
 from harness.analysis import published
 from harness.analysis.evidence import Evidence, Page, Part, Session
 from harness.analysis.statistics import Interval
@@ -353,6 +354,18 @@ def test_a_report_that_cites_nothing_has_no_bibliography(tmp_path: Path) -> None
     assert "report.bib" not in {file.name for file in files}
     assert not (tmp_path / "report.bib").exists()
     assert "bibliography" not in (tmp_path / "report.tex").read_text()
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_every_method_of_a_page_is_in_its_bibliography(tmp_path: Path) -> None:
+    cited = dict.fromkeys(MEANS, ("ying2019nasbench101",))
+    report.write(tmp_path, changed(evidence(seeds=3), citations=cited))
+    assert "{ying2019nasbench101," in (tmp_path / "report.bib").read_text()
+
+
+def test_every_registered_method_names_a_paper_that_is_in_the_bibliography() -> None:
+    for info in registry.methods().values():
+        assert info.citations and {*info.citations} <= {*bibliography.entries()}, info.name
 
 
 def test_every_entry_of_the_bibliography_is_whole() -> None:

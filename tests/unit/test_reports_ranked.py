@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from harness.analysis import published
 from harness.analysis.evidence import FITTED, Evidence, Part
 from harness.analysis.pairs import LEVEL
+from harness.analysis.ranks import by_budget
 from harness.analysis.statistics import holm, paired
 from harness.analysis.study import Study
 from harness.analysis.traces import Columns, Trace, Traces
@@ -142,7 +143,7 @@ def test_marks_are_the_signs_of_corrected_paired_differences() -> None:
 def test_without_possible_significance_there_are_no_marks_and_the_caption_says_so() -> None:
     table = results({row: tests[:3] for row, tests in ROWS.items()})
     assert not {"vs random search", "vs best"} & {column.name for column in table.columns}
-    assert "no difference from random search can be significant" in table.caption
+    assert "3 seeds cannot show a difference on digits at the 5 % level: the smallest possible p is 0.25." in table.caption
     assert "significantly" not in table.caption
 
 
@@ -152,7 +153,7 @@ def test_a_row_with_too_few_pairs_has_no_blank_that_reads_as_no_difference() -> 
     table = results({"random_search": ROWS["random_search"], "darts": ROWS["darts"], **few})
     marks = column(table, "vs random search")
     assert marks == {"random_search": "", "darts": "+", "Optimal": ""} | dict.fromkeys(few, "n/a")
-    assert "n/a: too few pairs for a significant difference." in str(reading.explained([table]))
+    assert "n/a: too few seeds to show a difference." in table.caption
     assert "n/a" not in str(results(ROWS).rows)
 
 
@@ -161,7 +162,7 @@ def test_the_main_finding_counts_the_rows_that_the_seeds_decide_and_says_where_r
     best, gain, counts = findings.sentences(study_of(evidence(rows, ("5 seconds", "each method's own schedule"))))
     assert best.startswith("digits: the best mean test accuracy is that of darts, 92.55 [")
     assert "darts differs from random search at its charge by +42.55 [" in gain
-    assert counts.endswith("(p < 0.05): 1 of 1 rows; worse: none. Rows with too few pairs: 1.")
+    assert counts.endswith("(p < 0.05): 1 of 1 rows; worse: none. Rows with too few seeds to show a difference: 1.")
     _, gain, _ = findings.sentences(study_of(evidence(rows)))
     assert "darts differs from random search by +2.00" in gain
 
@@ -201,13 +202,11 @@ def test_the_difference_of_mean_and_median_never_exceeds_a_standard_deviation(te
 
 def test_epochs_and_marks_against_the_best_belong_to_a_common_budget() -> None:
     table = results(ROWS)
-    assert table.caption.startswith(f"All rows had the same budget: {BUDGET}. ")
-    assert (column(table, "epochs")["darts"], column(table, "own schedule")["darts"]) == ("12", "50")
-    assert column(table, "epochs")["evolution"] == "" and column(table, "epochs")["random_cell"] == ""
+    assert (column(table, "trained epochs")["darts"], column(table, "schedule's epochs")["darts"]) == ("12.0", "50")
+    assert column(table, "trained epochs")["evolution"] == "" and column(table, "trained epochs")["random_cell"] == ""
     for budgets in ((BUDGET, "each method's own schedule"), (BUDGET, "5 seconds"), ("each method's own schedule",) * 2):
         other = results(ROWS, budgets)
-        assert not {"epochs", "vs best"} & {column.name for column in other.columns}
-        assert "same budget" not in other.caption
+        assert not {"trained epochs", "vs best"} & {column.name for column in other.columns}
         assert column(other, "random search at its charge")["darts"] == "50.00 ± 0.00", "at 16 of its 160 s"
         assert column(other, "random search at its charge")["evolution"] == ""
         assert column(other, "vs random search")["enas"] == "+", "random search is compared at the row's charge"
@@ -261,6 +260,19 @@ def test_searches_fitted_to_several_budgets_are_dots_over_mean_trainings(monkeyp
     assert max(lines_of(drawn[0], [*ROWS])["random_search"][0]) == pytest.approx(160)
 
 
+def test_ranks_by_budget_are_those_of_the_rows_and_seeds_that_every_budget_has() -> None:
+    searches = [Trace(world, [1.64, 30.0], {TARGET: [94.9, 60.0]}, end=328.0) for world in range(2)]
+    longest = Traces({(BENCHMARK, "random_search"): searches})
+    lines = pd.concat([fitted([16.4, 49.2]), fitted([16.4], ["xnas"])])
+    made = evidence({row: ROWS[row] for row in ("random_search", "darts", "enas")}, fitted=lines, longest=longest)
+    small, large = by_budget(study_of(made), made.traces, BENCHMARK).items()
+    assert (small[0], large[0]) == ("10 mean trainings", "30 mean trainings")
+    assert {row: mean for row, (mean, _) in small[1].items()} == {"random_search": 1.5, "darts": 2.25, "enas": 2.25}
+    assert {row: mean for row, (mean, _) in large[1].items()} == {"random_search": 3.0, "darts": 1.5, "enas": 1.5}
+    alone = evidence(ROWS, fitted=fitted([16.4]), longest=longest)
+    assert by_budget(study_of(alone), alone.traces, BENCHMARK) == {}
+
+
 def lines_of(panel: Panel, rows: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Draw a panel, and return the coordinates of the line of each row."""
     from matplotlib.figure import Figure
@@ -272,6 +284,13 @@ def lines_of(panel: Panel, rows: Sequence[str]) -> dict[str, tuple[np.ndarray, n
 def test_the_page_of_a_common_budget_is_whole(tmp_path: Any) -> None:
     files = {path.name for path in report.write(tmp_path, evidence(ROWS))}
     text = (tmp_path / "table.md").read_text()
-    assert "regret.pdf" in files and f"All rows had the same budget: {BUDGET}" in text
+    assert "regret.pdf" in files and "ranks.pdf" not in files
+    sentence = (
+        f"All rows had the same budget: {BUDGET}. A mean training is that of an average architecture, 1.64 charged seconds."
+    )
+    assert text.count(sentence) == 1 and text.index("## Results") < text.index(sentence) < text.index("| method")
+    assert text.index("| method") < text.index("](ranking.png)"), "the table is before the figures"
+    assert "At the limit: multi-trial: multi-trial; weight sharing: weight sharing." in text
+    assert text.count("**Epochs and image passes:**") == 1 and "own schedule" not in text
     assert "At equal charged seconds" not in text and "own charge" not in text
     assert text.count("| *weight sharing*") == 1

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.analysis import published
+from harness.analysis import claims, published
 from harness.analysis.evidence import NOT_YET, Cell, Edge, Operation, Space
 from harness.analysis.study import Study
 from harness.analysis.traces import Columns, Trace
 from reports import scoreboard
-from reports.layout import Block, Bullets, Heading, Paragraph, Table, to_markdown
+from reports.layout import Block, Bullets, Heading, Linked, Table, to_markdown
 from reports.scoreboard import Comparison, Way, compare
 from tests import made_evidence
 
@@ -290,12 +290,11 @@ def test_the_page_counts_classes_by_paper_and_names_the_command() -> None:
     totals = {cells[0]: [int(cell) for cell in cells[1:]] for cells in counts.rows}
     for *papers, total in totals.values():
         assert sum(papers) == total
-    once, everything = totals.pop("each once"), totals.pop("all")
+    everything = totals.pop("all")
     assert everything == [sum(column) for column in zip(*totals.values(), strict=True)]
-    more_rows = np.array(everything) - once
-    assert (more_rows >= 0).all() and not more_rows[1:3].any(), "papers 001 and 002 have one row for each number"
     assert scoreboard.REPEATED not in totals
     text = to_markdown("Scoreboard", blocks)
+    assert f"{everything[-1]} numbers that they print" in text, "every number counts once, at the top and by class"
     assert "--methods rsps --device cuda" in text and "nan" not in text
 
 
@@ -315,11 +314,10 @@ def test_a_paper_has_a_section_for_what_is_measured_what_is_claimed_and_what_is_
     page = sections(
         scoreboard.blocks([study(lines, protocol="nb201-2020")], PUBLISHED, lambda *_: Way("needs a GPU", "--device cuda"))
     )
-    assert [*page][1:3] == ["The papers' main claims", "Numbers and claims by paper"]
+    assert [*page][1:4] == ["The papers' claims in short", "The papers' main claims", "Numbers by paper"]
     (measured,) = page["GAEA: numbers measured here"]
     assert isinstance(measured, Table) and [cells[:4] for cells in measured.rows] == [["RS", "T2", "random_search", "CIFAR-10"]]
-    (nothing,) = page["CoNAS: numbers measured here"]
-    assert isinstance(nothing, Paragraph) and nothing.text == "None in these stores."
+    assert "CoNAS: numbers measured here" not in page, "no section without a value"
     table, reasons = page["CoNAS: numbers not measured here"]
     assert isinstance(table, Table) and isinstance(reasons, Bullets)
     (cells,) = [cells for cells in table.rows if cells[:3] == ["CoNAS (1)", "T1", "conas"]]
@@ -330,6 +328,44 @@ def test_a_paper_has_a_section_for_what_is_measured_what_is_claimed_and_what_is_
     assert isinstance(notes, Bullets)
     costs = dict(notes.items)["cost: the column says GPU days and does not say of how many searches"]
     assert "T3 SparseNAS + AdamHAPG" in costs and "T1 DARTS" not in costs
+
+
+def test_a_number_counts_once_for_the_row_with_the_most_runs() -> None:
+    lines = PUBLISHED[(PUBLISHED["paper"] == "000") & (PUBLISHED["row"] == "conas;conas:paper_scale")]
+    lines = lines[lines["metric"] == "test_accuracy_pct"].iloc[:1].assign(search_cost=np.nan)
+    place = lines.iloc[0]
+    runs = [made_evidence.run(place["benchmark"], "conas:paper_scale", world, place["target"], 91.0) for world in range(3)]
+    blocks = scoreboard.blocks([study(runs, protocol=place["protocol"])], lines, lambda *_: NO_GPU)
+    counts = next(block for block in blocks if isinstance(block, Table) and block.columns[0].name == "numbers")
+    assert [(cells[0], cells[-1]) for cells in counts.rows] == [("not comparable", "1"), ("all", "1")]
+
+
+def test_a_line_for_each_paper_counts_its_claims_by_result() -> None:
+    (table,) = (
+        block for block in scoreboard.blocks([], PUBLISHED) if isinstance(block, Table) and block.columns[0].name == "paper"
+    )
+    names = [column.name for column in table.columns]
+    assert names == ["paper", "supported", "contradicted", "undecided", "not tested here", "claims"]
+    assert [cells[0] for cells in table.rows] == [*published.PAPERS.values()]
+    assert sum(int(cells[-1]) for cells in table.rows) == len(claims.load())
+
+
+def test_a_measured_number_leads_to_its_page_and_to_its_runs() -> None:
+    lines = [made_evidence.run(NB201, "random_search", world, "cifar10", 93.7 + world / 100) for world in range(9)]
+    nb201 = study(lines, protocol="nb201-2020")
+    pages = {"nb201-2020": "../nb201-2020"}
+    (measured,) = sections(scoreboard.blocks([nb201], PUBLISHED, pages=pages))["GAEA: numbers measured here"]
+    assert isinstance(measured, Table)
+    linked = {str(cell): cell.address for cell in measured.rows[0] if isinstance(cell, Linked)}
+    assert [*linked.values()] == [
+        "../nb201-2020/index.html",
+        "../nb201-2020/runs.html#method=random_search&benchmark=nb201%2Fcifar10",
+    ]
+    assert linked["9"].endswith("cifar10")
+    text = to_markdown("", [measured])
+    assert "](../nb201-2020/table.md)" in text and "runs.html" not in text
+    (unlinked,) = sections(scoreboard.blocks([nb201], PUBLISHED))["GAEA: numbers measured here"]
+    assert "](" not in to_markdown("", [unlinked])
 
 
 def test_the_stored_runs_that_are_not_on_the_page_are_named() -> None:

@@ -7,6 +7,7 @@ import random
 import re
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from benchmarks.darts.space import DartsSpace
@@ -35,16 +36,33 @@ def cells(space: SearchSpace, count: int = 12) -> list[Cell]:
 def test_labels_of_edges_do_not_cover_each_other_or_a_node(space: SearchSpace) -> None:
     width = sketches.WIDTH / (3 if space.name == "nb201" else 2)
     for cell in cells(space):
-        places, texts = sketches._places(cell, width), sketches.labels(cell)
-        boxes = [(x, y, sketches._size(cell.nodes[node])[0], 0.1) for node, (x, y) in places.items()]
-        for (source, target), height in sketches.arcs(cell).items():
-            lines = texts[source, target].split("\n")
-            tall = sketches.TEXT * len(lines)
-            middle = [(start + end) / 2 for start, end in zip(places[source], places[target], strict=True)]
-            level = middle[1] + (height or tall / 2 + 0.015)
-            boxes += [(middle[0], level, 0.045 * max(map(len, lines)), tall)] if lines[0] else []
+        places = sketches._places(cell, width)
+        boxes = [(x, y, *sketches._size(cell.nodes[node])) for node, (x, y) in places.items()]
+        boxes += [box for box in sketches.label_boxes(cell, places).values() if box[2]]
         for (x, y, wide, tall), (u, v, broad, high) in itertools.combinations(boxes, 2):
-            assert abs(x - u) >= (wide + broad) / 2 - 0.02 or abs(y - v) >= (tall + high) / 2 - 0.04, (cell, x, y, u, v)
+            assert abs(x - u) >= (wide + broad) / 2 - 0.04 or abs(y - v) >= (tall + high) / 2 - 0.04, (cell, x, y, u, v)
+
+
+@pytest.mark.parametrize("space", SPACES[:3], ids=["nb201", "nb1shot1", "darts"])
+def test_no_label_lies_on_the_arrow_of_another_edge(space: SearchSpace) -> None:
+    width = sketches.WIDTH / (3 if space.name == "nb201" else 2)
+    for cell in cells(space):
+        places = sketches._places(cell, width)
+        ways = {edge: sketches.points(way, np.linspace(0, 1, 200)) for edge, way in sketches.curves(cell, places).items()}
+        for edge, (x, y, wide, tall) in sketches.label_boxes(cell, places).items():
+            for other, way in ways.items():
+                covered = (np.abs(way - [x, y]) < (wide / 2 - 0.02, tall / 2 - 0.01)).all(axis=1)
+                assert other == edge or not covered.any(), (cell, edge, other)
+
+
+def test_the_outline_of_a_cell_has_its_nodes_edges_and_labels() -> None:
+    operation = Operation("conv", "conv 3×3", "convolution")
+    drawn = sketches.outline(Cell(("0", "1", "2"), (Edge(0, 1, operation), Edge(0, 2, operation), Edge(1, 2)), "normal"))
+    width, height = drawn["size"]
+    assert drawn["name"] == "normal" and [node[-1] for node in drawn["nodes"]] == ["0", "1", "2"]
+    assert all(0 <= x <= width and 0 <= y <= height for x, y, *_ in drawn["nodes"])
+    assert sorted(line[-1] for line in drawn["lines"] if not line[1]) == ["conv 3×3", "conv 3×3"]
+    assert [line[1] for line in drawn["lines"]].count(True) == 1, "edges that only pass on are one dotted line"
 
 
 def test_arcs_pass_above_and_below_the_nodes_between_their_ends() -> None:

@@ -25,7 +25,7 @@ from harness.analysis.statistics import (
     welch,
 )
 from reports.formats import probability
-from reports.pairs import noted
+from reports.pairs import APART, noted
 
 ACCURACIES = st.lists(st.floats(0, 100).map(lambda x: round(x, 2)), min_size=3, max_size=30)
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=25)
@@ -179,7 +179,9 @@ def test_rows_are_corrected_within_their_family_and_a_family_without_power_is_na
     assert comparison.corrected["m:0"] == pytest.approx(18 * smallest) and noted([("digits", comparison)]) == ""
     many = compare(dict.fromkeys([*plain, *(f"n{k}" for k in range(17))], better), reference)
     assert noted([("digits", many)]) == (
-        " Note: with these pairs and 26 rows no difference on digits can be significant."
+        " Note: 10 seeds cannot show a difference on digits at the 5 % level: the smallest possible p is 0.0020, and 0.051 "
+        "after the correction over 26 rows."
+        f" Note: {APART}."
         " Note: a family of 26 rows is larger than the 25 that the protocol allows."
     )
     assert families([*variants, *plain]) == [plain, variants] and families(plain) == [plain]
@@ -190,11 +192,20 @@ def test_the_power_of_a_family_is_that_of_its_row_with_the_most_pairs() -> None:
     full, short = pd.Series(np.arange(1.0, 11.0)), pd.Series(np.arange(1.0, 4.0))
     mixed = compare({"full": full, "short": short}, reference)
     assert mixed.corrected["full"] == 2 * 2 / 2**10 < 0.05
-    assert noted([("digits", mixed)]) == " Note: too few pairs on digits for any significance: short."
+    assert noted([("digits", mixed)]) == " Note: too few seeds to show a difference on digits: short."
     assert mixed.undecided == {"short"} and mixed.decisive
     alone = compare({"short": short}, reference)
-    text = " Note: with these pairs and 1 row no difference on digits can be significant."
+    text = " Note: 3 seeds cannot show a difference on digits at the 5 % level: the smallest possible p is 0.25."
     assert noted([("digits", alone), ("digits", alone)]) == text, "each remark once"
+
+
+def test_an_interval_without_0_next_to_a_large_p_is_explained() -> None:
+    reference = pd.Series(np.zeros(3))
+    alike, spread = pd.Series([1.0, 1.1, 1.2]), pd.Series([-1.0, 1.0, 3.0])
+    assert APART in noted([("digits", compare({"alike": alike}, reference))])
+    assert APART not in noted([("digits", compare({"spread": spread}, reference))])
+    decided = pd.Series(np.arange(1.0, 13.0))
+    assert APART not in noted([("digits", compare({"decided": decided}, pd.Series(np.zeros(12))))])
 
 
 ROWS = st.dictionaries(st.sampled_from(["a", "b", "c", "a:x", "b:x", "c:x"]), st.integers(0, 12), min_size=1)
