@@ -49,8 +49,8 @@ def searches(out: Path) -> pd.DataFrame:
     with sqlite3.connect(out / "runs.sqlite") as database:
         stored = database.execute("SELECT spec.spec, status, arch, spent FROM runs JOIN specs AS spec ON spec.id = runs.spec")
         lines = [(json.loads(spec), status, arch, json.loads(spent)) for spec, status, arch, spent in stored]
-    found = {spec["row"]: (status, arch, spent["macs"]) for spec, status, arch, spent in lines if spec["kind"] == "one-shot"}
-    return pd.DataFrame.from_dict(found, orient="index", columns=["status", "arch", "macs"])
+    by_row = {spec["row"]: (status, arch, spent["macs"]) for spec, status, arch, spent in lines if spec["kind"] == "one-shot"}
+    return pd.DataFrame.from_dict(by_row, orient="index", columns=["status", "arch", "macs"])
 
 
 @pytest.mark.slow
