@@ -226,7 +226,8 @@ def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
     for training in plan.trainings:
         result, settings = results.get(training.run_id), training.spec.settings
         scores = result["scores"].get(settings["data"], {}) if result and result["status"] == DONE else {}
-        stage, retrainer = stages[training.stage], plan.problem(training.spec).retraining
+        stage = stages[training.stage]
+        retrainer = plan.opened[training.spec.benchmark, stage.of].problem.retraining
         assert retrainer is not None, "the benchmark trains cells"
         lines.append(
             {

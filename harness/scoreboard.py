@@ -11,6 +11,7 @@ from harness import protocols, provenance, registry
 from harness.analysis.evidence import Evidence
 from harness.analysis.names import target_name
 from harness.analysis.published import load
+from harness.analysis.scoreboard import Way
 from harness.analysis.study import Study, other_images
 from harness.cache import data_roots
 from harness.current import current
@@ -56,8 +57,8 @@ def evidences(store: Store, known: Evidence | None = None) -> Iterator[Evidence]
             yield collect(plan, store, provenance.gather())
 
 
-def way(protocol: str, benchmark: str, rows: Sequence[str], data: str) -> scoreboard.Way:
-    """Return what this machine lacks for the rows, and the arguments of their command; see :data:`reports.scoreboard.WayTo`."""
+def way(protocol: str, benchmark: str, rows: Sequence[str], data: str) -> Way:
+    """Return what this machine lacks for the rows, and the arguments of their command (a ``WayTo``)."""
     changed = [row.removesuffix("]").partition("[") for row in rows]
     trains = any(registry.method(name.partition(":")[0]).kind == "one-shot" for name, _, _ in changed)
     device = " --device cuda" * (trains and not registry.benchmark(benchmark).embedded)
@@ -68,7 +69,7 @@ def way(protocol: str, benchmark: str, rows: Sequence[str], data: str) -> scoreb
     if not any(part.changes for part in protocols.protocol(protocol).parts):  # else its rows are compared with each other
         arguments += f" --methods {','.join(dict.fromkeys(name for name, _, _ in changed))}"
         arguments += "".join(f" --set {name}.{change}" for name, _, texts in changed for change in texts.split(",") if change)
-    return scoreboard.Way(f"needs {needs}" if needs else "", arguments + device)
+    return Way(f"needs {needs}" if needs else "", arguments + device)
 
 
 @cache

@@ -10,7 +10,7 @@ from pathlib import Path
 from reports.layout import Block, Bullets, Code, Figure, Heading, Paragraph, Table
 
 FILE = Path(__file__).parents[1] / "docs" / "discrepancies.md"
-NUMBER = re.compile(r"\bD-\d\d\b")
+NUMBER = re.compile(r"\bD-\d\d+\b")
 
 
 @cache
@@ -26,7 +26,8 @@ def texts() -> dict[str, str]:
 
 def named(blocks: Sequence[Block]) -> list[Block]:
     """Return the texts of the D-numbers that some blocks name; no block if they name none."""
-    numbers = sorted({number for block in blocks for text in _texts(block) for number in NUMBER.findall(text)} & {*texts()})
+    named_here = {number for block in blocks for text in _texts(block) for number in NUMBER.findall(text)}
+    numbers = [number for number in texts() if number in named_here]  # in the order of the page
     return (
         [Heading("D-numbers: where papers and code disagree"), Bullets([(n, texts()[n]) for n in numbers])] if numbers else []
     )

@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 
 from harness.analysis import published
 from harness.analysis.evidence import Evidence, Page, Run
+from harness.analysis.names import row_names
 from harness.analysis.ranks import COLUMNS, COSTS
 from harness.analysis.study import Study
 from harness.analysis.verdict import VERDICTS
@@ -183,12 +184,12 @@ def _overall(folders: Sequence[Path], one_budget: Sequence[Mapping[str, Sequence
     for folder, by_protocol in zip(folders, one_budget, strict=True):
         file = folder / "runs.parquet"
         if file.exists():  # as bytes: Arrow takes a path for a URI, and refuses names that are not UTF-8
-            runs = pd.read_parquet(io.BytesIO(file.read_bytes()), columns=[*COLUMNS, *COSTS])
+            runs = pd.read_parquet(io.BytesIO(file.read_bytes()), columns=[Run.RUN_ID, *COLUMNS, *COSTS])
             frames += [runs.assign(**{Run.PROTOCOL: folder.name})] if len(runs) else []
             together[folder.name] = [name for names in by_protocol.values() for name in names]
     if not frames:
         return [], {}
-    study = Study(Evidence(Page(""), pd.concat(frames)), published.load())
+    study = Study(Evidence(Page("", names=row_names()), pd.concat(frames)), published.load())
     blocks = overall.blocks(study.runs, together, study.label)
     drawn = ranks.over(study, together) if blocks else None
     if drawn is None:

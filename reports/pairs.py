@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.analysis.pairs import FAMILY, LEVEL, Comparison, families
 from harness.analysis.statistics import smallest_p
@@ -41,16 +41,20 @@ def noted(comparisons: Iterable[tuple[str, Comparison]]) -> str:
 
 
 def powerless(comparison: Comparison, what: str) -> str:
-    """Return in words why none of the rows can differ with these seeds; empty if one can."""
-    return "" if comparison.decisive else next(_remarks(comparison, what), "")
+    """Return in words why no row can differ with these seeds, by the family with the most; empty if one can."""
+    tested = [[row for row in family if row in comparison.pairs] for family in families(comparison.rows)]
+    strongest = max(tested, key=lambda rows: max((comparison.pairs[row].n for row in rows), default=0), default=[])
+    return _powerless(comparison, strongest, what) if strongest and not comparison.decisive else ""
 
 
-def _powerless(seeds: int, rows: int, what: str) -> str:
-    """Return why so few seeds cannot show a difference of a row, when several rows are tested together."""
+def _powerless(comparison: Comparison, rows: Sequence[str], what: str) -> str:
+    """Return why the seeds of some rows, which are tested together, cannot show a difference."""
+    seeds = max(comparison.pairs[row].n for row in rows)
     least = smallest_p(seeds)
     text = f"{seeds} seed{'s' * (seeds != 1)} cannot show a difference on {what} at the {100 * LEVEL:g} % level"
     text += f": the smallest possible p is {probability(least)}"
-    return text + f", and {probability(min(rows * least, 1.0))} after the correction over {rows} rows" * (least < LEVEL)
+    corrected = probability(min(len(rows) * least, 1.0))
+    return text + f", and {corrected} after the correction over {len(rows)} rows" * (least < LEVEL)
 
 
 def _remarks(comparison: Comparison, what: str) -> Iterator[str]:
@@ -58,7 +62,7 @@ def _remarks(comparison: Comparison, what: str) -> Iterator[str]:
         pairs = [row for row in family if row in comparison.pairs]
         weak = [row for row in pairs if row in comparison.undecided]
         if pairs and len(weak) == len(pairs):
-            yield _powerless(max(comparison.pairs[row].n for row in pairs), len(pairs), what)
+            yield _powerless(comparison, pairs, what)
         elif weak:
             yield f"too few seeds to show a difference on {what}: {', '.join(weak)}"
         intervals = {row: interval for row in pairs if (interval := comparison.pairs[row].interval)}

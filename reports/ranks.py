@@ -57,6 +57,7 @@ def _draw(study: Study, series: Mapping[str, MeanRanks], panel: Axes, looks: dic
             panel.plot([mean], [height + shift], style.MARKERS[place % len(style.MARKERS)], markersize=3.5, **marks)
         panel.plot([], [], style.MARKERS[place % len(style.MARKERS)], color=style.COLOURS[1 + place % style.BLOCK], label=name)
     name_lines(panel, [(row, study.label(row)) for row in order])
+    panel.set_xlim(0.5, max([len(order), *(mean for mean, _ in last.values())]) + 0.5)  # an interval may leave what is possible
     if len(series) > 1:
         panel.legend(loc="lower left", fontsize=7)
     return {}

@@ -38,7 +38,8 @@ from reports import (
     sources,
     weights,
 )
-from reports.layout import Block, Column, Figure, Paragraph, Table, to_markdown
+from reports.addresses import RUNS
+from reports.layout import PAGE, Block, Column, Figure, Paragraph, Table, to_markdown
 
 
 class Plot(NamedTuple):
@@ -104,9 +105,9 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
     contents |= {f"{stem}.{kind}": drawing.files[kind] for stem, drawing in drawn.items() for kind in ("pdf", "png")}
     summary = _summary(study, title, progress)
     drawings = {stem: drawing.files["svg"] for stem, drawing in drawn.items()}
-    links = [("All reports", f"../{html.PAGE}"), ("Runs", html.RUNS), *((name, name) for name in list(contents)[:5])]
-    contents[html.PAGE] = html.page(blocks[bool(progress) :], summary, links, drawings, study.labels, {*own[Run.ROW]})
-    contents[html.RUNS] = html.runs(runs.listing(study), summary)
+    links = [("All reports", f"../{PAGE}"), ("Runs", RUNS), *((name, name) for name in list(contents)[:5])]
+    contents[PAGE] = html.page(blocks[bool(progress) :], summary, links, drawings, study.labels, {*own[Run.ROW]})
+    contents[RUNS] = html.runs(runs.listing(study), summary)
     for name in ("report.bib", *(f"{plot.stem}.{kind}" for plot in PLOTS for kind in ("pdf", "png"))):
         if name not in contents:
             (folder / name).unlink(missing_ok=True)
@@ -116,14 +117,14 @@ def write(folder: Path, evidence: Evidence, published_lines: pd.DataFrame | None
 def write_page(path: Path, title: str, blocks: Sequence[Block]) -> Path:
     """Write one page as Markdown, and as HTML next to it, and return the first. The folder is created if it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    links = [("All reports", html.PAGE), (path.name, path.name)]
+    links = [("All reports", PAGE), (path.name, path.name)]
     _replace(path.with_suffix(".html"), html.page(blocks, html.Summary(title, [], 0, 0), links))
     return _replace(path, to_markdown(title, blocks).encode())
 
 
 def write_index(folder: Path) -> None:
     """Write ``index.html``, the index of the reports inside ``folder``. A file of that name that is not an index stays."""
-    path = folder / html.PAGE
+    path = folder / PAGE
     if not path.exists() or html.GENERATOR in path.read_text(encoding="utf-8", errors="replace")[:500]:
         _replace(path, html.index(folder))
 

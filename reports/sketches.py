@@ -27,7 +27,9 @@ BASE, STEP = 0.04, 0.17
 """Height of an arc, without and for each node that it passes, for labels of a single line."""
 ABOVE = 0.025
 """Space between a level edge and its label."""
-SHARES = np.array([0.5, 0.56, 0.44, 0.62, 0.38, 0.68, 0.32])
+CLEAR = 0.025
+"""Space between a label and the way of another edge."""
+SHARES = np.array([0.5, 0.47, 0.53, 0.44, 0.56, 0.41, 0.59, 0.38, 0.62, 0.32, 0.68])
 """Shares of an arc at which its label may be, the first that is free."""
 WAY = np.linspace(0, 1, 41)
 """Shares of an edge at which its way is compared with labels."""
@@ -139,7 +141,7 @@ def label_boxes(cell: Cell, places: Places) -> dict[tuple[int, int], Box]:
         middles = np.concatenate([middles + up, middles - up]) if level else middles
         others = np.delete(ways, index, axis=0).reshape(-1, 2)
         filled = np.array([*boxes.values(), *((*place, *_size(cell.nodes[node])) for node, place in places.items())])
-        crossed = (np.abs(others - middles[:, None]) < size / 2).all(axis=2).sum(axis=1)
+        crossed = (np.abs(others - middles[:, None]) < size / 2 + CLEAR).all(axis=2).sum(axis=1)
         covered = (np.abs(filled[:, :2] - middles[:, None]) < (filled[:, 2:] + size) / 2).all(axis=2).sum(axis=1)
         x, y = middles[int(np.argmin(crossed + covered * len(WAY)))].tolist()
         boxes[edge] = x, y, *size.tolist()

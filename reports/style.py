@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from harness.analysis.evidence import Run
 from harness.analysis.study import REFERENCE, Study
 
 # Okabe and Ito's palette without its yellow, which is too light for a line on white.
@@ -52,7 +53,7 @@ class Styles(NamedTuple):
 
 def of_rows(study: Study) -> Styles:
     """Return how the rows of a study are drawn. A row with changed settings has the place of the row that it changes."""
-    rows = sorted({row for benchmark in study.benchmarks for row in study.rows(benchmark)})
+    rows = [str(row) for row in study.runs[Run.ROW].unique()]
     known = places(study.page.known_rows, study.page.compared_with, REFERENCE)
     named = {row: (row, study.unchanged(row), study.base(row)) for row in rows}
     order = {row: next((known[name] for name in names if name in known), LOOKS) for row, names in named.items()}

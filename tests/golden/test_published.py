@@ -13,7 +13,7 @@ import pytest
 
 from harness.analysis import published
 from harness.analysis.measures import MEASURES
-from reports.scoreboard import METRICS, searched
+from harness.analysis.scoreboard import METRICS, searched
 from reports.sources import source
 from tests.conftest import REAL_DATA
 

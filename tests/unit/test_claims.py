@@ -18,12 +18,12 @@ from harness.analysis.claims import CONTRADICTED, SUPPORTED, UNDECIDED, Claim, d
 from harness.analysis.evidence import Cell, Edge, Operation, Space
 from harness.analysis.measures import MEASURES, Of
 from harness.analysis.names import row_names
+from harness.analysis.scoreboard import Way
 from harness.analysis.statistics import Interval
 from harness.analysis.study import Study
 from harness.analysis.traces import Columns, Trace
 from reports import claim_tables, scoreboard
 from reports.layout import Linked, to_markdown
-from reports.scoreboard import Way
 from tests import made_evidence
 
 PLACE = "p toy/digits"

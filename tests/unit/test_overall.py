@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from harness.analysis import statistics
-from harness.analysis.ranks import OWN_SCHEDULES
+from harness.analysis.ranks import OWN_SCHEDULES, MeanRanks
 from reports import html, overall, ranks
 from reports.layout import Bullets, Heading, Table, to_markdown
 from tests import made_evidence
@@ -143,14 +143,14 @@ def test_ranks_before_the_end_follow_what_was_proposed_by_then() -> None:
 
 def test_the_figure_of_ranks_has_a_dot_and_an_interval_for_each_row() -> None:
     study = made_evidence.study([])
-    ranks_of = {"10": {"x": (2.0, None), "y": (1.5, statistics.Interval(1.0, 2.0))}, "30": {"x": (1.0, None), "y": (3.0, None)}}
+    small: MeanRanks = {"x": (2.0, None), "y": (1.5, statistics.Interval(1.0, 2.0))}
     panel = Figure().subplots()
-    ranks._draw(study, ranks_of, panel, {})
-    lines = [(line.get_gid(), line.get_xdata(), line.get_ydata()) for line in panel.lines if line.get_gid()]
-    assert {gid for gid, *_ in lines} == {"row=x", "row=y"} and len(lines) == 8, "by row and budget an interval and a dot"
-    assert [tuple(xs) for gid, xs, _ in lines if gid == "row=y" and len(xs) == 2 and xs[0] != xs[1]] == [(1.0, 2.0)]
+    ranks._draw(study, {"10": small, "30": {"x": (1.0, None), "y": (3.0, None)}}, panel, {})
+    lines = [(line.get_gid(), np.asarray(line.get_xdata()).tolist()) for line in panel.lines if line.get_gid()]
+    assert {gid for gid, _ in lines} == {"row=x", "row=y"} and len(lines) == 8, "by row and budget an interval and a dot"
+    assert [(gid, xs) for gid, xs in lines if len({*xs}) == 2] == [("row=y", [1.0, 2.0])]
     assert [text.get_text() for text in panel.get_yticklabels()] == ["x", "y"], "by the largest budget"
-    assert [text.get_text() for text in panel.get_legend().get_texts()] == ["10", "30"]
+    assert panel.get_legend_handles_labels()[1] == ["10", "30"]
 
 
 def test_two_reports_of_one_benchmark_under_two_budgets_are_not_mixed(tmp_path: Path) -> None:

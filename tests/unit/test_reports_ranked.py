@@ -17,6 +17,7 @@ from harness.analysis import published
 from harness.analysis.evidence import FITTED, Evidence, Part
 from harness.analysis.pairs import LEVEL
 from harness.analysis.ranks import by_budget
+from harness.analysis.reference import at_own_charge
 from harness.analysis.statistics import holm, paired
 from harness.analysis.study import Study
 from harness.analysis.traces import Columns, Trace, Traces
@@ -215,7 +216,7 @@ def test_epochs_and_marks_against_the_best_belong_to_a_common_budget() -> None:
 
 def test_with_a_common_budget_rows_are_compared_with_the_end_of_random_search() -> None:
     study = study_of(evidence(ROWS))
-    assert reference.at_own_charge(study, BENCHMARK) == []
+    assert at_own_charge(study, BENCHMARK) == []
     table = reference.table(study, BENCHMARK)
     assert table is not None and "own schedules" not in table.caption
     assert {row[0] for row in table.rows} == {"evolution", "darts", "gaea", "enas"}
@@ -267,7 +268,7 @@ def test_ranks_by_budget_are_those_of_the_rows_and_seeds_that_every_budget_has()
     made = evidence({row: ROWS[row] for row in ("random_search", "darts", "enas")}, fitted=lines, longest=longest)
     small, large = by_budget(study_of(made), made.traces, BENCHMARK).items()
     assert (small[0], large[0]) == ("10 mean trainings", "30 mean trainings")
-    assert {row: mean for row, (mean, _) in small[1].items()} == {"random_search": 1.5, "darts": 2.25, "enas": 2.25}
+    assert {row: mean for row, (mean, _) in small[1].items()} == {"random_search": 1.0, "darts": 2.5, "enas": 2.5}
     assert {row: mean for row, (mean, _) in large[1].items()} == {"random_search": 3.0, "darts": 1.5, "enas": 1.5}
     alone = evidence(ROWS, fitted=fitted([16.4]), longest=longest)
     assert by_budget(study_of(alone), alone.traces, BENCHMARK) == {}
@@ -291,6 +292,6 @@ def test_the_page_of_a_common_budget_is_whole(tmp_path: Any) -> None:
     assert text.count(sentence) == 1 and text.index("## Results") < text.index(sentence) < text.index("| method")
     assert text.index("| method") < text.index("](ranking.png)"), "the table is before the figures"
     assert "At the limit: multi-trial: multi-trial; weight sharing: weight sharing." in text
-    assert text.count("**Epochs and image passes:**") == 1 and "own schedule" not in text
+    assert text.count("**Epochs and image passes:**") == 1 and "| own schedule" not in text
     assert "At equal charged seconds" not in text and "own charge" not in text
     assert text.count("| *weight sharing*") == 1

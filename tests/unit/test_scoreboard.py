@@ -12,11 +12,12 @@ import pytest
 
 from harness.analysis import claims, published
 from harness.analysis.evidence import NOT_YET, Cell, Edge, Operation, Space
+from harness.analysis.scoreboard import REPEATED, Comparison, Way, compare, numbers
 from harness.analysis.study import Study
 from harness.analysis.traces import Columns, Trace
+from harness.analysis.verdict import VERDICTS
 from reports import scoreboard
 from reports.layout import Block, Bullets, Heading, Linked, Table, to_markdown
-from reports.scoreboard import Comparison, Way, compare
 from tests import made_evidence
 
 DARTS, NB201 = "darts/cifar10", "nb201/cifar10"
@@ -59,7 +60,7 @@ def test_every_line_is_there_once_for_each_of_its_rows_and_has_a_class() -> None
 
 
 def test_parameters_and_search_costs_are_numbers_of_their_own_once_for_each_printed_row() -> None:
-    lines = [line for line in scoreboard.numbers(PUBLISHED) if line["metric"] in ("params_M", "search_cost")]
+    lines = [line for line in numbers(PUBLISHED) if line["metric"] in ("params_M", "search_cost")]
     keys = [(line["paper"], line["table"], line["label"], line["metric"], line["mean"]) for line in lines]
     assert len(keys) == len(set(keys)) and all(np.isfinite(line["mean"]) for line in lines)
     (ista,) = [line["mean"] for line in lines if line["paper"] == "001" and line["table"] == "text"]
@@ -83,22 +84,22 @@ def test_both_columns_of_search_costs_of_gaea_are_there() -> None:
 
 
 def test_a_search_cost_needs_the_data_of_the_search_alone() -> None:
-    lines = [line for line in scoreboard.numbers(PUBLISHED) if line["metric"] == "search_cost"]
+    lines = [line for line in numbers(PUBLISHED) if line["metric"] == "search_cost"]
     assert all(line["target"] == line["benchmark"].partition("/")[2] and not line["recipe"] for line in lines)
     nb201 = costs("003", "2")
     assert nb201["DARTS† (bilevel)", 10683.0] == NOT_YET
-    assert nb201["DARTS‡ (bilevel)", 10683.0] == scoreboard.REPEATED, "the footnote: the cost of the CIFAR-10 search"
+    assert nb201["DARTS‡ (bilevel)", 10683.0] == REPEATED, "the footnote: the cost of the CIFAR-10 search"
 
 
 def test_a_number_that_a_paper_repeats_is_compared_once() -> None:
     items = compare([], PUBLISHED, lambda *_: NO_GPU)
-    compared = [item for item in items if item.kind != scoreboard.REPEATED and not item.kind.startswith("setting")]
+    compared = [item for item in items if item.kind != REPEATED and not item.kind.startswith("setting")]
     names = ("paper", "benchmark", "target", "metric", "mean")
     keys = [(item.row, *(item.line[name] for name in names)) for item in compared]
     assert len(keys) == len(set(keys))
     assert {
         item.kind for item in items if (item.line["paper"], item.line["table"]) == ("003", "4") and item.line["n"] == 10
-    } == {scoreboard.REPEATED}
+    } == {REPEATED}
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_the_reason_of_a_number_is_its_own_then_what_is_missing_here_then_that_n
         )
         assert of(comparisons, "", "hparam:momentum").kind == "setting, tested as a default"
     names = [item for item in here if item.line["label"] == "SNAS"]
-    assert {item.kind for item in names} == {"quoted", scoreboard.REPEATED}
+    assert {item.kind for item in names} == {"quoted", REPEATED}
 
 
 def test_test_accuracies_have_the_verdict_of_the_protocols_page() -> None:
@@ -292,7 +293,7 @@ def test_the_page_counts_classes_by_paper_and_names_the_command() -> None:
         assert sum(papers) == total
     everything = totals.pop("all")
     assert everything == [sum(column) for column in zip(*totals.values(), strict=True)]
-    assert scoreboard.REPEATED not in totals
+    assert REPEATED not in totals
     text = to_markdown("Scoreboard", blocks)
     assert f"{everything[-1]} numbers that they print" in text, "every number counts once, at the top and by class"
     assert "--methods rsps --device cuda" in text and "nan" not in text
@@ -337,7 +338,8 @@ def test_a_number_counts_once_for_the_row_with_the_most_runs() -> None:
     runs = [made_evidence.run(place["benchmark"], "conas:paper_scale", world, place["target"], 91.0) for world in range(3)]
     blocks = scoreboard.blocks([study(runs, protocol=place["protocol"])], lines, lambda *_: NO_GPU)
     counts = next(block for block in blocks if isinstance(block, Table) and block.columns[0].name == "numbers")
-    assert [(cells[0], cells[-1]) for cells in counts.rows] == [("not comparable", "1"), ("all", "1")]
+    (kind, *_, count), (_, *_, everything) = counts.rows
+    assert kind in VERDICTS[1:] and (count, everything) == ("1", "1"), "not also as a number that is not measured"
 
 
 def test_a_line_for_each_paper_counts_its_claims_by_result() -> None:
