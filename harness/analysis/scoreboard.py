@@ -56,7 +56,7 @@ class Comparison:
     def metric(self) -> Metric:
         """Return the metric of the line; in words only if nothing reads it."""
         name = self.line["metric"]
-        words = UNITS.get(name, name.replace("_pct", " %").replace("_", " ").replace("hparam:", ""))
+        words = name.replace("_pct", " %").replace("_", " ").replace("hparam:", "")
         return METRICS.get(name, Metric(words, ""))
 
     @property
@@ -76,14 +76,6 @@ class Metric(NamedTuple):
     digits: int = 2
 
 
-UNITS = {
-    "test_error_pct": "error %",
-    "top1_error_pct": "top-1 error %",
-    "top5_error_pct": "top-5 error %",
-    "valid_perplexity": "validation perplexity",
-    "test_perplexity": "test perplexity",
-}
-"""The metrics that nothing reads yet and that are no words by themselves."""
 ERROR = "test error of the chosen cell"
 METRICS = {
     "test_accuracy_pct": Metric("test accuracy %", "test accuracy of every run", judged=True),
