@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from harness.space import Arch
 
@@ -107,7 +107,7 @@ class Trained(NamedTuple):
 class Retrainer(Protocol):
     """Trainer of architectures from scratch, for the stages of a protocol after the search. Only the harness reaches it."""
 
-    metric: Metric
+    metric: ClassVar[Metric]
     """What trained architectures are compared by."""
 
     def describe(self, recipe: str, split: str, data: str = "") -> dict[str, Any]:
