@@ -228,6 +228,8 @@ def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
         result, settings = results.get(training.run_id), training.spec.settings
         scores = result["scores"].get(settings["data"], {}) if result and result["status"] == DONE else {}
         stage = stages[training.stage]
+        retrainer = plan.opened[training.spec.benchmark, stage.of].problem.retraining
+        assert retrainer is not None, "the benchmark trains cells"
         lines.append(
             {
                 Training.STAGE: training.stage,
@@ -250,6 +252,9 @@ def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
                 Training.BEST: scores.get("best", np.nan),
                 Training.TOP5: scores.get("top5", np.nan),
                 Training.LOSS: scores.get("loss", np.nan),
+                Training.METRIC: retrainer.metric,
+                Training.PERPLEXITY: scores.get("perplexity", np.nan),
+                Training.VALID_PERPLEXITY: scores.get("valid_perplexity", np.nan),
                 Training.PARAMETERS: scores.get("parameters", np.nan),
                 Training.MACS: scores.get("macs", np.nan),
                 Training.SECONDS: result["spent"].get("seconds", np.nan) if result else np.nan,

@@ -23,7 +23,9 @@ def retrain(
 
     The score named ``test`` or ``valid``, by the split, is the accuracy after the last epoch. ``best`` is that of the best
     epoch, chosen on the same images; ``top5`` and ``loss`` are the top-5 accuracy and the cross entropy on them after the last
-    epoch. A fault becomes a status, never an exception.
+    epoch. Language models also have ``perplexity``, on the text of the split, and ``valid_perplexity``.
+
+    A fault becomes a status, never an exception.
 
     Raises:
         UserError: the benchmark's data changed since the plan was made.
@@ -56,6 +58,8 @@ def retrain(
         sizes = {"parameters": trained.parameters, "macs": trained.macs}
         missing = dict.fromkeys(("valid", "test", "regret", "rank"), math.nan)
         more = {"best": trained.best, "top5": trained.top5, "loss": trained.loss, **sizes}
+        if problem.retraining.metric == "perplexity":
+            more |= {"perplexity": math.exp(trained.loss), "valid_perplexity": trained.valid_perplexity}
         scores = {**missing, row.settings["split"]: trained.accuracy, **more}
         result.scores = {row.settings["data"]: scores}
         result.trace = dict(trained.curve)

@@ -114,18 +114,21 @@ def _cells(plan: Plan, stage: Stage, planned: PlannedRow, store: Store) -> Itera
             plan.waiting[stage.name] = f"every cell that is {stage.what}, {stage.seeds} x {stage.recipe}"
         yield from cells
         return
-    scores = _scores(plan, stage.chosen_by, planned, store)
-    if len(searches) < len(wanted) or scores is None:
+    merits = _merits(plan, stage.chosen_by, planned, store)
+    if len(searches) < len(wanted) or merits is None:
         plan.waiting[stage.name] = f"the best cell of each row by {stage.chosen_by}, {stage.seeds} x {stage.recipe}"
         return
-    means = {world: float(np.mean(values)) for world, values in scores.items()}
+    means = {world: float(np.mean(values)) for world, values in merits.items()}
     if means:
         best = max(means, key=lambda world: (means[world], -world))
         yield best, dict(cells)[best]
 
 
-def _scores(plan: Plan, stage: str, planned: PlannedRow, store: Store) -> Mapping[int, list[float]] | None:
-    """Return the accuracies of a row's cells in a stage, by world; None while some are missing. Failed ones do not count."""
+def _merits(plan: Plan, stage: str, planned: PlannedRow, store: Store) -> Mapping[int, list[float]] | None:
+    """Return the merits of a row's cells in a stage, by world; None while some are missing. Failed trainings do not count.
+
+    A merit is the accuracy, or minus the perplexity if the benchmark compares cells by it.
+    """
     trainings = [
         training
         for training in plan.trainings
@@ -136,9 +139,13 @@ def _scores(plan: Plan, stage: str, planned: PlannedRow, store: Store) -> Mappin
         results.update({run["run_id"]: run for run in store.rows(identity, trace=False)})
     if not trainings or any(training.run_id not in results for training in trainings):
         return None
-    scores: dict[int, list[float]] = defaultdict(list)
+    merits: dict[int, list[float]] = defaultdict(list)
+    retrainer = plan.problem(planned.spec).retraining
+    assert retrainer is not None, "it has trainings"
     for training in trainings:
         result, settings = results[training.run_id], training.spec.settings
         if result["status"] == "done":
-            scores[training.world].append(result["scores"][settings["data"]][settings["split"]])
-    return scores
+            scores = result["scores"][settings["data"]]
+            merit = -scores["perplexity"] if retrainer.metric == "perplexity" else scores[settings["split"]]
+            merits[training.world].append(merit)
+    return merits

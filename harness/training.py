@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from harness.space import Arch
 
@@ -77,6 +77,11 @@ class TrainingSide(ABC):
         return None
 
 
+Metric = Literal["error", "perplexity"]
+"""What trained architectures are compared by; lower is better. ``error``: 100 minus the accuracy, percent. ``perplexity``: the
+exponential of the mean cross entropy on the held-out text."""
+
+
 class Trained(NamedTuple):
     """The result of one training from scratch."""
 
@@ -95,10 +100,15 @@ class Trained(NamedTuple):
     """Multiply-adds of one image."""
     top5: float = math.nan
     """Share of the held-out images whose class is among the five likeliest after the last epoch, percent; NaN if unknown."""
+    valid_perplexity: float = math.nan
+    """Of a language model, the perplexity on the validation text; NaN of other networks."""
 
 
 class Retrainer(Protocol):
     """Trainer of architectures from scratch, for the stages of a protocol after the search. Only the harness reaches it."""
+
+    metric: ClassVar[Metric]
+    """What trained architectures are compared by."""
 
     def describe(self, recipe: str, split: str, data: str = "") -> dict[str, Any]:
         """Return everything that a training's result depends on besides architecture, seed and device, as plain values.

@@ -38,6 +38,17 @@ def ranked(scores: Sequence[float], rng: random.Random) -> list[int]:
     return sorted(order, key=scores.__getitem__, reverse=True)
 
 
+class Rules(NamedTuple):
+    """What every method does as the task requires. The defaults are those of images."""
+
+    ranked_by: Literal["accuracy", "loss"] = "accuracy"
+    """What compares candidates on validation data. Language models are compared by perplexity, the exponential of the loss."""
+    arch_beta: float = 0.5
+    """Decay rate of the first moment in Adam's steps of the architecture's logits (D-94)."""
+    unrolled_clipped: bool = False
+    """In the second order, gradients by the weights are clipped as in a step of the weights (D-93)."""
+
+
 class Decision(NamedTuple):
     """A table of architecture decisions: ``rows`` choices among the same ``options``."""
 
@@ -229,6 +240,10 @@ class Task(Protocol):
     """Name of the data set."""
     device: device
     classes: int
+    rules: Rules
+    rate_factor: float
+    """Factor of the weights' learning rate for the training batch that was yielded last: 1, or in proportion to the length of
+    a block of text."""
     images: Mapping[str, int]
     """Number of images of each part: ``train``; ``valid``; ``full``, all images, for single-level methods; and ``plain``, the
     evaluations of ``valid`` (several per image if the images have noise)."""

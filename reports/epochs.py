@@ -52,8 +52,8 @@ def entropy(study: Study, traces: Traces) -> Drawing | None:
 
 
 def lines(tables: dict[str, pd.DataFrame]) -> Lines:
-    """Return the lines of tables (epochs, runs), over the epochs of all runs."""
-    known = {row: table.dropna() for row, table in tables.items()}
+    """Return the lines of tables (epochs, runs), over the epochs of all runs. A table without such an epoch has no line."""
+    known = {row: table.dropna() for row, table in tables.items() if not table.dropna().empty}
     return {row: (table.index.to_numpy(), table.to_numpy(dtype=float)) for row, table in known.items()}
 
 

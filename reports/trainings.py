@@ -38,7 +38,11 @@ def blocks(study: Study, benchmark: str) -> list[Block]:
         shown.append(Heading(f"The chosen cells, trained from scratch: {stage}"))
         shown.append(chosen_cell(group, study.labels, costs(study, benchmark), published, results))
         if results:
-            measure = "Test error in percent over the trainings of the chosen cell, after the last epoch. "
+            measure = (
+                "Test perplexity over the trainings of the chosen cell. "
+                if cell_errors.perplexed(group)
+                else "Test error in percent over the trainings of the chosen cell, after the last epoch. "
+            )
             agreed = agreement.table([*results.values()], measure + agreement.ONE_CELL)
             shown += [Heading(f"Agreement with the papers: {stage}"), agreed, *agreement.caveats([*results.values()])]
     return shown
@@ -76,20 +80,26 @@ def costs(study: Study, benchmark: str) -> dict[str, str]:
     return texts
 
 
+ERROR = "error %"
+
+
 def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
     """Return the table of a stage that trains the cell of every search."""
     by_row = {str(row): group for row, group in trainings.groupby(Training.ROW, sort=False)}
     reference, comparison = against_random_cells(by_row) or ("", None)
+    measure = _measure(trainings)
     lines = []
     for row, group in by_row.items():
         last, best = (nested([*by_search(group, column).values()]) for column in (Training.ACCURACY, Training.BEST))
         line = {"method": labels.get(row, row), "cells": str(last.cells), "trainings": _count(group)}
-        line |= {"error %": number(last.mean), "between cells": number(last.between), "within a cell": number(last.within)}
-        line["best epoch, error %"] = number(best.mean)
+        line |= {measure: number(last.mean), "between cells": number(last.between), "within a cell": number(last.within)}
+        if measure == ERROR:
+            line["best epoch, error %"] = number(best.mean)
         cells = group.drop_duplicates(Training.WORLD)
         line |= {"params M": _millions(cells[Training.PARAMETERS]), "MACs M": _millions(cells[Training.MACS])}
         lines.append(line | (columns(comparison, row) if comparison else {}))
-    named = [(f"the error against {labels.get(reference, reference)}", comparison)] if comparison else []
+    what = f"the {measure.removesuffix(' %')} against {labels.get(reference, reference)}"
+    named = [(what, comparison)] if comparison else []
     return table(_caption(trainings) + noted(named), lines)
 
 
@@ -107,16 +117,20 @@ def chosen_cell(
         printed: by row, the papers' numbers, with the source.
         judged: by row, the verdict.
     """
-    lines = []
+    lines, measure = [], _measure(trainings)
     for name, group in trainings.groupby(Training.ROW, sort=False):
         row = str(name)
         line = {"method": labels.get(row, row), "search": ", ".join(map(str, sorted(group[Training.WORLD].unique())))}
-        line |= {"trainings": _count(group), "error %": spread(*mean_std(cell_errors.of(group)))}
-        line["best epoch, error %"] = spread(*mean_std(cell_errors.of(group, Training.BEST)))
+        line |= {"trainings": _count(group), measure: spread(*mean_std(cell_errors.of(group)))}
+        if measure == ERROR:
+            line["best epoch, error %"] = spread(*mean_std(cell_errors.of(group, Training.BEST)))
+        else:
+            validated = group[Training.VALID_PERPLEXITY].dropna().to_numpy(dtype=float)
+            line["validation perplexity"] = spread(*mean_std(validated))
         for title, size in (("params M", Training.PARAMETERS), ("MACs M", Training.MACS)):
             line[title] = number(group[size].mean() / 1e6, _digits(group[size]))
         line["one search"] = costs.get(row, MISSING)
-        line |= {"published error %": printed.get(row, MISSING)} if printed else {}
+        line |= {f"published {measure}": printed.get(row, MISSING)} if printed else {}
         lines.append(line | (_verdict(judged.get(row)) if judged else {}))
     return table(_caption(trainings), lines)
 
@@ -130,6 +144,11 @@ def _verdict(result: Judged | None) -> dict[str, str]:
         return {"Δ [95 %]": signed(float(result.values.mean()) - result.line["mean"]), "verdict": result.verdict.name}
     delta = with_interval(difference.delta, difference.interval(0.95), sign=True)
     return {"Δ [95 %]": delta, "verdict": result.verdict.name}
+
+
+def _measure(trainings: pd.DataFrame) -> str:
+    """Return the title of the results of trainings."""
+    return "perplexity" if cell_errors.perplexed(trainings) else ERROR
 
 
 def _count(group: pd.DataFrame) -> str:
@@ -151,16 +170,22 @@ def _digits(counts: pd.Series) -> int:
 
 
 def _caption(trainings: pd.DataFrame) -> str:
-    first = trainings.iloc[0]
-    images = "test set" if first[Training.SPLIT] == "test" else "validation images, held out of training"
+    first, perplexed = trainings.iloc[0], cell_errors.perplexed(trainings)
+    tested, on_valid = first[Training.SPLIT] == "test", first[Training.CHOSEN_ON] == "valid"
+    if perplexed:
+        what = f"perplexity on the {'test' if tested else 'validation'} text of {target_name(first['data'])}"
+        when, best = "in the epoch of least validation perplexity", f"least {'validation' if on_valid else 'TEST'} perplexity"
+    else:
+        images = "test set" if tested else "validation images, held out of training"
+        what, when = f"error on the {images} of {target_name(first['data'])}", "after the last epoch"
+        best = f"best {'validation' if on_valid else 'TEST'} accuracy"
     lengths = dict(zip(trainings[Training.RECIPE], trainings[Training.EPOCHS], strict=True))
     recipes = ", ".join(f"{recipe} ({count} epochs)" for recipe, count in lengths.items())
-    how = f"Recipe {recipes}; error on the {images} of {target_name(first['data'])} after the last epoch ({first['images']})."
+    how = f"Recipe {recipes}; {what} {when} ({first['images']})."
     if not first[Training.CHOSEN_BY]:
         return how
-    source = "validation" if first[Training.CHOSEN_ON] == "valid" else "TEST"
     return (
-        f"{how} Of each row's searches the cell with the best {source} accuracy in the trainings '{first['chosen_by']}', "
+        f"{how} Of each row's searches the cell with the {best} in the trainings '{first['chosen_by']}', "
         f"trained with seeds {trainings['seed'].min()} to {trainings['seed'].max()}."
-        + (" The choice was made on the test set: such an error is optimistic." if source == "TEST" else "")
+        + ("" if on_valid else " The choice was made on the test set: such an error is optimistic.")
     )

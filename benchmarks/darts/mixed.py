@@ -303,7 +303,7 @@ class _Sums:
         edges, rows, c = len(self.group.edges), len(self.group.targets), self.channels
         if all(len(positions) == edges for positions in kinds):
             split = y.view(len(y), len(kinds), rows, edges // rows, c, *y.shape[2:])
-            self._all.append(split.sum((1, 3)) if len(kinds) * edges > rows else split[:, 0, :, 0])
+            self._all.append(split.sum((1, 3), dtype=y.dtype) if len(kinds) * edges > rows else split[:, 0, :, 0])
             return
         slots = [at for positions in kinds for at in positions]
         for at, term in zip(slots, torch.split(y, c, 1), strict=True):

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import hashlib
-import json
 import math
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal, get_args, get_origin, get_type_hints
 
+from benchmarks import recipes as base
 from benchmarks.darts.macro import ExtraNorm, Macro, Stem
 from harness.errors import UserError
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(base.Recipe):
     """One training recipe. The defaults are DARTS' for CIFAR-10."""
 
     name: str = "darts"
-    about: str = ""
     epochs: int = 600
     batch: int = 96
     lr: float = 0.025
@@ -66,12 +61,6 @@ class Recipe:
         if not 0 <= self.drop_path < 1 or self.tail >= self.epochs:
             raise UserError(f"recipe {self.name}: drop_path must be in [0, 1), and tail shorter than the training")
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 of every field except the texts. It identifies the recipe of a trained accuracy."""
-        values = {key: value for key, value in dataclasses.asdict(self).items() if key not in ("name", "about")}
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
     def learning_rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, counted from 0."""
         if self.schedule == "cosine":
@@ -107,45 +96,13 @@ class Recipe:
         except ValueError as error:
             raise UserError(f"recipe {self.name}: {error}") from None
 
-    def changed(self, texts: dict[str, str]) -> Recipe:
-        """Return the recipe with fields set from ``{name: text}``.
-
-        Raises:
-            UserError: an unknown field, or a text that is not a valid value.
-        """
-        values: dict[str, Any] = {}
-        kinds = {field.name: type(getattr(self, field.name)) for field in dataclasses.fields(self)}
-        for name, text in texts.items():
-            if name not in kinds or name in ("name", "about"):
-                close = difflib.get_close_matches(name, kinds, 1)
-                raise UserError(
-                    f"a recipe has no {name!r}" + (f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(kinds)}")
-                )
-            kind = kinds[name]
-            try:
-                values[name] = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
-            except (ValueError, KeyError):
-                raise UserError(f"{name}={text!r} is no {kind.__name__}") from None
-        return dataclasses.replace(self, **values) if values else self
-
 
 @cache
 def recipes() -> dict[str, Recipe]:
     """Return every recipe of ``recipes.toml`` by name."""
-    tables = tomllib.loads((Path(__file__).parent / "recipes.toml").read_text())
-    by_name = {}
-    for name, table in tables.items():
-        own = {key: value for key, value in table.items() if key != "based_on"}
-        based = tables[table["based_on"]] if "based_on" in table else {}
-        by_name[name] = Recipe(**{**based, **own, "name": name})
-    return by_name
+    return base.read(Path(__file__).with_name("recipes.toml"), Recipe)
 
 
 def recipe(name: str) -> Recipe:
     """Return the recipe with this name. Raises :class:`UserError` if there is none."""
-    if name not in recipes():
-        close = difflib.get_close_matches(name, recipes(), 1)
-        raise UserError(
-            f"no recipe {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(recipes())}")
-        )
-    return recipes()[name]
+    return base.pick(recipes(), name)

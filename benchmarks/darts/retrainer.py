@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from benchmarks.darts.recipe import recipe
 from benchmarks.darts.size import network_size
 from harness.errors import UserError
 from harness.space import Arch
-from harness.training import Trained
+from harness.training import Metric, Trained
 
 
 @dataclass(frozen=True)
 class Retrainer:
     """The training of cells from scratch; see :class:`harness.training.Retrainer`."""
+
+    metric: ClassVar[Metric] = "error"
 
     dataset: str
 

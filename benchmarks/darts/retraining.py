@@ -8,7 +8,6 @@ summed on the device and read once. A GPU replays the whole step, from the augme
 
 from __future__ import annotations
 
-import io
 import math
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from benchmarks.darts.data import Batch, Data
 from benchmarks.darts.network import Network
 from benchmarks.darts.recipe import Recipe
+from benchmarks.training_state import packed, unpacked
 from harness.device import autocast, compiled, fused, precision
 from harness.errors import UserError
 from harness.replay import hold
@@ -268,9 +268,7 @@ class Retraining:
             "restarts": self.restarts,
             "curve": self.curve.lines,
         }
-        stream = io.BytesIO()
-        torch.save(content, stream)
-        return stream.getvalue()
+        return packed(content)
 
     def load(self, state: bytes) -> None:
         """Resume from a state that :meth:`state` returned.
@@ -278,9 +276,7 @@ class Retraining:
         Raises:
             UserError: the state is of another cell, recipe, data set or seed.
         """
-        content = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
-        if content["identity"] != self.identity:
-            raise UserError("the checkpoint is of another cell, recipe, data set or seed; use another folder, or delete it")
+        content = unpacked(state, self.identity, "cpu")
         self.network.load_state_dict(content["network"])
         self.restarts = content["restarts"]
         if content["optimizer"] is None:

@@ -14,7 +14,7 @@ from benchmarks.darts.supernet import SEARCH, Supernet
 from benchmarks.images.task import SearchImages
 from harness.seeds import derive
 from harness.training import Meter
-from harness.weight_sharing import DeployableSupernet
+from harness.weight_sharing import DeployableSupernet, Rules
 
 MACROS = {"cifar10": SEARCH, "digits": Macro(width=8, depth=3, channels=1, size=8, auxiliary=False)}
 """By data set, the network of the supernet: the papers' on CIFAR-10, a small network on the digits."""
@@ -32,6 +32,8 @@ class DartsTask:
         device: device of images and supernet.
         charge: the meter of the search.
     """
+
+    rules, rate_factor = Rules(), 1.0
 
     def __init__(self, dataset: str, world: int, device: str, charge: Meter) -> None:
         data = SearchImages(dataset, "halves", "redraw", world, device)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import platform
@@ -20,11 +18,9 @@ from benchmarks.darts.published import about, named
 from benchmarks.darts.recipe import recipe, recipes
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
-from harness.cache import atomic, explain
-from harness.command import run as run_command
+from benchmarks.trainings import checkpoint_file, command, last_state, ready, write_curve
+from harness.cache import atomic
 from harness.errors import UserError
-from harness.machine import cores
-from harness.safe_file import Damaged, SafeFile
 from harness.space import Arch
 
 if TYPE_CHECKING:
@@ -100,7 +96,7 @@ def train(
         raise UserError(f"no data {data!r}; there are {', '.join(DATA)}")
     if compile_ not in ("", "default", "max-autotune"):
         raise UserError(f"--compile {compile_!r} is not default or max-autotune")
-    arch, how = named(cell), recipe(recipe_).changed(_settings(set_ or []))
+    arch, how = named(cell), recipe(recipe_).changed(set_ or [])
     processes = int(os.environ.get("WORLD_SIZE", "1")) > 1
     device = _ready(device, processes)
     if compile_:
@@ -115,6 +111,8 @@ def train(
 
 
 def _carry_out(training: Retraining, arch: Arch, out: Path, minutes: float) -> None:
+    from benchmarks.darts.retraining import HISTORY
+
     checkpoint = checkpoint_file(out)
     if (state := last_state(checkpoint)) is not None:
         training.load(state)
@@ -131,7 +129,7 @@ def _carry_out(training: Retraining, arch: Arch, out: Path, minutes: float) -> N
         line = training.train_epoch()
         if leads:
             checkpoint.save(training.state())
-            _write_curve(out, training)
+            write_curve(out / "curve.csv", HISTORY, training.curve.lines)
             left = (time.monotonic() - started) / (training.epoch - first) * (training.recipe.epochs - training.epoch)
             print(_progress(line, training.recipe.epochs, left), flush=True)
     if leads and not training.done:
@@ -145,34 +143,6 @@ def _carry_out(training: Retraining, arch: Arch, out: Path, minutes: float) -> N
         print(f"{result['held_out']} accuracy {training.curve.final:.2f} % after the last epoch   ({out / 'result.json'})")
 
 
-def checkpoint_file(folder: Path) -> SafeFile:
-    """Make the folder of a training, and return the file of its last good state.
-
-    Raises:
-        UserError: the folder cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain(error, "write to") from None
-    return SafeFile(folder / "checkpoint.pt", "the training")
-
-
-def last_state(file: SafeFile) -> bytes | None:
-    """Return the last saved state; None if there is none. Raises :class:`UserError` for a damaged file."""
-    try:
-        return file.load()
-    except Damaged as error:
-        raise UserError(f"{error}; delete it to start from the beginning") from None
-
-
-def _settings(texts: list[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in texts]
-    if wrong := [text for text, (_, equals, _) in zip(texts, pairs, strict=True) if not equals]:
-        raise UserError(f"--set {wrong[0]!r} is not of the form field=value")
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
 def _ready(device: str, processes: bool) -> str:
     """Set up torch, and return the device of this process.
 
@@ -183,17 +153,10 @@ def _ready(device: str, processes: bool) -> str:
     Raises:
         UserError: an unknown device, or no GPU.
     """
-    import torch
-
-    from harness.device import prepare
-
-    if device not in ("cpu", "cuda"):
-        raise UserError(f"device {device!r} is not cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: PyTorch finds no GPU; use --device cpu, and a small recipe such as digits")
-    prepare(device, cores())
+    ready(device)
     if not processes:
         return device
+    import torch
     import torch.distributed as dist
 
     if device == "cuda":
@@ -228,20 +191,6 @@ def _progress(line: dict[str, float], epochs: int, left: float) -> str:
         f"epoch {line['epoch']:.0f}/{epochs}  lr {line['lr']:.4f}  loss {line['train_loss']:.3f}  "
         f"train {line['train_accuracy']:.2f} %{accuracy}  {line['seconds']:.1f} s  eta {eta}"
     )
-
-
-def _write_curve(out: Path, training: Retraining) -> None:
-    from benchmarks.darts.retraining import HISTORY
-
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, HISTORY, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: "" if value != value else value for name, value in line.items()} for line in training.curve.lines)
-    try:
-        with atomic(out / "curve.csv") as temporary:
-            temporary.write_text(stream.getvalue())
-    except OSError:
-        pass  # the checkpoint contains the curve, and its warning has reported a full disk
 
 
 def _result(training: Retraining, arch: Arch) -> dict[str, Any]:
@@ -295,14 +244,5 @@ def _list_recipes() -> None:
         print(f"{name:20} {entry.digest[:12]}  {entry.about}")
 
 
-def main() -> None:
-    """Run the command; see :func:`harness.command.run`. The exit code is 1 if the loss is not finite."""
-    try:
-        run_command(app, "interrupted; the same command goes on")
-    except FloatingPointError as error:
-        print(f"error: {error}; the checkpoint contains the previous epoch", file=sys.stderr)
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    command(app)

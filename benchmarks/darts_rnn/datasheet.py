@@ -19,7 +19,7 @@ import typer
 from benchmarks.darts_rnn.corpus import CUTS, corpus
 from benchmarks.darts_rnn.recipe import recipe
 from benchmarks.darts_rnn.space import RnnSpace
-from benchmarks.darts_rnn.train import ready
+from benchmarks.trainings import ready
 from harness.cache import atomic
 from harness.command import run as run_command
 from harness.errors import UserError

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import hashlib
-import json
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from benchmarks import recipes as base
 from benchmarks.darts_rnn.blocks import Lengths
 from benchmarks.darts_rnn.dropout import Dropout
 from harness.errors import UserError
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(base.Recipe):
     """One training recipe. The defaults are DARTS' for Penn Treebank. The names of dropouts are those of its code."""
 
     name: str = "rnn_darts"
-    about: str = ""
     epochs: int = 8000
     streams: int = 64
     """Streams of the training text."""
@@ -63,12 +58,6 @@ class Recipe:
                 raise UserError(f"recipe {self.name}: {field} = {getattr(self, field)} must be in [0, 1)")
 
     @property
-    def digest(self) -> str:
-        """SHA-256 of every field except the texts. It identifies the recipe of a trained score."""
-        values = {key: value for key, value in dataclasses.asdict(self).items() if key not in ("name", "about")}
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-    @property
     def regularisation(self) -> Dropout:
         return Dropout(self.dropoute, self.dropouti, self.dropoutx, self.dropouth, self.dropout)
 
@@ -76,43 +65,13 @@ class Recipe:
     def lengths(self) -> Lengths:
         return Lengths(self.length, self.full, self.spread)
 
-    def changed(self, texts: list[str]) -> Recipe:
-        """Return the recipe with fields set from texts ``field=value``.
-
-        Raises:
-            UserError: an unknown field, or a text that is not a valid value.
-        """
-        kinds = {
-            field.name: type(getattr(self, field.name))
-            for field in dataclasses.fields(self)
-            if field.name not in ("name", "about")
-        }
-        values = {}
-        for name, _, text in (each.partition("=") for each in texts):
-            if name not in kinds:
-                close = difflib.get_close_matches(name, kinds, 1)
-                raise UserError(
-                    f"a recipe has no {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"it has {', '.join(kinds)}")
-                )
-            try:
-                values[name] = kinds[name](text)
-            except ValueError:
-                raise UserError(f"{name}={text!r} is no {kinds[name].__name__}") from None
-        return dataclasses.replace(self, **values)
-
 
 @cache
 def recipes() -> dict[str, Recipe]:
     """Return every recipe of ``recipes.toml`` by name."""
-    tables = tomllib.loads((Path(__file__).parent / "recipes.toml").read_text())
-    return {name: Recipe(**{**table, "name": name}) for name, table in tables.items()}
+    return base.read(Path(__file__).with_name("recipes.toml"), Recipe)
 
 
 def recipe(name: str) -> Recipe:
     """Return the recipe with this name. Raises :class:`UserError` if there is none."""
-    if name not in recipes():
-        close = difflib.get_close_matches(name, recipes(), 1)
-        raise UserError(
-            f"no recipe {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(recipes())}")
-        )
-    return recipes()[name]
+    return base.pick(recipes(), name)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from benchmarks.darts_rnn.corpus import corpus
 from benchmarks.darts_rnn.recipe import recipe
 from benchmarks.darts_rnn.size import model_size
 from harness.errors import UserError
 from harness.space import Arch
-from harness.training import Trained
+from harness.training import Metric, Trained
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Retrainer:
     text, as in DARTS' code; perplexity is the exponential of the loss. The split ``valid`` reports them on the validation text,
     which chose the epoch; the split ``test`` on the test text. The last epoch's weights are reported nowhere.
     """
+
+    metric: ClassVar[Metric] = "perplexity"
 
     dataset: str
 
@@ -50,16 +52,10 @@ class Retrainer:
         save: Callable[[bytes], None],
         report: Callable[[float], None],
     ) -> Trained:
-        import os
-
-        import torch
-
         from benchmarks.darts_rnn.retraining import HISTORY, Retraining
+        from harness.device import prepare
 
-        if device == "cpu":
-            torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # workers share the cores
-        else:
-            torch.set_float32_matmul_precision("high")
+        prepare(device)
         how, data = recipe(settings["recipe"]), corpus(settings["data"])
         training = Retraining(arch, how, data, seed, device)
         if state is not None:
@@ -79,4 +75,5 @@ class Retrainer:
             },
             size.parameters,
             size.macs,
+            valid_perplexity=min(line["valid_perplexity"] for line in training.lines),
         )

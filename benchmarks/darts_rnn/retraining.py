@@ -23,6 +23,7 @@ from benchmarks.darts_rnn.corpus import Corpus
 from benchmarks.darts_rnn.evaluation import Score, evaluate
 from benchmarks.darts_rnn.model import CellStep, LanguageModel, slowness
 from benchmarks.darts_rnn.recipe import Recipe
+from benchmarks.training_state import packed, unpacked
 from harness.errors import UserError
 from harness.seeds import derive
 from harness.space import Arch
@@ -220,9 +221,7 @@ class Retraining:
             "best": self.best,
             "rolled_back": self.rolled_back,
         }
-        stream = io.BytesIO()
-        torch.save(content, stream)
-        return stream.getvalue()
+        return packed(content)
 
     def load(self, state: bytes) -> None:
         """Resume from a state that :meth:`state` returned.
@@ -230,9 +229,7 @@ class Retraining:
         Raises:
             UserError: the state is of another cell, recipe, data set or seed.
         """
-        content = torch.load(io.BytesIO(state), map_location=self.device, weights_only=True)
-        if content["identity"] != self.identity:
-            raise UserError("the checkpoint is of another cell, recipe, data set or seed; use another folder, or delete it")
+        content = unpacked(state, self.identity, self.device)
         self.model.load_state_dict(content["network"])
         self.optimizer = self._optimizer(content["averaged"])
         self.optimizer.load_state_dict(content["optimizer"])

@@ -7,6 +7,7 @@ time is measured.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from benchmarks.darts_rnn.blocks import Block, Lengths
 from benchmarks.darts_rnn.corpus import corpus
 from benchmarks.darts_rnn.dropout import Dropout
 from benchmarks.darts_rnn.supernet import Supernet
 from harness.errors import UserError
 from harness.seeds import derive
 from harness.training import Meter
-from harness.weight_sharing import Pairing
+from harness.weight_sharing import Pairing, Rules
 
 if TYPE_CHECKING:
     from harness.weight_sharing import Batch
@@ -37,7 +39,7 @@ class Settings:
 
     width: int = 300
     length: int = 35
-    """Rows of a block (D-97)."""
+    """Rows of a block; with probability .05 a block has half of them, at half the rate (D-97)."""
     dropout: Dropout = field(default_factory=Dropout)
     slowness: float = 1e-3
 
@@ -53,17 +55,20 @@ class RnnTask:
 
     A batch of n images has ``n // length`` streams of ``length`` tokens, at least two streams. The batches of an epoch are in
     the order of the text, because the hidden state is carried; nothing is shuffled or augmented. The training text trains
-    weights, and the validation text the architecture. ``full`` is both, one after the other.
+    weights, and the validation text the architecture. ``full`` is both, one after the other. As in DARTS' code, candidates are
+    compared by their loss, which is the logarithm of the perplexity.
 
     Args:
         dataset: ``ptb`` or ``ptb-small``.
-        world: seed of the first weights and of the dropouts.
+        world: seed of the first weights, of the lengths of blocks and of the dropouts.
         device: device of texts and supernet.
         charge: the meter of the search.
 
     Raises:
         UserError: the validation text is too short for an evaluation.
     """
+
+    rules = Rules(ranked_by="loss", arch_beta=0.9, unrolled_clipped=True)
 
     def __init__(self, dataset: str, world: int, device: str, charge: Meter, settings: Settings | None = None) -> None:
         if device == "cpu":
@@ -78,6 +83,7 @@ class RnnTask:
             "full": (0, len(train) + len(valid)),
         }
         self._world, self._meter = world, charge
+        self.rate_factor = 1.0
         self._noise = torch.Generator()
         evaluated = EVALUATED * self._evaluations("valid", EVALUATED)
         if not evaluated:
@@ -135,19 +141,21 @@ class RnnTask:
         """
         self._noise.manual_seed(derive("text", self._world, part, stream, epoch))
         streams, length = self._shape(batch, self._settings.length)
-        for start in self._starts(part, streams, length):
-            yield self._block(part, streams, start, length)
+        for block in self._blocks(part, streams, length, epoch):
+            yield self._block(part, streams, block.start, block.length)
 
     def pairs(self, batch: int, epoch: int, pairing: Pairing = "space") -> Iterator[tuple[Batch, Batch]]:
         """Yield training blocks in order, each with a block of the validation text, which begins again after its end.
 
+        Validation blocks have the full length, so the one after a short training block reads some tokens again.
         Every ``pairing`` is this rule of DARTS' code, because a text has no order but its own.
         """
         self._noise.manual_seed(derive("text", self._world, "pairs", epoch))
         streams, length = self._shape(batch, self._settings.length)
         rows = self._rows("valid", streams)
-        for start in self._starts("train", streams, length):
-            yield self._block("train", streams, start, length), self._block("valid", streams, start % (rows - 1), length)
+        for block in self._blocks("train", streams, length, epoch):
+            valid = self._block("valid", streams, block.start % (rows - 1), length)
+            yield self._block("train", streams, block.start, block.length), valid
 
     def plain(self, part: str, batch: int, number: int) -> Batch:
         """Return batch ``number`` of a text for evaluation: consecutive blocks of equal size. Numbers wrap around."""
@@ -172,9 +180,12 @@ class RnnTask:
             raise UserError(f"a batch of {streams} streams is too large for the {self._parts[part][1]} tokens of {part}")
         return rows
 
-    def _starts(self, part: str, streams: int, length: int) -> range:
-        """Return the first rows of the blocks. As in DARTS' code, a rest of a single prediction is left out."""
-        return range(0, max(self._rows(part, streams) - 2, 1), length)
+    def _blocks(self, part: str, streams: int, length: int, epoch: int) -> Iterator[Block]:
+        """Yield an epoch's blocks, and set the rate's factor. A rest of a single prediction is left out, as in DARTS' code."""
+        rng = random.Random(derive("lengths", self._world, part, epoch))
+        for block in Lengths(length, spread=0.0).blocks(max(self._rows(part, streams), 3), rng):
+            self.rate_factor = block.factor
+            yield block
 
     def _evaluations(self, part: str, batch: int) -> int:
         """Return the number of evaluation batches of equal size in a text."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-import os
 import platform
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,10 +16,8 @@ from benchmarks.darts_rnn.published import named
 from benchmarks.darts_rnn.recipe import recipe
 from benchmarks.darts_rnn.size import model_size
 from benchmarks.darts_rnn.space import RnnSpace
-from harness.cache import atomic, explain
-from harness.command import run as run_command
-from harness.errors import UserError
-from harness.safe_file import Damaged, SafeFile
+from benchmarks.trainings import checkpoint_file, command, last_state, ready, write_curve
+from harness.cache import atomic
 from harness.space import Arch
 
 if TYPE_CHECKING:
@@ -59,20 +53,13 @@ def train(
 ) -> None:
     """Train a recurrent cell from scratch and report its perplexity."""
     arch, how, text = named(cell), recipe(recipe_).changed(set_ or []), corpus(data)
-    from benchmarks.darts_rnn.retraining import Retraining
+    from benchmarks.darts_rnn.retraining import HISTORY, Retraining
 
     training = Retraining(arch, how, text, seed, ready(device))
     size = model_size(arch, how.width, text.types)
     print(f"{RnnSpace('mixed').to_str(arch)}\n{size.parameters / 1e6:.2f} M parameters; {text.name}; recipe {how.digest[:12]}")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain(error, "write to") from None
-    checkpoint = SafeFile(out / "checkpoint.pt", "the training")
-    try:
-        state = checkpoint.load()
-    except Damaged as error:
-        raise UserError(f"{error}; delete it to start from the beginning") from None
+    checkpoint = checkpoint_file(out)
+    state = last_state(checkpoint)
     if state is not None:
         training.load(state)
         print(f"continues after epoch {training.epoch}")
@@ -80,7 +67,7 @@ def train(
     while training.epoch < how.epochs and not (minutes and time.monotonic() - started > 60 * minutes):
         training.train_epoch()
         checkpoint.save(training.state())
-        _write_curve(training, out)
+        write_curve(out / "curve.csv", HISTORY, training.lines)
         line = training.lines[-1]
         print(
             f"epoch {line['epoch']:.0f}/{how.epochs}  train {math.exp(line['train_loss']):.2f}  "
@@ -93,17 +80,6 @@ def train(
         spent = (time.monotonic() - started) / 60
         print(f"stopped by --minutes {minutes:g}, after {spent:.1f} minutes; the same command continues")
         raise typer.Exit(3)
-
-
-def _write_curve(training: Retraining, out: Path) -> None:
-    from benchmarks.darts_rnn.retraining import HISTORY
-
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, HISTORY, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(training.lines)
-    with atomic(out / "curve.csv") as temporary:
-        temporary.write_text(stream.getvalue())
 
 
 def _write_result(training: Retraining, arch: Arch, out: Path) -> None:
@@ -133,29 +109,5 @@ def _write_result(training: Retraining, arch: Arch, out: Path) -> None:
     print(f"valid {result['valid_perplexity']:.2f}, test {result['test_perplexity']:.2f}   ({out / 'result.json'})")
 
 
-def ready(device: str) -> str:
-    """Set up torch, and return the device. Raises :class:`UserError` for an unknown device, or without a GPU."""
-    import torch
-
-    if device not in ("cpu", "cuda"):
-        raise UserError(f"device {device!r} is not cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: PyTorch finds no GPU; use --device cpu")
-    if device == "cpu":
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1))))
-    else:
-        torch.set_float32_matmul_precision("high")
-    return device
-
-
-def main() -> None:
-    """Run the command; see :func:`harness.command.run`. The exit code is 1 if the loss is not finite."""
-    try:
-        run_command(app, "interrupted; the same command continues")
-    except FloatingPointError as error:
-        print(f"error: {error}; the checkpoint contains the previous epoch", file=sys.stderr)
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    command(app)

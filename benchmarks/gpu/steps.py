@@ -28,11 +28,8 @@ from benchmarks.gpu.pieces import Case, Numbers, Run, Unavailable
 from benchmarks.gpu.roofline import Variant, device, kernels
 from benchmarks.gpu.searches import ROWS, Row, opened, work
 from benchmarks.gpu.timing import Clock, Enough, needs_cuda, prepare_compiler
-from harness import device as harness_device
-from harness.device import prepare
+from harness.device import RECORDED, prepare
 
-RECORDED: set[str] | None = vars(harness_device).get("RECORDED")
-"""The kinds of device whose steps :mod:`harness.device` records as graphs. None: this version does not record steps."""
 CELL: Final = "DARTS_V2"
 SMALL: Final = {"width": "4", "depth": "3", "batch": "16", "auxiliary": "0", "cutout": "2"}
 START_S: Final = 300.0
@@ -104,8 +101,6 @@ def _measure(steps: Steps, run: Run) -> Numbers:
         needs_cuda(run.device, "compilation")
     if variant.endswith("graph"):
         needs_cuda(run.device, "a graph")
-        if RECORDED is None:
-            raise Unavailable("a graph of a step is not available in this version")
     with _mps(run.device) if steps.mps else contextlib.nullcontext():
         rates = [_alone(steps, run)] if steps.together == 1 else _side_by_side(steps, run)
     images, memory = sum(rate["images/s"] for rate in rates), rates[0]["GiB"]
@@ -138,7 +133,7 @@ def _alone(steps: Steps, run: Run, ready: Callable[[], object] = lambda: None) -
 @contextlib.contextmanager
 def _as(variant: Variant | None, kind: str) -> Iterator[None]:
     """Let the steps of trainings be recorded as graphs, or not, in the body."""
-    if RECORDED is None or kind == "cpu":
+    if kind == "cpu":
         yield
         return
     before = set(RECORDED)

@@ -17,7 +17,7 @@ from benchmarks.nb1shot1.supernet import SearchMacro, Supernet
 from harness.errors import UserError
 from harness.seeds import derive
 from harness.training import Meter
-from harness.weight_sharing import Active
+from harness.weight_sharing import Active, Rules
 
 _DIGITS = SearchMacro(width=tables.DIGITS.width, channels=tables.DIGITS.channels, depth=tables.DIGITS.depth)
 MACROS = {"cifar10": (SearchMacro(), 32), "digits": (_DIGITS, tables.DIGITS.size)}
@@ -39,6 +39,8 @@ class NB1Shot1Task:
         device: device of images and supernet.
         charge: the meter of the search.
     """
+
+    rules, rate_factor = Rules(), 1.0
 
     def __init__(self, dataset: str, space: NB1Shot1Space, clock: PassClock, world: int, device: str, charge: Meter) -> None:
         data = SearchImages(dataset, "halves", "iterate", world, device)

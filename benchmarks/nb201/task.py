@@ -13,6 +13,7 @@ from benchmarks.nb201.space import EDGES, OPS
 from benchmarks.nb201.supernet import Supernet
 from harness.seeds import derive
 from harness.training import Meter
+from harness.weight_sharing import Rules
 
 MACROS = {
     "cifar10": Macro(),
@@ -33,6 +34,8 @@ class NB201Task:
         device: device of images and supernet.
         charge: the meter of the search.
     """
+
+    rules, rate_factor = Rules(), 1.0
 
     def __init__(self, dataset: str, clock: Clock, world: int, device: str, charge: Meter) -> None:
         data = SearchImages(dataset, "nb201", "partner", world, device)

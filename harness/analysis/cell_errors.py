@@ -1,4 +1,4 @@
-"""Test errors of trainings from scratch against the papers' numbers.
+"""Results of trainings from scratch, errors or perplexities, against the papers' numbers. Lower is better.
 
 A verdict compares the trainings of a row's chosen cell with the printed mean over trainings of the paper's chosen cell, if
 images, recipe, choice and epoch are those of the paper.
@@ -20,7 +20,7 @@ from harness.analysis.published import Line
 from harness.analysis.study import Study, other_images
 from harness.analysis.verdict import Verdict, judge_target, margin_of
 
-METRICS = {"imagenet": "top1_error_pct"}
+METRICS = {"imagenet": "top1_error_pct", "ptb": "test_perplexity"}
 """The metric that the papers print for a data set, if it is not ``test_error_pct``."""
 UNSTATED_CHOICE = "it is not certain on which images the paper chose its cell"
 UNCERTAIN_EPOCH = "the printed number may be a best epoch on the test set, ours is the last"
@@ -43,9 +43,23 @@ def chosen(study: Study, benchmark: str) -> Iterator[tuple[str, str, pd.DataFram
         yield str(stage), str(data), group
 
 
+def perplexed(trainings: pd.DataFrame) -> bool:
+    """Return whether the trainings are of language models, which are compared by perplexity."""
+    return bool((trainings[Training.METRIC] == "perplexity").all())
+
+
+def results(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> pd.Series:
+    """Return what trainings are compared by, lower is better; NaN for those that are not finished.
+
+    Perplexities of language models; of other networks the errors in percent, 100 minus the accuracies of a column.
+    """
+    values: pd.Series = trainings[Training.PERPLEXITY] if perplexed(trainings) else 100 - trainings[column]
+    return values.astype(float)
+
+
 def of(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> np.ndarray:
-    """Return the errors of the finished trainings, in percent."""
-    return 100 - trainings[column].dropna().to_numpy(dtype=float)
+    """Return the results of the finished trainings; see :func:`results`."""
+    return results(trainings, column).dropna().to_numpy()
 
 
 def judged(study: Study, benchmark: str, data: str, trainings: pd.DataFrame) -> dict[str, Judged]:

@@ -87,6 +87,9 @@ class Training:
     ACCURACY = "accuracy"  # accuracy after the last epoch, percent; NaN if the training failed or is not done
     BEST = "best"  # accuracy of the best epoch, percent
     TOP5 = "top5"  # top-5 accuracy after the last epoch, percent; NaN if it is unknown
+    METRIC = "metric"  # what trainings are compared by, lower is better: ``error`` or ``perplexity``
+    PERPLEXITY = "perplexity"  # of a language model on the text of the split; NaN of other networks
+    VALID_PERPLEXITY = "valid_perplexity"  # of the same weights on the validation text, which chose the epoch
     LOSS = "loss"  # mean cross entropy after the last epoch on the images of the accuracy, nats; NaN if it is unknown
     PARAMETERS = "parameters"
     MACS = "macs"

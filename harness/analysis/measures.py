@@ -91,6 +91,11 @@ def _chosen_error(column: str) -> Measure:
     return lambda of: pd.Series(cell_errors.of(chosen(of), column))
 
 
+def _chosen(column: str) -> Measure:
+    """Return the measure of a column of the trainings of the chosen cell."""
+    return lambda of: chosen(of)[column].dropna().astype(float)
+
+
 def _size(trained: str, proposed: str) -> Measure:
     """Return the measure of a size in millions: of the chosen cell, or of every proposal if none is trained.
 
@@ -207,6 +212,8 @@ MEASURES: dict[str, Measure] = {
     "test error of the chosen cell": _chosen_error(Training.ACCURACY),
     "smallest test error of the chosen cell": lambda of: _chosen_error(Training.ACCURACY)(of).nsmallest(1),
     "top-5 error of the chosen cell": _chosen_error(Training.TOP5),
+    "test perplexity of the chosen cell": _chosen(Training.PERPLEXITY),
+    "validation perplexity of the chosen cell": _chosen(Training.VALID_PERPLEXITY),
     "parameters": _size(Training.PARAMETERS, Run.PARAMETERS),
     "multiply-adds": _size(Training.MACS, Run.MACS),
     "search time in trainings": _of_two(truediv, _column(Run.WALL_SECONDS, 1.0, "cuda"), _seconds_of_trainings),

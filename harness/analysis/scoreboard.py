@@ -56,7 +56,7 @@ class Comparison:
     def metric(self) -> Metric:
         """Return the metric of the line; in words only if nothing reads it."""
         name = self.line["metric"]
-        words = UNITS.get(name, name.replace("_pct", " %").replace("_", " ").replace("hparam:", ""))
+        words = name.replace("_pct", " %").replace("_", " ").replace("hparam:", "")
         return METRICS.get(name, Metric(words, ""))
 
     @property
@@ -76,14 +76,6 @@ class Metric(NamedTuple):
     digits: int = 2
 
 
-UNITS = {
-    "test_error_pct": "error %",
-    "top1_error_pct": "top-1 error %",
-    "top5_error_pct": "top-5 error %",
-    "valid_perplexity": "validation perplexity",
-    "test_perplexity": "test perplexity",
-}
-"""The metrics that nothing reads yet and that are no words by themselves."""
 ERROR = "test error of the chosen cell"
 METRICS = {
     "test_accuracy_pct": Metric("test accuracy %", "test accuracy of every run", judged=True),
@@ -92,6 +84,8 @@ METRICS = {
     "test_error_pct[seed set 1]": Metric("test error %", ERROR, judged=True),
     "top1_error_pct": Metric("top-1 error %", ERROR, judged=True),
     "top5_error_pct": Metric("top-5 error %", "top-5 error of the chosen cell"),
+    "test_perplexity": Metric("test perplexity", "test perplexity of the chosen cell", judged=True),
+    "valid_perplexity": Metric("validation perplexity", "validation perplexity of the chosen cell"),
     "test_error_pct_best": Metric("smallest test error %", "smallest test error of the chosen cell"),
     "multiply_add_M": Metric("multiply-adds M", "multiply-adds", digits=0),
     "params_M": Metric("parameters M", "parameters"),

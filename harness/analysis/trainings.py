@@ -13,6 +13,7 @@ from math import nan
 import numpy as np
 import pandas as pd
 
+from harness.analysis import cell_errors
 from harness.analysis.evidence import Training
 from harness.analysis.pairs import Comparison, compare
 from harness.analysis.study import RANDOM
@@ -20,7 +21,7 @@ from harness.analysis.study import RANDOM
 
 @dataclass(frozen=True)
 class Nested:
-    """Mean and spreads of the errors of several trainings of several cells, in percent."""
+    """Mean and spreads of the errors of several trainings of several cells, in percent, or of their perplexities."""
 
     mean: float  # mean over the trainings of each cell, then over cells
     total: float  # standard deviation over cells of their mean error, ddof 1
@@ -48,9 +49,9 @@ def nested(errors: list[list[float]]) -> Nested:
 
 
 def by_search(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> dict[Hashable, list[float]]:
-    """Return by search the errors of the finished trainings of one row in one stage."""
-    done = trainings[trainings[column].notna()]
-    return {world: (100 - group[column]).tolist() for world, group in done.groupby(Training.WORLD, sort=True)}
+    """Return by search the errors or perplexities of the finished trainings of one row in one stage."""
+    results = cell_errors.results(trainings, column).dropna()
+    return {world: group.tolist() for world, group in results.groupby(trainings[Training.WORLD], sort=True)}
 
 
 def against_random_cells(by_row: Mapping[str, pd.DataFrame]) -> tuple[str, Comparison] | None:
@@ -61,8 +62,8 @@ def against_random_cells(by_row: Mapping[str, pd.DataFrame]) -> tuple[str, Compa
     Returns:
         The row of random cells, and the other rows compared with it.
     """
-    done = {row: group[group[Training.ACCURACY].notna()] for row, group in by_row.items()}
-    means = {row: 100 - group.groupby(Training.WORLD)[Training.ACCURACY].mean() for row, group in done.items()}
+    results = {row: cell_errors.results(group).dropna() for row, group in by_row.items()}
+    means = {row: values.groupby(by_row[row][Training.WORLD]).mean() for row, values in results.items()}
     reference = next((row for row in means if row.partition("[")[0].partition(":")[0] == RANDOM), None)
     if reference is None or len(means) == 1:
         return None

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from harness.seeds import derive
 from harness.space import Arch
 from harness.training import Meter
-from harness.weight_sharing import Active, Decision, Metered, Pairing, everything, ranked
+from harness.weight_sharing import Active, Decision, Metered, Pairing, Rules, everything, ranked
 
 if TYPE_CHECKING:
     from harness.weight_sharing import Batch
@@ -35,6 +35,7 @@ class ToyTask:
 
     name = "toy"
     classes = 2
+    rules, rate_factor = Rules(), 1.0
 
     def __init__(self, world: int, device: str, charge: Meter) -> None:
         torch.set_num_threads(1)

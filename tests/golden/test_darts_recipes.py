@@ -63,8 +63,8 @@ def test_conas_correlation_is_of_trainings_of_160_epochs_at_the_size_of_the_supe
     assert (stage.recipe_of("rsps"), stage.split, stage.data) == ("conas_160", "test", "")
     how = recipe("conas_160")
     assert (how.epochs, how.width, how.depth) == (160, 16, 8)
-    assert how.changed({"epochs": "600", "width": "36", "depth": "20"}).digest == recipe("conas").digest
-    assert recipe("conas_150").changed({"epochs": "600"}).digest == recipe("conas").digest != recipe("conas_150").digest
+    assert how.changed(["epochs=600", "width=36", "depth=20"]).digest == recipe("conas").digest
+    assert recipe("conas_150").changed(["epochs=600"]).digest == recipe("conas").digest != recipe("conas_150").digest
 
 
 def test_one_recipe_serves_all_rows_of_the_protocol_that_compares_methods() -> None:

@@ -200,7 +200,7 @@ def not_run(table: pd.DataFrame) -> list[str]:
     A reason that no longer holds is an error too: the day a benchmark exists, its lines must lose theirs.
     """
     wrong = []
-    others = ("further", "not yet compared", "quoted", "unstated")
+    others = ("further", "quoted", "unstated")
     for line in table[(table["row"] != "") & ~table["unmeasured"].str.startswith(others)].to_dict("records"):
         for row in line["row"].split(";"):
             base, _, changes = row.removesuffix("]").partition("[")
@@ -278,21 +278,27 @@ def test_a_reason_that_no_longer_holds_is_found(table: pd.DataFrame) -> None:
     assert len(not_run(reasons.assign(benchmark="darts/cifar10"))) == len(reasons), "the benchmark exists"
 
 
-def test_a_number_is_not_yet_compared_only_while_its_search_exists_and_no_measure_reads_it(table: pd.DataFrame) -> None:
-    waiting = table[table["unmeasured"].str.startswith("not yet compared")]
-    assert set(waiting["metric"]) == {"valid_perplexity", "test_perplexity"} and len(waiting) == 8
-    assert not_run(waiting.assign(unmeasured="")) == [], "the protocol makes the search"
-    assert len(not_run(waiting.assign(unmeasured="", benchmark="darts_rnn/wikitext"))) == 8
-    assert not set(waiting["metric"]) & set(METRICS), "a measure reads them: their lines must lose the reason"
+def test_the_perplexities_of_recurrent_cells_are_read_and_have_their_recipe(table: pd.DataFrame) -> None:
+    lines = table[table["metric"].isin(["valid_perplexity", "test_perplexity"]) & (table["row"] != "")]
+    assert len(lines) == 8 and set(lines["benchmark"]) == {"darts_rnn/ptb"} and set(lines["unmeasured"]) == {""}
+    recipes = dict(zip(lines["row"], lines["recipe"], strict=True))
+    assert recipes == {
+        "darts:bilevel": "rnn_darts",
+        "darts:second_order": "rnn_darts",
+        "sparse_nas:adam_hapg": "rnn_sparse_nas",
+        "conas": "",  # no source states it (D-99)
+    }
+    assert len(not_run(lines.assign(benchmark="darts_rnn/wikitext"))) == 8
 
 
 def test_every_training_that_a_paper_prints_has_a_recipe_of_ours(table: pd.DataFrame) -> None:
     from benchmarks.darts.recipe import recipes
+    from benchmarks.darts_rnn.recipe import recipes as of_texts
 
     metrics = table["metric"].str.partition("[")[0].isin(["test_error_pct", "top1_error_pct", "top5_error_pct"])
     trained = table[(table["row"] != "") & (table["unmeasured"] == "") & metrics]
     named = {name for text in table["recipe"] for name in text.split(";") if name}
-    assert named <= set(recipes()) and named >= {"darts", "pc_darts", "gaea", "sparse_nas", "imagenet_darts"}
+    assert named <= {*recipes(), *of_texts()} and named >= {"darts", "pc_darts", "gaea", "sparse_nas", "imagenet_darts"}
     assert (trained["recipe"] != "").all()
     without = table[table["unmeasured"].str.startswith("unstated recipe")]  # others trained DARTS' cells on CIFAR-100
     assert list(zip(without["row"], without["target"], strict=True)) == [
@@ -359,7 +365,7 @@ def test_the_documentation_counts_the_lines_by_what_it_takes_to_check_them(table
     counts = Counter(map(kind, published.records(table)))
     compared = counts["setting, tested as a default"] + counts["setting that differs here"]
     rows = [counts["CPU"], counts["derived"], compared, counts["setting, fixed by the space or the code"], counts["GPU"]]
-    impossible = counts["no such search here"] + counts["not yet compared"] + counts["further searches"]
+    impossible = counts["no such search here"] + counts["further searches"]
     rows += [counts["other images"], 0, impossible, counts["unstated recipe"]]
     rows += [counts["repetition"], counts["quoted"], len(table)]
     text = (Path(__file__).parents[2] / "docs" / "scoreboard.md").read_text()

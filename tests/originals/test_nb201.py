@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmarks.nb201.macro import Macro
 from benchmarks.nb201.network import CONV1, CONV3
 from benchmarks.nb201.supernet import Supernet
+from harness.weight_sharing import Rules
 from methods.one_shot.parts.architecture import HardGumbel, SoftmaxAdam, likeliest, mixture
 from methods.one_shot.parts.controller import Adam, Controller
 from tests.originals.layers import cross_entropy, perturb, softmax
@@ -51,6 +52,7 @@ def search(net: Supernet, seed: int = 7) -> Any:
     """Return what architecture parameters read of a search."""
     return SimpleNamespace(
         net=net,
+        task=SimpleNamespace(rules=Rules()),
         device=torch.device("cpu"),
         new_generator=lambda name: torch.Generator().manual_seed(seed),
         generator=torch.Generator().manual_seed(seed),

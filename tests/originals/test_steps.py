@@ -16,6 +16,7 @@ from torch import Tensor
 
 from benchmarks.nb201.macro import Macro
 from benchmarks.nb201.supernet import Supernet
+from harness.weight_sharing import Rules
 from methods.multi_trial.bohb import CategoricalDensity
 from methods.one_shot.parts.architecture import SimplexEG, SoftmaxAdam
 from methods.one_shot.parts.experts import Experts
@@ -130,8 +131,13 @@ def test_hapg_and_adam_hapg_for_sixty_steps(adam: bool) -> None:
 # -- DARTS, second order ---------------------------------------------------------------------------------------------------
 
 
-def test_the_second_order_gradient_is_the_released_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a momentum buffer and weight decay: w' = w - lr (.9 buffer + gradient + decay w), and R = .01 / |dL_valid(w')|."""
+@pytest.mark.parametrize("clip", [0.0, 0.3])
+def test_the_second_order_gradient_is_the_released_formula(clip: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a momentum buffer and weight decay: w' = w - lr (.9 buffer + gradient + decay w), and R = .01 / |dL_valid(w')|.
+
+    The code for recurrent cells clips the first gradient, whose factor also scales the finite difference, and the second
+    (D-93). The rate of a block of text is in proportion to its length; it is .05 here.
+    """
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     net = Supernet(Macro(width=2, depth=1, channels=1, size=4, stem=1, reduction="pool", affine=False), seed=1)
     net.module.double()
@@ -144,7 +150,8 @@ def test_the_second_order_gradient_is_the_released_formula(monkeypatch: pytest.M
     def loss(batch: tuple[Tensor, Tensor], forward: Forward) -> Tensor:
         return cross_entropy(net(batch[0], forward.weights), batch[1])
 
-    search: Any = SimpleNamespace(net=net, sgd=sgd, lr=0.05, loss=loss, device=torch.device("cpu"))
+    search: Any = SimpleNamespace(net=net, sgd=sgd, step_size=0.05, loss=loss, device=torch.device("cpu"))
+    search.task, search.settings = SimpleNamespace(rules=Rules(unrolled_clipped=clip > 0)), SimpleNamespace(clip=clip or 9.0)
     search.new_generator = lambda name: torch.Generator().manual_seed(0)
     architecture = SoftmaxAdam(search, 1e-3, 1e-3)
     architecture.values = [logits]
@@ -163,16 +170,23 @@ def test_the_second_order_gradient_is_the_released_formula(monkeypatch: pytest.M
         value = cross_entropy(net(batches[batch][0], [softmax(logits)]), batches[batch][1])
         return list(torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True))
 
-    of_train = by(0, parameters)
+    def clipped(values: list[Tensor]) -> tuple[list[Tensor], float]:
+        norm = math.sqrt(sum(float(value.square().sum()) for value in values))
+        factor = min(1.0, clip / (norm + 1e-6)) if clip else 1.0
+        return [factor * value for value in values], factor
+
+    of_train, factor = clipped(by(0, parameters))
     put([w - 0.05 * (0.9 * m + g + 0.1 * w) for w, m, g in zip(start, buffers, of_train, strict=True)])
     direct, *of_valid = by(1, [logits, *parameters])
+    of_valid, again = clipped(of_valid)
+    assert (factor < 0.9 and again < 0.9) if clip else factor == again == 1
     r = 0.01 / math.sqrt(sum(float(g.square().sum()) for g in of_valid))
     put([w + r * g for w, g in zip(start, of_valid, strict=True)])
     (plus,) = by(0, [logits])
     put([w - r * g for w, g in zip(start, of_valid, strict=True)])
     (minus,) = by(0, [logits])
     put(start)
-    implicit = 0.05 * (plus - minus) / (2 * r)
+    implicit = 0.05 * factor * (plus - minus) / (2 * r)
     torch.testing.assert_close(ours, direct - implicit, rtol=1e-8, atol=1e-12)
     assert implicit.norm() > 1e-3 * direct.norm()
 

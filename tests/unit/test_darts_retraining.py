@@ -22,9 +22,9 @@ from benchmarks.darts.image_folder import FolderData, augmented, central, decode
 from benchmarks.darts.published import published
 from benchmarks.darts.recipe import Recipe, recipe, recipes
 from benchmarks.darts.retraining import Curve, Retraining
-from benchmarks.darts.train import checkpoint_file, last_state
 from benchmarks.images.augment import Augmentation, Resident
 from benchmarks.images.dataset import STATISTICS, ImageSet
+from benchmarks.trainings import checkpoint_file, last_state
 from harness.device import REDUCED, keep_compiled, precision
 from harness.errors import UserError
 
@@ -250,16 +250,16 @@ def test_recipes_differ_from_one_another() -> None:
 
 
 def test_a_recipe_changes_by_text_and_its_digest_with_it() -> None:
-    changed = recipe("darts").changed({"epochs": "10", "lr": "0.1", "nesterov": "true", "schedule": "linear"})
+    changed = recipe("darts").changed(["epochs=10", "lr=0.1", "nesterov=true", "schedule=linear"])
     assert (changed.epochs, changed.lr, changed.nesterov, changed.schedule) == (10, 0.1, True, "linear")
     assert changed.digest != recipe("darts").digest == dataclasses.replace(recipe("darts"), about="other words").digest
     for texts, reason in (
-        ({"epoch": "1"}, "did you mean 'epochs'"),
-        ({"lr": "fast"}, "'fast' is no float"),
-        ({"lr": "-1"}, "above zero"),
-        ({"schedule": "flat"}, "schedule 'flat' is not one of cosine, linear, exponential"),
-        ({"extra_norm": "true"}, "extra_norm 'true' is not one of none, pooling, all"),
-        ({"cifar100_statistics": "imagenet"}, "is not one of cifar10, own"),
+        (["epoch=1"], "did you mean 'epochs'"),
+        (["lr=fast"], "'fast' is no float"),
+        (["lr=-1"], "above zero"),
+        (["schedule=flat"], "schedule 'flat' is not one of cosine, linear, exponential"),
+        (["extra_norm=true"], "extra_norm 'true' is not one of none, pooling, all"),
+        (["cifar100_statistics=imagenet"], "is not one of cifar10, own"),
     ):
         with pytest.raises(UserError, match=reason):
             recipe("darts").changed(texts)
@@ -291,7 +291,7 @@ def test_cifar100_is_standardised_by_the_numbers_of_cifar10_or_by_its_own(monkey
     open_data.cache_clear()
     for how, name in (
         (recipe("darts"), "cifar10"),
-        (recipe("darts").changed({"cifar100_statistics": "own"}), "cifar100"),
+        (recipe("darts").changed(["cifar100_statistics=own"]), "cifar100"),
     ):
         data = open_data("cifar100", "test", "cpu", how.statistics("cifar100"))
         for images in (next(iter(data.evaluated(4)))[0], next(iter(data.epoch(0, 4, 0)))[0][:, :, 16:17, 16:17]):
@@ -299,7 +299,7 @@ def test_cifar100_is_standardised_by_the_numbers_of_cifar10_or_by_its_own(monkey
             assert images[:, :, 0, 0].tolist()[0] == pytest.approx(expected, abs=1e-6)
         assert how.statistics("cifar10") == how.statistics("digits") == "own"
     open_data.cache_clear()
-    assert recipe("darts").digest != recipe("darts").changed({"cifar100_statistics": "own"}).digest
+    assert recipe("darts").digest != recipe("darts").changed(["cifar100_statistics=own"]).digest
 
 
 def test_digits_are_evaluated_under_the_same_noise_every_time() -> None:
@@ -358,9 +358,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_of_class_folders_trains_in_the_mobile_setting(folder: Path) -> None:
     data = FolderData(folder, "test", "cpu", size=64, workers=0)
     assert (data.classes, data.train_images) == (2, 10)
-    how = recipe("imagenet_pc_darts").changed(
-        {"epochs": "1", "tail": "0", "batch": "4", "width": "2", "depth": "2", "auxiliary": "0"}
-    )
+    how = recipe("imagenet_pc_darts").changed(["epochs=1", "tail=0", "batch=4", "width=2", "depth=2", "auxiliary=0"])
     training = Retraining(CELL, how, data, 0)
     line = training.train_epoch()
     assert training.done and math.isfinite(line["train_loss"]) and line["accuracy"] in (0, 25, 50, 75, 100)

@@ -13,7 +13,9 @@ from benchmarks.darts_rnn.supernet import by_row
 from benchmarks.darts_rnn.task import RnnTask
 from harness.checkpoint import File
 from harness.errors import UserError
+from harness.weight_sharing import Rules
 from methods.one_shot.parts import search as frame
+from methods.one_shot.parts.architecture import SoftmaxAdam
 from tests import made_darts_rnn
 from tests.made_darts_rnn import short
 from tests.unit.test_one_shot_resume import Counter, Killed
@@ -72,7 +74,7 @@ def test_blocks_are_in_the_order_of_the_text_and_their_labels_are_the_next_token
     task = made_darts_rnn.task()
     blocks = list(task.batches("train", 96, 0))
     rows = [by_row(places) for places, _ in blocks]
-    assert [row.shape for row in rows[:-1]] == [(12, 8)] * (len(rows) - 1)
+    assert {row.shape for row in rows[:-1]} <= {(12, 8), (6, 8)}
     stream = torch.cat([row[:, 3] for row in rows])
     assert torch.equal(stream, torch.arange(3 * 75, 3 * 75 + len(stream)))
     for places, labels in (*blocks, *task.batches("valid", 96, 0), task.plain("valid", 512, 0)):
@@ -84,8 +86,51 @@ def test_blocks_are_in_the_order_of_the_text_and_their_labels_are_the_next_token
 def test_each_training_block_has_the_validation_block_of_its_row_which_begins_again_after_the_end() -> None:
     task = made_darts_rnn.task()
     task._parts["valid"] = (600, 240)  # 30 rows of 8 streams
-    starts = [(int(train[0][0]), int(valid[0][0]) - 600) for train, valid in task.pairs(96, 0)]
-    assert starts == [(row, row % 29) for row in range(0, 73, 12)]
+    starts, row = [], 0
+    for train, valid in task.pairs(96, 0):
+        starts.append((int(train[0][0]), int(valid[0][0]) - 600))
+        assert starts[-1] == (row, row % 29)
+        assert len(by_row(valid[0])) == min(12, 29 - row % 29)
+        row += len(by_row(train[0]))
+    assert row >= 73 and len(starts) > 5
+
+
+def test_a_twentieth_of_the_blocks_has_half_the_length_and_half_the_rate() -> None:
+    """D-97."""
+    task, factors, full, half = made_darts_rnn.task(), [], 0, 0
+    for epoch in range(60):
+        rows = [(len(by_row(train[0])), task.rate_factor) for train, _ in task.pairs(96, epoch)]
+        assert set(rows[:-1]) <= {(12, 1.0), (6, 0.5)}
+        full, half = full + rows[:-1].count((12, 1.0)), half + rows[:-1].count((6, 0.5))
+        factors.append([factor for _, factor in rows])
+    assert 0.02 < half / (half + full) < 0.1
+    again = made_darts_rnn.task()
+    assert factors == [[again.rate_factor for _ in again.pairs(96, epoch)] for epoch in range(60)], "a world repeats itself"
+
+
+def test_candidates_are_compared_by_their_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cell whose tokens are least surprising wins, and not the cell that guesses most of them."""
+    search = frame.Search(made_darts_rnn.view(), made_darts_rnn.method("rsps"))
+    archs = [search.view.space.sample(search.rng) for _ in range(4)]
+    actives = [search.net.active_for(arch) for arch in archs]
+    scores = dict(zip(actives, ((50.0, 4.0), (49.0, 2.0), (48.0, 1.0), (47.0, 3.0)), strict=True))
+    monkeypatch.setattr(search, "score", lambda batch, forward: tuple(map(torch.tensor, scores[forward.active])))
+    monkeypatch.setattr(search, "validate", lambda forward: (0.0, {2.0: 5.0, 1.0: 6.0}[scores[forward.active][1]]))
+    assert search.best_of(archs) == archs[2]
+    assert search.best_of(archs, finalists=2) == archs[1], "of the two best, the one with the smaller loss on all tokens"
+    monkeypatch.setattr(search.task, "rules", Rules())
+    assert search.best_of(archs) == archs[0], "images are ranked by accuracy"
+
+
+@pytest.mark.parametrize("beta", [0.5, 0.9])
+def test_adam_of_the_logits_has_the_tasks_decay_rate(beta: float) -> None:
+    """D-94: .9 for recurrent cells, as in DARTS' code. The first moment of a step is (1 - beta) times the gradient."""
+    search = frame.Search(made_darts_rnn.view(), made_darts_rnn.method("darts:bilevel"), none=True)
+    if beta == 0.5:
+        search.task.rules = Rules()
+    logits = SoftmaxAdam(search, 3e-3, 0.0)
+    logits.step([torch.ones(36, 5)])
+    torch.testing.assert_close(logits.state_dict()["adam"]["moments"][0][0], torch.full((36, 5), 1 - beta))
 
 
 def test_evaluation_batches_have_equal_sizes_and_wrap_around() -> None:

@@ -121,9 +121,10 @@ def test_published_cells_are_single_path_and_are_named_in_any_case() -> None:
     [
         (("'relu', 0", "'gelu', 0"), "no activation 'gelu'"),
         (("'tanh', 2", "'tanh', 3"), "predecessor 3 is not one of 0 to 2"),
-        (("range(1, 9)", "range(2, 9)"), "the nodes that the input reaches are"),
-        (("('relu', 0), ", ""), "7 entries"),
-        (("recurrent", "normal"), "not of the form"),
+        (("range(1, 9)", "range(2, 9)"), "the nodes that the cell inputs reach are"),
+        (("('relu', 0), ", ""), "no list of 8 entries"),
+        (("recurrent", "normal"), "it has no recurrent"),
+        (("Genotype(", "print("), "not of the form"),
         (("('relu', 0)", "[('relu', 0), ('relu', 0)]"), "twice"),
         (("('relu', 0)", "5"), "no pair"),
     ],

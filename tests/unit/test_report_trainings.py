@@ -101,6 +101,33 @@ def test_a_choice_on_test_says_so() -> None:
     assert "best TEST accuracy" in papers.caption and "optimistic" in papers.caption
 
 
+TEXT = {"data": "ptb", "metric": "perplexity", "recipe": "rnn_darts", "benchmark": "darts_rnn/ptb"}
+
+
+def test_language_models_are_compared_by_perplexity_lower_is_better() -> None:
+    """The row with the higher accuracy of the next token is worse by perplexity."""
+    lines = pd.concat(
+        [
+            trainings(row=row, perplexity=perplexity, valid_perplexity=perplexity + 2, **TEXT).assign(accuracy=accuracy)
+            for row, perplexity, accuracy in (("rsps", 60.0, 25.0), ("random_cell", 64.0, 26.0))
+        ]
+    )
+    lines.loc[lines["seed"] == 1, "perplexity"] += 1
+    table = every_cell(lines, {"rsps": "RSPS"})
+    names = [column.name for column in table.columns]
+    assert names[3] == "perplexity" and not [name for name in names if "error" in name]
+    cells = {row[0]: dict(zip(names, row, strict=True)) for row in table.rows}
+    assert cells["RSPS"]["perplexity"] == "60.50" and cells["random_cell"]["perplexity"] == "64.50"
+    assert cells["RSPS"]["difference [95 %]"].startswith("−4.00")
+    assert "perplexity on the test text of Penn Treebank in the epoch of least validation perplexity" in table.caption
+    assert "cannot show a difference on the perplexity against random_cell" in table.caption
+    of_rsps = lines[lines["row"] == "rsps"].assign(chosen_by="choice", chosen_on="valid")
+    chosen = chosen_cell(of_rsps, {}, {}, {"rsps": "55"}, {})
+    shown = dict(zip([column.name for column in chosen.columns], chosen.rows[0], strict=True))
+    assert shown["perplexity"].startswith("60.50") and shown["validation perplexity"].startswith("62.00")
+    assert shown["published perplexity"] == "55" and "least validation perplexity in the trainings 'choice'" in chosen.caption
+
+
 def of_row(row: str, *means: float, recipe: str = "darts", **columns: object) -> pd.DataFrame:
     """Return ten trainings of a row's chosen cell, with these mean errors and a spread of 0.06."""
     values = np.random.default_rng(0).normal(size=10)

@@ -197,6 +197,20 @@ def test_top_five_errors_are_of_the_trainings_on_imagenet() -> None:
     assert {(item.row, item.line["benchmark"], *item.values) for item in read} == {("pc_darts", DARTS, 7.5)}
 
 
+def test_perplexities_are_of_the_trainings_of_the_chosen_recurrent_cell() -> None:
+    ptb, row = "darts_rnn/ptb", "darts:second_order"
+    text = {"benchmark": ptb, "data": "ptb", "recipe": "rnn_darts", "metric": "perplexity", "chosen_on": "valid"}
+    lines = trained(row, [27.0] * 3, valid_perplexity=59.0, **text).assign(perplexity=[56.0, 56.5, 57.0])
+    runs = [made_evidence.run(ptb, row, 0, "ptb", kind="one-shot")]
+    comparisons = compare([study(runs, trainings=lines, protocol="darts-rnn")], PUBLISHED)
+    test, valid = (of(comparisons, row, f"{part}_perplexity", target="ptb") for part in ("test", "valid"))
+    assert test.values == pytest.approx([56.0, 56.5, 57.0]) and test.line["mean"] == 55.70
+    assert valid.values == pytest.approx([59.0] * 3) and valid.line["mean"] == 58.10
+    assert {item.kind for item in (test, valid)} == {"not comparable"} and test.verdict.reason == "printed without a spread"
+    short = compare([study(runs, trainings=lines.assign(recipe="rnn_small"), protocol="darts-rnn")], PUBLISHED)
+    assert "trained by the recipe rnn_small" in of(short, row, "test_perplexity").verdict.reason
+
+
 def test_the_alphas_of_sparse_nas_are_the_rows_that_set_makes() -> None:
     row = "sparse_nas:adam_hapg[mixture=0.3]"
     evidence = study([found(row)], trainings=trained(row, [96.7, 96.8, 96.6], recipe="sparse_nas"))

@@ -17,6 +17,7 @@ from harness.problem import Problem
 from harness.testing.benchmark_claims import WORLDS
 from harness.testing.reach import contents, is_judge, reachable
 from harness.view import SearchView
+from harness.weight_sharing import Rules
 
 
 class Points(NamedTuple):
@@ -146,6 +147,12 @@ class WeightSharingContract(TrainingContract):
         batches = [next(iter(task.batches(part, self.batch, 0))) for part in ("train", "valid", "full")]
         plain = [task.plain(part, self.batch, 0) for part in ("train", "valid")]
         return task, task.supernet(), batches, plain, next(iter(task.pairs(self.batch, 0)))
+
+    def test_a_task_states_its_rules_and_the_factor_of_the_rate_of_a_batch(self, problem: Problem) -> None:
+        task = begin(problem, 1).task
+        for _ in task.batches("train", self.batch, 0):
+            assert 0 < task.rate_factor <= 1
+        assert isinstance(task.rules, Rules)
 
     @pytest.mark.parametrize("hide", [_in_a_slice, _in_a_hook], ids=lambda hide: hide.__name__.strip("_"))
     def test_a_test_image_in_a_supernet_would_be_noticed(self, hide: Callable[[Any, Any], None], problem: Problem) -> None:

@@ -55,11 +55,11 @@ class Architecture(Mixed, Protocol):
 class SoftmaxAdam:
     """Logits that start as 1e-3 N(0, 1), moved by Adam with an L2 penalty: DARTS and most of its successors."""
 
-    def __init__(self, search: Search, lr: float, decay: float, betas: tuple[float, float] = (0.5, 0.999)) -> None:
+    def __init__(self, search: Search, lr: float, decay: float) -> None:
         generator = search.new_generator("logits")
         drawn = [1e-3 * torch.randn(d.rows, len(d.options), generator=generator) for d in search.net.decisions]
         self.values = [logits.to(search.device).requires_grad_() for logits in drawn]
-        self._adam = AdamSteps(self.values, lr, betas, decay=decay)
+        self._adam = AdamSteps(self.values, lr, (search.task.rules.arch_beta, 0.999), decay=decay)
 
     def probabilities(self) -> list[Tensor]:
         return [logits.softmax(-1) for logits in self.values]

@@ -97,14 +97,14 @@ def alternate(
         with search.until_spent():
             for train, valid in search.steps(batches(search, objective, epoch)):
                 if order == "architecture_first" and moves:
-                    step_architecture(train, valid, search.lr, architecture.advance())
-                search.finish_step(step_weights(train, search.lr))
+                    step_architecture(train, valid, search.step_size, architecture.advance())
+                search.finish_step(step_weights(train, search.step_size))
                 if order == "weights_first" and moves:
-                    step_architecture(train, valid, search.lr, architecture.advance())
+                    step_architecture(train, valid, search.step_size, architecture.advance())
         table = [p.detach() for p in architecture.probabilities()]
         arch = search.derive(table)
         if reported == "best":
-            best.offer(arch, search.validate(Forward(table))[0])
+            best.offer(arch, search.merit(search.validate(Forward(table))))
             arch = best.arch
         search.view.propose(arch)
         search.record(Forward(table), table)
@@ -114,18 +114,18 @@ def alternate(
 
 
 class _Best:
-    """The architecture with the highest accuracy so far, the first of equals."""
+    """The architecture of highest merit so far, the first of equals."""
 
     def __init__(self) -> None:
         self.arch: Arch = ()
-        self.accuracy = -math.inf
+        self.merit = -math.inf
 
-    def offer(self, arch: Arch, accuracy: float) -> None:
-        if accuracy > self.accuracy:
-            self.arch, self.accuracy = arch, accuracy
+    def offer(self, arch: Arch, merit: float) -> None:
+        if merit > self.merit:
+            self.arch, self.merit = arch, merit
 
     def state_dict(self) -> dict[str, Any]:
-        return {"arch": list(self.arch), "accuracy": self.accuracy}
+        return {"arch": list(self.arch), "merit": self.merit}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.arch, self.accuracy = tuple(state["arch"]), state["accuracy"]
+        self.arch, self.merit = tuple(state["arch"]), state["merit"]

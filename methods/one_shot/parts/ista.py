@@ -43,7 +43,7 @@ def two_stage(view: SearchView, settings: IstaNas) -> Arch:
         with search.until_spent():
             for train, valid in search.steps(search.task.pairs(settings.batch, epoch, settings.pairing)):
                 step_codes(valid, codes.advance(), key=epoch)  # the executed connections are those of the epoch
-                search.finish_step(step_weights(train, search.lr, key=epoch))
+                search.finish_step(step_weights(train, search.step_size, key=epoch))
         codes.recover()
         _report(search, codes)
     return codes.arch()
@@ -75,7 +75,7 @@ def one_stage(view: SearchView, settings: IstaNas) -> Arch:
         steps = 0
         with search.until_spent():
             for batch in search.steps(search.task.batches("full", settings.batch, epoch, cutout=settings.cutout)):
-                search.finish_step(step(batch, search.lr, codes.advance(), key=epoch))
+                search.finish_step(step(batch, search.step_size, codes.advance(), key=epoch))
                 steps += 1
         codes.recover(settings.tolerance(steps) if epoch > 0 else None)
         if net and settings.largest and net.parameter_count(codes.arch()) >= 1e6 * settings.largest:

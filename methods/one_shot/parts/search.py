@@ -36,6 +36,7 @@ PRICED_CELLS = 32
 """Number of drawn cells whose mean price a fitted schedule expects of a candidate."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Merit = TypeVar("Merit", float, Tensor)
 
 Images = Literal["augmented", "plain"]
 """How validation images are shown; see :meth:`Search.validation`."""
@@ -147,6 +148,11 @@ class Search:
         """Return the moment in the method's own schedule, in its epochs; see :class:`harness.schedule.Schedule`."""
         return self.schedule.position
 
+    @property
+    def step_size(self) -> float:
+        """Return the learning rate of the weights for the present training batch."""
+        return self.lr * self.task.rate_factor
+
     def steps(self, batches: Iterable[Item]) -> Iterator[Item]:
         """Yield the batches of an epoch, as far as the budget allows another step."""
         for batch in self.schedule.steps(batches, math.ceil(self._images / self.settings.batch)):
@@ -233,7 +239,7 @@ class Search:
 
     def step_weights(self, loss: Tensor) -> None:
         """Take one step of the weights down ``loss``."""
-        self.finish_step(self.descend(loss, self.lr))
+        self.finish_step(self.descend(loss, self.step_size))
 
     def descend(
         self, loss: Tensor, rate: Number, counted: Sequence[Tensor] = (), between: Callable[[], None] = lambda: None
@@ -269,6 +275,15 @@ class Search:
         logits = self.logits(batch[0], forward, training=False)
         return (logits.argmax(-1) == batch[1]).float().mean() * 100, F.cross_entropy(logits, batch[1])
 
+    def merit(self, score: tuple[Merit, Merit]) -> Merit:
+        """Return what compares candidates, higher is better: the accuracy, or minus the loss if the task says so.
+
+        Args:
+            score: accuracy and loss.
+        """
+        accuracy, loss = score
+        return -loss if self.task.rules.ranked_by == "loss" else accuracy
+
     def derive(self, scores: Sequence[Tensor]) -> Arch:
         """Return the architecture that the space derives from scores.
 
@@ -299,7 +314,7 @@ class Search:
     def best_of(
         self, archs: Sequence[Arch], batch: int = 512, batches: int = 1, finalists: int = 0, images: Images = "plain"
     ) -> Arch:
-        """Return the architecture with the highest accuracy. Each is ranked on other validation batches.
+        """Return the architecture of highest merit. Each is ranked on other validation batches.
 
         Of equals the first wins, as in the papers' code. Candidates are in the order in which they were drawn, or likeliest
         first, so no option is preferred.
@@ -315,14 +330,16 @@ class Search:
         drawn = self.validation(batch, images, "ranking")
         for arch in archs:
             forward = Forward(active=self.net.active_for(arch))
-            accuracies = [self.score(next(drawn), forward)[0] for _ in range(batches)]
-            mean = float(torch.stack(accuracies).mean())
+            merits = [self.merit(self.score(next(drawn), forward)) for _ in range(batches)]
+            mean = float(torch.stack(merits).mean())
             if not means or mean > max(means):
                 self.view.propose(arch)  # the budget may end before the last candidate
             means.append(mean)
         order = sorted(range(len(archs)), key=means.__getitem__, reverse=True)
         best = [archs[k] for k in order[: max(finalists, 1)]]
-        return max(best, key=lambda arch: self.validate(Forward(active=self.net.active_for(arch)))[0]) if finalists else best[0]
+        if not finalists:
+            return best[0]
+        return max(best, key=lambda arch: self.merit(self.validate(Forward(active=self.net.active_for(arch)))))
 
     @torch.no_grad()
     def validate(self, forward: Forward = EVERYTHING, images: int = 0) -> tuple[float, float]:

@@ -68,8 +68,8 @@ class Sgd:
         """Set the gradients to zero. They are views of the flat tensor, so they must never be None."""
         self.gradient.zero_()
 
-    def clip(self, norm: float, counted: Iterable[Tensor] = ()) -> None:
-        """Scale the gradients down to a joint Euclidean norm.
+    def clip(self, norm: float, counted: Iterable[Tensor] = ()) -> Tensor:
+        """Scale the gradients down to a joint Euclidean norm, and return the factor.
 
         Args:
             norm: the largest norm.
@@ -77,9 +77,10 @@ class Sgd:
         """
         shared = list(counted)
         parts = [torch.linalg.vector_norm(self.gradient), *(torch.linalg.vector_norm(g) for g in shared)]
-        factor = (norm / (torch.linalg.vector_norm(torch.stack(parts)) + 1e-6)).clamp(max=1.0)
+        factor: Tensor = (norm / (torch.linalg.vector_norm(torch.stack(parts)) + 1e-6)).clamp(max=1.0)
         for gradient in (self.gradient, *shared):
             gradient.mul_(factor)
+        return factor
 
     def direction(self) -> Tensor:
         """Return the gradient plus weight decay, flat."""

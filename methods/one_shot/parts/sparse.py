@@ -50,8 +50,8 @@ def search(view: SearchView, settings: SparseNas) -> None:
         rate = settings.arch_lr * (search.lr / settings.lr if settings.arch_cosine else 1.0)
         with search.until_spent():
             for train, valid in search.steps(batches(search, "bilevel", epoch)):
-                step_architecture(train, valid, search.lr, rate, strength, weights.advance())
-                search.finish_step(step_weights(train, search.lr))
+                step_architecture(train, valid, search.step_size, rate, strength, weights.advance())
+                search.finish_step(step_weights(train, search.step_size))
         scores = weights.scores()
         arch = _derived(search, scores)
         proposed = arch in view.space

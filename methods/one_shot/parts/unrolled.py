@@ -32,13 +32,14 @@ def unrolled_gradient(
 
     ``w' = w - lr (momentum buffer + dL_train + decay w)``, ``w+- = w +- e dL_val(w')/dw'``, ``e = 0.01 / |dL_val(w')/dw'|``.
     The virtual step has the optimiser's momentum and decay, as in DARTS' code (D-18). Weights, momentum and the statistics of
-    norms do not change. All passes are in float32.
+    norms do not change. All passes are in float32. If the task says so, the gradients by the weights are clipped: that of the
+    virtual step, whose factor then also scales the finite difference, and that of the validation loss (D-93).
 
     Args:
         rate: learning rate of the virtual step (lr); None: that of the search.
     """
     with exact():  # the displaced weights differ by less than the steps of bfloat16, and so do their gradients
-        return _unrolled(search, architecture, train, valid, relaxation, search.lr if rate is None else rate)
+        return _unrolled(search, architecture, train, valid, relaxation, search.step_size if rate is None else rate)
 
 
 def _unrolled(
@@ -62,10 +63,14 @@ def _unrolled(
             value.requires_grad_()
         return gradients
 
+    norm = search.settings.clip if search.task.rules.unrolled_clipped else 0.0
     by_weights(train)
+    factor = sgd.clip(norm) if norm else 1.0
     with torch.no_grad():
         sgd.flat.sub_(rate * (sgd.momentum * sgd.buffer + sgd.direction()))
     by_valid = by_weights(valid, values)
+    if norm:
+        sgd.clip(norm)
     towards = sgd.gradient.clone()
     distance = DISTANCE / torch.linalg.vector_norm(towards).clamp_min(1e-12)
     sides = []
@@ -78,7 +83,10 @@ def _unrolled(
         sgd.flat.copy_(weights)
         for buffer, before in zip(search.net.module.buffers(), statistics, strict=True):
             buffer.copy_(before)
-        return [direct - rate * (plus - minus) / (2 * distance) for direct, plus, minus in zip(by_valid, *sides, strict=True)]
+        return [
+            direct - rate * factor * (plus - minus) / (2 * distance)
+            for direct, plus, minus in zip(by_valid, *sides, strict=True)
+        ]
 
 
 def architecture_gradient(

@@ -45,7 +45,7 @@ def search(view: SearchView, settings: Xnas) -> Arch:
             step_experts(train, valid, key=alive)
             share = search.schedule.share if search.schedule.fitted else None
             slack = [of_decision.advance(len(train[1]), share) for of_decision in experts]
-            search.finish_step(step_weights(train, search.lr, slack, key=alive))
+            search.finish_step(step_weights(train, search.step_size, slack, key=alive))
         mixtures = _mixtures(experts)
         view.propose(search.derive(mixtures))
         living = float(sum((mixture > 0).sum() for mixture in mixtures))
