@@ -70,8 +70,8 @@ class RnnProblem(Problem):
         counts = " + ".join(f"{count:,}" for count in tokens.values())
         self.facts = Facts(
             source=f"{data.name}, {counts} training, validation and test tokens of {data.types:,} types",
-            search=f"weight sharing on the first {len(data.searched()):,} training tokens of {data.name}; its validation text trains "
-            "the architecture",
+            search=f"weight sharing on the first {len(data.searched()):,} training tokens of {data.name}; its validation text "
+            "trains the architecture",
             judge={dataset: "parameters and multiply-adds of the proposed cell; its perplexity takes a training"},
             clock="none; a search is charged the multiply-adds of its forward passes, in training as in evaluation. A training "
             f"is {how.epochs} epochs over {tokens['train']:,} tokens of a cell with the mean of {PRICED_CELLS} random cells",
