@@ -33,7 +33,8 @@ from harness.steps import Step
 NAME = "pretend"
 PROJECT = Path(__file__).parents[1]
 SETUP = "_setup_privateuseone_for_python_backend"
-READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "unique_dim", "_unique2"}
+UNIQUE = {"unique_dim", "_unique", "_unique2", "unique_consecutive"}
+READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "bincount", "multinomial", *UNIQUE}
 """Operations whose result, or its shape, the host has to know."""
 INDEXED = {"index", "index_put", "index_put_", "_index_put_impl_"}
 """Operations whose second argument has the indices of the dimensions."""

@@ -20,7 +20,7 @@ from benchmarks.nb1shot1.supernet import SearchMacro
 from benchmarks.nb201 import supernet
 from harness import steps
 from harness.budget import BudgetExhausted, Ledger
-from harness.device import RECORDED
+from harness.device import RECORDED, REDUCED
 from harness.replay import each_time, hold
 from harness.steps import RECORDERS, WARM, CudaRecorder, Number, Step, like
 from tests import made_darts, made_nb1shot1_search, made_search
@@ -303,6 +303,21 @@ def test_a_replayed_search_is_the_search(
     assert taped.replays >= 6 and taped.recordings < taped.replays
     RECORDED.discard("cpu")
     assert made.search(row, **changes) == replayed
+
+
+@pytest.mark.parametrize("row", ["gaea_darts:erm", "darts:second_order"])
+def test_a_replayed_search_is_the_search_in_reduced_precision(
+    row: str, taped: type[TapeRecorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Casts of weights that a pass keeps for its layers are made again in each replay."""
+    made_search.shrink(monkeypatch)
+    monkeypatch.setattr(supernet, "_on_processor", lambda x: False)
+    in_full = made_search.search(row, batch=6)
+    monkeypatch.setitem(REDUCED, "cpu", torch.bfloat16)
+    replayed = made_search.search(row, batch=6)
+    assert taped.replays and replayed != in_full
+    RECORDED.discard("cpu")
+    assert made_search.search(row, batch=6) == replayed
 
 
 @pytest.mark.parametrize("row", ["rsps", "gdas", "enas"])
