@@ -129,8 +129,8 @@ class Tensor(torch.Tensor):
 
 def drawn_from(args: Any, named: dict[str, Any]) -> set[int]:
     """Return the address of the generator among the arguments of a random operation; 0: that of PyTorch."""
-    found = [value for value in (*args, *named.values()) if isinstance(value, _Generator)]
-    return {generator._cdata for generator in found} or {0}
+    generators = [value for value in (*args, *named.values()) if isinstance(value, _Generator)]
+    return {generator._cdata for generator in generators} or {0}
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> torch.Tensor:

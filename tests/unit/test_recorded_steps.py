@@ -267,10 +267,10 @@ def test_streams_wait_for_each_other_also_after_an_error(monkeypatch: pytest.Mon
 def test_recordings_share_memory_as_long_as_one_of_them_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = Cuda(monkeypatch)
     recorder = CudaRecorder(CPU)
-    kept = [recorder.record(lambda: None, []), recorder.record(lambda: None, [])]
-    kept.pop()
-    kept.append(recorder.record(lambda: None, []))
-    kept.clear()
+    made = [recorder.record(lambda: None, []), recorder.record(lambda: None, [])]
+    made.pop()
+    made.append(recorder.record(lambda: None, []))
+    made.clear()
     recorder.record(lambda: None, [])
     assert [note for note in cuda.notes if note.startswith("pool")] == ["pool 1", "pool 1", "pool 1", "pool 2"]
 
