@@ -39,6 +39,7 @@ def on_ray(
     Raises:
         UserError: Ray does not start, or no node has room for an actor.
     """
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # else Ray prints a page on stdout for each node that dies
     try:
         import ray
     except ImportError:
