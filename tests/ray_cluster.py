@@ -1,4 +1,4 @@
-"""A Ray cluster of made-up nodes on this machine, for tests. Import it only where Ray is installed."""
+"""A Ray cluster of made-up nodes on this machine, for tests."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-import ray
-from ray.cluster_utils import Cluster
-
 from tests.chaos.test_kills import family
+
+SETTINGS = {"prestart_worker_first_driver": False, "worker_register_timeout_seconds": 600, "agent_register_timeout_ms": 300_000}
+"""Settings of Ray for many nodes on few cores: no process starts before an actor needs it, and each may start slowly."""
 
 
 @contextlib.contextmanager
 def cluster() -> Iterator[Any]:
     """Yield a cluster whose first node, that of the driver, has no room for runs."""
+    import ray
+    from ray.cluster_utils import Cluster
+
     ray.shutdown()
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": SETTINGS})
     try:
         yield nodes
     finally:

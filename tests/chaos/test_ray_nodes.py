@@ -21,11 +21,11 @@ import pytest
 from harness.engine import local
 from harness.outcome import Result
 from harness.ray_engine import on_ray
+from tests import ray_cluster
 from tests.chaos.test_kills import family
 from tests.unit.test_engine import essence, jobs, planned, results
 
 pytest.importorskip("ray")
-from tests import ray_cluster
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("made")]
 
@@ -75,7 +75,7 @@ def test_dying_nodes_lose_nothing(nodes: Any, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     crew = [nodes.add_node(wait=False, num_cpus=SLOTS, num_gpus=2) for _ in range(NODES)]
     collected: dict[str, Result] = {}
-    killed = most = 0
+    killed = most = due = 0
     memory = ""
     began, computed = time.monotonic(), time.process_time()
     for event in on_ray(todo, NODES * SLOTS, gpus_per_run=2 / SLOTS):
@@ -87,15 +87,16 @@ def test_dying_nodes_lose_nothing(nodes: Any, tmp_path: Path) -> None:
         paused, idle = time.monotonic(), time.process_time()
         if len(collected) == RUNS // 2:
             memory = megabytes()
-        if killed < KILLS and len(collected) >= RUNS * (killed + 1) / (KILLS + 1):
+        if most == NODES * SLOTS and killed < KILLS and len(collected) >= due:
             ray_cluster.lose(nodes, crew.pop(chance.randrange(len(crew))))
             crew.append(nodes.add_node(wait=False, num_cpus=SLOTS, num_gpus=2))
             killed += 1
+            due = len(collected) + (RUNS - len(collected)) // (KILLS - killed + 1)
         began, computed = began + time.monotonic() - paused, computed + time.process_time() - idle
     seconds, driver = time.monotonic() - began, time.process_time() - computed
     begun, resumed = starts.stat().st_size, starts.read_bytes().count(b"r")
     print(
-        f"\n{len(collected)} runs, {NODES * SLOTS} workers (at most {most} at a time), {killed} nodes killed: {seconds:.0f} s; "
+        f"\n{len(collected)} runs, {most} of {NODES * SLOTS} workers at a time, {killed} nodes killed: {seconds:.0f} s; "
         f"{begun - RUNS} runs begun again, {resumed} of them from their checkpoints; "
         f"the driver computed {1000 * driver / RUNS:.2f} ms for each run; {memory}"
     )
