@@ -29,6 +29,11 @@ def cluster() -> Iterator[Any]:
         nodes.shutdown()
 
 
+def add(nodes: Any, **resources: int) -> Any:
+    """Add a node with these resources. Return before the driver sees it."""
+    return nodes.add_node(wait=False, **resources)
+
+
 def lose(nodes: Any, node: Any) -> None:
     """End all processes of a node at once, as a machine that fails does. Ray's own way leaves time to finish a short run."""
     (raylet,) = node.all_processes["raylet"]

@@ -73,7 +73,7 @@ def test_dying_nodes_lose_nothing(nodes: Any, tmp_path: Path) -> None:
     short = jobs(planned(str(method), seeds=RUNS), 1)
     todo = [replace(job, row=replace(job.row, device="cuda"), checkpoints=tmp_path / "checkpoints") for job in short]
     chance = random.Random(SEED)
-    crew = [nodes.add_node(wait=False, num_cpus=SLOTS, num_gpus=2) for _ in range(NODES)]
+    crew = [ray_cluster.add(nodes, num_cpus=SLOTS, num_gpus=2) for _ in range(NODES)]
     collected: dict[str, Result] = {}
     killed = most = due = 0
     memory = ""
@@ -89,7 +89,7 @@ def test_dying_nodes_lose_nothing(nodes: Any, tmp_path: Path) -> None:
             memory = megabytes()
         if most == NODES * SLOTS and killed < KILLS and len(collected) >= due:
             ray_cluster.lose(nodes, crew.pop(chance.randrange(len(crew))))
-            crew.append(nodes.add_node(wait=False, num_cpus=SLOTS, num_gpus=2))
+            crew.append(ray_cluster.add(nodes, num_cpus=SLOTS, num_gpus=2))
             killed += 1
             due = len(collected) + (RUNS - len(collected)) // (KILLS - killed + 1)
         began, computed = began + time.monotonic() - paused, computed + time.process_time() - idle

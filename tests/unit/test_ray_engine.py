@@ -60,24 +60,6 @@ class Steps:
         view.query(view.space.sample(view.rng))
 """
 
-MAPS = """
-import os, re, time
-from dataclasses import dataclass
-
-@dataclass(frozen=True)
-class Maps:
-    '''Says how many kB of the mapped table this process has, how many are its own, and its part of the shared ones.'''
-    reference = ""
-    def search(self, view):
-        view.query(view.space.sample(view.rng))
-        time.sleep(1.0)
-        with open("/proc/self/smaps") as file:
-            maps = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", file.read(), flags=re.M)
-        table = [text for text in maps if ".npy" in text.partition("\\n")[0]]
-        total = lambda name: float(sum(int(re.search(name + r":\\s+(\\d+)", text)[1]) for text in table))
-        view.log(pages=total("Rss"), part=total("Pss"), own=total("Anonymous"))
-"""
-
 
 @pytest.fixture(autouse=True)
 def own_cluster() -> Iterator[None]:
@@ -122,22 +104,22 @@ def test_the_runs_of_actors_that_are_killed_are_done_by_others(slow: list[Job], 
 def test_a_run_goes_on_from_its_checkpoint_when_its_node_dies(nodes: Any, tmp_path: Path) -> None:
     (tmp_path / "steps.py").write_text(STEPS)
     todo = [replace(job, checkpoints=tmp_path / "ckpt") for job in jobs(planned(str(tmp_path / "steps.py"), seeds=1), 1)]
-    doomed = nodes.add_node(num_cpus=1)
+    doomed = ray_cluster.add(nodes, num_cpus=1)
     collected: dict[str, Result] = {}
     for event in on_ray(todo, 1):
         if not isinstance(event, list):
             collected[event[1].run_id] = event[2]
         elif doomed is not None and any((tmp_path / "ckpt").glob("*.ckpt")):
             ray_cluster.lose(nodes, doomed)
-            nodes.add_node(num_cpus=1)
+            ray_cluster.add(nodes, num_cpus=1)
             doomed = None
     (result,) = collected.values()
     assert result.status == "done" and result.trace["log/first"][0] >= 1
 
 
 def test_a_node_that_dies_costs_no_run(nodes: Any, slow: list[Job]) -> None:
-    expected = essence(results(on_ray, slow, 2)) if nodes.add_node(num_cpus=1) else {}
-    second = nodes.add_node(num_cpus=1)
+    expected = essence(results(on_ray, slow, 2)) if ray_cluster.add(nodes, num_cpus=1) else {}
+    second = ray_cluster.add(nodes, num_cpus=1)
     collected: dict[str, Result] = {}
     for event in on_ray(slow, 2):
         if not isinstance(event, list):
@@ -150,7 +132,7 @@ def test_a_node_that_dies_costs_no_run(nodes: Any, slow: list[Job]) -> None:
 
 @pytest.mark.parametrize(("part", "together"), [(1.0, 1), (0.5, 2)])
 def test_each_run_has_the_stated_part_of_a_gpu(part: float, together: int, nodes: Any, slow: list[Job]) -> None:
-    nodes.add_node(num_cpus=8, num_gpus=2)
+    ray_cluster.add(nodes, num_cpus=8, num_gpus=2)
     todo = [replace(job, row=replace(job.row, device="cuda")) for job in slow]
     by_run = results(partial(on_ray, gpus_per_run=part), todo, 8)
     assert len(by_run) == 8 and {result.status for result in by_run.values()} == {"done"}
@@ -158,18 +140,6 @@ def test_each_run_has_the_stated_part_of_a_gpu(part: float, together: int, nodes
         runs = [result.trace for result in by_run.values() if result.trace["log/gpu"][0] == gpu]
         spans = [(float(run["log/began"][0]), float(run["log/ended"][0])) for run in runs]
         assert max(sum(began <= moment < ended for began, ended in spans) for moment, _ in spans) == together
-
-
-def test_a_table_is_in_memory_once_for_all_workers(nodes: Any, tmp_path: Path) -> None:
-    """Four runs at a time look at their own pages: those of the table are the system's copy of the file, and shared."""
-    (tmp_path / "maps.py").write_text(MAPS)
-    nodes.add_node(num_cpus=4)
-    by_run = results(on_ray, jobs(planned(str(tmp_path / "maps.py"), seeds=8), 1), 4)
-    assert {(result.status, result.error) for result in by_run.values()} == {("done", "")}
-    traces = [result.trace for result in by_run.values()]
-    assert all(trace["log/own"][0] == 0 for trace in traces), "no page of the table is a copy"
-    assert all(trace["log/pages"][0] > 0 for trace in traces)
-    assert min(float(trace["log/part"][0] / trace["log/pages"][0]) for trace in traces) <= 1 / 4, "four workers share the pages"
 
 
 def test_a_cluster_without_room_is_one_line(nodes: Any, slow: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
