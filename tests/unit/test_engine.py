@@ -25,7 +25,7 @@ from harness.errors import UserError
 from harness.job import Enough, Sample
 from harness.outcome import Result
 from harness.plan import PlannedRow, make
-from harness.ray_engine import on_ray
+from harness.ray_engine import _Actor, listen_s, on_ray
 from harness.seeds import derive
 
 BAD = Path(__file__).parents[1] / "bad_methods"
@@ -297,6 +297,19 @@ def test_a_worker_that_closes_its_pipe_and_stays_is_killed(monkeypatch: pytest.M
     assert worker.receive() == []
     assert not worker.alive
     assert worker.process.returncode == -signal.SIGKILL
+
+
+def test_an_actor_of_ray_speaks_after_the_stated_time_and_when_a_run_ends(tmp_path: Path) -> None:
+    assert (listen_s(64), listen_s(10_000)) == (5.0, 200.0), "the driver has at most 50 answers a second to read"
+    (job,) = jobs(planned(says(tmp_path, "import time; time.sleep(2)\nraise OSError('the end')"), seeds=1))
+    actor = _Actor(Surroundings(), listen_s=0.2)
+    ended, _ = actor.do(job)
+    assert ended == []
+    while not ended:
+        ended, _ = actor.listen()
+    assert [result.run_id for result in ended] == [run.run_id for run in job.runs] and "the end" in ended[0].error
+    assert actor._worker is not None
+    actor._worker.dismiss()
 
 
 MAPS = """
