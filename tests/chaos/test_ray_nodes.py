@@ -119,7 +119,7 @@ def megabytes() -> str:
             if (kind := next((name for name in sizes if name in command), "")) and used:
                 sizes[kind].append(int(used[1]) / 1000)
     actors, nodes = (max(len(sizes[kind]), 1) for kind in ("ray::_Actor", "raylet/raylet"))
-    actor, worker, raylet, agents = map(sum, sizes.values())
+    actor, worker, raylet, agents = (sum(values) for values in sizes.values())
     return (
         f"{actors} actors of {actor / actors:.0f} MB, with {worker / actors:.0f} MB for the worker of each; "
         f"{(raylet + agents) / nodes:.0f} MB for Ray itself on each of {nodes} nodes"
