@@ -190,8 +190,9 @@ def _caption(trainings: pd.DataFrame) -> str:
     how = f"Recipe {recipes}; {what} {when} ({first['images']})."
     if not first[Training.CHOSEN_BY]:
         return how
+    searches = "each set of a row's searches" if trainings[Training.SET].nunique() > 1 else "each row's searches"
     return (
-        f"{how} Of each {'set of a ' * (trainings[Training.SET].nunique() > 1)}row's searches the cell with the {best} in the trainings '{first['chosen_by']}', "
+        f"{how} Of {searches} the cell with the {best} in the trainings '{first['chosen_by']}', "
         f"trained with seeds {trainings['seed'].min()} to {trainings['seed'].max()}."
         + ("" if on_valid else " The choice was made on the test set: such an error is optimistic.")
     )
