@@ -167,9 +167,7 @@ def _kendall(index: int) -> Measure:
     """
 
     def measure(of: Of) -> pd.Series:
-        probed = signal.probed(of.study, of.study.evidence.traces, of.benchmark)
-        sources = sorted((source for source in probed if source.row == of.row), key=lambda source: not source.printed_on)
-        runs = probed[sources[0]] if sources else []
+        _, runs = signal.as_printed(of.study, of.study.evidence.traces, of.benchmark).get(of.row, (None, []))
         return pd.Series([kendall(run.by_shared, run.by_own)[index] for run in runs], dtype=float).dropna()
 
     return measure

@@ -290,9 +290,7 @@ def test_the_papers_numbers_are_on_the_page(tmp_path: Path) -> None:
         assert words in text
     assert len(pd.read_csv(tmp_path / "trainings.csv")) == len(evidence.trainings)
     assert (tmp_path / "genotypes.png").stat().st_size > 1000 and "genotypes.png" in text
-    assert (
-        "Cells of the DARTS space, as the first finished search of each row proposed them: normal and reduction cell." in text
-    )
+    assert "Cells that the first finished search of each row proposed. DARTS space: normal and reduction cell." in text
 
 
 def test_verdicts_on_trained_cells_are_counted_by_row_stage_and_data_set() -> None:
