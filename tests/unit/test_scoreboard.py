@@ -115,6 +115,17 @@ def test_a_number_that_no_search_here_can_measure_has_its_own_class(label: str, 
     assert item.kind == kind and not len(item.values)
 
 
+def test_both_numbers_of_the_cherry_picked_space_are_read() -> None:
+    """SparseNAS, the last line of Table 1: trained as DARTS trains."""
+    row, of_row = "sparse_nas:cherry_picked", {"recipe": "darts"}
+    cells = [trained(row, [97.4], **of_row), trained(row, [83.0], **of_row, stage="cifar100", data="cifar100")]
+    items = compare([study([found(row)], trainings=pd.concat(cells))], PUBLISHED)
+    compared = {item.line["target"]: item for item in items if (item.row, item.line["metric"]) == (row, "test_error_pct")}
+    values = {target: (item.line["mean"], item.values.tolist()) for target, item in compared.items()}
+    assert values == {"cifar10": (2.50, pytest.approx([2.6])), "cifar100": (16.79, [17.0])}
+    assert {item.verdict.reason for item in compared.values()} == {"printed without a spread"}, "the recipe is the paper's"
+
+
 def test_each_set_of_four_searches_has_its_printed_number_and_the_command_makes_the_searches() -> None:
     """GAEA, Table 3: three sets of seeds, and in each the best of four searches."""
     recipe = {"recipe": "gaea"}
