@@ -41,7 +41,7 @@ def places(run: Ranked) -> np.ndarray:
 
 
 def _draw(row: str, run: Ranked, panel: Axes, looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    look = {"color": looks[row]["color"], "marker": "o", "markersize": 2.5, "linewidth": 0.8, "alpha": 0.7}
+    look: dict[str, Any] = {"color": looks[row]["color"], "marker": "o", "markersize": 2.5, "linewidth": 0.8, "alpha": 0.7}
     for line in panel.plot([0, 1], places(run), gid=f"{ROW}{row}", **look):
         line.set_clip_on(False)  # points lie on the border
     panel.set_xticks([0, 1], ["shared weights", "own weights"])
