@@ -13,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.darts.data import Batch
 from benchmarks.darts.image_folder import decoders, shuffled, standardised
 from benchmarks.darts.subsample import subsample
 from harness.device import prepare, upload
 from harness.seeds import derive
-from harness.weight_sharing import Batch, Pairing
+from harness.weight_sharing import Pairing
 
 AREA, RATIO, ATTEMPTS = (0.08, 1.0), (3 / 4, 4 / 3), 10
 """A crop for training: its share of the image, its width divided by its height, and the draws until one fits."""

@@ -27,9 +27,13 @@ UNCERTAIN_EPOCH = "the printed number may be a best epoch on the test set, ours 
 IMAGES = {"valid": "validation images", "test": "the test set"}
 
 
-def lines(study: Study, benchmark: str, data: str) -> dict[str, list[Line]]:
-    """Return by row the papers' lines of its cell on a data set; the first line is the one that judges."""
-    by_row = study.printed_lines(benchmark, METRICS.get(data, "test_error_pct"))
+def lines(study: Study, benchmark: str, data: str, metric: str = "") -> dict[str, list[Line]]:
+    """Return by row the papers' lines of its cell on a data set; the first line is the one that judges.
+
+    Args:
+        metric: empty: the metric that judges cells on the data set.
+    """
+    by_row = study.printed_lines(benchmark, metric or METRICS.get(data, "test_error_pct"))
     on_data = {row: [line for line in several if line["target"] == data] for row, several in by_row.items()}
     return {row: several for row, several in on_data.items() if several}
 
@@ -46,6 +50,11 @@ def chosen(study: Study, benchmark: str) -> Iterator[tuple[str, str, pd.DataFram
 def perplexed(trainings: pd.DataFrame) -> bool:
     """Return whether the trainings are of language models, which are compared by perplexity."""
     return bool((trainings[Training.METRIC] == "perplexity").all())
+
+
+def has_top5(data: str) -> bool:
+    """Return whether the papers print top-5 errors on a data set too."""
+    return METRICS.get(data) == "top1_error_pct"
 
 
 def results(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> pd.Series:

@@ -18,7 +18,7 @@ class WeightTraining:
     lr_end: Annotated[float, "learning rate after the last epoch of the cosine"] = 0.001
     lr_period: Annotated[float, "half a cosine, as a share of the schedule"] = 1.0
     lr_restart: Annotated[float, "after a period the cosine restarts at this share of its peak; 0: it rises again (D-24)"] = 0.0
-    lr_warmup: Annotated[int, "first epochs, in which the rate rises in equal steps to the full rate; 0: none"] = 0
+    lr_warmup: Annotated[int, "first epochs, in which the rate rises in equal steps to the full rate; 0: none (D-143)"] = 0
     lr_ahead: Annotated[int, "the schedule is this many epochs ahead (1: the scheduler steps before the first epoch)"] = 0
     momentum: Annotated[float, "momentum of the weights"] = 0.9
     nesterov: Annotated[bool, "use Nesterov momentum"] = True
