@@ -227,9 +227,8 @@ def test_an_epoch_has_every_image_once_and_depends_on_world_and_number_alone(fol
     data = subsample.subsample()
     for part, rows in (("train", slice(0, 18)), ("valid", slice(18, 25))):
         epoch = labels_of(images.batches(part, 8, 3))
-        assert sorted(itertools.chain(*epoch)) == sorted(data.labels[rows].tolist()) and {
-            len(batch) for batch in epoch[:-1]
-        } <= {8}
+        assert sorted(itertools.chain(*epoch)) == sorted(data.labels[rows].tolist())
+        assert {len(batch) for batch in epoch[:-1]} <= {8}
     (first, _), (again, _), (third, _), (moved, _) = (
         next(iter(loader.batches("train", 8, epoch))) for loader, epoch in ((images, 3), (same, 3), (other, 3), (images, 4))
     )

@@ -376,7 +376,7 @@ def test_the_stored_runs_that_are_not_on_the_page_are_named() -> None:
 def test_the_way_to_a_number_is_a_command_that_plans_its_row() -> None:
     """Plan the command of every line that can be measured. A distance needs the base row, too."""
     from harness import protocols
-    from harness.plan import make
+    from harness.plan import make, rows_of
     from harness.scoreboard import way
 
     planned: dict[str, set[str]] = {}
@@ -390,15 +390,18 @@ def test_the_way_to_a_number_is_a_command_that_plans_its_row() -> None:
             name, _, change = arguments["--set"].partition(".")
             settings = {name: dict([change.split("=")])}
         if item.way.arguments not in planned:
+            methods = arguments["--methods"].split(",") if "--methods" in arguments else []
             plan = make(
                 protocols.protocol(arguments["--protocol"]),
-                methods=arguments.get("--methods", "").split(",") if "--methods" in arguments else [],
+                methods=methods,
                 everything="--methods" not in arguments,
                 benchmarks=[arguments["--benchmarks"]],
                 settings=settings,
                 report_only=True,
             )
+            without_data = [part for part in plan.protocol.parts if (arguments["--benchmarks"], part.kind) in plan.closed]
             planned[item.way.arguments] = {row.spec.row for row in plan.rows} | {row for _, _, row in plan.skipped}
+            planned[item.way.arguments] |= {row for part in without_data for row in rows_of(part, methods)}
         assert item.row in planned[item.way.arguments], item.way.arguments
     assert len(planned) >= 50
 
