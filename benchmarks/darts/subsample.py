@@ -56,8 +56,8 @@ class Subsample:
     def describe(self) -> str:
         """Return name, sizes and checksum, for captions and identities."""
         first, second = self.weights, len(self.labels) - self.weights
-        whole = len(self.everything.paths)
-        return f"ImageNet, {first:,} + {second:,} of {whole:,} training images, {self.checksum[:12]}"
+        total = len(self.everything.paths)
+        return f"ImageNet, {first:,} + {second:,} of {total:,} training images, {self.checksum[:12]}"
 
 
 def parts(names: Sequence[str], files: Files) -> tuple[list[int], list[int]]:

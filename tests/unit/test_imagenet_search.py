@@ -173,17 +173,17 @@ def test_crops_have_the_distribution_of_those_from_files() -> None:
     boxes = crops(torch.full((4000,), 1.5), torch.Generator().manual_seed(0))
     rng = random.Random(0)
     image = Image.new("RGB", (1500, 1000))
-    found: list[tuple[float, ...]] = []
+    cropped: list[tuple[float, ...]] = []
 
     def resize(self: Image.Image, size: tuple[int, int], resample: int, box: tuple[int, ...]) -> Image.Image:
-        found.append(box)
+        cropped.append(box)
         return Image.new("RGB", (1, 1))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Image.Image, "resize", resize)
         for _ in range(4000):
             image_folder.augmented(image, 1, rng)
-    left, top, right, bottom = np.array(found).T
+    left, top, right, bottom = np.array(cropped).T
     drawn = [left / 1500, top / 1000, (right - left) / 1500, (bottom - top) / 1000]
     for ours, theirs in zip(boxes.numpy().T, drawn, strict=True):
         assert ours.mean() == pytest.approx(theirs.mean(), abs=0.012) and ours.std() == pytest.approx(theirs.std(), abs=0.012)
@@ -191,8 +191,8 @@ def test_crops_have_the_distribution_of_those_from_files() -> None:
 
 def test_a_whole_image_of_its_size_is_itself_and_mirrored_from_right_to_left() -> None:
     images = torch.randint(256, (2, 16, 16, 3), generator=torch.Generator().manual_seed(0)).byte()
-    whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(2, 4)
-    plain, turned = cut(images, whole, torch.tensor([False, True]), 16)
+    everything = torch.tensor([[0.0, 0.0, 1.0, 1.0]]).expand(2, 4)
+    plain, turned = cut(images, everything, torch.tensor([False, True]), 16)
     expected = standardised(images)
     torch.testing.assert_close(plain, expected[0], rtol=0, atol=1e-5)
     torch.testing.assert_close(turned, expected[1].flip(-1), rtol=0, atol=1e-5)
@@ -345,7 +345,7 @@ def test_the_rate_rises_for_five_epochs_and_then_follows_the_cosine(begun: Calla
     rates = [search.rate(float(epoch)) for epoch in range(50)]
     assert rates[:5] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
     assert rates[5:] == pytest.approx([0.25 * (1 + math.cos(math.pi * epoch / 50)) for epoch in range(5, 50)])
-    assert search.rate(0.9) == rates[0], "under a budget epochs are parts of its own"
+    assert search.rate(0.9) == rates[0], "a budget may divide an epoch of the schedule"
 
 
 @pytest.mark.parametrize("row", ["pc_darts", "gaea_pc_darts"])
