@@ -48,6 +48,13 @@ def of_lines(lines: Sequence[Line]) -> Cited:
     return cited(" / ".join(dict.fromkeys(map(_of_cell, lines))), lines)
 
 
+def of_top5(study: Study, benchmark: str, data: str) -> Mapping[str, Cited]:
+    """Return by row the papers' top-5 errors of its cell on a data set, in percent."""
+    by_row = cell_errors.lines(study, benchmark, data, metric="top5_error_pct")
+    texts = {row: dict.fromkeys(spread(line["mean"], line["std"]) for line in lines) for row, lines in by_row.items()}
+    return {row: cited(" / ".join(texts[row]), lines) for row, lines in by_row.items()}
+
+
 def _of_cell(line: Line) -> str:
     size = f"{number(line['params_M'], 2)} M" if isfinite(line["params_M"]) else ""
     cost = f"{line['search_cost']:g} {line['cost_unit']}" if isfinite(line["search_cost"]) else ""

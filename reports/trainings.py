@@ -38,9 +38,10 @@ def blocks(study: Study, benchmark: str) -> list[Block]:
             for set_number in (group[Training.SET].unique().tolist() if tested else ())
             for row, text in sources.of_cells(study, benchmark, data, set_number).items()
         }
+        top5 = sources.of_top5(study, benchmark, data) if tested else {}
         results = cell_errors.judged(study, benchmark, data, group) if tested else {}
         shown.append(Heading(f"The chosen cells, trained from scratch: {stage}"))
-        shown.append(chosen_cell(group, study.labels, costs(study, benchmark), published, results))
+        shown.append(chosen_cell(group, study.labels, costs(study, benchmark), published, results, top5))
         if results:
             measure = (
                 "Test perplexity over the trainings of the chosen cell. "
@@ -84,7 +85,7 @@ def costs(study: Study, benchmark: str) -> dict[str, str]:
     return texts
 
 
-ERROR = "error %"
+ERROR, TOP5 = "error %", "top-5 error %"
 
 
 def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
@@ -99,6 +100,8 @@ def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
         line |= {measure: number(last.mean), "between cells": number(last.between), "within a cell": number(last.within)}
         if measure == ERROR:
             line["best epoch, error %"] = number(best.mean)
+        if cell_errors.has_top5(str(group[Training.DATA].iloc[0])):
+            line[TOP5] = number(nested([*by_search(group, Training.TOP5).values()]).mean)
         cells = group.drop_duplicates(Training.WORLD)
         line |= {"params M": _millions(cells[Training.PARAMETERS]), "MACs M": _millions(cells[Training.MACS])}
         lines.append(line | (columns(comparison, row) if comparison else {}))
@@ -113,6 +116,7 @@ def chosen_cell(
     costs: dict[str, str],
     printed: Mapping[tuple[str, int], str],
     judged: Mapping[tuple[str, int], Judged],
+    printed_top5: Mapping[str, str] | None = None,
 ) -> Table:
     """Return the table of a stage that trains, for each row and set of its searches, the cell that an earlier stage chose.
 
@@ -120,6 +124,7 @@ def chosen_cell(
         costs: measured cost of one search by row, in words.
         printed: by row and set, the papers' numbers, with the source.
         judged: by row and set, the verdict.
+        printed_top5: by row, the papers' top-5 errors.
     """
     lines, measure = [], _measure(trainings)
     several = trainings[Training.SET].nunique() > 1
@@ -133,6 +138,9 @@ def chosen_cell(
         else:
             validated = group[Training.VALID_PERPLEXITY].dropna().to_numpy(dtype=float)
             line["validation perplexity"] = spread(*mean_std(validated))
+        if cell_errors.has_top5(str(group[Training.DATA].iloc[0])):
+            line[TOP5] = spread(*mean_std(cell_errors.of(group, Training.TOP5)))
+            line |= {f"published {TOP5}": printed_top5.get(row, MISSING)} if printed_top5 else {}
         for title, size in (("params M", Training.PARAMETERS), ("MACs M", Training.MACS)):
             line[title] = number(group[size].mean() / 1e6, _digits(group[size]))
         line["one search"] = costs.get(row, MISSING)
@@ -188,6 +196,9 @@ def _caption(trainings: pd.DataFrame) -> str:
     lengths = dict(zip(trainings[Training.RECIPE], trainings[Training.EPOCHS], strict=True))
     recipes = ", ".join(f"{recipe} ({count} epochs)" for recipe, count in lengths.items())
     how = f"Recipe {recipes}; {what} {when} ({first['images']})."
+    searched = str(first[Training.BENCHMARK]).partition("/")[2]
+    if searched != first[Training.DATA]:
+        how += f" The cells were searched on {target_name(searched)}."
     if not first[Training.CHOSEN_BY]:
         return how
     searches = "each set of a row's searches" if trainings[Training.SET].nunique() > 1 else "each row's searches"

@@ -27,13 +27,14 @@ UNCERTAIN_EPOCH = "the printed number may be a best epoch on the test set, ours 
 IMAGES = {"valid": "validation images", "test": "the test set"}
 
 
-def lines(study: Study, benchmark: str, data: str, set_number: int = 1) -> dict[str, list[Line]]:
+def lines(study: Study, benchmark: str, data: str, set_number: int = 1, metric: str = "") -> dict[str, list[Line]]:
     """Return by row the papers' lines of its cell on a data set; the first line is the one that judges.
 
     Args:
         set_number: of the set of searches among which the cell was chosen.
+        metric: empty: the metric that judges cells on the data set.
     """
-    metric = METRICS.get(data, "test_error_pct") + f"[seed set {set_number}]" * (set_number > 1)
+    metric = (metric or METRICS.get(data, "test_error_pct")) + f"[seed set {set_number}]" * (set_number > 1)
     by_row = study.printed_lines(benchmark, metric)
     on_data = {row: [line for line in several if line["target"] == data] for row, several in by_row.items()}
     return {row: several for row, several in on_data.items() if several}
@@ -50,13 +51,19 @@ def chosen(study: Study, benchmark: str) -> Iterator[tuple[str, str, pd.DataFram
 
 def chosen_cells(trainings: pd.DataFrame) -> Iterator[tuple[tuple[str, int], pd.DataFrame]]:
     """Yield the trainings of each chosen cell of a stage, by row and by the set of searches among which it was chosen."""
-    for (row, set_number), group in trainings.groupby([Training.ROW, Training.SET], sort=False):
-        yield (str(row), int(set_number)), group
+    for _, group in trainings.groupby([Training.ROW, Training.SET], sort=False):
+        first = group.iloc[0]
+        yield (str(first[Training.ROW]), int(first[Training.SET])), group
 
 
 def perplexed(trainings: pd.DataFrame) -> bool:
     """Return whether the trainings are of language models, which are compared by perplexity."""
     return bool((trainings[Training.METRIC] == "perplexity").all())
+
+
+def has_top5(data: str) -> bool:
+    """Return whether the papers print top-5 errors on a data set too."""
+    return METRICS.get(data) == "top1_error_pct"
 
 
 def results(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> pd.Series:

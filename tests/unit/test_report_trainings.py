@@ -224,6 +224,22 @@ def test_other_data_have_their_own_margin_and_metric_and_one_training_has_no_int
     assert result.verdict.name == NOT_COMPARABLE and "without a spread" in result.verdict.reason
 
 
+def test_top_five_errors_are_columns_on_imagenet_and_the_searched_images_are_named() -> None:
+    moved = of_row("gaea_pc_darts", 24.3, recipe="imagenet_pc_darts", data="imagenet", stage="imagenet", top5=92.6)
+    direct = moved.assign(benchmark="darts/imagenet", top5=92.9, stage="direct")
+    cells = pd.concat([moved, direct])
+    assert {column.name for column in every_cell(trainings(), {}).columns} & {"top-5 error %"} == set()
+    for group, error, sentence in ((moved, "7.40", True), (direct, "7.10", False)):
+        study = Study(page(cells), published.load())
+        printed = sources.of_top5(study, group["benchmark"].iloc[0], "imagenet")
+        table = chosen_cell(group, {}, {}, {}, {}, printed)
+        line = dict(zip((column.name for column in table.columns), table.rows[0], strict=True))
+        assert (line["top-5 error %"], line["published top-5 error %"]) == (f"{error} ± 0.00", "7.30")
+        assert ("The cells were searched on CIFAR-10." in table.caption) == sentence
+        columns = [column.name for column in every_cell(group, {}).columns]
+        assert every_cell(group, {}).rows[0][columns.index("top-5 error %")] == error
+
+
 def test_the_chosen_cell_has_its_difference_even_if_it_is_not_judged() -> None:
     rows = ("darts:second_order", "sparse_nas:cherry_picked")
     jpeg = page(of_row(rows[0], 2.80), of_row(rows[1], 2.55), images=dict.fromkeys(rows, JPEG))
