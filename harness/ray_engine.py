@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.engine import LOSSES, Deaths, Finished, Surroundings, UnderWay, Worker
 from harness.errors import UserError
-from harness.job import TICK_S, Job
+from harness.job import TICK_S, Job, Jobs
 from harness.outcome import Result
 from harness.spec import RunSpec
 
@@ -46,10 +46,11 @@ def on_ray(
         import ray
     except ImportError:
         raise UserError("--engine ray needs Ray: pip install 'nas-harness[ray]'") from None
-    queue = iter(jobs)
-    pending = [job for job in [next(queue, None)] if job]
-    if not pending:
+    queue = Jobs(jobs)
+    first = queue.take()
+    if first is None:
         return
+    queue.back.append(first)
     around = surroundings or Surroundings()
     if not ray.is_initialized():
         mine = None if os.environ.get("RAY_ADDRESS") else workers * around.threads
@@ -57,28 +58,20 @@ def on_ray(
             ray.init(num_cpus=mine, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:
             raise UserError(f"Ray does not start: {_first_line(error)}") from None
-    needs = {"num_cpus": around.threads, "num_gpus": gpus_per_run if pending[0].row.device == "cuda" else 0}
+    needs = {"num_cpus": around.threads, "num_gpus": gpus_per_run if first.row.device == "cuda" else 0}
     actor = ray.remote(max_restarts=0, max_task_retries=0)(_Actor).options(**needs)
     shared = ray.put(around)
     deaths = Deaths(LOSSES)
     flying: dict[Any, _Post] = {}
     """By the reference of its answer, an actor that starts or does a job."""
-    exhausted, reason = False, ""
+    reason = ""
     said = seen = time.monotonic()
 
-    def following() -> Job | None:
-        nonlocal exhausted
-        if pending:
-            return pending.pop()
-        job = None if exhausted else next(queue, None)
-        exhausted = job is None
-        return job
-
     try:
-        while pending or not exhausted or any(post.job for post in flying.values()):
+        while queue.back or not queue.exhausted or any(post.job for post in flying.values()):
             starting = sum(post.job is None for post in flying.values())
             lacking = min(
-                workers - len(flying) if not exhausted else len(pending) - starting,
+                workers - len(flying) if not queue.exhausted else len(queue.back) - starting,
                 max(STARTING, workers // STARTING) - starting,
             )
             for _ in range(lacking):
@@ -107,14 +100,14 @@ def on_ray(
                     if post.job:
                         lost, unfinished = deaths.settle(post.job, post.left, post.share, reason)
                         yield from lost
-                        pending += unfinished
+                        queue.back += unfinished
                     continue
                 if post.job:
                     for result in results:
                         yield post.job.row, post.left.pop(0), result
                 if post.left:
                     flying[post.actor.listen.remote()] = post
-                elif (job := following()) is not None:
+                elif (job := queue.take()) is not None:
                     post.job, post.left, post.share = job, list(job.runs), 0.0
                     flying[post.actor.do.remote(job)] = post
                 else:
