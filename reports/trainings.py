@@ -85,7 +85,8 @@ def costs(study: Study, benchmark: str) -> dict[str, str]:
     return texts
 
 
-ERROR, TOP5 = "error %", "top-5 error %"
+ERROR, TOP5, PERPLEXITY = "error %", "top-5 error %", "perplexity"
+PUBLISHED = {ERROR: "published error %", PERPLEXITY: "published perplexity"}
 
 
 def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
@@ -144,7 +145,7 @@ def chosen_cell(
         for title, size in (("params M", Training.PARAMETERS), ("MACs M", Training.MACS)):
             line[title] = number(group[size].mean() / 1e6, _digits(group[size]))
         line["one search"] = costs.get(row, MISSING)
-        line |= {f"published {measure}": printed.get(cell, MISSING)} if printed else {}
+        line |= {PUBLISHED[measure]: printed.get(cell, MISSING)} if printed else {}
         lines.append(line | (_verdict(judged.get(cell)) if judged else {}))
     return table(_caption(trainings), lines)
 
@@ -162,7 +163,7 @@ def _verdict(result: Judged | None) -> dict[str, str]:
 
 def _measure(trainings: pd.DataFrame) -> str:
     """Return the title of the results of trainings."""
-    return "perplexity" if cell_errors.perplexed(trainings) else ERROR
+    return PERPLEXITY if cell_errors.perplexed(trainings) else ERROR
 
 
 def _count(group: pd.DataFrame) -> str:

@@ -52,7 +52,7 @@ class MadeCorpus(Corpus):
 
 
 CORPUS = MadeCorpus("made", "invented text", WORDS, "0")
-SHORT = MadeCorpus("made", "short invented text", WORDS, "1", 600)
+SHORT = MadeCorpus("made", "short invented text", WORDS, "1", most=600)
 
 
 def show(path: Path, patch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from benchmarks.darts.macro import Macro
-from benchmarks.darts.subsampled_images import SubsampledImages
 from benchmarks.darts.supernet import SEARCH, Supernet
 from benchmarks.images.task import SearchImages
 from harness.seeds import derive
@@ -45,6 +44,8 @@ class DartsTask:
         macro = MACROS[dataset]
         data: SearchImages | SubsampledImages
         if dataset == "imagenet":
+            from benchmarks.darts.subsampled_images import SubsampledImages  # reads files of images, which needs Pillow
+
             data = SubsampledImages(world, device, macro.size)
             macro = replace(macro, classes=data.classes)
         else:

@@ -34,8 +34,8 @@ class TestPtb(UntabulatedContract, WeightSharingContract):
     def points(self, problem: Problem) -> Points:
         """Return the bytes of windows of the texts, as a task stores them."""
         data = corpus(self.benchmarks[0].partition("/")[2])
-        windows = {part: self.windows(data.part(part)) for part in ("train", "valid", "test")}
-        return Points(windows["train"] + windows["valid"], windows["test"])
+        searched = [*self.windows(data.searched()), *self.windows(data.part("valid"))]
+        return Points(searched, self.windows(data.part("test")))
 
     @staticmethod
     def windows(ids: np.ndarray) -> list[bytes]:
