@@ -1,0 +1,143 @@
+"""Whole trainings of DARTS' recurrent cells, against losses that its released code gave for the same random numbers.
+
+The released code (``rnn/train.py`` in its last version, f276dd3) trained a tiny model on :func:`text` in float64. Only its
+sources of random numbers were exchanged for the generators below. Its losses were printed with all digits. They cover first
+weights, block lengths and their rates, the five dropouts, the slowness penalty, clipping, decay, the carried state, the change
+to averaged SGD, and the choice of the epoch that is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.darts_rnn import retraining
+from benchmarks.darts_rnn.blocks import streams
+from benchmarks.darts_rnn.corpus import Corpus, Ids
+from benchmarks.darts_rnn.dropout import Dropout, Masks
+from benchmarks.darts_rnn.model import LanguageModel
+from benchmarks.darts_rnn.published import published
+from benchmarks.darts_rnn.recipe import Recipe
+from benchmarks.darts_rnn.retraining import Retraining
+
+TYPES = 30
+END = 29
+SETTINGS = Recipe("recorded", "", 8, 4, 6, weight_decay=1e-3, slowness=0.1, length=12, patience=2)
+"""Large decay and penalty, so that both matter; everything else that is not a size is DARTS'."""
+
+
+class Losses(NamedTuple):
+    """Mean losses, as the released code prints them: those of a text are over its rows (D-95)."""
+
+    train: list[float]
+    valid: list[float]
+    """After each epoch, of the weights or of their mean."""
+    test: float
+    """Of the best epoch."""
+
+
+RECORDED = {
+    "DARTS_V1": Losses(
+        [3.5208013689, 3.5574972206, 3.4919270411, 3.5211212414, 3.5166097052, 3.5527040427, 3.6665222581, 3.5534522972],
+        [3.5526907914, 3.4326894287, 3.7788839650, 3.4505313046, 3.3982146946, 3.4807535316, 3.3037180976, 3.2955591911],
+        3.3744850825,
+    ),
+    "DARTS_V2": Losses(
+        [3.5568567691, 3.5835408724, 3.4942158292, 3.5481204148, 3.5063528315, 3.5550991272, 3.7344627027, 3.5741845994],
+        [3.5738366105, 3.4314773658, 3.6249245672, 3.4028882156, 3.3866647432, 3.4715522931, 3.2928981789, 3.2892160644],
+        3.3653518409,
+    ),
+}
+
+
+def text(seed: int, lines: int) -> Ids:
+    """Return all words in order, then lines of nine words, each with an end."""
+    rng = np.random.RandomState(seed)
+    ids = list(range(TYPES))
+    for _ in range(lines):
+        word = rng.randint(END)
+        for _ in range(9):
+            ids.append(word)
+            word = (2 * word + rng.randint(3)) % END
+        ids.append(END)
+    return np.array(ids)
+
+
+class Recorded(Corpus):
+    """The text of the recorded trainings."""
+
+    def part(self, name: str) -> Ids:
+        return text(*{"train": (0, 90), "valid": (1, 40), "test": (2, 10)}[name])
+
+
+class Lengths:
+    """The random numbers of the lengths of blocks, one generator for all epochs, as in the released code."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.RandomState(seed)
+
+    def random(self) -> float:
+        return self._rng.random_sample()
+
+    def gauss(self, mean: float, spread: float) -> float:
+        return self._rng.normal(mean, spread)
+
+
+def set_first_weights(model: LanguageModel) -> None:
+    """Set the weights, in the order of the released code."""
+    rng = np.random.RandomState(10)
+    with torch.no_grad():
+        for value in (model.embedding, model.first, *(model.matrix(node) for node in range(1, 9))):
+            value.copy_(torch.from_numpy(rng.uniform(-0.04, 0.04, tuple(value.shape))))
+
+
+def masks(rng: np.random.RandomState, how: Dropout, streams: int, width: int, types: int, *others: object) -> Masks:
+    """Return the masks of a block, drawn in the order of the released code.
+
+    Args:
+        others: the generator and the device of :meth:`Dropout.draw`, without effect.
+    """
+
+    def kept(probability: float, *shape: int) -> Tensor:
+        return torch.from_numpy((rng.random_sample(shape) < 1 - probability) / (1 - probability))
+
+    def raised(probability: float, *shape: int) -> Tensor:
+        return torch.from_numpy((rng.random_sample(shape) >= probability) / (1 - probability))
+
+    words = kept(how.dropoute, types, 1) if how.dropoute else None
+    embedded = kept(how.dropouti, streams, width)
+    inputs, hidden = raised(how.dropoutx, streams, width), raised(how.dropouth, streams, width)
+    return Masks(words, embedded * inputs, hidden, kept(how.dropout, streams, width))
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Compute in float64, in which rounding cannot hide a difference."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_training_has_the_losses_of_the_released_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths, dropped = Lengths(12), np.random.RandomState(11)
+    monkeypatch.setattr(retraining, "random", SimpleNamespace(Random=lambda seed: lengths))
+    monkeypatch.setattr(Dropout, "draw", lambda how, *sizes: masks(dropped, how, *sizes))
+    run = Retraining(published()[name], SETTINGS, Recorded("recorded", "recorded", TYPES, ""), 0)
+    set_first_weights(run.model)
+    run.run()
+    recorded = RECORDED[name]
+    rows = {part: len(streams(run.data.part(part), count)) for part, count in (("valid", 10), ("test", 1))}
+    assert [line["train_loss"] for line in run.lines] == pytest.approx(recorded.train, rel=1e-8)
+    printed = [line["valid_loss"] * (rows["valid"] - 1) / rows["valid"] for line in run.lines]
+    assert printed == pytest.approx(recorded.valid, rel=1e-8)
+    assert run.final("test").loss * (rows["test"] - 1) / rows["test"] == pytest.approx(recorded.test, rel=1e-8)
+    assert [line["averaged"] for line in run.lines] == [0, 0, 0, 0, 0, 0, 1, 1]
