@@ -28,8 +28,8 @@ from benchmarks.darts_rnn.retraining import Retraining
 
 TYPES = 30
 END = 29
-SETTINGS = Recipe("recorded", "", 8, 4, 6, weight_decay=1e-3, slowness=0.1, length=12, patience=2)
-"""Large decay and penalty, so that both matter; everything else that is not a size is DARTS'."""
+SETTINGS = Recipe("recorded", "", 6, 4, 6, lr=5.0, weight_decay=1e-3, slowness=0.1, length=12, patience=1)
+"""Decay and penalty are large, so that both matter. At a rate of 20 such a small model is chaotic. Dropouts are DARTS'."""
 
 
 class Losses(NamedTuple):
@@ -44,14 +44,14 @@ class Losses(NamedTuple):
 
 RECORDED = {
     "DARTS_V1": Losses(
-        [3.5208013689, 3.5574972206, 3.4919270411, 3.5211212414, 3.5166097052, 3.5527040427, 3.6665222581, 3.5534522972],
-        [3.5526907914, 3.4326894287, 3.7788839650, 3.4505313046, 3.3982146946, 3.4807535316, 3.3037180976, 3.2955591911],
-        3.3744850825,
+        [3.47698070085, 3.39393309136, 3.38361199743, 3.40153628147, 3.39040022066, 3.38186093952],
+        [3.30196107148, 3.29681460840, 3.30271509246, 3.29361036315, 3.28928850064, 3.28803400421],
+        3.36070603135,
     ),
     "DARTS_V2": Losses(
-        [3.5568567691, 3.5835408724, 3.4942158292, 3.5481204148, 3.5063528315, 3.5550991272, 3.7344627027, 3.5741845994],
-        [3.5738366105, 3.4314773658, 3.6249245672, 3.4028882156, 3.3866647432, 3.4715522931, 3.2928981789, 3.2892160644],
-        3.3653518409,
+        [3.47397874068, 3.40893302213, 3.39314639919, 3.40406638105, 3.39038527257, 3.38331030394],
+        [3.29670870792, 3.28881497635, 3.29823881404, 3.28834697023, 3.28588657870, 3.28398296622],
+        3.35815596702,
     ),
 }
 
@@ -90,11 +90,11 @@ class Lengths:
 
 
 def set_first_weights(model: LanguageModel) -> None:
-    """Set the weights, in the order of the released code."""
+    """Set the weights, in the order of the released code: large ones, so that the cell matters."""
     rng = np.random.RandomState(10)
     with torch.no_grad():
         for value in (model.embedding, model.first, *(model.matrix(node) for node in range(1, 9))):
-            value.copy_(torch.from_numpy(rng.uniform(-0.04, 0.04, tuple(value.shape))))
+            value.copy_(torch.from_numpy(rng.uniform(-1, 1, tuple(value.shape))))
 
 
 def masks(rng: np.random.RandomState, how: Dropout, streams: int, width: int, types: int, *others: object) -> Masks:
@@ -140,4 +140,4 @@ def test_a_training_has_the_losses_of_the_released_code(name: str, monkeypatch: 
     printed = [line["valid_loss"] * (rows["valid"] - 1) / rows["valid"] for line in run.lines]
     assert printed == pytest.approx(recorded.valid, rel=1e-8)
     assert run.final("test").loss * (rows["test"] - 1) / rows["test"] == pytest.approx(recorded.test, rel=1e-8)
-    assert [line["averaged"] for line in run.lines] == [0, 0, 0, 0, 0, 0, 1, 1]
+    assert [line["averaged"] for line in run.lines] == [0, 0, 0, 1, 1, 1]

@@ -48,8 +48,8 @@ class Ended(NamedTuple):
 
 
 RECORDED = {
-    "darts:bilevel": Ended(1.6327961256, 221.5720878229, 3.3476345463),
-    "darts:second_order": Ended(2.0751069482, 206.9170667323, 3.3336164091),
+    "darts:bilevel": Ended(1.8053374282, 443.2383540324, 3.4483155268),
+    "darts:second_order": Ended(1.8289511134, 443.6960473, 3.4091040676),
 }
 SLOWNESS = {"darts:bilevel": 0.1, "darts:second_order": 0.0}
 
@@ -68,7 +68,7 @@ def test_a_search_ends_as_that_of_the_released_code(row: str, monkeypatch: pytes
     monkeypatch.setattr(tasks, "corpus", lambda name: Recorded("recorded", "recorded", TYPES, ""))
     monkeypatch.setattr(tasks, "random", SimpleNamespace(Random=lambda seed: lengths))
     monkeypatch.setattr(Dropout, "draw", lambda how, *sizes: masks(dropped, how, *sizes))
-    method = made_darts_rnn.method(row, epochs=2, batch=STREAMS * LENGTH, lr=20.0, lr_end=20.0, weight_decay=1e-3)
+    method = made_darts_rnn.method(row, epochs=2, batch=STREAMS * LENGTH, lr=5.0, lr_end=5.0, weight_decay=1e-3)
     view = made_darts_rnn.view(settings=Settings(WIDTH, LENGTH, slowness=SLOWNESS[row]))
     search = Search(view, method, none=True)
     model = search.net.module
@@ -92,4 +92,4 @@ def test_a_search_ends_as_that_of_the_released_code(row: str, monkeypatch: pytes
     model.eval()
     loss = evaluate(model, MixedStep(model, model.norm, every), rows, LENGTH).loss * (len(rows) - 1) / len(rows)
     ended = Ended(values.abs().sum().item(), search.sgd.flat.abs().sum().item(), loss)
-    assert ended == pytest.approx(RECORDED[row], rel=1e-8)
+    assert list(ended) == pytest.approx(list(RECORDED[row]), rel=1e-8)
