@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
 from harness.errors import UserError
-from harness.job import TICK_S, Job, Share
+from harness.job import TICK_S, Job, Jobs, Share
 from harness.outcome import Result
 from harness.replicas import Replicas
 from harness.spec import RowSpec, RunSpec
@@ -114,22 +114,18 @@ class Deaths:
 def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None = None) -> Iterator[Finished | UnderWay]:
     """Do the jobs in ``workers`` processes of this machine; see :mod:`harness.worker` for how runs are kept apart."""
     around = surroundings or Surroundings()
-    queue = iter(jobs)
-    pending: list[Job] = []  # jobs of workers that died
+    queue = Jobs(jobs)
     deaths = Deaths()
     crew: list[Worker] = []
     replicas = Replicas(around.room)
     said = time.monotonic()
 
-    def following() -> Job | None:
-        return pending.pop() if pending else next(queue, None)
-
     def hire() -> None:
         """Start workers while there are jobs that fit on a GPU."""
-        while (idle := sorted(set(range(workers)) - {worker.slot for worker in crew})) and (job := following()) is not None:
+        while (idle := sorted(set(range(workers)) - {worker.slot for worker in crew})) and (job := queue.take()) is not None:
             slot = next((slot for slot in idle if replicas.fits(job.row, slot)), None)
             if slot is None:
-                pending.append(job)
+                queue.back.append(job)
                 return
             replicas.begin(job.row, slot)
             crew.append(Worker(job, around, slot, workers))
@@ -147,7 +143,7 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
                     replicas.measure(worker.job.row, worker.reserved, finished=bool(arrived))
                     for run, result in arrived:
                         if replicas.crowded(worker.job.row, run, result):
-                            pending.append(replace(worker.job, runs=(run,)))
+                            queue.back.append(replace(worker.job, runs=(run,)))
                         else:
                             yield worker.job.row, run, result
                     if not worker.alive:
@@ -155,14 +151,14 @@ def local(jobs: Iterable[Job], workers: int, surroundings: Surroundings | None =
                         replicas.end(worker.slot)
                         lost, unfinished = deaths.settle(worker.job, worker.left, worker.share, worker.cause())
                         yield from lost
-                        pending += unfinished
+                        queue.back += unfinished
                     elif not worker.left:
-                        again = following()
+                        again = queue.take()
                         if again is not None and replicas.fits(again.row, worker.slot):
                             replicas.begin(again.row, worker.slot)
                             worker.give(again)
                         else:
-                            pending += [again] if again is not None else []
+                            queue.back += [again] if again is not None else []
                             crew.remove(worker)
                             replicas.end(worker.slot)
                             worker.dismiss()

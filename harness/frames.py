@@ -248,6 +248,7 @@ def _trainings(plan: Plan, store: Store) -> pd.DataFrame:
                 Training.PROBED: stage.probed,
                 Training.CHOSEN_BY: stage.chosen_by,
                 Training.CHOSEN_ON: stages[stage.chosen_by].split if stage.chosen_by else "",
+                Training.SET: stage.set_of(training.world),
                 Training.ACCURACY: scores.get(settings["split"], np.nan),
                 Training.BEST: scores.get("best", np.nan),
                 Training.TOP5: scores.get("top5", np.nan),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,25 @@ class Job:
     """See :data:`GRACE_S`."""
     start_s: float = START_S
     """See :data:`START_S`."""
+
+
+class Jobs:
+    """The jobs that no worker does yet: those that came back, then those of an iterator, which is pulled one by one."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self.back: list[Job] = []
+        """Jobs to do again, for example because their worker died."""
+        self.exhausted = False
+        """True when the iterator has no more jobs."""
+        self._rest = iter(jobs)
+
+    def take(self) -> Job | None:
+        """Return the next job; None if there is none now."""
+        if self.back:
+            return self.back.pop()
+        job = None if self.exhausted else next(self._rest, None)
+        self.exhausted = job is None
+        return job
 
 
 @dataclass(frozen=True)

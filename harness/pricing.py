@@ -45,8 +45,8 @@ def show(plan: Plan, costs: Costs, workers: int) -> None:
     trained = any(opened.problem.retraining for opened in plan.opened.values())
     for stage in plan.protocol.stages if trained else ():
         if stage.name in plan.waiting or not plan.trainings:
-            what = f"the best cell of each row by {stage.chosen_by}" if stage.chosen_by else f"every cell that is {stage.what}"
-            print(f"  then {stage.name}: {what}, {_count(stage.seeds, 'training')} from scratch, priced once it is known")
+            trainings = _count(stage.seeds, "training")
+            print(f"  then {stage.name}: {stage.trained}, {trainings} from scratch, priced once it is known")
     print(f"  {'total':{width}}{plan.total - plan.todo:>7,}{plan.todo:>8,}  {'':24}{_total(plan, costs, workers)}")
 
 

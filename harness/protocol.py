@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,20 +101,35 @@ class Stage:
     """Another data set than the searched one."""
     chosen_by: str = ""
     """A stage: of each row, train the cell with the highest mean accuracy in that stage. Empty: train every cell."""
+    sets_of: int = 0
+    """Searches among which a cell is chosen: of each row, one cell of each set of that many. 0: one cell of all searches."""
     probed: bool = False
     """Train the probed cells, whose accuracy under shared weights is known, instead of the proposed ones."""
     wall_limit_s: float | None = None
 
     @property
-    def what(self) -> str:
-        """Return ``found`` or ``probed``: how searches reached the cells that the stage trains."""
-        return "probed" if self.probed else "found"
+    def trained(self) -> str:
+        """Return in words which cells the stage trains."""
+        if not self.chosen_by:
+            return f"every cell that is {'probed' if self.probed else 'found'}"
+        return f"the best cell of each row{f' and {self.sets_of} searches' * bool(self.sets_of)} by {self.chosen_by}"
 
     def recipe_of(self, row: str) -> str:
         """Return the recipe for the cells that a row's searches proposed: that of the row, of its variant, or of its method."""
         variant = row.partition("[")[0]
         names = (row, variant, variant.partition(":")[0])
         return next((self.recipes[name] for name in names if name in self.recipes), self.recipe)
+
+    def set_of(self, world: int) -> int:
+        """Return the number of the set, from 1, that the search of a world belongs to."""
+        return world // self.sets_of + 1 if self.sets_of else 1
+
+    def sets(self, worlds: Iterable[int]) -> dict[int, list[int]]:
+        """Return the worlds of each set, by number. A set after the first that is not complete is left out."""
+        grouped: dict[int, list[int]] = {}
+        for world in sorted(worlds):
+            grouped.setdefault(self.set_of(world), []).append(world)
+        return {number: members for number, members in grouped.items() if number == 1 or len(members) == self.sets_of}
 
 
 @dataclass(frozen=True)

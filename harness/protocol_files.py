@@ -85,6 +85,8 @@ def _protocol(file: Path, name: str, table: Mapping[str, Any]) -> Protocol:
         stage = _read(Stage, value, of_stage, name=key)
         if stage.chosen_by and stage.chosen_by not in stages:
             raise UserError(f"{of_stage} is chosen by {stage.chosen_by!r}, and no stage before it has that name")
+        if stage.sets_of < 0 or (stage.sets_of and not stage.chosen_by):
+            raise UserError(f"{of_stage} has sets_of = {stage.sets_of}; it is a number of searches, and needs chosen_by")
         stages[key] = stage
     return _read(
         Protocol,

@@ -12,12 +12,14 @@ from typing import Any
 
 from harness.engine import LOSSES, Deaths, Finished, Surroundings, UnderWay, Worker
 from harness.errors import UserError
-from harness.job import TICK_S, Job
+from harness.job import TICK_S, Job, Jobs
 from harness.outcome import Result
 from harness.spec import RunSpec
 
 LISTEN_S = 5.0
-"""Longest time that an actor says nothing about a long run, in seconds."""
+"""Longest time that an actor says nothing about a long run, in seconds, unless there are many actors."""
+ANSWERS = 50
+"""Number of such answers a second, from all actors together, that the driver has time for."""
 EMPTY_S = 120.0
 """Seconds without any actor after which the sweep ends."""
 STARTING = 16
@@ -39,10 +41,16 @@ def on_ray(
     Raises:
         UserError: Ray does not start, or no node has room for an actor.
     """
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # else Ray prints a page on stdout for each node that dies
     try:
         import ray
     except ImportError:
         raise UserError("--engine ray needs Ray: pip install 'nas-harness[ray]'") from None
+    queue = Jobs(jobs)
+    first = queue.take()
+    if first is None:
+        return
+    queue.back.append(first)
     around = surroundings or Surroundings()
     if not ray.is_initialized():
         mine = None if os.environ.get("RAY_ADDRESS") else workers * around.threads
@@ -50,36 +58,24 @@ def on_ray(
             ray.init(num_cpus=mine, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:
             raise UserError(f"Ray does not start: {_first_line(error)}") from None
-    queue = iter(jobs)
-    pending = [job for job in [next(queue, None)] if job]
-    if not pending:
-        return
-    needs = {"num_cpus": around.threads, "num_gpus": gpus_per_run if pending[0].row.device == "cuda" else 0}
+    needs = {"num_cpus": around.threads, "num_gpus": gpus_per_run if first.row.device == "cuda" else 0}
     actor = ray.remote(max_restarts=0, max_task_retries=0)(_Actor).options(**needs)
     shared = ray.put(around)
     deaths = Deaths(LOSSES)
     flying: dict[Any, _Post] = {}
     """By the reference of its answer, an actor that starts or does a job."""
-    exhausted, reason = False, ""
+    reason = ""
     said = seen = time.monotonic()
 
-    def following() -> Job | None:
-        nonlocal exhausted
-        if pending:
-            return pending.pop()
-        job = None if exhausted else next(queue, None)
-        exhausted = job is None
-        return job
-
     try:
-        while pending or not exhausted or any(post.job for post in flying.values()):
+        while queue.back or not queue.exhausted or any(post.job for post in flying.values()):
             starting = sum(post.job is None for post in flying.values())
             lacking = min(
-                workers - len(flying) if not exhausted else len(pending) - starting,
+                workers - len(flying) if not queue.exhausted else len(queue.back) - starting,
                 max(STARTING, workers // STARTING) - starting,
             )
             for _ in range(lacking):
-                post = _Post(actor.remote(shared))
+                post = _Post(actor.remote(shared, listen_s(workers)))
                 flying[post.actor.ready.remote()] = post
             ready, _ = ray.wait(list(flying), num_returns=len(flying), timeout=0)
             if not ready:
@@ -104,14 +100,14 @@ def on_ray(
                     if post.job:
                         lost, unfinished = deaths.settle(post.job, post.left, post.share, reason)
                         yield from lost
-                        pending += unfinished
+                        queue.back += unfinished
                     continue
                 if post.job:
                     for result in results:
                         yield post.job.row, post.left.pop(0), result
                 if post.left:
                     flying[post.actor.listen.remote()] = post
-                elif (job := following()) is not None:
+                elif (job := queue.take()) is not None:
                     post.job, post.left, post.share = job, list(job.runs), 0.0
                     flying[post.actor.do.remote(job)] = post
                 else:
@@ -119,6 +115,11 @@ def on_ray(
     finally:
         for post in flying.values():
             ray.kill(post.actor)
+
+
+def listen_s(workers: int) -> float:
+    """Return the longest time that each of these workers says nothing about a long run, in seconds."""
+    return max(LISTEN_S, workers / ANSWERS)
 
 
 @dataclass
@@ -149,10 +150,14 @@ Answer = tuple[list[Result], float]
 
 
 class _Actor:
-    """A process of the cluster that keeps one worker."""
+    """A process of the cluster that keeps one worker.
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around.on_this_node()
+    Args:
+        listen_s: longest time until :meth:`listen` returns, in seconds.
+    """
+
+    def __init__(self, around: Surroundings, listen_s: float) -> None:
+        self._around, self._listen_s = around.on_this_node(), listen_s
         self._worker: Worker | None = None
         self._deaths = Deaths()
 
@@ -169,10 +174,10 @@ class _Actor:
         return self.listen()
 
     def listen(self) -> Answer:
-        """Return results as soon as there are some, and the share of the run under way after at most ``LISTEN_S``."""
+        """Return results as soon as there are some, and the share of the run under way after at most ``listen_s``."""
         assert self._worker is not None
         results: list[Result] = []
-        end = time.monotonic() + LISTEN_S
+        end = time.monotonic() + self._listen_s
         while not results and time.monotonic() < end:
             worker = self._worker
             multiprocessing.connection.wait([worker.pipe], timeout=TICK_S)

@@ -67,7 +67,7 @@ def _as_given(rule: Mapping[str, Any], problem: Problem) -> str:
     return f"trainings={trainings}" if exact else f"{rule['currency']}={rule['limit']!r}"
 
 
-def way(protocol: str, benchmark: str, rows: Sequence[str], data: str) -> Way:
+def way(protocol: str, benchmark: str, rows: Sequence[str], data: str, sets: int = 1) -> Way:
     """Return what this machine lacks for the rows, and the arguments of their command (a ``WayTo``)."""
     changed = [row.removesuffix("]").partition("[") for row in rows]
     trains = any(registry.method(name.partition(":")[0]).kind == "one-shot" for name, _, _ in changed)
@@ -79,7 +79,8 @@ def way(protocol: str, benchmark: str, rows: Sequence[str], data: str) -> Way:
     if not any(part.changes for part in protocols.protocol(protocol).parts):  # else its rows are compared with each other
         arguments += f" --methods {','.join(dict.fromkeys(name for name, _, _ in changed))}"
         arguments += "".join(f" --set {name}.{change}" for name, _, texts in changed for change in texts.split(",") if change)
-    return Way(f"needs {needs}" if needs else "", arguments + device)
+    searches = sets * max((stage.sets_of for stage in protocols.protocol(protocol).stages), default=0)
+    return Way(f"needs {needs}" if needs else "", arguments + f" --seeds {searches}" * (sets > 1) + device)
 
 
 @cache

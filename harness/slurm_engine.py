@@ -24,7 +24,7 @@ from typing import Any
 
 from harness.engine import LOSSES, Deaths, Finished, Surroundings, UnderWay, Worker
 from harness.errors import UserError
-from harness.job import TICK_S, Job
+from harness.job import TICK_S, Job, Jobs
 from harness.packages import PROJECT
 from harness.remote import Address, Door, serve
 
@@ -62,30 +62,23 @@ def on_slurm(
         UserError: there is no Slurm here, it refuses the job, or its jobs end before they begin to work.
     """
     around = surroundings or Surroundings()
-    queue = iter(jobs)
-    pending = [job for job in [next(queue, None)] if job]
-    if not pending:
+    queue = Jobs(jobs)
+    first = queue.take()
+    if first is None:
         return
-    on_gpu = pending[0].row.device == "cuda"
+    queue.back.append(first)
+    on_gpu = first.row.device == "cuda"
     _allow_connections(workers)
     door = Door()
     cluster: _Cluster | None = None
     deaths = Deaths(LOSSES)
     crew: list[_Remote] = []
-    exhausted, said = False, time.monotonic()
-
-    def following() -> Job | None:
-        nonlocal exhausted
-        if pending:
-            return pending.pop()
-        job = None if exhausted else next(queue, None)
-        exhausted = job is None
-        return job
+    said = time.monotonic()
 
     try:
         cluster = _Cluster(folder, door.address, around, options or {}, gpus_per_run if on_gpu else 0.0)
-        while crew or pending or not exhausted:
-            cluster.fill(workers if not exhausted else min(workers, len(crew) + len(pending)))
+        while crew or queue.back or not queue.exhausted:
+            cluster.fill(workers if not queue.exhausted else min(workers, len(crew) + len(queue.back)))
             ready = wait([door.fileno(), *(worker.pipe for worker in crew)], timeout=TICK_S)
             if time.monotonic() - said >= TICK_S:
                 said = time.monotonic()
@@ -93,7 +86,7 @@ def on_slurm(
             if door.fileno() in ready and (arrived := door.admit()):
                 number, pipe = arrived
                 cluster.began(number)
-                if (job := following()) is not None:
+                if (job := queue.take()) is not None:
                     crew.append(_Remote(job, pipe, f"Slurm job {cluster.ids[number]}"))
                 else:
                     _Remote.send_away(pipe)
@@ -104,9 +97,9 @@ def on_slurm(
                     crew.remove(worker)
                     lost, unfinished = deaths.settle(worker.job, worker.left, worker.share, worker.cause())
                     yield from lost
-                    pending += unfinished
+                    queue.back += unfinished
                 elif not worker.left:
-                    if (job := following()) is not None:
+                    if (job := queue.take()) is not None:
                         worker.give(job)
                     else:
                         crew.remove(worker)

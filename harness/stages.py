@@ -111,17 +111,19 @@ def _cells(plan: Plan, stage: Stage, planned: PlannedRow, store: Store) -> Itera
         cells = [(run["world"], run["arch"]) for run in done]
     if not stage.chosen_by:
         if len(searches) < len(wanted):
-            plan.waiting[stage.name] = f"every cell that is {stage.what}, {stage.seeds} x {stage.recipe}"
+            plan.waiting[stage.name] = f"{stage.trained}, {stage.seeds} x {stage.recipe}"
         yield from cells
         return
     merits = _merits(plan, stage.chosen_by, planned, store)
     if len(searches) < len(wanted) or merits is None:
-        plan.waiting[stage.name] = f"the best cell of each row by {stage.chosen_by}, {stage.seeds} x {stage.recipe}"
+        plan.waiting[stage.name] = f"{stage.trained}, {stage.seeds} x {stage.recipe}"
         return
     means = {world: float(np.mean(values)) for world, values in merits.items()}
-    if means:
-        best = max(means, key=lambda world: (means[world], -world))
-        yield best, dict(cells)[best]
+    for members in stage.sets(run.world for run in planned.runs).values():
+        trained = [world for world in members if world in means]
+        if trained:
+            best = max(trained, key=lambda world: (means[world], -world))
+            yield best, dict(cells)[best]
 
 
 def _merits(plan: Plan, stage: str, planned: PlannedRow, store: Store) -> Mapping[int, list[float]] | None:

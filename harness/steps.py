@@ -9,6 +9,7 @@ changes from call to call is an input as well, which the step reads as a tensor.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -64,25 +65,34 @@ class CudaRecorder:
 
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)
-        self._pool = torch.cuda.graph_pool_handle()
+        self._pool: Any = None
+        self._graphs: weakref.WeakSet[torch.cuda.CUDAGraph] = weakref.WeakSet()
 
     def apart(self, function: Callable[[], Result]) -> Result:
         current = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
-            result = function()
-        current.wait_stream(self._stream)
-        return result
+        try:
+            with torch.cuda.stream(self._stream):
+                return function()
+        finally:
+            current.wait_stream(self._stream)  # also for a step that its budget ends: what it has begun is still running
 
     def record(
         self, function: Callable[[], Result], generators: Iterable[torch.Generator]
     ) -> tuple[Result, Callable[[], None]]:
         graph = torch.cuda.CUDAGraph()
-        for generator in generators:
-            graph.register_generator_state(generator)
-        # other threads of the process may load images meanwhile
-        with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
-            result = function()
+        if not self._graphs:
+            self._pool = torch.cuda.graph_pool_handle()  # PyTorch refuses a pool whose graphs are all gone
+
+        def capture() -> Result:
+            for generator in generators:
+                graph.register_generator_state(generator)
+            # other threads of the process may load images meanwhile
+            with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
+                return function()
+
+        result = self.apart(capture)  # PyTorch leaves the stream of a capture that fails the current one; this does not
+        self._graphs.add(graph)
         return result, graph.replay
 
 
@@ -113,11 +123,15 @@ class Step(Generic[Result]):
         self._layout: list[tuple[torch.Size, torch.dtype] | None] = []
         self._inputs: list[Tensor] = []
         self._key: Hashable = None
-        self._warmed, self._notes, self._ready = 0, Notes(), False
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the recording, because the step does other operations or reads other tensors from now on."""
+        self._warmed, self._notes = 0, Notes()
         self._recording: Recording[Result] | None = None
 
     def __call__(self, *inputs: Any, key: Hashable = None) -> Result:
-        """Do the step. The tensors of the result are valid until the next call.
+        """Do the step. The tensors of the result are valid until the next call of a step with this recorder.
 
         Args:
             inputs: tensors, floats, :class:`Parts`, and tuples or lists of them.
@@ -132,28 +146,28 @@ class Step(Generic[Result]):
         if layout != self._layout:
             return self._recorder.apart(lambda: self._function(*inputs))
         if key != self._key:
-            self._key, self._warmed, self._notes, self._ready = key, 0, Notes(), False
+            self._key = key
+            self.forget()
         self._fill(leaves)
-        if self._ready:
+
+        def body() -> Result:
+            return self._function(*_filled(inputs, iter(self._inputs)))
+
+        if self._recording is not None:
             for call in self._notes.calls:
                 call()
         elif self._warmed < WARM:
             self._warmed += 1
             with self._notes.taken(calls=False):
-                return self._recorder.apart(lambda: self._function(*_filled(inputs, iter(self._inputs))))
+                return self._recorder.apart(body)
         else:
-            self._record(inputs, self._recorder)
-        assert self._recording is not None
+            generators = [value for value in self._notes.held.values() if isinstance(value, torch.Generator)]
+            self._notes.calls.clear()  # of a recording that failed
+            with self._notes.taken(calls=True):
+                self._recording = self._recorder.record(body, generators)
         result, replay = self._recording
         replay()
         return result
-
-    def _record(self, inputs: Sequence[Any], recorder: Recorder) -> None:
-        generators = [value for value in self._notes.held.values() if isinstance(value, torch.Generator)]
-        with self._notes.taken(calls=True):
-            # an earlier recording lives until this one is made, so that both use the same memory
-            self._recording = recorder.record(lambda: self._function(*_filled(inputs, iter(self._inputs))), generators)
-        self._ready = True
 
     def _prepare(self, leaves: Sequence[Tensor | float], layout: list[tuple[torch.Size, torch.dtype] | None]) -> None:
         """Make the tensors that the step reads its inputs from."""

@@ -109,8 +109,8 @@ def first(study: Study, traces: Traces) -> Drawing | None:
                 space = study.evidence.spaces[benchmark]
                 spaces[space.title] = space
     caption = (
-        f"Cells of the {' and of the '.join(spaces)}, as the first finished search of each row proposed them"
-        + "".join(map(_explained, spaces.values()))
+        "Cells that the first finished search of each row proposed. "
+        + " ".join(map(_explained, spaces.values()))
         + f" Nodes that nothing reaches are left out; more than {WORDS[LEGIBLE]} operations on an edge are counted."
         + _left_out(shown, proposed)
     )
@@ -130,4 +130,4 @@ def _title(row: str, cell: Cell) -> str:
 
 
 def _explained(space: Space) -> str:
-    return (f": {space.cells}." if space.cells else ".") + f" {space.legend}"
+    return ": ".join(filter(None, (space.title, space.cells))) + f". {space.legend}"

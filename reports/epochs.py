@@ -8,15 +8,20 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis import epochs as analysis
+from harness.analysis.names import target_name
 from harness.analysis.pairs import correct
 from harness.analysis.statistics import mean_std, paired
 from harness.analysis.study import APART, Study
 from harness.analysis.traces import Log, Traces
+from reports import sources
 from reports.figures import Drawing, Lines, Panel, bands, panel_title, render
 from reports.formats import MISSING, number, spread, with_interval
-from reports.layout import Block, Paragraph, Table
+from reports.layout import Block, Cited, Paragraph, Table
 from reports.lines import tabled
 from reports.pairs import cells, noted
+
+SUPERNET = "supernet_valid_accuracy_pct"
+"""Metric of the papers' accuracies of supernets, before the side of the discretisation in brackets."""
 
 
 def accuracy(study: Study, traces: Traces) -> Drawing | None:
@@ -73,14 +78,30 @@ def older(study: Study, benchmark: str) -> list[Block]:
 
 def discretised(study: Study, traces: Traces, benchmark: str) -> Table | None:
     """Compare the supernet's accuracy before and after discretisation; None if no search logged both."""
-    rows = []
+    rows, printed = [], _discretised_in_papers(study, benchmark)
     for row in study.rows(benchmark):
         ends = analysis.discretised(traces, benchmark, row)
         if pair := paired(ends["after"], ends["before"]):
             means = {str(side): spread(*mean_std(values.to_numpy())) for side, values in ends.items()}
             difference = with_interval(pair.difference, pair.interval, sign=True)
             rows.append({"method": study.label(row), "runs": str(pair.n), **means, "after − before [95 %]": difference})
+            rows[-1] |= {"published": printed.get(row, MISSING)} if printed else {}
     return tabled("Validation accuracy, in percent, of the supernet after the last epoch.", rows)
+
+
+def _discretised_in_papers(study: Study, benchmark: str) -> dict[str, Cited]:
+    """Return by row the papers' accuracies before and after on any data of the space, and why they are not comparable."""
+    places = [str(name) for name in study.published["benchmark"].unique()]
+    texts = {}
+    for place in (place for place in places if place.partition("/")[0] == benchmark.partition("/")[0]):
+        before, after = (study.printed_lines(place, f"{SUPERNET}[{side} discretisation]") for side in ("before", "after"))
+        for row in before.keys() & after.keys():
+            lines = [before[row][0], after[row][0]]
+            elsewhere = f"searched on {target_name(lines[0]['target'])}" if place != benchmark else ""
+            reason = elsewhere or study.obstacle(benchmark, row)
+            origin = sources.source(lines[0]) + f"; not comparable: {reason}" * bool(reason)
+            texts[row] = sources.cited(f"{' → '.join(number(line['mean']) for line in lines)} ({origin})", lines)
+    return texts
 
 
 def entropies(study: Study, traces: Traces, benchmark: str) -> Table | None:

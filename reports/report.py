@@ -35,6 +35,7 @@ from reports import (
     runs,
     sections,
     signal,
+    slopes,
     sources,
     weights,
 )
@@ -56,6 +57,7 @@ PLOTS = (
     Plot("regret", anytime.regret),
     Plot("error", anytime.error),
     Plot("signal", signal.signal),
+    Plot("rank_slopes", slopes.ranks),
     Plot("pruning", pruning.path),
     Plot("accuracy_per_epoch", epochs.accuracy),
     Plot("entropy_per_epoch", epochs.entropy),

@@ -71,7 +71,7 @@ def _untested(claim: claims.Claim, way: WayTo) -> claims.Tested:
     protocol, benchmark = min((*claim.also, *claim.on), key=lambda place: not place.endswith("digits")).split()
     rows = [row for row in (claim.row, claim.against) if row]
     together = "[" not in "".join(rows)  # a setting holds for all rows of a command
-    ways = [way(protocol, benchmark, group, "") for group in ([rows] if together else [[row] for row in rows])]
+    ways = [way(protocol, benchmark, group, "", 1) for group in ([rows] if together else [[row] for row in rows])]
     commands = ", then ".join(dict.fromkeys(how.arguments for how in ways))
     return claims.Tested(f"{ways[0].obstacle or NOT_YET}: {commands}", claims.NOT_TESTED)
 

@@ -80,11 +80,13 @@ def _between(ps: Sequence[float]) -> str:
 
 
 def _printed(study: Study, benchmark: str, source: Source) -> str:
-    """Return the papers' correlation for a row under the page's protocol, with its source; empty if there is none."""
-    lines = study.printed_lines(benchmark, "kendall_tau").get(source.row, [])
-    lines = [line for line in lines if (line["protocol"], line["target"]) == (study.page.protocol, source.printed_on)]
-    texts = [f"{number(line['mean'])} ({'; '.join(filter(None, (sources.source(line), line['caveats'])))})" for line in lines]
-    return sources.cited("; ".join(texts), lines) if lines else ""
+    """Return the papers' correlation for a row under the page's protocol, p and source; empty if there is none."""
+    place = study.page.protocol, source.printed_on
+    of_row = [study.printed_lines(benchmark, name).get(source.row, []) for name in ("kendall_tau", "kendall_p")]
+    taus, ps = ([line for line in lines if (line["protocol"], line["target"]) == place] for lines in of_row)
+    values = ", ".join([number(line["mean"]) for line in taus] + [f"p {probability(line['mean'])}" for line in ps])
+    origin = "; ".join(dict.fromkeys(text for line in taus for text in (sources.source(line), line["caveats"]) if text))
+    return sources.cited(f"{values} ({origin})", taus) if taus else ""
 
 
 def _source(source: Source) -> str:

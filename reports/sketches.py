@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 WIDTH, PAGE = 6.8, 9.0
 """Width of a figure and height of one of its pages at most, in inches, as are the other lengths."""
-SMALL_UP_TO = 4
-"""Nodes of a cell of which three are side by side; of larger cells, two are."""
+SMALL_UP_TO, LARGE_FROM = 4, 10
+"""Nodes of a cell of which three are side by side, and of a cell that is as wide as a page; of other cells, two are."""
 TITLE, MARGIN = 0.2, 0.08
 FONT, LETTER, TEXT = 6.5, 0.052, 0.1
 """Size of text in points, width of a letter, and height of a line."""
@@ -49,6 +49,19 @@ class Sketch(NamedTuple):
     row: str
     title: str
     cell: Cell
+
+
+def reached(cell: Cell) -> Cell:
+    """Return a cell without the edges that leave nodes which no path from an input reaches."""
+    alive = {*range(cell.inputs)}
+    for edge in sorted(cell.edges, key=lambda edge: edge.source):
+        alive |= {edge.target} if edge.source in alive else set()
+    return cell._replace(edges=tuple(edge for edge in cell.edges if edge.source in alive))
+
+
+def _across(nodes: int) -> int:
+    """Return how many cells of that many nodes are side by side."""
+    return 3 if nodes <= SMALL_UP_TO else 2 if nodes < LARGE_FROM else 1
 
 
 def labels(cell: Cell) -> dict[tuple[int, int], str]:
@@ -171,7 +184,8 @@ def outline(cell: Cell) -> dict[str, Any]:
     ``size``: width and height; ``nodes``: x and y of the middle, width, height, name; ``lines``: an SVG path, whether it is
     dotted, and x, y, width and text of its label.
     """
-    width = WIDTH / (3 if len(cell.nodes) <= SMALL_UP_TO else 2)
+    cell = reached(cell)
+    width = WIDTH / _across(len(cell.nodes))
     places = _places(cell, width)
     texts, boxes, gathered = labels(cell), label_boxes(cell, places), _gathered(cell)
     below, above = _span(cell, places, boxes)
@@ -198,7 +212,8 @@ def render(drawn: Sequence[Sketch]) -> dict[str, bytes]:
     import matplotlib
     from matplotlib.backends.backend_pdf import PdfPages
 
-    across = 3 if all(len(sketch.cell.nodes) <= SMALL_UP_TO for sketch in drawn) else 2
+    drawn = [sketch._replace(cell=reached(sketch.cell)) for sketch in drawn]
+    across = _across(max(len(sketch.cell.nodes) for sketch in drawn))
     width = WIDTH / across
     laid = [(sketch.cell, _places(sketch.cell, width)) for sketch in drawn]
     spans = [_span(cell, places, label_boxes(cell, places)) for cell, places in laid]

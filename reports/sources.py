@@ -38,12 +38,21 @@ def of_row(study: Study, benchmark: str, row: str) -> Cited:
     return cited(next(iter(texts.values()), ""), [*lines.values()])
 
 
-def of_cells(study: Study, benchmark: str, data: str) -> Mapping[str, Cited]:
-    """Return by row the papers' numbers of its cell on a data set: error, parameters, search cost, and the source."""
-    texts = {}
-    for row, lines in cell_errors.lines(study, benchmark, data).items():
-        texts[row] = cited(" / ".join(dict.fromkeys(map(_of_cell, lines))), lines)
-    return texts
+def of_cells(study: Study, benchmark: str, data: str, set_number: int = 1) -> Mapping[str, Cited]:
+    """Return by row the papers' numbers of its cell on a data set, see :func:`harness.analysis.cell_errors.lines`."""
+    return {row: of_lines(lines) for row, lines in cell_errors.lines(study, benchmark, data, set_number).items()}
+
+
+def of_lines(lines: Sequence[Line]) -> Cited:
+    """Return the errors of lines, each with parameters, search cost and source in brackets."""
+    return cited(" / ".join(dict.fromkeys(map(_of_cell, lines))), lines)
+
+
+def of_top5(study: Study, benchmark: str, data: str) -> Mapping[str, Cited]:
+    """Return by row the papers' top-5 errors of its cell on a data set, in percent."""
+    by_row = cell_errors.lines(study, benchmark, data, metric="top5_error_pct")
+    texts = {row: dict.fromkeys(spread(line["mean"], line["std"]) for line in lines) for row, lines in by_row.items()}
+    return {row: cited(" / ".join(texts[row]), lines) for row, lines in by_row.items()}
 
 
 def _of_cell(line: Line) -> str:

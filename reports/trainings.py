@@ -33,10 +33,15 @@ def blocks(study: Study, benchmark: str) -> list[Block]:
             shown += [Heading(f"Every cell, trained from scratch: {stage}"), every_cell(group, study.labels)]
             continue
         tested = group[Training.SPLIT].iloc[0] == "test"
-        published = sources.of_cells(study, benchmark, data) if tested else {}
+        published = {
+            (row, set_number): text
+            for set_number in (group[Training.SET].unique().tolist() if tested else ())
+            for row, text in sources.of_cells(study, benchmark, data, set_number).items()
+        }
+        top5 = sources.of_top5(study, benchmark, data) if tested else {}
         results = cell_errors.judged(study, benchmark, data, group) if tested else {}
         shown.append(Heading(f"The chosen cells, trained from scratch: {stage}"))
-        shown.append(chosen_cell(group, study.labels, costs(study, benchmark), published, results))
+        shown.append(chosen_cell(group, study.labels, costs(study, benchmark), published, results, top5))
         if results:
             measure = (
                 "Test perplexity over the trainings of the chosen cell. "
@@ -61,8 +66,8 @@ def searches(study: Study, benchmark: str) -> Table:
         if delivers:
             errors = 100 - study.done(benchmark, row)[Run.SINGLE_RUN].dropna().to_numpy(dtype=float)
             line["single run, error %"] = spread(*mean_std(errors))
-            published = sources.of_cells(study, benchmark, study.targets(benchmark)[0]) if len(errors) else {}
-            line["published error %"] = published.get(row, MISSING)
+            printed = study.printed_lines(benchmark, "test_error_pct[single run]").get(row, [])
+            line["published single run, error %"] = sources.of_lines(printed) if len(errors) and printed else MISSING
         lines.append(line)
     return table("Cells that the searches proposed, and the measured real time of one search.", lines)
 
@@ -80,7 +85,7 @@ def costs(study: Study, benchmark: str) -> dict[str, str]:
     return texts
 
 
-ERROR = "error %"
+ERROR, TOP5 = "error %", "top-5 error %"
 
 
 def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
@@ -95,6 +100,8 @@ def every_cell(trainings: pd.DataFrame, labels: dict[str, str]) -> Table:
         line |= {measure: number(last.mean), "between cells": number(last.between), "within a cell": number(last.within)}
         if measure == ERROR:
             line["best epoch, error %"] = number(best.mean)
+        if cell_errors.has_top5(str(group[Training.DATA].iloc[0])):
+            line[TOP5] = number(nested([*by_search(group, Training.TOP5).values()]).mean)
         cells = group.drop_duplicates(Training.WORLD)
         line |= {"params M": _millions(cells[Training.PARAMETERS]), "MACs M": _millions(cells[Training.MACS])}
         lines.append(line | (columns(comparison, row) if comparison else {}))
@@ -107,31 +114,38 @@ def chosen_cell(
     trainings: pd.DataFrame,
     labels: dict[str, str],
     costs: dict[str, str],
-    printed: Mapping[str, str],
-    judged: Mapping[str, Judged],
+    printed: Mapping[tuple[str, int], str],
+    judged: Mapping[tuple[str, int], Judged],
+    printed_top5: Mapping[str, str] | None = None,
 ) -> Table:
-    """Return the table of a stage that trains, for each row, the cell that an earlier stage chose.
+    """Return the table of a stage that trains, for each row and set of its searches, the cell that an earlier stage chose.
 
     Args:
         costs: measured cost of one search by row, in words.
-        printed: by row, the papers' numbers, with the source.
-        judged: by row, the verdict.
+        printed: by row and set, the papers' numbers, with the source.
+        judged: by row and set, the verdict.
+        printed_top5: by row, the papers' top-5 errors.
     """
     lines, measure = [], _measure(trainings)
-    for name, group in trainings.groupby(Training.ROW, sort=False):
-        row = str(name)
-        line = {"method": labels.get(row, row), "search": ", ".join(map(str, sorted(group[Training.WORLD].unique())))}
+    several = trainings[Training.SET].nunique() > 1
+    for cell, group in cell_errors.chosen_cells(trainings):
+        row, set_number = cell
+        line = {"method": labels.get(row, row)} | ({"set": str(set_number)} if several else {})
+        line["search"] = ", ".join(map(str, sorted(group[Training.WORLD].unique())))
         line |= {"trainings": _count(group), measure: spread(*mean_std(cell_errors.of(group)))}
         if measure == ERROR:
             line["best epoch, error %"] = spread(*mean_std(cell_errors.of(group, Training.BEST)))
         else:
             validated = group[Training.VALID_PERPLEXITY].dropna().to_numpy(dtype=float)
             line["validation perplexity"] = spread(*mean_std(validated))
+        if cell_errors.has_top5(str(group[Training.DATA].iloc[0])):
+            line[TOP5] = spread(*mean_std(cell_errors.of(group, Training.TOP5)))
+            line |= {f"published {TOP5}": printed_top5.get(row, MISSING)} if printed_top5 else {}
         for title, size in (("params M", Training.PARAMETERS), ("MACs M", Training.MACS)):
             line[title] = number(group[size].mean() / 1e6, _digits(group[size]))
         line["one search"] = costs.get(row, MISSING)
-        line |= {f"published {measure}": printed.get(row, MISSING)} if printed else {}
-        lines.append(line | (_verdict(judged.get(row)) if judged else {}))
+        line |= {f"published {measure}": printed.get(cell, MISSING)} if printed else {}
+        lines.append(line | (_verdict(judged.get(cell)) if judged else {}))
     return table(_caption(trainings), lines)
 
 
@@ -182,10 +196,14 @@ def _caption(trainings: pd.DataFrame) -> str:
     lengths = dict(zip(trainings[Training.RECIPE], trainings[Training.EPOCHS], strict=True))
     recipes = ", ".join(f"{recipe} ({count} epochs)" for recipe, count in lengths.items())
     how = f"Recipe {recipes}; {what} {when} ({first['images']})."
+    searched = str(first[Training.BENCHMARK]).partition("/")[2]
+    if searched != first[Training.DATA]:
+        how += f" The cells were searched on {target_name(searched)}."
     if not first[Training.CHOSEN_BY]:
         return how
+    searches = "each set of a row's searches" if trainings[Training.SET].nunique() > 1 else "each row's searches"
     return (
-        f"{how} Of each row's searches the cell with the {best} in the trainings '{first['chosen_by']}', "
+        f"{how} Of {searches} the cell with the {best} in the trainings '{first['chosen_by']}', "
         f"trained with seeds {trainings['seed'].min()} to {trainings['seed'].max()}."
         + ("" if on_valid else " The choice was made on the test set: such an error is optimistic.")
     )

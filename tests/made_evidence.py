@@ -40,7 +40,7 @@ def training(world: int = 0, seed: int = 0, accuracy: float = 97.0, **columns: A
     line |= {Training.RECIPE: "pc_darts", Training.EPOCHS: 600, Training.DATA: "cifar10", Training.SPLIT: "test"}
     line |= {Training.IMAGES: "50,000 + 10,000", Training.PROBED: False, Training.ACCURACY: accuracy, Training.BEST: 98.0}
     line |= {Training.LOSS: np.nan, Training.TOP5: np.nan, Training.METRIC: "error"}
-    line |= {Training.PERPLEXITY: np.nan, Training.VALID_PERPLEXITY: np.nan}
+    line |= {Training.PERPLEXITY: np.nan, Training.VALID_PERPLEXITY: np.nan, Training.SET: 1}
     line |= {Training.PARAMETERS: 3.63e6, Training.MACS: 556.7e6, Training.SECONDS: 1.0, Training.DEVICE: "cuda"}
     return line | columns
 

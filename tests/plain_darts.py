@@ -62,6 +62,8 @@ class Plain:
 
     def __call__(self, x: Tensor, weights: Sequence[Tensor]) -> Tensor:
         older = newer = self.network.stem(x)
+        if self.network.stem_rest is not None:
+            newer = self.network.stem_rest(older)
         for cell in self.network.cells:
             assert isinstance(cell, MixedCell)
             older, newer = newer, self.cell(cell, older, newer, weights)

@@ -2,7 +2,7 @@
 
 Every operation has its real values, so whole searches and trainings run. What a GPU refuses is refused: tensors of two
 devices, and a generator of another device. What makes the host wait for a GPU is counted: reading a value back, a mask as an
-index, and a copy from ordinary memory to the device.
+index, and a copy from ordinary memory to the device. In a recording all of this is refused, as a GPU does.
 
 Limits: it uses an API of PyTorch that may change (:func:`missing`); ``torch.inference_mode`` is replaced by ``torch.no_grad``;
 saved tensors are read back on the CPU. It has no reduced precision; ``harness.device.REDUCED`` lets a test have it on the CPU.
@@ -15,21 +15,29 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 import torch
 from torch.utils import _pytree as pytree
 from torch.utils import backend_registration as registration
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from harness import device as harness_device
+from harness import steps
+from harness.steps import Step
+
 NAME = "pretend"
 PROJECT = Path(__file__).parents[1]
 SETUP = "_setup_privateuseone_for_python_backend"
-READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "unique_dim", "_unique2"}
+UNIQUE = {"unique_dim", "_unique", "_unique2", "unique_consecutive"}
+READS = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "bincount", "multinomial", *UNIQUE}
 """Operations whose result, or its shape, the host has to know."""
+INDEXED = {"index", "index_put", "index_put_", "_index_put_impl_"}
+"""Operations whose second argument has the indices of the dimensions."""
 
 _Generator, _tensor, _as_tensor, _new_tensor = torch.Generator, torch.tensor, torch.as_tensor, torch.Tensor.new_tensor
 _inference_mode, _load = torch.inference_mode, torch.load
@@ -119,6 +127,12 @@ class Tensor(torch.Tensor):
         return Pretend.current.run(func, args, kwargs or {})  # a backward pass has threads, which do not see the mode
 
 
+def drawn_from(args: Any, named: dict[str, Any]) -> set[int]:
+    """Return the address of the generator among the arguments of a random operation; 0: that of PyTorch."""
+    generators = [value for value in (*args, *named.values()) if isinstance(value, _Generator)]
+    return {generator._cdata for generator in generators} or {0}
+
+
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> torch.Tensor:
     made = _tensor(data, dtype=dtype)
     return (made.to(device) if device is not None else made).requires_grad_(requires_grad)
@@ -150,6 +164,9 @@ class Pretend(TorchDispatchMode):
         super().__init__()
         self.waits: Counter[str] = Counter()
         self.uploads: Counter[str] = Counter()
+        self.recordings = 0
+        self.held: set[int] | None = None
+        """Addresses of the generators that a recording may draw from; None: nothing is recorded now."""
 
     def counts(self) -> tuple[int, int]:
         """Return the numbers of waits and of uploads so far."""
@@ -205,6 +222,9 @@ class Pretend(TorchDispatchMode):
 
     def _check(self, func: Any, args: Sequence[Any], generator: Any, plain: list[torch.Tensor], leaves: bool) -> None:
         name = func._schema.name.removeprefix("aten::")
+        random = self.held is not None and torch.Tag.nondeterministic_seeded in func.tags
+        if random and (generator is None or generator._cdata not in self.held):
+            raise RuntimeError(f"{name}: a GPU cannot record a generator that is not held")
         if isinstance(generator, _Generator) and generator._cdata not in Generator.on_device:
             raise RuntimeError(f"{name}: the generator is not on the device {NAME}")
         if name == "_to_copy":
@@ -212,7 +232,7 @@ class Pretend(TorchDispatchMode):
         elif name == "copy_":
             if plain:
                 (self._upload if isinstance(args[0], Tensor) else self._wait)("copy")
-        elif name in ("index", "index_put", "index_put_", "_index_put_impl_"):
+        elif name in INDEXED:
             for index in args[1]:
                 if index is not None and index.dtype in (torch.bool, torch.uint8):
                     self._wait("a mask as an index")
@@ -224,10 +244,49 @@ class Pretend(TorchDispatchMode):
             raise RuntimeError(f"{name}: tensors on {NAME}:0 and on the CPU, {[tuple(value.shape) for value in plain]}")
 
     def _wait(self, kind: str) -> None:
-        self.waits[f"{kind}: {_line()}"] += 1
+        self._note(kind, self.waits)
 
     def _upload(self, kind: str) -> None:
-        self.uploads[f"{kind}: {_line()}"] += 1
+        self._note(kind, self.uploads)
+
+    def _note(self, kind: str, counter: Counter[str]) -> None:
+        if self.held is not None:
+            raise RuntimeError(f"{kind}: a GPU cannot record this")
+        counter[f"{kind}: {_line()}"] += 1
+
+
+class Recorder:
+    """See :class:`harness.steps.Recorder`. What is recorded runs, so it must not be replayed; what a GPU refuses is refused."""
+
+    def __init__(self, device: torch.device) -> None:
+        assert _is_pretend(device)
+
+    def apart(self, function: Callable[[], Any]) -> Any:
+        return function()
+
+    def record(self, function: Callable[[], Any], generators: Iterable[torch.Generator]) -> tuple[Any, Callable[[], None]]:
+        assert Pretend.current is not None
+        Pretend.current.recordings += 1
+        Pretend.current.held = {generator._cdata for generator in generators}
+        try:
+            return function(), lambda: None
+        finally:
+            Pretend.current.held = None
+
+
+def record_each_other_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the device record each other call of a step. No recording is replayed."""
+    calls: Counter[int] = Counter()
+    called = Step.__call__
+
+    def call(self: Step[Any], *inputs: Any, key: Any = None) -> Any:
+        calls[id(self)] += 1
+        return called(self, *inputs, key=(key, (calls[id(self)] - 1) // 2))
+
+    monkeypatch.setattr(Step, "__call__", call)
+    monkeypatch.setattr(steps, "WARM", 1)
+    monkeypatch.setitem(steps.RECORDERS, NAME, Recorder)
+    monkeypatch.setattr(harness_device, "RECORDED", {NAME})
 
 
 def _line() -> str:

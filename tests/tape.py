@@ -2,12 +2,16 @@
 
 A recording notes every operation below autograd with its tensors. Its effects are then undone, because a GPU computes nothing
 while it records. A replay does the operations again, with the numbers of the recording, into the tensors of the recording. So
-a step that forgets to read an input from its fixed tensor, to write a state in place, or to hold a generator, differs from the
-step that runs. What a GPU refuses to record is refused: reading a value back, and copying from ordinary memory.
+a step that forgets to read an input from its fixed tensor, or to write a state in place, differs from the step that runs. So
+does what reads memory of a recording too late: another replay may have written there, and the tape writes NaN. What a GPU
+refuses to record is refused: reading a value back, copying from ordinary memory, and a generator that the recording does not
+know.
 """
 
 from __future__ import annotations
 
+import math
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
@@ -16,7 +20,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.pretend_device import READS
+from tests.pretend_device import INDEXED, READS, drawn_from
 
 Result = TypeVar("Result")
 Call = tuple[Any, Any, dict[str, Any], list[Tensor], list[bool]]
@@ -31,6 +35,7 @@ class TapeRecorder:
 
     def __init__(self, device: torch.device) -> None:
         assert device.type == "cpu"
+        self._tapes: weakref.WeakSet[Tape] = weakref.WeakSet()
 
     def apart(self, function: Callable[[], Result]) -> Result:
         return function()
@@ -40,20 +45,35 @@ class TapeRecorder:
     ) -> tuple[Result, Callable[[], None]]:
         TapeRecorder.recordings += 1
         states = [(generator, generator.get_state()) for generator in generators]
-        tape = Tape()
-        with tape:
-            result = function()
-        tape.undo()
-        for generator, state in states:
-            generator.set_state(state)
-        return result, tape.replay
+        tape = Tape({generator._cdata for generator, _ in states})  # type: ignore[attr-defined]
+        try:
+            with tape:
+                result = function()
+        finally:
+            tape.undo()
+            for generator, state in states:
+                generator.set_state(state)
+        self._tapes.add(tape)
+
+        def replay() -> None:
+            for other in self._tapes:
+                if other is not tape:
+                    other.spoil()
+            tape.replay()
+
+        return result, replay
 
 
 class Tape(TorchDispatchMode):
-    """The operations of the body, and the memory that they found."""
+    """The operations of the body, and the memory that they found.
 
-    def __init__(self) -> None:
+    Args:
+        generators: addresses of the random generators that they may draw from.
+    """
+
+    def __init__(self, generators: set[int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._generators = generators
         self._calls: list[Call] = []
         self._made: set[int] = set()
         """Addresses of the memory that the operations allocated; it stays allocated."""
@@ -62,9 +82,11 @@ class Tape(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, named = func._schema.name.removeprefix("aten::"), kwargs or {}
-        masks = [value for value in args[1] if value is not None and value.dtype == torch.bool] if name == "index" else []
+        masks = name in INDEXED and any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1])
         if name in READS or name == "lift_fresh" or masks:
             raise RuntimeError(f"{name}: a GPU cannot record this")
+        if torch.Tag.nondeterministic_seeded in func.tags and not drawn_from(args, named) <= self._generators:
+            raise RuntimeError(f"{name}: a GPU cannot record a generator that is not held")
         for value in _tensors((args, named)):
             memory = value.untyped_storage()
             if memory.data_ptr() not in self._made | self._found.keys():
@@ -81,10 +103,19 @@ class Tape(TorchDispatchMode):
         return out
 
     def undo(self) -> None:
-        """Set all memory that existed before to what it was."""
+        """Set all memory that existed before to what it was. What was allocated has no values yet."""
         for memory, before in self._found.values():
             memory.copy_(before)
         self._found.clear()
+        self.spoil()
+
+    @torch.no_grad()
+    def spoil(self) -> None:
+        """Set all numbers in the memory that the operations allocated to NaN."""
+        for *_, results, fresh in self._calls:
+            for value, new in zip(results, fresh, strict=True):
+                if new and value.is_floating_point():
+                    value.fill_(math.nan)
 
     @torch.no_grad()
     def replay(self) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from statistics import fmean
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from benchmarks.darts.macro import Macro
 from benchmarks.darts.recipe import recipe
@@ -16,15 +16,15 @@ from benchmarks.darts.retrainer import Retrainer
 from benchmarks.darts.size import network_size
 from benchmarks.darts.space import DartsSpace
 from benchmarks.darts.training import DartsTrainingSide
-from benchmarks.images.library import LIBRARY
+from benchmarks.images.library import LIBRARY, imagenet
 from harness.delivery import Delivery
 from harness.problem import Availability, Facts, Judge, Problem
 from harness.space import Arch
 
-IMAGES: Final = {"cifar10": (10, 3, 32), "digits": (10, 1, 8)}
+IMAGES: Final = {"cifar10": (10, 3, 32), "digits": (10, 1, 8), "imagenet": (1000, 3, 224)}
 """By data set of the search, the number of classes, the channels and the size (pixels) of its images."""
 
-RECIPES: Final = {"cifar10": "darts", "digits": "digits"}
+RECIPES: Final = {"cifar10": "darts", "digits": "digits", "imagenet": "imagenet_pc_darts"}
 """By data set, the recipe whose network defines the size of a proposed cell, and whose length the price of a training."""
 PRICED_CELLS: Final = 100
 """Number of random cells whose mean size is the price of a training."""
@@ -43,18 +43,22 @@ class DartsBenchmark:
     def availability(self) -> Availability:
         if self.embedded:
             return Availability(True, "bundled, cells searched and trained on the 1 797 digits of scikit-learn")
-        source = LIBRARY.find(self.dataset)
-        if source is None:
+        if self.dataset == "imagenet":
+            name = "its class folders" if imagenet() else ""
+        else:
+            source = LIBRARY.find(self.dataset)
+            name = source.form.name if source else ""
+        if not name:
             return Availability(False, "missing: see `python -m harness.data status`")
-        return Availability(True, f"found: {source.form.name}; needs a GPU")
+        return Availability(True, f"found: {name}; needs a GPU")
 
     def open(self, search: Mapping[str, Any], judge: Mapping[str, Any]) -> DartsProblem:
         return DartsProblem(self.dataset)
 
 
 def benchmarks() -> list[DartsBenchmark]:
-    """Return the benchmarks: the papers' data set, and the digits that ship with the project."""
-    return [DartsBenchmark("digits"), DartsBenchmark("cifar10")]
+    """Return the benchmarks: the papers' data sets, and the digits that ship with the project."""
+    return [DartsBenchmark("digits"), DartsBenchmark("cifar10"), DartsBenchmark("imagenet")]
 
 
 class DartsProblem(Problem):
@@ -65,32 +69,62 @@ class DartsProblem(Problem):
     clock_currency = "macs"
 
     def __init__(self, dataset: str) -> None:
-        from benchmarks.images.dataset import load
-
-        train, test = load(dataset, lambda line: print(line, file=sys.stderr, flush=True))
+        images = _opened(dataset)
         self.space = DartsSpace("single", accepts="mixed")
-        self.checksum = train.checksum
+        self.checksum = images.checksum
         self.training = DartsTrainingSide(dataset)
         self.retraining = Retrainer(dataset)
         how = recipe(RECIPES[dataset])
-        self.judge = DartsJudge(dataset, how.macro(*IMAGES[dataset]))
-        self.mean_cost = how.epochs * len(train) * mean_macs(dataset)
+        macro = how.macro(images.classes, *IMAGES[dataset][1:])
+        self.judge = DartsJudge(dataset, macro)
+        self.mean_cost = how.epochs * images.train * mean_macs(macro)
         self.facts = Facts(
-            source=f"{train.name}, {len(train):,} training and {len(test):,} test images",
-            search=f"weight sharing on training images of {train.name} alone",
+            source=images.source,
+            search=f"weight sharing on training images of {images.name} alone",
             judge={dataset: "parameters and multiply-adds of the proposed cell; its accuracy takes a training"},
             clock="none; a search is charged the multiply-adds of its forward passes, in training as in evaluation. A training "
-            f"is {how.epochs} epochs over {len(train):,} images of a cell with the mean of {PRICED_CELLS} random cells",
+            f"is {how.epochs} epochs over {images.train:,} images of a cell with the mean of {PRICED_CELLS} random cells",
         )
 
     def oracle(self, world: int) -> None:
         """Return None: no accuracy is tabulated."""
 
 
+class _Images(NamedTuple):
+    """Facts about the images of a data set."""
+
+    name: str
+    source: str
+    train: int
+    """Number of training images."""
+    classes: int
+    checksum: str
+
+
+def _opened(dataset: str) -> _Images:
+    """Open the images of searches, and return the facts about them. Those that are not imported yet are imported.
+
+    Raises:
+        UserError: the images are missing or damaged.
+    """
+    if dataset == "imagenet":
+        from benchmarks.darts.subsample import subsample
+
+        part = subsample()
+        count = len(part.everything.paths)
+        source = f"ImageNet, {count:,} training images of {part.classes:,} classes"
+        return _Images("ImageNet", source, count, part.classes, part.checksum)
+    from benchmarks.images.dataset import load
+
+    train, test = load(dataset, lambda line: print(line, file=sys.stderr, flush=True))
+    source = f"{train.name}, {len(train):,} training and {len(test):,} test images"
+    return _Images(train.name, source, len(train), train.classes, train.checksum)
+
+
 @cache
-def mean_macs(dataset: str) -> float:
+def mean_macs(macro: Macro) -> float:
     """Return the mean multiply-adds of an image in the networks of some random cells, always the same ones."""
-    rng, space, macro = random.Random(0), DartsSpace("single"), recipe(RECIPES[dataset]).macro(*IMAGES[dataset])
+    rng, space = random.Random(0), DartsSpace("single")
     return fmean(network_size(space.sample(rng), macro).macs for _ in range(PRICED_CELLS))
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from benchmarks.darts.data import open_data
+from benchmarks.darts.image_folder import open_images
 from benchmarks.darts.macro import Macro
 from benchmarks.darts.network import Network
 from benchmarks.darts.size import network_size
@@ -31,13 +31,13 @@ def accuracy(delivery: Delivery, dataset: str, device: str) -> float:
     """Return the test accuracy of a delivered network, percent.
 
     Args:
-        dataset: ``cifar10`` or ``digits``.
+        dataset: ``cifar10``, ``digits`` or ``imagenet``.
         device: ``cpu`` or ``cuda``; the precision is that of trainings from scratch.
 
     Raises:
         ValueError: the delivery is not the network of its architecture for these images.
     """
-    data = open_data(dataset, "test", device)
+    data = open_images(dataset, "test", device)
     network = received(delivery, data.classes, data.channels, data.size).to(device).eval()
     right, seen = torch.zeros((), device=device, dtype=torch.int64), 0
     with torch.inference_mode(), autocast(device):

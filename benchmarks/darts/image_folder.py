@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from PIL import Image, ImageEnhance
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from benchmarks.darts.data import Batch, Epoch
+from benchmarks.darts.data import Batch, Data, Epoch, open_data
 from benchmarks.darts.parts import Split
-from harness.cache import data_roots, printable
+from benchmarks.images.library import imagenet
+from harness.cache import printable
 from harness.errors import UserError
 from harness.look import is_folder, opened, reason
 from harness.machine import cores
@@ -58,12 +60,12 @@ class FolderData:
     channels = 3
 
     def __init__(self, folder: Path, split: Split, device: str, size: int = 224, workers: int | None = None) -> None:
-        names, files = _files(folder / "train")
+        names, files = class_files(folder / "train")
         if split == "valid":
             held_out = [number % VALID_SHARE == VALID_SHARE - 1 for number in range(len(files.paths))]
             self._train, self._held_out = _where(files, [not out for out in held_out]), _where(files, held_out)
         else:
-            classes, self._held_out = _files(folder / "val")
+            classes, self._held_out = class_files(folder / "val")
             if classes != names:
                 different = sorted(set(names) ^ set(classes))
                 raise UserError(f"{folder}: train and val have different classes, such as {different[0]}")
@@ -76,25 +78,47 @@ class FolderData:
         self.name = f"images of {folder.name}, trained on {self.train_images:,}, {split} set of {len(self._held_out.paths):,}"
         self._device = torch.device(device)
         self._workers = decoders() if workers is None else workers
-        self._mean, self._std = (torch.tensor(value, device=device).mul(255).view(1, 3, 1, 1) for value in (MEAN, STD))
 
     def epoch(self, seed: int, batch: int, cutout: int, share: tuple[int, int] = (0, 1)) -> Epoch:
         if cutout:
             raise UserError("a folder of images has no cutout; use a recipe with cutout=0, such as imagenet_darts")
-        order = torch.randperm(self.train_images, generator=torch.Generator().manual_seed(seed)).tolist()
-        batches = [order[at : at + batch] for at in range(0, len(order), batch)]
-        rank, processes = share
-        parts = [rows[rank * (len(rows) // processes) :][: len(rows) // processes] for rows in batches]
-        return _Loaded(self, self._train, [rows for rows in parts if rows], seed)
+        return shuffled(self._train, seed, batch, self.size, self._device, self._workers, share)
 
     def evaluated(self, batch: int) -> Iterable[Batch]:
         rows = list(range(len(self._held_out.paths)))
-        return _Loaded(self, self._held_out, [rows[at : at + batch] for at in range(0, len(rows), batch)], None)
+        batches = [rows[at : at + batch] for at in range(0, len(rows), batch)]
+        return _Loaded(self._held_out, batches, None, self.size, self._device, self._workers)
 
-    def standardised(self, images: Tensor) -> Tensor:
-        """Convert uint8 (n, size, size, 3) to float32 (n, 3, size, size) on the device, channels last in memory."""
-        moved = images.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
-        return (moved.float() - self._mean) / self._std
+
+def shuffled(
+    files: Files, seed: int, batch: int, size: int, device: torch.device, workers: int, share: tuple[int, int] = (0, 1)
+) -> Epoch:
+    """Return an epoch over image files, shuffled and augmented with ``seed``; see :class:`FolderData` for the arguments."""
+    order = torch.randperm(len(files.paths), generator=torch.Generator().manual_seed(seed)).tolist()
+    batches = [order[at : at + batch] for at in range(0, len(order), batch)]
+    rank, processes = share
+    parts = [rows[rank * (len(rows) // processes) :][: len(rows) // processes] for rows in batches]
+    return _Loaded(files, [rows for rows in parts if rows], seed, size, device, workers)
+
+
+def open_images(dataset: str, split: Split, device: str, statistics: str = "own") -> Data:
+    """Open any data set of trainings from scratch on a device; see :func:`benchmarks.darts.data.open_data`."""
+    if dataset == "imagenet":
+        return FolderData(image_folder(), split, device)
+    return open_data(dataset, split, device, statistics)
+
+
+def standardised(images: Tensor) -> Tensor:
+    """Convert pixels (n, height, width, 3) from 0 to 255 to float32 (n, 3, height, width), channels last in memory."""
+    mean, std = _statistics(images.device)
+    return (images.permute(0, 3, 1, 2).float() - mean) / std
+
+
+@cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of the pixels on a device, (1, 3, 1, 1): copied there once."""
+    mean, std = (torch.tensor(value, device=device).mul(255).view(1, 3, 1, 1) for value in (MEAN, STD))
+    return mean, std
 
 
 def decoders() -> int:
@@ -104,22 +128,26 @@ def decoders() -> int:
 
 def image_folder() -> Path:
     """Return the folder ``imagenet`` in NAS_DATA. Raises :class:`UserError` if it is missing."""
-    for root in data_roots():
-        if is_folder(root / "imagenet" / "train"):
-            return root / "imagenet"
-    raise UserError("ImageNet is missing: put its folder imagenet, with train/CLASS and val/CLASS, into a folder of NAS_DATA")
+    folder = imagenet()
+    if folder is None:
+        raise UserError(
+            "ImageNet is missing: put its folder imagenet, with train/CLASS and val/CLASS, into a folder of NAS_DATA"
+        )
+    return folder
 
 
 class _Loaded:
     """The batches of one pass. Worker processes decode them in advance."""
 
-    def __init__(self, data: FolderData, files: Files, batches: list[list[int]], seed: int | None) -> None:
-        self._data, self._batches = data, batches
+    def __init__(
+        self, files: Files, batches: list[list[int]], seed: int | None, size: int, device: torch.device, workers: int
+    ) -> None:
+        self._device, self._batches = device, batches
         self._loader = DataLoader(
-            _Decoded(files, data.size, seed),
+            _Decoded(files, size, seed),
             batch_sampler=_Fixed(batches),
-            num_workers=data._workers,
-            pin_memory=data._device.type == "cuda",
+            num_workers=workers,
+            pin_memory=device.type == "cuda",
         )
 
     def __len__(self) -> int:
@@ -134,7 +162,8 @@ class _Loaded:
                 return
             except UserError as error:  # PyTorch puts the traceback of a worker into the message of its error
                 raise UserError(str(error).strip().splitlines()[-1].rpartition("UserError: ")[2]) from None
-            yield self._data.standardised(images), labels.to(self._data._device, non_blocking=True)
+            moved, classes = (part.to(self._device, non_blocking=True) for part in (images, labels))
+            yield standardised(moved), classes
 
 
 class _Fixed(Sampler[list[int]]):
@@ -163,7 +192,7 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, number: int) -> tuple[Tensor, int]:
         path = self._files.paths[number]
-        image = _decoded(path)
+        image = decoded(path)
         if self._seed is None:
             image = central(image, self._size)
         else:
@@ -171,7 +200,7 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
         return torch.from_numpy(np.array(image)), self._files.labels[number]
 
 
-def _decoded(path: Path) -> Image.Image:
+def decoded(path: Path) -> Image.Image:
     """Decode an image as RGB.
 
     Raises:
@@ -228,7 +257,12 @@ def _turned(image: Image.Image, share: float) -> Image.Image:
     return Image.merge("HSV", (Image.fromarray((turned % 256).astype(np.uint8)), saturation, value)).convert("RGB")
 
 
-def _files(folder: Path) -> tuple[list[str], Files]:
+def class_files(folder: Path) -> tuple[list[str], Files]:
+    """Return the names of the class folders, sorted, and their image files, class by class and sorted by name.
+
+    Raises:
+        UserError: there is no such folder, or it has no images.
+    """
     if not is_folder(folder):
         raise UserError(f"{folder} is no folder; put images into DIR/train/CLASS/*.JPEG and DIR/val/CLASS/*.JPEG")
     names = sorted(name for name in os.listdir(folder) if is_folder(folder / name))

@@ -10,11 +10,11 @@ from benchmarks.darts.cell import Cell, surviving
 from benchmarks.darts.space import cells
 from harness.space import Arch
 
-Stem = Literal["cifar", "imagenet"]
+Stem = Literal["cifar", "imagenet", "imagenet_search"]
 ExtraNorm = Literal["none", "pooling", "all"]
 """Operations without weights that have a batch norm: no operation, every pooling, or every pooling and every identity."""
 STEM_WIDTH = 3
-"""Channels of the CIFAR stem, as a multiple of those of the first cells."""
+"""Channels of the stem on CIFAR, and in searches on ImageNet, as a multiple of those of the first cells."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Macro:
     size: int = 32
     """Height and width of the input image, pixels."""
     stem: Stem = "cifar"
-    """``cifar``: one 3x3 convolution to 3 C channels. ``imagenet``: three 3x3 convolutions of stride 2, to an eighth of the
-    image's size."""
+    """``cifar``: one 3x3 convolution to 3 C channels. ``imagenet``: three 3x3 convolutions of stride 2 to C channels, and to an
+    eighth of the image's size. ``imagenet_search``: the same to 3 C channels, as in PC-DARTS' supernet."""
     auxiliary: bool = True
     """Whether a second classifier reads the output of cell 2 L // 3, in training only."""
     extra_norm: ExtraNorm = "none"
@@ -41,13 +41,13 @@ class Macro:
     def __post_init__(self) -> None:
         if self.depth < 1 or self.width < 2 or self.width % 2:
             raise ValueError(f"{self.depth} cells of {self.width} channels; take at least one cell, and an even width")
-        if self.stem not in ("cifar", "imagenet"):
-            raise ValueError(f"stem {self.stem!r} is unknown; take 'cifar' or 'imagenet'")
+        if self.stem not in get_args(Stem):
+            raise ValueError(f"stem {self.stem!r} is unknown; take 'cifar', 'imagenet' or 'imagenet_search'")
         if self.extra_norm not in get_args(ExtraNorm):
             raise ValueError(f"extra_norm {self.extra_norm!r} is unknown; take 'none', 'pooling' or 'all'")
         if self.size % self.shrinkage:
             raise ValueError(f"images of {self.size} pixels cannot be halved to a {self.shrinkage}th")
-        if self.auxiliary and self.size // self.shrinkage < (7 if self.stem == "imagenet" else 8):
+        if self.auxiliary and self.size // self.shrinkage < (8 if self.stem == "cifar" else 7):
             raise ValueError(f"images of {self.size} pixels are too small for the auxiliary head; take auxiliary=False")
 
     @property
@@ -58,7 +58,12 @@ class Macro:
     @property
     def shrinkage(self) -> int:
         """Size of the image divided by the size of the last cell's output."""
-        return (8 if self.stem == "imagenet" else 1) << len(self.reductions)
+        return (1 if self.stem == "cifar" else 8) << len(self.reductions)
+
+    @property
+    def stem_width(self) -> int:
+        """Channels of the stem's output."""
+        return self.width if self.stem == "imagenet" else STEM_WIDTH * self.width
 
     def for_data(self, classes: int, channels: int, size: int) -> Macro:
         """Return the same network for other images."""
@@ -103,9 +108,9 @@ class Place:
 def places(arch: Arch, macro: Macro) -> Iterator[Place]:
     """Yield the cells of the network in order."""
     normal, reduce = cells(arch)
-    imagenet = macro.stem == "imagenet"
-    older = newer = macro.width if imagenet else STEM_WIDTH * macro.width
-    width, size, larger = macro.width, macro.size // (8 if imagenet else 1), imagenet
+    older = newer = macro.stem_width
+    large = macro.stem != "cifar"
+    width, size, larger = macro.width, macro.size // (8 if large else 1), large
     for number in range(macro.depth):
         reduces = number in macro.reductions
         width *= 2 if reduces else 1

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.darts.cell import INPUTS, OPS, STATES, inputs, pruned, surviving
-from benchmarks.darts.macro import CIFAR, STEM_WIDTH, ExtraNorm, Macro, Place, places
+from benchmarks.darts.macro import CIFAR, ExtraNorm, Macro, Place, places
 from harness.space import Arch
 
 
@@ -127,7 +127,7 @@ class Network(nn.Module):
         super().__init__()
         self.arch, self.macro = arch, macro
         built = list(places(arch, macro))
-        self.stem, self.stem_rest = _stem(macro)
+        self.stem, self.stem_rest = stem(macro)
         self.cells = nn.ModuleList(EvaluationCell(place, macro.extra_norm) for place in built)
         self.auxiliary_after = 2 * macro.depth // 3
         self.auxiliary = auxiliary_head(built[self.auxiliary_after].outputs, macro) if macro.auxiliary else None
@@ -170,7 +170,7 @@ def auxiliary_head(channels: int, macro: Macro) -> nn.Sequential:
 
     DARTS' head for ImageNet has no second batch norm, as its authors note.
     """
-    imagenet = macro.stem == "imagenet"
+    imagenet = macro.stem != "cifar"
     return nn.Sequential(
         nn.ReLU(),
         nn.AvgPool2d(5, stride=2 if imagenet else 3, padding=0, count_include_pad=False),
@@ -190,11 +190,11 @@ def _projection(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
 
 
-def _stem(macro: Macro) -> tuple[nn.Sequential, nn.Sequential | None]:
+def stem(macro: Macro) -> tuple[nn.Sequential, nn.Sequential | None]:
     """Return the layers to input 0 of the first cell, and those from there to input 1 (None if the inputs are the same)."""
-    width = macro.width
+    width = macro.stem_width
     if macro.stem == "cifar":
-        return nn.Sequential(*_conv3(macro.channels, STEM_WIDTH * width)), None
+        return nn.Sequential(*_conv3(macro.channels, width)), None
     first = nn.Sequential(*_conv3(macro.channels, width // 2, 2), nn.ReLU(), *_conv3(width // 2, width, 2))
     return first, nn.Sequential(nn.ReLU(), *_conv3(width, width, 2))
 

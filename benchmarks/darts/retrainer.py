@@ -46,18 +46,13 @@ class Retrainer:
         save: Callable[[bytes], None],
         report: Callable[[float], None],
     ) -> Trained:
-        from benchmarks.darts.data import Data, open_data
-        from benchmarks.darts.image_folder import FolderData, image_folder
+        from benchmarks.darts.image_folder import open_images
         from benchmarks.darts.retraining import HISTORY, Retraining
         from harness.device import prepare
 
         prepare(device)
         how, dataset, split = recipe(settings["recipe"]), settings["data"], settings["split"]
-        images: Data
-        if dataset == "imagenet":
-            images = FolderData(image_folder(), split, device)
-        else:
-            images = open_data(dataset, split, device, how.statistics(dataset))
+        images = open_images(dataset, split, device, how.statistics(dataset))
         training = Retraining(arch, how, images, seed, device)
         if state is not None:
             training.load(state)

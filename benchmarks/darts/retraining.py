@@ -286,3 +286,4 @@ class Retraining:
             for group in self.optimizer.param_groups:
                 group["fused"] = fused(self.device)  # the state may come from another kind of device
         self.curve = Curve(content["curve"])
+        self._step.forget()  # the momentum is in other tensors

@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.darts.cell import EDGES, INPUTS, NODES, OPS, STATES
-from benchmarks.darts.macro import STEM_WIDTH, Macro, Place, places
+from benchmarks.darts.macro import Macro, Place, places
 from benchmarks.darts.mixed import MixedEdges, added, spread
-from benchmarks.darts.network import FactorizedReduce, auxiliary_head
+from benchmarks.darts.network import FactorizedReduce, auxiliary_head, stem
 from benchmarks.darts.plan import GROUPS, Mask, Plan, placed, plan
 from benchmarks.networks import drop_statistics
 from harness.device import rounded
@@ -201,8 +201,7 @@ class SearchNetwork(nn.Module):
         super().__init__()
         self.macro, self.affine = macro, affine
         built = list(places(EVERYTHING, macro))
-        width = STEM_WIDTH * macro.width
-        self.stem = nn.Sequential(nn.Conv2d(macro.channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
+        self.stem, self.stem_rest = stem(macro)
         self.cells = nn.ModuleList(MixedCell(place, partial, affine, track) for place in built)
         self.auxiliary_after = 2 * macro.depth // 3
         self.auxiliary = auxiliary_head(built[self.auxiliary_after].outputs, macro) if macro.auxiliary else None
@@ -225,6 +224,9 @@ class SearchNetwork(nn.Module):
         auxiliary = None
         newer: Tensor = self.stem(x.contiguous(memory_format=torch.channels_last))
         before = rectified = F.relu(newer)
+        if self.stem_rest is not None:
+            newer = self.stem_rest(newer)
+            rectified = F.relu(newer)
         for number, cell in enumerate(cast(Sequence[MixedCell], self.cells)):
             newer = cell(before, rectified, mixtures[number], drop, self.noise)
             before, rectified = rectified, F.relu(newer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from benchmarks.darts.cell import INPUTS, OPS, STATES, inputs, pruned
-from benchmarks.darts.macro import CIFAR, STEM_WIDTH, ExtraNorm, Macro, Place, places
+from benchmarks.darts.macro import CIFAR, ExtraNorm, Macro, Place, places
 from harness.space import Arch
 
 
@@ -61,9 +61,9 @@ def op_size(op: str, width: int, stride: int, pixels: int, extra_norm: ExtraNorm
 
 
 def _stem(macro: Macro) -> Size:
-    width, half = macro.width, macro.width // 2
+    width, half = macro.stem_width, macro.stem_width // 2
     if macro.stem == "cifar":
-        return _conv(3, macro.channels, STEM_WIDTH * width, macro.size**2) + _norm(STEM_WIDTH * width)
+        return _conv(3, macro.channels, width, macro.size**2) + _norm(width)
     first = _conv(3, macro.channels, half, (macro.size // 2) ** 2) + _norm(half)
     second = _conv(3, half, width, (macro.size // 4) ** 2) + _norm(width)
     return first + second + _conv(3, width, width, (macro.size // 8) ** 2) + _norm(width)

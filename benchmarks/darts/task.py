@@ -10,24 +10,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from benchmarks.darts.macro import Macro
+from benchmarks.darts.subsampled_images import SubsampledImages
 from benchmarks.darts.supernet import SEARCH, Supernet
 from benchmarks.images.task import SearchImages
 from harness.seeds import derive
 from harness.training import Meter
 from harness.weight_sharing import DeployableSupernet, Rules
 
-MACROS = {"cifar10": SEARCH, "digits": Macro(width=8, depth=3, channels=1, size=8, auxiliary=False)}
-"""By data set, the network of the supernet: the papers' on CIFAR-10, a small network on the digits."""
+MACROS = {
+    "cifar10": SEARCH,
+    "digits": Macro(width=8, depth=3, channels=1, size=8, auxiliary=False),
+    "imagenet": Macro(width=16, depth=8, classes=1000, size=224, stem="imagenet_search", auxiliary=False),
+}
+"""By data set, the network of the supernet: the papers' on CIFAR-10 and on ImageNet, a small network on the digits."""
 
 
 class DartsTask:
     """See :class:`harness.weight_sharing.Task`.
 
     The halves of CIFAR-10 are the first and the last 25 000 training images. Unless a method asks for
-    another pairing, every step draws a new validation batch, as DARTS' code does.
+    another pairing, every step draws a new validation batch, as DARTS' code does. Those of ImageNet are
+    :class:`benchmarks.darts.subsampled_images.SubsampledImages`.
 
     Args:
-        dataset: ``cifar10`` or ``digits``.
+        dataset: ``cifar10``, ``digits`` or ``imagenet``.
         world: seed of the order of the images, their augmentation and the initial weights.
         device: device of images and supernet.
         charge: the meter of the search.
@@ -36,11 +42,16 @@ class DartsTask:
     rules, rate_factor = Rules(), 1.0
 
     def __init__(self, dataset: str, world: int, device: str, charge: Meter) -> None:
-        data = SearchImages(dataset, "halves", "redraw", world, device)
+        macro = MACROS[dataset]
+        data: SearchImages | SubsampledImages
+        if dataset == "imagenet":
+            data = SubsampledImages(world, device, macro.size)
+            macro = replace(macro, classes=data.classes)
+        else:
+            data = SearchImages(dataset, "halves", "redraw", world, device)
         self.name, self.device, self.images = dataset, data.device, data.counts
         self.batches, self.pairs, self.plain = data.batches, data.pairs, data.plain
-        self._macro, self._world, self._meter = MACROS[dataset], world, charge
-        self.classes = self._macro.classes
+        self._macro, self._world, self._meter, self.classes = macro, world, charge, macro.classes
 
     def supernet(
         self,
@@ -63,7 +74,8 @@ class DartsTask:
         All norms of the space's code are alike, so ``track_outside`` and ``plain_last`` have no effect.
 
         Args:
-            cells: number of cells; 0: as in searches (8 on CIFAR-10, 3 on the digits).
+            cells: number of cells; 0: as in searches (3 on the digits, 8 elsewhere). A network to deploy on ImageNet has the
+                stem of trainings from scratch.
             auxiliary: the network has a second classifier on the output of cell ``2 cells // 3``.
 
         Raises:
@@ -72,6 +84,8 @@ class DartsTask:
         if bias:
             raise ValueError("no convolution of the DARTS space has a bias")
         macro = replace(self._macro, width=channels or self._macro.width, depth=cells or self._macro.depth, auxiliary=auxiliary)
+        if cells and macro.stem != "cifar":
+            macro = replace(macro, stem="imagenet")
         net = Supernet(
             macro,
             none=none,

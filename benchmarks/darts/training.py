@@ -31,6 +31,10 @@ class DartsTrainingSide(TrainingSide):
         return DartsTask(self.dataset, world, device, charge)
 
     def describe(self) -> str:
+        if self.dataset == "imagenet":
+            from benchmarks.darts.subsample import subsample
+
+            return subsample().describe()
         from benchmarks.images.parts import describe
 
         return describe(self.dataset, "halves")

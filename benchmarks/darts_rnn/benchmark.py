@@ -19,7 +19,7 @@ from benchmarks.darts_rnn.training import RnnTrainingSide
 from harness.problem import Availability, Facts, Judge, Problem
 from harness.space import Arch
 
-RECIPES: Final = {"ptb": "rnn_darts", "ptb-small": "rnn_small"}
+RECIPES: Final = {"ptb": "rnn_darts", "ptb-small": "rnn_small", "pride": "rnn_pride"}
 """By data set, the recipe whose model defines the size of a proposed cell, and whose length the price of a training."""
 PRICED_CELLS: Final = 100
 """Number of random cells whose mean size is the price of a training."""
@@ -29,13 +29,14 @@ class RnnBenchmark:
     """The search for a recurrent cell on one text."""
 
     kinds = ("one-shot",)
-    embedded = False
 
     def __init__(self, dataset: str) -> None:
-        self.dataset = dataset
+        self.dataset, self.embedded = dataset, CUTS[dataset].bundled
         self.id = f"darts_rnn/{dataset}"
 
     def availability(self) -> Availability:
+        if self.embedded:
+            return Availability(True, "bundled")
         states = LIBRARY.state()
         if not states:
             return Availability(False, "missing: see `python -m harness.data status`")
@@ -46,7 +47,7 @@ class RnnBenchmark:
 
 
 def benchmarks() -> list[RnnBenchmark]:
-    """Return the benchmarks: Penn Treebank, and its beginning with a small vocabulary, for two cores."""
+    """Return the benchmarks: Penn Treebank, and two small texts for two cores."""
     return [RnnBenchmark(dataset) for dataset in CUTS]
 
 
@@ -69,7 +70,8 @@ class RnnProblem(Problem):
         counts = " + ".join(f"{count:,}" for count in tokens.values())
         self.facts = Facts(
             source=f"{data.name}, {counts} training, validation and test tokens of {data.types:,} types",
-            search=f"weight sharing on the training text of {data.name}; its validation text trains the architecture",
+            search=f"weight sharing on the first {len(data.searched()):,} training tokens of {data.name}; its validation text "
+            "trains the architecture",
             judge={dataset: "parameters and multiply-adds of the proposed cell; its perplexity takes a training"},
             clock="none; a search is charged the multiply-adds of its forward passes, in training as in evaluation. A training "
             f"is {how.epochs} epochs over {tokens['train']:,} tokens of a cell with the mean of {PRICED_CELLS} random cells",

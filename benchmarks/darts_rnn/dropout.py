@@ -48,11 +48,13 @@ class Dropout:
         """Return the masks of one block. The generator is on the CPU, so that every device draws the same."""
         import torch
 
+        from harness.device import upload
+
         def mask(probability: float, *shape: int) -> Tensor | None:
             if not probability:
                 return None
             drawn = torch.rand(shape, generator=generator) >= probability
-            return (drawn / (1 - probability)).to(device)
+            return upload(drawn / (1 - probability), device)
 
         words = mask(self.dropoute, types, 1)
         embedded, inputs = mask(self.dropouti, streams, width), mask(self.dropoutx, streams, width)

@@ -2,6 +2,9 @@
 
 Everything random in an epoch follows from the seed, the epoch's number and the number of rollbacks. A resumed training
 therefore equals an uninterrupted training bit for bit, if the arithmetic is deterministic.
+
+Matrix products of training have the precision of :mod:`harness.device`; evaluations are in float32. No device records a step,
+because blocks have many lengths.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from benchmarks.darts_rnn.evaluation import Score, evaluate
 from benchmarks.darts_rnn.model import CellStep, LanguageModel, slowness
 from benchmarks.darts_rnn.recipe import Recipe
 from benchmarks.training_state import packed, unpacked
+from harness.device import autocast
 from harness.errors import UserError
 from harness.seeds import derive
 from harness.space import Arch
@@ -142,10 +146,12 @@ class Retraining:
         for block in recipe.lengths.blocks(len(rows), rng):
             part = rows[block.start : block.start + block.length + 1]
             masks = recipe.regularisation.draw(recipe.streams, recipe.width, self.data.types, noise, self.device)
-            outputs = self.model.outputs(part[:-1], hidden, self.step, masks)
+            with autocast(self.device):
+                outputs = self.model.outputs(part[:-1], hidden, self.step, masks)
+                dropped = outputs if masks.outputs is None else outputs * masks.outputs
+                logits = self.model.decode(dropped).float()
             hidden = outputs[-1].detach()
-            dropped = outputs if masks.outputs is None else outputs * masks.outputs
-            loss = F.cross_entropy(self.model.decode(dropped).flatten(0, 1), part[1:].flatten())
+            loss = F.cross_entropy(logits.flatten(0, 1), part[1:].flatten())
             self.optimizer.zero_grad()
             (loss + recipe.slowness * slowness(outputs)).backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)

@@ -47,6 +47,7 @@ class Settings:
 SETTINGS: Final = {
     "ptb": Settings(),
     "ptb-small": Settings(32, 20, Dropout(0.0, 0.0, 0.2, 0.1, 0.2)),
+    "pride": Settings(32, 10, Dropout(0.0, 0.0, 0.2, 0.1, 0.2)),
 }
 
 
@@ -59,7 +60,7 @@ class RnnTask:
     compared by their loss, which is the logarithm of the perplexity.
 
     Args:
-        dataset: ``ptb`` or ``ptb-small``.
+        dataset: a name of :data:`SETTINGS`.
         world: seed of the first weights, of the lengths of blocks and of the dropouts.
         device: device of texts and supernet.
         charge: the meter of the search.
@@ -74,7 +75,7 @@ class RnnTask:
         if device == "cpu":
             torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # workers share the cores
         data, self._settings = corpus(dataset), settings or SETTINGS[dataset]
-        train, valid = data.part("train"), data.part("valid")
+        train, valid = data.searched(), data.part("valid")
         self.name, self.device, self.classes = dataset, torch.device(device), data.types
         self._text = torch.from_numpy(np.concatenate([train, valid])).to(self.device)
         self._parts = {

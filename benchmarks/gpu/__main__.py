@@ -10,6 +10,7 @@ from typing import Final
 
 from benchmarks.gpu import convolutions, facts, searches, steps, table, tests, trainings
 from benchmarks.gpu.pieces import Run, carry_out
+from benchmarks.gpu.timing import usable
 from harness.device import prepare
 from harness.errors import UserError
 from harness.machine import cores, gpus
@@ -24,7 +25,7 @@ PIECES: Final = {
 }
 EPILOG: Final = (
     "Every piece prints what was predicted, measures, and writes OUT/PIECE.json after each case. The same command goes on. "
-    "Exit codes: 0 done, 1 a case failed, 2 wrong call, 3 stopped by --minutes before the end, 130 interrupted."
+    "Exit codes: 0 done, 1 a case failed, 2 wrong call, 3 stopped before the end, 130 interrupted."
 )
 
 
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         name = _device(options.device)
         prepare(options.device, cores())
-        return carry_out(options.piece, PIECES[options.piece](run), run, name)
+        return carry_out(options.piece, PIECES[options.piece](run), run, name, usable)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -101,14 +101,22 @@ class Records:
             temporary.write_text(json.dumps(self.content, indent=1) + "\n")
 
 
-def carry_out(piece: str, cases: Sequence[Case], run: Run, device: str) -> int:
-    """Measure the cases that are not finished, and return the exit code. Cases that failed before are the last ones."""
+def carry_out(
+    piece: str, cases: Sequence[Case], run: Run, device: str, usable: Callable[[str], bool] = lambda kind: True
+) -> int:
+    """Measure the cases that are not finished, and return the exit code. Cases that failed before are the last ones.
+
+    Args:
+        usable: returns whether this process can still use a device after a case that failed. If it cannot, the next command
+            measures the cases that are left.
+    """
     records = Records(run.out, piece, device)
     records.content["provenance"] = gather()
     code = DONE
-    for case in sorted(cases, key=lambda case: "failed" in records.cases.get(case.name, {})):
-        if records.cases.get(case.name, {}).get("finished"):
-            continue
+    failed_before = [case.name for case in cases if "failed" in records.cases.get(case.name, {})]
+    left = [case for case in cases if not records.cases.get(case.name, {}).get("finished")]
+    left.sort(key=lambda case: case.name in failed_before)
+    for number, case in enumerate(left, 1):
         if time.monotonic() > run.end:
             return _stop()
         record: dict[str, Any] = {"predicted": dict(case.predict())}
@@ -127,11 +135,14 @@ def carry_out(piece: str, cases: Sequence[Case], run: Run, device: str) -> int:
         print("\n".join(lines(case.name, record)), flush=True)
         if stopped:
             return _stop()
+        if "failed" in record and not usable(run.device):
+            untried = any(other.name not in failed_before for other in left[number:])
+            return _stop("stopped, because this process cannot use the device any more") if untried else FAILED
     return code
 
 
-def _stop() -> int:
-    print("stopped by --minutes; the same command goes on", flush=True)
+def _stop(why: str = "stopped by --minutes") -> int:
+    print(f"{why}; the same command goes on", flush=True)
     return STOPPED
 
 

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -31,7 +32,7 @@ from benchmarks.gpu.timing import Clock, Enough, needs_cuda, prepare_compiler
 from harness.device import RECORDED, prepare
 
 CELL: Final = "DARTS_V2"
-SMALL: Final = {"width": "4", "depth": "3", "batch": "16", "auxiliary": "0", "cutout": "2"}
+SMALL: Final = ("width=4", "depth=3", "auxiliary=0", "cutout=2")
 START_S: Final = 300.0
 """Seconds in which trainings side by side must begin together."""
 
@@ -78,7 +79,7 @@ def cases(run: Run) -> list[Case]:
 
 
 def _recipe(batch: int, small: bool) -> Recipe:
-    return recipe("darts").changed({**(SMALL if small else {}), "batch": str(batch)})
+    return recipe("darts").changed([*(SMALL if small else ()), f"batch={batch}"])
 
 
 def _work(steps: Steps, run: Run) -> Work:
@@ -226,10 +227,12 @@ def _mps(kind: str) -> Iterator[None]:
     names = ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY")
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(dict.fromkeys(names, folder))
+        said = Path(folder) / "said"  # a pipe would stay open as long as the daemon that the command leaves behind
         try:
-            started = subprocess.run([control, "-d"], capture_output=True, text=True, timeout=30)
+            with said.open("w") as file:
+                started = subprocess.run([control, "-d"], stdout=file, stderr=subprocess.STDOUT, timeout=30)
             if started.returncode:
-                raise Unavailable(f"MPS does not start: {(started.stdout + started.stderr).strip()[:200]}")
+                raise Unavailable(f"MPS does not start: {said.read_text(errors='replace').strip()[:200]}")
             yield
         finally:
             subprocess.run([control], input="quit\n", capture_output=True, text=True, timeout=60)

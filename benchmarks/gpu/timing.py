@@ -36,6 +36,17 @@ def wait(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
+def usable(device: str) -> bool:
+    """Return whether this process can still use a device. A fault in a kernel, or in a recording, may end that for good."""
+    try:
+        wait(device)
+        if device != "cpu":
+            torch.cuda.empty_cache()
+    except RuntimeError:
+        return False
+    return True
+
+
 def seconds(call: Callable[[], object], device: str, least: float = 0.1) -> float:
     """Return the mean seconds of a call, over as many calls as take at least ``least`` seconds."""
     for _ in range(WARM):

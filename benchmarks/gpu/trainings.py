@@ -22,7 +22,7 @@ from harness.safe_file import SafeFile
 CELLS: Final = ("DARTS_V2", "PC_DARTS_CIFAR10", "GAEA_PC_DARTS_A", "ISTA_NAS_TWO_STAGE", "CONAS_1", "DARTS_V1")
 PUBLISHED: Final = {("DARTS_V2", "darts"): 97.24}
 """Accuracy of published trainings, percent: 2.76 ± 0.09 % error (DARTS, Table 1)."""
-SMALL: Final = {"epochs": "2", "batch": "64", "width": "2", "depth": "2", "cutout": "2", "auxiliary": "0.0"}
+SMALL: Final = ("epochs=2", "batch=64", "width=2", "depth=2", "cutout=2", "auxiliary=0")
 """What recipes change on a CPU."""
 VARIANTS: Final[tuple[Variant, ...]] = ("eager", "graph", "compiled", "compiled graph")
 IMAGES: Final = {"test": 50_000, "valid": 45_000}
@@ -40,7 +40,7 @@ def cases(run: Run) -> list[Case]:
 
 def the_recipe(name: str, run: Run) -> Recipe:
     """Return a recipe; on a CPU, with a tiny network."""
-    return recipe(name).changed(SMALL if run.small else {})
+    return recipe(name).changed(SMALL if run.small else ())
 
 
 def _text(cell: str) -> str:

@@ -13,13 +13,14 @@ from benchmarks.images.forms import FORMS, SPLIT_COLUMNS, SPLIT_TEXTS, Form
 from benchmarks.images.reading import read
 from benchmarks.sources.files import Stamp, find_file, stamp
 from benchmarks.sources.importing import NOTHING, Opened, SourceLibrary
-from harness.cache import Table, TableWriter, printable, walk
+from harness.cache import Table, TableWriter, data_roots, printable, walk
 from harness.errors import UserError
 from harness.library import Progress, Source, State
 from harness.look import head, is_file, is_folder, look
 
 _ARCHIVES = (".tar.gz", ".tgz")
 _SPLITS = "NAS-Bench-201's index splits"
+_IMAGENET = "ImageNet"
 
 
 class Present(NamedTuple):
@@ -52,6 +53,14 @@ class ImageLibrary(SourceLibrary):
                 _SPLITS,
                 f"or {SPLIT_COLUMNS}, the same indices in one file; weight sharing on NAS-Bench-201's data sets needs them",
             ),
+            Source(
+                "the folder imagenet",
+                "about 150 GB",
+                "no checksum is compared",
+                "image-net.org (ILSVRC 2012)",
+                _IMAGENET,
+                "directly in a folder of NAS_DATA, with train/CLASS/*.JPEG and val/CLASS/*.JPEG",
+            ),
         ]
 
     def state(self) -> list[State]:
@@ -64,7 +73,9 @@ class ImageLibrary(SourceLibrary):
                 text += f"{form.counts[0]:,} + {form.counts[1]:,} images, imported {table.meta['imported_at'][:10]}"
             listed.append(State(text, source, None if table is None else table.path, self.preferred(form.dataset).name))
         splits = [find_file(name) for name in (SPLIT_COLUMNS, *SPLIT_TEXTS.values())]
-        return [*listed, *(State(path.name, path, None, _SPLITS) for path in splits if path is not None)]
+        listed += [State(path.name, path, None, _SPLITS) for path in splits if path is not None]
+        folder = imagenet()
+        return listed if folder is None else [*listed, State("class folders", folder, None, _IMAGENET)]
 
     def preferred(self, dataset: str) -> Form:
         """Return the preferred form of ``dataset`` (``cifar10``, ...)."""
@@ -170,6 +181,11 @@ class ImageLibrary(SourceLibrary):
 
     def _folder(self, kind: str, source: Mapping[str, Any]) -> Path:
         return self._home() / self._by_label[kind].key
+
+
+def imagenet() -> Path | None:
+    """Return the folder of ImageNet in the data folders, or None."""
+    return next((root / "imagenet" for root in data_roots() if is_folder(root / "imagenet" / "train")), None)
 
 
 def _first_folder(archive: Path) -> str:

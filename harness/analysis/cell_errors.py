@@ -27,9 +27,15 @@ UNCERTAIN_EPOCH = "the printed number may be a best epoch on the test set, ours 
 IMAGES = {"valid": "validation images", "test": "the test set"}
 
 
-def lines(study: Study, benchmark: str, data: str) -> dict[str, list[Line]]:
-    """Return by row the papers' lines of its cell on a data set; the first line is the one that judges."""
-    by_row = study.printed_lines(benchmark, METRICS.get(data, "test_error_pct"))
+def lines(study: Study, benchmark: str, data: str, set_number: int = 1, metric: str = "") -> dict[str, list[Line]]:
+    """Return by row the papers' lines of its cell on a data set; the first line is the one that judges.
+
+    Args:
+        set_number: of the set of searches among which the cell was chosen.
+        metric: empty: the metric that judges cells on the data set.
+    """
+    metric = (metric or METRICS.get(data, "test_error_pct")) + f"[seed set {set_number}]" * (set_number > 1)
+    by_row = study.printed_lines(benchmark, metric)
     on_data = {row: [line for line in several if line["target"] == data] for row, several in by_row.items()}
     return {row: several for row, several in on_data.items() if several}
 
@@ -43,9 +49,21 @@ def chosen(study: Study, benchmark: str) -> Iterator[tuple[str, str, pd.DataFram
         yield str(stage), str(data), group
 
 
+def chosen_cells(trainings: pd.DataFrame) -> Iterator[tuple[tuple[str, int], pd.DataFrame]]:
+    """Yield the trainings of each chosen cell of a stage, by row and by the set of searches among which it was chosen."""
+    for _, group in trainings.groupby([Training.ROW, Training.SET], sort=False):
+        first = group.iloc[0]
+        yield (str(first[Training.ROW]), int(first[Training.SET])), group
+
+
 def perplexed(trainings: pd.DataFrame) -> bool:
     """Return whether the trainings are of language models, which are compared by perplexity."""
     return bool((trainings[Training.METRIC] == "perplexity").all())
+
+
+def has_top5(data: str) -> bool:
+    """Return whether the papers print top-5 errors on a data set too."""
+    return METRICS.get(data) == "top1_error_pct"
 
 
 def results(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> pd.Series:
@@ -62,19 +80,19 @@ def of(trainings: pd.DataFrame, column: str = Training.ACCURACY) -> np.ndarray:
     return results(trainings, column).dropna().to_numpy()
 
 
-def judged(study: Study, benchmark: str, data: str, trainings: pd.DataFrame) -> dict[str, Judged]:
-    """Return by row the verdict on its chosen cell; rows without a printed number are left out.
+def judged(study: Study, benchmark: str, data: str, trainings: pd.DataFrame) -> dict[tuple[str, int], Judged]:
+    """Return by row and set of searches the verdict on the chosen cell; those without a printed number are left out.
 
     Args:
         trainings: those of one stage on ``data``.
     """
-    known, margin = lines(study, benchmark, data), margin_of(benchmark, data)
-    results = {}
-    for name, group in trainings.groupby(Training.ROW, sort=False):
-        row = str(name)
-        if row in known:
-            line, ours = known[row][0], of(group)
-            results[row] = Judged(study.label(row), data, ours, line, margin, judge(study, row, group, line, ours, margin))
+    margin, results = margin_of(benchmark, data), {}
+    for (row, set_number), group in chosen_cells(trainings):
+        known = lines(study, benchmark, data, set_number).get(row)
+        if known:
+            ours, label = of(group), study.label(row) + f", set {set_number}" * (set_number > 1)
+            verdict = judge(study, row, group, known[0], ours, margin)
+            results[row, set_number] = Judged(label, data, ours, known[0], margin, verdict)
     return results
 
 

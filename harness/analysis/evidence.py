@@ -84,6 +84,7 @@ class Training:
     PROBED = "probed"  # True if the cell was probed by a search and not proposed
     CHOSEN_BY = "chosen_by"  # the stage that chose the cell; empty if every cell is trained
     CHOSEN_ON = "chosen_on"
+    SET = "set"  # number, from 1, of the set of searches among which the cell was chosen
     ACCURACY = "accuracy"  # accuracy after the last epoch, percent; NaN if the training failed or is not done
     BEST = "best"  # accuracy of the best epoch, percent
     TOP5 = "top5"  # top-5 accuracy after the last epoch, percent; NaN if it is unknown

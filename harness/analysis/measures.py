@@ -25,6 +25,8 @@ class Of(NamedTuple):
     other: str = ""
     target: str = ""
     """A data set; empty: the one that the benchmark searches, or its first target."""
+    set_number: int = 1
+    """Of the set of searches among which a cell was chosen."""
 
     @property
     def traces(self) -> RowTraces:
@@ -82,8 +84,9 @@ def _trained(of: Of) -> pd.Series:
 def chosen(of: Of) -> pd.DataFrame:
     """Return the trainings of the row's chosen cell on the target; empty if there are none."""
     for _, data, group in cell_errors.chosen(of.study, of.benchmark):
-        if data == of.target and (group[Training.ROW] == of.row).any():
-            return group[group[Training.ROW] == of.row]
+        for cell, trained in cell_errors.chosen_cells(group) if data == of.target else ():
+            if cell == (of.row, of.set_number):
+                return trained
     return of.study.evidence.trainings.iloc[:0]
 
 
@@ -164,9 +167,7 @@ def _kendall(index: int) -> Measure:
     """
 
     def measure(of: Of) -> pd.Series:
-        probed = signal.probed(of.study, of.study.evidence.traces, of.benchmark)
-        sources = sorted((source for source in probed if source.row == of.row), key=lambda source: not source.printed_on)
-        runs = probed[sources[0]] if sources else []
+        _, runs = signal.as_printed(of.study, of.study.evidence.traces, of.benchmark).get(of.row, (None, []))
         return pd.Series([kendall(run.by_shared, run.by_own)[index] for run in runs], dtype=float).dropna()
 
     return measure
@@ -214,6 +215,7 @@ MEASURES: dict[str, Measure] = {
     "top-5 error of the chosen cell": _chosen_error(Training.TOP5),
     "test perplexity of the chosen cell": _chosen(Training.PERPLEXITY),
     "validation perplexity of the chosen cell": _chosen(Training.VALID_PERPLEXITY),
+    "test error of the delivered network": lambda of: 100 - _column(Run.SINGLE_RUN)(of),
     "parameters": _size(Training.PARAMETERS, Run.PARAMETERS),
     "multiply-adds": _size(Training.MACS, Run.MACS),
     "search time in trainings": _of_two(truediv, _column(Run.WALL_SECONDS, 1.0, "cuda"), _seconds_of_trainings),

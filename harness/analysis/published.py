@@ -27,8 +27,7 @@ TEXT = (
 NUMBERS = ("mean", "std", "n", "search_cost", "params_M")
 
 CLASSES = ("quoted", "derived", "repetition", "setting, tested as a default", "setting, fixed by the space or the code",
-           "setting that differs here", "no such search here", "further searches",
-           "unstated recipe")  # fmt: skip
+           "setting that differs here", "unstated recipe")  # fmt: skip
 """What the reasons begin with why a line has no row or is not measured, before a colon."""
 Line = dict[str, Any]
 """A printed number by the names of the columns."""

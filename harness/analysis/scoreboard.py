@@ -30,8 +30,9 @@ class Way(NamedTuple):
     """Arguments of ``python -m harness.run`` that measure it."""
 
 
-WayTo = Callable[[str, str, Sequence[str], str], Way]
-"""Return how the rows of a protocol are run on a benchmark, and their cells trained on a data set if it is not empty."""
+WayTo = Callable[[str, str, Sequence[str], str, int], Way]
+"""Return how some sets of searches of a protocol's rows are run on a benchmark, and their cells trained on a data set if it is
+not empty."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Metric(NamedTuple):
     judged: bool = False
     """True if a margin may be fixed for it."""
     digits: int = 2
+    set_number: int = 1
+    """Of the set of searches among which the paper chose its cell."""
 
 
 ERROR = "test error of the chosen cell"
@@ -82,6 +85,9 @@ METRICS = {
     "valid_accuracy_pct": Metric("validation accuracy %", "validation accuracy of every run"),
     "test_error_pct": Metric("test error %", ERROR, judged=True),
     "test_error_pct[seed set 1]": Metric("test error %", ERROR, judged=True),
+    "test_error_pct[seed set 2]": Metric("test error %", ERROR, judged=True, set_number=2),
+    "test_error_pct[seed set 3]": Metric("test error %", ERROR, judged=True, set_number=3),
+    "test_error_pct[single run]": Metric("test error of the search's network %", "test error of the delivered network"),
     "top1_error_pct": Metric("top-1 error %", ERROR, judged=True),
     "top5_error_pct": Metric("top-5 error %", "top-5 error of the chosen cell"),
     "test_perplexity": Metric("test perplexity", "test perplexity of the chosen cell", judged=True),
@@ -111,10 +117,11 @@ def read(study: Study, line: Line, row: str) -> np.ndarray:
 
     A distance is that from the row without the changed setting; of random cells, from every row that has changed ones.
     """
-    name = METRICS[line["metric"]].measure or ("GPU-days" if line["cost_unit"].startswith("GPU-days") else "GPU seconds")
+    metric = METRICS[line["metric"]]
+    name = metric.measure or ("GPU-days" if line["cost_unit"].startswith("GPU-days") else "GPU seconds")
     several = [row, *study.rows(line["benchmark"])]
     base = next((study.unchanged(other) for other in several if "[" in other), "")
-    return MEASURES[name](Of(study, line["benchmark"], row, base, line["target"])).to_numpy(dtype=float)
+    return MEASURES[name](Of(study, line["benchmark"], row, base, line["target"], metric.set_number)).to_numpy(dtype=float)
 
 
 def numbers(published: pd.DataFrame) -> Iterator[Line]:
@@ -151,7 +158,8 @@ def compare(studies: Sequence[Study], published: pd.DataFrame, way: WayTo = lamb
             printed.setdefault(key, line["table"])
             under = [] if reason else [study for study in studies if study.page.protocol == line["protocol"]]
             study, values = most((study, read(study, line, row)) for study in under)
-            how = None if reason else way(line["protocol"], line["benchmark"], [row], line["target"] if line["recipe"] else "")
+            needed = line["target"] if line["recipe"] else "", METRICS.get(line["metric"], Metric("", "")).set_number
+            how = None if reason else way(line["protocol"], line["benchmark"], [row], *needed)
             verdict = Verdict(NOT_MEASURED, reason or (how.obstacle if how else "") or NOT_YET)
             if study is not None:
                 verdict = _judge(study, line, row, values)
@@ -163,7 +171,7 @@ def _judge(study: Study, line: Line, row: str, values: np.ndarray) -> Verdict:
     metric = METRICS[line["metric"]]
     margin = margin_of(line["benchmark"], line["target"]) if metric.judged else None
     if metric.measure.endswith("of the chosen cell"):
-        trained = chosen(Of(study, line["benchmark"], row, target=line["target"]))
+        trained = chosen(Of(study, line["benchmark"], row, target=line["target"], set_number=metric.set_number))
         return cell_errors.judge(study, row, trained, line, values, margin)
     reason = ANOTHER_MACHINE + "; ours is of one search" * line["cost_unit"].endswith("searches")
     if line["metric"] != "search_cost":

@@ -81,6 +81,15 @@ def probed(study: Study, traces: Traces, benchmark: str) -> dict[Source, list[Ra
     return rankings
 
 
+def as_printed(study: Study, traces: Traces, benchmark: str) -> dict[str, tuple[Source, list[Ranked]]]:
+    """Return by row the probed cells of each run, with the own losses that papers print a correlation for if they are known."""
+    by_row: dict[str, tuple[Source, list[Ranked]]] = {}
+    for source, runs in probed(study, traces, benchmark).items():
+        if source.row not in by_row or (source.printed_on and not by_row[source.row][0].printed_on):
+            by_row[source.row] = source, runs
+    return by_row
+
+
 def _of_search(study: Study, benchmark: str, row: str, search: Search) -> Iterator[tuple[Source, Ranked]]:
     """Yield the probed cells of a search with their accuracies as judged, and with those of trainings from scratch."""
     probe = {name: np.asarray(values, dtype=float) for name, values in search.probe.items()}

@@ -46,6 +46,7 @@ class GaeaPcDarts(training.PartialChannels):
             search,
             SimplexEG(search, self.arch_lr, edge_floor=self.edge_floor),
             objective=self.objective,
-            order="architecture_first",
+            order=self.order,
+            arch_clip=self.arch_clip,
             begin=lambda: search.schedule.share >= self.warmup,
         )

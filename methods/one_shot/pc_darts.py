@@ -41,6 +41,7 @@ class PcDarts(training.PartialChannels):
             search,
             SoftmaxAdam(search, self.arch_lr, self.arch_decay),
             objective=self.objective,
-            order="architecture_first",
+            order=self.order,
+            arch_clip=self.arch_clip,
             begin=lambda: search.schedule.share >= self.warmup,
         )

@@ -8,7 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from benchmarks.darts import subsample
+from benchmarks.darts import task as darts_task
+from benchmarks.darts.image_folder import class_files, decoded, image_folder
+from benchmarks.darts.macro import Macro
 from benchmarks.images import dataset, parts, task
 from benchmarks.images.dataset import STATISTICS, ImageSet
 from harness import registry
@@ -17,6 +22,7 @@ from harness.problem import Problem
 from harness.testing.reach import contents, is_judge, reachable
 from harness.testing.suites.benchmarks import UntabulatedContract
 from harness.testing.suites.training import Points, WeightSharingContract, begin
+from tests import made_imagenet
 
 
 class DartsContract(UntabulatedContract, WeightSharingContract):
@@ -73,3 +79,30 @@ class TestCifar10(DartsContract):
         task.residents.cache_clear()
         yield
         task.residents.cache_clear()
+
+
+class TestImageNet(DartsContract):
+    """A few images in the place of ImageNet's, in small crops."""
+
+    benchmarks = ("darts/imagenet",)
+    name = "imagenet"
+    batch = 2
+
+    @pytest.fixture(autouse=True)
+    def images(self, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        folder = tmp_path_factory.mktemp("images")
+        made_imagenet.write(folder)
+        monkeypatch.setenv("NAS_DATA", str(folder))
+        monkeypatch.setenv("NAS_CACHE", str(folder / "cache"))
+        small = Macro(width=4, depth=3, size=32, stem="imagenet_search", auxiliary=False)
+        monkeypatch.setitem(darts_task.MACROS, "imagenet", small)
+        subsample._opened.cache_clear()
+        yield
+        subsample._opened.cache_clear()
+
+    def points(self, problem: Problem) -> Points:
+        """Return the bytes of decoded images; the images of the test set are decoded in the same way."""
+        _, files = class_files(image_folder() / "val")
+        side = (subsample.SIDE, subsample.SIDE)
+        test = [np.asarray(decoded(path).resize(side, Image.Resampling.BILINEAR)).tobytes() for path in files.paths]
+        return Points([image.tobytes() for image in subsample.subsample().images], test)

@@ -33,12 +33,23 @@ class TestPtb(UntabulatedContract, WeightSharingContract):
 
     def points(self, problem: Problem) -> Points:
         """Return the bytes of windows of the texts, as a task stores them."""
-        windows = {part: self.windows(corpus("ptb").part(part)) for part in ("train", "valid", "test")}
+        data = corpus(self.benchmarks[0].partition("/")[2])
+        windows = {part: self.windows(data.part(part)) for part in ("train", "valid", "test")}
         return Points(windows["train"] + windows["valid"], windows["test"])
 
     @staticmethod
     def windows(ids: np.ndarray) -> list[bytes]:
         return [ids[start : start + WINDOW].tobytes() for start in range(0, len(ids) - WINDOW, WINDOW)]
+
+
+class TestPride(TestPtb):
+    """The bundled text."""
+
+    benchmarks = ("darts_rnn/pride",)
+
+    @pytest.fixture
+    def problem(self) -> Problem:
+        return registry.benchmark("darts_rnn/pride").open({}, {})
 
 
 def test_both_texts_are_benchmarks_that_need_their_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

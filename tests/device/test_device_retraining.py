@@ -10,7 +10,7 @@ import torch
 from benchmarks.darts.recipe import Recipe
 from benchmarks.darts.retraining import Retraining
 from tests import pretend_device
-from tests.pretend_device import NAME, Pretend
+from tests.pretend_device import NAME, Pretend, record_each_other_call
 from tests.unit.test_darts_retraining import CELL, TINY, resident_data, weights
 
 pytestmark = [
@@ -29,13 +29,16 @@ def close(first: Retraining, second: Retraining) -> bool:
     return all(torch.allclose(a.cpu().float(), b.cpu().float(), rtol=1e-4, atol=1e-5) for a, b in pairs)
 
 
-def test_a_training_is_that_of_the_cpu() -> None:
+def test_a_training_is_that_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its steps do nothing that a GPU refuses to record."""
     expected = training("cpu")
     expected.run()
-    with Pretend():
+    with Pretend() as device:
+        record_each_other_call(monkeypatch)
         current = training(NAME)
         current.run()
         assert close(current, expected)
+    assert device.recordings
     for name in ("train_loss", "accuracy", "loss"):
         assert [line[name] for line in current.curve.lines] == pytest.approx(
             [line[name] for line in expected.curve.lines], 1e-4

@@ -16,8 +16,9 @@ from harness.checkpoint import File
 from methods.one_shot.parts import search as frame
 from methods.one_shot.parts.search import Search
 from tests import made_darts, made_nb1shot1_search, made_search, pretend_device
-from tests.pretend_device import Pretend
+from tests.pretend_device import Pretend, record_each_other_call
 from tests.unit.test_one_shot_resume import Counter, Killed
+from tests.unit.test_recorded_steps import MIXTURES
 
 pytestmark = [
     pytest.mark.device,
@@ -38,6 +39,8 @@ BUSY = {
     "darts ista_nas:one_stage": (0, 1),
 }
 """The rows whose steps make the host wait, or copy from ordinary memory: at most this many waits and copies in each step."""
+NUMBERS = 2
+"""Copies of the numbers of recorded steps: of the weights and of the architecture."""
 
 
 def steps(monkeypatch: pytest.MonkeyPatch, device: Pretend) -> list[tuple[int, int, int]]:
@@ -68,6 +71,7 @@ def rows() -> list[Any]:
 
 @pytest.mark.parametrize(("space", "row"), rows())
 def test_a_search_is_that_of_the_cpu_and_its_steps_do_not_wait(space: str, row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that a GPU records do nothing that it refuses to record."""
     monkeypatch.setitem(darts.MACROS, "digits", made_darts.MACRO)
     monkeypatch.setitem(nb1shot1.MACROS, "digits", (SearchMacro(width=4, channels=1, stacks=2, depth=1), 8))
     monkeypatch.setattr(supernet, "_on_processor", lambda x: False)  # the cells as a GPU computes them
@@ -79,8 +83,11 @@ def test_a_search_is_that_of_the_cpu_and_its_steps_do_not_wait(space: str, row: 
     with Pretend() as device, monkeypatch.context() as patch:
         made_search.shrink(patch, pretend_device.NAME)
         counts = steps(patch, device)
+        record_each_other_call(patch)
         assert made.search(row, made.view(device=pretend_device.NAME), **short) == expected
+    assert bool(device.recordings) == (row.partition(":")[0] in MIXTURES)
     waits, uploads = BUSY.get(f"{space} {row}", (0, 0))
+    uploads += NUMBERS if device.recordings else 0
     assert most(counts)[0] <= waits, device.waits
     assert most(counts)[1] <= uploads, device.uploads
 

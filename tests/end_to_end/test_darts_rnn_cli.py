@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks import darts_rnn
 from tests import made_ptb
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -31,14 +32,28 @@ ROWS = {
     "random_cell",
 }
 SMALL = ("rsps.candidates=3", "rsps.probed=2", "conas.measurements=5")
-SWEEP = ("--protocol", "darts-rnn-small", "--seeds", "1", "--budget", "trainings=4", "--workers", "1")
+SWEEP = ("--protocol", "invented.toml", "--seeds", "1", "--budget", "trainings=4", "--workers", "1")
 CALL = (*SWEEP, *(word for setting in SMALL for word in ("--set", setting)))
+STAGES = """
+[invented.stages]
+each = { of = "one-shot", recipe = "rnn_small" }
+choice = { of = "one-shot", recipe = "rnn_small", split = "valid" }
+chosen = { of = "one-shot", recipe = "rnn_small", seeds = 3, first_seed = 1, chosen_by = "choice" }
+
+[invented.judge]
+"""
 KILLED = "darts:bilevel"
 """The first row."""
 
 
 @pytest.fixture(autouse=True)
 def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let there be an invented text, and the rules of the small protocol on it, with a choice between cells."""
+    shipped = Path(darts_rnn.__file__).with_name("protocols.toml").read_text()
+    rules = shipped[shipped.index("[darts-rnn-small]") : shipped.index("[darts-rnn-small.stages]")] + STAGES
+    rules = rules.replace("darts-rnn-small", "invented").replace("darts_rnn/pride", "darts_rnn/ptb-small")
+    (tmp_path / "invented.toml").write_text(rules)
+    monkeypatch.chdir(tmp_path)
     made_ptb.show(tmp_path, monkeypatch)
     yield
     made_ptb.forget()
@@ -72,7 +87,7 @@ def test_every_row_searches_under_one_budget_and_its_cell_is_trained_also_after_
     assert {row.partition("[")[0] for row in runs.index} == ROWS and set(runs["status"]) == {"done"}
     charged = runs["macs"].drop("random_cell")
     assert runs["macs"]["random_cell"] == 0 and charged.min() > 0.5 * charged.max(), "every search uses most of one budget"
-    (page,) = out.glob("darts-rnn-small*/")
+    (page,) = out.glob("invented*/")
     lines = pd.read_csv(page / "trainings.csv")
     assert lines["perplexity"].between(1, made_ptb.WORDS).all() and set(lines["stage"]) == {"each", "choice", "chosen"}
     text = (page / "table.md").read_text()

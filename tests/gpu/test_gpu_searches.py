@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from harness import device as harness_device
 from harness.checkpoint import File
 from harness.view import SearchView
 from methods.one_shot.parts import search as frame
@@ -63,6 +64,25 @@ def test_a_row_trains_an_epoch_and_its_steps_do_not_wait(
         _raise_on_waits(device, False)
     assert (arch or view.trace.proposals[-1].arch) in view.space and record["spent"]["epochs"] > 0
     assert len(shares) >= LAST and "nan" not in record["scalars"]
+
+
+MIXTURES = ("darts", "gaea_darts", "pc_darts", "gaea_pc_darts", "sparse_nas", "ista_nas", "xnas")
+
+
+@pytest.mark.usefixtures("float32")
+@pytest.mark.parametrize(("space", "row"), [(space, row) for space, row in ROWS if row.partition(":")[0] in MIXTURES])
+def test_a_replayed_search_is_the_one_that_runs(space: str, row: str, cuda: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To rounding. An epoch has eight steps, half of which are replays."""
+    made: Any = SPACES[space]
+    losses: dict[bool, list[float]] = {True: [], False: []}
+    finish = frame.Search.finish_step
+    for replayed, noted in losses.items():
+        monkeypatch.setattr(harness_device, "RECORDED", {cuda} if replayed else set())
+        monkeypatch.setattr(
+            frame.Search, "finish_step", lambda search, loss, noted=noted: (noted.append(float(loss)), finish(search, loss))
+        )
+        made.search(row, made.view(device=cuda), epochs=2, batch=4)
+    assert len(losses[True]) >= 16 and losses[True] == pytest.approx(losses[False], rel=1e-2)
 
 
 @pytest.mark.parametrize("row", ["darts:bilevel", "rsps", "sparse_nas:adam"])

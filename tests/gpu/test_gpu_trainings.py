@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks.darts.retraining import Retraining
+from harness import device as harness_device
 from tests.gpu.conftest import data
 from tests.gpu.test_gpu_numbers import CELL, RECIPE
 
@@ -35,6 +36,18 @@ def test_a_stopped_training_goes_on(device: str) -> None:
     other.run(until=1)
     difference = (weights(second) - weights(uninterrupted)).norm()
     assert difference < 0.05 * (weights(other) - weights(uninterrupted)).norm()
+
+
+@pytest.mark.usefixtures("float32")
+def test_a_replayed_training_is_the_one_that_runs(cuda: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With drop-path from the second epoch on, and a smaller last batch, which always runs. To rounding."""
+    replayed = training(cuda, epochs=4)
+    before = weights(replayed)
+    replayed.run()
+    monkeypatch.setattr(harness_device, "RECORDED", set())
+    running = training(cuda, epochs=4)
+    running.run()
+    assert (weights(replayed) - weights(running)).norm() < 0.02 * (weights(running) - before).norm()
 
 
 def test_the_steps_of_an_epoch_do_not_wait(cuda: str) -> None:

@@ -48,7 +48,7 @@ class PlainNetwork(Layers):
     Args:
         weights: parameters. Those of a cell's operation on an edge start with ``CELL.NODE.SOURCE.OPERATION``.
         depth: number of cells.
-        stem: of CIFAR (3x3 to 3C channels) or of ImageNet (three convolutions with stride 2).
+        stem: of CIFAR (3x3 to 3C channels) or of ImageNet (three convolutions with stride 2, in a search to 3C channels).
         affine: norms in the cells have scale and shift.
         norms_everywhere: poolings and identities have a norm too: True, False, or of poolings alone (``pools``).
     """
@@ -57,7 +57,7 @@ class PlainNetwork(Layers):
         self,
         weights: Weights,
         depth: int,
-        stem: Literal["cifar", "imagenet"] = "cifar",
+        stem: Literal["cifar", "imagenet", "imagenet_search"] = "cifar",
         affine: bool = True,
         norms_everywhere: Literal[True, False, "pools"] = False,
     ) -> None:

@@ -229,7 +229,7 @@ def test_other_data_and_changed_rules_never_support_or_contradict_a_paper() -> N
 
 
 def test_a_claim_without_runs_names_the_command_or_the_reason() -> None:
-    def way(protocol: str, benchmark: str, rows: Sequence[str], _: str) -> Way:
+    def way(protocol: str, benchmark: str, rows: Sequence[str], _: str, sets: int) -> Way:
         return Way("needs a GPU", f"{protocol} {benchmark} {','.join(rows)}")
 
     text = to_markdown("Claims", scoreboard.blocks([], published.load(), way))

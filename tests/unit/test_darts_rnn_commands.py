@@ -57,12 +57,12 @@ def test_a_datasheet_compares_cells_and_trains_nothing_twice(tmp_path: Path, mon
         datasheet.datasheet(tmp_path / "sheet", "ptb", "rnn_smoke", None, cells, seeds, "cpu")
         return (tmp_path / "sheet" / "datasheet.md").read_text()
 
-    page = call(2, 2)
-    assert page.count("\n| (") == 2 and "the text" in page.splitlines()[-1]
+    page = call(3, 2)
+    assert page.count("\n| (") == 3 and "the text" in page.splitlines()[-1]
     monkeypatch.setattr(Retraining, "run", lambda self: pytest.fail("it is trained again"))
-    assert call(2, 2) == page
-    with pytest.raises(UserError, match="2 cells and 1 seeds have no spread"):
-        call(2, 1)
+    assert call(3, 2) == page
+    with pytest.raises(UserError, match="3 cells and 1 seeds have no spread"):
+        call(3, 1)
 
 
 def test_the_spread_of_cells_is_apart_from_that_of_seeds() -> None:
@@ -72,3 +72,10 @@ def test_the_spread_of_cells_is_apart_from_that_of_seeds() -> None:
     total = datasheet.spread(measured)
     assert total.between == pytest.approx(3, rel=0.1) and total.within == pytest.approx(1, rel=0.1)
     assert datasheet.spread([[1.0, 2.0], [2.0, 1.0]]).between == 0
+
+
+def test_one_cell_that_learns_nothing_does_not_make_a_task() -> None:
+    cells = [[10.0, 11.0], [10.5, 11.5], [10.2, 10.8], [90.0, 90.5]]
+    assert datasheet.spread(cells).ratio > datasheet.LEAST_RATIO
+    assert datasheet.without_farthest(cells) == cells[:3]
+    assert datasheet.spread(datasheet.without_farthest(cells)).ratio < datasheet.LEAST_RATIO

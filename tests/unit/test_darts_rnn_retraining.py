@@ -17,6 +17,7 @@ from benchmarks.darts_rnn.recipe import Recipe, recipe, recipes
 from benchmarks.darts_rnn.retrainer import Retrainer
 from benchmarks.darts_rnn.retraining import HISTORY, Retraining
 from benchmarks.darts_rnn.size import model_size
+from harness.device import REDUCED
 from harness.errors import UserError
 from tests import made_ptb
 
@@ -47,6 +48,21 @@ def test_a_resumed_training_equals_an_uninterrupted_one_also_in_averaged_sgd() -
     assert again.final("test") == first.final("test")
     with pytest.raises(UserError, match="of another cell, recipe, data set or seed"):
         training(seed=1).load(states[1])
+
+
+def test_a_training_has_the_precision_of_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products are rounded to bfloat16 where the device says so; states, weights, the loss and evaluations are float32."""
+    exact, rounded = training(), training()
+    exact.run(until=2)
+    monkeypatch.setitem(REDUCED, "cpu", torch.bfloat16)
+    rounded.run(until=2)
+    assert {value.dtype for value in rounded.model.parameters()} == {torch.float32}
+    for name in ("train_loss", "valid_loss"):
+        losses = [[line[name] for line in run.lines] for run in (rounded, exact)]
+        assert losses[0] == pytest.approx(losses[1], rel=0.02) and losses[0] != losses[1]
+    score = rounded.evaluate()
+    monkeypatch.delitem(REDUCED, "cpu")
+    assert rounded.evaluate() == score
 
 
 def test_a_training_learns_the_text_and_reports_its_best_epoch() -> None:

@@ -24,6 +24,7 @@ from methods.one_shot.parts.sgd import Sgd
 from tests.plain_darts import BATCH, TINY, Plain, images, made, ones, tables
 
 PARTIAL = Macro(width=8, depth=3, channels=1, size=4, auxiliary=False)
+MOBILE = Macro(width=4, depth=3, channels=3, size=32, stem="imagenet_search", auxiliary=False)
 SINGLE, MULTI, MIXED = (DartsSpace(family) for family in ("single", "multi", "mixed"))
 LABELS = torch.arange(BATCH) % 10
 
@@ -35,6 +36,7 @@ CHOICES: dict[str, tuple[Macro, dict[str, bool | int]]] = {
     "edges": (TINY, {"edges": True}),
     "partial": (PARTIAL, {"partial": 4, "edges": True}),
     "partial_only": (PARTIAL, {"partial": 2}),
+    "imagenet": (MOBILE, {"partial": 2, "edges": True}),
 }
 
 

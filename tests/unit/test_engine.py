@@ -25,7 +25,7 @@ from harness.errors import UserError
 from harness.job import Enough, Sample
 from harness.outcome import Result
 from harness.plan import PlannedRow, make
-from harness.ray_engine import on_ray
+from harness.ray_engine import _Actor, listen_s, on_ray
 from harness.seeds import derive
 
 BAD = Path(__file__).parents[1] / "bad_methods"
@@ -297,3 +297,49 @@ def test_a_worker_that_closes_its_pipe_and_stays_is_killed(monkeypatch: pytest.M
     assert worker.receive() == []
     assert not worker.alive
     assert worker.process.returncode == -signal.SIGKILL
+
+
+def test_an_actor_of_ray_speaks_after_the_stated_time_and_when_a_run_ends(tmp_path: Path) -> None:
+    assert (listen_s(64), listen_s(10_000)) == (5.0, 200.0), "the driver has at most 50 answers a second to read"
+    (job,) = jobs(planned(says(tmp_path, "import time; time.sleep(2)\nraise OSError('the end')"), seeds=1))
+    actor = _Actor(Surroundings(), listen_s=0.2)
+    ended, _ = actor.do(job)
+    assert ended == []
+    while not ended:
+        ended, _ = actor.listen()
+    assert [result.run_id for result in ended] == [run.run_id for run in job.runs] and "the end" in ended[0].error
+    assert actor._worker is not None
+    actor._worker.dismiss()
+
+
+MAPS = """
+import os, re, time
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Maps:
+    '''Says how many kB of the table its worker has in memory, its part of the shared ones, and how many are its own.'''
+    reference = ""
+    def search(self, view):
+        view.query(view.space.sample(view.rng))
+        time.sleep(1.0)
+        worker = open(f"/proc/{os.getppid()}/stat").read().split()[3]  # the parent of the host
+        with open(f"/proc/{worker}/smaps") as file:
+            maps = re.split("^(?=[0-9a-f]+-[0-9a-f]+ )", file.read(), flags=re.M)
+        table = [text for text in maps if ".npy" in text.split(chr(10))[0]]
+        sizes = {name: sum(int(kb) for text in table for kb in re.findall(f"^{name}: +([0-9]+)", text, re.M))
+                 for name in ("Rss", "Pss", "Anonymous")}
+        view.log(pages=float(sizes["Rss"]), part=float(sizes["Pss"]), own=float(sizes["Anonymous"]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="it reads /proc")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_table_is_in_memory_once_for_all_workers(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "maps.py").write_text(MAPS)
+    by_run = results(engine, jobs(planned(str(tmp_path / "maps.py"), seeds=6), 1), workers=3)
+    assert {(result.status, result.error) for result in by_run.values()} == {("done", "")}
+    traces = [{name: float(values[0]) for name, values in result.trace.items()} for result in by_run.values()]
+    assert all(trace["log/own"] == 0 for trace in traces), "no page of the table is a copy"
+    assert all(trace["log/pages"] > 0 for trace in traces)
+    assert min(trace["log/part"] / trace["log/pages"] for trace in traces) < 0.35, "three workers share each page"

@@ -136,6 +136,16 @@ def test_the_same_command_goes_on(error: BaseException, code: int | None, key: s
     assert all(records[name] == {"finished": True, "predicted": {"us": 1.0}, "measured": {"us": 2.0}} for name in "abc")
 
 
+def test_a_process_that_has_lost_the_device_stops_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    """No other case fails for that reason. What failed before is tried last, and is no reason to go on."""
+    counted, run = Counted(), Run("cpu", tmp_path)
+    error = RuntimeError("CUDA error: an illegal memory access was encountered")
+    cases = [counted.case("a", error), counted.case("b"), counted.case("c", error)]
+    codes = [carry_out("facts", cases, run, "a CPU", lambda kind: False) for _ in range(2)]
+    assert codes == [STOPPED, FAILED] and counted.times == {"a": 1, "b": 1, "c": 1}
+    assert carry_out("facts", cases, run, "a CPU") == DONE
+
+
 def test_no_case_begins_after_the_minutes(tmp_path: Path) -> None:
     counted = Counted()
     run = Run("cpu", tmp_path, end=time.monotonic() - 1)
@@ -261,7 +271,7 @@ def test_every_piece_works_on_a_bare_machine(bare: Path) -> None:
     assert measured(bare, "facts")["copy"]["GB/s"] > 0
     tests = measured(bare, "tests")["test_gpu_trainings"]
     assert tests["failed"] == 0 and tests["passed"] == 1
-    assert all("needs CUDA" in text for text in tests["tests"].values()) and tests["skipped"] == len(tests["tests"]) == 2
+    assert all("needs CUDA" in text for text in tests["tests"].values()) and tests["skipped"] == len(tests["tests"]) == 3
     rows = [case["shapes"] for case in measured(bare, "convolutions").values()]
     assert len(rows) == 4 and len({len(row) for row in rows}) == 1 and all(shape["us"] > 0 for row in rows for shape in row)
     assert all(search["cell"].startswith("|") for search in measured(bare, "searches").values())

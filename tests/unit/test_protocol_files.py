@@ -81,6 +81,7 @@ def test_a_file_cannot_take_a_registered_name(tmp_path: Path) -> None:
         ("[mine.judge]", "[mine.juge]", r"\[mine\] needs a table \[mine\.judge\]; did you mean 'juge'"),
         ("recipe = 'digits'", "", r"\[mine\.stages\.again\] needs a key 'recipe'"),
         ("[mine.stages.again]", "[mine.stages.again]\nchosen_by = 'x'", r"is chosen by 'x', and no stage before it"),
+        ("[mine.stages.again]", "[mine.stages.again]\nsets_of = 4", r"has sets_of = 4; .* needs chosen_by"),
         ("[mine.stages.again]", "[mine.stages.again]\nfirst_sed = 1", r"no key 'first_sed'; did you mean 'first_seed'"),
         ("[mine]", "x = 1\n[mine]", r"'x' stands outside a table"),
         ("[mine]", "[mine", r"cannot be read as a protocol file: .*line 2"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -18,10 +19,10 @@ from harness.errors import UserError
 from harness.job import Job
 from harness.outcome import Result
 from harness.ray_engine import on_ray
+from tests import ray_cluster
 from tests.unit.test_engine import essence, jobs, planned, results
 
 ray = pytest.importorskip("ray")
-
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("made")]
 
 SLOW = """
@@ -30,11 +31,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Slow:
-    '''Takes a second, and says which GPU it has.'''
+    '''Takes a second, and says which GPU it had, and when.'''
     reference = ""
     def search(self, view):
-        view.log(gpu=float(os.environ.get("CUDA_VISIBLE_DEVICES") or -1))
+        began = time.time()
         time.sleep(1.0)
+        view.log(gpu=float(os.environ.get("CUDA_VISIBLE_DEVICES") or -1), began=began, ended=time.time())
         view.query(view.space.sample(view.rng))
 """
 
@@ -69,13 +71,9 @@ def own_cluster() -> Iterator[None]:
 @pytest.fixture
 def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Yield a cluster whose first node has no room for runs."""
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
+    with ray_cluster.cluster() as made:
+        monkeypatch.setenv("RAY_ADDRESS", made.address)
+        yield made
 
 
 @pytest.fixture
@@ -106,45 +104,42 @@ def test_the_runs_of_actors_that_are_killed_are_done_by_others(slow: list[Job], 
 def test_a_run_goes_on_from_its_checkpoint_when_its_node_dies(nodes: Any, tmp_path: Path) -> None:
     (tmp_path / "steps.py").write_text(STEPS)
     todo = [replace(job, checkpoints=tmp_path / "ckpt") for job in jobs(planned(str(tmp_path / "steps.py"), seeds=1), 1)]
-    doomed = nodes.add_node(num_cpus=1)
+    doomed = ray_cluster.add(nodes, num_cpus=1)
     collected: dict[str, Result] = {}
     for event in on_ray(todo, 1):
         if not isinstance(event, list):
             collected[event[1].run_id] = event[2]
         elif doomed is not None and any((tmp_path / "ckpt").glob("*.ckpt")):
-            nodes.remove_node(doomed, allow_graceful=False)
-            nodes.add_node(num_cpus=1)
+            ray_cluster.lose(nodes, doomed)
+            ray_cluster.add(nodes, num_cpus=1)
             doomed = None
     (result,) = collected.values()
     assert result.status == "done" and result.trace["log/first"][0] >= 1
 
 
 def test_a_node_that_dies_costs_no_run(nodes: Any, slow: list[Job]) -> None:
-    expected = essence(results(on_ray, slow, 2)) if nodes.add_node(num_cpus=1) else {}
-    second = nodes.add_node(num_cpus=1)
+    expected = essence(results(on_ray, slow, 2)) if ray_cluster.add(nodes, num_cpus=1) else {}
+    second = ray_cluster.add(nodes, num_cpus=1)
     collected: dict[str, Result] = {}
     for event in on_ray(slow, 2):
         if not isinstance(event, list):
             assert event[1].run_id not in collected
             collected[event[1].run_id] = event[2]
             if len(collected) == 2:
-                nodes.remove_node(second, allow_graceful=False)
+                ray_cluster.lose(nodes, second)
     assert essence(collected) == expected
 
 
-def test_runs_share_gpus_by_the_stated_part(nodes: Any, slow: list[Job]) -> None:
-    nodes.add_node(num_cpus=8, num_gpus=2)
+@pytest.mark.parametrize(("part", "together"), [(1.0, 1), (0.5, 2)])
+def test_each_run_has_the_stated_part_of_a_gpu(part: float, together: int, nodes: Any, slow: list[Job]) -> None:
+    ray_cluster.add(nodes, num_cpus=8, num_gpus=2)
     todo = [replace(job, row=replace(job.row, device="cuda")) for job in slow]
-    collected: dict[str, Result] = {}
-    most = 0
-    for event in on_ray(todo, 8, gpus_per_run=0.5):
-        if isinstance(event, list):
-            most = max(most, len(event))
-        else:
-            collected[event[1].run_id] = event[2]
-    assert most == 4, "two runs on each of two GPUs"
-    assert {result.status for result in collected.values()} == {"done"}
-    assert {result.trace["log/gpu"][0] for result in collected.values()} == {0.0, 1.0}
+    by_run = results(partial(on_ray, gpus_per_run=part), todo, 8)
+    assert len(by_run) == 8 and {result.status for result in by_run.values()} == {"done"}
+    for gpu in (0.0, 1.0):
+        runs = [result.trace for result in by_run.values() if result.trace["log/gpu"][0] == gpu]
+        spans = [(float(run["log/began"][0]), float(run["log/ended"][0])) for run in runs]
+        assert max(sum(began <= moment < ended for began, ended in spans) for moment, _ in spans) == together
 
 
 def test_a_cluster_without_room_is_one_line(nodes: Any, slow: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,3 +157,13 @@ def test_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch, sl
     monkeypatch.setattr(ray, "init", fails)
     with pytest.raises(UserError, match=r"^Ray does not start: no cluster at 127.0.0.1:1$"):
         results(on_ray, slow)
+
+
+def test_ray_says_nothing_on_stdout_about_a_node_that_dies() -> None:
+    message = {"lines": ["Raylet is terminated."], "pid": "raylet", "is_err": False}
+    code = (
+        "from harness.ray_engine import on_ray; list(on_ray([], 1)); from ray._private.worker import print_to_stdstream; "
+        f"print_to_stdstream({message}, ignore_prefix=False)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == ""

@@ -86,7 +86,7 @@ def test_the_error_of_delivered_networks_is_a_column_if_there_are_any() -> None:
         return searches(Study(made_evidence.evidence(runs, None, part), published.load()), "darts/cifar10")
 
     delivered = table(single_run=97.5)
-    assert [column.name for column in delivered.columns[-2:]] == ["single run, error %", "published error %"]
+    assert [column.name for column in delivered.columns[-2:]] == ["single run, error %", "published single run, error %"]
     by_row = {row[0]: row[-2:] for row in delivered.rows}
     assert by_row["ista_nas:one_stage"][0] == "2.50 ± 0.00" and by_row["ista_nas:one_stage"][1].startswith("2.36")
     assert by_row["pc_darts"] == ["–", "–"]
@@ -122,7 +122,7 @@ def test_language_models_are_compared_by_perplexity_lower_is_better() -> None:
     assert "perplexity on the test text of Penn Treebank in the epoch of least validation perplexity" in table.caption
     assert "cannot show a difference on the perplexity against random_cell" in table.caption
     of_rsps = lines[lines["row"] == "rsps"].assign(chosen_by="choice", chosen_on="valid")
-    chosen = chosen_cell(of_rsps, {}, {}, {"rsps": "55"}, {})
+    chosen = chosen_cell(of_rsps, {}, {}, {("rsps", 1): "55"}, {})
     shown = dict(zip([column.name for column in chosen.columns], chosen.rows[0], strict=True))
     assert shown["perplexity"].startswith("60.50") and shown["validation perplexity"].startswith("62.00")
     assert shown["published perplexity"] == "55" and "least validation perplexity in the trainings 'choice'" in chosen.caption
@@ -153,7 +153,7 @@ def page(*frames: pd.DataFrame, protocol: str = "darts-as-published", **more: An
 def verdict_of(evidence: Evidence, row: str, data: str = "cifar10") -> Judged:
     study = Study(evidence, published.load())
     ((_, _, group),) = [stage for stage in cell_errors.chosen(study, BENCHMARK) if stage[1] == data]
-    return cell_errors.judged(study, BENCHMARK, data, group)[row]
+    return cell_errors.judged(study, BENCHMARK, data, group)[row, 1]
 
 
 @pytest.mark.parametrize(
@@ -224,6 +224,22 @@ def test_other_data_have_their_own_margin_and_metric_and_one_training_has_no_int
     assert result.verdict.name == NOT_COMPARABLE and "without a spread" in result.verdict.reason
 
 
+def test_top_five_errors_are_columns_on_imagenet_and_the_searched_images_are_named() -> None:
+    moved = of_row("gaea_pc_darts", 24.3, recipe="imagenet_pc_darts", data="imagenet", stage="imagenet", top5=92.6)
+    direct = moved.assign(benchmark="darts/imagenet", top5=92.9, stage="direct")
+    cells = pd.concat([moved, direct])
+    assert {column.name for column in every_cell(trainings(), {}).columns} & {"top-5 error %"} == set()
+    for group, error, sentence in ((moved, "7.40", True), (direct, "7.10", False)):
+        study = Study(page(cells), published.load())
+        printed = sources.of_top5(study, group["benchmark"].iloc[0], "imagenet")
+        table = chosen_cell(group, {}, {}, {}, {}, printed)
+        line = dict(zip((column.name for column in table.columns), table.rows[0], strict=True))
+        assert (line["top-5 error %"], line["published top-5 error %"]) == (f"{error} ± 0.00", "7.30")
+        assert ("The cells were searched on CIFAR-10." in table.caption) == sentence
+        columns = [column.name for column in every_cell(group, {}).columns]
+        assert every_cell(group, {}).rows[0][columns.index("top-5 error %")] == error
+
+
 def test_the_chosen_cell_has_its_difference_even_if_it_is_not_judged() -> None:
     rows = ("darts:second_order", "sparse_nas:cherry_picked")
     jpeg = page(of_row(rows[0], 2.80), of_row(rows[1], 2.55), images=dict.fromkeys(rows, JPEG))
@@ -236,6 +252,17 @@ def test_the_chosen_cell_has_its_difference_even_if_it_is_not_judged() -> None:
     twice = group.groupby("row").head(2)
     table = chosen_cell(twice, {}, {}, {}, cell_errors.judged(study, BENCHMARK, data, twice))
     assert "[" not in table.rows[0][-2] and table.rows[0][-2] != "–", "two trainings have no interval"
+
+
+def test_the_cell_of_each_set_of_searches_has_a_line_and_its_own_printed_number(tmp_path: Path) -> None:
+    sets = [of_row("gaea_pc_darts", error, recipe="gaea", set=number) for number, error in ((1, 2.5), (2, 2.9))]
+    write(tmp_path, page(*sets))
+    text = (tmp_path / "table.md").read_text()
+    lines = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("| gaea_pc_darts")]
+    first, second = (line for line in lines if line[2] in ("1", "2") and "GAEA T" in str(line))
+    assert "T1, n = 10" in str(first) and "T3" not in str(first) and "T3, n = 10" in str(second)
+    assert (first[-2], second[-2]) == ("reproduced", "differs")
+    assert "Of each set of a row's searches the cell" in text and "gaea_pc_darts, set 2" in text
 
 
 def test_searches_are_paired_with_random_cells_by_world_and_not_by_training_seed() -> None:
@@ -279,9 +306,7 @@ def test_the_papers_numbers_are_on_the_page(tmp_path: Path) -> None:
         assert words in text
     assert len(pd.read_csv(tmp_path / "trainings.csv")) == len(evidence.trainings)
     assert (tmp_path / "genotypes.png").stat().st_size > 1000 and "genotypes.png" in text
-    assert (
-        "Cells of the DARTS space, as the first finished search of each row proposed them: normal and reduction cell." in text
-    )
+    assert "Cells that the first finished search of each row proposed. DARTS space: normal and reduction cell." in text
 
 
 def test_verdicts_on_trained_cells_are_counted_by_row_stage_and_data_set() -> None:

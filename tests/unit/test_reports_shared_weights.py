@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import random
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.darts import cell as darts
 from benchmarks.darts.space import DartsSpace
+from benchmarks.darts_rnn import cell as darts_rnn
+from benchmarks.darts_rnn.space import RnnSpace
+from benchmarks.nb201 import space as nb201
 from benchmarks.nb201.space import NB201Space
 from harness import registry
+from harness.analysis.signal import as_printed
 from harness.analysis.stability import switches
 from harness.analysis.study import Study
 from harness.analysis.traces import Trace, Traces
 from harness.captions import first_rows
 from harness.frames import depict
-from reports import epochs, reading, signal, stability, weights
+from harness.space import SearchSpace
+from reports import epochs, reading, signal, slopes, stability, weights
 from tests import made_evidence
 from tests.unit.test_reports_one_shot import BENCHMARK, GOOD, NB201, SKIPS, lines, study_of
 
@@ -88,6 +96,10 @@ def test_cells_are_ranked_by_their_test_losses_too_next_to_the_printed_correlati
     assert table is not None
     accuracy, loss = (row[-1] for row in table.rows)
     assert accuracy == "–" and loss.startswith("0.15 (CoNAS text, n not printed; ")
+    with_p = lines.assign(protocol=lines["protocol"].mask(lines["metric"] == "kendall_p", "p"))
+    with_p.loc[lines["metric"] == "kendall_p", "benchmark"] = BENCHMARK
+    table = signal.ranking(Study(plain.evidence, with_p), traces, BENCHMARK)
+    assert table is not None and table.rows[1][-1].startswith("0.15, p 0.23 (CoNAS text, n not printed; ")
     assert table.columns[-1].name == "published τ" and "a paper prints for the row" in str(reading.explained([table]))
     longer = study(changed, trainings=trained.assign(row=changed))
     again = signal.ranking(Study(longer.evidence, lines), of(changed, *probes), BENCHMARK)
@@ -95,6 +107,23 @@ def test_cells_are_ranked_by_their_test_losses_too_next_to_the_printed_correlati
     trained["loss"] = np.nan  # trained before losses were stored
     table = signal.ranking(study("rsps", trainings=trained), traces, BENCHMARK)
     assert table is not None and len(table.rows) == 1
+
+
+def test_a_line_leads_from_the_rank_under_shared_weights_to_the_rank_of_the_losses_that_papers_print() -> None:
+    """CoNAS, figure 3. The cells are ranked by losses, of which the accuracies say the opposite."""
+    of_probes: dict[str, Any] = {"benchmark": BENCHMARK, "row": "rsps", "stage": "ranking", "recipe": "conas_160"}
+    values = [(70.0, 0.5), (71.0, 0.9), (72.0, 0.7)]
+    trained = pd.DataFrame(
+        [made_evidence.training(accuracy=value, loss=loss, probed=True, **of_probes) for value, loss in values]
+    )
+    own = study("rsps", trainings=trained)
+    traces = of("rsps", probe(0, [3.0, 2.0, 1.0], shared_loss=[1.0, 2.0, 2.0]))
+    ((source, (run,)),) = as_printed(own, traces, BENCHMARK).values()
+    assert source.printed_on == "cifar10"
+    assert slopes.places(run).tolist() == [[1.0, 2.5, 2.5], [1.0, 3.0, 2.0]]
+    drawing = slopes.ranks(own, traces)
+    assert drawing is not None and drawing.files["svg"].count(b'<g id="row=rsps') == 3, "a line for each cell"
+    assert slopes.ranks(own, of("rsps", Trace(0))) is None
 
 
 def test_discretisation_is_a_paired_difference() -> None:
@@ -107,6 +136,30 @@ def test_discretisation_is_a_paired_difference() -> None:
     assert difference.startswith("−20.00")
     undiscretised = [dataclasses.replace(trace, log={"supernet_accuracy": [80.0]}) for trace in traces]
     assert epochs.discretised(study("darts:erm"), of("darts:erm", *undiscretised), BENCHMARK) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "protocol", "words"),
+    [
+        ("darts/digits", "digits", "not comparable: searched on CIFAR-10"),
+        ("darts/cifar10", "darts-as-published", "GAEA text, n not printed)"),
+        ("nb1shot1/1", "p", ""),
+    ],
+)
+def test_the_papers_accuracies_before_and_after_discretisation_stand_next_to_ours(
+    place: str, protocol: str, words: str
+) -> None:
+    """GAEA, section 4.1: 72.17 to 15.27 and 75.07 to 33.23, of searches on CIFAR-10."""
+    rows = ("pc_darts", "gaea_pc_darts", "darts:bilevel")
+    runs = [made_evidence.run(place, row, world, "cifar10", kind="one-shot") for row in rows for world in (0, 1)]
+    log = {"supernet_accuracy": [50.0], "discretised_accuracy": [10.0]}
+    traces = Traces({(place, row): [Trace(world, log=log) for world in (0, 1)] for row in rows})
+    table = epochs.discretised(made_evidence.study(runs, protocol=protocol), traces, place)
+    assert table is not None and (table.columns[-1].name == "published") == bool(words)
+    if words:
+        texts = {row[0]: row[-1] for row in table.rows}
+        assert texts["pc_darts"].startswith("72.17 → 15.27 (GAEA text") and texts["darts:bilevel"] == "–"
+        assert texts["gaea_pc_darts"].startswith("75.07 → 33.23 (GAEA text") and words in texts["gaea_pc_darts"]
 
 
 def test_cells_under_changed_settings_are_compared_switch_by_switch() -> None:
@@ -170,11 +223,35 @@ def test_switches_are_named_by_cell_and_do_without_zeros() -> None:
 
 
 def test_weights_are_drawn_if_a_search_logged_them() -> None:
-    log = {f"weight/cell/{row}/{op}": [np.nan, (row - 1) * 0.5] for row in range(3) for op in ("skip_connect", "nor_conv_3x3")}
+    ops = ("skip_connect", "nor_conv_3x3")
+    log = {f"weight/cell/{edge}/{op}": [np.nan, (edge - 1) * 0.5 + 0.1 * (op == ops[0])] for edge in range(3) for op in ops}
     table = weights.tables(log)["cell"]
-    assert list(table.columns) == ["skip_connect", "nor_conv_3x3"]
-    assert table.to_numpy().tolist() == [[0.5, 0.5], [0.0, 0.0], [0.5, 0.5]]
+    assert list(table.index) == ["skip_connect", "nor_conv_3x3"], "an operation is a row"
+    assert table.columns.map(int).to_list() == [0, 1, 2]
+    assert table.to_numpy() == pytest.approx(np.array([[0.4, 0.1, 0.6], [0.5, 0.0, 0.5]]))
+    assert list(weights.tables(log, ["none", *reversed(ops)])["cell"].index) == ["nor_conv_3x3", "skip_connect"]
     row = "sparse_nas:hapg"
     drawing = weights.maps(study(row), of(row, Trace(0, log=log)))
     assert drawing is not None and drawing.files["png"].startswith(b"\x89PNG")
     assert weights.maps(study(row), of(row, Trace(0))) is None
+
+
+@pytest.mark.parametrize(
+    ("space", "order", "edges", "entered"),
+    [
+        (RnnSpace("mixed"), darts_rnn.EDGES, 36, {str(node): node for node in range(1, 9)}),
+        (DartsSpace("mixed"), darts.EDGES, 14, {"0": 2, "1": 3, "2": 4, "3": 5}),
+        (NB201Space(), nb201.EDGES, 6, {"1": 1, "2": 2, "3": 3}),
+        (NB201Space(), nb201.EDGES, 5, {}),
+        (NB201Space(), nb201.EDGES, 1, {}),
+    ],
+)
+def test_columns_of_a_map_stand_together_by_the_node_that_their_edges_enter(
+    space: SearchSpace, order: Sequence[tuple[int, int]], edges: int, entered: dict[str, int]
+) -> None:
+    """SparseNAS, figures 7 and 8. The searches number the edges in this order."""
+    text = space.to_str(space.sample(random.Random(0)))
+    (cell, *_) = depict(space, [text]).drawn[text]
+    assert weights.nodes(cell, edges) == entered
+    expected = [cell.nodes[target] for target, _ in order]
+    assert not entered or [node for node, count in entered.items() for _ in range(count)] == expected

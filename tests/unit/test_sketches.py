@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.darts.space import DartsSpace
+from benchmarks.darts_rnn.space import RnnSpace
 from benchmarks.nb1shot1.space import NB1Shot1Space
 from benchmarks.nb201.space import NB201Space
 from harness import registry
@@ -21,7 +22,9 @@ from harness.space import SearchSpace
 from reports import sketches
 from reports.sketches import Sketch
 
-SPACES = (NB201Space(), NB1Shot1Space(3), DartsSpace(), DartsSpace("multi"))
+SPACES = (NB201Space(), NB1Shot1Space(3), DartsSpace(), DartsSpace("multi"), RnnSpace())
+ACROSS = {"nb201": 3, "darts_rnn": 1}
+"""Cells of a space that are side by side, if they are not two."""
 POINT = 1 / 72
 
 
@@ -34,7 +37,7 @@ def cells(space: SearchSpace, count: int = 12) -> list[Cell]:
 
 @pytest.mark.parametrize("space", SPACES, ids=[str(place) for place in range(len(SPACES))])
 def test_labels_of_edges_do_not_cover_each_other_or_a_node(space: SearchSpace) -> None:
-    width = sketches.WIDTH / (3 if space.name == "nb201" else 2)
+    width = sketches.WIDTH / ACROSS.get(space.name, 2)
     for cell in cells(space):
         places = sketches._places(cell, width)
         boxes = [(x, y, *sketches._size(cell.nodes[node])) for node, (x, y) in places.items()]
@@ -45,7 +48,7 @@ def test_labels_of_edges_do_not_cover_each_other_or_a_node(space: SearchSpace) -
 
 @pytest.mark.parametrize("space", SPACES[:3], ids=["nb201", "nb1shot1", "darts"])
 def test_no_label_lies_on_the_arrow_of_another_edge(space: SearchSpace) -> None:
-    width = sketches.WIDTH / (3 if space.name == "nb201" else 2)
+    width = sketches.WIDTH / ACROSS.get(space.name, 2)
     for cell in cells(space):
         places = sketches._places(cell, width)
         ways = {edge: sketches.points(way, np.linspace(0, 1, 200)) for edge, way in sketches.curves(cell, places).items()}
@@ -78,6 +81,15 @@ def test_nodes_that_nothing_reaches_are_left_out_and_zeros_are_no_edges() -> Non
     cell = Cell(("in", "a", "b", "out"), (Edge(0, 1), Edge(1, 3), Edge(0, 3, zero)))
     assert set(sketches._places(cell, 3.0)) == {0, 1, 3}
     assert set(sketches.arcs(cell)) == {(0, 1), (1, 3)}
+
+
+def test_edges_that_leave_a_node_which_no_input_reaches_are_left_out() -> None:
+    operation = Operation("conv", "conv", "convolution")
+    ends = [(0, 3), (2, 4), (1, 4), (3, 5), (4, 5), (2, 5)]
+    cell = Cell(("k−2", "k−1", "0", "1", "2", "out"), tuple(Edge(*pair, operation) for pair in ends), inputs=2)
+    assert [edge[:2] for edge in sketches.reached(cell).edges] == [(0, 3), (1, 4), (3, 5), (4, 5)]
+    full = cells(DartsSpace(), 1)[0]
+    assert sketches.reached(full) == full
 
 
 def test_more_operations_than_are_legible_are_counted() -> None:

@@ -158,6 +158,28 @@ def test_the_papers_choice_on_test_is_labelled_and_trained_with_fresh_seeds(meth
     assert set(lines.loc[lines["stage"] == "on_test", "chosen_on"]) == {"test"}
 
 
+def test_a_cell_is_chosen_in_each_complete_set_of_searches(method: str, store: Store) -> None:
+    sets = dataclasses.replace(ON_TEST, sets_of=2)
+    plan = planned(method, EACH, sets, seeds=5)
+    search(plan, store, [CELLS[0], CELLS[1], CELLS[2], CELLS[1], CELLS[2]])
+    extend(plan, store)
+    assert "2 searches by each" in plan.waiting["on_test"]
+    train(plan, store, "digits", dict(zip(CELLS, (70.0, 80.0, 90.0), strict=True)))
+    extend(plan, store)
+    assert trained(plan, "on_test") == [
+        (world, cell, seed) for world, cell in ((1, CELLS[1]), (2, CELLS[2])) for seed in (10, 11)
+    ]
+    lines = collect(plan, store, PROVENANCE).trainings
+    assert lines.loc[lines["stage"] == "on_test", ["world", "set"]].drop_duplicates().to_numpy().tolist() == [[1, 1], [2, 2]]
+
+
+def test_the_first_set_may_be_smaller_than_the_paper_s() -> None:
+    stage = dataclasses.replace(ON_TEST, sets_of=4)
+    assert stage.sets(range(3)) == {1: [0, 1, 2]} and stage.sets(range(7)) == {1: [0, 1, 2, 3]} and stage.sets([]) == {}
+    assert stage.sets(range(12)) == {1: [0, 1, 2, 3], 2: [4, 5, 6, 7], 3: [8, 9, 10, 11]}
+    assert ON_TEST.sets(range(7)) == {1: [*range(7)]}
+
+
 def test_trainings_stay_on_the_page_of_a_command_that_names_another_method(method: str, store: Store, tmp_path: Path) -> None:
     plan = planned(method, EACH)
     search(plan, store, CELLS)

@@ -187,6 +187,8 @@ class Search:
 
     def _cosine(self, position: float) -> float:
         settings = self.settings
+        if position < settings.lr_warmup:
+            return settings.lr * (math.floor(position) + 1) / settings.lr_warmup
         period = settings.lr_period * settings.epochs
         return cosine(position + settings.lr_ahead, period, settings.lr, settings.lr_end, settings.lr_restart)
 

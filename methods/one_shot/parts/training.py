@@ -18,6 +18,7 @@ class WeightTraining:
     lr_end: Annotated[float, "learning rate after the last epoch of the cosine"] = 0.001
     lr_period: Annotated[float, "half a cosine, as a share of the schedule"] = 1.0
     lr_restart: Annotated[float, "after a period the cosine restarts at this share of its peak; 0: it rises again (D-24)"] = 0.0
+    lr_warmup: Annotated[int, "first epochs, in which the rate rises in equal steps to the full rate; 0: none (D-143)"] = 0
     lr_ahead: Annotated[int, "the schedule is this many epochs ahead (1: the scheduler steps before the first epoch)"] = 0
     momentum: Annotated[float, "momentum of the weights"] = 0.9
     nesterov: Annotated[bool, "use Nesterov momentum"] = True
@@ -60,7 +61,12 @@ class PartialChannels(WeightTraining):
     objective: Annotated[
         Literal["bilevel", "erm"], "bilevel: the architecture trains on validation images; erm: both train on all images"
     ] = "bilevel"
-    partial: Annotated[int, "operations work on one of this many channels"] = 4
+    partial: Annotated[int, "operations work on one of this many channels; 2 on ImageNet"] = 4
+    order: Annotated[
+        Literal["weights_first", "architecture_first"],
+        "order of the two steps on a pair of batches; GAEA's script for ImageNet has the weights first (D-140)",
+    ] = "architecture_first"
+    arch_clip: Annotated[float, "largest norm of the architecture's gradient; 0: not clipped (D-140)"] = 0.0
 
 
 def check_warmup(warmup: float) -> None:
