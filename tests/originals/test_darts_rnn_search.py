@@ -23,6 +23,7 @@ from benchmarks.darts_rnn.corpus import Corpus, Ids
 from benchmarks.darts_rnn.dropout import Dropout
 from benchmarks.darts_rnn.evaluation import evaluate
 from benchmarks.darts_rnn.mixture import MixedStep, mixture
+from benchmarks.darts_rnn.supernet import SearchModel
 from benchmarks.darts_rnn.task import Settings
 from methods.one_shot.parts.architecture import SoftmaxAdam
 from methods.one_shot.parts.differentiable import alternate
@@ -72,6 +73,7 @@ def test_a_search_ends_as_that_of_the_released_code(row: str, monkeypatch: pytes
     view = made_darts_rnn.view(settings=Settings(WIDTH, LENGTH, slowness=SLOWNESS[row]))
     search = Search(view, method, none=True)
     model = search.net.module
+    assert isinstance(model, SearchModel)
 
     def logits(images: Tensor, forward: Forward, *, training: bool = True) -> Tensor:
         """Return the logits without a change to float32."""
