@@ -74,7 +74,7 @@ def test_the_spread_of_cells_is_apart_from_that_of_seeds() -> None:
     assert datasheet.spread([[1.0, 2.0], [2.0, 1.0]]).between == 0
 
 
-def test_one_cell_that_learns_nothing_does_not_make_a_task() -> None:
+def test_the_cell_farthest_from_the_others_is_left_out() -> None:
     cells = [[10.0, 11.0], [10.5, 11.5], [10.2, 10.8], [90.0, 90.5]]
     assert datasheet.spread(cells).ratio > datasheet.LEAST_RATIO
     assert datasheet.without_farthest(cells) == cells[:3]
