@@ -2,8 +2,8 @@
 
 It trains some random cells with some seeds, and compares the spread between cells with the spread between seeds. A text counts
 as a task only if the first is at least three times the second. The page also states both without the cell that is farthest from
-the others: if that ratio is small, the trainings tell cells that do not learn from others, and hardly the others from each other.
-The same command continues after a stop: every finished training is in ``trainings.json``.
+the others. If that ratio is small, the trainings find cells that do not learn, and hardly tell the others apart. The same
+command continues after a stop: every finished training is in ``trainings.json``.
 """
 
 from __future__ import annotations
