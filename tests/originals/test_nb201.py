@@ -56,6 +56,7 @@ def search(net: Supernet, seed: int = 7) -> Any:
         device=torch.device("cpu"),
         new_generator=lambda name: torch.Generator().manual_seed(seed),
         generator=torch.Generator().manual_seed(seed),
+        noise=torch.Generator().manual_seed(seed),
     )
 
 
