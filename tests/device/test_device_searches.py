@@ -33,7 +33,8 @@ ROWS = {
 }
 BUSY = {
     **dict.fromkeys(("nb201 gdas", "nb201 gaea_gdas", "nb1shot1 gdas"), (2, 0)),
-    **dict.fromkeys(("nb201 gaea_gdas:released", "darts gaea_gdas", "darts gaea_gdas:released"), (1, 0)),
+    "nb201 gaea_gdas:released": (1, 0),
+    **dict.fromkeys(("darts gaea_gdas", "darts gaea_gdas:released"), (1, 1)),  # the plan of a new cell
     "darts gdas": (2, 2),
     **{f"darts {row}": (0, 1) for row in ROWS["darts"] if row.partition(":")[0] in ("rsps", "conas")},
     "darts ista_nas:one_stage": (0, 1),
