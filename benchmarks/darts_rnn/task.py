@@ -6,7 +6,6 @@ time is measured.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from benchmarks.darts_rnn.blocks import Block, Lengths
 from benchmarks.darts_rnn.corpus import corpus
 from benchmarks.darts_rnn.dropout import Dropout
 from benchmarks.darts_rnn.supernet import Supernet
+from harness.device import prepare
 from harness.errors import UserError
 from harness.seeds import derive
 from harness.training import Meter
@@ -72,8 +72,7 @@ class RnnTask:
     rules = Rules(ranked_by="loss", arch_beta=0.9, unrolled_clipped=True)
 
     def __init__(self, dataset: str, world: int, device: str, charge: Meter, settings: Settings | None = None) -> None:
-        if device == "cpu":
-            torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))  # workers share the cores
+        prepare(device)
         data, self._settings = corpus(dataset), settings or SETTINGS[dataset]
         train, valid = data.searched(), data.part("valid")
         self.name, self.device, self.classes = dataset, torch.device(device), data.types
