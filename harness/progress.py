@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +38,7 @@ class RowState:
     touched: float = 0.0
     """Time of the last change of this row."""
     judged: int = 0
-    """Runs that have a test accuracy, with their sum and their sum of squares."""
+    """Runs that have a test accuracy, or the perplexity of a text, with their sum and their sum of squares."""
     sum: float = 0.0
     squares: float = 0.0
     target: str = ""
@@ -56,8 +57,10 @@ class RowState:
             return
         self.timed += 1
         self.seconds += seconds
-        for self.target, metrics in list(scores.items())[:1]:
-            test = metrics.get("test", float("nan"))
+        for target, metrics in list(scores.items())[:1]:
+            text = "perplexity" in metrics
+            self.target = f"{target} perplexity" if text else target
+            test = metrics.get("perplexity" if text else "test", math.nan)
             if test == test:
                 self.judged += 1
                 self.sum += test
@@ -79,7 +82,7 @@ class RowState:
         return Work(self.kind, self.left(), self.under_way, (now - self.began) * max(self.running, 1))
 
     def standing(self) -> str:
-        """Return the test accuracy of the proposals so far."""
+        """Return the test accuracy or perplexity of the proposals so far."""
         if not self.judged:
             return ""
         mean = self.sum / self.judged

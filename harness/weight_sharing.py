@@ -47,6 +47,10 @@ class Rules(NamedTuple):
     """Decay rate of the first moment in Adam's steps of the architecture's logits (D-94)."""
     unrolled_clipped: bool = False
     """In the second order, gradients by the weights are clipped as in a step of the weights (D-93)."""
+    guessing: float | None = None
+    """Accuracy in percent of the best guess that does not look at an image. None: 100 over the number of classes."""
+    learned: float = 1.5
+    """A supernet has learned something if its accuracy is more than this many times that of guessing."""
 
 
 class Decision(NamedTuple):

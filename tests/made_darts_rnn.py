@@ -26,7 +26,7 @@ from tests.recorded import RecordedView
 
 SPACE = RnnSpace("mixed")
 SETTINGS = Settings(8, 12, Dropout(0.0, 0.1, 0.1, 0.1, 0.1))
-SEARCHED = dataclasses.replace(SETTINGS, length=4)
+SEARCHED = dataclasses.replace(SETTINGS, length=4, evaluated=8)
 """Few tokens one after the other, for speed."""
 SMALL = {
     **TINY,

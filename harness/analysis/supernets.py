@@ -11,16 +11,23 @@ from harness.analysis.traces import Log, Traces
 
 def at_the_end(traces: Traces, benchmark: str, row: str) -> tuple[np.ndarray, np.ndarray]:
     """Return accuracy of the supernet and of guessing, in percent, of the finished searches that logged both."""
-    logs = [search.log for search in traces.of(benchmark, row).logging()]
-    ends = [(last(log, Log.FINAL_SUPERNET_ACCURACY), last(log, Log.CHANCE)) for log in logs]
-    accuracy, guessing = np.array([end for end in ends if None not in end], dtype=float).reshape(-1, 2).T
+    accuracy, guessing, _ = _ends(traces, benchmark, row)
     return accuracy, guessing
 
 
 def at_chance(traces: Traces, benchmark: str, row: str) -> int:
     """Return the number of searches whose supernet ended at chance."""
-    accuracy, guessing = at_the_end(traces, benchmark, row)
-    return int((accuracy <= AT_CHANCE * guessing).sum())
+    accuracy, _, most = _ends(traces, benchmark, row)
+    return int((accuracy <= most).sum())
+
+
+def _ends(traces: Traces, benchmark: str, row: str) -> np.ndarray:
+    """Return (3, searches): accuracy of the supernet, of guessing, and the largest at chance, which old stores lack."""
+    logs = [search.log for search in traces.of(benchmark, row).logging()]
+    ends = [[last(log, name) for name in (Log.FINAL_SUPERNET_ACCURACY, Log.CHANCE, Log.AT_CHANCE)] for log in logs]
+    known = np.array([end for end in ends if None not in end[:2]], dtype=float).reshape(-1, 3)
+    known[:, 2] = np.where(np.isnan(known[:, 2]), AT_CHANCE * known[:, 1], known[:, 2])
+    return known.T
 
 
 def usable(traces: Traces, benchmark: str, row: str) -> list[float]:

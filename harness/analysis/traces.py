@@ -25,6 +25,7 @@ class Log:
     FINAL_SUPERNET_ACCURACY = "final_supernet_accuracy"  # accuracy after the last epoch, percent
     TRAINED_EPOCHS = "trained_epochs"  # number of epochs; one that the budget cut short counts as its fraction
     CHANCE = "chance"  # accuracy of guessing, percent
+    AT_CHANCE = "at_chance"  # a supernet of at most this accuracy, percent, has learned nothing
     MEASURED = "measured"  # number of cells that a round measured
     USABLE = "usable"  # number of these measurements that were used
     DISCRETISED_ACCURACY = "discretised_accuracy"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks.darts_rnn import task as tasks
 from benchmarks.darts_rnn.space import RnnSpace
 from benchmarks.darts_rnn.supernet import by_row
 from benchmarks.darts_rnn.task import RnnTask
@@ -52,7 +52,6 @@ def test_a_search_proposes_cells_and_a_killed_one_resumes_to_the_same_end(
     row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frame, "CHECKPOINT_SHARE", float("inf"))
-    monkeypatch.setattr(tasks, "EVALUATED_ROWS", 8)  # few tokens one after the other, for speed
     passes = Counter()
     arch, trace = expected = made_darts_rnn.search(row, made_darts_rnn.view(meter=passes))
     assert all(proposal.arch in made_darts_rnn.SPACE for proposal in trace["proposals"])
@@ -131,6 +130,26 @@ def test_adam_of_the_logits_has_the_tasks_decay_rate(beta: float) -> None:
     logits = SoftmaxAdam(search, 3e-3, 0.0)
     logits.step([torch.ones(36, 5)])
     torch.testing.assert_close(logits.state_dict()["adam"]["moments"][0][0], torch.full((36, 5), 1 - beta))
+
+
+def test_guessing_names_the_commonest_token_and_a_search_logs_it() -> None:
+    task = made_darts_rnn.task()
+    valid = torch.cat([labels for _, labels in task.batches("valid", 96, 0)])
+    commonest = 100 * float(torch.bincount(valid).max() / len(valid))
+    assert task.rules.guessing == pytest.approx(commonest, abs=1.0), "labels leave out the first token of each stream"
+    view = made_darts_rnn.view()
+    made_darts_rnn.search("rsps", view)
+    (final,) = [line for line in view.trace.scalars if "chance" in line]
+    assert final["chance"] == task.rules.guessing > 100 / task.classes
+    assert final["at_chance"] == pytest.approx(1.05 * final["chance"])
+
+
+def test_a_task_has_its_number_of_rows_in_an_evaluation() -> None:
+    for rows in (16, 64):
+        places, _ = made_darts_rnn.task(settings=dataclasses.replace(made_darts_rnn.SETTINGS, evaluated=rows)).plain(
+            "valid", 256, 0
+        )
+        assert by_row(places).shape == (rows, 256 // rows)
 
 
 def test_evaluation_batches_have_equal_sizes_and_wrap_around() -> None:

@@ -30,7 +30,7 @@ def test_every_row_logs_it_once(row: str) -> None:
     made_search.search(row, view)
     (final,) = [line for line in view.trace.scalars if "final_supernet_accuracy" in line]
     recorded = [line["supernet_accuracy"] for line in view.trace.scalars if "supernet_accuracy" in line]
-    assert final["chance"] == 10 and 0 <= final["final_supernet_accuracy"] <= 100
+    assert (final["chance"], final["at_chance"]) == (10, 15) and 0 <= final["final_supernet_accuracy"] <= 100
     if row.partition(":")[0] not in SINGLE:
         assert final["final_supernet_accuracy"] == recorded[-1]
 

@@ -91,6 +91,13 @@ def test_the_time_left_of_all_rows_counts_rows_not_begun_by_the_others_of_their_
     assert lines.eta() == "eta 0:15"
 
 
+def test_the_standing_of_trainings_on_text_is_their_perplexity() -> None:
+    state = progress.RowState("trained", 2)
+    for perplexity in (90.0, 100.0):
+        state.count_in("done", {"novel": {"test": 17.0, "perplexity": perplexity, "loss": 4.5}}, 8.0)
+    assert state.standing() == "novel perplexity 95.00 ± 5.00"
+
+
 def test_runs_that_were_done_before_count_in_the_standing(tmp_path: Path) -> None:
     rows = [PlannedRow(SPEC, list(RUNS))]
     with Store(tmp_path, {}) as store:

@@ -67,6 +67,12 @@ def test_a_supernet_is_at_chance_up_to_one_and_a_half_times_guessing(accuracy: f
     assert at_chance(known.evidence.traces, BENCHMARK, "row") == dead
 
 
+def test_a_task_that_says_what_is_at_chance_is_believed() -> None:
+    nan = float("nan")
+    text = [ending(world, 16.0, at_chance=[nan, nan, limit]) for world, limit in enumerate((11.1, 16.1))]
+    assert at_chance(study({"row": text}).evidence.traces, BENCHMARK, "row") == 1
+
+
 @pytest.mark.usefixtures("no_figures")
 def test_stores_without_the_measurement_still_render(tmp_path: Path) -> None:
     old = Trace(0, [1.0], {"cifar10": [90.0]}, log={"supernet_accuracy": [9.0]})

@@ -87,7 +87,7 @@ class Recording:
         self._view.log(discretised_accuracy=accuracy)
 
     def final(self, trained: float, cells: Callable[[], Forward]) -> None:
-        """Log what the supernet has learned: its accuracy and that of guessing, its late training loss, its number of epochs.
+        """Log what the supernet has learned: its accuracy, that of guessing, its late training loss, its number of epochs.
 
         The accuracy is that of the last recorded pass. A method that records single cells has no pass of its whole supernet;
         there it is the median accuracy of some cells, because one cell may be disconnected.
@@ -105,7 +105,9 @@ class Recording:
             with self._net.unmetered():
                 accuracy = median(self._validate(cells(), images)[0] for _ in range(FINAL_CELLS))
         loss = float(self._losses) / self._steps if self._steps else math.nan
-        final = {"final_supernet_accuracy": accuracy, "chance": 100 / self._task.classes}
+        rules = self._task.rules
+        guessing = 100 / self._task.classes if rules.guessing is None else rules.guessing
+        final = {"final_supernet_accuracy": accuracy, "chance": guessing, "at_chance": rules.learned * guessing}
         self._view.log(**final, train_loss=loss, trained_epochs=trained)
 
     def _log(self, forward: Forward, probabilities: Sequence[Tensor], scalars: dict[str, float]) -> None:

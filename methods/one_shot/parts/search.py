@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -22,6 +21,7 @@ from harness.schedule import MARGIN, Schedule
 from harness.space import Arch
 from harness.steps import Number, Recorder, Step, recorder
 from harness.view import SearchView
+from methods.one_shot.parts.checkpoints import packed, unpack
 from methods.one_shot.parts.passes import EVERYTHING, CellForward, Forward
 from methods.one_shot.parts.recording import Recording
 from methods.one_shot.parts.sgd import Sgd, cosine
@@ -392,21 +392,12 @@ class Search:
             generator.manual_seed(self.view.seed(name))
 
     def _checkpoint(self, epoch: int) -> None:
-        buffers = dict(self.net.module.named_buffers())
-        state = {name: part.state_dict() for name, part in self._stateful.items()}
-        content = io.BytesIO()
-        torch.save({"epoch": epoch, "buffers": buffers, "state": state, "trained": self._trained}, content)
-        self.view.checkpoint(content.getvalue())
+        self.view.checkpoint(packed(epoch, self._trained, self._stateful, self.net.module))
 
     def _resume(self) -> int:
         """Load the checkpoint, if there is one. Return the number of the next epoch."""
         content = self.view.resume()
         if content is None:
             return 0
-        saved: Mapping[str, Any] = torch.load(io.BytesIO(content), map_location=self.device, weights_only=True)
-        for name, part in self._stateful.items():
-            part.load_state_dict(saved["state"][name])
-        for name, buffer in self.net.module.named_buffers():
-            buffer.copy_(saved["buffers"][name])
-        self._trained = saved["trained"]
-        return int(saved["epoch"])
+        epoch, self._trained = unpack(content, self._stateful, self.net.module, self.device)
+        return epoch
