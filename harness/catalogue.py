@@ -20,6 +20,8 @@ from reports.formats import MISSING
 from reports.layout import Block, Column, Paragraph, Table, to_markdown
 
 FILE = "index.md"
+AGAIN = "again.parquet"
+"""Runs of a page that later code made again, next to the page: columns as in ``runs.parquet``."""
 CURRENT = "current"
 _MADE = re.compile(r"^[\d, \N{NARROW NO-BREAK SPACE}]+ runs? made on (\S+) by code (.*?)(?:, on |, by$)", re.MULTILINE)
 _COMMAND = re.compile(r"^This page was written .*?, by\n+((?:    .+\n?)+)", re.MULTILINE)
@@ -150,7 +152,29 @@ def _by_digest(page: Page) -> str:
     except UserError as error:
         return f"unknown: {error}"
     differ = sum(present.get(search) != digest for search, digest in page.sources.items())
-    return f"older: {differ} of {len(page.sources)} rows execute other code now" if differ else CURRENT
+    return f"older: {differ} of {len(page.sources)} rows execute other code now{_again(page, present)}" if differ else CURRENT
+
+
+def _again(page: Page, present: Mapping[tuple[str, str], str]) -> str:
+    """Return in words how many runs of a page the present code has made again, and how many are equal; empty if none."""
+    import pandas as pd
+
+    file = page.file.with_name(AGAIN)
+    if not file.exists():
+        return ""
+    run, result = ["benchmark", "row", "budget", "world", "target"], ["status", "arch", "test"]
+    first, again = (pd.read_parquet(path)[[*run, *result, "code"]] for path in (page.file.with_name("runs.parquet"), file))
+    again = again[
+        [
+            present.get((benchmark, row)) == code
+            for benchmark, row, code in again[["benchmark", "row", "code"]].itertuples(index=False)
+        ]
+    ]
+    pairs = first.merge(again, on=run, suffixes=("_first", "_again"))
+    sides = [pairs[[f"{name}_{side}" for name in result]].set_axis(result, axis=1) for side in ("first", "again")]
+    same = (sides[0].eq(sides[1]) | (sides[0].isna() & sides[1].isna())).all(axis=1)
+    equal = same.groupby([pairs[name] for name in run[:-1]], dropna=False).all()
+    return f"; {len(equal)} runs made again, {equal.sum()} equal" if len(equal) else ""
 
 
 def _opened(page: Page) -> Iterator[tuple[tuple[str, str], dict[str, Path], Problem]]:

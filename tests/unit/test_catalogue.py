@@ -100,6 +100,33 @@ def test_the_data_of_a_page_say_which_rows_execute_other_code(tmp_path: Path) ->
         assert catalogue.state(catalogue.read(tmp_path / "a" / "table.md")) == words, "of any commit"
 
 
+def test_runs_of_an_older_page_that_the_present_code_made_again_are_compared(tmp_path: Path) -> None:
+    lines = {
+        "benchmark": "nb201/digits",
+        "row": "gdas",
+        "budget": "30",
+        "world": [0, 0, 1, 1, 2, 2],
+        "target": ["digits", "more"] * 3,
+    }
+    results = {"status": "done", "arch": ["a", "a", "b", "b", "c", "c"], "test": [90.0, float("nan")] * 3}
+    first = pd.DataFrame({**lines, **results, "code": "0" * 64})
+    searches = frozenset([("nb201/digits", "gdas")])
+    ((_, files, _),) = catalogue._opened(page(tmp_path / "a")._replace(searches=searches))
+    again = first.assign(code=source.of_files(files)).iloc[:4]
+
+    def stated(second: pd.DataFrame) -> str:
+        first.to_parquet(tmp_path / "a" / "runs.parquet")
+        second.to_parquet(tmp_path / "a" / catalogue.AGAIN)
+        return catalogue.state(catalogue.read(tmp_path / "a" / "table.md"))
+
+    older = "older: 1 of 1 rows execute other code now"
+    assert stated(again) == f"{older}; 2 runs made again, 2 equal"
+    assert stated(again.assign(test=[90.0, float("nan"), 90.0, 91.0])) == f"{older}; 2 runs made again, 1 equal"
+    assert stated(again.assign(arch=["a", "a", "d", "d"])) == f"{older}; 2 runs made again, 1 equal"
+    assert stated(again.assign(world=[7, 7, 8, 8])) == older, "no run of the page"
+    assert stated(again.assign(code="1" * 64)) == older, "by code that is older too"
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
