@@ -23,8 +23,8 @@ QUANTITIES: Final = {
     Log.SPARSITY: "pruned weights (%)",
 }
 """By quantity, its label: all but the first are logged."""
-PENALTIES: Final = {1.0: "Lasso", 0.0: "Group Lasso"}
-"""Names of the penalties with that share of the l1 term; all others are sparse group lassos."""
+PENALTIES: Final = {1.0: "Lasso", 0.0: "group Lasso"}
+"""Names of the penalties with that share of the l1 term; all others are sparse group Lassos."""
 
 
 def path(study: Study, traces: Traces) -> Drawing | None:
@@ -63,7 +63,7 @@ def table(study: Study, traces: Traces, benchmark: str) -> Table | None:
 
 
 def _title(share: float) -> str:
-    return PENALTIES.get(share, f"sparse group lasso, α = {number(share, 1)}")
+    return PENALTIES.get(share, f"sparse group Lasso, α = {number(share, 1)}")
 
 
 def _drawer(rows: dict[str, list[Search]], quantity: str, target: str) -> Callable[..., dict[str, Any]]:

@@ -56,7 +56,7 @@ def test_the_figure_has_a_panel_for_each_quantity_and_penalty() -> None:
     drawing = pruning.path(made, made.evidence.traces)
     assert drawing is not None and set(drawing.files) == {"pdf", "png", "svg"}
     text = drawing.files["svg"].decode()
-    for words in ("Lasso", "sparse group lasso, α = 0.5", "inputs", "neurons", "pruned weights (%)", "test accuracy (%)"):
+    for words in ("Lasso", "sparse group Lasso, α = 0.5", "inputs", "neurons", "pruned weights (%)", "test accuracy (%)"):
         assert words in text
     assert text.count("Lasso<") == 4
 
