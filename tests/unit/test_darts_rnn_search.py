@@ -140,7 +140,7 @@ def test_guessing_names_the_commonest_token_and_a_search_logs_it() -> None:
     view = made_darts_rnn.view()
     made_darts_rnn.search("rsps", view)
     (final,) = [line for line in view.trace.scalars if "chance" in line]
-    assert final["chance"] == task.rules.guessing > 100 / task.classes
+    assert task.rules.guessing is not None and final["chance"] == task.rules.guessing > 100 / task.classes
     assert final["at_chance"] == pytest.approx(1.05 * final["chance"])
 
 
