@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness import protocols, registry, source
 from harness.analysis.names import row_names
@@ -19,9 +19,16 @@ from harness.problem import Problem
 from reports.formats import MISSING
 from reports.layout import Block, Column, Paragraph, Table, to_markdown
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FILE = "index.md"
 AGAIN = "again.parquet"
-"""Runs of a page that later code made again, next to the page: columns as in ``runs.parquet``."""
+"""Data of a page that later code made again, next to ``runs.parquet``: they tell what an older page is worth.
+
+Pages with trainings from scratch are not compared.
+"""
+COLUMNS = ["benchmark", "row", "budget", "world", "target", "status", "arch", "test", "code"]
 CURRENT = "current"
 _MADE = re.compile(r"^[\d, \N{NARROW NO-BREAK SPACE}]+ runs? made on (\S+) by code (.*?)(?:, on |, by$)", re.MULTILINE)
 _COMMAND = re.compile(r"^This page was written .*?, by\n+((?:    .+\n?)+)", re.MULTILINE)
@@ -156,25 +163,42 @@ def _by_digest(page: Page) -> str:
 
 
 def _again(page: Page, present: Mapping[tuple[str, str], str]) -> str:
-    """Return in words how many runs of a page the present code has made again, and how many are equal; empty if none."""
-    import pandas as pd
+    """Return in words how many runs of a page the present code has made again, and how many are equal; empty if none.
 
+    Args:
+        present: by benchmark and row, the digest of the source that a search executes now.
+
+    Raises:
+        UserError: the data of the page or of the new runs are damaged, or of an older format.
+    """
     file = page.file.with_name(AGAIN)
     if not file.exists():
         return ""
-    run, result = ["benchmark", "row", "budget", "world", "target"], ["status", "arch", "test"]
-    first, again = (pd.read_parquet(path)[[*run, *result, "code"]] for path in (page.file.with_name("runs.parquet"), file))
-    again = again[
-        [
-            present.get((benchmark, row)) == code
-            for benchmark, row, code in again[["benchmark", "row", "code"]].itertuples(index=False)
-        ]
-    ]
-    pairs = first.merge(again, on=run, suffixes=("_first", "_again"))
+    run, result = ["benchmark", "row", "budget", "world"], ["status", "arch", "test"]
+    first, again = (_lines(path) for path in (page.file.with_name("runs.parquet"), file))
+    codes = again[["benchmark", "row", "code"]].itertuples(index=False)
+    again = again[[present.get((benchmark, row)) == code for benchmark, row, code in codes]]
+    both = first[run].drop_duplicates().merge(again[run].drop_duplicates())
+    pairs = first.merge(again, on=[*run, "target"], how="outer", suffixes=("_first", "_again")).merge(both)
     sides = [pairs[[f"{name}_{side}" for name in result]].set_axis(result, axis=1) for side in ("first", "again")]
     same = (sides[0].eq(sides[1]) | (sides[0].isna() & sides[1].isna())).all(axis=1)
-    equal = same.groupby([pairs[name] for name in run[:-1]], dropna=False).all()
+    equal = same.groupby([pairs[name] for name in run], dropna=False).all()
     return f"; {len(equal)} runs made again, {equal.sum()} equal" if len(equal) else ""
+
+
+def _lines(file: Path) -> pd.DataFrame:
+    """Return the runs of a page.
+
+    Raises:
+        UserError: the file is damaged, or lacks a column.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(io.BytesIO(file.read_bytes()))[COLUMNS]
+    except (pa.ArrowException, KeyError, OSError) as error:
+        raise UserError(f"{file} is no data of a page: {str(error).splitlines()[0]}") from None
 
 
 def _opened(page: Page) -> Iterator[tuple[tuple[str, str], dict[str, Path], Problem]]:

@@ -76,7 +76,7 @@ def _trainings(of: Of) -> pd.DataFrame:
 
 
 def _trained(of: Of) -> pd.Series:
-    """Test error of the cell of each search, trained from scratch, percent."""
+    """Test error of the cell of each search, trained from scratch, percent; the perplexity of a language model."""
     errors = trainings.by_search(_trainings(of)).items()
     return pd.Series({world: float(np.mean(values)) for world, values in errors}, dtype=float)
 
@@ -210,6 +210,7 @@ MEASURES: dict[str, Measure] = {
     "validation accuracy of every run": _every_run(Run.VALID),
     "regret": lambda of: of.study.judged(of.benchmark, of.row, of.judged()).groupby(Run.WORLD)[Run.REGRET].mean().dropna(),
     "test error": _trained,
+    "test perplexity": _trained,
     "test error of the chosen cell": _chosen_error(Training.ACCURACY),
     "smallest test error of the chosen cell": lambda of: _chosen_error(Training.ACCURACY)(of).nsmallest(1),
     "top-5 error of the chosen cell": _chosen_error(Training.TOP5),

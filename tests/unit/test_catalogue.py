@@ -123,7 +123,14 @@ def test_runs_of_an_older_page_that_the_present_code_made_again_are_compared(tmp
     assert stated(again) == f"{older}; 2 runs made again, 2 equal"
     assert stated(again.assign(test=[90.0, float("nan"), 90.0, 91.0])) == f"{older}; 2 runs made again, 1 equal"
     assert stated(again.assign(arch=["a", "a", "d", "d"])) == f"{older}; 2 runs made again, 1 equal"
+    failed = again.iloc[:1].assign(status="failed", arch="", target="", test=float("nan"))
+    assert stated(failed) == f"{older}; 1 runs made again, 0 equal", "the data sets of a failed run are not known"
     assert stated(again.assign(world=[7, 7, 8, 8])) == older, "no run of the page"
+    (tmp_path / "a" / catalogue.AGAIN).write_bytes(b"damaged")
+    with pytest.raises(UserError, match="parquet is no data of a page"):
+        catalogue.state(catalogue.read(tmp_path / "a" / "table.md"))
+    with pytest.raises(UserError, match="is no data of a page"):
+        stated(again.drop(columns="budget"))
     assert stated(again.assign(code="1" * 64)) == older, "by code that is older too"
 
 
