@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 
@@ -15,6 +16,8 @@ from benchmarks.darts_rnn.recipe import recipe
 from benchmarks.darts_rnn.retraining import Retraining
 from harness.errors import UserError
 from tests import made_ptb
+
+DOCS = Path(train.__file__).parents[2] / "docs"
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +82,24 @@ def test_the_cell_farthest_from_the_others_is_left_out() -> None:
     assert datasheet.spread(cells).ratio > datasheet.LEAST_RATIO
     assert datasheet.without_farthest(cells) == cells[:3]
     assert datasheet.spread(datasheet.without_farthest(cells)).ratio < datasheet.LEAST_RATIO
+
+
+def test_the_manual_has_the_numbers_of_the_committed_datasheet() -> None:
+    lines = pd.read_csv(DOCS / "rnn_datasheets.csv")
+    novel = lines[lines["data"] == "pride"].groupby("cell", sort=False)["valid_perplexity"].apply(list).tolist()
+    assert [len(seeds) for seeds in novel] == [5] * 12
+    every, rest = (datasheet.spread(cells) for cells in (novel, datasheet.without_farthest(novel)))
+    row = f"| 12 × 5 | {every.between:.2f} | {every.within:.2f} | **{every.ratio:.1f}** | {rest.ratio:.1f} |"
+    assert row in (DOCS / "darts_rnn.md").read_text(encoding="utf-8")
+    assert every.ratio > datasheet.LEAST_RATIO, "the text counts as a task"
+
+
+def test_the_manual_has_the_numbers_of_the_committed_curves() -> None:
+    lines, text = pd.read_csv(DOCS / "ptb_hour.csv"), (DOCS / "darts_rnn.md").read_text(encoding="utf-8")
+    assert np.allclose(np.exp(lines["valid_loss"]), lines["valid_perplexity"], atol=0.005)
+    ours, theirs = (group.set_index("epoch") for _, group in sorted(lines.groupby("code"), reverse=True))
+    for epoch in ours.index:
+        train, valid = ([side.loc[epoch, name] for side in (ours, theirs)] for name in ("train_perplexity", "valid_perplexity"))
+        change = f"{100 * (valid[0] / valid[1] - 1):+.1f} %".replace("-", "−")
+        cells = [f"{value:.2f}" for value in (*train, *valid, np.exp(theirs.loc[epoch, "valid_loss_as_printed"]))]
+        assert f"| {epoch} | {' | '.join(cells)} | {change} |" in text
