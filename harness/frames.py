@@ -204,14 +204,15 @@ def depict(space: SearchSpace, texts: Iterable[object]) -> Space:
 
 
 def _with_stored_rows(plan: Plan, store: Store, shown: Mapping[str, Mapping[str, Any]]) -> Plan:
-    """Return a plan whose trainings are those of every row on the page whose cells are trained from scratch."""
+    """Return a plan whose trainings are those of every search on the page, planned or stored, that has its cell trained."""
     searches = {row.spec.identity: row for row in plan.rows if row.spec.kind != RETRAINING}
-    rows = {identity: searches.get(identity) or PlannedRow(RowSpec(**spec), []) for identity, spec in shown.items()}
-    rows = {identity: row for identity, row in rows.items() if plan.problem(row.spec).retraining}
-    for identity, row in rows.items():
-        if identity not in searches:
-            row.runs = [row.spec.run(world) for (world,) in store.columns(identity, ("world",))]
-    ordered = sorted(rows.values(), key=lambda row: (row.spec.benchmark, row.spec.row))
+    rows = []
+    for identity, spec in shown.items():
+        row = searches.get(identity) or PlannedRow(RowSpec(**spec), [])
+        if plan.problem(row.spec).retraining:
+            worlds = {run.world for run in row.runs} | {world for (world,) in store.columns(identity, ("world",))}
+            rows.append(PlannedRow(row.spec, [row.spec.run(world) for world in sorted(worlds)]))
+    ordered = sorted(rows, key=lambda row: (row.spec.benchmark, row.spec.row))
     extended = dataclasses.replace(plan, rows=ordered, trainings=[], waiting={}, skipped=dict(plan.skipped))
     if ordered:
         extend(extended, store)

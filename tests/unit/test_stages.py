@@ -192,6 +192,16 @@ def test_trainings_stay_on_the_page_of_a_command_that_names_another_method(metho
     assert after.equals(before)
 
 
+def test_a_page_has_the_trainings_of_all_stored_searches_not_only_of_the_planned_seeds(method: str, store: Store) -> None:
+    five = planned(method, EACH, seeds=5)
+    search(five, store, [*CELLS, *CELLS[:2]])
+    extend(five, store)
+    train(five, store, "digits", dict.fromkeys(CELLS, 80.0))
+    evidence = collect(planned(method, EACH, seeds=3), store, PROVENANCE)
+    assert len(evidence.runs) == 5 and sorted(set(evidence.trainings["world"])) == [0, 1, 2, 3, 4]
+    assert evidence.trainings["accuracy"].notna().all()
+
+
 def test_trainings_are_no_searches_in_a_report(method: str, store: Store) -> None:
     plan = planned(method, EACH)
     search(plan, store, CELLS)
