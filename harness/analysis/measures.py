@@ -210,7 +210,6 @@ MEASURES: dict[str, Measure] = {
     "validation accuracy of every run": _every_run(Run.VALID),
     "regret": lambda of: of.study.judged(of.benchmark, of.row, of.judged()).groupby(Run.WORLD)[Run.REGRET].mean().dropna(),
     "test error": _trained,
-    "test perplexity": _trained,
     "test error of the chosen cell": _chosen_error(Training.ACCURACY),
     "smallest test error of the chosen cell": lambda of: _chosen_error(Training.ACCURACY)(of).nsmallest(1),
     "top-5 error of the chosen cell": _chosen_error(Training.TOP5),

@@ -103,3 +103,17 @@ def test_the_manual_has_the_numbers_of_the_committed_curves() -> None:
         change = f"{100 * (valid[0] / valid[1] - 1):+.1f} %".replace("-", "−")
         cells = [f"{value:.2f}" for value in (*train, *valid, np.exp(theirs.loc[epoch, "valid_loss_as_printed"]))]
         assert f"| {epoch} | {' | '.join(cells)} | {change} |" in text
+
+
+def test_the_manual_has_the_numbers_of_the_committed_matrix() -> None:
+    lines = pd.read_csv(DOCS / "results" / "darts-rnn-small" / "trainings.csv")
+    text = (DOCS / "darts_rnn.md").read_text(encoding="utf-8")
+    lacks, fails = ~lines["arch"].str.contains("sigmoid"), lines["perplexity"] > 160
+    assert (lacks == fails).all() and lacks.sum() == 13 and len(lines) == 45
+    names = {"rsps": "RSPS", "random_cell": "random cell", "conas": "CoNAS", "gaea_darts:bilevel": "GAEA-DARTS (bilevel)"}
+    names |= {"darts:bilevel": "DARTS (bilevel)", "darts:second_order": "DARTS (second order)"}
+    names |= dict.fromkeys(("sparse_nas:adam", "sparse_nas:hapg", "sparse_nas:adam_hapg"), "SparseNAS, each of three")
+    for row, group in lines.groupby("row"):
+        (line,) = [line for line in text.splitlines() if line.startswith(f"| {names[str(row)]} |")]
+        cells = line.strip("| ").split(" | ")
+        assert (cells[1], cells[3]) == (f"{group['perplexity'].mean():.1f}", f"{lacks[group.index].sum()} of 5")
