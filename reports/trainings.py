@@ -195,7 +195,7 @@ def _caption(trainings: pd.DataFrame) -> str:
         what, when = f"error on the {images} of {target_name(first['data'])}", "after the last epoch"
         best = f"best {'validation' if on_valid else 'TEST'} accuracy"
     lengths = dict(zip(trainings[Training.RECIPE], trainings[Training.EPOCHS], strict=True))
-    recipes = ", ".join(f"{recipe} ({count} epochs)" for recipe, count in lengths.items())
+    recipes = ", ".join(f"{recipe} ({count} epoch{'s' * (count != 1)})" for recipe, count in lengths.items())
     how = f"Recipe {recipes}; {what} {when} ({first['images']})."
     searched = str(first[Training.BENCHMARK]).partition("/")[2]
     if searched != first[Training.DATA]:
